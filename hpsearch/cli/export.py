@@ -1,0 +1,34 @@
+"""`hpsearch export`: the winner as a config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hpsearch.cli.options import home_option, study_named
+
+
+@click.command(
+    epilog="""\b
+Example:
+  hpsearch export search_spaces/quickstart.yaml -o best.yaml"""
+)
+@click.argument("space_or_study")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("best.yaml"), show_default=True)
+@home_option
+def export(space_or_study: str, output: Path, home_path: Path) -> None:
+    """Write the best trial of SPACE_OR_STUDY as a config: every range a value, and where it comes from."""
+    from hpsearch import best
+    from hpsearch.driver import Home, history_of
+    from hpsearch.experiment import Experiment
+    from hpsearch.views.mlflow import run_ids
+
+    name, _ = study_named(space_or_study)
+    home = Home(home_path)
+    history = history_of(home, name)
+    winner = best.winner(history)
+    best.write(history, output, base=Path(history.origin["base"]), run_id=run_ids(home.path, name).get(winner.number))
+    Experiment.load(output).train_config()  # what is exported can be read
+    click.echo(f"{output}: trial {winner.number}, {history.metric} {winner.value:.6g} ({winner.outcome})")
+    click.echo(f"next: hpsearch train {output} -o model")

@@ -1,0 +1,55 @@
+"""Options that several commands share, and what their values mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hpsearch.errors import UserError
+
+if TYPE_CHECKING:
+    from hpsearch.driver import Home
+
+home_option = click.option(
+    "--home",
+    "home_path",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("mlruns"),
+    show_default=True,
+    help="Folder of all studies, their databases and the cache.",
+)
+device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to train.")
+
+
+class Workers(click.ParamType):
+    """A count of at least 1, or auto."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """The count or "auto"."""
+        if value == "auto" or (str(value).isdecimal() and int(value) >= 1):
+            return value if value == "auto" else int(value)
+        self.fail(f"{value!r} is neither auto nor a whole number of at least 1", param, ctx)
+
+
+def open_home(path: Path) -> Home:
+    """The home, made where it is not there."""
+    from hpsearch.driver import Home
+
+    return Home(path).make()
+
+
+def study_named(space_or_study: str) -> tuple[str, str | None]:
+    """The study's name and its tracking URI, from a space file or from the name itself."""
+    path = Path(space_or_study)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        from hpsearch.experiment import Experiment
+
+        experiment = Experiment.load(path)
+        return experiment.study, experiment.tracking.uri
+    if "/" in space_or_study:
+        raise UserError(f"{space_or_study}: neither a space file (.yaml) nor the name of a study")
+    return space_or_study, None

@@ -1,0 +1,89 @@
+"""`hpsearch run`: search until the budget is spent."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpsearch.cli.options import Workers, device_option, home_option, open_home
+
+
+@click.command(
+    epilog="""\b
+Example:
+  hpsearch run search_spaces/quickstart.yaml --trials 8 --workers 2"""
+)
+@click.argument("space", type=click.Path(path_type=Path))
+@click.option("--trials", type=click.IntRange(1), help="Trials of the study in all, earlier runs included.")
+@click.option("--hours", type=click.FloatRange(0, min_open=True), help="Hours of the study in all, likewise.")
+@click.option("--workers", type=Workers(), help="Processes that train: auto is one a CPU core or GPU.")
+@device_option
+@click.option("--launcher", type=click.Choice(["local", "inline"]), default="local", help="inline: train in this process.")
+@click.option("--study", help="Name of the study (else the file's, else the file's name).")
+@home_option
+def run(space: Path, home_path: Path, launcher: str, **changes: Any) -> None:
+    """Search the hyperparameters of SPACE, or go on with its study where it was stopped.
+
+    Trials that are worse than others at equal progress are pruned; those that overfit end early and may still win.
+    Ctrl-C once saves everything and stops; the same command goes on.
+    """
+    from hpsearch.cli.terminal import Board
+    from hpsearch.driver import Driver
+    from hpsearch.experiment import Experiment
+
+    experiment = Experiment.load(space).override(**changes)
+    home = open_home(home_path)
+    board = Board(experiment, home, space)
+    driver = Driver(experiment, home, launcher=launcher, say=board.say)
+    signals = Signals(board.say)
+    try:
+        with board.preparing() as progress:
+            driver.open(progress)
+        board.opened(driver)
+        with signals, board:
+            for happening in driver.run(signals.stopping):
+                board.show(happening)
+        if signals.caught is None or driver.reason == "finished":
+            board.conclude(driver)
+        else:
+            board.interrupted()
+    finally:
+        driver.close()
+    if signals.caught is not None:
+        sys.exit(128 + signals.caught)
+
+
+class Signals:
+    """Ctrl-C, SIGTERM and SIGHUP as a wish to stop; the second of them ends the process at once."""
+
+    WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self, say: Any) -> None:
+        self.caught: int | None = None
+        self._say = say
+        self._before: dict[int, Any] = {}
+
+    def stopping(self) -> bool:
+        """Whether one has come."""
+        return self.caught is not None
+
+    def __enter__(self) -> Signals:
+        for number in self.WATCHED:
+            self._before[number] = signal.signal(number, self._catch)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _catch(self, number: int, frame: Any) -> None:
+        if self.caught is not None:
+            import os
+
+            os._exit(128 + number)  # workers die with their driver; what is acknowledged is on the disk
+        self.caught = number
+        self._say("stopping: trials save their state (once more to leave at once)")

@@ -1,0 +1,99 @@
+"""`hpsearch show`: the trials of a study, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hpsearch.cli.options import home_option, study_named
+
+if TYPE_CHECKING:
+    from hpsearch.history import History, TrialHistory
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  hpsearch show search_spaces/quickstart.yaml
+  hpsearch show quickstart --json | jq .best.params"""
+)
+@click.argument("space_or_study")
+@click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")
+@home_option
+def show(space_or_study: str, as_json: bool, home_path: Path) -> None:
+    """List the trials of SPACE_OR_STUDY: outcome, params, best value and where, MLflow run.
+
+    It reads the journal alone, also while the study is being searched.
+    """
+    from hpsearch.driver import Home, history_of
+    from hpsearch.views.mlflow import run_ids
+
+    name, _ = study_named(space_or_study)
+    home = Home(home_path)
+    history = history_of(home, name)
+    runs = run_ids(home.path, name)
+    if as_json:
+        click.echo(json.dumps(as_dict(history, runs), indent=1, ensure_ascii=False))
+    else:
+        _print(history, runs)
+
+
+def as_dict(history: History, runs: dict[int, str]) -> dict[str, Any]:
+    """The study as programs read it; numbers that are not finite are null."""
+    best = history.best()
+    trials = [_trial(history, trial, runs) for _, trial in sorted(history.trials.items())]
+    return {
+        "study": history.study,
+        "objective": {"metric": history.metric, "direction": history.direction},
+        "best": _trial(history, best, runs) if best else None,
+        "trials": trials,
+    }
+
+
+def _trial(history: History, trial: TrialHistory, runs: dict[int, str]) -> dict[str, Any]:
+    at = history.best_evaluation(trial.number) or (
+        trial.evaluations[max(trial.evaluations)] if trial.evaluations else None
+    )
+    metrics = {k: v if math.isfinite(v) else None for k, v in at["metrics"].items()} if at else {}
+    return {
+        "number": trial.number,
+        "outcome": trial.outcome or ("running" if trial.running else "interrupted"),
+        "state": trial.state or "RUNNING",
+        "params": trial.params,
+        "value": trial.value,
+        "best_evaluation": trial.best,
+        "metrics": metrics,
+        "reason": trial.reason,
+        "seconds": trial.seconds,
+        "mlflow_run_id": runs.get(trial.number),
+    }
+
+
+def _print(history: History, runs: dict[int, str]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from hpsearch.cli.terminal import params
+
+    table = Table(title=f"{history.study}: {history.metric}, {history.direction}", title_justify="left")
+    for column in ("trial", "outcome", history.metric, "at epoch", "params", "MLflow run"):
+        table.add_column(column, overflow="fold")
+    best = history.best()
+    for number, trial in sorted(history.trials.items()):
+        found = trial.best or history.best_evaluation(number)
+        value = trial.best["value"] if trial.best else (found["metrics"][history.metric] if found else None)
+        mark = " *" if best is not None and best.number == number else ""
+        table.add_row(
+            f"{number}{mark}",
+            trial.outcome or ("running" if trial.running else "interrupted"),
+            "" if value is None else f"{value:.4f}",
+            f"{found['epoch']:.3g}" if found else "",
+            escape(params(trial)),
+            runs.get(number, ""),
+        )
+    Console(highlight=False).print(table)

@@ -1,0 +1,33 @@
+"""`hpsearch sync`: what MLflow and the Optuna database lack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hpsearch.cli.options import home_option, study_named
+from hpsearch.errors import HpsearchError
+
+
+@click.command(
+    epilog="""\b
+Example:
+  hpsearch sync quickstart"""
+)
+@click.argument("space_or_study")
+@home_option
+def sync(space_or_study: str, home_path: Path) -> None:
+    """Ship to MLflow and the Optuna database what they lack of SPACE_OR_STUDY's journal."""
+    from hpsearch.driver import VIEWS, Home, history_of
+    from hpsearch.views import shipping
+
+    name, uri = study_named(space_or_study)
+    home = Home(home_path)
+    history = history_of(home, name)
+    uri = uri or history.origin["experiment"].get("tracking", {}).get("uri")
+    lacking = shipping.sync(home.study(name), home.path, uri, VIEWS, say=click.echo)
+    for view, count in lacking.items():
+        click.echo(f"{view}: " + (f"still lacks {count} events" if count else "has everything"))
+    if any(lacking.values()):
+        raise HpsearchError("not everything could be shipped")

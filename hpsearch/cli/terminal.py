@@ -1,0 +1,165 @@
+"""What a person sees of a search: a line for each trial that ends, a bar for each worker, the best at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from hpsearch.driver import Driver, Home
+from hpsearch.experiment import Experiment
+from hpsearch.history import History, TrialHistory
+from hpsearch.search import Finished, Happening, Measured, Paused, Started
+
+COLOURS = {"completed": "green", "overfit": "yellow", "pruned": "cyan", "diverged": "red", "failed": "red"}
+SHOWN = 5  # trials in the closing table
+
+
+class Board:
+    """The terminal of one `hpsearch run`."""
+
+    def __init__(self, experiment: Experiment, home: Home, space: Path) -> None:
+        self.experiment, self.home, self.space = experiment, home, space
+        self.console = Console(highlight=False, soft_wrap=True)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[value]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self._slots: dict[int, TaskID] = {}
+        self._history: History | None = None
+
+    def say(self, line: str) -> None:
+        """One line above the bars."""
+        self.console.print(escape(line))
+
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[Callable[[str, float], None]]:
+        """A bar for the preparation of the data; gives the function that moves it."""
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            task = progress.add_task("checking", total=1.0)
+            yield lambda what, share: progress.update(task, description=what, completed=share)
+
+    def opened(self, driver: Driver) -> None:
+        """What is searched, on what, and what is there already."""
+        study = driver.study
+        assert study is not None
+        self._history = history = study.history
+        sets = ", ".join(
+            f"{name} ({'/'.join(str(split['examples']) for split in splits.values())} examples)"
+            for name, splits in history.origin["data"]["sets"].items()
+        )
+        budget = self.experiment.budget
+        wanted = [f"{budget.trials} trials"] if budget.trials else []
+        wanted += [f"{budget.hours:g} h"] if budget.hours else []
+        ranges = ", ".join(self.experiment.space.params) or "nothing (one training)"
+        self.say(f"study {history.study}: {' and '.join(wanted)}, {self.experiment.objective.metric} in {driver.folder}")
+        self.say(f"  data {sets}; searching {ranges}")
+        self.say(f"  workers: {', '.join(f'{s.device} ({s.threads} thread)' for s in driver.settings)}")
+        if history.trials:
+            waiting = len(study.unfinished())
+            self.say(f"  going on: {len(history.finished)} trials are finished, {waiting} wait to be continued")
+
+    def __enter__(self) -> Board:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def show(self, happening: Happening) -> None:
+        """One thing that happened in the search."""
+        trial, slot = happening.trial, happening.slot
+        if isinstance(happening, Started):
+            self._clear(slot)
+            name = f"trial {trial.number}" + (f" (attempt {happening.attempt})" if happening.attempt > 1 else "")
+            self._slots[slot] = self._bars.add_task(f"{name}  {escape(params(trial))}", total=1.0, value="")
+        elif isinstance(happening, Measured):
+            value = happening.evaluation["metrics"].get(self.experiment.objective.metric, math.nan)
+            progress = happening.evaluation["progress"]
+            self._bars.update(self._slots[slot], completed=progress, value=f"{value:.4f}")
+        elif isinstance(happening, Paused):
+            self._clear(slot)
+            self.say(f"trial {trial.number} paused: {happening.reason}")
+        elif isinstance(happening, Finished):
+            self._clear(slot)
+            self.console.print(self._line(trial))
+
+    def conclude(self, driver: Driver) -> None:
+        """The best trials, what the views lack, and the next commands."""
+        assert driver.study is not None
+        history = driver.study.history
+        if not history.trials:
+            return
+        self.console.print(best_table(history))
+        with self.console.status("MLflow takes in the last of it"):
+            exported, lacking = driver.export(), driver.finish_views()
+        behind = ", ".join(f"{name} lacks {n} events" for name, n in lacking.items() if n)
+        if behind:
+            self.say(f"warning: {behind}; `hpsearch sync {self._name()}` ships them")
+        if exported is None:
+            self.say("no trial has completed: there is no winner yet")
+            return
+        home = "" if self.home.path == Path("mlruns") else f" --home {self.home.path}"
+        self.say("next:")
+        self.say(f"  hpsearch ui{home}    compare the trials")
+        self.say(f"  hpsearch train {exported}{home} -o model    train the winner, test it, write the model")
+
+    def interrupted(self) -> None:
+        """How to go on."""
+        self.say(f"stopped; everything is saved. Go on with: hpsearch run {self.space}")
+
+    def _name(self) -> str:
+        return self.experiment.study
+
+    def _clear(self, slot: int) -> None:
+        if slot in self._slots:
+            self._bars.remove_task(self._slots.pop(slot))
+
+    def _line(self, trial: TrialHistory) -> str:
+        colour = COLOURS.get(trial.outcome or "", "white")
+        value = f" {self.experiment.objective.metric} {trial.value:.4f}" if trial.value is not None else ""
+        at = f" at epoch {trial.best['epoch']:.3g}" if trial.best else ""
+        why = f": {escape(trial.reason)}" if trial.outcome in ("failed", "out_of_memory") else ""
+        words = escape(params(trial))
+        return (
+            f"trial {trial.number} finished: [{colour}]{trial.outcome}[/]{value}{at}, {trial.seconds:.0f} s  [dim]{words}[/]{why}"
+        )
+
+
+def params(trial: TrialHistory) -> str:
+    """A trial's params in one line."""
+    return " ".join(f"{name}={shown(value)}" for name, value in trial.params.items())
+
+
+def shown(value: Any) -> str:
+    """A value as a person reads it."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def best_table(history: History) -> Table:
+    """The best trials, the winner first."""
+    outcomes: dict[str, int] = {}
+    for trial in history.trials.values():
+        outcome = trial.outcome or "unfinished"
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items(), key=lambda item: -item[1]))
+    table = Table(title=f"{history.study}: {counts}; {history.seconds / 60:.1f} minutes", title_justify="left")
+    for column in ("trial", history.metric, "epoch", "outcome", "params"):
+        table.add_column(column)
+    for trial in history.ranked()[:SHOWN]:
+        epoch = f"{trial.best['epoch']:.3g}" if trial.best else ""
+        table.add_row(str(trial.number), f"{trial.value:.4f}", epoch, trial.outcome, escape(params(trial)))
+    return table

@@ -1,0 +1,73 @@
+"""`hpsearch train`: the final training, and the one look at the test set."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from hpsearch.cli.options import device_option, home_option, open_home
+
+
+@click.command(
+    epilog="""\b
+Example:
+  hpsearch train best.yaml -o model"""
+)
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("model"), show_default=True)
+@click.option("--threads", type=click.IntRange(1), help="CPU threads (else the trial's: equal ones repeat to the last bit).")
+@device_option
+@home_option
+def train(config: Path, output: Path, threads: int | None, device: str | None, home_path: Path) -> None:
+    """Train CONFIG (no ranges), test it once and write the model to a folder that transformers reads.
+
+    Ctrl-C saves the state; the same command goes on.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from hpsearch.cli.run import Signals
+    from hpsearch.driver import prepare, setting_for
+    from hpsearch.experiment import Experiment
+    from hpsearch.final import FinalTraining, reproduction
+    from hpsearch.views.mlflow import FinalRun
+
+    experiment = Experiment.load(config).override(device=device)
+    wanted = experiment.train_config()
+    home = open_home(home_path)
+    console = Console(highlight=False, soft_wrap=True)
+    signals = Signals(console.print)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[value]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task("reading the data", total=1.0, value="")
+        prepared = prepare(experiment, home, lambda what, share: bars.update(bar, description=what, completed=share))
+        setting = setting_for(experiment, home, prepared, threads)
+        final = FinalTraining(wanted, output, setting)
+        run = FinalRun(home.path, experiment.tracking.uri, experiment.study, say=console.print)
+        run.start(wanted.model_dump(mode="json"), experiment.provenance)
+        metric, best = experiment.objective.metric, None
+        with signals:
+            for evaluation in final.run(signals.stopping):
+                value = evaluation.metrics.get(metric, float("nan"))
+                best = value if best is None or wanted.objective.better(value, best) else best
+                done = evaluation.progress / wanted.training.stop_at
+                bars.update(bar, description="training", completed=done, value=f"{metric} {value:.4f}")
+                run.evaluation(asdict(evaluation))
+    if final.stopped:
+        run.finish({}, status="KILLED")
+        console.print(f"stopped; everything is saved. Go on with: hpsearch train {config} -o {output}")
+        sys.exit(128 + (signals.caught or 0))
+    with console.status("testing"):
+        metrics = final.test()
+    line = reproduction(experiment.provenance, wanted, metrics[metric], setting)
+    run.finish(metrics, output)
+    for name, value in sorted(metrics.items()):
+        if name.startswith("test/") and not name.endswith("stderr"):
+            console.print(f"{name} {value:.6g}")
+    if not any(name.startswith("test/") for name in metrics):
+        console.print("no test split: the model is not tested")
+    console.print(line or f"{metric} {metrics[metric]:.6g}")
+    console.print(f"model: {output}  (transformers.AutoModelForCausalLM.from_pretrained reads it)")

@@ -1,0 +1,222 @@
+"""One `hpsearch run`: check, lock, prepare the data, open the study, start workers and views, search, export.
+
+Every part is its own file; here they are put together, in the order that keeps what is acknowledged on the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hpsearch import best
+from hpsearch.errors import DataError, HpsearchError, UserError
+from hpsearch.experiment import Experiment
+from hpsearch.history import History
+from hpsearch.launchers.devices import plan
+from hpsearch.launchers.inline import InlineLauncher
+from hpsearch.launchers.local import LocalLauncher
+from hpsearch.launchers.messages import Launcher
+from hpsearch.launchers.worker import TRAINER
+from hpsearch.lock import StudyLock
+from hpsearch.search import Happening, Search
+from hpsearch.study import Study
+from hpsearch.training import data
+from hpsearch.training.atomic import write_atomically
+from hpsearch.training.config import TrainConfig
+from hpsearch.training.contract import Setting
+from hpsearch.training.corpus import Corpus
+from hpsearch.views import shipping
+from hpsearch.views.mlflow import run_ids
+
+VIEWS = ("mlflow", "optuna")
+PATIENCE = 60.0  # seconds that the end of a run waits for the views
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds all studies, their databases and the cache."""
+
+    path: Path
+
+    def make(self) -> Home:
+        """Makes the folder (mode 0700); raises UserError when it cannot be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise UserError(f"--home {self.path}: cannot make the folder: {error.strerror}") from error
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise UserError(f"--home {self.path}: cannot write there")
+        return self
+
+    @property
+    def cache(self) -> Path:
+        """Tokenised data."""
+        return self.path / "cache"
+
+    def study(self, name: str) -> Path:
+        """A study's folder."""
+        return self.path / name
+
+    def journal(self, name: str) -> Path:
+        """A study's journal."""
+        return self.study(name) / "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The data of an experiment, tokenised."""
+
+    corpora: dict[str, Path]
+    facts: dict[str, Any]  # fingerprint, and examples and tokens by set and split
+    warnings: list[str]
+
+
+def prepare(experiment: Experiment, home: Home, progress: Callable[[str, float], None]) -> Prepared:
+    """Checks the data sets, tokenises what the cache lacks; raises DataError or ConfigError, with the place."""
+    for name, data_set in experiment.settings.data.items():
+        with _placed(experiment, name):
+            data.check_sources(name, data_set, base=experiment.base)
+    config = first_config(experiment)
+    home.cache.mkdir(exist_ok=True, mode=0o700)
+    corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress)
+    facts = {"fingerprint": corpus.fingerprint, "sets": corpus.counts}
+    return Prepared({config.corpus_digest(): corpus.folder}, facts, corpus.warnings)
+
+
+def first_config(experiment: Experiment) -> TrainConfig:
+    """One config of the space: what is the same in all of them can be read from it."""
+    return TrainConfig.model_validate(
+        {name: getattr(experiment.settings, name) for name in TrainConfig.model_fields}
+    )
+
+
+class Driver:
+    """The process that owns a study while it is searched."""
+
+    def __init__(self, experiment: Experiment, home: Home, *, launcher: str = "local", say: Say = print) -> None:
+        """`launcher`: local or inline; `say` gets warnings and news, a line each."""
+        self.experiment, self.home, self.launcher, self.say = experiment, home, launcher, say
+        self.trainer = os.environ.get("HPSEARCH_TRAINER", TRAINER)  # the tests' toy
+        self.folder = home.study(experiment.study)
+        self._stack = contextlib.ExitStack()
+        self.study: Study | None = None
+        self.reason = "failed"
+
+    def open(self, progress: Callable[[str, float], None]) -> Study:
+        """Everything up to the first trial that can fail by the user's mistake."""
+        self.folder.mkdir(exist_ok=True, mode=0o700)
+        lock = StudyLock(self.folder / "lock", study=self.experiment.study)
+        self._stack.callback(lock.release)
+        prepared = prepare(self.experiment, self.home, progress)
+        for warning in [*self.experiment.warnings, *prepared.warnings]:
+            self.say(f"warning: {warning}")
+        resources = self.experiment.resources
+        self.settings = [
+            replace(setting, corpora=prepared.corpora)
+            for setting in plan(
+                resources.workers,
+                resources.device,
+                threads=resources.threads,
+                cache=self.home.cache.resolve(),
+                base=self.experiment.base.resolve(),
+            )
+        ]
+        self.study = Study.open(self.experiment, self.folder, prepared.facts)
+        self._stack.callback(self.study.journal.close)
+        write_atomically(self.folder / "space.yaml", self.experiment.source.encode())
+        return self.study
+
+    def run(self, stopping: Callable[[], bool]) -> Iterator[Happening]:
+        """Searches; when it ends, however it ends, the journal says so and no worker is left."""
+        study = self._opened()
+        search = Search(study, self._launch(), checkpoints=self.folder.resolve() / "checkpoints", stopping=stopping)
+        study.record(
+            "driver_started",
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            workers=len(self.settings),
+            device=self.settings[0].device,
+        )
+        self.shipper = shipping.start(
+            self.folder, self.home.path, self.experiment.tracking.uri, VIEWS, say=self.say
+        )
+        self._stack.callback(self.shipper.kill)
+        try:
+            yield from search.run()
+            self.reason = "interrupted" if stopping() else "finished"
+        finally:
+            study.record("driver_stopped", reason=self.reason)
+            study.journal.sync()
+
+    def export(self) -> Path | None:
+        """Writes best.yaml of the study as it stands; None when no trial has completed."""
+        study = self._opened()
+        if study.history.best() is None:
+            return None
+        path = self.folder / "best.yaml"
+        best.write(study.history, path, base=self.experiment.base, run_id=self.run_ids().get(best.winner(study.history).number))
+        study.record("study_exported", path=str(path), trial=best.winner(study.history).number)
+        study.journal.sync()
+        return path
+
+    def finish_views(self, on_progress: Callable[[dict[str, int]], None] | None = None) -> dict[str, int]:
+        """Waits for MLflow and the Optuna database to have all; gives the events that each lacks still."""
+        return self.shipper.finish(PATIENCE, on_progress)
+
+    def run_ids(self) -> dict[int, str]:
+        """The MLflow run of each trial, as far as they are made."""
+        return run_ids(self.home.path, self.experiment.study)
+
+    def close(self) -> None:
+        """Ends workers and views, lets the next driver in."""
+        self._stack.close()
+
+    def _opened(self) -> Study:
+        if self.study is None:
+            raise HpsearchError("the study is not open")
+        return self.study
+
+    def _launch(self) -> Launcher:
+        launcher: Launcher
+        if self.launcher == "inline":
+            launcher = InlineLauncher(self.settings[0], trainer=self.trainer)
+        else:
+            launcher = LocalLauncher(self.settings, trainer=self.trainer)
+        self._stack.callback(launcher.close)
+        return launcher
+
+
+def history_of(home: Home, study: str) -> History:
+    """What the journal of a study says; raises UserError when there is no such study."""
+    from hpsearch import journal
+
+    path = home.journal(study)
+    if not path.exists():
+        there = sorted(entry.parent.name for entry in home.path.glob("*/journal.jsonl"))
+        known = f"there are: {', '.join(there)}" if there else "there is none yet"
+        raise UserError(f"no study '{study}' in {home.path}; {known}")
+    return History.of(journal.read(path))
+
+
+@contextlib.contextmanager
+def _placed(experiment: Experiment, name: str) -> Iterator[None]:
+    """Puts the place in the space file before an error of a data set."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{experiment.where('data', name)}: data.{name}: {error}") from error
+
+
+def setting_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> Setting:
+    """How the final training runs: the device of `resources`, the threads that the trial had."""
+    threads = threads or experiment.provenance.get("threads") or experiment.resources.threads
+    settings = plan(
+        1, experiment.resources.device, threads=threads, cache=home.cache.resolve(), base=experiment.base.resolve()
+    )
+    return replace(settings[0], corpora=prepared.corpora)

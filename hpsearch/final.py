@@ -1,0 +1,95 @@
+"""The final training: a config without ranges, trained as its trial was, tested once, written as a model directory."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import TrainingFailed, UserError
+from hpsearch.training.atomic import write_atomically, write_json
+from hpsearch.training.config import TrainConfig
+from hpsearch.training.contract import Evaluation, Handle, Setting, Told
+
+CHECKPOINTS = "checkpoints"
+
+
+class FinalTraining:
+    """One final training and the folder it fills; made again on the same folder, it goes on where it was stopped."""
+
+    stopped = False  # it was stopped before its end
+
+    def __init__(self, config: TrainConfig, folder: Path, setting: Setting) -> None:
+        """Raises UserError when the folder holds a finished model or something else."""
+        self.config, self.folder, self.setting = config, folder, setting
+        if (folder / "metrics.json").exists():
+            raise UserError(f"{folder}: holds a finished training already (metrics.json); choose another folder with -o")
+        if folder.exists() and any(entry.name != CHECKPOINTS for entry in folder.iterdir()):
+            raise UserError(f"{folder}: is not empty; choose another folder with -o")
+        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def run(self, stopping: Callable[[], bool]) -> Iterator[Evaluation]:
+        """Trains; told to stop, it saves its state and ends early (`stopped` is then True)."""
+        from hpsearch.training.loop import train  # torch: seconds
+
+        def told() -> Told:
+            self.stopped = stopping()
+            return Told.PAUSE if self.stopped else Told.GO_ON
+
+        yield from train(self.config, Handle(self.setting, self.folder / CHECKPOINTS, told))
+
+    def test(self) -> dict[str, float]:
+        """Measures the best weights on the test split (once: there is no way back), writes the model and metrics.json.
+
+        Gives the metrics: test/... where there is a test split, and val/... of the best evaluation.
+        Raises TrainingFailed when no evaluation was finite.
+        """
+        from hpsearch.training import checkpoint
+        from hpsearch.training.batches import rows_of
+        from hpsearch.training.evaluation import Evaluator
+        from hpsearch.training.export import save_pretrained
+        from hpsearch.training.loop import open_corpus, prepare_device
+        from hpsearch.training.model import Llama
+
+        device = prepare_device(self.setting)
+        corpus = open_corpus(self.config, self.setting)
+        path = self.folder / CHECKPOINTS / "best.pt"
+        if not path.exists():
+            raise TrainingFailed(f"no evaluation of {self.config.objective.metric} was finite: there is no model to test")
+        state = checkpoint.load(path, config_hash=self.config.digest(), device=device)
+        model = Llama(self.config.model, vocab_size=corpus.tokenizer.vocab_size).to(device)
+        model.load_state_dict(state["model"])
+        metrics: dict[str, Any] = {}
+        rows = rows_of(corpus, "test", self.config, device)
+        if rows:
+            measured = Evaluator(corpus, rows, self.config, sample=None).measure(model)
+            metrics |= {f"test/{name}": value for name, value in measured.metrics.items()}
+            write_json(self.folder / "samples.json", measured.samples)
+            write_json(self.folder / "signatures.json", measured.signatures)
+        metrics |= {k: v for k, v in state["evaluation"]["metrics"].items() if k.startswith("val/")}
+        save_pretrained(model, corpus.tokenizer, self.folder)
+        write_atomically(self.folder / "hpsearch.json", json.dumps(self.config.model_dump(mode="json"), indent=1).encode())
+        write_json(self.folder / "metrics.json", metrics)
+        shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
+        return metrics
+
+
+def reproduction(provenance: dict[str, Any], config: TrainConfig, found: float, setting: Setting) -> str | None:
+    """One line saying whether the trial's value came again; None when the config comes from no trial."""
+    metric = config.objective.metric
+    expected = provenance.get(metric)
+    if not isinstance(expected, int | float):
+        return None
+    trial = f"trial {provenance.get('trial')}'s"
+    if found == expected:
+        return f"{metric} {found:.6g}: {trial} value, reproduced to the last bit"
+    difference = f"{metric} {found:.6g}, {trial} was {expected:.6g} (difference {found - expected:+.2g})"
+    if setting.device != "cpu" or provenance.get("device") != "cpu":
+        return f"{difference}: GPUs do not repeat to the last bit"
+    if setting.threads != provenance.get("threads"):
+        return f"{difference}: trained with {setting.threads} threads instead of {provenance.get('threads')}"
+    close = math.isclose(found, expected, rel_tol=0.01)
+    return f"{difference}: " + ("another processor or package version" if close else "NOT reproduced; have the data or packages changed?")

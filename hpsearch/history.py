@@ -1,0 +1,162 @@
+"""What a journal says, trial by trial: the form in which the views and the report read it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+Event = dict[str, Any]
+
+
+@dataclass
+class TrialHistory:
+    """One trial as far as it has got."""
+
+    number: int
+    params: dict[str, Any] = field(default_factory=dict)  # by short name, as people see them
+    internal: dict[str, Any] = field(default_factory=dict)  # the same as the sampler knows them
+    config: dict[str, Any] = field(default_factory=dict)
+    asked: float = 0.0  # unix seconds
+    last: float = 0.0  # time of its latest event
+    attempt: int = 0
+    device: str = ""
+    threads: int = 1
+    running: bool = False
+    outcome: str | None = None  # None: not finished
+    state: str | None = None  # COMPLETE, PRUNED, FAIL
+    value: float | None = None
+    best: dict[str, Any] | None = None
+    reason: str = ""
+    seconds: float = 0.0
+    evaluations: dict[int, Event] = field(default_factory=dict)  # by index, without their points
+    training: list[tuple[int, float]] = field(default_factory=list)  # (tokens, training loss)
+
+    def curve(self, metric: str, x: str = "progress") -> tuple[list[float], list[float]]:
+        """The metric at each evaluation that has it, over `x` (progress, tokens, epoch, index); may hold nan."""
+        found = [e for _, e in sorted(self.evaluations.items()) if metric in e["metrics"]]
+        return [float(e[x]) for e in found], [number(e["metrics"][metric]) for e in found]
+
+
+@dataclass
+class History:
+    """One study as far as its journal goes; `add` may see an event twice."""
+
+    study: str = ""
+    created: float = 0.0  # unix seconds; with the name, the identity of the study
+    metric: str = "val/loss"
+    direction: str = "minimize"
+    space: dict[str, Any] = field(default_factory=dict)
+    trials: dict[int, TrialHistory] = field(default_factory=dict)
+    finished: list[int] = field(default_factory=list)  # trial numbers in the order in which they ended
+    last: float = 0.0
+    origin: Event = field(default_factory=dict)  # study_created
+    searched: float = 0.0  # seconds of searching by the drivers before the latest
+    began: float | None = None  # when the latest driver started
+    stopped: str | None = None  # why the latest driver stopped; None: it runs, or was killed
+    exported: Event | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> History:
+        """The history that these events tell."""
+        history = cls()
+        for event in events:
+            history.add(event)
+        return history
+
+    def add(self, event: Event) -> None:
+        """Takes in the next event; kinds it does not know are passed over."""
+        if event["event"] == "study_created":
+            self._created(event)
+        elif event["event"] in ("driver_started", "driver_stopped"):
+            self._driver(event)
+        elif event["event"] == "study_exported":
+            self.exported = event
+        elif "trial" in event and event["event"].startswith(("trial_", "evaluation")):
+            trial = self.trials.setdefault(event["trial"], TrialHistory(event["trial"], asked=event["time"]))
+            trial.last = max(trial.last, event["time"])
+            getattr(self, "_" + event["event"], lambda *_: None)(trial, event)
+        self.last = max(self.last, event["time"])
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of searching, over all drivers."""
+        return self.searched + (max(0.0, self.last - self.began) if self.began is not None else 0.0)
+
+    def ranked(self) -> list[TrialHistory]:
+        """The COMPLETE trials, the best first."""
+        sign = 1 if self.direction == "minimize" else -1
+        found = [t for t in self.trials.values() if t.state == "COMPLETE" and math.isfinite(number(t.value))]
+        return sorted(found, key=lambda t: (sign * number(t.value), t.number))
+
+    def best(self, *, among: Iterable[int] | None = None) -> TrialHistory | None:
+        """The COMPLETE trial with the best value, among all or the numbers given."""
+        numbers = self.trials if among is None else among
+        found = [self.trials[n] for n in numbers if self.trials[n].state == "COMPLETE"]
+        found = [trial for trial in found if trial.value is not None and math.isfinite(trial.value)]
+        sign = 1 if self.direction == "minimize" else -1
+        return min(found, key=lambda trial: sign * number(trial.value), default=None)
+
+    def best_evaluation(self, trial: int, *, until: int | None = None) -> Event | None:
+        """The trial's best evaluation by the objective (the first of equals), up to the index `until`."""
+        sign = 1 if self.direction == "minimize" else -1
+        found = [
+            (sign * number(e["metrics"][self.metric]), index)
+            for index, e in self.trials[trial].evaluations.items()
+            if self.metric in e["metrics"] and (until is None or index <= until)
+        ]
+        found = [pair for pair in found if math.isfinite(pair[0])]
+        return self.trials[trial].evaluations[min(found)[1]] if found else None
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether the objective's value a beats b."""
+        return a < b if self.direction == "minimize" else a > b
+
+    def _driver(self, event: Event) -> None:
+        for trial in self.trials.values():
+            trial.running = False  # its worker went with the driver
+        if event["event"] == "driver_started":
+            self.searched = self.seconds
+            self.began, self.stopped = event["time"], None
+        else:
+            self.stopped = event["reason"]
+
+    def _created(self, event: Event) -> None:
+        self.origin = event
+        self.study, self.created, self.space = event["study"], event["time"], event.get("space", {})
+        self.metric, self.direction = event["objective"]["metric"], event["objective"]["direction"]
+
+    def _trial_asked(self, trial: TrialHistory, event: Event) -> None:
+        trial.params, trial.config, trial.asked = event["params"], event.get("config", {}), event["time"]
+        trial.internal = event.get("internal", {})
+
+    def _trial_started(self, trial: TrialHistory, event: Event) -> None:
+        trial.attempt, trial.device = event.get("attempt", 1), event.get("device", "")
+        trial.threads = event.get("threads", 1)
+        trial.running = trial.outcome is None
+
+    def _evaluation(self, trial: TrialHistory, event: Event) -> None:
+        evaluation = event["evaluation"]
+        if evaluation["index"] in trial.evaluations:
+            return
+        kept = {key: value for key, value in evaluation.items() if key != "points"}
+        trial.evaluations[evaluation["index"]] = {**kept, "time": event["time"]}
+        for point in evaluation.get("points", ()):
+            if "train/loss" in point["metrics"]:
+                trial.training.append((point["tokens"], number(point["metrics"]["train/loss"])))
+
+    def _trial_interrupted(self, trial: TrialHistory, event: Event) -> None:
+        trial.running = False
+
+    def _trial_finished(self, trial: TrialHistory, event: Event) -> None:
+        trial.running, trial.outcome, trial.state = False, event["outcome"], event["state"]
+        trial.value, trial.best = event.get("value"), event.get("best_evaluation")
+        trial.reason, trial.seconds = event.get("reason") or "", event.get("seconds") or 0.0
+        if trial.number not in self.finished:
+            self.finished.append(trial.number)
+
+
+def number(value: Any) -> float:
+    """The value as a float; nan for None and for infinities, which ruin charts."""
+    return float(value) if value is not None and math.isfinite(value) else math.nan

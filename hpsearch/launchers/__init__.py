@@ -1,0 +1,7 @@
+"""Where workers run: in this process (inline), in processes of this machine (local). One interface, one conformance suite.
+
+messages.py     what driver and worker say to each other
+worker.py       the worker's end: trains what it is handed, asks after each evaluation
+inline.py local.py     the family
+devices.py      which devices there are
+"""

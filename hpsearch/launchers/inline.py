@@ -1,0 +1,37 @@
+"""One worker in the driver's own process: for debugging, for notebooks, and where processes cannot be started."""
+
+from __future__ import annotations
+
+from hpsearch.launchers.messages import Message, Reply, Task
+from hpsearch.launchers.worker import TRAINER, Session
+from hpsearch.training.contract import Setting
+
+
+class InlineLauncher:
+    """Trains in the caller's process; each call of `messages` goes on to the next evaluation."""
+
+    def __init__(self, setting: Setting, *, trainer: str = TRAINER) -> None:
+        self.settings, self.trainer = [setting], trainer
+        self._session: Session | None = None
+
+    def train(self, slot: int, task: Task) -> None:
+        """Begins a trial; nothing is trained before `messages`."""
+        self._session = Session(slot, task, self.settings[slot], trainer=self.trainer, listen=lambda: None)
+
+    def reply(self, slot: int, reply: Reply) -> None:
+        """Answers an evaluation, or asks the trial to pause."""
+        if self._session is not None and self._session.task.trial == reply.trial:
+            self._session.answer(reply.answer)
+
+    def messages(self, timeout: float) -> list[Message]:
+        """The next message of the trial in training."""
+        if self._session is None:
+            return []
+        message = self._session.step()
+        if not hasattr(message, "evaluation"):
+            self._session = None
+        return [message]
+
+    def close(self) -> None:
+        """Forgets the trial in training."""
+        self._session = None

@@ -1,0 +1,257 @@
+"""The ranges of a search space, in Optuna's words: low, high, step, log, choices.
+
+A range speaks two languages. *Internal* values are what the sampler sees (numeric choices are indices of an ordered
+integer range, other choices are labels); *values* are what people see and what a config holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+from hpsearch.document import Keys
+
+Internal = int | float | str
+Scalar = int | float | str | bool | None
+
+
+class Trial(Protocol):
+    """What a range needs of an Optuna trial (also FixedTrial and FrozenTrial)."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """An integer."""
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """A number."""
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """One of the choices."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """One value."""
+
+    keys: Keys
+    value: Any
+
+    @property
+    def size(self) -> int:
+        """One."""
+        return 1
+
+    def written(self) -> Any:
+        """The value as it stands in a config."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Number:
+    """Numbers from low to high, both included."""
+
+    keys: Keys
+    low: int | float
+    high: int | float
+    step: int | float | None
+    log: bool
+    integer: bool
+
+    def suggest(self, trial: Trial, name: str) -> Internal:
+        """The trial's number for this name."""
+        if self.integer:
+            return trial.suggest_int(name, int(self.low), int(self.high), step=int(self.step or 1), log=self.log)
+        return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
+
+    def value(self, internal: Internal) -> int | float:
+        """The number, exactly on its grid where there is a step (0.3, not 0.30000000000000004)."""
+        if self.integer:
+            return int(internal)
+        if self.step is None:
+            return float(internal)
+        step, low = Decimal(str(self.step)), Decimal(str(self.low))
+        return float(low + round((Decimal(str(internal)) - low) / step) * step)
+
+    def internal(self, value: Any) -> Internal:
+        """The number itself."""
+        return int(value) if self.integer else float(value)
+
+    def describe(self) -> dict[str, Any]:
+        """low, high, step (None: none), log."""
+        return {"low": self.low, "high": self.high, "step": self.step, "log": self.log}
+
+    written = describe
+
+    @property
+    def label(self) -> str:
+        """`1..6`, as part of a longer label."""
+        return f"{self.low}..{self.high}"
+
+    @property
+    def size(self) -> int | None:
+        """How many numbers there are; None where they are too many to count."""
+        if self.low == self.high:
+            return 1
+        if self.integer:
+            return (int(self.high) - int(self.low)) // int(self.step or 1) + 1
+        return None if self.step is None else round((self.high - self.low) / self.step) + 1
+
+    def grid(self) -> list[Internal] | None:
+        """Every number in order, or None where they cannot be counted."""
+        if self.size is None:
+            return None
+        if self.integer:
+            return list(range(int(self.low), int(self.high) + 1, int(self.step or 1)))
+        return [self.value(self.low + index * (self.step or 0)) for index in range(self.size)]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One of several values; numbers stand in increasing order, and the sampler knows it."""
+
+    keys: Keys
+    choices: tuple[Scalar, ...]
+
+    @property
+    def ordered(self) -> bool:
+        """Whether all choices are numbers."""
+        return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in self.choices)
+
+    @property
+    def labels(self) -> list[str]:
+        """A distinct text for each choice."""
+        return unique([text(choice) for choice in self.choices])
+
+    def suggest(self, trial: Trial, name: str) -> Internal:
+        """The trial's index (of a number) or label."""
+        if self.ordered:
+            return trial.suggest_int(name, 0, len(self.choices) - 1)
+        return str(trial.suggest_categorical(name, self.labels))
+
+    def value(self, internal: Internal) -> Scalar:
+        """The choice itself."""
+        return self.choices[int(internal) if self.ordered else self.labels.index(str(internal))]
+
+    def internal(self, value: Any) -> Internal:
+        """The index or label of a choice."""
+        index = self.choices.index(value)
+        return index if self.ordered else self.labels[index]
+
+    def describe(self) -> dict[str, Any]:
+        """The choices."""
+        return {"choices": list(self.choices)}
+
+    written = describe
+
+    @property
+    def label(self) -> str:
+        """`8|16|32`, as part of a longer label."""
+        return "|".join(self.labels)
+
+    @property
+    def size(self) -> int:
+        """How many choices there are."""
+        return len(self.choices)
+
+    def grid(self) -> list[Internal]:
+        """Every index or label."""
+        return list(range(self.size)) if self.ordered else [*self.labels]
+
+
+@dataclass(frozen=True)
+class Branches:
+    """One of several sub-configs, each of which sets keys of its section and may hold ranges of its own."""
+
+    keys: Keys  # of the section, or of the key whose choices they are
+    branches: tuple[Mapping[str, Fixed | Number | Choices], ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """`n_layers=2, width=96` for each branch; the key is left out where it is the only one and is ours."""
+        return unique([self._label(branch) for branch in self.branches])
+
+    def _label(self, branch: Mapping[str, Fixed | Number | Choices]) -> str:
+        if list(branch) == [self.keys[-1]]:
+            return _short(branch[str(self.keys[-1])])
+        return ", ".join(f"{key}={_short(node)}" for key, node in branch.items()) or "defaults"
+
+    def suggest(self, trial: Trial, name: str) -> Internal:
+        """The label of the trial's branch."""
+        return str(trial.suggest_categorical(name, self.labels))
+
+    def branch(self, internal: Internal) -> Mapping[str, Fixed | Number | Choices]:
+        """The branch with this label."""
+        return self.branches[self.labels.index(str(internal))]
+
+    def value(self, internal: Internal) -> str:
+        """The label."""
+        return str(internal)
+
+    def internal(self, value: Any) -> Internal:
+        """The label."""
+        return self.labels[self.labels.index(value)]
+
+    def describe(self) -> dict[str, Any]:
+        """The labels."""
+        return {"choices": self.labels}
+
+    def written(self) -> dict[str, Any]:
+        """The choices as they stand in a file."""
+        own = self.keys[-1]
+        return {
+            "choices": [
+                branch[str(own)].written()
+                if list(branch) == [own]
+                else {key: node.written() for key, node in branch.items()}
+                for branch in self.branches
+            ]
+        }
+
+    @property
+    def conditional(self) -> bool:
+        """Whether a branch has ranges of its own."""
+        return any(not isinstance(node, Fixed) for branch in self.branches for node in branch.values())
+
+    @property
+    def size(self) -> int | None:
+        """How many configs the branches have together."""
+        sizes = [product(node.size for node in branch.values()) for branch in self.branches]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    def grid(self) -> list[Internal]:
+        """Every label."""
+        return [*self.labels]
+
+
+Range = Number | Choices | Branches
+Leaf = Fixed | Number | Choices
+Node = Fixed | Number | Choices | Branches
+
+
+def product(sizes: Any) -> int | None:
+    """The product of the sizes, or None where one of them is None."""
+    total = 1
+    for size in sizes:
+        if size is None:
+            return None
+        total *= size
+    return total
+
+
+def text(value: Any) -> str:
+    """A scalar as YAML writes it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def unique(labels: list[str]) -> list[str]:
+    """The labels, each repeated one with a number behind it."""
+    return [label if label not in labels[:i] else f"{label} ({i + 1})" for i, label in enumerate(labels)]
+
+
+def _short(node: Leaf) -> str:
+    return text(node.value) if isinstance(node, Fixed) else node.label

@@ -1,0 +1,209 @@
+"""Real data that is on any Python machine: for the quickstart, the examples and the tests, without a download.
+
+Name one in space.yaml: `reference: {task: text, source: "python:hpsearch.samples:python_reference"}`. Splits are
+80/10/10 by a hash of the text, near duplicates on one side: the same on every machine with the same Python version
+(translations: with the same version of the package they come from).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import re
+import sysconfig
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from hpsearch.errors import DataError
+
+Parts = dict[str, list[str]]  # train, valid, test
+Pairs = dict[str, list[tuple[str, str]]]
+
+# Left out everywhere: what distributions split off, tests, and files that are no library.
+NOT_LIBRARY = {"test", "tests", "site-packages", "dist-packages", "lib2to3", "ensurepip", "__pycache__", "idlelib"}
+NOT_LIBRARY |= {"turtledemo", "tkinter", "turtle.py", "pydoc_data", "distutils"}
+
+# Chapters of the Python Library Reference and the modules they document.
+CHAPTERS = {
+    "concurrency": "asyncio threading multiprocessing concurrent subprocess sched queue contextvars signal selectors",
+    "internet": "http urllib ftplib poplib imaplib smtplib socketserver socket ssl xmlrpc ipaddress wsgiref webbrowser",
+    "mail and markup": "email mailbox mimetypes json base64 quopri html xml plistlib",
+    "files": "pathlib os posixpath ntpath fileinput filecmp tempfile glob fnmatch linecache shutil gzip bz2 lzma "
+    "zipfile tarfile io pickle shelve dbm csv configparser sqlite3 netrc",
+    "numbers and dates": "datetime calendar decimal fractions random statistics numbers zoneinfo colorsys bisect heapq "
+    "hashlib hmac secrets uuid",
+    "testing and debugging": "unittest doctest pdb bdb cProfile profile pstats timeit trace tracemalloc traceback "
+    "pydoc cmd code codeop warnings logging",
+    "language": "importlib pkgutil modulefinder runpy zipimport ast symtable tokenize dis inspect abc contextlib "
+    "dataclasses functools types typing enum weakref copy pickletools py_compile compileall pyclbr site collections",
+    "command line and text": "argparse optparse getopt shlex string re difflib textwrap codecs encodings gettext "
+    "locale pprint reprlib rlcompleter getpass platform stringprep",
+}
+CHAPTER_OF = {module: chapter for chapter, modules in CHAPTERS.items() for module in modules.split()}
+CHAPTER_OF |= {"_strptime": "numbers and dates", "_compression": "files", "_markupbase": "mail and markup"}
+
+DOCSTRING = re.compile(r':[ \t]*(?:#[^\n]*)?\n\s*[rR]?("""|\'\'\')(.*?)\1', re.S)
+
+
+def python_reference() -> Parts:
+    """Paragraphs of the language reference that Python ships for help(): small, overfitted within minutes."""
+    from pydoc_data.topics import topics
+
+    blocks = (block for name in sorted(topics) for block in _blocks(topics[name]) if not _is_layout(block))
+    return _split_texts(text for block in blocks if (text := _prose(re.sub(r"\*\*|[\"`]", "", block))))
+
+
+def stdlib_prose() -> Parts:
+    """Paragraphs of the docstrings and comments of the standard library: English technical prose, 1.6 MB."""
+    texts = [text for _, doc in _docstrings() for block in _blocks(doc) if (text := _prose(block))]
+    texts += [text for comment in _comments() for block in _blocks(comment) if (text := _prose(block))]
+    return _split_texts(texts)
+
+
+def stdlib_chapters() -> Pairs:
+    """(docstring, chapter): which part of the standard library a function, class or method belongs to; 8 labels."""
+    pairs: dict[str, str] = {}
+    for module, doc in _docstrings():
+        chapter = CHAPTER_OF.get(module) or CHAPTER_OF.get(module.removeprefix("_py").removeprefix("_"))
+        text = " ".join(filter(None, map(_prose, _blocks(doc))))
+        text = " ".join(text.split()[:48])
+        if chapter and text:
+            pairs.setdefault(text, chapter)
+    return _split_pairs((_words(text), (text, chapter)) for text, chapter in pairs.items())
+
+
+def interface_messages(locale: str = "fr_FR") -> Pairs:
+    """(English, translation): messages of JupyterLab's interface; needs the PyPI package of its language pack.
+
+    locale: fr_FR comes with hpsearch[samples]; de_DE, pl_PL, zh_CN, ... with the pack of that name.
+    """
+    pack = _package(f"jupyterlab_language_pack_{locale}", f"jupyterlab-language-pack-{locale.replace('_', '-')}")
+    pairs: dict[str, tuple[str, str]] = {}
+    for path in sorted(Path(str(pack.__file__)).parent.rglob("*.json")):
+        for key, translations in json.loads(path.read_text(encoding="utf-8")).items():
+            pair = _message(key, translations)
+            if pair:
+                pairs.setdefault(pair[0].casefold(), pair)
+    return _split_pairs((_words(source), (source, target)) for source, target in pairs.values())
+
+
+def emoji_names() -> Pairs:
+    """(English, German): the names that Unicode gives to emoji; needs the PyPI package emoji (hpsearch[samples])."""
+    emoji = _package("emoji", "emoji")
+    emoji.config.load_language("de")
+    pairs: dict[str, tuple[str, tuple[str, str]]] = {}
+    for symbol, names in sorted(emoji.EMOJI_DATA.items()):
+        if names["status"] == emoji.STATUS["fully_qualified"] and "en" in names and "de" in names:
+            source, target = (re.sub(r"[_\s]+", " ", names[language].strip(":")).strip() for language in ("en", "de"))
+            pairs.setdefault(source, (_bare(symbol), (source, target)))
+    return _split_pairs(pairs.values())
+
+
+# -------------------------------------------------------------------------------------------------------------- sources
+
+
+@cache
+def _sources() -> tuple[tuple[str, str], ...]:
+    """(top-level module, source) of every .py file of the standard library."""
+    root = Path(sysconfig.get_path("stdlib"))
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).parts
+        if not NOT_LIBRARY.intersection(parts):
+            found.append((parts[0].removesuffix(".py"), path.read_bytes().decode("utf-8", errors="replace")))
+    return tuple(found)
+
+
+def _docstrings() -> Iterator[tuple[str, str]]:
+    """(top-level module, docstring) of classes and functions; a module's own names the module, so it is left out.
+
+    Found by a pattern, 50 times faster than parsing: the first string of an indented block. Those with escapes are
+    left out.
+    """
+    for module, source in _sources():
+        for _, doc in DOCSTRING.findall(source):
+            if "\\" not in doc:
+                yield module, doc
+
+
+def _comments() -> Iterator[str]:
+    """Runs of two or more comment lines, without their number signs."""
+    for _, source in _sources():
+        for run in re.findall(r"(?:^[ \t]*#(?!!)[^\n]*\n){2,}", source, re.M):
+            yield re.sub(r"^[ \t]*#+ ?", "", run, flags=re.M)
+
+
+def _package(module: str, package: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise DataError(f"hpsearch.samples: the package {package} is missing: pip install {package}") from None
+
+
+def _message(key: str, translations: object) -> tuple[str, str] | None:
+    """A pair of a language pack's entry {"context\\x04message": [translation, plural forms ...]}, if it is a phrase."""
+    if not isinstance(translations, list) or not translations or not isinstance(translations[0], str):
+        return None
+    source, target = " ".join(key.split("\x04")[-1].split()), " ".join(translations[0].split())
+    # Placeholders, paths and identifiers are the same in both languages: copying them would score.
+    is_code = re.search(r"[`_{}<>/\\=|@#\[\]*%]|\w\.\w", source)
+    is_phrase = 2 <= len(source.split()) <= 24 and target and source != target
+    return (source, target) if is_phrase and not is_code else None
+
+
+# ---------------------------------------------------------------------------------------------------------------- prose
+
+
+def _blocks(text: str) -> list[str]:
+    return re.split(r"\n\s*\n", text.replace("\r", ""))
+
+
+def _is_layout(block: str) -> bool:
+    """Whether a paragraph of the reference is grammar, code or an underlined heading."""
+    return bool(re.search(r"^ {6,}|^\s*[-*=~^]{3,}\s*$", block, re.M))
+
+
+def _prose(block: str) -> str | None:
+    """The block as one line of running text, or None when it is code, grammar or a table."""
+    if re.search(r"^\s*(>>>|\.\.\. |\.\. )|::=", block, re.M):
+        return None
+    text = re.sub(r":[\w:]+:`~?([^`]*)`", r"\1", block).replace("`", "")
+    text = " ".join(text.split())
+    letters = sum(map(len, words := re.findall(r"[A-Za-z]+", text)))
+    return text if len(words) >= 6 and letters >= 0.65 * len(text) else None
+
+
+# --------------------------------------------------------------------------------------------------------------- splits
+
+
+def _split_texts(texts: Iterable[str]) -> Parts:
+    parts: Parts = {"train": [], "valid": [], "test": []}
+    for text in dict.fromkeys(texts):
+        parts[_part(_words(text))].append(text)
+    return parts
+
+
+def _split_pairs(keyed: Iterable[tuple[str, tuple[str, str]]]) -> Pairs:
+    """Pairs in their splits, by keys that are equal for pairs that must not be parted."""
+    parts: Pairs = {"train": [], "valid": [], "test": []}
+    for key, pair in keyed:
+        parts[_part(key)].append(pair)
+    return parts
+
+
+def _words(text: str) -> str:
+    """What near duplicates share: the first eight words, without case, numbers and punctuation."""
+    return " ".join(re.findall(r"[^\W\d_]+", text.casefold())[:8])
+
+
+def _bare(symbol: str) -> str:
+    """An emoji without skin tone and presentation mark: its variants have nearly the same name."""
+    return re.sub("[\U0001f3fb-\U0001f3ff\ufe0f]", "", symbol)
+
+
+def _part(key: str) -> str:
+    place = hashlib.sha256(key.encode()).digest()[0] * 10 // 256
+    return "test" if place == 0 else "valid" if place == 1 else "train"

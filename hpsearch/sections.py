@@ -1,0 +1,264 @@
+"""The sections that may hold ranges, read and checked: each value and end of a range against its field, and the
+combinations against the rules that tie fields together (heads divide the width, warmup and cooldown fit).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice, product
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from hpsearch.document import Fault, Keys
+from hpsearch.ranges import Branches, Choices, Fixed, Leaf, Node, Number
+from hpsearch.training.config import ModelConfig, Section, TokenizerConfig, TrainingConfig
+from hpsearch.wording import check_value, phrase, shown, unknown
+
+SECTIONS: dict[str, type[Section]] = {"tokenizer": TokenizerConfig, "model": ModelConfig, "training": TrainingConfig}
+RANGE_KEYS = ("low", "high", "step", "log", "choices")
+RULES = {
+    "tokenizer": ("kind", "file"),
+    "model": ("width", "n_heads", "n_kv_heads"),
+    "training": ("schedule", "warmup", "cooldown"),
+}
+MAX_INTEGER = 2**53  # beyond it the sampler's floats are no longer exact
+
+
+def read_section(name: str, raw: Any) -> dict[str, Node]:
+    """The nodes of a section; those of section-level choices stand under the key `choices`."""
+    body = _mapping(raw, (name,))
+    nodes: dict[str, Node] = {}
+    for key, value in body.items():
+        if key == "choices":
+            nodes[key] = Branches((name,), tuple(_section_branches(name, value)))
+        else:
+            nodes[key] = _node(name, value, (name, _known(key, name, (name, key))))
+    _refuse_shadows(nodes)
+    return nodes
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def _section_branches(name: str, raw: Any) -> Iterator[dict[str, Leaf]]:
+    for index, item in enumerate(_choice_list(raw, (name, "choices"))):
+        keys: Keys = (name, "choices", index)
+        if not isinstance(item, Mapping):
+            raise Fault(keys, f"a choice of a section must be a mapping such as {{n_layers: 2}}, not {shown(item)}")
+        yield _branch(name, item, keys)
+
+
+def _branch(name: str, raw: Mapping[str, Any], keys: Keys) -> dict[str, Leaf]:
+    """One sub-config: keys of the section with values or plain ranges."""
+    if "choices" in raw:
+        raise Fault((*keys, "choices"), "choices within choices; write them as one list", at_key=True)
+    return {key: _leaf(name, value, (*keys, _known(key, name, (*keys, key)))) for key, value in raw.items()}
+
+
+def _node(name: str, raw: Any, keys: Keys) -> Node:
+    """The value, range or choice between sub-configs of one key."""
+    choices = raw.get("choices") if isinstance(raw, Mapping) else None
+    if not isinstance(choices, list) or not any(isinstance(item, Mapping) for item in choices):
+        return _leaf(name, raw, keys)
+    _only(raw, ("choices",), keys)
+    items = _choice_list(choices, (*keys, "choices"))
+    branches = [_leaf_branch(name, item, (*keys, "choices", index)) for index, item in enumerate(items)]
+    return Branches(keys, tuple(branches))
+
+
+def _leaf_branch(name: str, raw: Any, keys: Keys) -> dict[str, Leaf]:
+    """One choice of a key: a value or range of its own, or a sub-config that sets it and other keys."""
+    own = str(keys[1])
+    if not isinstance(raw, Mapping) or any(key in RANGE_KEYS for key in raw):
+        return {own: _leaf(name, raw, keys, field=own)}
+    if own not in raw:
+        for key in raw:
+            _known(key, name, (*keys, key))
+        raise Fault(keys, f"a choice of {own} must set {own} itself")
+    return _branch(name, raw, keys)
+
+
+def _leaf(name: str, raw: Any, keys: Keys, *, field: str = "") -> Leaf:
+    """A value or a plain range of the section's field (the last key, unless named)."""
+    field = field or str(keys[-1])
+    if not isinstance(raw, Mapping):
+        return Fixed(keys, check_value(SECTIONS[name], field, raw, keys=keys))
+    if not raw:
+        raise Fault(keys, "an empty mapping; a range is {low: ..., high: ...} or {choices: [...]}")
+    _only(raw, RANGE_KEYS, keys)
+    if "choices" in raw:
+        _only(raw, ("choices",), keys)
+        return _choices(name, field, raw["choices"], (*keys, "choices"))
+    return _number(name, field, raw, keys)
+
+
+def _choices(name: str, field: str, raw: Any, keys: Keys) -> Choices:
+    values: list[Any] = []
+    for index, item in enumerate(_choice_list(raw, keys)):
+        if isinstance(item, Mapping):
+            raise Fault((*keys, index), "a choice here must be a plain value")
+        value = check_value(SECTIONS[name], field, item, keys=(*keys, index))
+        if any(value == other for other in values):
+            raise Fault((*keys, index), f"{shown(value)} is given twice")
+        values.append(value)
+    choices = Choices(keys[:-1], tuple(values))
+    return Choices(keys[:-1], tuple(sorted(values))) if choices.ordered else choices
+
+
+def _number(name: str, field: str, raw: Mapping[str, Any], keys: Keys) -> Number:
+    """A range of numbers, checked in itself; high is brought down to the last multiple of step."""
+    kinds = _kinds(name, field)
+    if not {int, float} & kinds or bool in kinds:
+        raise Fault(keys, "only a number can have low and high; write {choices: [...]}")
+    for end in ("low", "high"):
+        if raw.get(end) is None:
+            raise Fault(keys, f"'{end}' is missing; a range needs low and high")
+    low, high = (check_value(SECTIONS[name], field, raw[end], keys=(*keys, end)) for end in ("low", "high"))
+    if low > high:
+        raise Fault(keys, f"low {low} is above high {high}")
+    log, step = _log(raw, keys, low), _step(raw, keys, integer=int in kinds)
+    if int in kinds and high > MAX_INTEGER:
+        raise Fault((*keys, "high"), f"must be at most 2^53, not {high}")
+    if step is not None and log:
+        raise Fault((*keys, "step"), "log and step cannot both be given", at_key=True)
+    if step is not None and low < high and step > high - low:
+        raise Fault((*keys, "step"), f"step {step} is larger than the range from {low} to {high}")
+    if step is not None:
+        low_, step_ = Decimal(str(low)), Decimal(str(step))
+        high = type(high)(low_ + (Decimal(str(high)) - low_) // step_ * step_)
+    return Number(keys, low, high, 1 if step is None and int in kinds and not log else step, log, int in kinds)
+
+
+def _log(raw: Mapping[str, Any], keys: Keys, low: float) -> bool:
+    log = raw.get("log")
+    if log is not None and not isinstance(log, bool):
+        raise Fault((*keys, "log"), f"must be true or false, not {shown(log)}")
+    if log and low <= 0:
+        raise Fault((*keys, "low"), f"low must be above 0 where log is true, not {low:g}")
+    return bool(log)
+
+
+def _step(raw: Mapping[str, Any], keys: Keys, *, integer: bool) -> Any:
+    step = raw.get("step")
+    if step is None or (step == 1 and integer and raw.get("log") and not isinstance(step, bool)):
+        return None  # every integer has step 1; with log it is the only one that Optuna knows
+    if isinstance(step, bool) or not isinstance(step, int if integer else int | float):
+        raise Fault((*keys, "step"), f"must be {'an integer' if integer else 'a number'}, not {shown(step)}")
+    if step <= 0:
+        raise Fault((*keys, "step"), f"must be above 0, not {step}")
+    return step if integer else float(step)
+
+
+def _choice_list(raw: Any, keys: Keys) -> list[Any]:
+    if not isinstance(raw, list):
+        raise Fault(keys, f"must be a list, not {shown(raw)}")
+    if not raw:
+        raise Fault(keys, "an empty list; at least one choice is needed")
+    for index, item in enumerate(raw):
+        if isinstance(item, Mapping) and item in raw[:index]:
+            raise Fault((*keys, index), "this choice is given twice")
+    return raw
+
+
+def _mapping(raw: Any, keys: Keys) -> Mapping[str, Any]:
+    if not isinstance(raw, Mapping):
+        raise Fault(keys, f"must be a mapping (key: value), not {shown(raw)}")
+    return raw
+
+
+def _known(key: str, name: str, keys: Keys) -> str:
+    if key not in SECTIONS[name].model_fields:
+        raise Fault(keys, unknown(key, SECTIONS[name].model_fields), at_key=True)
+    return key
+
+
+def _only(raw: Mapping[str, Any], allowed: Sequence[str], keys: Keys) -> None:
+    for key in raw:
+        if key not in RANGE_KEYS:
+            raise Fault((*keys, key), unknown(key, RANGE_KEYS), at_key=True)
+        if key not in allowed:
+            raise Fault((*keys, key), f"{key} cannot stand beside choices", at_key=True)
+
+
+def _kinds(name: str, field: str) -> set[Any]:
+    annotation = SECTIONS[name].model_fields[field].annotation
+    return set(get_args(annotation)) or {annotation}
+
+
+def _refuse_shadows(nodes: Mapping[str, Node]) -> None:
+    """A key may be a range in one place of a section, and one choice may set it."""
+    claimed = {key: "is a range of its own" for key, node in nodes.items() if not isinstance(node, Fixed)}
+    for own, node in nodes.items():
+        if not isinstance(node, Branches):
+            continue
+        inner = {key: leaf for branch in reversed(node.branches) for key, leaf in branch.items() if key != own}
+        for key, leaf in inner.items():
+            if key in claimed:
+                raise Fault(leaf.keys, f"{key} {claimed[key]} too; it can be set in one place only")
+        claimed |= dict.fromkeys(inner, f"is set by the choices of {own}")
+
+
+# --------------------------------------------------------------------------------------------------------------- rules
+
+
+def check_section(name: str, nodes: Mapping[str, Node]) -> None:
+    """Fault where some combination of the section's values breaks a rule between its fields."""
+    for case in _cases(nodes):
+        ruled = {key: case[key] for key in RULES[name] if key in case}
+        rest = {key: _probes(key, leaf)[0] for key, leaf in case.items() if key not in ruled}
+        for values in product(*(_probes(key, leaf) for key, leaf in ruled.items())):
+            combination = dict(zip(ruled, values, strict=True))
+            try:
+                SECTIONS[name].model_validate(rest | combination, strict=True)
+            except ValidationError as error:
+                raise _broken_rule(name, ruled, combination, phrase(dict(error.errors()[0]))) from None
+
+
+def _cases(nodes: Mapping[str, Node]) -> Iterator[dict[str, Leaf]]:
+    """The section without choices between sub-configs: once for every combination of branches."""
+    base: dict[str, Leaf] = {key: node for key, node in nodes.items() if not isinstance(node, Branches)}
+    for branches in product(*(node.branches for node in nodes.values() if isinstance(node, Branches))):
+        case = dict(base)
+        for branch in branches:
+            case |= branch
+        yield case
+
+
+def _probes(key: str, leaf: Leaf) -> Sequence[Any]:
+    """The values that can break a rule: all, or the ends where what lies between cannot be worse."""
+    if isinstance(leaf, Fixed):
+        return [leaf.value]
+    if isinstance(leaf, Choices):
+        return leaf.choices
+    ends = [leaf.low] if leaf.low == leaf.high else [leaf.low, leaf.high]
+    if not leaf.integer:
+        return ends
+    grid = range(int(leaf.low), int(leaf.high) + 1, int(leaf.step or 1))
+    if key == "width":  # low + k * step is a multiple of the heads for every k if it is for k = 0 and 1
+        return [*grid[:2], grid[-1]]
+    return list(islice(grid, 600))  # a number of heads above 256 is refused anyway
+
+
+def _broken_rule(name: str, ruled: Mapping[str, Leaf], values: Mapping[str, Any], message: str) -> Fault:
+    ranges = [leaf for leaf in ruled.values() if not isinstance(leaf, Fixed)]
+    if not ranges:
+        return Fault(next(iter(ruled.values())).keys if ruled else (name,), message)
+    combination = ", ".join(f"{key} {shown(value)}" for key, value in values.items())
+    return Fault(ranges[0].keys, f"{message} (with {combination}){_remedy(ruled)}")
+
+
+def _remedy(ruled: Mapping[str, Leaf]) -> str:
+    """What would keep the heads dividing the width, where one of the two is a range of integers."""
+    width, heads = ruled.get("width"), ruled.get("n_heads")
+    if isinstance(width, Number):
+        step = 2 * math.lcm(*(_probes("n_heads", heads) if heads else [ModelConfig().n_heads]))
+        low, high = -(-int(width.low) // step) * step, int(width.high) // step * step
+        return f"; {{low: {low}, high: {high}, step: {step}}} would do" if low < high else "; list them as choices"
+    if isinstance(heads, Number):
+        total = width.value if isinstance(width, Fixed) else ModelConfig().width
+        even = [n for n in _probes("n_heads", heads) if total % (2 * n) == 0]
+        return f"; {{choices: {even}}} would do" if even and not isinstance(width, Choices) else ""
+    return ""

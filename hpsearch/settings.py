@@ -1,0 +1,148 @@
+"""What a search needs beside the training config: budget, sampler, pruner, tracking, resources."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from hpsearch.training.config import Section, TrainConfig
+
+DEFAULT_PRUNER = "median"
+DEFAULT_TRIALS = 20  # where the budget names neither trials nor hours
+
+WrappedName = Literal["median", "percentile", "hyperband", "successive_halving", "none"]
+
+
+class Budget(Section):
+    """Totals of the study, restarts included; whichever is reached first ends it."""
+
+    trials: int | None = Field(None, ge=1, le=1_000_000)
+    hours: float | None = Field(None, gt=0)
+
+
+class MedianPruner(Section):
+    """Prunes a trial that is worse than the median of the others at equal progress."""
+
+    name: Literal["median"]
+    startup_trials: int = Field(5, ge=0)  # finished before anything is pruned
+    warmup_evaluations: int = Field(0, ge=0)  # of a trial, before it can be pruned
+    interval: int = Field(1, ge=1)  # evaluations from one check to the next
+
+
+class PercentilePruner(Section):
+    """Prunes a trial that is not among the best `percentile` percent at equal progress."""
+
+    name: Literal["percentile"]
+    percentile: float = Field(25.0, ge=0, le=100)
+    startup_trials: int = Field(5, ge=0)
+    warmup_evaluations: int = Field(0, ge=0)
+    interval: int = Field(1, ge=1)
+
+
+class SuccessiveHalvingPruner(Section):
+    """Keeps the best 1/reduction_factor of the trials at each rung (ASHA, arXiv 1810.05934)."""
+
+    name: Literal["successive_halving"]
+    min_resource: int = Field(1, ge=1)  # evaluations before the first rung
+    reduction_factor: int = Field(4, ge=2)
+
+
+class HyperbandPruner(Section):
+    """Several successive halvings with different first rungs (arXiv 1603.06560)."""
+
+    name: Literal["hyperband"]
+    min_resource: int = Field(1, ge=1)
+    reduction_factor: int = Field(3, ge=2)
+
+
+class PatientPruner(Section):
+    """Lets `wrapped` prune a trial only once it has not improved for `patience` evaluations."""
+
+    name: Literal["patient"]
+    patience: int = Field(3, ge=0)
+    min_delta: float = Field(0.0, ge=0)
+    wrapped: WrappedName = "median"
+
+
+class NoPruner(Section):
+    """Prunes nothing."""
+
+    name: Literal["none"]
+
+
+AnyPruner = Annotated[
+    MedianPruner | PercentilePruner | SuccessiveHalvingPruner | HyperbandPruner | PatientPruner | NoPruner,
+    Field(discriminator="name"),
+]
+
+
+class Overfitting(Section):
+    """When a trial is ended because its validation loss has turned up: for how many evaluations, how clearly."""
+
+    enabled: bool = True
+    evaluations: int = Field(3, ge=1)
+    sigmas: float = Field(3.0, ge=0)
+
+
+class Search(Section):
+    """How configs are chosen, how trials are stopped, how failures are met."""
+
+    sampler: Literal["tpe", "gp", "random", "qmc", "cmaes", "grid"] = "tpe"
+    pruner: AnyPruner = Field({"name": DEFAULT_PRUNER}, validate_default=True)
+    overfitting: Overfitting = Overfitting()
+    max_consecutive_failures: int = Field(10, ge=1)
+    max_retries: int = Field(2, ge=0)
+
+    @field_validator("pruner", mode="before")
+    @classmethod
+    def _pruner_by_name(cls, raw: Any) -> Any:
+        """`pruner: median` is short for `pruner: {name: median}`; a mapping without name sets the default's options."""
+        if isinstance(raw, str):
+            return {"name": raw}
+        return {"name": DEFAULT_PRUNER, **raw} if isinstance(raw, dict) else raw
+
+    @field_validator("overfitting", mode="before")
+    @classmethod
+    def _overfitting_by_switch(cls, raw: Any) -> Any:
+        """`overfitting: false` is short for `overfitting: {enabled: false}`."""
+        return {"enabled": raw} if isinstance(raw, bool) else raw
+
+
+class Tracking(Section):
+    """Where MLflow keeps the runs."""
+
+    uri: str | None = None  # None: SQLite in the home folder
+
+
+class Resources(Section):
+    """What the workers run on."""
+
+    workers: int | Literal["auto"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: int | None = Field(None, ge=1)  # of each worker; None: one
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _auto_or_count(cls, raw: Any) -> Any:
+        if raw == "auto" or (isinstance(raw, int) and not isinstance(raw, bool) and raw >= 1):
+            return raw
+        raise ValueError(f"must be auto or an integer of at least 1, not {raw!r}")
+
+
+class Settings(TrainConfig):
+    """All that `space.yaml` says, once its ranges have values."""
+
+    study: str | None = None
+    base: str | None = None  # folder that relative data paths begin at, itself relative to the file's; None: the file's
+    budget: Budget = Budget()
+    search: Search = Search()
+    tracking: Tracking = Tracking()
+    resources: Resources = Resources()
+    provenance: dict[str, Any] = Field(default_factory=dict)  # what `hpsearch export` notes; a run ignores it
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sections_may_be_left_out(cls, raw: Any) -> Any:
+        """A key with nothing behind it (`budget:`) is as good as none."""
+        return {key: value for key, value in raw.items() if value is not None} if isinstance(raw, dict) else raw

@@ -1,0 +1,298 @@
+"""The study: an Optuna study in the driver's memory, every change of it in the journal, rebuilt from there on resume.
+
+Optuna's sampler proposes and its pruner compares trials at equal evaluation indices; what is its own, the overfitting
+and divergence rules, is in verdict.py.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import subprocess
+import warnings
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from hpsearch import journal as journals
+from hpsearch.errors import StudyMismatch
+from hpsearch.experiment import Experiment
+from hpsearch.history import History, TrialHistory
+from hpsearch.journal import Event, Journal
+from hpsearch.samplers import make_pruner, make_sampler
+from hpsearch.training.config import TrainConfig
+from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
+from hpsearch.verdict import reason as explain
+
+STATES = {
+    "completed": optuna.trial.TrialState.COMPLETE,
+    "overfit": optuna.trial.TrialState.COMPLETE,
+    "pruned": optuna.trial.TrialState.PRUNED,
+    "diverged": optuna.trial.TrialState.PRUNED,  # the sampler learns from it, and it never wins
+    "out_of_memory": optuna.trial.TrialState.PRUNED,
+    "failed": optuna.trial.TrialState.FAIL,  # a bug: the sampler passes it over
+}
+OUTCOMES = {Verdict.PRUNE: "pruned", Verdict.OVERFIT: "overfit", Verdict.DIVERGED: "diverged"}
+
+
+class Study:
+    """One study being searched; the driver holds the only one."""
+
+    def __init__(self, experiment: Experiment, journal: Journal, history: History) -> None:
+        """Rebuilds the Optuna study from the history of the journal."""
+        self.experiment, self.journal, self.history = experiment, journal, history
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        self._storage = optuna.storages.InMemoryStorage()
+        self.optuna = optuna.create_study(
+            study_name=experiment.study,
+            storage=self._storage,
+            direction=experiment.objective.direction,
+            pruner=make_pruner(experiment.search.pruner, evaluations=experiment.settings.evaluation.times),
+        )
+        self._trials: dict[int, optuna.Trial] = {}
+        for number in sorted(history.trials):
+            self._rebuild(history.trials[number])
+
+    @classmethod
+    def open(cls, experiment: Experiment, folder: Path, data: dict[str, Any]) -> Study:
+        """Creates the study or resumes it; `data` has its "fingerprint" and the counts of its "sets".
+
+        Raises StudyMismatch, with a diff, when the journal belongs to another space, objective or data.
+        """
+        path = folder / "journal.jsonl"
+        history = History.of(journals.read(path)) if path.exists() else History()
+        if history.origin:
+            check_identity(experiment, history, data)
+        journal = Journal(path)
+        if not history.origin:
+            history.add(journal.append("study_created", **_origin(experiment, data)))
+            journal.sync()
+        return cls(experiment, journal, history)
+
+    # ------------------------------------------------------------------------------------------------------- its trials
+
+    def unfinished(self) -> list[int]:
+        """The trials of earlier drivers that wait to be continued."""
+        return [number for number, trial in self.history.trials.items() if trial.outcome is None]
+
+    def ask(self) -> int:
+        """A new trial: samples its params, writes it to the journal, gives its number."""
+        number = len(self.history.trials)
+        self.optuna.sampler = make_sampler(self.experiment, number, self.optuna)
+        trial = self.optuna.ask()
+        internal = self.experiment.space.suggest(trial)
+        config = self.experiment.config(internal)
+        self._trials[number] = trial
+        self.record(
+            "trial_asked",
+            trial=number,
+            params=self.experiment.space.values(internal),
+            internal=internal,
+            config=config.model_dump(mode="json"),
+        )
+        return number
+
+    def start(self, number: int, *, device: str, threads: int, worker: int) -> int:
+        """Notes that a trial is with a worker; gives the number of this attempt (1, 2, ...)."""
+        attempt = self.history.trials[number].attempt + 1
+        self.record("trial_started", trial=number, attempt=attempt, device=device, threads=threads, worker=worker)
+        return attempt
+
+    def config(self, number: int) -> TrainConfig:
+        """The trial's whole config."""
+        return TrainConfig.model_validate(self.history.trials[number].config)
+
+    def report(self, number: int, evaluation: dict[str, Any]) -> tuple[Verdict, str]:
+        """Takes an evaluation in and judges: what the trial is to do next, and why (one line).
+
+        One that the journal has already (from before a crash) is judged again but not written again.
+        """
+        trial = self.history.trials[number]
+        if evaluation["index"] not in trial.evaluations:
+            self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation)
+            self._tell_optuna(number, evaluation)
+        return self.judge(number)
+
+    def judge(self, number: int) -> tuple[Verdict, str]:
+        """Diverged, overfitting or worse than its peers? From what the journal knows of the trial."""
+        trial = self.history.trials[number]
+        training, curve = trial.config["training"], points(trial)
+        if diverged(curve, warmup_until=training["warmup"]):
+            return Verdict.DIVERGED, explain(Verdict.DIVERGED, curve)
+        if self._overfits(trial, curve):
+            return Verdict.OVERFIT, explain(Verdict.OVERFIT, curve, evaluations=self.experiment.search.overfitting.evaluations)
+        if curve[-1].progress < training["stop_at"] and self._trials[number].should_prune():
+            return Verdict.PRUNE, explain(Verdict.PRUNE, curve)
+        return Verdict.CONTINUE, ""
+
+    def _overfits(self, trial: TrialHistory, curve: list[Point]) -> bool:
+        """The rule of verdict.py; where the objective is no loss, only once the objective has turned as well."""
+        rule, training = self.experiment.search.overfitting, trial.config["training"]
+        cooldown = 1.0 - training["cooldown"] if training["schedule"] == "wsd" else 1.0
+        if not rule.enabled or not overfitting(
+            curve,
+            warmup_until=training["warmup"],
+            cooldown_from=cooldown,
+            evaluations=rule.evaluations,
+            sigmas=rule.sigmas,
+        ):
+            return False
+        _, values = trial.curve(self.history.metric)
+        return stale(values, maximize=self.history.direction == "maximize", evaluations=rule.evaluations)
+
+    def interrupt(self, number: int) -> None:
+        """Notes that a trial waits, checkpointed, for the next driver."""
+        self.record("trial_interrupted", trial=number)
+
+    def finish(self, number: int, outcome: str, reason: str = "") -> TrialHistory:
+        """Ends a trial; when this returns, its end is on the disk."""
+        trial = self.history.trials[number]
+        best = self._best_evaluation(number)
+        if best is None and outcome in ("completed", "overfit"):
+            outcome, reason = "failed", f"no finite {self.history.metric} was measured"
+        state = STATES[outcome]
+        seconds = max((e["seconds"] for e in trial.evaluations.values()), default=0.0)
+        signatures = {k: v for e in trial.evaluations.values() for k, v in e.get("signatures", {}).items()}
+        event = self.journal.append(
+            "trial_finished",
+            trial=number,
+            outcome=outcome,
+            state=state.name,
+            value=best["value"] if best else None,
+            best_evaluation=best,
+            reason=reason,
+            seconds=seconds,
+            signatures=signatures,
+        )
+        self.journal.sync()
+        self.optuna.tell(
+            self._trials.pop(number),
+            best["value"] if best and state == optuna.trial.TrialState.COMPLETE else None,
+            state=state,
+        )
+        self.history.add(event)
+        return trial
+
+    # --------------------------------------------------------------------------------------------------------- inwards
+
+    def record(self, event: str, **fields: Any) -> None:
+        """Puts an event into the journal and the history."""
+        self.history.add(self.journal.append(event, **fields))
+
+    def _best_evaluation(self, number: int) -> Event | None:
+        best = self.history.best_evaluation(number)
+        if best is None:
+            return None
+        place = {key: best[key] for key in ("index", "step", "tokens", "epoch", "progress")}
+        return place | {"value": best["metrics"][self.history.metric]}
+
+    def _tell_optuna(self, number: int, evaluation: dict[str, Any]) -> None:
+        value = evaluation["metrics"].get(self.history.metric, math.nan)
+        self._trials[number].report(value if math.isfinite(value) else self._worst(), evaluation["index"])
+
+    def _worst(self) -> float:
+        """A finite value as bad as the worst seen: what a trial that diverged is known by."""
+        seen = [v for t in self.optuna.get_trials(deepcopy=False) for v in t.intermediate_values.values()]
+        if self.history.direction == "minimize":
+            return max(seen, default=1e6)
+        return min(seen, default=-1e6)
+
+    def _rebuild(self, trial: TrialHistory) -> None:
+        """Puts a trial of the journal back into the Optuna study, under its number."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.optuna.enqueue_trial(trial.internal)
+            again = self.optuna.ask()
+            self.experiment.space.suggest(again)
+        self._trials[trial.number] = again
+        for _, evaluation in sorted(trial.evaluations.items()):
+            self._tell_optuna(trial.number, evaluation)
+        if trial.outcome is not None:
+            state = STATES[trial.outcome]
+            value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
+            self.optuna.tell(self._trials.pop(trial.number), value, state=state)
+
+
+def points(trial: TrialHistory) -> list[Point]:
+    """A trial's curve as the verdicts read it."""
+    return [
+        Point(
+            index=index,
+            progress=evaluation["progress"],
+            val_loss=evaluation["metrics"].get("val/loss", math.nan),
+            train_loss=evaluation["metrics"].get("train/loss", math.nan),
+            stderr=evaluation["metrics"].get("val/loss_stderr", 0.0),
+        )
+        for index, evaluation in sorted(trial.evaluations.items())
+    ]
+
+
+def _origin(experiment: Experiment, data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "study": experiment.study,
+        "experiment": experiment.normalised(),
+        "identity": experiment.identity(),
+        "source": experiment.source,
+        "base": str(experiment.base.resolve()),
+        "objective": experiment.objective.model_dump(),
+        "space": experiment.space.describe(),
+        "environment": environment(experiment.base),
+        "data": data,
+    }
+
+
+def environment(folder: Path) -> dict[str, Any]:
+    """What the results may depend on beside the config: commit, Python, platform, package versions."""
+    packages = ("hpsearch", "torch", "optuna", "mlflow", "scikit-learn", "sacrebleu", "tokenizers", "datasets")
+    return {
+        "git_commit": _git(folder, "rev-parse", "HEAD"),
+        "git_dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: _version(name) for name in packages},
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        found = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def check_identity(experiment: Experiment, history: History, data: dict[str, Any]) -> None:
+    """Raises StudyMismatch when the study on disk is not the one this experiment describes."""
+    before, now = flatten(history.origin["identity"]), flatten(experiment.identity())
+    before["data (contents)"], now["data (contents)"] = history.origin["data"]["fingerprint"][:12], data["fingerprint"][:12]
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if keys:
+        lines = [f"  {key}: {_shown(before.get(key))} -> {_shown(now.get(key))}" for key in keys]
+        raise StudyMismatch(
+            f"{experiment.path}: study '{experiment.study}' was made from another space or other data; "
+            "name a new study (study: or --study), or undo:\n" + "\n".join(lines)
+        )
+
+
+def flatten(value: Any, path: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted path -> value."""
+    if not isinstance(value, dict):
+        return {path: value}
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        found |= flatten(inner, f"{path}.{key}" if path else str(key))
+    return found
+
+
+def _shown(value: Any) -> str:
+    return "(not there)" if value is None else str(value)

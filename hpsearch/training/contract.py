@@ -1,0 +1,58 @@
+"""What a train function is given and what it gives: the whole seam between training and those who run it.
+
+    def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]
+
+It imports no torch, so that the driver and trainers of other kinds can hold its values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Told(StrEnum):
+    """What a training was told to do next; ceasing to iterate is the fourth way."""
+
+    GO_ON = "go on"
+    PAUSE = "pause"  # save everything, to be continued later
+    FINISH = "finish"  # save the best weights and end
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What stays the same for all trainings of a worker."""
+
+    device: str  # as torch spells it: cpu, cuda:0, mps
+    threads: int  # CPU threads of one training
+    cache: Path  # tokenised data
+    base: Path  # the folder that relative data paths begin at
+    corpora: dict[str, Path] = field(default_factory=dict)  # prepared already: digest of data and tokenizer -> folder
+    checkpoint_seconds: float = 60.0
+
+
+@dataclass
+class Handle:
+    """What a training is given beside its config."""
+
+    setting: Setting
+    folder: Path  # its own: last.pt, best.pt, samples.json
+    told: Callable[[], Told] = lambda: Told.GO_ON  # asked before every step
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one validation pass measured, and the training points since the last."""
+
+    index: int  # 1..n: equal fractions of the schedule
+    step: int
+    tokens: int
+    epoch: float
+    progress: float  # share of the schedule, 0..1
+    seconds: float  # of training and evaluating so far, over all attempts
+    metrics: dict[str, float]
+    points: list[dict[str, Any]] = field(default_factory=list)
+    signatures: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,201 @@
+"""The data as token ids: prepared once per content, kept as flat arrays, mapped by every process that trains."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hpsearch.training import data, files
+from hpsearch.training.arrays import (
+    CorpusSet,
+    Encoder,
+    PairTokens,
+    Strings,
+    TextTokens,
+    label_token,
+    map_set,
+    task_token,
+)
+from hpsearch.training.config import TokenizerConfig, TrainConfig, digest
+from hpsearch.training.data import Splits
+from hpsearch.training.tokenizer import BASE_SPECIALS, Tokenizer
+
+__all__ = ["Corpus", "CorpusSet", "PairTokens", "Strings", "TextTokens", "label_token", "specials", "task_token"]
+
+FORMAT = 1  # of the files and of what the tokens mean; a new one makes every cached corpus another
+Progress = Callable[[str, float], None]  # (what is being done, share of it done)
+
+
+@dataclass
+class Corpus:
+    """All sets of a config with their tokenizer, as they lie in `folder`."""
+
+    sets: dict[str, CorpusSet]
+    tokenizer: Tokenizer
+    folder: Path
+    fingerprint: str  # of the data and the tokenizer's config
+    counts: dict[str, dict[str, dict[str, int]]]  # {set: {split: {"examples", "tokens"}}}
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, config: TrainConfig, *, cache: Path, base: Path, progress: Progress | None = None) -> Corpus:
+        """The corpus of config.data and config.tokenizer, prepared at the first opening and mapped at later ones.
+
+        cache: the folder of all prepared corpora, private to the user; base: where relative paths start. Two processes
+        may open it at once: one prepares, the other waits. Raises DataError for data that are not as the config says.
+        """
+        progress = progress or (lambda what, share: None)
+        progress("reading the data", 0.0)
+        fingerprint, loaded = _fingerprint(config, base=base)
+        folder = cache / fingerprint[:24]
+        if not _is_whole(folder):
+            with _locked(folder):
+                if not _is_whole(folder):  # another process may have made it while we waited
+                    _prepare(_Work(config, folder, fingerprint, base, progress), loaded)
+        return cls.map(folder)
+
+    @classmethod
+    def map(cls, folder: Path) -> Corpus:
+        """The corpus that `open` left in a folder, nothing read or hashed again: what a worker needs."""
+        about = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+        sets = {name: map_set(folder / str(i), name, one) for i, (name, one) in enumerate(about["sets"].items())}
+        tokenizer = Tokenizer.load(folder / "tokenizer")
+        return cls(sets, tokenizer, folder, about["fingerprint"], about["counts"], about["warnings"])
+
+
+def specials(config: TrainConfig, labels: dict[str, list[str]]) -> list[str]:
+    """EOS, SEP, a task token for every set that is not text, a token for every label (labels: {set: sorted names})."""
+    tasks = [task_token(name) for name, data_set in sorted(config.data.items()) if data_set.task != "text"]
+    return BASE_SPECIALS + tasks + [label_token(name, label) for name in sorted(labels) for label in labels[name]]
+
+
+# ---------------------------------------------------------------------------------------------------------- preparation
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a preparation is told."""
+
+    config: TrainConfig
+    folder: Path
+    fingerprint: str
+    base: Path
+    progress: Progress
+
+
+def _fingerprint(config: TrainConfig, *, base: Path) -> tuple[str, dict[str, Splits]]:
+    """The corpus's fingerprint, and the sets that had to be read to know it."""
+    prints, loaded = {}, {}
+    for name, data_set in config.data.items():
+        prints[name], splits = data.identify(name, data_set, base=base, cache=None)
+        if splits is not None:
+            loaded[name] = splits
+    tokenizer: dict[str, Any] = {"kind": config.tokenizer.kind}
+    if config.tokenizer.file is not None:
+        tokenizer["file"] = files.digest(base / config.tokenizer.file)
+    elif config.tokenizer.kind == "bpe":
+        tokenizer["vocab_size"] = config.tokenizer.vocab_size
+    return digest({"format": FORMAT, "sets": prints, "tokenizer": tokenizer}), loaded
+
+
+def _prepare(work: _Work, loaded: dict[str, Splits]) -> None:
+    """Writes the corpus beside its folder, and gives it its name when it is whole."""
+    prefix = f".new-{work.folder.name}-"
+    for left in work.folder.parent.glob(f"{prefix}*"):  # of a process that was killed: we hold the lock
+        shutil.rmtree(left, ignore_errors=True)
+    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=work.folder.parent))  # mode 0700
+    try:
+        for name, data_set in work.config.data.items():
+            if name not in loaded:
+                loaded[name] = data.load(name, data_set, cache=staging / "library", base=work.base)
+        shutil.rmtree(staging / "library", ignore_errors=True)
+        _write(staging, work, loaded)
+        shutil.rmtree(work.folder, ignore_errors=True)
+        staging.rename(work.folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
+    labels = {
+        name: sorted({example["label"] for example in splits.train})
+        for name, splits in loaded.items()
+        if "label" in splits.train[0]
+    }
+    work.progress("learning the tokenizer", 0.0)
+    tokenizer = _tokenizer(work.config.tokenizer, specials(work.config, labels), loaded, work.base)
+    tokenizer.save(folder / "tokenizer")
+    about: dict[str, Any] = {"fingerprint": work.fingerprint, "sets": {}, "counts": {}}
+    # In the order of their names, so that a config with its sets in another order reads the very same corpus.
+    for i, name in enumerate(sorted(loaded)):
+        work.progress(f"encoding {name}", i / len(loaded))
+        names = labels.get(name, [])
+        encoder = Encoder(name, tokenizer, names)
+        splits = {part: encoder.write(folder / str(i), part, some) for part, some in loaded[name].parts().items()}
+        ids = [tokenizer.id(label_token(name, label)) for label in names]
+        task = work.config.data[name].task
+        about["sets"][name] = {"task": task, "label_names": names, "label_ids": ids, "splits": splits}
+        about["counts"][name] = {part: {k: one[k] for k in ("examples", "tokens")} for part, one in splits.items()}
+    about["warnings"] = [line for name, splits in loaded.items() for line in data.warnings(name, splits)]
+    (folder / "corpus.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    _seal(folder)
+    work.progress("data ready", 1.0)
+
+
+def _tokenizer(config: TokenizerConfig, tokens: list[str], loaded: dict[str, Splits], base: Path) -> Tokenizer:
+    """The tokenizer that the config describes; what is learnt is learnt from the train splits alone."""
+    if config.file is not None:
+        return Tokenizer.from_file(base / config.file, specials=tokens)
+    if config.kind == "bytes":
+        return Tokenizer.bytes(specials=tokens)
+    texts = (
+        text
+        for name in sorted(loaded)
+        for example in loaded[name].train
+        for key, text in example.items()
+        if key != "label"
+    )
+    return Tokenizer.train(texts, vocab_size=config.vocab_size, specials=tokens)
+
+
+# ------------------------------------------------------------------------------------------------------ files and locks
+
+
+def _seal(folder: Path) -> None:
+    """Makes the files private, notes their sizes, and has the disk hold them before they get their name."""
+    sizes = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        path.chmod(0o600)
+        sizes[str(path.relative_to(folder))] = path.stat().st_size
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    for path in (path for path in folder.rglob("*") if path.is_dir()):
+        path.chmod(0o700)
+    (folder / "sizes.json").write_text(json.dumps(sizes))
+    (folder / "sizes.json").chmod(0o600)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file of a prepared corpus is there in its full size."""
+    try:
+        sizes = json.loads((folder / "sizes.json").read_text())
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Holds the lock of one corpus; the system lets go of it when its process dies, however it dies."""
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with os.fdopen(os.open(folder.parent / f".{folder.name}.lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

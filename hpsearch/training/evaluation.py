@@ -1,0 +1,173 @@
+"""What a model reaches on a split: loss of every target once, decoded translations, scored labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hpsearch.training import metrics
+from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
+from hpsearch.training.config import TrainConfig
+from hpsearch.training.corpus import Corpus, CorpusSet
+from hpsearch.training.generate import generate
+from hpsearch.training.model import Llama
+
+SHOWN = 20  # sample translations kept
+
+
+@dataclass
+class Sums:
+    """Sums over target tokens, so that a mean over sets is a mean over tokens."""
+
+    nll: float = 0.0  # nats
+    squares: float = 0.0
+    tokens: int = 0
+    n_bytes: int = 0
+
+    def add(self, other: Sums) -> None:
+        """Takes another's sums in."""
+        self.nll, self.squares = self.nll + other.nll, self.squares + other.squares
+        self.tokens, self.n_bytes = self.tokens + other.tokens, self.n_bytes + other.n_bytes
+
+    def metrics(self) -> dict[str, float]:
+        """Loss (nats a token) with its standard error, perplexity, bits a byte of the text."""
+        loss = self.nll / max(1, self.tokens)
+        variance = max(0.0, self.squares / max(1, self.tokens) - loss * loss)
+        return {
+            "loss": loss,
+            "loss_stderr": math.sqrt(variance / max(1, self.tokens)),
+            "perplexity": metrics.perplexity(loss),
+            "bits_per_byte": metrics.bits_per_byte(self.nll, self.n_bytes),
+        }
+
+
+@dataclass
+class Measured:
+    """The metrics of one pass (without their split's prefix), what to show of it, and BLEU's signatures."""
+
+    metrics: dict[str, float]
+    samples: dict[str, Any] = field(default_factory=dict)
+    signatures: dict[str, str] = field(default_factory=dict)
+
+
+class Evaluator:
+    """Measures a model on one split of a corpus, always on the same examples."""
+
+    def __init__(self, corpus: Corpus, rows: dict[str, Rows], config: TrainConfig, *, sample: int | None) -> None:
+        """`sample`: how many pairs are decoded (None: all)."""
+        self.corpus, self.rows, self.config, self.sample = corpus, rows, config, sample
+        device_type = next(iter(rows.values())).device.type
+        budget = 1 << (28 if device_type == "cuda" else 23)  # logits held at once
+        self.max_tokens = max(config.model.context, budget // corpus.tokenizer.vocab_size)
+
+    @torch.inference_mode()
+    def measure(self, model: Llama, *, decode: bool = True) -> Measured:
+        """One pass over the split; with `decode` also BLEU and chrF."""
+        was_training = model.training
+        model.eval()
+        total, each, samples, signatures = Sums(), {}, {}, {}
+        for name, rows in self.rows.items():
+            sums, found = self._text(model, rows) if isinstance(rows, TextRows) else self._pairs(model, name, rows)
+            if isinstance(rows, PairRows) and self.corpus.sets[name].task == "translation" and decode:
+                found |= self._translate(model, name, rows)
+                signatures |= found.pop("signatures")
+            if "samples" in found:
+                samples[name] = found.pop("samples")
+            each[name] = sums.metrics() | found
+            total.add(sums)
+        model.train(was_training)
+        return Measured(_merged(total, each), samples, signatures)
+
+    def _text(self, model: Llama, rows: TextRows) -> tuple[Sums, dict[str, Any]]:
+        sums = Sums(n_bytes=rows.n_bytes)
+        for batch in rows.in_turn(self.max_tokens):
+            _count(sums, _nll(score(model, batch), batch.targets))
+        return sums, {}
+
+    def _pairs(self, model: Llama, name: str, rows: PairRows) -> tuple[Sums, dict[str, Any]]:
+        corpus_set = self.corpus.sets[name]
+        sums = Sums(n_bytes=int(np.asarray(rows.pairs.target_bytes).sum()))
+        guesses = np.zeros(rows.n_rows, dtype=np.int64)
+        for numbers, batch in rows.in_turn(self.max_tokens):
+            logits = score(model, batch)
+            _count(sums, _nll(logits, batch.targets))
+            if corpus_set.task == "classification":
+                guesses[numbers] = logits[:, corpus_set.label_ids].argmax(-1).cpu().numpy()
+        return sums, _judge_labels(corpus_set, rows, guesses) if corpus_set.task == "classification" else {}
+
+    def _translate(self, model: Llama, name: str, rows: PairRows) -> dict[str, Any]:
+        evaluation, tokenizer = self.config.evaluation, self.corpus.tokenizer
+        chosen = sample_rows(rows.n_rows, self.sample)
+        decoded = generate(
+            model,
+            [rows.prompt(i) for i in chosen],
+            eos_id=tokenizer.eos_id,
+            max_new_tokens=evaluation.max_new_tokens,
+            beam_size=evaluation.beam_size,
+        )
+        hypotheses = [tokenizer.decode(tokens) for tokens in decoded]
+        references = [rows.pairs.references[i] for i in chosen]
+        bleu, bleu_signature = metrics.bleu(hypotheses, references)
+        chrf, chrf_signature = metrics.chrf(hypotheses, references)
+        shown = [
+            {"source": rows.pairs.sources[i], "reference": reference, "hypothesis": hypothesis}
+            for i, reference, hypothesis in list(zip(chosen, references, hypotheses, strict=True))[:SHOWN]
+        ]
+        return {
+            "bleu": bleu,
+            "chrf": chrf,
+            "signatures": {"bleu": bleu_signature, "chrf": chrf_signature},
+            "samples": {"task": "translation", "examples": shown},
+        }
+
+
+def score(model: Llama, batch: Batch) -> Tensor:
+    """The logits (K, V) of every scored position."""
+    hidden = model.hidden(batch.tokens).flatten(0, 1)  # (B * T, C)
+    if batch.positions is not None:
+        hidden = hidden[batch.positions]
+    return model.logits(hidden)
+
+
+def sample_rows(n_rows: int, sample: int | None) -> list[int]:
+    """The same examples each time: all, or evenly spaced ones."""
+    if sample is None or sample >= n_rows:
+        return list(range(n_rows))
+    return [i * n_rows // sample for i in range(sample)]
+
+
+def _nll(logits: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(logits.float(), targets, reduction="none")
+
+
+def _count(sums: Sums, nll: Tensor) -> None:
+    nll = nll.double()
+    sums.nll += float(nll.sum())
+    sums.squares += float((nll * nll).sum())
+    sums.tokens += nll.numel()
+
+
+def _judge_labels(corpus_set: CorpusSet, rows: PairRows, guesses: np.ndarray) -> dict[str, Any]:
+    labels = corpus_set.label_names
+    truth = [int(label) for label in np.asarray(rows.pairs.labels)]
+    guessed = [int(label) for label in guesses]
+    found: dict[str, Any] = dict(metrics.classification(truth, guessed, list(range(len(labels)))))
+    confusion = metrics.confusion(truth, guessed, list(range(len(labels))))
+    return found | {"samples": {"task": "classification", "labels": labels, "confusion": confusion}}
+
+
+def _merged(total: Sums, each: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Overall metrics: sums over sums for the losses, the mean over its sets for any other; per set beside them."""
+    overall = total.metrics()
+    for name in {key for found in each.values() for key in found} - set(overall):
+        values = [found[name] for found in each.values() if name in found]
+        overall[name] = sum(values) / len(values)
+    if len(each) > 1:
+        overall |= {f"{name}/{key}": value for name, found in each.items() for key, value in found.items()}
+    return overall

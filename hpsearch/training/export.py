@@ -1,0 +1,137 @@
+"""The model as a folder others read: HF's LlamaForCausalLM, safetensors and the tokenizer's files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from hpsearch.errors import UserError
+from hpsearch.training.config import ModelConfig
+from hpsearch.training.model import Llama, RMSNorm
+
+
+class Saves(Protocol):
+    """What an export needs of a tokenizer."""
+
+    def save(self, folder: Path) -> None:
+        """Writes the tokenizer's files into the folder."""
+
+
+def save_pretrained(model: Llama, tokenizer: Saves, folder: Path) -> None:
+    """Writes config.json, generation_config.json, model.safetensors and the tokenizer's files into the folder.
+
+    `transformers.AutoModelForCausalLM.from_pretrained(folder)` computes the same logits; `load_pretrained` too.
+    Weights are written in float32. A tokenizer with an `eos_id` has it named as the end of a generated text.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: weight.detach().float().cpu().contiguous() for name, weight in hf_weights(model).items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    eos_id = getattr(tokenizer, "eos_id", None)
+    ends = {"bos_token_id": None, "eos_token_id": eos_id, "pad_token_id": eos_id}
+    write_json(folder / "config.json", hf_config(model) | ends)
+    write_json(folder / "generation_config.json", ends)
+    tokenizer.save(folder)
+
+
+def load_pretrained(folder: Path) -> Llama:
+    """The model that `save_pretrained` wrote, on the CPU in eval mode; safetensors hold no code that could run."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        model = Llama(model_config(raw), vocab_size=raw["vocab_size"])
+        ours, theirs = hf_weights(model), load_file(folder / "model.safetensors")
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise UserError(f"{folder}: cannot be read as an exported model: {error!r}; give a folder of `export`") from error
+    copy_weights(ours, theirs, folder)
+    return model.eval()
+
+
+def copy_weights(ours: dict[str, Tensor], theirs: dict[str, Tensor], folder: Path) -> None:
+    """Fills our weights from the file's, which must be the same by name and shape."""
+    wanted = {name: tuple(weight.shape) for name, weight in ours.items()}
+    given = {name: tuple(weight.shape) for name, weight in theirs.items()}
+    if wanted != given:
+        name = min(name for name in wanted | given if wanted.get(name) != given.get(name))
+        raise UserError(f"{folder}/model.safetensors: {name} is {given.get(name)}, config.json asks {wanted.get(name)}")
+    for name, weight in ours.items():
+        weight.detach().copy_(theirs[name])
+
+
+def hf_weights(model: Llama) -> dict[str, Tensor]:
+    """The model's weights under HF's names, as views: writing into one changes the model."""
+    weights = {"model.embed_tokens.weight": model.embedding.weight, "model.norm.weight": model.norm.weight}
+    if not model.config.tied_embeddings:
+        weights["lm_head.weight"] = model.head.weight
+    for i, block in enumerate(model.blocks):
+        parts = block.state_dict(keep_vars=False)
+        heads = [block.attention.n_heads, block.attention.n_kv_heads, block.attention.n_kv_heads]
+        q, k, v = parts["attention.qkv.weight"].split([n * block.attention.head_width for n in heads])
+        layer = {
+            "input_layernorm": parts["attention_norm.weight"],
+            "self_attn.q_proj": q,
+            "self_attn.k_proj": k,
+            "self_attn.v_proj": v,
+            "self_attn.o_proj": parts["attention.out.weight"],
+            "post_attention_layernorm": parts["mlp_norm.weight"],
+            "mlp.gate_proj": parts["mlp.gate.weight"],
+            "mlp.up_proj": parts["mlp.up.weight"],
+            "mlp.down_proj": parts["mlp.down.weight"],
+        }
+        weights |= {f"model.layers.{i}.{name}.weight": weight for name, weight in layer.items()}
+    return weights
+
+
+def hf_config(model: Llama) -> dict[str, Any]:
+    """HF's config of the model: all that its computation depends on, nothing left to defaults."""
+    config = model.config
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": model.vocab_size,
+        "hidden_size": config.width,
+        "intermediate_size": config.mlp_size,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "num_key_value_heads": config.n_kv_heads or config.n_heads,
+        "head_dim": config.width // config.n_heads,
+        "hidden_act": "silu",
+        "max_position_embeddings": config.context,
+        "rms_norm_eps": RMSNorm.eps,
+        "rope_theta": config.rope_theta,  # transformers 4
+        "rope_scaling": None,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},  # transformers 5
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "mlp_bias": False,
+        "tie_word_embeddings": config.tied_embeddings,
+        "initializer_range": 0.02,
+        "torch_dtype": "float32",  # transformers 4
+        "dtype": "float32",  # transformers 5
+        "use_cache": True,
+    }
+
+
+def model_config(raw: dict[str, Any]) -> ModelConfig:
+    """The ModelConfig of such a config; dropout, of training alone, is 0."""
+    return ModelConfig(
+        n_layers=raw["num_hidden_layers"],
+        width=raw["hidden_size"],
+        n_heads=raw["num_attention_heads"],
+        n_kv_heads=raw["num_key_value_heads"],
+        mlp_width=raw["intermediate_size"],
+        context=raw["max_position_embeddings"],
+        tied_embeddings=raw["tie_word_embeddings"],
+        rope_theta=raw["rope_theta"],
+    )
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes indented JSON."""
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,74 @@
+"""Data functions of the user's own: "python:package.module:function" returns examples, split or to be split."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import DataError, HpsearchError
+from hpsearch.training.columns import row_example
+from hpsearch.training.config import AnySet
+from hpsearch.training.splits import PARTS, Example
+
+PREFIX = "python:"
+
+
+def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
+    """The function that the origin names; modules in the folder `base` are found too.
+
+    Raises DataError when it cannot be imported.
+    """
+    module_name, _, function_name = origin.removeprefix(PREFIX).partition(":")
+    if not module_name or not function_name:
+        raise DataError(f"data.{name}: {origin!r}, python:package.module:function is wanted")
+    try:
+        with _on_path(base):
+            found = getattr(importlib.import_module(module_name), function_name, None)
+    except Exception as error:  # whatever a user's module does wrong while it is imported
+        raise DataError(f"data.{name}: {origin}: cannot be imported ({_line(error)})") from error
+    if not callable(found):
+        raise DataError(f"data.{name}: {origin}: module {module_name} has no function {function_name!r}")
+    return found  # type: ignore[no-any-return]
+
+
+def examples(name: str, data_set: AnySet, base: Path) -> dict[str, list[Example]]:
+    """The examples that the set's function returns, by split; a flat list is all train."""
+    origin = data_set.dataset or ""
+    function = find(name, origin, base)
+    try:
+        with _on_path(base):
+            returned = function()
+            parts = returned if isinstance(returned, dict) else {"train": returned}
+            parts = {part: rows if isinstance(rows, str) else list(rows) for part, rows in parts.items()}
+    except HpsearchError:
+        raise
+    except Exception as error:
+        raise DataError(f"data.{name}: {origin}: raised {_line(error)}") from error
+    if "train" not in parts or set(parts) - set(PARTS):
+        raise DataError(f"data.{name}: {origin}: returned {', '.join(map(str, parts))}, allowed: {', '.join(PARTS)}")
+    return {part: _checked(f"{origin}: {part}", rows, data_set) for part, rows in parts.items()}
+
+
+def _checked(where: str, rows: Any, data_set: AnySet) -> list[Example]:
+    if isinstance(rows, str):
+        raise DataError(f"{where}: one text, a list of examples is wanted")
+    return [row_example(f"{where}: example {i}", row, data_set) for i, row in enumerate(rows)]
+
+
+@contextmanager
+def _on_path(base: Path) -> Iterator[None]:
+    folder = str(base.resolve())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"

@@ -1,0 +1,323 @@
+"""One training as a generator of evaluations: the caller decides after each whether to go on.
+
+It knows nothing of trials or searches. Pruning is ceasing to iterate; `Handle.told` asks for the two other endings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hpsearch.errors import CheckpointDamaged
+from hpsearch.training import checkpoint
+from hpsearch.training.atomic import write_json
+from hpsearch.training.batches import Batch, BatchOrder, Rows, rows_of
+from hpsearch.training.config import TrainConfig
+from hpsearch.training.contract import Evaluation, Handle, Setting, Told
+from hpsearch.training.corpus import Corpus
+from hpsearch.training.evaluation import Evaluator, Measured, score
+from hpsearch.training.model import Llama
+from hpsearch.training.optimizer import learning_rate, make_optimizer
+
+POINTS = 10  # training points between two evaluations, at most
+
+
+def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
+    """Trains from where the handle's folder stands; the evaluation of its checkpoint comes again first.
+
+    Yields at fixed fractions of the schedule, and at once when the training loss is no longer finite.
+    When it ends by itself or is told to FINISH, best.pt holds the weights of the best evaluation.
+    """
+    run = Training(config, handle)
+    if run.resume() and run.last is not None:
+        yield run.last
+    while run.step < run.last_step:
+        told = handle.told()
+        if told is not Told.GO_ON:
+            break
+        run.train_step()
+        if run.evaluation_due():
+            yield run.evaluate()
+        run.checkpoint_if_due()
+    else:
+        told = Told.FINISH
+    if told is Told.PAUSE:
+        run.save()
+    else:
+        run.save_best()
+
+
+class Training:
+    """The state of one training: weights, optimizer, place, curve points not yet handed out, best weights."""
+
+    def __init__(self, config: TrainConfig, handle: Handle) -> None:
+        self.config, self.handle = config, handle
+        self.device = prepare_device(handle.setting)
+        torch.manual_seed(config.seed)
+        corpus = open_corpus(config, handle.setting)
+        self.order = BatchOrder(
+            rows_of(corpus, "train", config, self.device), batch_size=config.training.batch_size, seed=config.seed
+        )
+        self.evaluator = Evaluator(
+            corpus, rows_of(corpus, "valid", config, self.device), config, sample=config.evaluation.decode_sample
+        )
+        self.model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(self.device)
+        self.model.train()
+        self.optimizer = make_optimizer(self.model, config.training)
+        self.total_steps = max(1, round(config.training.epochs * self.order.steps_per_epoch))
+        self.due, self.last_step = evaluation_steps(config, self.total_steps)
+        self.interval = max(1, math.ceil(self.total_steps / config.evaluation.times / POINTS))
+        self._loss = torch.compile(loss_sum, dynamic=None) if config.training.compile else loss_sum
+        self.step = self.tokens = 0
+        self.seconds = 0.0
+        self.last: Evaluation | None = None
+        self.points: list[dict[str, Any]] = []
+        self.interval_loss = [0.0, 0]  # since the last evaluation: nats, target tokens
+        self.best: tuple[float, Evaluation, dict[str, Tensor], dict[str, Any]] | None = None
+        self._window = Window(self.device)
+        self._saved_at = self._clock = time.monotonic()
+
+    # ------------------------------------------------------------------------------------------------------------ steps
+
+    def train_step(self) -> None:
+        """One optimizer step over the whole batch, whatever its micro-batches."""
+        training = self.config.training
+        rows, numbers = self.order.at(self.step)
+        n_targets = rows.n_targets(numbers)
+        loss = self._backward(rows, numbers, n_targets)
+        norm = self._clip()
+        rate = learning_rate(training, (self.step + 0.5) / self.total_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self._window.add(loss, norm, n_targets)
+        if self.step % self.interval == 0 or self.step in self.due:
+            self._close_window(rate)
+
+    def _backward(self, rows: Rows, numbers: np.ndarray, n_targets: int) -> Tensor:
+        size = self.config.training.micro_batch_size or len(numbers)
+        total = torch.zeros((), device=self.device)
+        for first in range(0, len(numbers), size):
+            batch = rows.batch(numbers[first : first + size])
+            self.tokens += batch.n_tokens
+            with self._autocast():
+                loss = self._loss(self.model, batch)
+            (loss / n_targets).backward()
+            total += loss.detach()
+        return total
+
+    def _clip(self) -> Tensor:
+        limit = self.config.training.grad_clip or math.inf
+        return torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit, foreach=True)
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        wanted = self.config.training.precision
+        if wanted == "bf16" or (wanted == "auto" and self.device.type == "cuda"):
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def _close_window(self, rate: float) -> None:
+        nats, targets, norm = self._window.close()  # the one place in the steps that waits for the device
+        now = time.monotonic()
+        self.interval_loss = [self.interval_loss[0] + nats, self.interval_loss[1] + targets]
+        found = {
+            "train/loss": nats / max(1, targets),
+            "learning_rate": rate,
+            "gradient_norm": norm,
+            "tokens_per_second": (self.tokens - self._window.tokens_before) / max(1e-9, now - self._window.began),
+        }
+        self._window.restart(self.tokens, now)
+        self.points.append({"step": self.step, "tokens": self.tokens, "time": time.time(), "metrics": found})
+
+    # ------------------------------------------------------------------------------------------------------ evaluations
+
+    def evaluation_due(self) -> bool:
+        """Whether this step ends a fraction of the schedule, or the training loss has left the finite numbers."""
+        return self.step in self.due or bool(self.points and not math.isfinite(self.points[-1]["metrics"]["train/loss"]))
+
+    def evaluate(self) -> Evaluation:
+        """Measures the validation split; keeps the weights when they are the best so far."""
+        index = self.due.get(self.step) or min(i for step, i in self.due.items() if step > self.step)
+        nats, targets = self.interval_loss
+        train_loss = nats / max(1, targets)
+        measured = self._measure(index) if math.isfinite(train_loss) else Measured({"loss": math.nan})
+        now = time.monotonic()
+        self.seconds, self._clock = self.seconds + now - self._clock, now
+        evaluation = Evaluation(
+            index=index,
+            step=self.step,
+            tokens=self.tokens,
+            epoch=self.step / self.order.steps_per_epoch,
+            progress=self.step / self.total_steps,
+            seconds=self.seconds,
+            metrics={"train/loss": train_loss} | {f"val/{name}": value for name, value in measured.metrics.items()},
+            points=self.points,
+            signatures=measured.signatures,
+        )
+        self.points, self.interval_loss, self.last = [], [0.0, 0], evaluation
+        self._keep_if_best(evaluation, measured)
+        self._window.restart(self.tokens, time.monotonic())  # an evaluation's time is not the steps'
+        return evaluation
+
+    def _measure(self, index: int) -> Measured:
+        evaluation = self.config.evaluation
+        with self._autocast():
+            decode = self.step == self.last_step or index % evaluation.decode_every == 0
+            measured = self.evaluator.measure(self.model, decode=decode)
+            if not decode and self._is_best(measured.metrics):
+                measured = self.evaluator.measure(self.model, decode=True)
+        return measured
+
+    def _is_best(self, found: dict[str, float]) -> bool:
+        objective = self.config.objective
+        value = found.get(objective.metric.removeprefix("val/"), math.nan)
+        return math.isfinite(value) and (self.best is None or objective.better(value, self.best[0]))
+
+    def _keep_if_best(self, evaluation: Evaluation, measured: Measured) -> None:
+        if self._is_best(measured.metrics):
+            value = evaluation.metrics[self.config.objective.metric]
+            keep = "cpu" if self.device.type == "cuda" else self.device  # device memory is for training
+            weights = {name: w.detach().to(keep, copy=True) for name, w in self.model.state_dict().items()}
+            self.best = (value, evaluation, weights, measured.samples)
+
+    # ------------------------------------------------------------------------------------------------------ checkpoints
+
+    def checkpoint_if_due(self) -> None:
+        """Saves when the last checkpoint is older than the handle allows."""
+        if time.monotonic() - self._saved_at > self.handle.setting.checkpoint_seconds:
+            self.save()
+
+    def save(self) -> None:
+        """Writes last.pt (to go on from), with the best weights in it."""
+        now = time.monotonic()
+        self.seconds, self._clock = self.seconds + now - self._clock, now
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "place": {"step": self.step, "tokens": self.tokens, "seconds": self.seconds},
+            "rng": self._rng_state(),
+            "last": asdict(self.last) if self.last else None,
+            "points": self.points,
+            "interval_loss": self.interval_loss,
+            "window": self._window.state(),
+            "best": (self.best[0], asdict(self.best[1]), *self.best[2:]) if self.best else None,
+        }
+        checkpoint.save(self.handle.folder / "last.pt", state, config_hash=self.config.digest())
+        self._saved_at = time.monotonic()
+
+    def save_best(self) -> None:
+        """Writes best.pt and samples.json of the best evaluation; nothing when none was finite."""
+        if self.best is None:
+            return
+        value, evaluation, weights, samples = self.best
+        state = {"model": weights, "value": value, "evaluation": asdict(evaluation), "samples": samples}
+        checkpoint.save(self.handle.folder / "best.pt", state, config_hash=self.config.digest())
+        write_json(self.handle.folder / "samples.json", samples)
+
+    def resume(self) -> bool:
+        """Goes back to last.pt when there is a whole one of this config."""
+        try:
+            state = checkpoint.load(
+                self.handle.folder / "last.pt", config_hash=self.config.digest(), device=self.device
+            )
+        except (FileNotFoundError, CheckpointDamaged):
+            return False
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.tokens, self.seconds = (state["place"][key] for key in ("step", "tokens", "seconds"))
+        self.last = Evaluation(**state["last"]) if state["last"] else None
+        self.points, self.interval_loss = state["points"], state["interval_loss"]
+        if state["best"]:
+            value, evaluation, weights, samples = state["best"]
+            self.best = (value, Evaluation(**evaluation), weights, samples)
+        self._window.load(state["window"])
+        self._set_rng_state(state["rng"])
+        return True
+
+    def _rng_state(self) -> dict[str, Tensor]:
+        state = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def _set_rng_state(self, state: dict[str, Tensor]) -> None:
+        torch.set_rng_state(state["cpu"].cpu())
+        if self.device.type == "cuda" and "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)
+
+
+class Window:
+    """Sums over the steps since the last training point, kept on the device until they are asked for."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.restart(0, time.monotonic())
+
+    def restart(self, tokens: int, now: float) -> None:
+        """Begins anew at a number of tokens and a time."""
+        self.tokens_before, self.began = tokens, now
+        self.loss: Tensor = torch.zeros((), device=self.device, dtype=torch.float32)
+        self.norm: Tensor = torch.zeros((), device=self.device)
+        self.targets = self.n_steps = 0
+
+    def add(self, loss: Tensor, norm: Tensor, n_targets: int) -> None:
+        """Takes in one step."""
+        self.loss, self.norm = self.loss + loss, norm
+        self.targets, self.n_steps = self.targets + n_targets, self.n_steps + 1
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        return {key: getattr(self, key) for key in ("loss", "norm", "targets", "n_steps", "tokens_before")}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Goes on from a checkpoint's state."""
+        self.__dict__.update(state, began=time.monotonic())
+
+    def close(self) -> tuple[float, int, float]:
+        """Nats, target tokens and the last gradient norm (waits for the device)."""
+        nats, norm = torch.stack([self.loss, self.norm.float()]).tolist()
+        return nats, self.targets, norm
+
+
+def prepare_device(setting: Setting) -> torch.device:
+    """The device, with the number of threads set and TF32 allowed."""
+    torch.set_num_threads(setting.threads)
+    torch.set_float32_matmul_precision("high")
+    return torch.device(setting.device)
+
+
+def open_corpus(config: TrainConfig, setting: Setting) -> Corpus:
+    """The tokenised data of a config: those that were prepared for it, or prepared now."""
+    prepared = setting.corpora.get(config.corpus_digest())
+    if prepared is not None:
+        return Corpus.map(prepared)
+    return Corpus.open(config, cache=setting.cache, base=setting.base)
+
+
+def loss_sum(model: Llama, batch: Batch) -> Tensor:
+    """The summed cross-entropy (nats) of a batch's targets."""
+    return F.cross_entropy(score(model, batch), batch.targets, reduction="sum")
+
+
+def evaluation_steps(config: TrainConfig, total_steps: int) -> tuple[dict[int, int], int]:
+    """Step -> evaluation index, and the step at which the training ends.
+
+    Indices whose fractions fall on one step are one evaluation, under the highest index.
+    """
+    times, stop_at = config.evaluation.times, config.training.stop_at
+    due = {math.ceil(i * total_steps / times): i for i in range(1, times + 1)}
+    last = min(total_steps, math.ceil(stop_at * total_steps - 1e-9))
+    due = {step: index for step, index in due.items() if step <= last}
+    due.setdefault(last, max(1, math.ceil(stop_at * times - 1e-9)))
+    return due, last

@@ -1,0 +1,42 @@
+"""AdamW and its learning-rate schedules."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from hpsearch.training.config import TrainingConfig
+
+
+def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW with weight decay on matrices alone (not on norms), fused."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=fused)
+
+
+def learning_rate(config: TrainingConfig, progress: float) -> float:
+    """The rate of the step whose middle lies at `progress` (0..1) of the schedule.
+
+    wsd: warm-up, stable, then down in a straight line (arXiv 2405.18392); cosine: arXiv 1608.03983 without restarts.
+    """
+    return config.learning_rate * _share(config, progress)
+
+
+def _share(config: TrainingConfig, progress: float) -> float:
+    if progress < config.warmup:
+        return progress / config.warmup
+    if config.schedule == "constant":
+        return 1.0
+    begin = 1.0 - config.cooldown if config.schedule == "wsd" else config.warmup
+    if progress <= begin or begin >= 1.0:
+        return 1.0
+    done = (progress - begin) / (1.0 - begin)
+    left = 0.5 * (1 + math.cos(math.pi * done)) if config.schedule == "cosine" else 1.0 - done
+    return config.min_lr + (1.0 - config.min_lr) * left

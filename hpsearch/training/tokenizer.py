@@ -1,0 +1,169 @@
+"""Text to token ids and back, without loss; the only user of the `tokenizers` library."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+from hpsearch.errors import DataError
+
+EOS = "<|endoftext|>"  # between documents, at the end of a translation, and padding
+SEP = "<|sep|>"  # between a prompt and its target
+BASE_SPECIALS = [EOS, SEP]
+
+PARALLELISM = "TOKENIZERS_PARALLELISM"
+WANTED = os.environ.get(PARALLELISM)  # the user's word, which we keep to
+PIECE = 1 << 16  # characters of a long document that are encoded at once
+# Between a lone newline and a word the byte-level pre-tokenizer always cuts, so cutting there changes no token.
+CUT = re.compile(r"(?<=\S\n)(?=\S)")
+
+
+class Tokenizer:
+    """A byte-level tokenizer plus special tokens, which text cannot spell.
+
+    Special tokens take the ids after the tokenizer's own, in the order given; the first is EOS.
+    """
+
+    def __init__(self, inner: tokenizers.Tokenizer, specials: list[str], *, cuttable: bool = False) -> None:
+        if len(set(specials)) < len(specials):
+            raise DataError(f"two special tokens are spelt alike among: {', '.join(specials)}")
+        inner.add_special_tokens([tokenizers.AddedToken(s, special=True, normalized=False) for s in specials])
+        inner.encode_special_tokens = True  # "<|sep|>" in a text is six or so characters, not the separator
+        self._inner = inner
+        self._cuttable = cuttable
+        self.specials = list(specials)
+        self.eos_id = self.id(EOS)
+        self.vocab_size = max(inner.get_vocab(with_added_tokens=True).values()) + 1
+
+    @classmethod
+    def train(cls, texts: Iterable[str], *, vocab_size: int, specials: list[str]) -> Tokenizer:
+        """A byte-level BPE learnt from the texts.
+
+        vocab_size: bytes, merges, EOS and SEP; further specials come on top. Texts with too little in them give fewer.
+        """
+        inner = _byte_level(models.BPE())
+        trainer = trainers.BpeTrainer(
+            vocab_size=max(256, vocab_size - len(BASE_SPECIALS)),
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        with _parallel():
+            inner.train_from_iterator((piece for text in texts for piece in _pieces(text)), trainer)
+        return cls(inner, specials, cuttable=True)
+
+    @classmethod
+    def bytes(cls, *, specials: list[str]) -> Tokenizer:
+        """A token for every byte; the id of a byte is its value."""
+        vocabulary = {character: byte for byte, character in enumerate(_byte_characters())}
+        return cls(_byte_level(models.BPE(vocab=vocabulary, merges=[])), specials, cuttable=True)
+
+    @classmethod
+    def from_file(cls, path: Path, *, specials: list[str]) -> Tokenizer:
+        """A tokenizer.json of the `tokenizers` library; raises DataError when it is none."""
+        if not path.is_file():
+            raise DataError(f"{path}: there is no such file, a tokenizer.json is wanted")
+        try:
+            inner = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises bare Exception
+            raise DataError(f"{path}: not a tokenizer.json ({str(error).splitlines()[0]})") from None
+        inner.no_padding()
+        inner.no_truncation()
+        return cls(inner, specials)
+
+    @classmethod
+    def load(cls, folder: Path) -> Tokenizer:
+        """What `save` wrote."""
+        config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        tokenizer = cls.from_file(folder / "tokenizer.json", specials=config["hpsearch_specials"])
+        tokenizer._cuttable = config["hpsearch_cuttable"]
+        return tokenizer
+
+    def id(self, special: str) -> int:
+        """The id of a special token (of any token, by its name in the vocabulary)."""
+        found = self._inner.token_to_id(special)
+        if found is None:
+            raise DataError(f"the tokenizer has no token {special!r}")
+        return int(found)
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """The ids of each text, no special among them."""
+        return list(self.encode_each(texts))
+
+    def encode_each(self, texts: Iterable[str], *, batch: int = 1024) -> Iterator[list[int]]:
+        """`encode` as a stream, a batch of texts in memory at a time."""
+        waiting: list[str] = []
+        for text in texts:
+            waiting.append(text)
+            if len(waiting) == batch or len(text) > PIECE:
+                yield from self._encode_batch(waiting)
+                waiting = []
+        yield from self._encode_batch(waiting)
+
+    def _encode_batch(self, texts: list[str]) -> list[list[int]]:
+        pieces = [_pieces(text) if self._cuttable else [text] for text in texts]
+        flat = [piece for some in pieces for piece in some]
+        with _parallel():
+            encoded = iter(self._inner.encode_batch_fast(flat, add_special_tokens=False))
+        return [[i for _ in some for i in next(encoded).ids] for some in pieces]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of the ids, specials left out; bytes that are no UTF-8 come out as U+FFFD."""
+        return str(self._inner.decode(list(ids), skip_special_tokens=True))
+
+    def save(self, folder: Path) -> None:
+        """Writes what `load` and `transformers.AutoTokenizer.from_pretrained` read."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._inner.save(str(folder / "tokenizer.json"))
+        named = {"eos_token": EOS, "pad_token": EOS}
+        config = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "clean_up_tokenization_spaces": False,
+            "hpsearch_specials": self.specials,
+            "hpsearch_cuttable": self._cuttable,
+            **named,
+        }
+        for name, content in (("tokenizer_config.json", config), ("special_tokens_map.json", named)):
+            (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _byte_level(model: models.Model) -> tokenizers.Tokenizer:
+    """No normalisation and no prefix space, so that decoding gives the very text."""
+    inner = tokenizers.Tokenizer(model)
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    return inner
+
+
+def _byte_characters() -> list[str]:
+    """The character that stands for each byte in GPT-2's byte-level BPE: printable ones for themselves."""
+    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = iter(range(256, 512))
+    return [chr(byte if byte in printable else next(others)) for byte in range(256)]
+
+
+def _pieces(text: str) -> list[str]:
+    """The text cut where no token can lie across, each piece a little over PIECE characters."""
+    if len(text) <= 2 * PIECE:
+        return [text]
+    found, start = [], 0
+    while cut := CUT.search(text, start + PIECE):
+        found.append(text[start : cut.start()])
+        start = cut.start()
+    return [*found, text[start:]]
+
+
+@contextmanager
+def _parallel() -> Iterator[None]:
+    """All cores inside, none after: a forked child that inherits the pool warns or hangs unless told so."""
+    os.environ[PARALLELISM] = WANTED or "true"
+    try:
+        yield
+    finally:
+        os.environ[PARALLELISM] = WANTED or "false"

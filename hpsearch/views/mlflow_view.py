@@ -1,0 +1,283 @@
+"""A study in MLflow: an experiment, a parent run for the study, a child run per trial, as the journal tells it.
+
+Every write can be repeated: runs are found again by their tags before one is made, metric rows carry the journal's time
+stamps, artifacts replace those of the same name.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hpsearch import report
+from hpsearch.history import History, TrialHistory, number
+from hpsearch.journal import Event, iterate
+from hpsearch.views.follower import Say, describe
+from hpsearch.views.mlflow import Row, Store, rows_of
+
+STATUS = {"completed": "FINISHED", "overfit": "FINISHED", "failed": "FAILED"}  # other outcomes: KILLED
+STUDY_STATUS = {"finished": "FINISHED", "failed": "FAILED"}  # interrupted: KILLED
+
+
+class MlflowView:
+    """Writes one study's events to MLflow."""
+
+    name = "mlflow"
+
+    def __init__(self, study_folder: Path, home: Path, tracking: str | None, *, say: Say) -> None:
+        self.state: dict[str, Any] = {}  # experiment, parent, runs {trial: run id}, running [trials], winner
+        self._folder, self._say = study_folder, say
+        self._store = Store(home, tracking, say=say)
+        self._history = History()
+        self._rows: dict[str, list[Row]] = {}  # run id -> metric rows not sent yet
+
+    def prepare(self) -> None:
+        """Connects; makes the database where there is none (seconds)."""
+        if not hasattr(self._store, "client"):
+            self._store.prepare()
+
+    def open(self, state: dict[str, Any]) -> bool:
+        """Goes on from `state`; False when the store has lost the study's run."""
+        self.state = {"runs": {}, "running": [], **state}
+        self._history, self._rows = History(), {}
+        if "parent" not in state:
+            return True
+        if not self._store.is_there(state["parent"]):
+            return False
+        self._history = History.of(iterate(self._folder / "journal.jsonl"))
+        return True
+
+    def ship(self, events: list[Event]) -> None:
+        """Stores the events; raises whatever MLflow raises, with nothing lost: they come again."""
+        for event in events:
+            self._history.add(event)
+            handler: Callable[[Event], None] | None = getattr(self, "_" + event["event"], None)
+            if handler is not None:
+                handler(event)
+        for run_id in list(self._rows):
+            self._flush(run_id)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    # ------------------------------------------------------------------------------------------------------ the study
+
+    def _study_created(self, event: Event) -> None:
+        environment, objective = event.get("environment", {}), event["objective"]
+        experiment = self._store.experiment(event["study"])
+        identity = {
+            "hpsearch.kind": "study",
+            "hpsearch.study": event["study"],
+            "hpsearch.created": f"{event['time']:.3f}",
+        }
+        tags = {**identity, "objective": objective["metric"], "direction": objective["direction"]}
+        tags |= provenance(environment, event.get("data", {}), event.get("experiment", {}).get("seed"))
+        parent = self._store.run(experiment, name=event["study"], tags=tags, identity=identity, began=event["time"])
+        self.state |= {"experiment": experiment, "parent": parent, "tags": tags}
+        self._store.log(parent, tags={f"space.{name}": describe_range(r) for name, r in event.get("space", {}).items()})
+        self._store.text(parent, "space.yaml", event.get("source", ""))
+
+    def _driver_started(self, event: Event) -> None:
+        self._orphans_interrupted(event)
+        tags = {"device": event.get("device"), "workers": event.get("workers"), "host": event.get("host")}
+        self._store.log(self._parent, tags={**tags, "outcome": "running"})
+        self._store.running(self._parent)
+
+    def _driver_stopped(self, event: Event) -> None:
+        self._orphans_interrupted(event)
+        self._study_pictures()
+        self._store.log(self._parent, tags={"outcome": event["reason"]})
+        self._store.ended(self._parent, STUDY_STATUS.get(event["reason"], "KILLED"), at=event["time"])
+
+    def _orphans_interrupted(self, event: Event) -> None:
+        """No run may claim to go on when its driver does not: a worker dies with its driver."""
+        for trial in list(self.state["running"]):
+            self._trial_interrupted({**event, "trial": trial, "time": self._history.trials[trial].last})
+
+    # ------------------------------------------------------------------------------------------------------ the trials
+
+    def _trial_asked(self, event: Event) -> None:
+        trial, names = event["trial"], self.state["tags"]
+        tags = {
+            **{key: value for key, value in names.items() if key not in ("objective", "direction")},
+            "hpsearch.kind": "trial",
+            "hpsearch.trial": str(trial),
+            "mlflow.parentRunId": self._parent,
+            "outcome": "running",
+        }
+        tags["seed"] = str(event.get("config", {}).get("seed", names.get("seed", "")))
+        run_id = self._store.run(
+            self.state["experiment"],
+            name=f"trial-{trial:04d}",
+            tags=tags,
+            began=event["time"],
+            identity=("mlflow.parentRunId", "hpsearch.trial"),
+        )
+        self.state["runs"][str(trial)] = run_id
+        self._goes_on(trial)
+        self._store.log(run_id, params=event["params"])
+        self._store.yaml(run_id, "config.yaml", event.get("config", {}))
+
+    def _trial_started(self, event: Event) -> None:
+        run_id = self._run(event["trial"])
+        tags = {"attempt": event.get("attempt", 1), "device": event.get("device"), "worker": event.get("worker")}
+        self._store.log(run_id, tags={**tags, "outcome": "running"})
+        self._store.running(run_id)
+        self._goes_on(event["trial"])
+
+    def _goes_on(self, trial: int) -> None:
+        self.state["running"] = sorted({*self.state["running"], trial})
+
+    def _evaluation(self, event: Event) -> None:
+        evaluation, trial = event["evaluation"], event["trial"]
+        stored = self._history.trials[trial].evaluations[evaluation["index"]]
+        if stored["time"] != event["time"]:
+            return  # measured again after a resume: each (metric, step) stands once, as first measured
+        rows = self._rows.setdefault(self._run(trial), [])
+        rows += rows_of(evaluation, event["time"])
+        if self._history.best_evaluation(trial, until=evaluation["index"]) is stored:
+            rows += best_rows(evaluation, self._history.metric, event["time"])
+
+    def _trial_interrupted(self, event: Event) -> None:
+        self._ends(event, "KILLED", {"outcome": "interrupted"})
+
+    def _trial_finished(self, event: Event) -> None:
+        trial = self._history.trials[event["trial"]]
+        run_id = self._run(trial.number)
+        signatures = {f"signature.{name}": text for name, text in (event.get("signatures") or {}).items()}
+        self._picture(run_id, "curves.png", partial(report.trial_curves, self._history, trial.number))
+        trial.training.clear()  # drawn; a study of a thousand trials need not keep them in memory
+        tags = {"outcome": event["outcome"], "reason": event.get("reason"), **signatures}
+        self._ends(event, STATUS.get(event["outcome"], "KILLED"), tags)
+        self._best_so_far(trial, event["time"])
+
+    def _ends(self, event: Event, status: str, tags: dict[str, Any]) -> None:
+        run_id = self._run(event["trial"])
+        self._flush(run_id)
+        self._store.log(run_id, tags=tags)
+        self._store.ended(run_id, status, at=event["time"])
+        self.state["running"] = [trial for trial in self.state["running"] if trial != event["trial"]]
+
+    def _best_so_far(self, trial: TrialHistory, at: float) -> None:
+        """The study's best value as a curve of the parent run over the number of trials that ended."""
+        ended = self._history.finished[: self._history.finished.index(trial.number) + 1]
+        best = self._history.best(among=ended)
+        if best is not None:
+            row = (f"best/{self._history.metric}", number(best.value), at, len(ended))
+            self._store.log(self._parent, rows=[row], tags={"best_trial": best.number})
+
+    # -------------------------------------------------------------------------------------------------- what they made
+
+    def _study_exported(self, event: Event) -> None:
+        trial = event["trial"]
+        winner, former = self._run(trial), self.state.get("winner")
+        if former is not None and former != winner:
+            self._store.untag(former, "hpsearch.winner")
+        self.state["winner"] = winner
+        value = self._history.trials[trial].value
+        self._store.log(winner, tags={"hpsearch.winner": "true"})
+        self._store.log(self._parent, tags={"best_trial": trial, "best_run": winner, "best_value": value})
+        with suppress(OSError):
+            self._store.text(self._parent, "best.yaml", Path(event["path"]).read_text(encoding="utf-8"))
+        self._samples(trial, (winner, self._parent))
+
+    def _samples(self, trial: int, run_ids: tuple[str, ...]) -> None:
+        path = self._folder / "checkpoints" / f"{trial:04d}" / "samples.json"
+        try:
+            sets = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return
+        for name, found in sets.items():
+            for run_id in run_ids:
+                if found["task"] == "translation":
+                    self._store.text(run_id, f"samples/{name}.txt", samples_text(found["examples"]))
+                elif found["task"] == "classification":
+                    draw = partial(report.confusion, found["labels"], found["confusion"])
+                    self._picture(run_id, f"confusion_{name}.png", draw)
+
+    def _study_pictures(self) -> None:
+        for name, draw in report.STUDY_PICTURES.items():
+            self._picture(self._parent, f"{name}.png", partial(draw, self._history))
+
+    def _picture(self, run_id: str, name: str, draw: Callable[[], bytes | None]) -> None:
+        """Stores what `draw` draws; a picture that cannot be drawn is worth a line, not a study."""
+        try:
+            png = draw()
+        except Exception as error:
+            self._say(f"{name} could not be drawn ({describe(error)})")
+            return
+        if png is not None:
+            with as_file(name, png) as folder:
+                self._store.files(run_id, folder)
+
+    # ---------------------------------------------------------------------------------------------------------- helpers
+
+    @property
+    def _parent(self) -> str:
+        return str(self.state["parent"])
+
+    def _run(self, trial: int) -> str:
+        return str(self.state["runs"][str(trial)])
+
+    def _flush(self, run_id: str) -> None:
+        if rows := self._rows.pop(run_id, []):
+            self._store.log(run_id, rows=rows)
+
+
+def best_rows(evaluation: Event, metric: str, at: float) -> list[Row]:
+    """The rows that say where the best evaluation so far is and what else was measured there.
+
+    `best/METRIC` is the objective's best value; `at_best/OTHER` is what the others were at that evaluation.
+    """
+    tokens = int(evaluation["tokens"])
+    where = {f"best/{key}": float(evaluation[key]) for key in ("index", "epoch", "progress")}
+    others = {f"at_best/{k}": v for k, v in evaluation["metrics"].items() if k.startswith("val/") and k != metric}
+    values = {f"best/{metric}": evaluation["metrics"][metric], **where, **others}
+    return [(name, number(value), at, tokens) for name, value in values.items()]
+
+
+def provenance(environment: Event, data: Event, seed: Any) -> dict[str, str]:
+    """What the trials of a study share: where their code, packages and data come from."""
+    tags = {
+        "git_commit": environment.get("git_commit"),
+        "git_dirty": environment.get("git_dirty"),
+        "mlflow.source.git.commit": environment.get("git_commit"),
+        "mlflow.source.name": "hpsearch",
+        "mlflow.source.type": "LOCAL",
+        "python": environment.get("python"),
+        "platform": environment.get("platform"),
+        "data_fingerprint": data.get("fingerprint"),
+        "seed": seed,
+    }
+    tags |= {f"version.{name}": version for name, version in environment.get("versions", {}).items()}
+    return {name: str(value) for name, value in tags.items() if value is not None}
+
+
+def describe_range(limits: Event) -> str:
+    """A range in a few words: "1e-04 .. 0.03, log" or "8 | 16 | 32"."""
+    if "choices" in limits:
+        return " | ".join(str(choice) for choice in limits["choices"])
+    extras = [f"step {limits['step']}"] if limits.get("step") else []
+    extras += ["log"] if limits.get("log") else []
+    return ", ".join([f"{limits['low']:g} .. {limits['high']:g}", *extras])
+
+
+def samples_text(examples: list[dict[str, str]]) -> str:
+    """Source, reference and hypothesis of each example, one below the other."""
+    parts = (
+        f"source      {e['source']}\nreference   {e['reference']}\nhypothesis  {e['hypothesis']}" for e in examples
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+@contextmanager
+def as_file(name: str, content: bytes) -> Iterator[Path]:
+    """A temporary folder that holds the content as a file of this name."""
+    with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
+        (Path(folder) / name).write_bytes(content)
+        yield Path(folder)

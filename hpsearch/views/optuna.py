@@ -1,0 +1,164 @@
+"""The study in an Optuna database (HOME/optuna.db), for optuna-dashboard and scripts: a copy, never asked for anything.
+
+Numeric choices stand there by value, not by the index that the sampler sees. Each time a trial is looked at, what the
+database lacks of it is added: doing it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpsearch.history import History, TrialHistory
+from hpsearch.journal import Event, iterate
+from hpsearch.views import sqlite
+from hpsearch.views.follower import Say, locked
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+IDENTITY = "hpsearch.created"  # user attribute of the study
+
+
+class OptunaView:
+    """Writes one study's trials to the Optuna database."""
+
+    name = "optuna"
+
+    def __init__(self, study_folder: Path, home: Path, *, say: Say = lambda message: None) -> None:
+        self.state: dict[str, Any] = {}  # study (its id there)
+        self._folder, self._file, self._say = study_folder, home / "optuna.db", say
+        self._history = History()
+        self._storage: RDBStorage | None = None
+        self._ids: dict[int, int] = {}  # trial number -> id in the database
+
+    def prepare(self) -> None:
+        """Makes the database where there is none (half a second), one process at a time."""
+        if self._storage is not None:
+            return
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with locked(self._file.parent / ".views.lock", timeout=120):
+            if warning := sqlite.make_ready(self._file):
+                self._say(warning)
+            self._storage = optuna.storages.RDBStorage(
+                f"sqlite:///{self._file}", engine_kwargs={"connect_args": {"timeout": sqlite.BUSY_TIMEOUT}}
+            )
+
+    def open(self, state: dict[str, Any]) -> bool:
+        """Goes on from `state`; False when the database no longer has the study."""
+        self.state, self._ids, self._history = dict(state), {}, History()
+        if "study" not in state:
+            return True
+        try:
+            attributes = self._db.get_study_user_attrs(state["study"])
+        except KeyError:
+            return False
+        if attributes.get(IDENTITY) != state["created"]:
+            return False
+        self._ids = {t.number: t._trial_id for t in self._db.get_all_trials(state["study"], deepcopy=False)}
+        self._history = History.of(iterate(self._folder / "journal.jsonl"))
+        return True
+
+    def ship(self, events: list[Event]) -> None:
+        """Brings the trials that the events touch up to date; raises what the database raises."""
+        touched: set[int] = set()
+        for event in events:
+            self._history.add(event)
+            if event["event"] == "study_created":
+                self._study(event)
+            elif event["event"].startswith("driver_"):  # every trial that ran has lost its worker
+                touched |= {number for number, trial in self._history.trials.items() if trial.outcome is None}
+            elif "trial" in event:
+                touched.add(event["trial"])
+        for number in sorted(touched):
+            self._bring_up_to_date(self._history.trials[number])
+
+    def close(self) -> None:
+        """Closes the database."""
+        if self._storage is not None:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
+            self._storage = None
+
+    @property
+    def _db(self) -> RDBStorage:
+        if self._storage is None:
+            raise RuntimeError("prepare() comes first")
+        return self._storage
+
+    def _study(self, event: Event) -> None:
+        from optuna.exceptions import DuplicatedStudyError
+        from optuna.study import StudyDirection
+
+        direction = StudyDirection.MINIMIZE if self._history.direction == "minimize" else StudyDirection.MAXIMIZE
+        try:
+            study = self._db.create_new_study([direction], event["study"])
+        except DuplicatedStudyError:
+            study = self._db.get_study_id_from_name(event["study"])
+            if self._db.get_study_user_attrs(study).get(IDENTITY, event["time"]) != event["time"]:
+                self._db.delete_study(study)  # of a study of this name that is no more
+                study = self._db.create_new_study([direction], event["study"])
+        self._db.set_study_user_attr(study, IDENTITY, event["time"])
+        self._db.set_study_system_attr(study, "study:metric_names", [self._history.metric])  # as set_metric_names does
+        self.state = {"study": study, "created": event["time"]}
+        self._ids = {t.number: t._trial_id for t in self._db.get_all_trials(study, deepcopy=False)}
+
+    def _bring_up_to_date(self, trial: TrialHistory) -> None:
+        if trial.number not in self._ids:
+            self._add(trial)
+            return
+        trial_id = self._ids[trial.number]
+        stored = self._db.get_trial(trial_id)
+        if stored.state.is_finished():
+            return
+        wanted = frozen(self._history, trial)
+        for index, value in wanted.intermediate_values.items():
+            if index not in stored.intermediate_values:
+                self._db.set_trial_intermediate_value(trial_id, index, value)
+        for name, value in wanted.user_attrs.items():
+            if stored.user_attrs.get(name) != value:
+                self._db.set_trial_user_attr(trial_id, name, value)
+        if stored.state != wanted.state:
+            self._db.set_trial_state_values(trial_id, wanted.state, wanted.values)
+
+    def _add(self, trial: TrialHistory) -> None:
+        """Stores the trial as it stands now, under its own number (those before it are there, or lost: then FAIL)."""
+        for lost in range(len(self._ids), trial.number):
+            other = self._history.trials.get(lost, TrialHistory(lost, outcome="failed", state="FAIL"))
+            self._ids[lost] = self._db.create_new_trial(self.state["study"], frozen(self._history, other))
+        self._ids[trial.number] = self._db.create_new_trial(self.state["study"], frozen(self._history, trial))
+
+
+def frozen(history: History, trial: TrialHistory) -> Any:
+    """The trial as an optuna FrozenTrial, params by value; one without a worker is WAITING, not RUNNING."""
+    from optuna.trial import FrozenTrial, TrialState
+
+    from hpsearch.report import distributions, local_time
+
+    known = distributions(history.space)
+    params = {name: value for name, value in trial.params.items() if name in known}
+    state = TrialState[trial.state] if trial.state else TrialState.RUNNING if trial.running else TrialState.WAITING
+    curve = zip(*trial.curve(history.metric, "index"), strict=True)
+    return FrozenTrial(
+        number=trial.number,
+        trial_id=-1,  # given by the storage
+        state=state,
+        value=trial.value if trial.state in ("COMPLETE", "PRUNED") else None,
+        datetime_start=local_time(trial.asked),
+        datetime_complete=local_time(trial.last) if state.is_finished() else None,
+        params=params,
+        distributions={name: known[name] for name in params},
+        user_attrs=attributes(trial),
+        system_attrs={},
+        intermediate_values={int(index): value for index, value in curve},
+    )
+
+
+def attributes(trial: TrialHistory) -> dict[str, Any]:
+    """What the database says of a trial beside its numbers: outcome, reason, attempts, device, where its best was."""
+    found = {"outcome": trial.outcome, "reason": trial.reason, "attempt": trial.attempt, "device": trial.device}
+    found["best_evaluation"] = json.dumps(trial.best) if trial.best else None
+    return {name: value for name, value in found.items() if value}

@@ -1,0 +1,256 @@
+"""Ships the journal to the views, in a process of its own started by the driver.
+
+A process and not a thread: MLflow takes seconds to import and to make its database, draws pictures and may hang on
+a server that is gone. In a thread all of that would share the interpreter lock with the driver, whose verdicts must
+come within a millisecond; a process is beside it, at a lower priority, and can be killed. Within the process each view
+has a thread, so that one that hangs does not hold up the other.
+
+A view's offset in the journal is stored only after its store has acknowledged what was before it; what is shipped
+twice after a crash is told apart by the views. So the views lag and catch up, and nothing is lost or doubled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from hpsearch.errors import HpsearchError
+from hpsearch.views.follower import Follower, Say, View, lacking, locked
+
+POLL = 0.5  # seconds between looks at the journal
+BACKOFF = (1, 2, 4, 8, 15, 30)  # seconds to the next try after the 1st, 2nd ... failure in a row
+TRIES_AT_THE_END = 3  # failures in a row after which finishing gives a view up; a later start ships the rest
+
+
+def start(
+    study_folder: Path, home: Path, tracking: str | None, names: Iterable[str], *, say: Say | None = None
+) -> Shipper:
+    """Starts the shipping process for one study and returns at once.
+
+    `tracking` is the URI of an MLflow server or store (None: HOME/mlflow.db); `say` gets, from another thread, one line
+    when a view starts failing and one when it is back.
+    """
+    return Shipper(study_folder.resolve(), home.resolve(), tracking, tuple(names), say=say)
+
+
+class Shipper:
+    """The driver's end of the shipping process."""
+
+    def __init__(
+        self, study_folder: Path, home: Path, tracking: str | None, names: tuple[str, ...], *, say: Say | None = None
+    ) -> None:
+        self.study_folder, self.names = study_folder, names
+        self.ready = threading.Event()  # both stores are made and open
+        self._say = say or (lambda message: None)
+        self._task = {"study_folder": str(study_folder), "home": str(home), "tracking": tracking, "names": list(names)}
+        self._process = self._spawn()
+
+    def lag(self) -> dict[str, int]:
+        """For each view the journal's events that its store has not acknowledged yet."""
+        return {name: lacking(self.study_folder, name) for name in self.names}
+
+    def finish(self, timeout: float, on_progress: Callable[[dict[str, int]], None] | None = None) -> dict[str, int]:
+        """Waits until the views have the whole journal, or for `timeout` seconds; gives what each still lacks."""
+        deadline = time.monotonic() + timeout
+        if self._process.poll() is not None:  # it died; the journal has everything
+            self.kill()
+            self._process = self._spawn()
+        self._write({"finish": True})
+        while self._process.poll() is None and time.monotonic() < deadline:
+            if on_progress is not None:
+                on_progress(self.lag())
+            time.sleep(0.05)
+        self.kill()
+        return self.lag()
+
+    def kill(self) -> None:
+        """Ends the process at once; what is not shipped waits for the next start or `hpsearch sync`."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        self._reader.join(timeout=1)
+
+    def _spawn(self) -> subprocess.Popen[str]:
+        package_root = str(Path(__file__).resolve().parents[2])
+        paths = [package_root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "hpsearch.views.shipping"],  # what it is to do comes by the pipe: no secrets
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # a Ctrl-C in the terminal is for the driver
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        )
+        self._process = process
+        self._write(self._task)
+        self._reader = threading.Thread(target=self._listen, args=(process.stdout,), name="views", daemon=True)
+        self._reader.start()
+        return process
+
+    def _write(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except OSError:
+            pass  # the process is gone; finish() starts another
+
+    def _listen(self, messages: IO[str]) -> None:
+        with messages:
+            for line in messages:
+                message = json.loads(line)
+                if "ready" in message:
+                    self.ready.set()
+                else:
+                    self._say(message["say"])
+
+
+def sync(
+    study_folder: Path,
+    home: Path,
+    tracking: str | None,
+    names: Iterable[str],
+    *,
+    say: Say = lambda message: None,
+) -> dict[str, int]:
+    """Ships in this process what the views of a study lack; gives the events that each lacks still (0: all there).
+
+    Raises HpsearchError when another process ships this study.
+    """
+    folder, names = study_folder.resolve(), tuple(names)
+    with locked(folder / "views" / "lock", timeout=10):
+        for name in names:
+            follower = Follower(view_named(name, folder, home.resolve(), tracking, say=say), folder, say=say)
+            follow(follower, finishing=lambda: True, pause=time.sleep)
+    return {name: lacking(folder, name) for name in names}
+
+
+def prepare(home: Path, tracking: str | None) -> None:
+    """Makes both stores now (seconds, the first time); the shipping process else does it when it starts.
+
+    One process at a time makes them, under a lock in `home`: two at once would break each other.
+    """
+    for name in ("mlflow", "optuna"):
+        view = view_named(name, home.resolve() / "none", home.resolve(), tracking)
+        view.prepare()
+        view.close()
+
+
+def view_named(
+    name: str, study_folder: Path, home: Path, tracking: str | None, *, say: Say = lambda message: None
+) -> View:
+    """The view "mlflow" or "optuna" of one study, not yet open."""
+    if name == "mlflow":
+        from hpsearch.views.mlflow_view import MlflowView
+
+        return MlflowView(study_folder, home, tracking, say=say)
+    if name == "optuna":
+        from hpsearch.views.optuna import OptunaView
+
+        return OptunaView(study_folder, home)
+    raise HpsearchError(f"no view is called {name!r}; there are mlflow and optuna")
+
+
+def follow(follower: Follower, *, finishing: Callable[[], bool], pause: Callable[[float], Any]) -> None:
+    """Ships what the journal gets, until `finishing` says that it gets no more and all is shipped or given up.
+
+    Failures of the view are said once, remembered and tried again, ever more rarely.
+    """
+    while True:
+        if follower.step():
+            if finishing() and follower.at_end():
+                break
+            pause(POLL if follower.at_end() else 0)
+        elif finishing() and follower.failures >= TRIES_AT_THE_END:
+            break
+        else:
+            pause(BACKOFF[0] if finishing() else BACKOFF[min(follower.failures, len(BACKOFF)) - 1])
+    follower.close()
+
+
+# ------------------------------------------------------------------------------------------------ the process itself
+
+
+def main() -> None:
+    """The shipping process: its task and "finish" come on standard input; it is gone when that closes."""
+    _stay_behind()
+    task = json.loads(sys.stdin.readline())
+    send = _sender()
+    finishing = threading.Event()
+    threading.Thread(target=_obey, args=(finishing,), daemon=True).start()
+    folder, home, opened = Path(task["study_folder"]), Path(task["home"]), set[str]()
+
+    def on_open(name: str) -> None:
+        opened.add(name)
+        if len(opened) == len(task["names"]):
+            send({"ready": True})
+
+    def run(name: str) -> None:
+        view = view_named(name, folder, home, task["tracking"], say=lambda line: send({"say": line}))
+        follower = Follower(view, folder, say=lambda line: send({"say": line}), on_open=lambda: on_open(name))
+        follow(follower, finishing=finishing.is_set, pause=lambda s: _pause(finishing, s))
+
+    with locked(folder / "views" / "lock", timeout=None):
+        loops = [threading.Thread(target=run, args=(name,)) for name in task["names"]]
+        for loop in loops:
+            loop.start()
+        for loop in loops:
+            loop.join()
+    os._exit(0)  # a library's threads must not keep it
+
+
+def _stay_behind() -> None:
+    """Lets training and the driver go first, leaves Ctrl-C to the driver, and dies with the driver (Linux at once,
+    elsewhere when the pipe closes). New files are private.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.umask(0o077)
+    if hasattr(os, "nice"):
+        os.nice(10)
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1  # man 2 prctl
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _sender() -> Callable[[dict[str, Any]], None]:
+    output = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what libraries print is no message
+    lock = threading.Lock()
+
+    def send(message: dict[str, Any]) -> None:
+        with lock, contextlib.suppress(OSError):
+            output.write(json.dumps(message) + "\n")
+
+    return send
+
+
+def _obey(finishing: threading.Event) -> None:
+    for line in sys.stdin:
+        if json.loads(line).get("finish"):
+            finishing.set()
+    os._exit(0)  # the driver is gone; the next one goes on from the stored offsets
+
+
+def _pause(finishing: threading.Event, seconds: float) -> None:
+    if finishing.is_set():
+        time.sleep(min(seconds, 1))
+    else:
+        finishing.wait(seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Small real data and spaces for all tests."""
+
+import json
+import os
+import textwrap
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the machine is shared with workers
+
+
+@pytest.fixture
+def corpus_files(tmp_path):
+    """A folder with a text of three splits, forty translation pairs and forty labelled sentences."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    words = "the cat sat on a mat and saw one small dog run over green hills".split()
+    for part, n in {"train": 400, "valid": 60, "test": 60}.items():
+        text = " ".join(words[(i * i + len(part)) % len(words)] for i in range(n))
+        (folder / f"{part}.txt").write_text(text)
+    pairs = [{"en": f"number {i} is {a}", "fr": f"le nombre {i} est {b}"} for i in range(20) for a, b in COLOURS]
+    (folder / "pairs.jsonl").write_text("\n".join(json.dumps(pair) for pair in pairs))
+    rows = [f"it is {a} today {i}\t{'warm' if a in ('red', 'yellow') else 'cold'}" for i in range(20) for a, _ in COLOURS]
+    (folder / "moods.tsv").write_text("sentence\tmood\n" + "\n".join(rows) + "\n")
+    return folder
+
+
+COLOURS = [("red", "rouge"), ("blue", "bleu"), ("green", "vert"), ("yellow", "jaune")]
+
+
+@pytest.fixture
+def space_file(tmp_path, corpus_files):
+    """Writes a space file: the lines given, over a text set."""
+
+    def write(body="", *, name="space.yaml", data=None):
+        data = data or "{text: {task: text, files: {train: data/train.txt, valid: data/valid.txt, test: data/test.txt}}}"
+        path = tmp_path / name
+        path.write_text(f"data: {data}\n" + textwrap.dedent(body))
+        return path
+
+    return write
+
+
+TOY_SPACE = """
+study: toy
+budget: {trials: 6}
+training:
+  learning_rate: {low: 1e-4, high: 1e-1, log: true}
+  epochs: {low: 1, high: 12}
+"""

@@ -1,0 +1,87 @@
+"""The local launcher keeps the contract, and sees a worker die."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from hpsearch.launchers.local import LocalLauncher
+from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Reply
+from tests.launchers.conformance import TOY, LauncherConformance, drive, setting
+
+
+class TestLocal(LauncherConformance):
+    def make(self, settings):
+        return LocalLauncher(settings, trainer=TOY)
+
+    @pytest.mark.parametrize(("dropout", "cause"), [(0.51, "exited with code 3"), (0.52, "killed by SIGSEGV")])
+    def test_a_worker_that_dies_is_named_and_replaced(self, launcher, tmp_path, dropout, cause):
+        launcher.train(0, self.task(tmp_path, dropout=dropout))
+        _, last = drive(launcher)
+        assert isinstance(last, Failed)
+        assert last.kind == "died"
+        assert cause in last.reason
+        launcher.train(0, self.task(tmp_path, 1))
+        seen, _ = drive(launcher)
+        assert len(seen) == 20
+
+    def test_a_killed_worker_is_seen_at_once(self, launcher, tmp_path, monkeypatch):
+        launcher.train(0, self.task(tmp_path))
+        pid = launcher._workers[0].process.pid
+        _, last = drive(launcher, lambda e: os.kill(pid, signal.SIGKILL) or Answer.GO_ON)
+        assert last.kind == "died"
+        assert "SIGKILL" in last.reason
+
+    def test_a_trial_can_be_paused_between_evaluations(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("TOY_STEP", "0.02")
+        launcher = self.make([setting(tmp_path)])
+        try:
+            launcher.train(0, self.task(tmp_path))
+            launcher.reply(0, Reply(0, Answer.PAUSE))
+            _, last = drive(launcher)
+            assert last == Ended(0, 0, Answer.PAUSE)
+        finally:
+            launcher.close()
+
+    def test_two_workers_train_at_the_same_time(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("TOY_STEP", "0.005")
+        launcher = self.make([setting(tmp_path), setting(tmp_path)])
+        order = []
+        try:
+            launcher.train(0, self.task(tmp_path, 0))
+            launcher.train(1, self.task(tmp_path, 1))
+            ended = 0
+            while ended < 2:
+                for message in launcher.messages(timeout=1):
+                    if isinstance(message, Evaluated):
+                        order.append(message.slot)
+                        launcher.reply(message.slot, Reply(message.trial, Answer.GO_ON, message.evaluation["index"]))
+                    else:
+                        ended += 1
+        finally:
+            launcher.close()
+        assert sorted(order) == [0] * 20 + [1] * 20
+        assert order != sorted(order)  # neither waited for the other's end
+        assert order != sorted(order, reverse=True)
+
+    def test_workers_die_with_their_driver(self, tmp_path):
+        pid = os.fork()
+        if pid == 0:
+            launcher = LocalLauncher([setting(tmp_path)], trainer=TOY)
+            (tmp_path / "worker").write_text(str(launcher._workers[0].process.pid))
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(pid, 0)
+        worker = int((tmp_path / "worker").read_text())
+        deadline = time.monotonic() + 20
+        while _alive(worker) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not _alive(worker)
+
+
+def _alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

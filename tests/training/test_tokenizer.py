@@ -1,0 +1,142 @@
+"""The tokenizer: lossless, deaf to specials in the data, small from the train split, and readable by transformers."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from hpsearch.errors import DataError
+from hpsearch.training import tokenizer as module
+from hpsearch.training.tokenizer import BASE_SPECIALS, EOS, SEP, Tokenizer
+
+SPECIALS = [*BASE_SPECIALS, "<|set:mail|>", "<|mail=ham|>", "<|mail=not ham|>"]
+TEXTS = ["the cat sat on the mat", "the dog sat on the log", "that cat, that dog", "Où est la forêt ?"] * 5
+
+
+def trained(vocab_size: int = 300) -> Tokenizer:
+    return Tokenizer.train(TEXTS, vocab_size=vocab_size, specials=SPECIALS)
+
+
+KINDS = {"bpe": trained, "bytes": lambda: Tokenizer.bytes(specials=SPECIALS)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_unicode_text_survives_the_round_trip(kind: str) -> None:
+    tokenizer = KINDS[kind]()
+    draw = random.Random(0)
+    anything = ["".join(chr(draw.choice([draw.randrange(1, 0xD800), draw.randrange(32, 127)])) for _ in range(99))]
+    texts = [
+        *anything,
+        " lead",
+        "trail \n",
+        "\r\n\t\x00\x7f",
+        "e\u0301 \u00e9 \ufeff",
+        "\U0001f469\u200d\U0001f680",
+        EOS,
+        "",
+        " ",
+    ]
+    assert [tokenizer.decode(ids) for ids in tokenizer.encode(texts)] == texts
+
+
+def test_bytes_are_their_own_ids_and_specials_follow() -> None:
+    tokenizer = Tokenizer.bytes(specials=SPECIALS)
+    text = "".join(map(chr, range(256))) + "\u20ac"
+    assert tokenizer.encode([text]) == [list(text.encode())]
+    assert [tokenizer.id(special) for special in SPECIALS] == [256, 257, 258, 259, 260]
+    assert (tokenizer.eos_id, tokenizer.vocab_size) == (256, 261)
+
+
+def test_the_vocabulary_size_counts_bytes_merges_eos_and_sep_but_not_tasks_and_labels() -> None:
+    tokenizer = trained(280)
+    assert tokenizer.vocab_size == 280 + 3
+    assert [tokenizer.id(special) for special in SPECIALS] == [278, 279, 280, 281, 282]
+    assert len(tokenizer.encode(["the cat sat"])[0]) < len("the cat sat")
+
+
+def test_text_cannot_spell_a_special_token() -> None:
+    tokenizer = trained()
+    specials = {tokenizer.id(special) for special in SPECIALS}
+    text = f"{EOS} a{SEP}b <|mail=ham|>"
+    ids = tokenizer.encode([text])[0]
+    assert not specials & set(ids)
+    assert tokenizer.decode([tokenizer.eos_id, *ids, tokenizer.id(SEP)]) == text
+
+
+def test_bytes_that_are_no_text_decode_to_replacement_characters() -> None:
+    assert Tokenizer.bytes(specials=SPECIALS).decode([0x61, 0xC3, 0x62]) == "a\ufffdb"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_document_encodes_as_if_it_were_not_cut(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = KINDS[kind]()
+    draw = random.Random(1)
+    text = "".join(
+        draw.choice(["the cat", "a", " ", "\n", "\n\n", "\r\n", "\t", " \n", "é", "\u2028"]) for _ in range(9999)
+    )
+    whole = tokenizer.encode([text])[0]
+    monkeypatch.setattr(module, "PIECE", 10)
+    assert len(module._pieces(text)) > 100
+    assert tokenizer.encode([text])[0] == whole
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_saved_loads_again_here_and_in_transformers_with_the_same_ids(kind: str, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    tokenizer = KINDS[kind]()
+    tokenizer.save(tmp_path)
+    texts = ["the cat sat , the 'dog' s mat .", " Où\n\nest ?", EOS]
+    again = Tokenizer.load(tmp_path)
+    assert again.encode(texts) == tokenizer.encode(texts)
+    assert (again.vocab_size, again.eos_id, again.specials) == (tokenizer.vocab_size, tokenizer.eos_id, SPECIALS)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert theirs(texts[:2]).input_ids == tokenizer.encode(texts[:2])
+    assert [theirs.decode(ids) for ids in tokenizer.encode(texts[:2])] == texts[:2]
+    assert (len(theirs), theirs.eos_token_id, theirs.pad_token_id) == (tokenizer.vocab_size, *2 * [tokenizer.eos_id])
+    assert theirs(f"<|set:mail|>a{SEP}").input_ids == [
+        tokenizer.id("<|set:mail|>"),
+        *tokenizer.encode(["a"])[0],
+        tokenizer.id(SEP),
+    ]
+
+
+def test_a_tokenizer_of_ones_own_keeps_its_ids_and_gets_the_specials(tmp_path: Path) -> None:
+    trained().save(tmp_path)
+    own = Tokenizer.from_file(tmp_path / "tokenizer.json", specials=[EOS, SEP, "<|set:new|>"])
+    assert own.encode(TEXTS) == trained().encode(TEXTS)
+    assert own.id("<|set:new|>") == trained().vocab_size
+    assert own.eos_id == trained().eos_id
+
+
+def test_training_twice_gives_the_same_tokenizer(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        trained().save(tmp_path / name)
+    assert (tmp_path / "a" / "tokenizer.json").read_bytes() == (tmp_path / "b" / "tokenizer.json").read_bytes()
+
+
+def test_a_file_that_is_no_tokenizer_and_specials_spelt_alike_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"version": "1.0"}))
+    with pytest.raises(DataError, match=r"tokenizer\.json: not a tokenizer\.json"):
+        Tokenizer.from_file(tmp_path / "tokenizer.json", specials=SPECIALS)
+    with pytest.raises(DataError, match="no such file"):
+        Tokenizer.from_file(tmp_path / "gone.json", specials=SPECIALS)
+    with pytest.raises(DataError, match="spelt alike"):
+        Tokenizer.bytes(specials=[EOS, SEP, SEP])
+    with pytest.raises(DataError, match="no token '<|nobody|>'"):
+        trained().id("<|nobody|>")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
+def test_a_forked_child_encodes_without_a_warning(capfd: pytest.CaptureFixture[str]) -> None:
+    tokenizer = trained()
+    tokenizer.encode(TEXTS)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if tokenizer.encode(TEXTS) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert capfd.readouterr().err == ""
