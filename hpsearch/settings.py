@@ -8,7 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from hpsearch.training.config import Section, TrainConfig
 
-DEFAULT_PRUNER = "median"
+# Chosen on stored learning curves (six tables, 2 workers, 16 full trainings' worth of time, 30 seeds): mean rank by
+# regret 2.0 of 8, against 5.3 for Optuna's median pruner, 5.2 for its Hyperband and 7.2 without pruning.
+DEFAULT_PRUNER = "successive_halving"
 DEFAULT_TRIALS = 20  # where the budget names neither trials nor hours
 
 WrappedName = Literal["median", "percentile", "hyperband", "successive_halving", "none"]
@@ -44,8 +46,8 @@ class SuccessiveHalvingPruner(Section):
     """Keeps the best 1/reduction_factor of the trials at each rung (ASHA, arXiv 1810.05934)."""
 
     name: Literal["successive_halving"]
-    min_resource: int = Field(1, ge=1)  # evaluations before the first rung
-    reduction_factor: int = Field(4, ge=2)
+    min_resource: int = Field(2, ge=1)  # evaluations before the first rung
+    reduction_factor: int = Field(2, ge=2)
 
 
 class HyperbandPruner(Section):

@@ -28,11 +28,12 @@ LEVELS = [
     ["space"],
     ["experiment"],
     ["journal", "lock", "history", "verdict"],
+    ["report"],  # below the views: its pictures are artifacts of the MLflow view
     ["samplers", "study", "views", "launchers"],
     ["search"],
-    ["best", "final", "report"],
+    ["best", "final"],
     ["driver"],
-    ["testing"],
+    ["testing", "toy"],
     ["cli"],
 ]
 
@@ -143,8 +144,8 @@ def test_training_knows_nothing_of_the_search() -> None:
 
 def test_nothing_imports_the_stand_ins_or_the_command_line() -> None:
     for module in modules():
-        if not within(module, ["testing", "cli"]):
-            assert {name for name in own(module) if within(name, ["testing", "cli"])} == set(), module
+        if not within(module, ["testing", "toy", "cli"]):
+            assert {name for name in own(module) if within(name, ["testing", "toy", "cli"])} == set(), module
 
 
 @pytest.mark.parametrize("dependency", sorted(DOORS))

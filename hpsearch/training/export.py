@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from hpsearch.errors import UserError
@@ -48,7 +49,8 @@ def load_pretrained(folder: Path) -> Llama:
         model = Llama(model_config(raw), vocab_size=raw["vocab_size"])
         ours, theirs = hf_weights(model), load_file(folder / "model.safetensors")
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise UserError(f"{folder}: cannot be read as an exported model: {error!r}; give a folder of `export`") from error
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{folder}: not a model that hpsearch exported ({what})") from error
     copy_weights(ours, theirs, folder)
     return model.eval()
 
@@ -69,10 +71,12 @@ def hf_weights(model: Llama) -> dict[str, Tensor]:
     weights = {"model.embed_tokens.weight": model.embedding.weight, "model.norm.weight": model.norm.weight}
     if not model.config.tied_embeddings:
         weights["lm_head.weight"] = model.head.weight
+    n_heads, n_kv_heads = model.config.n_heads, model.config.n_kv_heads or model.config.n_heads
+    head_width = model.config.width // n_heads
     for i, block in enumerate(model.blocks):
-        parts = block.state_dict(keep_vars=False)
-        heads = [block.attention.n_heads, block.attention.n_kv_heads, block.attention.n_kv_heads]
-        q, k, v = parts["attention.qkv.weight"].split([n * block.attention.head_width for n in heads])
+        parts = block.state_dict()
+        sizes = [heads * head_width for heads in (n_heads, n_kv_heads, n_kv_heads)]
+        q, k, v = torch.split(parts["attention.qkv.weight"], sizes)
         layer = {
             "input_layernorm": parts["attention_norm.weight"],
             "self_attn.q_proj": q,
@@ -120,16 +124,17 @@ def hf_config(model: Llama) -> dict[str, Any]:
 
 def model_config(raw: dict[str, Any]) -> ModelConfig:
     """The ModelConfig of such a config; dropout, of training alone, is 0."""
-    return ModelConfig(
-        n_layers=raw["num_hidden_layers"],
-        width=raw["hidden_size"],
-        n_heads=raw["num_attention_heads"],
-        n_kv_heads=raw["num_key_value_heads"],
-        mlp_width=raw["intermediate_size"],
-        context=raw["max_position_embeddings"],
-        tied_embeddings=raw["tie_word_embeddings"],
-        rope_theta=raw["rope_theta"],
-    )
+    keys = {
+        "n_layers": "num_hidden_layers",
+        "width": "hidden_size",
+        "n_heads": "num_attention_heads",
+        "n_kv_heads": "num_key_value_heads",
+        "mlp_width": "intermediate_size",
+        "context": "max_position_embeddings",
+        "tied_embeddings": "tie_word_embeddings",
+        "rope_theta": "rope_theta",
+    }
+    return ModelConfig.model_validate({ours: raw[theirs] for ours, theirs in keys.items()})
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -49,12 +49,14 @@ def generate(
     results: list[list[int]] = [[] for _ in kept]
     training = model.training
     model.eval()
-    for chunk in (order[start : start + rows] for start in range(0, len(order), rows)):
-        batch = [kept[i] for i in chunk]
-        decoded = greedy(model, batch, limits) if beam_size == 1 else beam(model, batch, limits, beam_size=beam_size)
-        for i, tokens in zip(chunk, decoded, strict=True):
-            results[i] = tokens
-    model.train(training)
+    try:
+        for chunk in (order[start : start + rows] for start in range(0, len(order), rows)):
+            batch = [kept[i] for i in chunk]
+            found = greedy(model, batch, limits) if beam_size == 1 else beam(model, batch, limits, beam_size=beam_size)
+            for i, tokens in zip(chunk, found, strict=True):
+                results[i] = tokens
+    finally:
+        model.train(training)
     return results
 
 
@@ -87,11 +89,11 @@ def greedy(model: Llama, prompts: list[list[int]], limits: Limits) -> list[list[
             if token == limits.eos_id or len(results[prompt]) == room[prompt]:
                 live.discard(prompt)
         if len(live) <= 0.75 * len(rows):  # not at each end: the selection copies the cache
-            kept = torch.tensor([i for i, prompt in enumerate(rows) if prompt in live], dtype=torch.long).to(tokens.device)
-            rows = [prompt for prompt in rows if prompt in live]
-            tokens, cache = tokens[kept], cache.select(kept)
+            kept = [i for i, prompt in enumerate(rows) if prompt in live]
+            rows = [rows[i] for i in kept]
+            tokens, cache = tokens[kept], cache.select(torch.tensor(kept, dtype=torch.long, device=tokens.device))
         if live:
-            alive = torch.tensor([prompt in live for prompt in rows]).to(tokens.device)
+            alive = torch.tensor([prompt in live for prompt in rows], device=tokens.device)
             cache.lengths = cache.lengths * alive  # an ended row idles in its slot 0
             slots = max(len(prompts[prompt]) + len(results[prompt]) for prompt in live)
             logits = model.logits(model.step(tokens[:, None], cache, slots=slots)[:, 0])

@@ -23,14 +23,14 @@ def bits_per_byte(nll_sum: float, n_bytes: int) -> float:
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
     """Corpus BLEU (0 to 100) with one reference each, and sacrebleu's signature of how it was computed."""
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     return _corpus_score(BLEU(), hypotheses, references)
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
     """Corpus chrF2 (0 to 100) with one reference each, and sacrebleu's signature."""
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     return _corpus_score(CHRF(), hypotheses, references)
 
@@ -44,7 +44,7 @@ def _corpus_score(metric: object, hypotheses: Sequence[str], references: Sequenc
 
 
 def classification(y_true: Sequence[int], y_pred: Sequence[int], labels: Sequence[int]) -> dict[str, float]:
-    """Macro F1, micro F1 and accuracy (each 0 to 1) over all `labels`; one that is neither true nor predicted has F1 0."""
+    """Macro F1, micro F1 and accuracy (each 0 to 1) over all `labels`; one that never occurs has F1 0."""
     from sklearn.metrics import accuracy_score, f1_score
 
     def f1(average: str) -> float:

@@ -31,7 +31,7 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
         if x.is_cuda or torch.compiler.is_compiling():
-            return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+            return F.rms_norm(x, list(self.weight.shape), self.weight, self.eps)
         out: Tensor = EagerRMSNorm.apply(x, self.weight, self.eps)  # type: ignore[no-untyped-call]  # torch's own
         return out
 
@@ -46,7 +46,7 @@ class EagerRMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
         """Saves the normalised vectors and the inverse root mean squares."""
-        mean_square = torch.linalg.vecdot(x, x).div_(x.shape[-1])
+        mean_square: Tensor = torch.linalg.vecdot(x, x).div_(x.shape[-1])
         inverse = mean_square.add_(eps).rsqrt_().unsqueeze(-1)  # (..., 1)
         normal = x * inverse
         ctx.save_for_backward(normal, weight, inverse)

@@ -127,7 +127,7 @@ def test_a_file_that_is_no_tokenizer_and_specials_spelt_alike_are_refused(tmp_pa
         Tokenizer.from_file(tmp_path / "gone.json", specials=SPECIALS)
     with pytest.raises(DataError, match="spelt alike"):
         Tokenizer.bytes(specials=[EOS, SEP, SEP])
-    with pytest.raises(DataError, match="no token '<|nobody|>'"):
+    with pytest.raises(DataError, match=r"no token '<\|nobody\|>'"):
         trained().id("<|nobody|>")
 
 

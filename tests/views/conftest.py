@@ -23,7 +23,12 @@ OUTCOMES = {0: ("completed", "COMPLETE", 2.0), 1: ("overfit", "COMPLETE", 1.5), 
 
 
 def evaluation(index: int, loss: float) -> Event:
-    point = {"step": 10 * index - 5, "tokens": 1000 * index - 500, "time": BEGAN + index, "metrics": {"train/loss": 2.0}}
+    point = {
+        "step": 10 * index - 5,
+        "tokens": 1000 * index - 500,
+        "time": BEGAN + index,
+        "metrics": {"train/loss": 2.0},
+    }
     return {
         "index": index,
         "step": 10 * index,

@@ -1,0 +1,56 @@
+"""The study as pictures: PNGs drawn from the journal's history.
+
+Every function takes a History, gives the bytes of a PNG, or None where there is nothing to draw, and holds no state of
+matplotlib (no pyplot).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hpsearch.history import History
+from hpsearch.report.curves import study_curves, trial_curves
+from hpsearch.report.drawing import score
+from hpsearch.report.importances import distributions, importance_shares, importances, local_time
+from hpsearch.report.parameters import parallel_coordinates, slices
+from hpsearch.report.scale import Scale
+from hpsearch.report.values import confusion, optimisation_history
+
+__all__ = [
+    "STUDY_PICTURES",
+    "Scale",
+    "confusion",
+    "distributions",
+    "importance_shares",
+    "importances",
+    "local_time",
+    "optimisation_history",
+    "parallel_coordinates",
+    "score",
+    "slices",
+    "study_curves",
+    "trial_curves",
+    "write_pictures",
+]
+
+
+STUDY_PICTURES: dict[str, Callable[[History], bytes | None]] = {
+    "curves": study_curves,
+    "history": optimisation_history,
+    "importances": importances,
+    "parallel_coordinates": parallel_coordinates,
+    "slices": slices,
+}
+
+
+def write_pictures(history: History, folder: Path) -> list[Path]:
+    """Draws the study's pictures into a folder; gives the files written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, draw in STUDY_PICTURES.items():
+        png = draw(history)
+        if png is not None:
+            (folder / f"{name}.png").write_bytes(png)
+            written.append(folder / f"{name}.png")
+    return written

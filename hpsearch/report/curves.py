@@ -1,0 +1,97 @@
+"""Learning curves: those of one trial, and the objective's of all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter
+
+from hpsearch.history import History, TrialHistory, number
+from hpsearch.report.drawing import COLOURS, WINNER, axis_limits, count_of, cut, legend, outcome_of, picture
+
+
+def trial_curves(history: History, trial_number: int) -> bytes | None:
+    """Training and validation loss over tokens, the best evaluation, and where overfitting began; below it the
+    objective where that is another metric.
+    """
+    trial = history.trials[trial_number]
+    if not trial.evaluations:
+        return None
+    other = history.metric != "val/loss" and any(map(math.isfinite, trial.curve(history.metric)[1]))
+    with picture(7, 6 if other else 4) as drawn:
+        axes = drawn.figure.subplots(2 if other else 1, 1, sharex=True, squeeze=False)[:, 0].tolist()
+        _losses(axes[0], trial)
+        if other:
+            _line(axes[1], trial, history.metric, COLOURS["completed"], history.metric)
+        _mark_best(axes, history, trial)
+        for axis, label in zip(axes, ["loss (nats per token)", history.metric], strict=False):
+            axis.set_ylabel(label)
+            axis.legend(loc="best")
+        axes[-1].set_xlabel("tokens seen")
+        axes[-1].xaxis.set_major_formatter(EngFormatter())
+        reason = f" ({trial.reason})" if trial.reason else ""
+        axes[0].set_title(cut(f"trial {trial_number}: {outcome_of(trial)}{reason}", 110))
+    return drawn.png
+
+
+def _losses(axis: Axes, trial: TrialHistory) -> None:
+    points: Iterable[tuple[float, float]] = trial.training or zip(*trial.curve("train/loss", "tokens"), strict=True)
+    training = [(x, y) for x, y in points if math.isfinite(y)]
+    if training:
+        axis.plot(*zip(*training, strict=True), color="#9fb0c3", lw=1, label="training loss")
+    _line(axis, trial, "val/loss", COLOURS["completed"], "validation loss")
+    start = [y for _, y in training[:1]] + [y for y in trial.curve("val/loss")[1] if math.isfinite(y)][:1]
+    shown = [y for _, y in training] + [y for y in trial.curve("val/loss")[1] if math.isfinite(y)]
+    if shown:  # a loss that explodes must not flatten what came before
+        low, high = min(shown), min(max(shown), 1.5 * max(start))
+        margin = 0.06 * (high - low) or 0.05 * abs(high) or 1
+        axis.set_ylim(low - margin, high + margin)
+
+
+def _line(axis: Axes, trial: TrialHistory, metric: str, colour: str, label: str) -> None:
+    x, y = trial.curve(metric, "tokens")
+    marker = "o" if len(x) <= 60 else ""
+    axis.plot(x, y, color=colour, lw=1.6, marker=marker, ms=3.5, label=label)
+    finite = [value for value in y if math.isfinite(value)]
+    broken = [place for place, value in zip(x, y, strict=True) if math.isnan(value)]
+    if finite and broken:
+        axis.plot(broken, [finite[-1]] * len(broken), "x", color=COLOURS["diverged"], mew=1.8, label="not a number")
+
+
+def _mark_best(axes: list[Axes], history: History, trial: TrialHistory) -> None:
+    best = history.best_evaluation(trial.number)
+    if best is None:
+        return
+    last = max(e["tokens"] for e in trial.evaluations.values())
+    for axis, metric in zip(axes, ["val/loss", history.metric], strict=False):
+        if trial.outcome == "overfit":
+            axis.axvspan(best["tokens"], last, color=COLOURS["overfit"], alpha=0.13, lw=0, label="overfitting")
+            axis.axvline(best["tokens"], color=COLOURS["overfit"], lw=1, ls="--")
+        value = number(best["metrics"].get(metric))
+        if math.isfinite(value):
+            label = f"best: {value:.4g} at epoch {best['epoch']:.3g}"
+            axis.plot([best["tokens"]], [value], "*", color=WINNER, ms=13, mec="white", label=label, zorder=5)
+
+
+def study_curves(history: History) -> bytes | None:
+    """Every trial's objective over its own progress, coloured by outcome, the best trial emphasised."""
+    curves = {n: t.curve(history.metric) for n, t in history.trials.items()}
+    curves = {n: curve for n, curve in curves.items() if any(map(math.isfinite, curve[1]))}
+    if not curves:
+        return None
+    best = history.best()
+    with picture(7.5, 4.6) as drawn:
+        axis = drawn.figure.subplots()
+        alpha = max(0.25, min(0.8, 12 / len(curves)))
+        for n, (x, y) in curves.items():
+            trial, won = history.trials[n], best is not None and n == best.number
+            colour = WINNER if won else COLOURS[outcome_of(trial)]
+            axis.plot(x, y, color=colour, lw=2.6 if won else 1.1, alpha=1 if won else alpha, zorder=4 if won else 2)
+            axis.plot(x[-1:], y[-1:], "o", color=colour, ms=5 if won else 3, alpha=1 if won else alpha, zorder=5)
+        axis.set(xlabel="progress of each trial's own training", ylabel=history.metric, xlim=(0, 1.02))
+        axis.set_ylim(*axis_limits([y for _, curve in curves.values() for y in curve], history.direction, spread=0.85))
+        axis.set_title(f"{history.study}: {history.metric} of {count_of(len(curves), 'trial')}")
+        legend(axis, [history.trials[n] for n in curves], best)
+    return drawn.png

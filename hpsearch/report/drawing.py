@@ -1,0 +1,153 @@
+"""What the pictures share: colours by outcome, a figure in the house style, legends, limits of axes."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from hpsearch.history import History, TrialHistory, number
+
+COLOURS = {  # told apart by the colour-blind too
+    "completed": "#2f6db3",
+    "overfit": "#e0861a",
+    "pruned": "#9aa3ad",
+    "diverged": "#c5362f",
+    "out_of_memory": "#7c4aa0",
+    "failed": "#5a3b2e",
+    "unfinished": "#4fa3a5",
+}
+
+
+WINNER = "#137a3f"
+
+
+STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#8a8f98",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e8eb",
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+
+
+MOST_AXES = 16  # parameters in one picture
+
+
+class Picture:
+    """A figure being drawn; `png` is there when its `with` block ends."""
+
+    def __init__(self, width: float, height: float) -> None:
+        self.figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+        FigureCanvasAgg(self.figure)
+        self.png = b""
+
+
+@contextmanager
+def picture(width: float, height: float) -> Iterator[Picture]:
+    """A new figure of `width` x `height` inches in the house style."""
+    with rc_context(STYLE):  # type: ignore[arg-type,unused-ignore]
+        drawn = Picture(width, height)
+        yield drawn
+        buffer = io.BytesIO()
+        drawn.figure.savefig(buffer, format="png", dpi=110)
+        drawn.png = buffer.getvalue()
+
+
+def score(history: History, trial: TrialHistory) -> float:
+    """The trial's value, or for one that was stopped the best it had; nan where there is none."""
+    if trial.state == "COMPLETE" and math.isfinite(number(trial.value)):
+        return number(trial.value)
+    best = history.best_evaluation(trial.number)
+    return math.nan if best is None else number(best["metrics"][history.metric])
+
+
+def valued(history: History) -> list[TrialHistory]:
+    found = [history.trials[n] for n in history.finished if history.trials[n].outcome != "failed"]
+    return [trial for trial in found if math.isfinite(score(history, trial))]
+
+
+def shown_params(history: History, trials: list[TrialHistory]) -> list[str]:
+    seen = dict.fromkeys([*history.space, *(name for trial in trials for name in trial.params)])
+    return [name for name in seen if any(name in trial.params for trial in trials)][:MOST_AXES]
+
+
+def scatter(axis: Axes, x: Sequence[float], y: Sequence[float], trials: Sequence[TrialHistory]) -> None:
+    for outcome, colour in COLOURS.items():
+        chosen = [i for i, trial in enumerate(trials) if outcome_of(trial) == outcome and math.isfinite(y[i])]
+        face = colour if outcome in ("completed", "overfit") else "none"
+        axis.scatter(
+            [x[i] for i in chosen], [y[i] for i in chosen], s=26, facecolor=face, edgecolor=colour, lw=1.1, zorder=3
+        )
+
+
+def outcome_of(trial: TrialHistory) -> str:
+    return trial.outcome if trial.outcome in COLOURS else "unfinished"
+
+
+def legend_handles(trials: list[TrialHistory], best: TrialHistory | None, *, best_label: str = "") -> list[Line2D]:
+    present = {outcome_of(trial) for trial in trials}
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=colour,
+            marker="o",
+            ms=5,
+            lw=0,
+            label=outcome.replace("_", " "),
+            mfc=colour if outcome in ("completed", "overfit") else "none",
+        )
+        for outcome, colour in COLOURS.items()
+        if outcome in present
+    ]
+    if best is not None:
+        label = best_label or f"best: trial {best.number}, {number(best.value):.4g}"
+        handles.insert(0, Line2D([], [], color=WINNER, lw=2, label=label))
+    return handles
+
+
+def legend(axis: Axes, trials: list[TrialHistory], best: TrialHistory | None, *, best_label: str = "") -> None:
+    handles = legend_handles(trials, best, best_label=best_label)
+    figure = axis.get_figure(root=True)
+    if figure is not None:
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def axis_limits(values: Sequence[float], direction: str, *, spread: float = 0.9) -> tuple[float, float]:
+    """The limits of an axis that show the good values well; the worst tenth may lie outside when they are far off."""
+    found = sorted(value for value in values if math.isfinite(value))
+    if not found:
+        return 0.0, 1.0
+    if direction == "minimize":
+        low, high = found[0], _cap(found[0], found[int(spread * (len(found) - 1))], found[-1])
+    else:
+        low, high = _cap(found[-1], found[int((1 - spread) * (len(found) - 1))], found[0]), found[-1]
+    margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
+    return low - margin, high + margin
+
+
+def _cap(best: float, most: float, worst: float) -> float:
+    """The worst value, unless it is more than twice as far from the best as most values are."""
+    return worst if abs(worst - best) <= 2 * abs(most - best) or most == best else most
+
+
+def count_of(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

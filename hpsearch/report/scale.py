@@ -1,0 +1,67 @@
+"""Where a parameter's values stand on an axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
+from hpsearch.report.drawing import cut
+
+
+class Scale:
+    """Where a parameter's values stand on an axis: numbers by size or logarithm, choices at equal distances."""
+
+    def __init__(self, limits: dict[str, Any], seen: Sequence[Any]) -> None:
+        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in seen)
+        self.choices: list[Any] | None = None
+        if "choices" in limits or not numeric:
+            listed = list(limits.get("choices", []))
+            self.choices = listed + [value for value in dict.fromkeys(seen) if value not in listed]
+            self.low, self.high = 0.0, float(len(self.choices) - 1)
+        else:
+            self.low = float(limits.get("low", min(seen, default=0)))
+            self.high = float(limits.get("high", max(seen, default=1)))
+        self.whole = all(isinstance(limits.get(end), int) for end in ("low", "high"))
+        self.log = bool(limits.get("log")) and self.choices is None and self.low > 0
+
+    def place(self, value: Any) -> float:
+        """The coordinate of a value."""
+        return float(value) if self.choices is None else float(self.choices.index(value))
+
+    def share(self, value: Any) -> float:
+        """The place between low (0) and high (1); a range of one value is the middle."""
+        transform = math.log if self.log else float
+        low, high = transform(self.low), transform(self.high)
+        return (transform(self.place(value)) - low) / (high - low) if high > low else 0.5
+
+    def apply(self, axis: Axes) -> None:
+        """Makes this the scale of the x axis."""
+        if self.choices is not None:
+            labels = [cut(str(choice), 16) for choice in self.choices]
+            long = sum(map(len, labels)) > 22
+            axis.set_xticks(range(len(labels)), labels, rotation=30 if long else 0, ha="right" if long else "center")
+            axis.set_xlim(-0.5, len(labels) - 0.5)
+            return
+        if self.log:
+            axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(NullFormatter())
+            if self.high > self.low:
+                axis.set_xlim(self.low / 1.15, self.high * 1.15)
+            return
+        margin = 0.05 * (self.high - self.low) or 0.5
+        axis.set_xlim(self.low - margin, self.high + margin)
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=self.whole))
+
+    def marks(self) -> list[tuple[float, str]]:
+        """(share, label) of the marks on a vertical axis."""
+        if self.choices is not None:
+            return [(self.share(choice), cut(str(choice), 18)) for choice in self.choices]
+        if self.low == self.high:
+            return [(0.5, f"{self.low:.3g}")]
+        middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+        marks = (self.low, self.high) if self.whole and middle % 1 else (self.low, middle, self.high)
+        return [(self.share(value), f"{value:.3g}") for value in marks]

@@ -1,0 +1,132 @@
+"""What stands in a real Optuna database, read back with Optuna."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from hpsearch.views import shipping
+from hpsearch.views.follower import state_file
+
+NewStudy = Callable[[str], Any]
+
+
+def ship(study: Any, **options: Any) -> dict[str, int]:
+    return shipping.sync(study.folder, study.home, None, ["optuna"], **options)
+
+
+@contextlib.contextmanager
+def opened(home: Path, name: str) -> Iterator[optuna.Study]:
+    storage = optuna.storages.RDBStorage(f"sqlite:///{home / 'optuna.db'}")
+    yield optuna.load_study(study_name=name, storage=storage)
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def trials(study: Any) -> list[optuna.trial.FrozenTrial]:
+    with opened(study.home, study.study) as found:
+        return found.get_trials()
+
+
+def test_trials_under_their_numbers_by_value(new_study: NewStudy) -> None:
+    study = new_study("numbers")
+    assert ship(study) == {"optuna": 0}
+    found = trials(study)
+    assert [trial.number for trial in found] == [0, 1, 2, 3]
+    assert found[1].params == {"learning_rate": 0.003, "batch_size": 16, "n_layers": 3}
+    assert found[1].distributions["batch_size"] == optuna.distributions.CategoricalDistribution((8, 16, 32))
+    assert found[1].distributions["learning_rate"] == optuna.distributions.FloatDistribution(1e-4, 0.1, log=True)
+    assert [t.state for t in found] == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.WAITING]
+    assert [t.value for t in found] == [2.0, 1.5, 3.0, None]
+    assert found[1].intermediate_values == {1: 2.4, 2: 1.5, 3: 1.9}
+    assert math.isnan(found[2].intermediate_values[2])
+    assert (found[1].user_attrs["outcome"], found[1].user_attrs["reason"]) == ("overfit", "it overfit")
+
+
+def test_the_study_names_its_metric_and_best_trial(new_study: NewStudy) -> None:
+    study = new_study("named")
+    ship(study)
+    with opened(study.home, "named") as found:
+        assert found.metric_names == ["val/loss"]
+        assert found.direction == optuna.study.StudyDirection.MINIMIZE
+        assert found.best_trial.number == 1
+
+
+def test_a_replay_changes_nothing(new_study: NewStudy) -> None:
+    study = new_study("replayed")
+    ship(study)
+    before = trials(study)
+    state_file(study.folder, "optuna").unlink()
+    ship(study)
+    assert repr(trials(study)) == repr(before)  # repr: nan differs from itself
+
+
+def test_a_trial_grows_event_by_event(new_study: NewStudy) -> None:
+    study = new_study("grown")
+    lines = (study.folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (study.folder / "journal.jsonl").write_bytes(b"".join(lines[:5]))  # up to the first evaluation of trial 0
+    ship(study)
+    first = trials(study)[0]
+    assert (first.state, first.intermediate_values) == (TrialState.RUNNING, {1: 3.0})
+    (study.folder / "journal.jsonl").write_bytes(b"".join(lines))
+    ship(study)
+    whole = trials(study)[0]
+    assert (whole.state, whole.value, whole.intermediate_values) == (TrialState.COMPLETE, 2.0, {1: 3.0, 2: 2.5, 3: 2.0})
+
+
+def test_no_trial_runs_without_a_driver(new_study: NewStudy) -> None:
+    study = new_study("killed in optuna")
+    study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
+    study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
+    ship(study)
+    assert trials(study)[3].state == TrialState.RUNNING
+    study.later(event="driver_started", pid=3, host="here", workers=1, device="cpu")
+    ship(study)
+    assert trials(study)[3].state == TrialState.WAITING
+    assert trials(study)[3].user_attrs["attempt"] == 2
+
+
+def test_a_study_made_anew_replaces_the_old_one(new_study: NewStudy) -> None:
+    study = new_study("anew")
+    ship(study)
+    created = {**study.events[0], "time": study.events[0]["time"] + 1000}
+    state_file(study.folder, "optuna").unlink()
+    (study.folder / "journal.jsonl").unlink()
+    study.add(created)
+    ship(study)
+    assert trials(study) == []
+
+
+@pytest.mark.parametrize("damage", [b"not a database", b""])
+def test_a_damaged_database_is_set_aside_and_rebuilt(tmp_path: Path, new_study: NewStudy, damage: bytes) -> None:
+    study, said = type(new_study("damaged" if damage else "emptied"))(tmp_path, "mended"), []
+    ship(study)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{tmp_path / 'optuna.db'}{suffix}").unlink(missing_ok=True)
+    (tmp_path / "optuna.db").write_bytes(damage)
+    study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
+    assert ship(study, say=said.append) == {"optuna": 0}
+    assert [t.value for t in trials(study)] == [2.0, 1.5, 3.0, None]
+    assert len(list(tmp_path.glob("optuna.db.corrupt-*"))) == bool(damage)
+
+
+def test_a_locked_database_is_tried_again(tmp_path: Path, new_study: NewStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpsearch.views.sqlite.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("hpsearch.views.shipping.BACKOFF", (0.01,))
+    study, said = type(new_study("behind"))(tmp_path, "behind"), []
+    other = sqlite3.connect(tmp_path / "optuna.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert ship(study, say=said.append) == {"optuna": len(study.events)}
+    assert len(said) == 1
+    assert "will be sent again" in said[0]
+    other.execute("ROLLBACK")
+    other.close()
+    assert ship(study) == {"optuna": 0}
