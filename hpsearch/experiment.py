@@ -164,8 +164,14 @@ class Experiment:
         return everything | {"study": self.study} | self._sections()
 
     def identity(self) -> dict[str, Any]:
-        """What makes the study what it is: ranges, fixed values, data sets, objective, seed."""
-        return self._train_values | self._sections()
+        """What makes the study what it is: ranges, fixed values, objective, seed, and of the data sets all but where
+        they lie (their contents have a fingerprint of their own).
+        """
+        data = {
+            name: {key: value for key, value in data_set.items() if key not in ("files", "dataset")}
+            for name, data_set in self._train_values["data"].items()
+        }
+        return self._train_values | {"data": data} | self._sections()
 
     def _sections(self) -> dict[str, Any]:
         return {name: self._section(name, self._train_values[name]) for name in SECTIONS}

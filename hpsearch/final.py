@@ -67,8 +67,9 @@ class FinalTraining:
         if rows:
             measured = Evaluator(corpus, rows, self.config, sample=None).measure(model)
             metrics |= {f"test/{name}": value for name, value in measured.metrics.items()}
-            write_json(self.folder / "samples.json", measured.samples)
-            write_json(self.folder / "signatures.json", measured.signatures)
+            for name, found in {"samples": measured.samples, "signatures": measured.signatures}.items():
+                if found:
+                    write_json(self.folder / f"{name}.json", found)
         metrics |= {k: v for k, v in state["evaluation"]["metrics"].items() if k.startswith("val/")}
         save_pretrained(model, corpus.tokenizer, self.folder)
         write_atomically(self.folder / "hpsearch.json", json.dumps(self.config.model_dump(mode="json"), indent=1).encode())

@@ -7,7 +7,9 @@ undisturbed one would have, instead of its first configs again.
 from __future__ import annotations
 
 import hashlib
+import math
 
+import numpy as np
 import optuna
 
 from hpsearch.experiment import Experiment
@@ -37,12 +39,10 @@ def make_sampler(experiment: Experiment, number: int, study: optuna.Study) -> op
     if name == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     if name == "qmc":
-        return _qmc(experiment, number, study)
+        return Sobol(experiment, number)
     if name == "cmaes":
-        return optuna.samplers.CmaEsSampler(
-            seed=seed, n_startup_trials=startup, warn_independent_sampling=False, x0=_centre(study)
-        )
-    return optuna.samplers.GridSampler(space.grid(), seed=experiment.seed)
+        return _cmaes(study, seed=seed, startup=startup)
+    return _grid(experiment, number)
 
 
 def make_pruner(wanted: AnyPruner, *, evaluations: int) -> optuna.pruners.BasePruner:
@@ -72,16 +72,56 @@ def mix(*numbers: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
-def _qmc(experiment: Experiment, number: int, study: optuna.Study) -> optuna.samplers.BaseSampler:
-    """Scrambled Sobol, one sequence for the whole study: the seed is the same for every trial."""
-    return optuna.samplers.QMCSampler(
-        seed=mix(experiment.seed), scramble=True, warn_asynchronous_seeding=False, warn_independent_sampling=False
+class Sobol(optuna.samplers.QMCSampler):
+    """Scrambled Sobol in which trial n takes the n-th point of one sequence for the whole study.
+
+    Optuna counts its points in memory, and draws the first trials independently: a restarted driver would begin the
+    sequence again, and trials that begin together could be twins.
+    """
+
+    def __init__(self, experiment: Experiment, number: int) -> None:
+        """Takes the point of trial `number`."""
+        super().__init__(seed=mix(experiment.seed), scramble=True, warn_independent_sampling=False)
+        self._space, self._number = experiment.space, number
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+    ) -> dict[str, optuna.distributions.BaseDistribution]:
+        """All parameters, conditional ones too: what a trial does not ask for is left over."""
+        return {name: self._space.distribution(name) for name in self._space.params}
+
+    def _find_sample_id(self, study: object, search_space: object) -> int:
+        return self._number
+
+
+def _grid(experiment: Experiment, number: int) -> optuna.samplers.BaseSampler:
+    """The grid in an order that the seed shuffles: trial n takes its n-th point."""
+    axes = experiment.space.grid()
+    shape = [len(values) for values in axes.values()]
+    size = math.prod(shape)
+    index = int(np.random.default_rng(experiment.seed).permutation(size)[number % size])
+    places = np.unravel_index(index, shape) if shape else ()
+    point = {name: values[int(place)] for (name, values), place in zip(axes.items(), places, strict=True)}
+    return optuna.samplers.PartialFixedSampler(point, optuna.samplers.RandomSampler(seed=mix(experiment.seed, number)))
+
+
+def _cmaes(study: optuna.Study, *, seed: int, startup: int) -> optuna.samplers.BaseSampler:
+    """CMA-ES, warm-started from the trials there are.
+
+    Optuna keeps its state as a pickle, which the journal must not hold: a restarted driver begins a new distribution
+    around the best trials, so that it proposes others than an undisturbed one would.
+    """
+    done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    shared = optuna.search_space.intersection_search_space(study.get_trials(deepcopy=False))
+    ranges = {
+        name: distribution
+        for name, distribution in shared.items()
+        if not isinstance(distribution, optuna.distributions.CategoricalDistribution) and not distribution.single()
+    }
+    known = [
+        optuna.trial.create_trial(value=t.value, params={name: t.params[name] for name in ranges}, distributions=ranges)
+        for t in done
+    ]
+    return optuna.samplers.CmaEsSampler(
+        seed=seed, n_startup_trials=startup, warn_independent_sampling=False, source_trials=known or None
     )
-
-
-def _centre(study: optuna.Study) -> dict[str, float] | None:
-    """Where CMA-ES begins (anew after a restart): the best trial's numeric params."""
-    done = [t for t in study.get_trials(deepcopy=False) if t.state == optuna.trial.TrialState.COMPLETE]
-    if not done:
-        return None
-    return {k: v for k, v in study.best_params.items() if isinstance(v, int | float)} or None

@@ -16,9 +16,11 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from hpsearch.errors import DataError
 
+Item = TypeVar("Item")
 Parts = dict[str, list[str]]  # train, valid, test
 Pairs = dict[str, list[tuple[str, str]]]
 
@@ -72,7 +74,7 @@ def stdlib_chapters() -> Pairs:
         text = " ".join(text.split()[:48])
         if chapter and text:
             pairs.setdefault(text, chapter)
-    return _split_pairs((_words(text), (text, chapter)) for text, chapter in pairs.items())
+    return _split_pairs(pairs.items())
 
 
 def interface_messages(locale: str = "fr_FR") -> Pairs:
@@ -87,7 +89,7 @@ def interface_messages(locale: str = "fr_FR") -> Pairs:
             pair = _message(key, translations)
             if pair:
                 pairs.setdefault(pair[0].casefold(), pair)
-    return _split_pairs((_words(source), (source, target)) for source, target in pairs.values())
+    return _split_pairs(pairs.values())
 
 
 def emoji_names() -> Pairs:
@@ -99,7 +101,7 @@ def emoji_names() -> Pairs:
         if names["status"] == emoji.STATUS["fully_qualified"] and "en" in names and "de" in names:
             source, target = (re.sub(r"[_\s]+", " ", names[language].strip(":")).strip() for language in ("en", "de"))
             pairs.setdefault(source, (_bare(symbol), (source, target)))
-    return _split_pairs(pairs.values())
+    return _split(pairs.values())
 
 
 # -------------------------------------------------------------------------------------------------------------- sources
@@ -180,30 +182,42 @@ def _prose(block: str) -> str | None:
 
 
 def _split_texts(texts: Iterable[str]) -> Parts:
-    parts: Parts = {"train": [], "valid": [], "test": []}
-    for text in dict.fromkeys(texts):
-        parts[_part(_words(text))].append(text)
+    different = list(dict.fromkeys(texts))
+    return _split(zip(_kin(different), different, strict=True))
+
+
+def _split_pairs(pairs: Iterable[tuple[str, str]]) -> Pairs:
+    pairs = list(pairs)
+    return _split(zip(_kin([source for source, _ in pairs]), pairs, strict=True))
+
+
+def _split(keyed: Iterable[tuple[str, Item]]) -> dict[str, list[Item]]:
+    """Items in their splits, by keys that are equal for items that must not be parted."""
+    parts: dict[str, list[Item]] = {"train": [], "valid": [], "test": []}
+    for key, item in keyed:
+        place = hashlib.sha256(key.encode()).digest()[0] * 10 // 256
+        parts["test" if place == 0 else "valid" if place == 1 else "train"].append(item)
     return parts
 
 
-def _split_pairs(keyed: Iterable[tuple[str, tuple[str, str]]]) -> Pairs:
-    """Pairs in their splits, by keys that are equal for pairs that must not be parted."""
-    parts: Pairs = {"train": [], "valid": [], "test": []}
-    for key, pair in keyed:
-        parts[_part(key)].append(pair)
-    return parts
+def _kin(texts: list[str]) -> list[str]:
+    """For each text the first one of its kin: texts that share eight words in a row, directly or through others."""
+    kin = list(range(len(texts)))
 
+    def first(i: int) -> int:
+        while kin[i] != i:
+            kin[i] = i = kin[kin[i]]
+        return i
 
-def _words(text: str) -> str:
-    """What near duplicates share: the first eight words, without case, numbers and punctuation."""
-    return " ".join(re.findall(r"[^\W\d_]+", text.casefold())[:8])
+    owner: dict[tuple[str, ...], int] = {}
+    for i, text in enumerate(texts):
+        words = re.findall(r"[^\W\d_]+", text.casefold())
+        for start in range(max(1, len(words) - 7)):
+            a, b = first(i), first(owner.setdefault(tuple(words[start : start + 8]), i))
+            kin[max(a, b)] = min(a, b)
+    return [texts[first(i)] for i in range(len(texts))]
 
 
 def _bare(symbol: str) -> str:
     """An emoji without skin tone and presentation mark: its variants have nearly the same name."""
     return re.sub("[\U0001f3fb-\U0001f3ff\ufe0f]", "", symbol)
-
-
-def _part(key: str) -> str:
-    place = hashlib.sha256(key.encode()).digest()[0] * 10 // 256
-    return "test" if place == 0 else "valid" if place == 1 else "train"

@@ -79,7 +79,7 @@ class Search:
         self._failures = 0  # in a row
         self._pausing = False
         self._began = time.monotonic()
-        self._searched = study.history.searched
+        self._searched = study.history.seconds
 
     def run(self) -> Iterator[Happening]:
         """Searches until the budget is spent or it is told to stop; what runs then is paused, to be continued.
@@ -171,7 +171,10 @@ class Search:
 
     def _fail(self, message: Failed) -> Happening:
         number = message.trial
+        if self._verdicts.get(number, (None,))[0] in (Verdict.PRUNE, Verdict.DIVERGED):
+            return self._end(Ended(message.slot, number, Answer.DROP))  # it was to leave nothing behind
         if message.kind == "died":
+            self._verdicts.pop(number, None)
             self._deaths[number] = self._deaths.get(number, 0) + 1
             if self._deaths[number] <= self.study.experiment.search.max_retries:
                 self._waiting.insert(0, number)

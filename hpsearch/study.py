@@ -34,6 +34,7 @@ STATES = {
     "out_of_memory": optuna.trial.TrialState.PRUNED,
     "failed": optuna.trial.TrialState.FAIL,  # a bug: the sampler passes it over
 }
+WORST = 1e30  # what Optuna is told of a loss that is not finite: behind all others, in whatever order they come
 OUTCOMES = {Verdict.PRUNE: "pruned", Verdict.OVERFIT: "overfit", Verdict.DIVERGED: "diverged"}
 
 
@@ -190,15 +191,10 @@ class Study:
         return place | {"value": best["metrics"][self.history.metric]}
 
     def _tell_optuna(self, number: int, evaluation: dict[str, Any]) -> None:
-        value = evaluation["metrics"].get(self.history.metric, math.nan)
-        self._trials[number].report(value if math.isfinite(value) else self._worst(), evaluation["index"])
-
-    def _worst(self) -> float:
-        """A finite value as bad as the worst seen: what a trial that diverged is known by."""
-        seen = [v for t in self.optuna.get_trials(deepcopy=False) for v in t.intermediate_values.values()]
-        if self.history.direction == "minimize":
-            return max(seen, default=1e6)
-        return min(seen, default=-1e6)
+        value = evaluation["metrics"].get(self.history.metric)
+        if value is not None:  # BLEU may be measured more rarely than the rest
+            worst = WORST if self.history.direction == "minimize" else -WORST
+            self._trials[number].report(value if math.isfinite(value) else worst, evaluation["index"])
 
     def _rebuild(self, trial: TrialHistory) -> None:
         """Puts a trial of the journal back into the Optuna study, under its number."""
@@ -208,12 +204,21 @@ class Study:
             again = self.optuna.ask()
             self.experiment.space.suggest(again)
         self._trials[trial.number] = again
-        for _, evaluation in sorted(trial.evaluations.items()):
+        for index, evaluation in sorted(trial.evaluations.items()):
             self._tell_optuna(trial.number, evaluation)
+            if _was_compared(trial, index):
+                again.should_prune()  # successive halving notes in the study who reached which rung
         if trial.outcome is not None:
             state = STATES[trial.outcome]
             value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
             self.optuna.tell(self._trials.pop(trial.number), value, state=state)
+
+
+def _was_compared(trial: TrialHistory, index: int) -> bool:
+    """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
+    at_end = trial.evaluations[index]["progress"] >= trial.config["training"]["stop_at"]
+    is_last = index == max(trial.evaluations)
+    return not at_end and not (is_last and trial.outcome in (None, "overfit", "diverged"))
 
 
 def points(trial: TrialHistory) -> list[Point]:

@@ -20,7 +20,9 @@ def corpus_files(tmp_path):
         (folder / f"{part}.txt").write_text(text)
     pairs = [{"en": f"number {i} is {a}", "fr": f"le nombre {i} est {b}"} for i in range(20) for a, b in COLOURS]
     (folder / "pairs.jsonl").write_text("\n".join(json.dumps(pair) for pair in pairs))
-    rows = [f"it is {a} today {i}\t{'warm' if a in ('red', 'yellow') else 'cold'}" for i in range(20) for a, _ in COLOURS]
+    rows = [
+        f"it is {a} today {i}\t{'warm' if a in ('red', 'yellow') else 'cold'}" for i in range(20) for a, _ in COLOURS
+    ]
     (folder / "moods.tsv").write_text("sentence\tmood\n" + "\n".join(rows) + "\n")
     return folder
 
@@ -33,7 +35,9 @@ def space_file(tmp_path, corpus_files):
     """Writes a space file: the lines given, over a text set."""
 
     def write(body="", *, name="space.yaml", data=None):
-        data = data or "{text: {task: text, files: {train: data/train.txt, valid: data/valid.txt, test: data/test.txt}}}"
+        data = (
+            data or "{text: {task: text, files: {train: data/train.txt, valid: data/valid.txt, test: data/test.txt}}}"
+        )
         path = tmp_path / name
         path.write_text(f"data: {data}\n" + textwrap.dedent(body))
         return path

@@ -18,9 +18,7 @@ NOISES = (0.002, 0.005, 0.01, 0.02, 0.04)
 
 def make(val: Sequence[float], train: Sequence[float], *, stderr: float = 0.0, evaluations: int = 20) -> list[Point]:
     """A curve from its losses, as the first of so many evaluations."""
-    return [
-        Point(k, k / evaluations, v, t, stderr) for k, (v, t) in enumerate(zip(val, train, strict=True), start=1)
-    ]
+    return [Point(k, k / evaluations, v, t, stderr) for k, (v, t) in enumerate(zip(val, train, strict=True), start=1)]
 
 
 def stopped_at(curve: Sequence[Point], rule: Callable[..., bool] = overfitting, **settings: float) -> int | None:

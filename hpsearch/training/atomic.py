@@ -20,7 +20,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(descriptor)
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:  # an interrupt leaves nothing behind either
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise

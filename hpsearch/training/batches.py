@@ -44,7 +44,7 @@ class TextRows:
     def order(self, rng: np.random.Generator, batch_size: int) -> list[np.ndarray]:
         """The first token of every row, a batch each, in the order of one epoch."""
         spare = self.n_tokens - 1 - self.n_rows * self.context
-        starts = rng.integers(0, min(spare, self.context) + 1) + rng.permutation(self.n_rows) * self.context
+        starts = rng.integers(0, spare + 1) + rng.permutation(self.n_rows) * self.context  # the end is reached too
         n_batches = max(1, self.n_rows // batch_size)
         return [starts[i * batch_size : (i + 1) * batch_size] for i in range(n_batches)]
 
@@ -80,7 +80,7 @@ class PairRows:
     """Pairs as padded rows; only their targets are scored."""
 
     def __init__(self, pairs: PairTokens, *, context: int, device: torch.device) -> None:
-        self.device = device
+        self.device, self.context = device, context
         self.tokens, self.starts, self.prompts = _fit(pairs, context)
         self.lengths = np.diff(self.starts) - 1  # as input: the last token is only a target
         self.n_rows = len(self.lengths)
@@ -88,17 +88,14 @@ class PairRows:
 
     def order(self, rng: np.random.Generator, batch_size: int) -> list[np.ndarray]:
         """The examples of every batch in the order of one epoch; a batch holds examples of similar length."""
-        shuffled = rng.permutation(self.n_rows)
-        pool = POOL * batch_size
+        n_batches, pool = self.n_batches(batch_size), POOL * batch_size
+        shuffled = rng.permutation(self.n_rows)[: n_batches * batch_size]  # before sorting: any length may be left out
         ranked = [
             part[np.argsort(self.lengths[part], kind="stable")]
-            for part in (shuffled[i : i + pool] for i in range(0, self.n_rows, pool))
+            for part in (shuffled[i : i + pool] for i in range(0, len(shuffled), pool))
         ]
         rows = np.concatenate(ranked)
-        n_batches = self.n_batches(batch_size)
-        skipped = rng.integers(0, max(0, self.n_rows - n_batches * batch_size) + 1)  # the remainder, another each epoch
-        batches = [rows[skipped + i * batch_size : skipped + (i + 1) * batch_size] for i in range(n_batches)]
-        return [batches[i] for i in rng.permutation(n_batches)]
+        return [rows[i * batch_size : (i + 1) * batch_size] for i in rng.permutation(n_batches)]
 
     def n_batches(self, batch_size: int) -> int:
         """Batches in an epoch."""
@@ -111,7 +108,7 @@ class PairRows:
     def batch(self, rows: np.ndarray) -> Batch:
         """These examples, padded on the right (causal attention never looks there)."""
         lengths, prompts = self.lengths[rows], self.prompts[rows]
-        width = -(-int(lengths.max()) // PAD_TO) * PAD_TO
+        width = min(-(-int(lengths.max()) // PAD_TO) * PAD_TO, self.context)  # the model knows no position beyond
         columns = np.arange(width)
         inside = columns < lengths[:, None]  # (B, T)
         index = np.minimum(self.starts[rows][:, None] + columns, len(self.tokens) - 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,16 @@ def load(path: Path, *, config_hash: str, device: str | torch.device = "cpu") ->
         header, body = file.readline(4096), file.read()
     try:
         facts = json.loads(header)
+        belongs = facts["config"] == config_hash
         whole = facts["bytes"] == len(body) and facts["sha256"] == hashlib.sha256(body).hexdigest()
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
         raise CheckpointDamaged(f"{path}: the checkpoint does not match its checksum")
-    if facts["config"] != config_hash:
+    if not belongs:
         raise CheckpointDamaged(f"{path}: the checkpoint belongs to another config")
-    state: State = torch.load(io.BytesIO(body), map_location=device, weights_only=True)
+    try:
+        state: State = torch.load(io.BytesIO(body), map_location=device, weights_only=True)
+    except (pickle.UnpicklingError, EOFError):  # somebody else's bytes under a checksum of their own
+        raise CheckpointDamaged(f"{path}: the checkpoint holds something else than tensors and plain values") from None
     return state

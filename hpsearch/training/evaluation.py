@@ -71,7 +71,9 @@ class Evaluator:
         """One pass over the split; with `decode` also BLEU and chrF."""
         was_training = model.training
         model.eval()
-        total, each, samples, signatures = Sums(), {}, {}, {}
+        total, each = Sums(), {}
+        samples: dict[str, Any] = {}
+        signatures: dict[str, str] = {}
         for name, rows in self.rows.items():
             sums, found = self._text(model, rows) if isinstance(rows, TextRows) else self._pairs(model, name, rows)
             if isinstance(rows, PairRows) and self.corpus.sets[name].task == "translation" and decode:
@@ -165,7 +167,7 @@ def _judge_labels(corpus_set: CorpusSet, rows: PairRows, guesses: np.ndarray) ->
 def _merged(total: Sums, each: dict[str, dict[str, float]]) -> dict[str, float]:
     """Overall metrics: sums over sums for the losses, the mean over its sets for any other; per set beside them."""
     overall = total.metrics()
-    for name in {key for found in each.values() for key in found} - set(overall):
+    for name in sorted({key for found in each.values() for key in found} - set(overall)):
         values = [found[name] for found in each.values() if name in found]
         overall[name] = sum(values) / len(values)
     if len(each) > 1:

@@ -48,7 +48,7 @@ def load_pretrained(folder: Path) -> Llama:
         raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         model = Llama(model_config(raw), vocab_size=raw["vocab_size"])
         ours, theirs = hf_weights(model), load_file(folder / "model.safetensors")
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise UserError(f"{folder}: not a model that hpsearch exported ({what})") from error
     copy_weights(ours, theirs, folder)

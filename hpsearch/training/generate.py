@@ -20,7 +20,7 @@ from hpsearch.training.model import Cache, Llama
 class Limits:
     """When decoding ends."""
 
-    eos_id: int
+    eos_id: int  # -1: no token ends
     max_new_tokens: int
 
 
@@ -66,7 +66,7 @@ def prefill(model: Llama, prompts: list[list[int]], limits: Limits) -> tuple[Ten
     longest = max(lengths)
     slots = min(longest + limits.max_new_tokens, model.config.context)
     device = model.embedding.weight.device
-    padded = [prompt + [limits.eos_id] * (longest - len(prompt)) for prompt in prompts]
+    padded = [prompt + [0] * (longest - len(prompt)) for prompt in prompts]  # any token: nothing looks at it
     cache = model.cache(len(prompts), slots)
     hidden = model.step(torch.tensor(padded, device=device), cache, slots=longest)
     cache.lengths = torch.tensor(lengths, device=device)

@@ -21,7 +21,7 @@ from hpsearch.errors import CheckpointDamaged
 from hpsearch.training import checkpoint
 from hpsearch.training.atomic import write_json
 from hpsearch.training.batches import Batch, BatchOrder, Rows, rows_of
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.config import TrainConfig, digest
 from hpsearch.training.contract import Evaluation, Handle, Setting, Told
 from hpsearch.training.corpus import Corpus
 from hpsearch.training.evaluation import Evaluator, Measured, score
@@ -34,19 +34,19 @@ POINTS = 10  # training points between two evaluations, at most
 def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     """Trains from where the handle's folder stands; the evaluation of its checkpoint comes again first.
 
-    Yields at fixed fractions of the schedule, and at once when the training loss is no longer finite.
+    Yields at fixed fractions of the schedule, and at once when the training loss is no longer finite: then it ends.
     When it ends by itself or is told to FINISH, best.pt holds the weights of the best evaluation.
     """
     run = Training(config, handle)
     if run.resume() and run.last is not None:
-        yield run.last
-    while run.step < run.last_step:
+        yield from run.hand_out(run.last)
+    while run.step < run.last_step and not run.diverged:
         told = handle.told()
         if told is not Told.GO_ON:
             break
         run.train_step()
         if run.evaluation_due():
-            yield run.evaluate()
+            yield from run.hand_out(run.evaluate())
         run.checkpoint_if_due()
     else:
         told = Told.FINISH
@@ -62,14 +62,15 @@ class Training:
     def __init__(self, config: TrainConfig, handle: Handle) -> None:
         self.config, self.handle = config, handle
         self.device = prepare_device(handle.setting)
-        torch.manual_seed(config.seed)
         corpus = open_corpus(config, handle.setting)
+        self._identity = digest([config.digest(), corpus.fingerprint])  # the same config may meet other data
         self.order = BatchOrder(
             rows_of(corpus, "train", config, self.device), batch_size=config.training.batch_size, seed=config.seed
         )
         self.evaluator = Evaluator(
             corpus, rows_of(corpus, "valid", config, self.device), config, sample=config.evaluation.decode_sample
         )
+        torch.manual_seed(config.seed)
         self.model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(self.device)
         self.model.train()
         self.optimizer = make_optimizer(self.model, config.training)
@@ -113,7 +114,7 @@ class Training:
             self.tokens += batch.n_tokens
             with self._autocast():
                 loss = self._loss(self.model, batch)
-            (loss / n_targets).backward()
+            (loss / n_targets).backward()  # type: ignore[no-untyped-call]  # torch's own
             total += loss.detach()
         return total
 
@@ -123,7 +124,7 @@ class Training:
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         wanted = self.config.training.precision
-        if wanted == "bf16" or (wanted == "auto" and self.device.type == "cuda"):
+        if wanted == "bf16" or (wanted == "auto" and fast_bf16(self.device)):
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return contextlib.nullcontext()
 
@@ -144,7 +145,8 @@ class Training:
 
     def evaluation_due(self) -> bool:
         """Whether this step ends a fraction of the schedule, or the training loss has left the finite numbers."""
-        return self.step in self.due or bool(self.points and not math.isfinite(self.points[-1]["metrics"]["train/loss"]))
+        latest = self.points[-1]["metrics"]["train/loss"] if self.points else 0.0
+        return self.step in self.due or not math.isfinite(latest)
 
     def evaluate(self) -> Evaluation:
         """Measures the validation split; keeps the weights when they are the best so far."""
@@ -169,6 +171,18 @@ class Training:
         self._keep_if_best(evaluation, measured)
         self._window.restart(self.tokens, time.monotonic())  # an evaluation's time is not the steps'
         return evaluation
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the training loss has left the finite numbers: the gradients took the weights with them."""
+        return self.last is not None and not math.isfinite(self.last.metrics["train/loss"])
+
+    def hand_out(self, evaluation: Evaluation) -> Iterator[Evaluation]:
+        """Yields it; what the caller does meanwhile costs neither random numbers nor time of this training."""
+        rng = self._rng_state()
+        yield evaluation
+        self._set_rng_state(rng)
+        self._clock = self._window.began = time.monotonic()
 
     def _measure(self, index: int) -> Measured:
         evaluation = self.config.evaluation
@@ -213,7 +227,7 @@ class Training:
             "window": self._window.state(),
             "best": (self.best[0], asdict(self.best[1]), *self.best[2:]) if self.best else None,
         }
-        checkpoint.save(self.handle.folder / "last.pt", state, config_hash=self.config.digest())
+        checkpoint.save(self.handle.folder / "last.pt", state, config_hash=self._identity)
         self._saved_at = time.monotonic()
 
     def save_best(self) -> None:
@@ -226,11 +240,9 @@ class Training:
         write_json(self.handle.folder / "samples.json", samples)
 
     def resume(self) -> bool:
-        """Goes back to last.pt when there is a whole one of this config."""
+        """Goes back to last.pt when there is a whole one of this config and these data."""
         try:
-            state = checkpoint.load(
-                self.handle.folder / "last.pt", config_hash=self.config.digest(), device=self.device
-            )
+            state = checkpoint.load(self.handle.folder / "last.pt", config_hash=self._identity, device=self.device)
         except (FileNotFoundError, CheckpointDamaged):
             return False
         self.model.load_state_dict(state["model"])
@@ -288,6 +300,14 @@ class Window:
         """Nats, target tokens and the last gradient norm (waits for the device)."""
         nats, norm = torch.stack([self.loss, self.norm.float()]).tolist()
         return nats, self.targets, norm
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 matrices in hardware (on a CPU: AVX512-BF16 or AMX)."""
+    if device.type != "cpu":
+        return device.type == "cuda"
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
 def prepare_device(setting: Setting) -> torch.device:

@@ -20,6 +20,7 @@ BASE_SPECIALS = [EOS, SEP]
 
 PARALLELISM = "TOKENIZERS_PARALLELISM"
 WANTED = os.environ.get(PARALLELISM)  # the user's word, which we keep to
+HOME = os.getpid()  # a forked child has the library's threads in name only: it must work without them
 PIECE = 1 << 16  # characters of a long document that are encoded at once
 # Between a lone newline and a word the byte-level pre-tokenizer always cuts, so cutting there changes no token.
 CUT = re.compile(r"(?<=\S\n)(?=\S)")
@@ -161,8 +162,8 @@ def _pieces(text: str) -> list[str]:
 
 @contextmanager
 def _parallel() -> Iterator[None]:
-    """All cores inside, none after: a forked child that inherits the pool warns or hangs unless told so."""
-    os.environ[PARALLELISM] = WANTED or "true"
+    """All cores inside (but not in a forked child, which would wait for ever), and silence about forks after."""
+    os.environ[PARALLELISM] = (WANTED or "true") if os.getpid() == HOME else "false"
     try:
         yield
     finally:

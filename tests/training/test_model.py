@@ -76,7 +76,8 @@ def plain_llama(model: Llama, ids: torch.Tensor) -> torch.Tensor:
         layer = {key.removeprefix(f"blocks.{i}."): value for key, value in weights.items()}
         h = plain_norm(x, layer["attention_norm.weight"])
         q, k, v = (h @ layer["attention.qkv.weight"].T).split([32, 16, 16], -1)
-        heads = [plain_head(q[:, 8 * n :][:, :8], k[:, 8 * (n // 2) :][:, :8], v[:, 8 * (n // 2) :][:, :8]) for n in range(4)]
+        q, k, v = (part.unflatten(-1, (-1, 8)) for part in (q, k, v))
+        heads = [plain_head(q[:, n], k[:, n // 2], v[:, n // 2]) for n in range(4)]
         x = x + torch.cat(heads, -1) @ layer["attention.out.weight"].T
         h = plain_norm(x, layer["mlp_norm.weight"])
         gate, up = h @ layer["mlp.gate.weight"].T, h @ layer["mlp.up.weight"].T

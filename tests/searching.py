@@ -1,0 +1,132 @@
+"""What the tests of the search share: experiments without files, and searches with the toy trainer in this process."""
+
+import textwrap
+
+from hpsearch.experiment import Experiment
+from hpsearch.launchers.inline import InlineLauncher
+from hpsearch.launchers.messages import Ended, Evaluated, Failed
+from hpsearch.search import Search
+from hpsearch.study import Study
+from hpsearch.training.contract import Setting
+
+TOY = "hpsearch.toy:train"
+FACTS = {"fingerprint": "f" * 64, "sets": {"text": {"train": {"examples": 1, "tokens": 400}}}}
+DATA = "data: {text: {task: text, dataset: 'python:a:b'}}\n"
+RANGES = """
+training:
+  learning_rate: {low: 1e-4, high: 1e-1, log: true}
+  epochs: {low: 1, high: 12}
+"""
+
+
+def experiment(body="", *, ranges=RANGES, folder="."):
+    text = DATA + textwrap.dedent(body) + textwrap.dedent(ranges)
+    return Experiment.loads("study: toy\n" * ("study:" not in text) + text, path=f"{folder}/space.yaml")
+
+
+def opened(wanted, folder, facts=FACTS):
+    folder.mkdir(exist_ok=True)
+    return Study.open(wanted, folder, facts)
+
+
+def inline(folder):
+    return InlineLauncher(Setting(device="cpu", threads=1, cache=folder, base=folder), trainer=TOY)
+
+
+def go(wanted, folder, *, launcher=None, kill_after=None, stop_after=None):
+    """One driver's work: to the end, killed after some happenings, or asked to stop after some."""
+    study, seen = opened(wanted, folder), []
+    search = Search(
+        study,
+        launcher or inline(folder),
+        checkpoints=folder / "checkpoints",
+        stopping=lambda: stop_after is not None and len(seen) >= stop_after,
+    )
+    study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
+    running = search.run()
+    try:
+        for happening in running:
+            seen.append(happening)
+            if len(seen) == kill_after:
+                running.close()  # what a kill leaves: no interrupted trial, no driver_stopped in the journal
+                return study, seen
+        study.record("driver_stopped", reason="finished")
+    finally:
+        study.journal.close()
+    return study, seen
+
+
+def trials(study):
+    """All that matters of a study's trials, to be compared."""
+    return [
+        (t.number, t.params, t.outcome, t.state, t.value, t.best, t.reason, losses(t))
+        for t in study.history.trials.values()
+    ]
+
+
+def losses(trial):
+    return {index: repr(e["metrics"]["val/loss"]) for index, e in sorted(trial.evaluations.items())}
+
+
+def evaluation(index, loss, *, train=None, times=20, metric="val/loss", **metrics):
+    """An evaluation as a worker sends it."""
+    return {
+        "index": index,
+        "step": 10 * index,
+        "tokens": 1000 * index,
+        "epoch": index / times,
+        "progress": index / times,
+        "seconds": float(index),
+        "metrics": {metric: loss, "train/loss": loss if train is None else train, **metrics},
+        "points": [],
+        "signatures": {},
+    }
+
+
+class Scripted:
+    """A launcher of several slots whose workers say what a script gives: `script(task)` is an iterator of messages'
+    makers, each called with the slot; the next one is said once the last was answered.
+    """
+
+    def __init__(self, settings, script):
+        self.settings, self._script = settings, script
+        self.tasks, self.replies, self.late = [], [], []
+        self._running = {}
+
+    def train(self, slot, task):
+        self.tasks.append(task)
+        self._running[slot] = iter(self._script(task))
+
+    def reply(self, slot, reply):
+        self.replies.append(reply)
+        if slot in self._running and reply.answer != "go on":
+            self._running[slot] = iter([lambda s, t=reply.trial, a=reply.answer: Ended(s, t, a)])
+
+    def messages(self, timeout):
+        found = list(self.late)
+        self.late.clear()
+        for slot, script in list(self._running.items()):
+            made = next(script)(slot)
+            if isinstance(made, Ended | Failed):
+                self._running.pop(slot, None)
+            found.append(made)
+        return found
+
+    def close(self):
+        self._running.clear()
+
+
+def says(task, *losses, end=True, times=20):
+    """The messages of a trial that measures these losses, and ends."""
+    yield from (
+        lambda slot, i=i, loss=loss: Evaluated(slot, task.trial, evaluation(i, loss, times=times))
+        for i, loss in enumerate(losses, start=1)
+    )
+    if end:
+        yield lambda slot: Ended(slot, task.trial, "go on")
+
+
+def dies(task, *losses):
+    """The messages of a trial whose worker dies after these losses."""
+    yield from says(task, *losses, end=False)
+    yield lambda slot: Failed(slot, task.trial, "died", "the worker was killed by SIGKILL")

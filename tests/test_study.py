@@ -1,0 +1,296 @@
+"""The study: what its journal says is what its Optuna study is, however often it is opened."""
+
+import math
+
+import optuna
+import pytest
+
+from hpsearch import journal
+from hpsearch.errors import StudyMismatch
+from hpsearch.experiment import Experiment
+from hpsearch.search import Finished
+from hpsearch.study import WORST, Study
+from hpsearch.verdict import Verdict
+from tests.searching import FACTS, RANGES, evaluation, experiment, go, opened, trials
+
+NINE = "seed: 3\nbudget: {trials: 9}\n"
+GRID = """
+training:
+  learning_rate: {choices: [1e-4, 3e-3, 1e-2]}
+  epochs: {low: 2, high: 10, step: 4}
+"""
+CONDITIONAL = """
+model:
+  choices:
+    - {n_layers: 2, dropout: {low: 0.0, high: 0.3}}
+    - {n_layers: {low: 4, high: 8}, width: 64}
+training:
+  learning_rate: {low: 1e-4, high: 1e-1, log: true}
+"""
+
+
+def optuna_facts(study):
+    return [
+        (t.number, t.params, t.state, t.value, t.intermediate_values) for t in study.optuna.get_trials(deepcopy=False)
+    ]
+
+
+def halving(name):
+    return f"search: {{sampler: {name}, pruner: successive_halving}}\n"
+
+
+def played(tmp_path, *losses, pruner="none", body="", train=None, name="home"):
+    """A study with one trial that was told these losses; gives it with the last verdict."""
+    study = opened(experiment(f"search: {{pruner: {pruner}}}\n{body}"), tmp_path / name)
+    number = study.ask()
+    study.start(number, device="cpu", threads=1, worker=0)
+    for index, loss in enumerate(losses, start=1):
+        verdict = study.report(number, evaluation(index, loss, train=train(index) if train else None))
+    return study, number, verdict
+
+
+# --------------------------------------------------------------------------------------------------------------- resume
+
+
+def test_a_resumed_study_is_the_same_optuna_study(tmp_path):
+    before, _ = go(experiment(NINE), tmp_path / "home", kill_after=68)
+    again = opened(experiment(NINE), tmp_path / "home")
+    assert len(before.unfinished()) == 1
+    assert again.unfinished() == before.unfinished()
+    assert optuna_facts(again) == optuna_facts(before)
+    assert again.optuna.best_trial.number == before.optuna.best_trial.number == before.history.best().number
+    attributes = [[t.system_attrs for t in s.optuna.get_trials(deepcopy=False)] for s in (before, again)]
+    for told, rebuilt in zip(*attributes, strict=True):
+        rungs = {key: value for key, value in told.items() if key.startswith("completed_rung")}
+        assert {key: value for key, value in rebuilt.items() if key.startswith("completed_rung")} == rungs
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The trials of a search that nothing stopped, and how many happenings it took, by (body, ranges)."""
+    found = {}
+
+    def search(*what):
+        if what not in found:
+            study, seen = go(experiment(what[0], **dict(what[1:])), tmp_path_factory.mktemp("undisturbed") / "home")
+            found[what] = trials(study), len(seen)
+        return found[what]
+
+    return search
+
+
+SAMPLERS = [
+    pytest.param(NINE + halving("tpe"), (), id="tpe"),
+    pytest.param(NINE + halving("tpe"), (("ranges", CONDITIONAL),), id="tpe-conditional"),
+    pytest.param(NINE + halving("random"), (), id="random"),
+    pytest.param(NINE + halving("qmc"), (), id="qmc"),
+    pytest.param(NINE + halving("qmc"), (("ranges", CONDITIONAL),), id="qmc-conditional"),
+    pytest.param(NINE + halving("grid"), (("ranges", GRID),), id="grid"),
+    pytest.param(NINE + "search: {pruner: hyperband}\n", (), id="hyperband"),
+    pytest.param(NINE + "search: {pruner: median}\n", (), id="median"),
+    pytest.param("seed: 1\nbudget: {trials: 7}\n" + halving("gp"), (), id="gp", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("body", "options"), SAMPLERS)
+@pytest.mark.parametrize("way", ["kill_after", "stop_after"])
+@pytest.mark.parametrize("every", [5, 13])
+def test_a_search_stopped_again_and_again_is_the_undisturbed_search(
+    tmp_path, monkeypatch, undisturbed, body, options, way, every
+):
+    expected, _ = undisturbed(body, *options)
+    monkeypatch.setenv("TOY_CHECKPOINT", "10" if every == 5 else "30")  # the checkpoint lies behind the journal
+    wanted, rounds = experiment(body, **dict(options)), 0
+    while True:
+        study, seen = go(wanted, tmp_path / "home", **{way: every})
+        rounds += 1
+        if not seen:
+            break
+        assert rounds < 200
+    assert rounds > 5
+    assert trials(study) == expected
+    assert len({str(params) for _, params, *_ in expected}) == len(expected)  # no two trials are alike
+
+
+@pytest.mark.parametrize("stop", range(1, 33, 3))
+def test_a_search_stopped_once_anywhere_is_the_undisturbed_search(tmp_path, undisturbed, stop):
+    body = "seed: 3\nbudget: {trials: 4}\n" + halving("tpe")
+    expected, happenings = undisturbed(body)
+    assert happenings > 32
+    go(experiment(body), tmp_path / "home", kill_after=stop)
+    study, _ = go(experiment(body), tmp_path / "home")
+    assert trials(study) == expected
+
+
+def test_cmaes_begins_anew_from_the_best_trial_after_a_restart(tmp_path):
+    # Its state is pickled by Optuna, which a journal must not hold: the trials after a restart are other ones.
+    body = "seed: 3\nbudget: {trials: 14}\nsearch: {sampler: cmaes, pruner: none}\n"
+    ranges = RANGES + "  batch_size: {choices: [8, 16]}\n  schedule: {choices: [wsd, cosine]}\n"
+    go(experiment(body, ranges=ranges), tmp_path / "home", kill_after=130)
+    study, _ = go(experiment(body, ranges=ranges), tmp_path / "home")
+    assert [t.number for t in study.history.trials.values()] == list(range(14))
+    assert {t.outcome for t in study.history.trials.values()} <= {"completed", "overfit", "diverged"}
+    assert len({str(t.params) for t in study.history.trials.values()}) == 14
+    assert b"cma:" not in (tmp_path / "home" / "journal.jsonl").read_bytes()
+
+
+def test_the_end_of_a_trial_is_on_the_disk_before_anyone_hears_of_it(tmp_path):
+    folder = tmp_path / "home"
+    wanted, finished = experiment("budget: {trials: 4}\n"), 0
+    for stop in (15, 30, 45, 60, None):
+        _, seen = go(wanted, folder, kill_after=stop)
+        finished += sum(isinstance(happening, Finished) for happening in seen)
+        if seen and isinstance(seen[-1], Finished):
+            assert seen[-1].trial.outcome
+    assert finished == 4
+
+
+def test_finish_returns_when_the_file_has_it(tmp_path):
+    study, number, _ = played(tmp_path, 3.0, 2.0)
+    study.finish(number, "completed")
+    on_disk = journal.read(study.journal.path)  # the journal is still open: nothing but the sync has written it
+    assert (on_disk[-1]["event"], on_disk[-1]["trial"], on_disk[-1]["value"]) == ("trial_finished", number, 2.0)
+
+
+# ------------------------------------------------------------------------------------------------------------- outcomes
+
+
+def told(study, number):
+    return study.optuna.get_trials(deepcopy=False)[number]
+
+
+@pytest.mark.parametrize("outcome", ["completed", "overfit"])
+def test_a_trial_counts_with_its_best_value_not_its_last(tmp_path, outcome):
+    study, number, _ = played(tmp_path, 3.0, 2.0, 2.5)
+    trial = study.finish(number, outcome)
+    assert (trial.state, trial.value, trial.best["index"]) == ("COMPLETE", 2.0, 2)
+    assert (told(study, number).state, told(study, number).value) == (optuna.trial.TrialState.COMPLETE, 2.0)
+    assert study.history.best().number == number
+
+
+def test_a_maximised_objective_has_its_best_where_it_is_highest(tmp_path):
+    data = "{reviews: {task: classification, dataset: 'python:a:b'}}"
+    body = f"data: {data}\nobjective: {{metric: val/f1_macro}}\n"
+    study = opened(experiment_of(body), tmp_path / "home")
+    number = study.ask()
+    for index, score in enumerate([0.2, 0.7, math.nan, 0.6], start=1):
+        study.report(number, evaluation(index, 2.0, **{"val/f1_macro": score}))
+    trial = study.finish(number, "completed")
+    assert (trial.value, trial.best["index"]) == (0.7, 2)
+    assert told(study, number).intermediate_values == {1: 0.2, 2: 0.7, 3: -WORST, 4: 0.6}
+
+
+def experiment_of(body):
+    return Experiment.loads("study: toy\n" + body + RANGES)
+
+
+def test_an_evaluation_without_the_objective_is_not_held_against_a_trial(tmp_path):
+    data = "{pairs: {task: translation, dataset: 'python:a:b'}}"
+    body = f"data: {data}\nobjective: {{metric: val/bleu}}\nsearch: {{pruner: successive_halving}}\n"
+    study = opened(experiment_of(body), tmp_path / "home")
+    for _ in range(3):  # BLEU at every fourth evaluation only; all trials do equally well
+        number = study.ask()
+        for index in range(1, 13):
+            scores = {"val/bleu": 10.0 * index + number} if index % 4 == 0 else {}
+            assert study.report(number, evaluation(index, 2.0, **scores)) == (Verdict.CONTINUE, "")
+        assert sorted(told(study, number).intermediate_values) == [4, 8, 12]
+
+
+def test_a_pruned_trial_is_pruned_in_optuna_too(tmp_path):
+    study = opened(experiment("search: {pruner: {name: median, startup_trials: 1}}\n"), tmp_path / "home")
+    first = study.ask()
+    for index in range(1, 21):
+        study.report(first, evaluation(index, 3.0 - index / 20))
+    study.finish(first, "completed")
+    second = study.ask()
+    verdict, reason = study.report(second, evaluation(1, 3.5))
+    assert verdict is Verdict.PRUNE
+    assert "behind the other trials" in reason
+    trial = study.finish(second, "pruned", reason)
+    assert (trial.state, trial.value) == ("PRUNED", 3.5)
+    assert told(study, second).state is optuna.trial.TrialState.PRUNED
+    assert study.history.best().number == first
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_no_number_is_never_told_and_never_wins(tmp_path, loss):
+    study, number, verdict = played(tmp_path, 3.0, 2.0, loss)
+    assert verdict[0] is Verdict.DIVERGED
+    trial = study.finish(number, "diverged", verdict[1])
+    assert (trial.state, trial.outcome) == ("PRUNED", "diverged")
+    assert all(math.isfinite(v) for v in told(study, number).intermediate_values.values())
+    assert told(study, number).intermediate_values[3] == WORST
+    assert study.history.best() is None
+    again = optuna_facts(opened(study.experiment, tmp_path / "home"))
+    assert again == optuna_facts(study)
+
+
+@pytest.mark.parametrize(("outcome", "state"), [("failed", "FAIL"), ("out_of_memory", "PRUNED")])
+def test_failures_and_exhausted_memory_have_their_states(tmp_path, outcome, state):
+    study, number, _ = played(tmp_path, 3.0)
+    assert study.finish(number, outcome, "why").state == state
+    assert told(study, number).state.name == state
+    assert study.history.best() is None
+
+
+def test_a_training_that_never_measured_a_number_has_failed(tmp_path):
+    study, number, _ = played(tmp_path, math.nan)
+    trial = study.finish(number, "completed")
+    assert (trial.outcome, trial.state, trial.value) == ("failed", "FAIL", None)
+    assert "no finite val/loss" in trial.reason
+
+
+def test_a_trial_that_ends_without_any_evaluation_can_be_rebuilt(tmp_path):
+    study = opened(experiment(), tmp_path / "home")
+    for outcome in ("failed", "out_of_memory"):
+        study.finish(study.ask(), outcome, "at once")
+    assert optuna_facts(opened(experiment(), tmp_path / "home")) == optuna_facts(study)
+
+
+def test_an_overfitting_trial_is_told_to_finish(tmp_path):
+    losses = [4.0, 3.0, 2.5, 2.6, 2.8, 3.0, 3.2]
+    _, _, (verdict, reason) = played(tmp_path, *losses, train=lambda index: 4.0 - 0.4 * index)
+    assert verdict is Verdict.OVERFIT
+    assert "its best 2.500 (evaluation 3)" in reason
+
+
+def test_the_same_evaluation_twice_is_written_once_and_judged_twice(tmp_path):
+    study, number, _ = played(tmp_path, 3.0, math.nan)
+    study.journal.sync()
+    before = study.journal.path.read_bytes()
+    assert study.report(number, evaluation(2, math.nan))[0] is Verdict.DIVERGED
+    study.journal.sync()
+    assert study.journal.path.read_bytes() == before
+
+
+# ------------------------------------------------------------------------------------------------------------- identity
+
+
+def test_another_space_is_refused_with_what_differs(tmp_path):
+    body = "seed: 1\nbudget: {trials: 2}\nmodel: {width: 64}\n"
+    go(experiment(body), tmp_path / "home")
+    path = tmp_path / "home" / "journal.jsonl"
+    before = path.read_bytes()
+    other = experiment("seed: 2\nbudget: {trials: 2}\nmodel: {width: 128}\n", ranges="""
+        training:
+          learning_rate: {low: 1e-4, high: 1e-2, log: true}
+          epochs: {low: 1, high: 12}
+        """)
+    with pytest.raises(StudyMismatch) as caught:
+        Study.open(other, tmp_path / "home", {**FACTS, "fingerprint": "0" * 64})
+    lines = str(caught.value).splitlines()
+    assert "another space or other data" in lines[0]
+    assert sorted(line.strip() for line in lines[1:]) == [
+        "data (contents): ffffffffffff -> 000000000000",
+        "model.width: 64 -> 128",
+        "seed: 1 -> 2",
+        "training.learning_rate.high: 0.1 -> 0.01",
+    ]
+    assert path.read_bytes() == before
+
+
+def test_budget_pruner_sampler_and_workers_may_change(tmp_path):
+    go(experiment("budget: {trials: 2}\n"), tmp_path / "home")
+    other = "budget: {trials: 3, hours: 1}\nsearch: {pruner: median, sampler: random}\nresources: {workers: 3}\n"
+    study, _ = go(experiment(other), tmp_path / "home")
+    assert [t.outcome is not None for t in study.history.trials.values()] == [True] * 3

@@ -1,0 +1,245 @@
+"""Evaluation against numbers worked out by hand, example by example, with other tools."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sacrebleu import corpus_bleu, corpus_chrf
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+
+from hpsearch.training.evaluation import Evaluator, Sums, sample_rows
+from tests.training.tiny import MIXED, MOODS, PAIRS, TEXT, model, opened, rows, tiny
+
+PER_SET = {
+    "text": {"loss", "loss_stderr", "perplexity", "bits_per_byte"},
+    "pairs": {"loss", "loss_stderr", "perplexity", "bits_per_byte", "bleu", "chrf"},
+    "moods": {"loss", "loss_stderr", "perplexity", "bits_per_byte", "f1_macro", "f1_micro", "accuracy"},
+}
+
+
+def evaluator(config, folder, *, split="valid", sample=None):
+    return Evaluator(opened(config, folder), rows(config, folder, split), config, sample=sample)
+
+
+def examples(tokens):
+    """(prompt, target) of every pair."""
+    for i, n in enumerate(tokens.prompt_lengths):
+        row = tokens.tokens[tokens.starts[i] : tokens.starts[i + 1]].astype(np.int64)
+        yield row[:n].tolist(), row[n:].tolist()
+
+
+@torch.no_grad()
+def nll_alone(net, tokens, *, first):
+    """The nats of each token from place `first` on, one forward pass for the one sequence."""
+    log_probs = net(torch.tensor([tokens[:-1]]))[0].double().log_softmax(-1)
+    return [-float(log_probs[i - 1, tokens[i]]) for i in range(first, len(tokens))]
+
+
+@torch.no_grad()
+def greedy_alone(net, prompt, *, eos_id, limit):
+    """Greedy decoding without a cache, one prompt by itself."""
+    found = []
+    while len(found) < limit and len(prompt) + len(found) < net.config.context:
+        token = int(net(torch.tensor([prompt + found]))[0, -1].argmax())
+        if token == eos_id:
+            break
+        found.append(token)
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------------- losses
+
+
+def test_a_model_that_knows_nothing_loses_log_v_nats_a_token(tmp_path):
+    (tmp_path / "data").mkdir()
+    text = "déjà vu, çà et là: 1 €"  # 5 letters of two bytes, a sign of three
+    for part in ("train", "valid", "test"):
+        (tmp_path / "data" / f"{part}.txt").write_text(text, encoding="utf-8")
+    config = tiny({"text": TEXT}, model={"context": 8, "tied_embeddings": False})
+    net = model(config, opened(config, tmp_path))
+    torch.nn.init.zeros_(net.head.weight)
+    found = evaluator(config, tmp_path).measure(net).metrics
+    n_bytes = len(text) + 5 + 2
+    assert n_bytes == len(text.encode())
+    n_vocab = 256 + 2
+    assert found["loss"] == pytest.approx(math.log(n_vocab), rel=1e-6)
+    assert found["perplexity"] == pytest.approx(n_vocab, rel=1e-5)
+    assert found["loss_stderr"] == pytest.approx(0, abs=1e-4)
+    assert found["bits_per_byte"] == pytest.approx(math.log2(n_vocab), rel=1e-6)  # a token is a byte here
+
+
+def test_bits_per_byte_count_bytes_not_tokens(tmp_path):
+    (tmp_path / "data").mkdir()
+    for part in ("train", "valid", "test"):
+        (tmp_path / "data" / f"{part}.txt").write_text("été à la plage " * 40, encoding="utf-8")
+    config = tiny({"text": TEXT}, tokenizer={"kind": "bpe", "vocab_size": 300}, model={"tied_embeddings": False})
+    corpus = opened(config, tmp_path)
+    net = model(config, corpus)
+    torch.nn.init.zeros_(net.head.weight)
+    found = evaluator(config, tmp_path).measure(net).metrics
+    n_tokens = len(corpus.sets["text"].splits["valid"].tokens) - 1
+    n_bytes = 40 * 18
+    assert n_tokens < n_bytes / 4
+    assert found["bits_per_byte"] == pytest.approx(n_tokens * math.log2(corpus.tokenizer.vocab_size) / n_bytes)
+
+
+def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files):
+    config = tiny(MIXED)
+    corpus = opened(config, tmp_path)
+    net = model(config, corpus).eval()
+    text = corpus.sets["text"].splits["valid"].tokens.tolist()
+    by_set = {"text": [], "pairs": [], "moods": []}
+    for start in range(0, len(text) - 1, 32):
+        by_set["text"] += nll_alone(net, text[start : start + 33], first=1)
+    for name in ("pairs", "moods"):
+        for prompt, target in examples(corpus.sets[name].splits["valid"]):
+            by_set[name] += nll_alone(net, prompt + target, first=len(prompt))
+    n_bytes = {name: _target_bytes(corpus.sets[name].splits["valid"]) for name in by_set}
+
+    found = evaluator(config, tmp_path).measure(net).metrics
+    for name, values in by_set.items():
+        assert found[f"{name}/loss"] == pytest.approx(np.mean(values), rel=1e-5)
+        assert found[f"{name}/loss_stderr"] == pytest.approx(np.std(values) / len(values) ** 0.5, rel=1e-4)
+        assert found[f"{name}/perplexity"] == pytest.approx(math.exp(np.mean(values)), rel=1e-4)
+        assert found[f"{name}/bits_per_byte"] == pytest.approx(sum(values) / math.log(2) / n_bytes[name], rel=1e-5)
+    every = sum(by_set.values(), [])
+    assert found["loss"] == pytest.approx(np.mean(every), rel=1e-5)  # of tokens, not of sets
+    assert found["loss"] != pytest.approx(np.mean([found[f"{name}/loss"] for name in by_set]), rel=1e-3)
+    assert found["loss_stderr"] == pytest.approx(np.std(every) / len(every) ** 0.5, rel=1e-4)
+    assert found["bits_per_byte"] == pytest.approx(sum(every) / math.log(2) / sum(n_bytes.values()), rel=1e-5)
+
+
+def _target_bytes(tokens):
+    return int(tokens.target_bytes.sum()) if hasattr(tokens, "target_bytes") else tokens.n_bytes
+
+
+def test_sums_of_nothing_do_not_divide_by_zero():
+    assert Sums(n_bytes=1).metrics()["loss"] == 0.0
+
+
+def test_losses_do_not_depend_on_how_rows_are_batched(tmp_path, corpus_files):
+    config = tiny(MIXED)
+    net = model(config, opened(config, tmp_path))
+    made = evaluator(config, tmp_path)
+    at_once = made.measure(net).metrics
+    made.max_tokens = 32
+    for name, value in made.measure(net).metrics.items():
+        assert value == pytest.approx(at_once[name], rel=1e-5), name
+
+
+# ----------------------------------------------------------------------------------------------------------- per set
+
+
+def test_every_set_has_its_metrics_and_all_together_have_each_once(tmp_path, corpus_files):
+    config = tiny(MIXED)
+    found = evaluator(config, tmp_path).measure(model(config, opened(config, tmp_path)))
+    per_set = {f"{name}/{metric}" for name, metrics in PER_SET.items() for metric in metrics}
+    assert set(found.metrics) == per_set | set().union(*PER_SET.values())
+    assert found.metrics["bleu"] == found.metrics["pairs/bleu"]
+    assert found.metrics["f1_macro"] == found.metrics["moods/f1_macro"]
+    assert set(found.samples) == {"pairs", "moods"}
+    assert all(isinstance(value, float) for value in found.metrics.values())
+
+
+def test_one_set_alone_has_no_second_name(tmp_path, corpus_files):
+    config = tiny({"moods": MOODS})
+    found = evaluator(config, tmp_path).measure(model(config, opened(config, tmp_path)))
+    assert set(found.metrics) == PER_SET["moods"]
+
+
+def test_scores_of_two_sets_of_a_task_are_averaged(tmp_path, corpus_files):
+    config = tiny({"a": MOODS, "b": {**MOODS, "split": {"seed": 3}}})
+    found = evaluator(config, tmp_path).measure(model(config, opened(config, tmp_path))).metrics
+    assert found["accuracy"] == pytest.approx((found["a/accuracy"] + found["b/accuracy"]) / 2)
+
+
+def test_without_decoding_there_is_no_bleu(tmp_path, corpus_files):
+    config = tiny({"pairs": PAIRS})
+    found = evaluator(config, tmp_path).measure(model(config, opened(config, tmp_path)), decode=False)
+    assert set(found.metrics) == PER_SET["text"]
+    assert (found.samples, found.signatures) == ({}, {})
+
+
+# --------------------------------------------------------------------------------------------------------------- scores
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_labels_are_judged_as_sklearn_judges_guesses_made_one_by_one(tmp_path, corpus_files, seed):
+    config = tiny({"moods": MOODS})
+    corpus = opened(config, tmp_path)
+    net, moods = model(config, corpus, seed=seed).eval(), corpus.sets["moods"]
+    split = moods.splits["train"]
+    guesses = []
+    with torch.no_grad():
+        for prompt, _ in examples(split):
+            logits = net(torch.tensor([prompt]))[0, -1]
+            guesses.append(max(range(2), key=lambda label: float(logits[moods.label_ids[label]])))
+    found = evaluator(config, tmp_path, split="train").measure(net)
+    truth = split.labels.tolist()
+    assert found.metrics["accuracy"] == pytest.approx(accuracy_score(truth, guesses))
+    for average in ("macro", "micro"):
+        expected = f1_score(truth, guesses, labels=[0, 1], average=average, zero_division=0)
+        assert found.metrics[f"f1_{average}"] == pytest.approx(expected)
+    assert found.samples["moods"]["confusion"] == confusion_matrix(truth, guesses, labels=[0, 1]).tolist()
+    assert found.samples["moods"]["labels"] == moods.label_names == ["cold", "warm"]
+
+
+def test_translations_are_judged_as_sacrebleu_judges_those_decoded_one_by_one(tmp_path, corpus_files):
+    config = tiny({"pairs": PAIRS}, model={"context": 64}, evaluation={"max_new_tokens": 12})
+    corpus = opened(config, tmp_path)
+    net, split = model(config, corpus).eval(), corpus.sets["pairs"].splits["valid"]
+    made = evaluator(config, tmp_path)
+    hypotheses = [
+        corpus.tokenizer.decode(greedy_alone(net, prompt, eos_id=corpus.tokenizer.eos_id, limit=12))
+        for prompt, _ in examples(split)
+    ]
+    found = made.measure(net)
+    shown = found.samples["pairs"]["examples"]
+    assert [example["hypothesis"] for example in shown] == hypotheses[:20]
+    assert [example["reference"] for example in shown] == list(split.references)[:20]
+    assert [example["source"] for example in shown] == list(split.sources)[:20]
+    assert found.metrics["bleu"] == pytest.approx(corpus_bleu(hypotheses, [list(split.references)]).score)
+    assert found.metrics["chrf"] == pytest.approx(corpus_chrf(hypotheses, [list(split.references)]).score)
+    assert "version:" in found.signatures["bleu"]
+    assert "version:" in found.signatures["chrf"]
+
+
+def test_the_same_sample_is_decoded_each_time(tmp_path, corpus_files):
+    config = tiny({"pairs": PAIRS})
+    corpus = opened(config, tmp_path)
+    made = evaluator(config, tmp_path, split="train", sample=5)
+    sources = [
+        [example["source"] for example in made.measure(net).samples["pairs"]["examples"]]
+        for net in (model(config, corpus, seed=0), model(config, corpus, seed=1))
+    ]
+    assert sources[0] == sources[1]
+    assert len(set(sources[0])) == 5
+
+
+@pytest.mark.parametrize(("n", "sample"), [(10, None), (10, 10), (10, 20), (10, 3), (10, 1), (7, 6), (1, 5)])
+def test_samples_are_distinct_and_spread(n, sample):
+    found = sample_rows(n, sample)
+    assert len(set(found)) == len(found) == min(n, sample or n)
+    assert found == sorted(found)
+    gaps = [b - a for a, b in zip([-1, *found], [*found, n], strict=False)]
+    assert max(gaps) <= n // len(found) + 2 or sample == 1
+
+
+# ---------------------------------------------------------------------------------------------------------- side effects
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_measuring_leaves_no_trace(tmp_path, corpus_files, training):
+    config = tiny(MIXED, model={"dropout": 0.5}, evaluation={"beam_size": 2})
+    net = model(config, opened(config, tmp_path)).train(training)
+    made = evaluator(config, tmp_path)
+    weights = {name: weight.clone() for name, weight in net.state_dict().items()}
+    rng, numpy_state = torch.get_rng_state(), np.random.get_state()[1].tolist()
+    first = made.measure(net)
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert np.random.get_state()[1].tolist() == numpy_state
+    assert {part.training for part in net.modules()} == {training}
+    assert all(torch.equal(weight, weights[name]) for name, weight in net.state_dict().items())
+    assert all(weight.grad is None and weight.requires_grad for weight in net.parameters())
+    assert made.measure(net) == first  # without dropout

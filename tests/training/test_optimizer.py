@@ -1,0 +1,89 @@
+"""The learning rate at chosen places of the schedule, and what weight decay touches."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from hpsearch.training.config import ModelConfig, TrainingConfig
+from hpsearch.training.model import Llama
+from hpsearch.training.optimizer import learning_rate, make_optimizer
+
+PEAK = 2e-3
+HALFWAY_COSINE = 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * 0.25))  # a quarter of the way from 1 to 0.1
+
+
+@pytest.mark.parametrize(
+    ("schedule", "progress", "share"),
+    [
+        ("wsd", 0.0, 0.0),
+        ("wsd", 0.05, 0.5),  # half of the warm-up
+        ("wsd", 0.1, 1.0),
+        ("wsd", 0.75, 1.0),  # the cool-down begins here
+        ("wsd", 0.875, 0.55),
+        ("wsd", 1.0, 0.1),
+        ("cosine", 0.05, 0.5),
+        ("cosine", 0.1, 1.0),
+        ("cosine", 0.325, HALFWAY_COSINE),
+        ("cosine", 0.55, 0.55),
+        ("cosine", 1.0, 0.1),
+        ("linear", 0.05, 0.5),
+        ("linear", 0.1, 1.0),
+        ("linear", 0.55, 0.55),
+        ("linear", 1.0, 0.1),
+        ("constant", 0.05, 0.5),
+        ("constant", 0.1, 1.0),
+        ("constant", 1.0, 1.0),
+    ],
+)
+def test_schedule(schedule, progress, share):
+    config = TrainingConfig(schedule=schedule, learning_rate=PEAK, warmup=0.1, cooldown=0.25, min_lr=0.1)
+    assert learning_rate(config, progress) == pytest.approx(PEAK * share, rel=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ["wsd", "cosine", "linear", "constant"])
+@pytest.mark.parametrize(("warmup", "cooldown"), [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (0.3, 0.7), (0.05, 0.2)])
+def test_no_schedule_leaves_its_bounds_or_jumps(schedule, warmup, cooldown):
+    config = TrainingConfig(schedule=schedule, learning_rate=1.0, warmup=warmup, cooldown=cooldown)
+    rates = [learning_rate(config, (step + 0.5) / 1000) for step in range(1000)]
+    assert min(rates) > 0
+    assert max(rates) <= 1
+    steepest = max(1 / warmup if warmup else 0, 1 / cooldown if cooldown else 0, math.pi / 2 / max(0.1, 1 - warmup))
+    assert max(abs(b - a) for a, b in zip(rates, rates[1:], strict=False)) <= 1.01 * steepest / 1000
+
+
+def test_weight_decay_is_on_matrices_alone():
+    model = Llama(ModelConfig(n_layers=1, width=16, n_heads=2, context=8), vocab_size=11)
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    optimizer = make_optimizer(model, TrainingConfig(learning_rate=0.1, weight_decay=0.5))
+    for weight in model.parameters():
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    for name, weight in model.named_parameters():
+        expected = before[name] * (1 - 0.1 * 0.5) if weight.dim() == 2 else before[name]
+        torch.testing.assert_close(weight.detach(), expected, msg=name)
+    assert {weight.dim() for weight in model.parameters()} == {1, 2}
+
+
+def test_every_weight_is_optimised_once():
+    model = Llama(ModelConfig(n_layers=2, width=16, n_heads=2, context=8, tied_embeddings=True), vocab_size=11)
+    groups = make_optimizer(model, TrainingConfig()).param_groups
+    ids = [id(weight) for group in groups for weight in group["params"]]
+    assert sorted(ids) == sorted(id(weight) for weight in model.parameters())
+
+
+def test_one_step_is_adamw_by_hand():
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, 2.0)
+    config = TrainingConfig(learning_rate=0.1, weight_decay=0.5, beta1=0.8, beta2=0.9)
+    optimizer = make_optimizer(layer, config)
+    layer.weight.grad = torch.full((1, 1), 3.0)
+    optimizer.step()  # unbiased first moment 3, second 9: a step of the whole rate
+    assert layer.weight.item() == pytest.approx(2.0 * (1 - 0.1 * 0.5) - 0.1 * 3 / 3, rel=1e-6)
+    layer.weight.grad = torch.full((1, 1), 1.0)
+    before = layer.weight.item()
+    optimizer.step()
+    first = (0.8 * 0.2 * 3 + 0.2 * 1) / (1 - 0.8**2)
+    second = (0.9 * 0.1 * 9 + 0.1 * 1) / (1 - 0.9**2)
+    assert layer.weight.item() == pytest.approx(before * (1 - 0.1 * 0.5) - 0.1 * first / math.sqrt(second), rel=1e-6)
