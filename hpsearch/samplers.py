@@ -1,7 +1,7 @@
 """Optuna's samplers and pruners by the names a space file gives them.
 
-A sampler is made anew for each trial, seeded by (study seed, number of trials): a restarted driver then proposes what an
-undisturbed one would have, instead of its first configs again.
+A sampler is made anew for each trial, seeded by (study seed, number of trials): a restarted driver then proposes what
+an undisturbed one would have, instead of its first configs again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def make_sampler(experiment: Experiment, number: int, study: optuna.Study) -> op
     if name == "qmc":
         return Sobol(experiment, number)
     if name == "cmaes":
-        return _cmaes(study, seed=seed, startup=startup)
+        return _cmaes(study, seed=seed)
     return _grid(experiment, number)
 
 
@@ -57,13 +57,28 @@ def make_pruner(wanted: AnyPruner, *, evaluations: int) -> optuna.pruners.BasePr
         kind = optuna.pruners.MedianPruner if wanted.name == "median" else optuna.pruners.PercentilePruner
         return kind(**options, **renamed)
     if isinstance(wanted, SuccessiveHalvingPruner):
-        return optuna.pruners.SuccessiveHalvingPruner(**options)
+        return AmongPeers(optuna.pruners.SuccessiveHalvingPruner(**options))
     if isinstance(wanted, HyperbandPruner):
-        return optuna.pruners.HyperbandPruner(**options, max_resource=evaluations)
+        return AmongPeers(optuna.pruners.HyperbandPruner(**options, max_resource=evaluations))
     if isinstance(wanted, PatientPruner):
         inner = Search.model_validate({"pruner": wanted.wrapped}).pruner
         return optuna.pruners.PatientPruner(make_pruner(inner, evaluations=evaluations), **options)
     return optuna.pruners.NopPruner()
+
+
+class AmongPeers(optuna.pruners.BasePruner):
+    """Halving that stops no one before four trials have come as far: with fewer, half of them say nothing."""
+
+    fewest = 4
+
+    def __init__(self, halving: optuna.pruners.BasePruner) -> None:
+        self._halving = halving
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        """Whether the trial falls behind; the halving is always asked, for it notes who reached which rung."""
+        behind = self._halving.prune(study, trial)
+        peers = sum(trial.last_step in t.intermediate_values for t in study.get_trials(deepcopy=False))
+        return behind and peers >= self.fewest
 
 
 def mix(*numbers: int) -> int:
@@ -105,7 +120,7 @@ def _grid(experiment: Experiment, number: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.PartialFixedSampler(point, optuna.samplers.RandomSampler(seed=mix(experiment.seed, number)))
 
 
-def _cmaes(study: optuna.Study, *, seed: int, startup: int) -> optuna.samplers.BaseSampler:
+def _cmaes(study: optuna.Study, *, seed: int) -> optuna.samplers.BaseSampler:
     """CMA-ES, warm-started from the trials there are.
 
     Optuna keeps its state as a pickle, which the journal must not hold: a restarted driver begins a new distribution
@@ -123,5 +138,8 @@ def _cmaes(study: optuna.Study, *, seed: int, startup: int) -> optuna.samplers.B
         for t in done
     ]
     return optuna.samplers.CmaEsSampler(
-        seed=seed, n_startup_trials=startup, warn_independent_sampling=False, source_trials=known or None
+        seed=seed,
+        n_startup_trials=MOST_STARTUP,  # a warm start reads the best tenth: at least one trial
+        warn_independent_sampling=False,
+        source_trials=known or None,
     )

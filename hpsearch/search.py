@@ -109,7 +109,7 @@ class Search:
             allowed = min(allowed, size)
         return allowed
 
-    # ----------------------------------------------------------------------------------------------------------- placing
+    # ---------------------------------------------------------------------------------------------------------- placing
 
     def _place(self) -> Iterator[Happening]:
         """Hands trials to the free workers: those that wait to be continued first."""
@@ -136,7 +136,7 @@ class Search:
         """Where a trial's checkpoints lie."""
         return self.checkpoints / f"{number:04d}"
 
-    # ---------------------------------------------------------------------------------------------------------- messages
+    # --------------------------------------------------------------------------------------------------------- messages
 
     def _handle(self, message: Message) -> Iterator[Happening]:
         if self._busy.get(message.slot) != message.trial:
@@ -178,7 +178,8 @@ class Search:
             self._deaths[number] = self._deaths.get(number, 0) + 1
             if self._deaths[number] <= self.study.experiment.search.max_retries:
                 self._waiting.insert(0, number)
-                return Paused(self.study.history.trials[number], message.slot, f"{message.reason}; it will be continued")
+                reason = f"{message.reason}; it will be continued"
+                return Paused(self.study.history.trials[number], message.slot, reason)
         self._write_error(message)
         self._verdicts.pop(number, None)
         outcome = "out_of_memory" if message.kind == "out_of_memory" else "failed"
@@ -192,10 +193,11 @@ class Search:
         self._sweep(trial)
         self._failures = self._failures + 1 if trial.outcome == "failed" else 0
         if self._failures >= self.study.experiment.search.max_consecutive_failures:
-            raise TrainingFailed(f"{self._failures} trials in a row failed; the last: trial {trial.number}: {trial.reason}")
+            last = f"trial {trial.number}: {trial.reason}"
+            raise TrainingFailed(f"{self._failures} trials in a row failed; the last: {last}")
         return Finished(trial, message.slot)
 
-    # ----------------------------------------------------------------------------------------------------------- stopping
+    # --------------------------------------------------------------------------------------------------------- stopping
 
     def _out_of_time(self) -> bool:
         return self._left() <= 0

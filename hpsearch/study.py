@@ -124,7 +124,8 @@ class Study:
         if diverged(curve, warmup_until=training["warmup"]):
             return Verdict.DIVERGED, explain(Verdict.DIVERGED, curve)
         if self._overfits(trial, curve):
-            return Verdict.OVERFIT, explain(Verdict.OVERFIT, curve, evaluations=self.experiment.search.overfitting.evaluations)
+            rule = self.experiment.search.overfitting
+            return Verdict.OVERFIT, explain(Verdict.OVERFIT, curve, evaluations=rule.evaluations)
         if curve[-1].progress < training["stop_at"] and self._trials[number].should_prune():
             return Verdict.PRUNE, explain(Verdict.PRUNE, curve)
         return Verdict.CONTINUE, ""
@@ -279,7 +280,8 @@ def _version(package: str) -> str | None:
 def check_identity(experiment: Experiment, history: History, data: dict[str, Any]) -> None:
     """Raises StudyMismatch when the study on disk is not the one this experiment describes."""
     before, now = flatten(history.origin["identity"]), flatten(experiment.identity())
-    before["data (contents)"], now["data (contents)"] = history.origin["data"]["fingerprint"][:12], data["fingerprint"][:12]
+    for values, facts in ((before, history.origin["data"]), (now, data)):
+        values["data (contents)"] = facts["fingerprint"][:12]
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if keys:
         lines = [f"  {key}: {_shown(before.get(key))} -> {_shown(now.get(key))}" for key in keys]

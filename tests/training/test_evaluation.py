@@ -85,13 +85,13 @@ def test_bits_per_byte_count_bytes_not_tokens(tmp_path):
 
 
 def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files):
-    config = tiny(MIXED)
+    config = tiny(MIXED, model={"context": 64})  # no pair is cut
     corpus = opened(config, tmp_path)
     net = model(config, corpus).eval()
     text = corpus.sets["text"].splits["valid"].tokens.tolist()
     by_set = {"text": [], "pairs": [], "moods": []}
-    for start in range(0, len(text) - 1, 32):
-        by_set["text"] += nll_alone(net, text[start : start + 33], first=1)
+    for start in range(0, len(text) - 1, 64):
+        by_set["text"] += nll_alone(net, text[start : start + 65], first=1)
     for name in ("pairs", "moods"):
         for prompt, target in examples(corpus.sets[name].splits["valid"]):
             by_set[name] += nll_alone(net, prompt + target, first=len(prompt))

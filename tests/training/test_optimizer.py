@@ -1,5 +1,6 @@
 """The learning rate at chosen places of the schedule, and what weight decay touches."""
 
+import itertools
 import math
 
 import pytest
@@ -50,7 +51,7 @@ def test_no_schedule_leaves_its_bounds_or_jumps(schedule, warmup, cooldown):
     assert min(rates) > 0
     assert max(rates) <= 1
     steepest = max(1 / warmup if warmup else 0, 1 / cooldown if cooldown else 0, math.pi / 2 / max(0.1, 1 - warmup))
-    assert max(abs(b - a) for a, b in zip(rates, rates[1:], strict=False)) <= 1.01 * steepest / 1000
+    assert max(abs(b - a) for a, b in itertools.pairwise(rates)) <= 1.01 * steepest / 1000
 
 
 def test_weight_decay_is_on_matrices_alone():

@@ -1,0 +1,59 @@
+"""The plan: one worker a core with one thread each, or what was asked for."""
+
+import os
+
+import pytest
+
+from hpsearch.errors import UserError
+from hpsearch.launchers import devices
+
+
+def plan(tmp_path, workers="auto", device="cpu", threads=None):
+    return devices.plan(workers, device, threads=threads, cache=tmp_path / "cache", base=tmp_path)
+
+
+def test_auto_is_one_worker_a_core_with_one_thread(tmp_path):
+    settings = plan(tmp_path)
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert len(settings) == allowed
+    assert {(s.device, s.threads) for s in settings} == {("cpu", 1)}
+    assert (settings[0].cache, settings[0].base) == (tmp_path / "cache", tmp_path)
+
+
+def test_a_count_of_workers_and_their_threads_as_asked(tmp_path):
+    assert [(s.device, s.threads) for s in plan(tmp_path, 3, threads=2)] == [("cpu", 2)] * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs the affinity of Linux")
+def test_only_the_cores_that_the_process_may_use_are_counted(tmp_path):
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert len(plan(tmp_path)) == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_several_gpus_are_dealt_out_in_turn(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "devices", lambda wanted: ["cuda:0", "cuda:1"])
+    assert [s.device for s in plan(tmp_path)] == ["cuda:0", "cuda:1"]
+    assert [s.device for s in plan(tmp_path, 3)] == ["cuda:0", "cuda:1", "cuda:0"]
+
+
+@pytest.mark.parametrize("wanted", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_refused(wanted):
+    import torch
+
+    if wanted == "cuda" and torch.cuda.is_available() or wanted == "mps" and torch.backends.mps.is_available():
+        pytest.skip(f"{wanted} is here")
+    with pytest.raises(UserError, match=rf"--device {wanted}: PyTorch 2\S* finds none on this machine; allowed here: cpu"):
+        devices.devices(wanted)
+
+
+@pytest.mark.gpu
+def test_auto_takes_every_gpu(tmp_path):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    assert [s.device for s in plan(tmp_path, device="auto")] == [f"cuda:{i}" for i in range(torch.cuda.device_count())]

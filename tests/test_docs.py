@@ -1,0 +1,53 @@
+"""The documents name what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hpsearch.experiment import Experiment
+from hpsearch.settings import Settings
+from hpsearch.training.config import ClassificationSet, TranslationSet
+
+ROOT = Path(__file__).parents[1]
+SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
+
+
+def keys(model):
+    for name, field in model.model_fields.items():
+        yield name
+        inner = field.annotation
+        if isinstance(inner, type) and hasattr(inner, "model_fields"):
+            yield from keys(inner)
+
+
+def test_every_key_of_a_space_file_is_documented():
+    text = (ROOT / "docs" / "space.md").read_text()
+    words = set(re.findall(r"[a-z_0-9]+", text))
+    wanted = {*keys(Settings), *keys(TranslationSet), *keys(ClassificationSet)}
+    assert wanted - words == set()
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+def test_a_shipped_space_can_be_read_and_says_how_to_run_it(path):
+    experiment = Experiment.load(path)
+    assert experiment.study == path.stem
+    head = path.read_text().split("\nstudy:")[0]
+    assert f"hpsearch run search_spaces/{path.name}" in head
+    assert all(line.startswith("#") for line in head.splitlines())
+
+
+def test_links_of_the_documents_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} -> {target}"
+
+
+def test_the_readme_space_is_one():
+    block = next(b for b in re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S))
+    assert Experiment.loads(block).space.conditional is False
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    assert "<!-- test -->" in (ROOT / "README.md").read_text()
+    assert "<!-- test -->" in (ROOT / ".ci" / "run").read_text()

@@ -1,0 +1,107 @@
+"""The history: what a journal's events add up to, also when some of them come twice."""
+
+import math
+
+import pytest
+
+from hpsearch.history import History
+from tests.searching import evaluation
+
+CREATED = {
+    "event": "study_created",
+    "time": 100.0,
+    "study": "toy",
+    "objective": {"metric": "val/loss", "direction": "minimize"},
+    "space": {},
+}
+
+
+def event(name, at=0.0, **fields):
+    return {"event": name, "time": at, **fields}
+
+
+def trial(number, *losses, outcome=None, state="COMPLETE", value=None, at=0.0):
+    """The events of one trial."""
+    yield event("trial_asked", at, trial=number, params={"epochs": number}, internal={"epochs": number}, config={})
+    yield event("trial_started", at, trial=number, attempt=1, device="cpu", threads=2)
+    for index, loss in enumerate(losses, start=1):
+        yield event("evaluation", at + index, trial=number, evaluation=evaluation(index, loss))
+    if outcome:
+        yield event("trial_finished", at + 9, trial=number, outcome=outcome, state=state, value=value, reason="why")
+
+
+def of(*groups):
+    return History.of([CREATED, *(e for group in groups for e in group)])
+
+
+def test_a_running_trial_and_a_finished_one():
+    history = of(trial(0, 3.0, 2.0, outcome="completed", value=2.0), trial(1, 4.0))
+    first, second = history.trials.values()
+    assert (first.outcome, first.state, first.value, first.running, first.reason) == (
+        "completed", "COMPLETE", 2.0, False, "why"
+    )  # fmt: skip
+    assert (second.outcome, second.running, second.device, second.threads, second.attempt) == (None, True, "cpu", 2, 1)
+    assert first.curve("val/loss", "index") == ([1.0, 2.0], [3.0, 2.0])
+    assert history.finished == [0]
+
+
+def test_events_that_come_twice_change_nothing():
+    events = [*trial(0, 3.0, 2.0, outcome="completed", value=2.0)]
+    once, twice = of(events), of(events, events)
+    assert twice.trials == once.trials
+    assert twice.finished == [0]
+
+
+def test_the_first_of_two_evaluations_with_one_index_counts():
+    history = of(trial(0, 3.0), [event("evaluation", 5, trial=0, evaluation=evaluation(1, 99.0))])
+    assert history.trials[0].evaluations[1]["metrics"]["val/loss"] == 3.0
+
+
+def test_kinds_of_events_from_the_future_are_passed_over():
+    history = of(trial(0, 3.0), [event("weather", 1, wind=3), event("trial_petted", 2, trial=0)])
+    assert list(history.trials) == [0]
+
+
+@pytest.mark.parametrize(("direction", "best", "ranked"), [("minimize", 1, [1, 3, 0]), ("maximize", 0, [0, 1, 3])])
+def test_the_best_is_among_complete_trials_only_and_the_first_of_equals(direction, best, ranked):
+    created = {**CREATED, "objective": {"metric": "val/loss", "direction": direction}}
+    history = History.of(
+        [
+            created,
+            *trial(0, outcome="completed", value=3.0),
+            *trial(1, outcome="overfit", value=1.0),
+            *trial(2, outcome="diverged", state="PRUNED", value=0.5 if direction == "minimize" else 9.0),
+            *trial(3, outcome="completed", value=1.0),
+            *trial(4, outcome="failed", state="FAIL", value=None),
+        ]
+    )
+    assert history.best().number == best
+    assert [t.number for t in history.ranked()] == ranked
+    assert history.best(among=[2, 4]) is None
+    assert history.best(among=[0, 3]).number == (3 if direction == "minimize" else 0)
+
+
+def test_the_best_evaluation_is_finite_and_the_first_of_equals():
+    history = of(trial(0, 3.0, math.nan, 2.0, 2.0, -math.inf))
+    assert history.best_evaluation(0)["index"] == 3
+    assert history.best_evaluation(0, until=2)["index"] == 1
+    assert of(trial(0, math.nan)).best_evaluation(0) is None
+
+
+def test_seconds_of_searching_add_up_over_drivers_and_leave_out_the_nights():
+    history = of(
+        [event("driver_started", 100)],
+        trial(0, 3.0, at=150),  # last event at 151; then it is killed
+        [event("driver_started", 10_000), event("driver_stopped", 10_020, reason="interrupted")],
+        [event("driver_started", 20_000), event("trial_asked", 20_005, trial=1, params={})],
+    )
+    assert history.seconds == 51 + 20 + 5
+    assert history.searched == 71
+
+
+def test_a_driver_that_has_gone_leaves_no_trial_running():
+    history = of([event("driver_started", 1)], trial(0, 3.0), [event("driver_stopped", 9, reason="finished")])
+    assert not history.trials[0].running
+    assert history.stopped == "finished"
+    history.add(event("driver_started", 10))
+    assert history.stopped is None

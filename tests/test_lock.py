@@ -1,0 +1,63 @@
+"""The lock: one driver per study, and none once its process is gone."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from hpsearch.errors import StudyBusy
+from hpsearch.lock import StudyLock
+
+HOLD = (
+    "import sys, time; from pathlib import Path; from hpsearch.lock import StudyLock\n"
+    "lock = StudyLock(Path(sys.argv[1]), study='toy'); print('held', flush=True); time.sleep(60)"
+)
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_second_driver_is_refused_and_told_who_has_it(tmp_path, holder):
+    with pytest.raises(StudyBusy, match=rf"study 'toy' is being run by pid {holder.pid} on host \S+ since 20\d\d-"):
+        StudyLock(tmp_path / "lock", study="toy")
+    assert StudyBusy.exit_code == 1
+
+
+def test_a_killed_driver_holds_nothing(tmp_path, holder):
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    StudyLock(tmp_path / "lock", study="toy").release()
+
+
+def test_a_released_lock_can_be_taken_again(tmp_path):
+    for _ in range(2):
+        lock = StudyLock(tmp_path / "lock", study="toy")
+        with pytest.raises(StudyBusy, match=f"pid {os.getpid()}"):
+            StudyLock(tmp_path / "lock", study="toy")
+        lock.release()
+
+
+def test_a_holder_without_a_name_is_another_process(tmp_path):
+    lock = StudyLock(tmp_path / "lock", study="toy")
+    (tmp_path / "lock").write_text("{")
+    with pytest.raises(StudyBusy, match="another process"):
+        StudyLock(tmp_path / "lock", study="toy")
+    lock.release()
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic links"):
+        StudyLock(tmp_path / "lock", study="toy")
+    assert (tmp_path / "victim").read_text() == "precious"

@@ -1,0 +1,217 @@
+"""The driver's loop: budgets are exact, trials go on where they were, failures are met, the disk is swept."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from hpsearch import journal
+from hpsearch.errors import TrainingFailed, UserError
+from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed
+from hpsearch.search import Finished, Paused, Search, Started
+from hpsearch.training.contract import Setting
+from tests.searching import Scripted, dies, evaluation, experiment, go, opened, says
+
+QUIET = "search: {pruner: none, overfitting: false}\n"
+
+
+def workers(tmp_path, count=2):
+    return [Setting(device="cpu", threads=1, cache=tmp_path, base=tmp_path)] * count
+
+
+def kinds(seen):
+    return [(type(h).__name__, h.trial.number) for h in seen]
+
+
+def healthy(task):
+    return says(task, 3.0, 2.5, 2.0)
+
+
+def test_the_budget_of_trials_is_exact_with_two_workers_and_restarts(tmp_path):
+    wanted, rounds = experiment("budget: {trials: 7}\n" + QUIET), 0
+    while rounds < 40:
+        study, seen = go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path), healthy), kill_after=6)
+        rounds += 1
+        if not seen:
+            break
+    assert rounds > 4
+    assert sorted(study.history.trials) == list(range(7))
+    assert sorted(study.history.finished) == list(range(7))
+    asked = [e["trial"] for e in journal.read(study.journal.path) if e["event"] == "trial_asked"]
+    assert asked == list(range(7))
+
+
+def test_a_larger_budget_goes_on_and_a_spent_one_does_nothing(tmp_path):
+    launcher = Scripted(workers(tmp_path, 1), healthy)
+    go(experiment("budget: {trials: 2}\n" + QUIET), tmp_path / "home", launcher=launcher)
+    _, seen = go(experiment("budget: {trials: 2}\n" + QUIET), tmp_path / "home", launcher=launcher)
+    assert seen == []
+    study, _ = go(experiment("budget: {trials: 3}\n" + QUIET), tmp_path / "home", launcher=launcher)
+    assert study.history.finished == [0, 1, 2]
+
+
+def test_a_grid_ends_with_its_last_point(tmp_path):
+    ranges = "training: {epochs: {choices: [1, 2, 3]}}\n"
+    wanted = experiment("budget: {trials: 50}\nsearch: {sampler: grid}\n", ranges=ranges)
+    study, _ = go(wanted, tmp_path / "home")
+    assert sorted(t.params["epochs"] for t in study.history.trials.values()) == [1, 2, 3]
+
+
+def test_a_space_without_ranges_is_one_trial(tmp_path):
+    study, _ = go(experiment("budget: {trials: 50}\n", ranges=""), tmp_path / "home")
+    assert list(study.history.trials) == [0]
+
+
+def test_the_budget_of_hours_pauses_and_a_larger_one_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("TOY_STEP", "0.002")  # 0.4 s a trial
+    wanted = experiment("budget: {trials: 3, hours: 1}\n" + QUIET)
+    short = wanted.override(hours=0.2 / 3600)
+    study, seen = go(short, tmp_path / "home")
+    assert isinstance(seen[-1], Paused)
+    assert study.unfinished() == [0]
+    measured = len(study.history.trials[0].evaluations)
+    assert 0 < measured < 20
+    _, seen = go(short, tmp_path / "home")
+    assert seen == []  # the hours are the study's, not the driver's
+    study, seen = go(wanted, tmp_path / "home")
+    assert seen[0] == Started(study.history.trials[0], 0, 2)
+    assert study.history.finished == [0, 1, 2]
+    assert study.history.trials[0].attempt == 2
+
+
+def test_hours_add_up_over_killed_drivers(tmp_path):
+    wanted = experiment("budget: {hours: 1}\n" + QUIET)
+    study, _ = go(wanted, tmp_path / "home", kill_after=3)
+    for fake in (-3000.0, -1500.0):  # as if the driver had begun long before its last event
+        study = opened(wanted, tmp_path / "home")
+        study.history.began += fake / 2
+    search = Search(study, Scripted(workers(tmp_path), healthy), checkpoints=tmp_path)
+    assert search._left() == pytest.approx(3600 - 750, abs=60)
+
+
+def test_unfinished_trials_are_continued_first_under_their_numbers(tmp_path):
+    wanted = experiment("budget: {trials: 4}\n" + QUIET)
+    go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path), healthy), kill_after=4)
+    launcher = Scripted(workers(tmp_path), healthy)
+    study, seen = go(wanted, tmp_path / "home", launcher=launcher)
+    assert [(task.trial, task.attempt) for task in launcher.tasks] == [(0, 2), (1, 2), (2, 1), (3, 1)]
+    assert all(isinstance(h, Started) for h in seen[:2])
+    assert sorted(study.history.finished) == [0, 1, 2, 3]
+
+
+def test_a_stop_pauses_every_trial_and_starts_no_other(tmp_path):
+    launcher = Scripted(workers(tmp_path), healthy)
+    study, seen = go(experiment("budget: {trials: 9}\n" + QUIET), tmp_path / "home", launcher=launcher, stop_after=4)
+    assert kinds(seen)[-2:] == [("Paused", 0), ("Paused", 1)]
+    assert study.unfinished() == [0, 1]
+    events = [e["event"] for e in journal.read(study.journal.path)]
+    assert events[-3:] == ["trial_interrupted", "trial_interrupted", "driver_stopped"]
+
+
+def test_a_trial_whose_worker_dies_is_tried_again_then_fails(tmp_path):
+    launcher = Scripted(workers(tmp_path, 1), lambda task: dies(task, 3.0, 2.5) if task.trial == 0 else healthy(task))
+    wanted = experiment("budget: {trials: 2}\nsearch: {pruner: none, overfitting: false, max_retries: 2}\n")
+    study, seen = go(wanted, tmp_path / "home", launcher=launcher)
+    assert [(task.trial, task.attempt) for task in launcher.tasks] == [(0, 1), (0, 2), (0, 3), (1, 1)]
+    assert sum(isinstance(h, Paused) for h in seen) == 2
+    first, second = study.history.trials.values()
+    assert (first.outcome, first.state, first.reason) == ("failed", "FAIL", "the worker was killed by SIGKILL")
+    assert second.outcome == "completed"
+
+
+def test_a_worker_that_dies_once_costs_nothing(tmp_path):
+    launcher = Scripted(workers(tmp_path, 1), lambda task: dies(task, 3.0) if task.attempt == 1 else healthy(task))
+    study, _ = go(experiment("budget: {trials: 2}\n" + QUIET), tmp_path / "home", launcher=launcher)
+    assert [(t.outcome, t.attempt) for t in study.history.trials.values()] == [("completed", 2)] * 2
+
+
+def test_a_worker_that_dies_after_its_trial_was_judged_changes_nothing(tmp_path):
+    """A diverged trial whose worker dies before it says that it ended has diverged all the same."""
+
+    class Deadly(Scripted):
+        def reply(self, slot, reply):
+            if reply.answer is Answer.DROP:
+                self._running[slot] = iter([lambda s: Failed(s, reply.trial, "died", "killed")])
+
+    launcher = Deadly(workers(tmp_path, 1), lambda task: says(task, 3.0, float("nan"), 2.0))
+    study, _ = go(experiment("budget: {trials: 1}\n" + QUIET), tmp_path / "home", launcher=launcher)
+    assert (study.history.trials[0].outcome, study.history.trials[0].attempt) == ("diverged", 1)
+
+
+def fails(task):
+    yield lambda slot: Failed(slot, task.trial, "error", "RuntimeError: a bug", "Traceback: ...")
+
+
+def test_too_many_failures_in_a_row_end_the_search(tmp_path):
+    launcher = Scripted(workers(tmp_path, 1), lambda task: healthy(task) if task.trial == 1 else fails(task))
+    wanted = experiment("budget: {trials: 20}\nsearch: {max_consecutive_failures: 3}\n")
+    with pytest.raises(TrainingFailed, match=r"3 trials in a row failed; the last: trial 4: RuntimeError: a bug"):
+        go(wanted, tmp_path / "home", launcher=launcher)
+    study = opened(wanted, tmp_path / "home")
+    assert [t.outcome for t in study.history.trials.values()] == ["failed", "completed", "failed", "failed", "failed"]
+    assert (tmp_path / "home" / "checkpoints" / "0004" / "error.txt").read_text() == "Traceback: ..."
+
+
+def test_a_mistake_of_the_user_ends_the_search_at_once(tmp_path):
+    launcher = Scripted(workers(tmp_path, 1), lambda t: iter([lambda s: Failed(s, t.trial, "user", "data/x.txt:3: bad")]))
+    with pytest.raises(UserError, match=r"data/x.txt:3: bad"):
+        go(experiment("budget: {trials: 20}\n"), tmp_path / "home", launcher=launcher)
+
+
+def test_running_out_of_memory_is_no_failure_in_a_row(tmp_path):
+    launcher = Scripted(workers(tmp_path, 1), lambda t: iter([lambda s: Failed(s, t.trial, "out_of_memory", "9 GiB")]))
+    wanted = experiment("budget: {trials: 4}\nsearch: {max_consecutive_failures: 2}\n")
+    study, _ = go(wanted, tmp_path / "home", launcher=launcher)
+    assert [t.outcome for t in study.history.trials.values()] == ["out_of_memory"] * 4
+
+
+def test_what_a_given_up_worker_says_late_is_passed_over(tmp_path):
+    launcher = Scripted(workers(tmp_path, 1), healthy)
+    study = opened(experiment("budget: {trials: 2}\n" + QUIET), tmp_path / "home")
+    search, seen = Search(study, launcher, checkpoints=tmp_path / "checkpoints"), []
+    for happening in search.run():
+        seen.append(happening)
+        if isinstance(happening, Finished) and happening.trial.number == 0:
+            launcher.late = [
+                Evaluated(0, 0, evaluation(9, 0.1)),
+                Ended(0, 0, Answer.GO_ON),
+                Failed(0, 0, "died", "late"),
+                Evaluated(5, 1, evaluation(9, 0.1)),
+            ]
+    assert kinds(seen).count(("Finished", 0)) == kinds(seen).count(("Finished", 1)) == 1
+    assert [sorted(t.evaluations) for t in study.history.trials.values()] == [[1, 2, 3], [1, 2, 3]]
+    study.journal.close()
+
+
+def test_only_the_weights_of_the_three_best_stay_and_the_winners_always(tmp_path):
+    wanted = experiment("seed: 4\nbudget: {trials: 12}\nsearch: {pruner: median}\n")
+    study = opened(wanted, tmp_path / "home")
+    from tests.searching import inline
+
+    for happening in Search(study, inline(tmp_path), checkpoints=tmp_path / "checkpoints").run():
+        if isinstance(happening, Finished) and (winner := study.history.best()):
+            assert (tmp_path / "checkpoints" / f"{winner.number:04d}" / "best.pt").exists()
+    best = {f"{trial.number:04d}" for trial in study.history.ranked()[:3]}
+    assert len(best) == 3
+    assert {path.parent.name for path in (tmp_path / "checkpoints").glob("*/best.pt")} == best
+    assert list((tmp_path / "checkpoints").glob("*/last.pt")) == []
+    study.journal.close()
+
+
+def test_a_verdict_does_not_wait_for_the_disk(tmp_path):
+    study = opened(experiment(QUIET), tmp_path / "home")
+    number = study.ask()
+    study.start(number, device="cpu", threads=1, worker=0)
+    took = []
+    for index in range(1, 20):
+        began = time.perf_counter()
+        study.report(number, evaluation(index, 3.0 - index / 20))
+        took.append(time.perf_counter() - began)
+    assert sorted(took)[len(took) // 2] < 0.005
+    study.journal.close()
+
+
+def test_the_trial_knows_its_threads_and_device(tmp_path):
+    setting = replace(workers(tmp_path, 1)[0], threads=3)
+    study, _ = go(experiment("budget: {trials: 1}\n"), tmp_path / "home", launcher=Scripted([setting], healthy))
+    assert (study.history.trials[0].device, study.history.trials[0].threads) == ("cpu", 3)

@@ -1,0 +1,487 @@
+"""The generator's contract: the curve depends on the config alone, wherever a training is stopped and resumed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import stat
+
+import pytest
+import torch
+
+from hpsearch.training import checkpoint
+from hpsearch.training.contract import Told
+from hpsearch.training.loop import Training, evaluation_steps, train
+from tests.training.tiny import MIXED, MOODS, PAIRS, TEXT, handle, tiny
+
+CASES = {
+    "text": ({"text": TEXT}, {"objective": {"metric": "val/loss"}}),
+    "text, points of two steps": ({"text": TEXT}, {"evaluation": {"times": 1}, "training": {"epochs": 2}}),
+    "mixed": (MIXED, {"objective": {"metric": "val/bleu", "direction": "maximize"}}),
+    "mixed, decoding now and then": (MIXED, {"evaluation": {"decode_every": 2, "times": 4}}),
+}
+
+
+def config_of(case, **given):
+    """A training of about a dozen steps with dropout."""
+    data, more = CASES[case]
+    sections = {**more, **given}
+    sections["model"] = {"dropout": 0.2, **sections.get("model", {})}
+    sections["training"] = {"epochs": 0.5 if len(data) > 1 else 1.5, **more.get("training", {}), **sections.get("training", {})}
+    return tiny(data, **sections)
+
+
+def essence(evaluation):
+    """All of an evaluation that a config decides: everything but times and speeds."""
+    names = ("train/loss", "learning_rate", "gradient_norm")
+    points = [(p["step"], p["tokens"], *(p["metrics"][name] for name in names)) for p in evaluation.points]
+    place = evaluation.index, evaluation.step, evaluation.tokens, evaluation.epoch, evaluation.progress
+    return (*place, evaluation.metrics, evaluation.signatures, points)
+
+
+def run(config, given):
+    return [essence(evaluation) for evaluation in train(config, given)]
+
+
+def best_of(config, given):
+    """best.pt as (weights, value, essence of its evaluation, samples)."""
+    state = checkpoint.load(given.folder / "best.pt", config_hash=config.digest())
+    evaluation = {key: value for key, value in state["evaluation"].items() if key not in ("seconds", "points")}
+    weights = {name: weight.tolist() for name, weight in state["model"].items()}
+    return weights, state["value"], evaluation, state["samples"]
+
+
+def told_at(step, told, *, done=0):
+    """Says GO_ON until `step` steps are done, where `done` were done before."""
+    asked = itertools.count(done)
+    return lambda: told if next(asked) >= step else Told.GO_ON
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Each case trained once without a break: (evaluations, best, number of steps); made when first asked for."""
+    known = {}
+
+    def get(case, folder):
+        if case not in known:
+            given = handle(folder, "undisturbed")
+            known[case] = run(config_of(case), given), best_of(config_of(case), given)
+        return known[case]
+
+    return get
+
+
+# --------------------------------------------------------------------------------------------------- resuming anywhere
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_training_paused_at_any_step_goes_on_as_if_it_had_not_been(tmp_path, corpus_files, undisturbed, case):
+    config, (expected, best) = config_of(case), undisturbed(case, tmp_path)
+    n_steps = expected[-1][1]
+    assert 8 <= n_steps <= 20
+    for step in range(n_steps):
+        given = handle(tmp_path, f"paused-{step}", told=told_at(step, Told.PAUSE))
+        before = run(config, given)
+        assert [path.name for path in given.folder.iterdir()] == ["last.pt"]
+        torch.rand(7)  # as another training in this process would
+        given.told = lambda: Told.GO_ON
+        after = run(config, given)
+        if before:
+            assert after[0] == before[-1]  # what the driver may have missed comes again
+            after = after[1:]
+        assert before + after == expected
+        assert best_of(config, given) == best
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_training_killed_after_any_evaluation_goes_on_from_its_last_checkpoint(
+    tmp_path, corpus_files, undisturbed, case
+):
+    config, (expected, best) = config_of(case), undisturbed(case, tmp_path)
+    for k in range(1, len(expected) + 1):
+        given = handle(tmp_path, f"killed-{k}", checkpoint_seconds=0)
+        generator = train(config, given)
+        before = [essence(next(generator)) for _ in range(k)]
+        del generator  # at its evaluation: the checkpoint is that of the step before
+        assert before == expected[:k]
+        after = run(config, given)
+        assert after == expected[max(0, k - 2) :]
+        assert best_of(config, given) == best
+
+
+def test_a_training_resumed_after_every_single_step_is_the_same(tmp_path, corpus_files, undisturbed):
+    case = "mixed"
+    config, (expected, best) = config_of(case), undisturbed(case, tmp_path)
+    given = handle(tmp_path, "step-by-step")
+    seen = []
+    for step in range(1, expected[-1][1] + 2):
+        given.told = told_at(step, Told.PAUSE, done=step - 1)
+        seen += run(config, given)
+    assert [one for i, one in enumerate(seen) if i == 0 or one != seen[i - 1]] == expected
+    assert best_of(config, given) == best
+
+
+def test_checkpoints_do_not_disturb(tmp_path, corpus_files, undisturbed):
+    config, (expected, best) = config_of("mixed"), undisturbed("mixed", tmp_path)
+    given = handle(tmp_path, "saving", checkpoint_seconds=0)
+    assert run(config, given) == expected
+    assert best_of(config, given) == best
+
+
+def test_a_finished_training_started_again_gives_its_last_evaluation_and_its_best(tmp_path, corpus_files, undisturbed):
+    config, (expected, best) = config_of("mixed"), undisturbed("mixed", tmp_path)
+    given = handle(tmp_path, "again", checkpoint_seconds=0)
+    run(config, given)
+    (given.folder / "best.pt").unlink()
+    assert run(config, given) == expected[-1:]
+    assert best_of(config, given) == best
+
+
+def test_what_the_caller_does_between_evaluations_does_not_matter(tmp_path, corpus_files, undisturbed):
+    config, (expected, best) = config_of("text"), undisturbed("text", tmp_path)
+    given = handle(tmp_path, "drawing")
+    seen = []
+    for evaluation, _ in zip(train(config, given), train(config_of("mixed"), handle(tmp_path, "other")), strict=False):
+        seen.append(essence(evaluation))
+        torch.manual_seed(99)
+    assert seen == expected
+    assert best_of(config, given) == best
+
+
+def test_seconds_go_on_over_attempts_and_leave_the_waiting_out(tmp_path, corpus_files, monkeypatch):
+    config = config_of("text")
+    clock = iter(range(10**9))  # each look at the clock is a second later
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    given = handle(tmp_path, told=told_at(8, Told.PAUSE))
+    first = list(train(config, given))
+    given.told = lambda: Told.GO_ON
+    seconds = [evaluation.seconds for evaluation in train(config, given)]
+    assert seconds[0] == first[-1].seconds > 0
+    assert seconds == sorted(seconds)
+    generator = train(config, handle(tmp_path, "waiting"))
+    before = next(generator).seconds
+    for _ in range(10_000):
+        next(clock)
+    assert next(generator).seconds - before < 1000
+
+
+# -------------------------------------------------------------------------------------------------- damaged checkpoints
+
+
+def flip(path):
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
+
+
+DAMAGES = {
+    "flipped byte": flip,
+    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "zeros": lambda path: path.write_bytes(bytes(1000)),
+    "old temporary file": lambda path: path.rename(path.with_name(".last.pt.tmp")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_noticed_and_training_starts_anew(tmp_path, corpus_files, undisturbed, damage):
+    config, (expected, best) = config_of("text"), undisturbed("text", tmp_path)
+    given = handle(tmp_path, told=told_at(8, Told.PAUSE))
+    run(config, given)
+    DAMAGES[damage](given.folder / "last.pt")
+    given.told = lambda: Told.GO_ON
+    assert run(config, given) == expected
+    assert best_of(config, given) == best
+
+
+def test_the_checkpoint_of_another_config_is_not_used(tmp_path, corpus_files, undisturbed):
+    expected, _ = undisturbed("text", tmp_path)
+    given = handle(tmp_path, told=told_at(8, Told.PAUSE))
+    run(config_of("text", seed=5), given)
+    given.told = lambda: Told.GO_ON
+    assert run(config_of("text"), given) == expected
+
+
+def test_the_checkpoint_of_other_data_is_not_used(tmp_path, corpus_files):
+    config = config_of("text")
+    given = handle(tmp_path, told=told_at(8, Told.PAUSE))
+    run(config, given)
+    (corpus_files / "train.txt").write_text("quite another text " * 100)
+    given.told = lambda: Told.GO_ON
+    resumed = run(config, given)
+    assert resumed == run(config, handle(tmp_path, "fresh"))
+
+
+# ---------------------------------------------------------------------------------------------------------- the endings
+
+
+def test_finish_writes_the_weights_and_samples_of_the_best_evaluation(tmp_path, corpus_files, undisturbed):
+    config, (expected, _) = config_of("mixed"), undisturbed("mixed", tmp_path)
+    given = handle(tmp_path, told=told_at(expected[1][1], Told.FINISH))
+    assert run(config, given) == expected[:2]
+    weights, value, evaluation, samples = best_of(config, given)
+    best = max(expected[:2], key=lambda one: one[5]["val/bleu"])
+    assert (evaluation["index"], value) == (best[0], best[5]["val/bleu"])
+    assert json.loads((given.folder / "samples.json").read_text()) == samples
+    assert samples.keys() == {"pairs", "moods"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in given.folder.iterdir()} == {0o600}
+    fresh = Training(config, handle(tmp_path, "fresh"))
+    fresh.model.load_state_dict({name: torch.tensor(weight) for name, weight in weights.items()})
+    again = fresh.evaluator.measure(fresh.model).metrics
+    assert {f"val/{name}": x for name, x in again.items()} == {k: v for k, v in best[5].items() if k != "train/loss"}
+
+
+def test_the_best_is_not_the_last_where_training_overfits(tmp_path, corpus_files):
+    config = config_of("text", training={"epochs": 60}, model={"dropout": 0.0}, evaluation={"times": 12})
+    given = handle(tmp_path)
+    values = [one[5]["val/loss"] for one in run(config, given)]
+    _, value, evaluation, _ = best_of(config, given)
+    assert value == min(values)
+    assert values[evaluation["index"] - 1] == value
+    assert evaluation["index"] < 12
+
+
+def test_ceasing_to_iterate_writes_nothing(tmp_path, corpus_files):
+    given = handle(tmp_path)
+    generator = train(config_of("text"), given)
+    next(generator)
+    next(generator)
+    generator.close()
+    assert list(given.folder.iterdir()) == []
+
+
+def test_told_to_end_before_the_first_step(tmp_path, corpus_files, undisturbed):
+    config, (expected, _) = config_of("text"), undisturbed("text", tmp_path)
+    given = handle(tmp_path, told=lambda: Told.FINISH)
+    assert run(config, given) == []
+    assert list(given.folder.iterdir()) == []
+    given.told = lambda: Told.PAUSE
+    assert run(config, given) == []
+    given.told = lambda: Told.GO_ON
+    assert run(config, given) == expected
+
+
+def test_weights_that_are_no_numbers_give_an_early_evaluation_and_an_end(tmp_path, corpus_files, monkeypatch):
+    config, given = config_of("text", training={"epochs": 8}), handle(tmp_path, checkpoint_seconds=0)
+    whole_step = Training.train_step
+
+    def step_then_break(self):
+        whole_step(self)
+        if self.step == 21:
+            torch.nn.init.constant_(self.model.norm.weight, math.nan)
+
+    monkeypatch.setattr(Training, "train_step", step_then_break)
+    seen = list(train(config, given))
+    sound, broken = seen
+    assert (sound.step, broken.step) == (19, 22)  # a third of 56 steps; the next point of the curve (every second step)
+    assert math.isnan(broken.metrics["val/loss"])
+    assert math.isnan(broken.metrics["train/loss"])
+    assert (sound.index, broken.index) == (1, 2)
+    again = list(train(config, given))
+    assert len(again) == 1  # nor does resuming mend it
+    assert math.isnan(again[0].metrics["val/loss"])
+    assert best_of(config, given)[1] == sound.metrics["val/loss"]
+
+
+def test_an_absurd_learning_rate_ends_in_numbers_or_in_an_early_nan(tmp_path, corpus_files):
+    config = config_of("text", training={"learning_rate": 10, "grad_clip": 0, "epochs": 40})
+    seen = list(train(config, handle(tmp_path)))
+    assert len({evaluation.index for evaluation in seen}) == len(seen)
+    assert all(math.isfinite(evaluation.metrics["train/loss"]) for evaluation in seen[:-1])
+
+
+# --------------------------------------------------------------------------------------------- when evaluations are made
+
+
+@pytest.mark.parametrize(("times", "epochs"), [(3, 8), (1, 3), (7, 5), (20, 1.5), (5, 0.01)])
+def test_evaluations_are_at_equal_fractions_and_at_the_end(tmp_path, corpus_files, times, epochs):
+    config = config_of("text", evaluation={"times": times}, training={"epochs": epochs, "batch_size": 16})
+    seen = list(train(config, handle(tmp_path)))
+    n_steps = seen[-1].step
+    assert n_steps == max(1, round(epochs * seen[-1].step / seen[-1].epoch))
+    assert [one.step for one in seen] == sorted({math.ceil(i * n_steps / times) for i in range(1, times + 1)})
+    for evaluation in seen:
+        assert evaluation.step == math.ceil(evaluation.index * n_steps / times)
+        assert evaluation.progress == evaluation.step / n_steps
+    assert seen[-1].index == times
+
+
+def test_the_points_between_evaluations_come_once_and_end_at_the_evaluation(tmp_path, corpus_files):
+    config = config_of("text", training={"epochs": 80})
+    seen = list(train(config, handle(tmp_path)))
+    at = [point["step"] for evaluation in seen for point in evaluation.points]
+    assert at == sorted(set(at))
+    assert all(len(evaluation.points) <= 11 for evaluation in seen)
+    assert all(evaluation.points[-1]["step"] == evaluation.step for evaluation in seen)
+    assert all(evaluation.points[-1]["tokens"] == evaluation.tokens for evaluation in seen)
+    for evaluation in seen:
+        losses = [point["metrics"]["train/loss"] for point in evaluation.points]
+        assert min(losses) <= evaluation.metrics["train/loss"] <= max(losses)
+
+
+@pytest.mark.parametrize("case", ["text", "mixed"])
+def test_stop_at_is_the_exact_beginning_of_the_whole_schedule(tmp_path, corpus_files, case):
+    whole = config_of(case, evaluation={"times": 7}, training={"warmup": 0.2})
+    expected = run(whole, handle(tmp_path, "whole"))
+    assert len(expected) == 7
+    for k in range(1, 8):
+        config = config_of(case, evaluation={"times": 7}, training={"warmup": 0.2, "stop_at": k / 7})
+        given = handle(tmp_path, f"stopped-{k}")
+        assert run(config, given) == expected[:k]
+        metric, better = config.objective.metric, config.objective.better
+        value = best_of(config, given)[1]
+        assert value in [one[5][metric] for one in expected[:k]]
+        assert not any(better(one[5][metric], value) for one in expected[:k])
+
+
+def test_stop_at_the_best_evaluation_gives_its_value_even_where_others_are_not_decoded(tmp_path, corpus_files):
+    more = {"evaluation": {"times": 6, "decode_every": 3}}
+    whole = config_of("mixed, decoding now and then", **more)
+    expected = run(whole, handle(tmp_path, "whole"))
+    best = min(expected, key=lambda one: one[5]["val/loss"])
+    stopped = config_of("mixed, decoding now and then", **more, training={"stop_at": best[0] / 6})
+    assert run(stopped, handle(tmp_path, "stopped"))[-1] == best
+
+
+@pytest.mark.parametrize("total", [*range(1, 60), 997, 10_000, 123_457])
+@pytest.mark.parametrize("times", [1, 3, 7, 10, 20, 49])
+def test_every_stop_at_ends_on_the_step_of_its_evaluation(total, times):
+    whole, last = evaluation_steps(tiny({"text": TEXT}, evaluation={"times": times}), total)
+    assert last == total == max(whole)
+    assert set(whole) == {math.ceil(i * total / times) for i in range(1, times + 1)}
+    for step, index in whole.items():
+        config = tiny({"text": TEXT}, evaluation={"times": times}, training={"stop_at": index / times})
+        assert evaluation_steps(config, total) == ({s: i for s, i in whole.items() if s <= step}, step)
+
+
+def test_a_stop_between_evaluations_is_evaluated_too():
+    config = tiny({"text": TEXT}, evaluation={"times": 4}, training={"stop_at": 0.6})
+    assert evaluation_steps(config, 100) == ({25: 1, 50: 2, 60: 3}, 60)
+
+
+# --------------------------------------------------------------------------------------------------------------- seeds
+
+
+def test_equal_seeds_equal_curves_and_other_seeds_others(tmp_path, corpus_files, undisturbed):
+    expected, best = undisturbed("mixed", tmp_path)
+    given = handle(tmp_path, "same")
+    assert run(config_of("mixed"), given) == expected
+    assert best_of(config_of("mixed"), given) == best
+    other = run(config_of("mixed", seed=1), handle(tmp_path, "other"))
+    assert [one[1:3] for one in other] != [one[1:3] for one in expected] or other != expected
+    assert all(a[5]["val/loss"] != b[5]["val/loss"] for a, b in zip(other, expected, strict=True))
+
+
+def test_a_prepared_corpus_gives_the_same_curve(tmp_path, corpus_files, undisturbed):
+    config, (expected, _) = config_of("mixed"), undisturbed("mixed", tmp_path)
+    given = handle(tmp_path)
+    run(config, handle(tmp_path, "preparing", told=lambda: Told.FINISH))
+    (prepared,) = (path.parent for path in given.setting.cache.glob("*/corpus.json"))
+    given.setting.corpora[config.corpus_digest()] = prepared
+    assert run(config, given) == expected
+
+
+# --------------------------------------------------------------------------------------------------- batches and clipping
+
+
+@pytest.mark.parametrize("data", [{"text": TEXT}, {"pairs": PAIRS}], ids=["text", "pairs"])
+@pytest.mark.parametrize("size", [1, 3, 8, 100])
+def test_micro_batches_give_the_same_gradients(tmp_path, corpus_files, data, size):
+    def trained(micro_batch_size):
+        given = handle(tmp_path, str(micro_batch_size))
+        return run(tiny(data, training={"micro_batch_size": micro_batch_size, "epochs": 2}), given)
+
+    for one, other in zip(trained(None), trained(size), strict=True):
+        assert one[:5] == other[:5]
+        assert one[5] == pytest.approx(other[5], abs=1e-4, rel=1e-4)
+        for point, its in zip(one[-1], other[-1], strict=True):
+            assert point == pytest.approx(its, abs=1e-4, rel=1e-4)
+
+
+def gradients(config, given):
+    """The gradients and their norm before the optimizer uses them, at the first step."""
+    training = Training(config, given)
+    kept = {}
+
+    def keep(*args):
+        kept.update({name: weight.grad.clone() for name, weight in training.model.named_parameters()})
+
+    training.optimizer.register_step_pre_hook(keep)
+    training.train_step()
+    return kept, float(training._window.norm)
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.1, 1e6])
+def test_gradients_are_clipped_to_their_limit_and_zero_means_none(tmp_path, corpus_files, limit):
+    config = tiny({"text": TEXT}, training={"grad_clip": limit})
+    found, norm = gradients(config, handle(tmp_path))
+    after = math.sqrt(sum(float((grad.double() ** 2).sum()) for grad in found.values()))
+    assert norm > 0.2  # what is reported is the norm before clipping
+    assert after == pytest.approx(0.1 if limit == 0.1 else norm, rel=1e-4)
+
+
+def test_the_gradient_is_that_of_the_mean_loss_of_a_target(tmp_path, corpus_files):
+    config = tiny({"pairs": PAIRS}, training={"grad_clip": 0, "batch_size": 4, "micro_batch_size": 3})
+    found, _ = gradients(config, handle(tmp_path))
+    again = Training(config, handle(tmp_path, "again"))
+    kind, numbers = again.order.at(0)
+    losses = []
+    for i in numbers:
+        tokens = torch.from_numpy(kind.tokens[kind.starts[i] : kind.starts[i + 1]].astype("int64"))
+        log_probs = again.model(tokens[None, :-1])[0].log_softmax(-1)
+        first = int(kind.prompts[i]) - 1
+        losses += [-log_probs[place, tokens[place + 1]] for place in range(first, len(tokens) - 1)]
+    torch.stack(losses).mean().backward()
+    for name, weight in again.model.named_parameters():
+        torch.testing.assert_close(found[name], weight.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_the_learning_rate_is_that_of_the_middle_of_each_step(tmp_path, corpus_files):
+    config = tiny(
+        {"text": TEXT}, training={"schedule": "linear", "warmup": 0, "epochs": 3, "learning_rate": 1, "batch_size": 16}
+    )
+    points = [point for evaluation in train(config, handle(tmp_path)) for point in evaluation.points]
+    n_steps = points[-1]["step"]
+    for point in points:
+        assert point["metrics"]["learning_rate"] == pytest.approx(1 - (point["step"] - 0.5) / n_steps)
+
+
+# ------------------------------------------------------------------------------------------------------------- learning
+
+
+def test_an_easy_text_is_learnt(tmp_path):
+    (tmp_path / "data").mkdir()
+    for part in ("train", "valid", "test"):
+        (tmp_path / "data" / f"{part}.txt").write_text("abcdefg " * 300)
+    config = tiny({"text": TEXT}, training={"epochs": 10}, evaluation={"times": 6})
+    seen = list(train(config, handle(tmp_path)))
+    losses = [evaluation.metrics["train/loss"] for evaluation in seen]
+    assert losses == sorted(losses, reverse=True)
+    assert seen[-1].metrics["val/loss"] < 0.05
+    assert seen[-1].metrics["val/perplexity"] < 1.05
+
+
+def test_labels_are_learnt(tmp_path, corpus_files):
+    moods = {**MOODS, "split": {"valid": 0.3, "test": 0}}
+    config = tiny({"moods": moods}, training={"epochs": 30, "learning_rate": 2e-2}, model={"width": 32})
+    last = list(train(config, handle(tmp_path)))[-1]
+    assert last.metrics["val/accuracy"] == 1.0
+    assert last.metrics["val/f1_macro"] == 1.0
+
+
+def test_translating_is_learnt(tmp_path, corpus_files):
+    pairs = {**PAIRS, "split": {"valid": 0.2, "test": 0}}
+    config = tiny(
+        {"pairs": pairs},
+        tokenizer={"kind": "bpe", "vocab_size": 400},
+        training={"epochs": 60, "learning_rate": 1e-2},
+        model={"width": 32, "n_layers": 2},
+        evaluation={"times": 2, "decode_sample": 100, "max_new_tokens": 24},
+    )
+    given = handle(tmp_path)
+    last = list(train(config, given))[-1]
+    assert last.metrics["val/bleu"] > 80
+    assert last.metrics["val/chrf"] > 80
+    examples = best_of(config, given)[3]["pairs"]["examples"]
+    assert any(example["hypothesis"] == example["reference"] for example in examples)
