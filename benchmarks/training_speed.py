@@ -1,9 +1,10 @@
 """Tokens per second of our training loop, as a ratio to nanoGPT's train.py and to transformers.Trainer.
 
 Every loop runs as it is, in a process of its own with one CPU thread, on the same tokens, with a model of the same
-size: ours is `hpsearch.training.loop.train`, theirs their real train.py and their real Trainer. The processes take
-turns (A B C A B C ...), and what is reported is the median over the rounds of the ratio within a round, so that a busy
-machine hurts all alike.
+size: ours is `hpsearch.training.loop.train`, theirs their real train.py and their real Trainer, all without evaluating
+and saving. All processes live at once and one runs at a time: they are stopped and continued in turn, a few seconds
+each, so that a busy machine hurts all alike. Reported is the median over the rounds of the ratio within a round, and
+the ratio of processor time over all rounds, which other programs disturb less.
 
     git clone https://github.com/karpathy/nanoGPT
     python benchmarks/training_speed.py --nanogpt nanoGPT
@@ -12,27 +13,28 @@ machine hurts all alike.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pickle
 import re
+import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs in a checkout that was never installed, too
 
-WARMUP = 10  # steps left out at the beginning
-EPOCHS = 100_000.0  # more than is ever trained: the processes are told when to stop
+WARMUP = 5  # steps left out at the beginning
+EPOCHS = 100_000.0  # more than is ever trained: the processes are killed at the end
+MANY = 10_000_000  # steps, likewise
+NO_TEST = {"test": 0.0}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,6 @@ class Size:
     context: int
     batch_size: int
     vocab_size: int
-    steps: int
 
     @property
     def tokens(self) -> int:
@@ -55,8 +56,15 @@ class Size:
 
 
 SIZES = {
-    "recipe": Size(4, 128, 4, 344, 64, 12, 65, steps=150),  # nanoGPT's own recipe for a CPU, characters
-    "larger": Size(4, 256, 4, 688, 128, 16, 1500, steps=24),
+    "recipe": Size(4, 128, 4, 344, 64, 12, 65),  # nanoGPT's own recipe for a CPU, characters
+    "larger": Size(4, 256, 4, 688, 128, 16, 1500),
+}
+LOOPS = {  # name -> (which loop, its precision)
+    "ours": ("ours", "auto"),
+    "ours fp32": ("ours", "fp32"),
+    "nanoGPT": ("nanogpt", "fp32"),  # it knows no other on a CPU
+    "Trainer": ("trainer", "fp32"),  # its default
+    "Trainer bf16": ("trainer", "bf16"),
 }
 
 
@@ -81,7 +89,7 @@ def prepare(size: Size, text: str, folder: Path) -> None:
     (folder / "meta.pkl").write_bytes(pickle.dumps({"vocab_size": corpus.tokenizer.vocab_size}))
 
 
-def train_config(size: Size) -> Any:
+def train_config(size: Size, precision: str = "auto") -> Any:
     """Our config of a size."""
     from hpsearch.training.config import TrainConfig
 
@@ -94,13 +102,15 @@ def train_config(size: Size) -> Any:
             "data": {"text": {"task": "text", "files": {"train": "train.txt", "valid": "valid.txt"}, "split": NO_TEST}},
             "tokenizer": tokenizer,
             "model": model,
-            "training": {"batch_size": size.batch_size, "epochs": EPOCHS, "learning_rate": 1e-3},
+            "training": {
+                "batch_size": size.batch_size,
+                "epochs": EPOCHS,
+                "learning_rate": 1e-3,
+                "precision": precision,
+            },
             "evaluation": {"times": 1},
         }
     )
-
-
-NO_TEST = {"test": 0.0}
 
 
 def open_corpus(size: Size, folder: Path) -> Any:
@@ -113,28 +123,28 @@ def open_corpus(size: Size, folder: Path) -> Any:
 # ------------------------------------------------------------------------------------------- the loops, a process each
 
 
-def ours(size: Size, folder: Path) -> dict[str, Any]:
+def ours(size: Size, folder: Path, precision: str) -> None:
     """`train` as a search calls it, timed from one question of the loop ("am I to go on?") to the next."""
     from hpsearch.training.contract import Handle, Setting, Told
     from hpsearch.training.loop import train
     from hpsearch.training.model import Llama
 
-    times: list[float] = []
+    clock = Clock()
 
     def told() -> Told:
-        times.append(time.perf_counter())
-        return Told.GO_ON if len(times) <= size.steps else Told.FINISH
+        clock.tick()
+        return Told.GO_ON
 
-    setting = Setting(device="cpu", threads=1, cache=folder / "cache", base=folder)
-    out = folder / "ours"
-    out.mkdir(exist_ok=True)
-    list(train(train_config(size), Handle(setting, out, told)))
-    model = Llama(train_config(size).model, vocab_size=size.vocab_size)
-    return {"seconds": np.diff(times).tolist(), "params": model.n_non_embedding}
+    print(f"{Llama(train_config(size).model, vocab_size=size.vocab_size).n_non_embedding} parameters")
+    setting = Setting(device="cpu", threads=1, cache=folder / "cache", base=folder, checkpoint_seconds=float("inf"))
+    out = folder / f"ours-{precision}"
+    out.mkdir()
+    for _ in train(train_config(size, precision), Handle(setting, out, told)):
+        pass
 
 
-def trainer(size: Size, folder: Path) -> dict[str, Any]:
-    """transformers.Trainer with a LlamaForCausalLM: no evaluation, no saving, one log at the end."""
+def trainer(size: Size, folder: Path, precision: str) -> None:
+    """transformers.Trainer with a LlamaForCausalLM: no evaluation, no saving, no logging."""
     import torch
     import transformers
 
@@ -150,45 +160,45 @@ def trainer(size: Size, folder: Path) -> dict[str, Any]:
         use_cache=False,
     )
     model = transformers.LlamaForCausalLM(config)
+    print(f"{model.num_parameters() - model.get_input_embeddings().weight.numel()} parameters")
     data = np.fromfile(folder / "train.bin", dtype=np.uint16).astype(np.int64)
     data = data[: len(data) // size.context * size.context].reshape(-1, size.context)
     rows = [{"input_ids": row, "labels": row} for row in torch.from_numpy(data)]
-    times: list[float] = []
+    clock = Clock()
 
-    class Clock(transformers.TrainerCallback):
+    class Ticking(transformers.TrainerCallback):
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-            times.append(time.perf_counter())
+            clock.tick()
 
     arguments = transformers.TrainingArguments(
-        output_dir=str(folder / "trainer"),
+        output_dir=str(folder / f"trainer-{precision}"),
         per_device_train_batch_size=size.batch_size,
-        max_steps=size.steps + 1,
+        max_steps=MANY,
         learning_rate=1e-3,
         weight_decay=0.1,
         max_grad_norm=1.0,
         lr_scheduler_type="cosine",
-        logging_steps=10 * size.steps,
+        logging_steps=MANY,
         save_strategy="no",
         eval_strategy="no",
         report_to=[],
         disable_tqdm=True,
         use_cpu=True,
+        bf16=precision == "bf16",
         remove_unused_columns=False,
     )
-    transformers.Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[Clock()]).train()
-    embedding = model.get_input_embeddings().weight.numel()
-    return {"seconds": np.diff(times).tolist(), "params": model.num_parameters() - embedding}
+    transformers.Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[Ticking()]).train()
 
 
-def nanogpt(size: Size, folder: Path, checkout: Path) -> dict[str, Any]:
-    """Their train.py with evaluations off; it prints the milliseconds of every step."""
+def nanogpt(size: Size, folder: Path) -> list[str]:
+    """The command of their train.py with evaluations off; it prints the milliseconds of every step by itself."""
     options = {
         "dataset": folder,
         "out_dir": folder / "nanogpt",
         "device": "cpu",
         "compile": False,
         "dtype": "float32",
-        "eval_interval": 10_000_000,
+        "eval_interval": MANY,
         "eval_iters": 1,  # one evaluation comes before the first step whatever one asks; that step is left out
         "log_interval": 1,
         "gradient_accumulation_steps": 1,
@@ -199,69 +209,136 @@ def nanogpt(size: Size, folder: Path, checkout: Path) -> dict[str, Any]:
         "n_embd": size.width,
         "dropout": 0.0,
         "learning_rate": 1e-3,
-        "max_iters": size.steps,
-        "lr_decay_iters": size.steps,
-        "warmup_iters": 10,
+        "max_iters": MANY,
+        "lr_decay_iters": MANY,
+        "warmup_iters": 100,
     }
-    command = [sys.executable, "train.py", *(f"--{key}={value}" for key, value in options.items())]
-    printed = run(command, cwd=checkout)
-    seconds = [float(ms) / 1000 for ms in re.findall(r"^iter \d+: .* time ([\d.]+)ms", printed, re.M)]
-    counts = [int(n.replace(",", "")) for n in re.findall(r"with ([\d,]+) parameters", printed)]
-    return {"seconds": seconds, "params": sum(counts) - (size.vocab_size + size.context) * size.width}
+    return [sys.executable, "train.py", *(f"--{key}={value}" for key, value in options.items())]
 
 
-LOOPS: dict[str, Callable[[Size, Path], dict[str, Any]]] = {"ours": ours, "Trainer": trainer}
+class Clock:
+    """Prints what passed since the last tick."""
+
+    def __init__(self) -> None:
+        self.last: float | None = None
+
+    def tick(self) -> None:
+        """The end of a step."""
+        now = time.perf_counter()
+        if self.last is not None:
+            print(f"time {(now - self.last) * 1000:.3f}ms", flush=True)
+        self.last = now
 
 
-def run(command: list[str], *, cwd: Path | None = None) -> str:
-    """What a process prints, which runs with one thread; its own words when it fails."""
-    one = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, **one}, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
-    return done.stdout
+# --------------------------------------------------------------------------------------------------------- turn by turn
 
 
-def measure(loop: str, name: str, folder: Path, checkout: Path | None) -> dict[str, Any]:
-    """One process's seconds a step (the median one, and the mean over all) after the first steps."""
-    if loop == "nanoGPT":
-        assert checkout is not None
-        found = nanogpt(SIZES[name], folder, checkout)
-    else:
-        printed = run([sys.executable, __file__, "--loop", loop, "--sizes", name, "--folder", str(folder)])
-        found = json.loads(printed.splitlines()[-1])
-    seconds = found["seconds"][WARMUP:]
-    return {"step": statistics.median(seconds), "mean": statistics.fmean(seconds), "params": found["params"]}
+@dataclass
+class Loop:
+    """A process that trains on and on, and is stopped but for its turns."""
+
+    name: str
+    size: Size
+    folder: Path
+    process: psutil.Popen = field(init=False)
+    blocks: list[float] = field(default_factory=list)  # seconds a step, of each turn
+    cpu_seconds: float = 0.0
+    steps: int = 0
+
+    def start(self, checkout: Path | None) -> None:
+        """Starts it, waits for its first steps and stops it."""
+        kind, precision = LOOPS[self.name]
+        own = [sys.executable, __file__, "--child", kind, precision, "--folder", str(self.folder), "--sizes"]
+        names = [name for name, size in SIZES.items() if size == self.size]
+        command = nanogpt(self.size, self.folder) if kind == "nanogpt" else own + names
+        one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONUNBUFFERED"), "1")
+        environment = {**os.environ, **one, "TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore"}
+        with self.log.open("wb") as log:
+            self.process = psutil.Popen(
+                command, cwd=checkout if kind == "nanogpt" else None, env=environment, stdout=log, stderr=log
+            )
+        while len(self.seconds()) < WARMUP:
+            if not self.process.is_running() or self.process.poll() is not None:
+                sys.exit(f"{self.name} ended:\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.2)
+        self.process.send_signal(signal.SIGSTOP)
+
+    @property
+    def log(self) -> Path:
+        """What it prints."""
+        return self.folder / f"{self.name}.log"
+
+    def seconds(self) -> list[float]:
+        """Of every step so far."""
+        return [float(ms) / 1000 for ms in re.findall(r"time ([\d.]+)ms", self.log.read_text())]
+
+    def parameters(self) -> int:
+        """Non-embedding numbers, from what it printed."""
+        counts = sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) parameters", self.log.read_text()))
+        tables = (self.size.vocab_size + self.size.context) * self.size.width  # nanoGPT counts tokens' and positions'
+        return counts - (tables if self.name == "nanoGPT" else 0)
+
+    def turn(self, seconds: float) -> None:
+        """Runs for so long; the step that was under way when it began is left out."""
+        before, cpu = len(self.seconds()), self.cpu()
+        self.process.send_signal(signal.SIGCONT)
+        time.sleep(seconds)
+        while len(self.seconds()) < before + 3:
+            time.sleep(0.1)
+        self.process.send_signal(signal.SIGSTOP)
+        found = self.seconds()[before:]
+        self.blocks.append(statistics.fmean(found[1:]))
+        self.cpu_seconds += self.cpu() - cpu
+        self.steps += len(found)
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    def end(self) -> None:
+        """Kills it, where it still is."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
 
 
-# ------------------------------------------------------------------------------------------------------------ the report
+# ----------------------------------------------------------------------------------------------------------- the report
 
 
 def compare(name: str, text: str, options: argparse.Namespace) -> None:
     """All loops in turn, then a line each."""
-    loops = ["ours", "Trainer", *(["nanoGPT"] if options.nanogpt else [])]
-    found: dict[str, list[dict[str, Any]]] = {loop: [] for loop in loops}
+    size = SIZES[name]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        prepare(SIZES[name], text, folder)
-        for i in range(options.rounds):
-            for loop in loops if i % 2 == 0 else reversed(loops):
-                found[loop].append(measure(loop, name, folder, options.nanogpt))
-    print(f"\n{name}: {SIZES[name]}, {options.rounds} rounds")
-    for loop in loops:
-        report(loop, SIZES[name], found[loop], found["ours"])
+        prepare(size, text, folder)
+        loops = [Loop(loop, size, folder) for loop in LOOPS if loop != "nanoGPT" or options.nanogpt]
+        started: list[Loop] = []
+        try:
+            for loop in loops:
+                loop.start(options.nanogpt)
+                started.append(loop)
+            for i in range(options.rounds):
+                for loop in loops if i % 2 == 0 else reversed(loops):
+                    loop.turn(options.seconds)
+            print(f"\n{name}: {size}, {options.rounds} rounds of {options.seconds} s each")
+            for loop in loops:
+                report(loop, loops[:2])
+        finally:
+            for loop in started:
+                loop.end()
 
 
-def report(loop: str, size: Size, rounds: list[dict[str, Any]], own: list[dict[str, Any]]) -> None:
-    """Prints the loop's speed and ours divided by it."""
-    speed = size.tokens / statistics.median(one["mean"] for one in rounds)
-    line = f"  {loop:8} {rounds[0]['params']:>10,} non-embedding parameters  {speed:>9,.0f} tokens/s"
-    if loop != "ours":
-        for kind in ("step", "mean"):
-            ratios = sorted(theirs[kind] / mine[kind] for theirs, mine in zip(rounds, own, strict=True))
-            median = statistics.median(ratios)
-            line += f"  ours/{loop} by {kind}: {median:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-    print(line, flush=True)
+def report(loop: Loop, own: list[Loop]) -> None:
+    """Prints a loop's speed, and how many times as fast ours are."""
+    speed = loop.size.tokens / statistics.median(loop.blocks)
+    print(f"  {loop.name:12} {loop.parameters():>9,} non-embedding parameters {speed:>8,.0f} tokens/s", end="")
+    for mine in own if loop not in own else []:
+        ratios = sorted(theirs / ours for theirs, ours in zip(loop.blocks, mine.blocks, strict=True))
+        low, median, high = ratios[len(ratios) // 4], statistics.median(ratios), ratios[-1 - len(ratios) // 4]
+        cpu = loop.cpu_seconds / loop.steps / (mine.cpu_seconds / mine.steps)
+        print(f"   {mine.name} {median:.2f} x as fast ({low:.2f} to {high:.2f}; by processor time {cpu:.2f})", end="")
+    print(flush=True)
 
 
 def real_text() -> str:
@@ -277,12 +354,14 @@ def main() -> None:
     parser.add_argument("--nanogpt", type=lambda path: Path(path).resolve(), help="a checkout of karpathy/nanoGPT")
     parser.add_argument("--text", type=Path, help="a text file (default: prose of Python's own documentation)")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--loop", choices=LOOPS, help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=8, help="turns of each loop")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of a turn")
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.loop:
-        print(json.dumps(LOOPS[options.loop](SIZES[options.sizes[0]], options.folder)))
+    if options.child:
+        kind, precision = options.child
+        {"ours": ours, "trainer": trainer}[kind](SIZES[options.sizes[0]], options.folder, precision)
         return
     if options.nanogpt is None:
         print("no --nanogpt PATH: comparing with transformers.Trainer alone")

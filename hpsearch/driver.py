@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Launcher
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
-from hpsearch.search import Happening, Search
+from hpsearch.search import Happening, Search, spent
 from hpsearch.study import Study
 from hpsearch.training import data
 from hpsearch.training.atomic import write_atomically
@@ -106,7 +107,6 @@ class Driver:
         self.folder = home.study(experiment.study)
         self._stack = contextlib.ExitStack()
         self.study: Study | None = None
-        self.reason = "failed"
 
     def open(self, progress: Callable[[str, float], None]) -> Study:
         """Everything up to the first trial that can fail by the user's mistake."""
@@ -135,6 +135,10 @@ class Driver:
     def run(self, stopping: Callable[[], bool]) -> Iterator[Happening]:
         """Searches; when it ends, however it ends, the journal says so and no worker is left."""
         study = self._opened()
+        self.shipper = shipping.start(self.folder, self.home.path, self.experiment.tracking.uri, VIEWS, say=self.say)
+        self._stack.callback(self.shipper.kill)
+        if spent(study):
+            return
         search = Search(study, self._launch(), checkpoints=self.folder.resolve() / "checkpoints", stopping=stopping)
         study.record(
             "driver_started",
@@ -143,15 +147,12 @@ class Driver:
             workers=len(self.settings),
             device=self.settings[0].device,
         )
-        self.shipper = shipping.start(
-            self.folder, self.home.path, self.experiment.tracking.uri, VIEWS, say=self.say
-        )
-        self._stack.callback(self.shipper.kill)
+        reason = "failed"
         try:
             yield from search.run()
-            self.reason = "interrupted" if stopping() else "finished"
+            reason = "interrupted" if stopping() else "finished"
         finally:
-            study.record("driver_stopped", reason=self.reason)
+            study.record("driver_stopped", reason=reason)
             study.journal.sync()
 
     def export(self) -> Path | None:
@@ -159,19 +160,26 @@ class Driver:
         study = self._opened()
         if study.history.best() is None:
             return None
-        path = self.folder / "best.yaml"
-        best.write(study.history, path, base=self.experiment.base, run_id=self.run_ids().get(best.winner(study.history).number))
-        study.record("study_exported", path=str(path), trial=best.winner(study.history).number)
-        study.journal.sync()
+        path, winner = self.folder / "best.yaml", best.winner(study.history)
+        best.write(study.history, path, base=self.experiment.base, run_id=self._run_id(winner.number))
+        exported = study.history.exported
+        if exported is None or exported["trial"] != winner.number:
+            study.record("study_exported", path=str(path), trial=winner.number)
+            study.journal.sync()
         return path
 
-    def finish_views(self, on_progress: Callable[[dict[str, int]], None] | None = None) -> dict[str, int]:
-        """Waits for MLflow and the Optuna database to have all; gives the events that each lacks still."""
-        return self.shipper.finish(PATIENCE, on_progress)
+    def _run_id(self, number: int, patience: float = 10.0) -> str | None:
+        """The MLflow run of a trial; waits a little for a view that is behind."""
+        deadline = time.monotonic() + patience
+        while (found := run_ids(self.home.path, self.experiment.study).get(number)) is None:
+            if time.monotonic() > deadline or not self.shipper.lag().get("mlflow"):
+                break
+            time.sleep(0.1)
+        return found
 
-    def run_ids(self) -> dict[int, str]:
-        """The MLflow run of each trial, as far as they are made."""
-        return run_ids(self.home.path, self.experiment.study)
+    def finish_views(self, patience: float = PATIENCE) -> dict[str, int]:
+        """Waits for MLflow and the Optuna database to have all; gives the events that each lacks still."""
+        return self.shipper.finish(patience)
 
     def close(self) -> None:
         """Ends workers and views, lets the next driver in."""

@@ -26,10 +26,14 @@ class FinalTraining:
         """Raises UserError when the folder holds a finished model or something else."""
         self.config, self.folder, self.setting = config, folder, setting
         if (folder / "metrics.json").exists():
-            raise UserError(f"{folder}: holds a finished training already (metrics.json); choose another folder with -o")
-        if folder.exists() and any(entry.name != CHECKPOINTS for entry in folder.iterdir()):
+            raise UserError(f"{folder}: holds a finished training (metrics.json); choose another folder with -o")
+        ours = (folder / CHECKPOINTS / "best.pt").exists()  # stopped while the model was being written
+        if not ours and folder.exists() and any(entry.name != CHECKPOINTS for entry in folder.iterdir()):
             raise UserError(f"{folder}: is not empty; choose another folder with -o")
-        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot make the folder: {error.strerror}") from error
 
     def run(self, stopping: Callable[[], bool]) -> Iterator[Evaluation]:
         """Trains; told to stop, it saves its state and ends early (`stopped` is then True)."""
@@ -58,7 +62,8 @@ class FinalTraining:
         corpus = open_corpus(self.config, self.setting)
         path = self.folder / CHECKPOINTS / "best.pt"
         if not path.exists():
-            raise TrainingFailed(f"no evaluation of {self.config.objective.metric} was finite: there is no model to test")
+            metric = self.config.objective.metric
+            raise TrainingFailed(f"no evaluation of {metric} was finite: there is no model to test")
         state = checkpoint.load(path, config_hash=self.config.digest(), device=device)
         model = Llama(self.config.model, vocab_size=corpus.tokenizer.vocab_size).to(device)
         model.load_state_dict(state["model"])
@@ -72,7 +77,8 @@ class FinalTraining:
                     write_json(self.folder / f"{name}.json", found)
         metrics |= {k: v for k, v in state["evaluation"]["metrics"].items() if k.startswith("val/")}
         save_pretrained(model, corpus.tokenizer, self.folder)
-        write_atomically(self.folder / "hpsearch.json", json.dumps(self.config.model_dump(mode="json"), indent=1).encode())
+        config = json.dumps(self.config.model_dump(mode="json"), indent=1)
+        write_atomically(self.folder / "hpsearch.json", config.encode())
         write_json(self.folder / "metrics.json", metrics)
         shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         return metrics
@@ -92,5 +98,6 @@ def reproduction(provenance: dict[str, Any], config: TrainConfig, found: float, 
         return f"{difference}: GPUs do not repeat to the last bit"
     if setting.threads != provenance.get("threads"):
         return f"{difference}: trained with {setting.threads} threads instead of {provenance.get('threads')}"
-    close = math.isclose(found, expected, rel_tol=0.01)
-    return f"{difference}: " + ("another processor or package version" if close else "NOT reproduced; have the data or packages changed?")
+    if math.isclose(found, expected, rel_tol=0.01):
+        return f"{difference}: another processor or package version"
+    return f"{difference}: NOT reproduced; have the data or packages changed?"

@@ -95,20 +95,6 @@ class Search:
             for message in self.launcher.messages(timeout=self._patience()):
                 yield from self._handle(message)
 
-    @property
-    def out_of_trials(self) -> bool:
-        """Whether the study has all the trials its budget (or its grid) allows."""
-        return len(self.study.history.trials) >= self.trials_allowed
-
-    @property
-    def trials_allowed(self) -> float:
-        """The most trials that the study may have."""
-        allowed = self.study.experiment.budget.trials or float("inf")
-        size = self.study.experiment.space.size
-        if size is not None and (self.study.experiment.search.sampler == "grid" or size == 1):
-            allowed = min(allowed, size)
-        return allowed
-
     # ---------------------------------------------------------------------------------------------------------- placing
 
     def _place(self) -> Iterator[Happening]:
@@ -118,7 +104,7 @@ class Search:
                 continue
             if self._waiting:
                 number = self._waiting.pop(0)
-            elif not self.out_of_trials:
+            elif not out_of_trials(self.study):
                 number = self.study.ask()
             else:
                 return
@@ -232,3 +218,20 @@ class Search:
         if message.details:
             self.folder(message.trial).mkdir(parents=True, exist_ok=True, mode=0o700)
             (self.folder(message.trial) / "error.txt").write_text(message.details)
+
+
+def spent(study: Study) -> bool:
+    """Whether the study's budget leaves nothing to do, so that no worker need be started."""
+    hours = study.experiment.budget.hours
+    if hours is not None and study.history.seconds >= hours * 3600:
+        return True
+    return not study.unfinished() and out_of_trials(study)
+
+
+def out_of_trials(study: Study) -> bool:
+    """Whether the study has all the trials that its budget, its grid or its one config allows."""
+    allowed = study.experiment.budget.trials or float("inf")
+    size = study.experiment.space.size
+    if size is not None and (study.experiment.search.sampler == "grid" or size == 1):
+        allowed = min(allowed, size)
+    return len(study.history.trials) >= allowed

@@ -30,7 +30,7 @@ def healthy(task):
 def test_the_budget_of_trials_is_exact_with_two_workers_and_restarts(tmp_path):
     wanted, rounds = experiment("budget: {trials: 7}\n" + QUIET), 0
     while rounds < 40:
-        study, seen = go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path), healthy), kill_after=6)
+        study, seen = go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path), healthy), kill_after=9)
         rounds += 1
         if not seen:
             break
@@ -64,7 +64,7 @@ def test_a_space_without_ranges_is_one_trial(tmp_path):
 
 def test_the_budget_of_hours_pauses_and_a_larger_one_goes_on(tmp_path, monkeypatch):
     monkeypatch.setenv("TOY_STEP", "0.002")  # 0.4 s a trial
-    wanted = experiment("budget: {trials: 3, hours: 1}\n" + QUIET)
+    wanted = experiment("seed: 2\nbudget: {trials: 3, hours: 1}\n" + QUIET)
     short = wanted.override(hours=0.2 / 3600)
     study, seen = go(short, tmp_path / "home")
     assert isinstance(seen[-1], Paused)
@@ -153,7 +153,8 @@ def test_too_many_failures_in_a_row_end_the_search(tmp_path):
 
 
 def test_a_mistake_of_the_user_ends_the_search_at_once(tmp_path):
-    launcher = Scripted(workers(tmp_path, 1), lambda t: iter([lambda s: Failed(s, t.trial, "user", "data/x.txt:3: bad")]))
+    said = "data/x.txt:3: bad"
+    launcher = Scripted(workers(tmp_path, 1), lambda task: iter([lambda s: Failed(s, task.trial, "user", said)]))
     with pytest.raises(UserError, match=r"data/x.txt:3: bad"):
         go(experiment("budget: {trials: 20}\n"), tmp_path / "home", launcher=launcher)
 

@@ -47,8 +47,13 @@ def main(arguments: list[str] | None = None) -> None:
     except HpsearchError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        command = getattr(error, "ctx", None)
+        hint = f" (see {command.command_path} --help)" if command is not None else ""
+        click.echo(f"error: {error.format_message()}{hint}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)

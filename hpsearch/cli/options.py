@@ -23,7 +23,7 @@ home_option = click.option(
 device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to train.")
 
 
-class Workers(click.ParamType):
+class Workers(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.4 on
     """A count of at least 1, or auto."""
 
     name = "N|auto"

@@ -47,10 +47,10 @@ def run(space: Path, home_path: Path, launcher: str, **changes: Any) -> None:
         with signals, board:
             for happening in driver.run(signals.stopping):
                 board.show(happening)
-        if signals.caught is None or driver.reason == "finished":
+        if signals.caught is None:
             board.conclude(driver)
         else:
-            board.interrupted()
+            board.interrupted(driver)
     finally:
         driver.close()
     if signals.caught is not None:

@@ -20,6 +20,7 @@ from hpsearch.search import Finished, Happening, Measured, Paused, Started
 
 COLOURS = {"completed": "green", "overfit": "yellow", "pruned": "cyan", "diverged": "red", "failed": "red"}
 SHOWN = 5  # trials in the closing table
+PATIENCE_WHEN_STOPPED = 4.0  # seconds: who pressed Ctrl-C wants to leave
 
 
 class Board:
@@ -108,18 +109,25 @@ class Board:
             exported, lacking = driver.export(), driver.finish_views()
         behind = ", ".join(f"{name} lacks {n} events" for name, n in lacking.items() if n)
         if behind:
-            self.say(f"warning: {behind}; `hpsearch sync {self._name()}` ships them")
+            self.say(f"warning: {behind}; `hpsearch sync {self._name()}{self._home}` ships them")
         if exported is None:
             self.say("no trial has completed: there is no winner yet")
             return
-        home = "" if self.home.path == Path("mlruns") else f" --home {self.home.path}"
         self.say("next:")
-        self.say(f"  hpsearch ui{home}    compare the trials")
-        self.say(f"  hpsearch train {exported}{home} -o model    train the winner, test it, write the model")
+        self.say(f"  hpsearch ui{self._home}    compare the trials")
+        self.say(f"  hpsearch train {exported}{self._home} -o model    train the winner, test it, write the model")
 
-    def interrupted(self) -> None:
-        """How to go on."""
-        self.say(f"stopped; everything is saved. Go on with: hpsearch run {self.space}")
+    def interrupted(self, driver: Driver) -> None:
+        """How to go on; MLflow hears of the stop if it listens."""
+        named = self.experiment.settings.study or self.space.stem
+        study = "" if self._name() == named else f" --study {self._name()}"
+        self.say(f"stopped; everything is saved. Go on with: hpsearch run {self.space}{study}{self._home}")
+        driver.finish_views(PATIENCE_WHEN_STOPPED)
+
+    @property
+    def _home(self) -> str:
+        """The option that later commands need to find the study."""
+        return "" if self.home.path == Path("mlruns") else f" --home {self.home.path}"
 
     def _name(self) -> str:
         return self.experiment.study

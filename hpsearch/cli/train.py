@@ -58,7 +58,8 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
                 run.evaluation(asdict(evaluation))
     if final.stopped:
         run.finish({}, status="KILLED")
-        console.print(f"stopped; everything is saved. Go on with: hpsearch train {config} -o {output}")
+        place = "" if home_path == Path("mlruns") else f" --home {home_path}"
+        console.print(f"stopped; everything is saved. Go on with: hpsearch train {config} -o {output}{place}")
         sys.exit(128 + (signals.caught or 0))
     with console.status("testing"):
         metrics = final.test()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -37,10 +39,30 @@ def ui(space: str | None, port: int, home_path: Path) -> None:
             raise UserError(f"--port {port}: something listens there already; choose another") from None
     command, environment = ui_command(home_path, uri, port)
     click.echo(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)")
-    process = subprocess.Popen(command, env={**os.environ, **environment})
+    sys.exit(_serve(command, environment))
+
+
+def _serve(command: list[str], environment: dict[str, str]) -> int:
+    """Runs the server until it ends, or ends it and all that it started when this process is told to."""
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    process = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)
     try:
-        sys.exit(process.wait())
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
-        raise
+        return process.wait()
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends the server's whole group: it has children of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=3)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ from hpsearch.training.evaluation import Evaluator, Measured, score
 from hpsearch.training.model import Llama
 from hpsearch.training.optimizer import learning_rate, make_optimizer
 
+ROUND_TARGETS_TO = 64
+IGNORED = -100  # a target that is none
 POINTS = 10  # training points between two evaluations, at most
 
 
@@ -326,8 +328,18 @@ def open_corpus(config: TrainConfig, setting: Setting) -> Corpus:
 
 
 def loss_sum(model: Llama, batch: Batch) -> Tensor:
-    """The summed cross-entropy (nats) of a batch's targets."""
-    return F.cross_entropy(score(model, batch), batch.targets, reduction="sum")
+    """The summed cross-entropy (nats) of a batch's targets.
+
+    Their number is rounded up (what is added is ignored): each new shape costs the CPU's and the GPU's matrix kernels
+    a preparation of their own, and takes memory.
+    """
+    missing = -len(batch.targets) % ROUND_TARGETS_TO
+    if batch.positions is None or missing == 0:
+        return F.cross_entropy(score(model, batch), batch.targets, reduction="sum")
+    rounded = replace(
+        batch, positions=F.pad(batch.positions, (0, missing)), targets=F.pad(batch.targets, (0, missing), value=IGNORED)
+    )
+    return F.cross_entropy(score(model, rounded), rounded.targets, ignore_index=IGNORED, reduction="sum")
 
 
 def evaluation_steps(config: TrainConfig, total_steps: int) -> tuple[dict[int, int], int]:

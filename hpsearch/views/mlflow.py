@@ -36,6 +36,7 @@ QUIET_AND_QUICK = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # seconds
 }
 PERMANENT = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "PERMISSION_DENIED", "NOT_FOUND")
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # opens the runs in the UI, not the traces
 
 Row = tuple[str, float, float, int]  # metric name, value, unix seconds, step
 
@@ -70,7 +71,8 @@ class Store:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             folder = self.home / "artifacts" / name
-            return str(self.client.create_experiment(name, artifact_location=folder.as_uri() if self._own else None))
+            place = folder.as_uri() if self._own else None
+            return str(self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
         if found.lifecycle_stage != "active":
             self.client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)

@@ -115,7 +115,7 @@ def test_batches_of_pairs_hold_similar_lengths():
 def test_only_the_targets_of_pairs_are_scored():
     kind = pair_rows([(3, 2), (5, 1), (2, 9)])
     batch = kind.batch(np.array([2, 0, 1]))
-    assert batch.targets.tolist() == [13, 14, 15, 16, 17, 18, 19, 20, 21] + [3, 4] + [10]
+    assert batch.targets.tolist() == [*range(13, 22), 3, 4, 10]
     read = batch.tokens.flatten()[batch.positions]
     assert torch.equal(read + 1, batch.targets)  # each is predicted from the token before it, never from padding
     assert batch.n_tokens == 10 + 4 + 5

@@ -128,7 +128,12 @@ def test_what_is_left_out_is_what_stands_there_by_default():
 
 
 def test_every_value_is_in_the_digest_and_only_data_and_tokenizer_in_that_of_the_corpus():
-    for given in ({"seed": 1}, {"training": {"stop_at": 0.5}}, {"model": {"dropout": 0.1}}, {"evaluation": {"times": 3}}):
+    for given in (
+        {"seed": 1},
+        {"training": {"stop_at": 0.5}},
+        {"model": {"dropout": 0.1}},
+        {"evaluation": {"times": 3}},
+    ):
         assert made(**given).digest() != made().digest()
         assert made(**given).corpus_digest() == made().corpus_digest()
     for given in ({"tokenizer": {"kind": "bytes"}}, {"data": {"other": TEXT}}):

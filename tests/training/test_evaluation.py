@@ -103,7 +103,7 @@ def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files):
         assert found[f"{name}/loss_stderr"] == pytest.approx(np.std(values) / len(values) ** 0.5, rel=1e-4)
         assert found[f"{name}/perplexity"] == pytest.approx(math.exp(np.mean(values)), rel=1e-4)
         assert found[f"{name}/bits_per_byte"] == pytest.approx(sum(values) / math.log(2) / n_bytes[name], rel=1e-5)
-    every = sum(by_set.values(), [])
+    every = [value for values in by_set.values() for value in values]
     assert found["loss"] == pytest.approx(np.mean(every), rel=1e-5)  # of tokens, not of sets
     assert found["loss"] != pytest.approx(np.mean([found[f"{name}/loss"] for name in by_set]), rel=1e-3)
     assert found["loss_stderr"] == pytest.approx(np.std(every) / len(every) ** 0.5, rel=1e-4)
@@ -226,7 +226,7 @@ def test_samples_are_distinct_and_spread(n, sample):
     assert max(gaps) <= n // len(found) + 2 or sample == 1
 
 
-# ---------------------------------------------------------------------------------------------------------- side effects
+# --------------------------------------------------------------------------------------------------------- side effects
 
 
 @pytest.mark.parametrize("training", [True, False])

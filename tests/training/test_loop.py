@@ -19,7 +19,10 @@ CASES = {
     "text": ({"text": TEXT}, {"objective": {"metric": "val/loss"}}),
     "text, points of two steps": ({"text": TEXT}, {"evaluation": {"times": 1}, "training": {"epochs": 2}}),
     "mixed": (MIXED, {"objective": {"metric": "val/bleu", "direction": "maximize"}}),
-    "mixed, decoding now and then": (MIXED, {"evaluation": {"decode_every": 2, "times": 4}}),
+    "mixed in bf16, decoding now and then": (
+        MIXED,
+        {"evaluation": {"decode_every": 2, "times": 4}, "training": {"epochs": 0.4, "precision": "bf16"}},
+    ),
 }
 
 
@@ -28,7 +31,9 @@ def config_of(case, **given):
     data, more = CASES[case]
     sections = {**more, **given}
     sections["model"] = {"dropout": 0.2, **sections.get("model", {})}
-    sections["training"] = {"epochs": 0.5 if len(data) > 1 else 1.5, **more.get("training", {}), **sections.get("training", {})}
+    sections["training"] = (
+        {"epochs": 0.5 if len(data) > 1 else 1.5} | more.get("training", {}) | given.get("training", {})
+    )
     return tiny(data, **sections)
 
 
@@ -79,7 +84,7 @@ def undisturbed(tmp_path_factory):
 def test_a_training_paused_at_any_step_goes_on_as_if_it_had_not_been(tmp_path, corpus_files, undisturbed, case):
     config, (expected, best) = config_of(case), undisturbed(case, tmp_path)
     n_steps = expected[-1][1]
-    assert 8 <= n_steps <= 20
+    assert 8 <= n_steps <= 20  # several steps before, between and after evaluations
     for step in range(n_steps):
         given = handle(tmp_path, f"paused-{step}", told=told_at(step, Told.PAUSE))
         before = run(config, given)
@@ -115,7 +120,7 @@ def test_a_training_resumed_after_every_single_step_is_the_same(tmp_path, corpus
     config, (expected, best) = config_of(case), undisturbed(case, tmp_path)
     given = handle(tmp_path, "step-by-step")
     seen = []
-    for step in range(1, expected[-1][1] + 2):
+    for step in range(1, expected[-1][1] + 1):
         given.told = told_at(step, Told.PAUSE, done=step - 1)
         seen += run(config, given)
     assert [one for i, one in enumerate(seen) if i == 0 or one != seen[i - 1]] == expected
@@ -285,13 +290,13 @@ def test_weights_that_are_no_numbers_give_an_early_evaluation_and_an_end(tmp_pat
 
 
 def test_an_absurd_learning_rate_ends_in_numbers_or_in_an_early_nan(tmp_path, corpus_files):
-    config = config_of("text", training={"learning_rate": 10, "grad_clip": 0, "epochs": 40})
+    config = config_of("text", training={"learning_rate": 10, "grad_clip": 0, "epochs": 10})
     seen = list(train(config, handle(tmp_path)))
     assert len({evaluation.index for evaluation in seen}) == len(seen)
     assert all(math.isfinite(evaluation.metrics["train/loss"]) for evaluation in seen[:-1])
 
 
-# --------------------------------------------------------------------------------------------- when evaluations are made
+# -------------------------------------------------------------------------------------------- when evaluations are made
 
 
 @pytest.mark.parametrize(("times", "epochs"), [(3, 8), (1, 3), (7, 5), (20, 1.5), (5, 0.01)])
@@ -308,7 +313,7 @@ def test_evaluations_are_at_equal_fractions_and_at_the_end(tmp_path, corpus_file
 
 
 def test_the_points_between_evaluations_come_once_and_end_at_the_evaluation(tmp_path, corpus_files):
-    config = config_of("text", training={"epochs": 80})
+    config = config_of("text", training={"epochs": 20})
     seen = list(train(config, handle(tmp_path)))
     at = [point["step"] for evaluation in seen for point in evaluation.points]
     assert at == sorted(set(at))
@@ -337,10 +342,10 @@ def test_stop_at_is_the_exact_beginning_of_the_whole_schedule(tmp_path, corpus_f
 
 def test_stop_at_the_best_evaluation_gives_its_value_even_where_others_are_not_decoded(tmp_path, corpus_files):
     more = {"evaluation": {"times": 6, "decode_every": 3}}
-    whole = config_of("mixed, decoding now and then", **more)
+    whole = config_of("mixed", objective={"metric": "val/loss"}, **more)
     expected = run(whole, handle(tmp_path, "whole"))
     best = min(expected, key=lambda one: one[5]["val/loss"])
-    stopped = config_of("mixed, decoding now and then", **more, training={"stop_at": best[0] / 6})
+    stopped = config_of("mixed", objective={"metric": "val/loss"}, **more, training={"stop_at": best[0] / 6})
     assert run(stopped, handle(tmp_path, "stopped"))[-1] == best
 
 
@@ -382,7 +387,7 @@ def test_a_prepared_corpus_gives_the_same_curve(tmp_path, corpus_files, undistur
     assert run(config, given) == expected
 
 
-# --------------------------------------------------------------------------------------------------- batches and clipping
+# ------------------------------------------------------------------------------------------------- batches and clipping
 
 
 @pytest.mark.parametrize("data", [{"text": TEXT}, {"pairs": PAIRS}], ids=["text", "pairs"])
@@ -409,7 +414,7 @@ def gradients(config, given):
 
     training.optimizer.register_step_pre_hook(keep)
     training.train_step()
-    return kept, float(training._window.norm)
+    return kept, training.points[0]["metrics"]["gradient_norm"]
 
 
 @pytest.mark.parametrize("limit", [0.0, 0.1, 1e6])
@@ -464,7 +469,7 @@ def test_an_easy_text_is_learnt(tmp_path):
 
 def test_labels_are_learnt(tmp_path, corpus_files):
     moods = {**MOODS, "split": {"valid": 0.3, "test": 0}}
-    config = tiny({"moods": moods}, training={"epochs": 30, "learning_rate": 2e-2}, model={"width": 32})
+    config = tiny({"moods": moods}, training={"epochs": 15}, model={"width": 32})
     last = list(train(config, handle(tmp_path)))[-1]
     assert last.metrics["val/accuracy"] == 1.0
     assert last.metrics["val/f1_macro"] == 1.0

@@ -25,7 +25,7 @@ def tiny(data: dict[str, Any], **given: Any) -> TrainConfig:
     sections: dict[str, Any] = {
         "tokenizer": {"kind": "bytes"},
         "model": {"n_layers": 1, "width": 16, "n_heads": 2, "context": 32},
-        "training": {"batch_size": 8, "epochs": 1, "learning_rate": 1e-2},
+        "training": {"batch_size": 8, "epochs": 1, "learning_rate": 1e-2, "precision": "fp32"},
         "evaluation": {"times": 3, "decode_sample": 2, "max_new_tokens": 4},
     }
     for name, values in given.items():

@@ -1,0 +1,104 @@
+"""hpsearch in real processes, as a shell would start it, with the toy trainer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from hpsearch import journal
+
+PROGRAM = [sys.executable, "-c", "from hpsearch.cli import main; main()"]
+TOY = "hpsearch.toy:train"
+
+
+def environment(**extra):
+    return {**os.environ, "HPSEARCH_TRAINER": TOY, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **extra}
+
+
+def hpsearch(*arguments, cwd, timeout=90, **extra):
+    """Runs a command to its end; gives what it returned and said."""
+    return subprocess.run(
+        [*PROGRAM, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**extra),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def started(*arguments, cwd, **extra):
+    """Starts a command and gives its process, in a session of its own as a terminal would make it."""
+    return subprocess.Popen(
+        [*PROGRAM, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**extra),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition, *, limit=60.0):
+    """What the condition gives once it is true."""
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it did not come about in time")
+
+
+def events(path, name=None):
+    """The events of a journal (of one name) as far as they are on the disk."""
+    found = journal.read(path) if path.exists() and path.stat().st_size else []
+    return [event for event in found if name in (None, event["event"])]
+
+
+def descendants(pid):
+    """The living processes that a process has started, and theirs (Linux)."""
+    children = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().rpartition(")")
+        except OSError:
+            continue
+        if rest.split()[0] != "Z":
+            children.setdefault(int(rest.split()[1]), []).append(int(name.split()[0]))
+    found, todo = [], [pid]
+    while todo:
+        mine = children.get(todo.pop(), [])
+        found += mine
+        todo += mine
+    return found
+
+
+def alive(pids):
+    """Those of the processes that have not ended."""
+    found = []
+    for pid in pids:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def end(process, number=signal.SIGKILL):
+    """Ends a process that may have ended; gives what it said."""
+    if process.poll() is None:
+        process.send_signal(number)
+    return process.communicate(timeout=60)
+
+
+def shown(study, *, cwd, home="home"):
+    """What `hpsearch show --json` says."""
+    done = hpsearch("show", study, "--json", "--home", home, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

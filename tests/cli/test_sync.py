@@ -1,0 +1,24 @@
+"""`hpsearch sync`: what the views lack of a journal is shipped."""
+
+import os
+
+from hpsearch.views.mlflow import run_ids
+from tests.cli.test_run import one_line
+from tests.searching import experiment, go
+
+
+def test_what_is_lacking_is_shipped_and_once(story, call):
+    go(experiment("study: lagging\nbudget: {trials: 2}\n"), story.home / "lagging")
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    code, out, err = call("sync", "lagging", "--home", story.home)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == ["mlflow: has everything", "optuna: has everything"]
+    ids = run_ids(story.home, "lagging")
+    assert set(ids) == {0, 1}
+    assert call("sync", "lagging", "--home", story.home)[0] == 0
+    assert run_ids(story.home, "lagging") == ids
+    assert os.environ.get("MLFLOW_TRACKING_URI") == before
+
+
+def test_an_unknown_study_is_one_line(call, tmp_path):
+    one_line(call("sync", "none", "--home", tmp_path), 2, r"no study 'none'")

@@ -1,0 +1,57 @@
+"""`hpsearch train`: what it refuses, and that it can be stopped; what it trains is in tests/test_final.py."""
+
+import json
+import signal
+import time
+
+from tests.cli.processes import end, started, wait_for
+from tests.cli.test_run import one_line
+from tests.conftest import TOY_SPACE
+
+TINY = """
+study: final
+tokenizer: {kind: bytes}
+model: {n_layers: 1, width: 16, n_heads: 2, context: 16}
+training: {epochs: 3000, batch_size: 2}
+evaluation: {times: 500}
+"""
+
+
+def test_ranges_are_refused_with_their_place(call, space_file, tmp_path):
+    result = call("train", space_file(TOY_SPACE), "-o", tmp_path / "model", "--home", tmp_path / "home")
+    one_line(result, 2, r"space.yaml:\d+:\d+: learning_rate is a range; a training needs one value")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_missing_config_and_a_wrong_one_are_one_line(call, space_file, tmp_path):
+    one_line(call("train", tmp_path / "none.yaml"), 2, r"none.yaml")
+    one_line(call("train", space_file("training: {epochs: -1}\n")), 2, r"space.yaml:2:\d+: training.epochs")
+    one_line(call("train", space_file(""), "--threads", "0"), 2, r"--threads")
+
+
+def test_a_folder_that_holds_something_is_refused(call, space_file, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "notes.txt").write_text("mine")
+    result = call("train", space_file(TINY), "-o", tmp_path / "model", "--home", tmp_path / "home")
+    one_line(result, 2, r"is not empty; choose another folder with -o")
+
+
+def test_missing_data_are_named_with_their_place(call, space_file, tmp_path):
+    path = space_file(TINY, data="{text: {task: text, files: {train: data/none.txt, valid: data/valid.txt}}}")
+    result = call("train", path, "-o", tmp_path / "model", "--home", tmp_path / "home")
+    one_line(result, 2, r"space.yaml:1:\d+: data.text: .*none.txt")
+
+
+def test_ctrl_c_saves_the_state_and_says_how_to_go_on(story, space_file, tmp_path):
+    home, checkpoints = story.home, tmp_path / "model" / "checkpoints"
+    process = started("train", space_file(TINY).name, "-o", "model", "--home", home, cwd=tmp_path)
+    try:
+        wait_for(lambda: checkpoints.exists() or process.poll() is not None)
+        time.sleep(2)  # the training begins
+    finally:
+        out, err = end(process, signal.SIGINT)
+    assert (process.returncode, err) == (130, "")
+    assert f"Go on with: hpsearch train space.yaml -o model --home {home}" in out
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["checkpoints"]
+    with (checkpoints / "last.pt").open("rb") as file:
+        assert json.loads(file.readline())["bytes"] > 0

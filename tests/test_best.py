@@ -1,0 +1,132 @@
+"""The winner as a file: it can be read, trained and searched again, from wherever it lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hpsearch import best
+from hpsearch.errors import UserError
+from hpsearch.experiment import Experiment
+from hpsearch.training import data
+from hpsearch.training.config import TrainConfig
+from tests.searching import FACTS, go, opened
+
+OWN = "def lines():\n    return {'train': ['one two three'] * 3, 'valid': ['four five'], 'test': ['six']}\n"
+SPACE = """
+study: winners
+seed: 3
+budget: {{trials: 3}}
+data:
+  text: {{task: text, files: {{train: texts/a.txt, valid: texts/b.txt}}}}
+  own: {{task: text, dataset: 'python:mine_{module}:lines'}}
+search: {{pruner: none}}
+model:
+  choices:
+    - {{n_layers: 2}}
+    - {{n_layers: 4, width: 64}}
+training:
+  learning_rate: {{low: 1e-3, high: 1e-2, log: true}}
+  epochs: {epochs}
+"""
+
+
+def project(folder, epochs):
+    """A folder with a space file, its data and its own module; gives the space file."""
+    (folder / "texts").mkdir(parents=True)
+    for name in "ab":
+        (folder / "texts" / f"{name}.txt").write_text(f"some text {name}")
+    (folder / f"mine_{epochs}.py").write_text(OWN)
+    (folder / "space.yaml").write_text(SPACE.format(epochs=epochs, module=epochs))
+    return folder / "space.yaml"
+
+
+@pytest.fixture(scope="module", params=[3, 9], ids=["completed", "overfit"])
+def searched(request, tmp_path_factory):
+    """A study searched with the toy; with nine epochs every trial overfits."""
+    folder = tmp_path_factory.mktemp("project")
+    study, _ = go(Experiment.load(project(folder, request.param)), folder / "home")
+    return study.history, folder
+
+
+def exported(searched, path, run_id="run7"):
+    history, folder = searched
+    path.parent.mkdir(parents=True, exist_ok=True)
+    best.write(history, path, base=folder, run_id=run_id)
+    return Experiment.load(path)
+
+
+def test_it_is_the_winners_config_but_for_where_it_ends(searched, tmp_path):
+    history, _ = searched
+    winner = history.best()
+    assert winner.outcome == ("overfit" if winner.config["training"]["epochs"] == 9 else "completed")
+    found = exported(searched, tmp_path / "best.yaml").train_config()
+    assert found.training.stop_at == winner.best["index"] / 20
+    whole = found.training.model_copy(update={"stop_at": 1.0})
+    assert found.model_copy(update={"training": whole}) == TrainConfig.model_validate(winner.config)
+
+
+def test_the_file_says_why_it_ends_before_its_schedule(searched, tmp_path):
+    history, _ = searched
+    winner = history.best()
+    exported(searched, tmp_path / "best.yaml")
+    text = (tmp_path / "best.yaml").read_text()
+    assert text.startswith("# The best of 3 trials of study winners.\n")
+    assert "hpsearch train" in text
+    if winner.best["index"] < 20:
+        index, epochs = winner.best["index"], winner.best["index"] / 20 * winner.config["training"]["epochs"]
+        [line] = [line for line in text.splitlines() if line.strip().startswith("stop_at")]
+        assert f"ends at evaluation {index} of 20, the best one: {epochs:.4g} epochs; later it overfits" in line
+        [line] = [line for line in text.splitlines() if line.strip().startswith("epochs")]
+        assert "the length of the schedule, not of the training: see stop_at" in line
+
+
+def test_provenance_tells_where_it_comes_from(searched, tmp_path):
+    history, _ = searched
+    provenance, winner = exported(searched, tmp_path / "best.yaml").provenance, history.best()
+    assert provenance["trial"] == winner.number
+    assert provenance["val/loss"] == winner.value  # to the last bit
+    expected = {
+        "study": "winners", "mlflow_run_id": "run7", "outcome": winner.outcome, "trials": 3, "device": "cpu",
+        "threads": 1, "evaluation": winner.best["index"], "data_fingerprint": FACTS["fingerprint"],
+    }  # fmt: skip
+    assert {key: provenance[key] for key in expected} == expected
+    assert {"git_commit", "git_dirty", "python", "versions"} <= set(provenance)
+    assert provenance["versions"]["torch"].startswith("2.")
+
+
+@pytest.mark.parametrize("place", ["beside/best.yaml", "deep/er/best.yaml"])
+def test_relative_paths_and_own_modules_are_found_from_the_new_place(searched, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    experiment = exported(searched, Path(place))
+    for name, data_set in experiment.settings.data.items():
+        data.check_sources(name, data_set, base=experiment.base)
+    splits = data.load("own", experiment.settings.data["own"], cache=tmp_path / "cache", base=experiment.base)
+    assert [example["text"] for example in splits.valid] == ["four five"]
+    assert not os.path.isabs(experiment.settings.base)
+
+
+def test_it_becomes_a_space_again(searched, tmp_path):
+    exported(searched, tmp_path / "best.yaml")
+    lines = (tmp_path / "best.yaml").read_text().splitlines()
+    lines = ["  weight_decay: {low: 0.0, high: 0.2}" if line.startswith("  weight_decay:") else line for line in lines]
+    (tmp_path / "again.yaml").write_text("\n".join(lines))
+    again = Experiment.load(tmp_path / "again.yaml").override(study="again", trials=2)
+    assert list(again.space.params) == ["weight_decay"]
+    study, _ = go(again, tmp_path / "again")
+    assert [t.outcome is not None for t in study.history.trials.values()] == [True, True]
+    assert study.history.trials[0].config["training"]["stop_at"] == again.settings.training.stop_at
+
+
+def test_a_study_without_a_completed_trial_has_no_winner(tmp_path):
+    study = opened(Experiment.load(project(tmp_path / "project", 3)), tmp_path / "home")
+    study.finish(study.ask(), "failed", "why")
+    with pytest.raises(UserError, match=r"study 'winners': none of its 1 trials has completed"):
+        best.winner(study.history)
+    study.journal.close()
+
+
+def test_a_place_that_cannot_be_written_is_named(searched, tmp_path):
+    history, folder = searched
+    with pytest.raises(UserError, match=r"missing/best.yaml: cannot write: No such file or directory"):
+        best.write(history, tmp_path / "missing" / "best.yaml", base=folder, run_id=None)

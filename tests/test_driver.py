@@ -1,0 +1,125 @@
+"""The driver's parts, in the order in which a run needs them; whole runs are in tests/cli/test_run.py."""
+
+import os
+import stat
+from dataclasses import replace
+
+import pytest
+
+from hpsearch.driver import Driver, Home, first_config, history_of, prepare, setting_for
+from hpsearch.errors import DataError, StudyBusy, StudyMismatch, UserError
+from hpsearch.experiment import Experiment
+from hpsearch.training.corpus import Corpus
+from tests.conftest import TOY_SPACE
+from tests.searching import go
+
+
+def quiet(what, share):
+    pass
+
+
+def driver(path, home, say=print, **changes):
+    return Driver(Experiment.load(path).override(**changes), Home(home).make(), launcher="inline", say=say)
+
+
+def test_the_home_is_private_and_made_where_it_is_missing(tmp_path):
+    home = Home(tmp_path / "a" / "b").make()
+    assert stat.S_IMODE(home.path.stat().st_mode) == 0o700
+    assert home.journal("toy") == tmp_path / "a" / "b" / "toy" / "journal.jsonl"
+
+
+def test_a_file_is_no_home(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match=rf"--home {place}: cannot make the folder"):
+            Home(place).make()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_home_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "home").mkdir(mode=0o500)
+    with pytest.raises(UserError, match="cannot write there"):
+        Home(tmp_path / "home").make()
+
+
+def test_data_are_prepared_once_and_counted(tmp_path, space_file):
+    experiment, home = Experiment.load(space_file(TOY_SPACE)), Home(tmp_path / "home").make()
+    first, second = prepare(experiment, home, quiet), prepare(experiment, home, quiet)
+    assert first == second
+    [(digest, folder)] = first.corpora.items()
+    assert digest == first_config(experiment).corpus_digest()
+    assert Corpus.map(folder).fingerprint == first.facts["fingerprint"]
+    assert first.facts["sets"]["text"]["train"]["examples"] == 1
+
+
+def test_a_missing_data_file_is_found_with_its_place_before_anything_is_made(tmp_path, space_file):
+    path = space_file(TOY_SPACE, data="{text: {task: text, files: {train: data/none.txt, valid: data/valid.txt}}}")
+    mine = driver(path, tmp_path / "home")
+    with pytest.raises(DataError, match=r"space.yaml:1:14: data.text: .*none.txt: there is no such file"):
+        mine.open(quiet)
+    mine.close()
+    assert not (tmp_path / "home" / "toy" / "journal.jsonl").exists()
+
+
+def test_opening_makes_the_study_and_leaves_its_space_beside_the_journal(tmp_path, space_file):
+    path, said = space_file(TOY_SPACE), []
+    mine = driver(path, tmp_path / "home", say=said.append)
+    study = mine.open(quiet)
+    mine.close()
+    assert study.history.origin["source"] == path.read_text()
+    assert (tmp_path / "home" / "toy" / "space.yaml").read_text() == path.read_text()
+    assert study.history.origin["data"]["sets"]["text"]["valid"]["tokens"] > 0
+    assert {"git_commit", "git_dirty", "python", "platform", "versions"} == set(study.history.origin["environment"])
+    assert said == []
+    assert history_of(Home(tmp_path / "home"), "toy").study == "toy"
+
+
+def test_one_driver_at_a_time_and_the_next_when_it_has_gone(tmp_path, space_file):
+    path = space_file(TOY_SPACE)
+    mine = driver(path, tmp_path / "home")
+    mine.open(quiet)
+    other = driver(path, tmp_path / "home")
+    with pytest.raises(StudyBusy, match=f"pid {os.getpid()}"):
+        other.open(quiet)
+    other.close()
+    driver(path, tmp_path / "home", study="another").open(quiet)
+    mine.close()
+    driver(path, tmp_path / "home").open(quiet)
+
+
+def test_changed_data_are_refused(tmp_path, space_file, corpus_files):
+    path = space_file(TOY_SPACE)
+    mine = driver(path, tmp_path / "home")
+    mine.open(quiet)
+    mine.close()
+    (corpus_files / "valid.txt").write_text("something else altogether")
+    other = driver(path, tmp_path / "home")
+    with pytest.raises(StudyMismatch, match=r"data \(contents\): \w{12} -> \w{12}"):
+        other.open(quiet)
+    other.close()
+
+
+def test_a_budget_that_names_nothing_is_said(tmp_path, space_file):
+    said = []
+    mine = driver(space_file("study: toy\n"), tmp_path / "home", say=said.append)
+    mine.open(quiet)
+    mine.close()
+    assert said == ["warning: the budget names neither trials nor hours: 20 trials"]
+
+
+def test_an_unknown_study_is_named_with_those_there_are(tmp_path, space_file):
+    with pytest.raises(UserError, match=r"no study 'x' in .*; there is none yet"):
+        history_of(Home(tmp_path), "x")
+    go(Experiment.load(space_file(TOY_SPACE)).override(trials=1), tmp_path / "toy")
+    with pytest.raises(UserError, match=r"no study 'x' in .*; there are: toy"):
+        history_of(Home(tmp_path), "x")
+
+
+def test_the_final_training_takes_the_trials_threads_unless_told(tmp_path, space_file):
+    experiment, home = Experiment.load(space_file("provenance: {threads: 3}\n")), Home(tmp_path)
+    prepared = prepare(experiment, home, quiet)
+    assert setting_for(experiment, home, prepared, None).threads == 3
+    assert setting_for(experiment, home, prepared, 2).threads == 2
+    plain = replace(experiment, settings=experiment.settings.model_copy(update={"provenance": {}}))
+    assert setting_for(plain, home, prepared, None).threads == 1
+    assert setting_for(experiment, home, prepared, None).corpora == prepared.corpora

@@ -1,0 +1,111 @@
+"""The loop on a CUDA device: what the CPU says, in bf16, from a checkpoint, compiled."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hpsearch.training.contract import Told
+from hpsearch.training.loop import Training, train
+from tests.training.tiny import MIXED, PAIRS, TEXT, handle, tiny
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+    pytest.mark.filterwarnings("default"),  # those of drivers and compilers are not ours to mend
+]
+
+
+@pytest.fixture(autouse=True)
+def _precision_restored():
+    before = torch.get_float32_matmul_precision()
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+def config_of(data, *, evaluation=None, **training):
+    """About twenty steps without dropout: the devices' random numbers differ."""
+    return tiny(data, training={"epochs": 3, **training}, evaluation={"times": 4, **(evaluation or {})})
+
+
+def placed(given, device):
+    """The handle on another device."""
+    given.setting = replace(given.setting, device=device)
+    return given
+
+
+def curve(config, given):
+    """(step, training loss, validation loss) of every evaluation."""
+    return [(e.step, e.metrics["train/loss"], e.metrics["val/loss"]) for e in train(config, given)]
+
+
+def losses(config, given, n_steps):
+    """The training loss (nats a target) of every step in full fp32."""
+    training = Training(config, given)
+    torch.set_float32_matmul_precision("highest")  # TF32, which Training allows, keeps three digits
+    training.interval = 1
+    for _ in range(n_steps):
+        training.train_step()
+    return [point["metrics"]["train/loss"] for point in training.points]
+
+
+@pytest.mark.parametrize("data", [{"text": TEXT}, {"pairs": PAIRS}, MIXED], ids=["text", "pairs", "mixed"])
+def test_twenty_steps_in_fp32_give_the_losses_of_the_cpu(tmp_path, corpus_files, data):
+    config = config_of(data, precision="fp32", epochs=20)
+    on_gpu = losses(config, placed(handle(tmp_path, "gpu"), "cuda:0"), 20)
+    on_cpu = losses(config, handle(tmp_path, "cpu"), 20)
+    assert on_gpu == pytest.approx(on_cpu, rel=2e-3)
+    assert on_gpu[0] == pytest.approx(on_cpu[0], rel=1e-5)  # the same weights and the same first batch
+
+
+def test_bf16_autocast_learns_as_fp32_does_and_keeps_fp32_weights(tmp_path, corpus_files):
+    in_bf16 = curve(config_of({"text": TEXT}, precision="auto"), placed(handle(tmp_path, "bf16"), "cuda:0"))
+    in_fp32 = curve(config_of({"text": TEXT}, precision="fp32"), placed(handle(tmp_path, "fp32"), "cuda:0"))
+    training = Training(config_of({"text": TEXT}, precision="auto"), placed(handle(tmp_path, "one"), "cuda:0"))
+    training.train_step()
+    assert in_bf16[-1][2] < in_bf16[0][2]
+    assert in_bf16[-1][2] == pytest.approx(in_fp32[-1][2], rel=0.02)
+    assert {weight.dtype for weight in training.model.parameters()} == {torch.float32}
+
+
+def test_micro_batches_give_the_gradients_of_the_whole_batch(tmp_path, corpus_files):
+    whole = config_of({"text": TEXT}, precision="fp32")
+    parts = config_of({"text": TEXT}, precision="fp32", micro_batch_size=3)
+    found = [losses(config, placed(handle(tmp_path, str(i)), "cuda:0"), 10) for i, config in enumerate((whole, parts))]
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
+
+
+def test_a_paused_training_goes_on_as_if_it_had_not_been(tmp_path, corpus_files):
+    config = config_of({"text": TEXT}, precision="fp32")
+    undisturbed = curve(config, placed(handle(tmp_path, "undisturbed"), "cuda:0"))
+    asked = itertools.count()
+    paused = handle(tmp_path, "paused", told=lambda: Told.PAUSE if next(asked) >= 8 else Told.GO_ON)
+    before = curve(config, placed(paused, "cuda:0"))
+    after = curve(config, placed(handle(tmp_path, "paused"), "cuda:0"))  # its last evaluation comes again first
+    stitched = before[:-1] + after
+    assert [step for step, *_ in stitched] == [step for step, *_ in undisturbed]
+    for found, wanted in zip(stitched, undisturbed, strict=True):
+        assert found == pytest.approx(wanted, rel=1e-3)  # sums on the device have no fixed order
+
+
+def test_a_checkpoint_of_the_gpu_goes_on_on_the_cpu(tmp_path, corpus_files):
+    config = config_of({"text": TEXT}, precision="fp32")
+    asked = itertools.count()
+    paused = handle(tmp_path, "moved", told=lambda: Told.PAUSE if next(asked) >= 8 else Told.GO_ON)
+    list(train(config, placed(paused, "cuda:0")))
+    moved = curve(config, handle(tmp_path, "moved"))
+    undisturbed = curve(config, handle(tmp_path, "undisturbed"))
+    assert moved[-1] == pytest.approx(undisturbed[-1], rel=1e-2)
+
+
+def test_a_compiled_training_gives_the_curve_of_a_plain_one(tmp_path, corpus_files):
+    plain = curve(config_of(MIXED, precision="fp32", epochs=0.5), placed(handle(tmp_path, "plain"), "cuda:0"))
+    config = config_of(MIXED, precision="fp32", epochs=0.5, compile=True)
+    compiled = curve(config, placed(handle(tmp_path, "compiled"), "cuda:0"))
+    assert all(math.isfinite(value) for point in compiled for value in point)
+    for found, wanted in zip(compiled, plain, strict=True):
+        assert found == pytest.approx(wanted, rel=1e-2)
