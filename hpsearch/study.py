@@ -7,19 +7,17 @@ and divergence rules, is in verdict.py.
 from __future__ import annotations
 
 import math
-import platform
-import subprocess
 import warnings
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import optuna
 
 from hpsearch import journal as journals
-from hpsearch.errors import StudyMismatch
+from hpsearch.environment import environment
 from hpsearch.experiment import Experiment
 from hpsearch.history import History, TrialHistory
+from hpsearch.identity import check_identity
 from hpsearch.journal import Event, Journal
 from hpsearch.samplers import make_pruner, make_sampler
 from hpsearch.training.config import TrainConfig
@@ -248,58 +246,3 @@ def _origin(experiment: Experiment, data: dict[str, Any]) -> dict[str, Any]:
         "environment": environment(experiment.base),
         "data": data,
     }
-
-
-def environment(folder: Path) -> dict[str, Any]:
-    """What the results may depend on beside the config: commit, Python, platform, package versions."""
-    packages = ("hpsearch", "torch", "optuna", "mlflow", "scikit-learn", "sacrebleu", "tokenizers", "datasets")
-    return {
-        "git_commit": _git(folder, "rev-parse", "HEAD"),
-        "git_dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": {name: _version(name) for name in packages},
-    }
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    try:
-        found = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def check_identity(experiment: Experiment, history: History, data: dict[str, Any]) -> None:
-    """Raises StudyMismatch when the study on disk is not the one this experiment describes."""
-    before, now = flatten(history.origin["identity"]), flatten(experiment.identity())
-    for values, facts in ((before, history.origin["data"]), (now, data)):
-        values["data (contents)"] = facts["fingerprint"][:12]
-    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    if keys:
-        lines = [f"  {key}: {_shown(before.get(key))} -> {_shown(now.get(key))}" for key in keys]
-        raise StudyMismatch(
-            f"{experiment.path}: study '{experiment.study}' was made from another space or other data; "
-            "name a new study (study: or --study), or undo:\n" + "\n".join(lines)
-        )
-
-
-def flatten(value: Any, path: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted path -> value."""
-    if not isinstance(value, dict):
-        return {path: value}
-    found: dict[str, Any] = {}
-    for key, inner in value.items():
-        found |= flatten(inner, f"{path}.{key}" if path else str(key))
-    return found
-
-
-def _shown(value: Any) -> str:
-    return "(not there)" if value is None else str(value)

@@ -27,7 +27,7 @@ LEVELS = [
     ["document", "ranges", "wording", "settings", "sections", "samples"],
     ["space"],
     ["experiment"],
-    ["journal", "lock", "history", "verdict"],
+    ["journal", "lock", "history", "verdict", "environment", "identity"],
     ["report"],  # below the views: its pictures are artifacts of the MLflow view
     ["samplers", "study", "views", "launchers"],
     ["search"],

@@ -50,8 +50,9 @@ class Story:
         process = started("run", "space.yaml", "--home", "home", "--workers", "2", cwd=self.cwd, TOY_STEP=STEP)
         self.pids[name] = process.pid
         try:
-            wait_for(lambda: len(events(self.journal, "evaluation")) >= before + evaluations or process.poll() is not None)
-            wait_for(lambda: len(run_ids(self.home, "story")) >= ids or process.poll() is not None)
+            ended = process.poll
+            wait_for(lambda: len(events(self.journal, "evaluation")) >= before + evaluations or ended() is not None)
+            wait_for(lambda: len(run_ids(self.home, "story")) >= ids or ended() is not None)
             if name == "killed":
                 self.note("refused", hpsearch("run", "space.yaml", "--home", "home", cwd=self.cwd))
                 self.journals["while it runs"] = shown("story", cwd=self.cwd)
