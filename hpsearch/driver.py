@@ -92,9 +92,7 @@ def prepare(experiment: Experiment, home: Home, progress: Callable[[str, float],
 
 def first_config(experiment: Experiment) -> TrainConfig:
     """One config of the space: what is the same in all of them can be read from it."""
-    return TrainConfig.model_validate(
-        {name: getattr(experiment.settings, name) for name in TrainConfig.model_fields}
-    )
+    return TrainConfig.model_validate({name: getattr(experiment.settings, name) for name in TrainConfig.model_fields})
 
 
 class Driver:

@@ -53,9 +53,10 @@ class FinalTraining:
         """
         from hpsearch.training import checkpoint
         from hpsearch.training.batches import rows_of
+        from hpsearch.training.corpus import open_corpus
+        from hpsearch.training.device import prepare_device
         from hpsearch.training.evaluation import Evaluator
         from hpsearch.training.export import save_pretrained
-        from hpsearch.training.loop import open_corpus, prepare_device
         from hpsearch.training.model import Llama
 
         device = prepare_device(self.setting)

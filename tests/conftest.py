@@ -14,7 +14,8 @@ def corpus_files(tmp_path):
     """A folder with a text of three splits, forty translation pairs and forty labelled sentences."""
     folder = tmp_path / "data"
     folder.mkdir()
-    words = "the cat sat on a mat and saw one small dog run over green hills".split()
+    text = "the cat sat on a mat and saw one small dog run over green hills"
+    words = text.split()
     for part, n in {"train": 400, "valid": 60, "test": 60}.items():
         text = " ".join(words[(i * i + len(part)) % len(words)] for i in range(n))
         (folder / f"{part}.txt").write_text(text)

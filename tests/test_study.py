@@ -278,11 +278,14 @@ def test_another_space_is_refused_with_what_differs(tmp_path):
     go(experiment(body), tmp_path / "home")
     path = tmp_path / "home" / "journal.jsonl"
     before = path.read_bytes()
-    other = experiment("seed: 2\nbudget: {trials: 2}\nmodel: {width: 128}\n", ranges="""
+    other = experiment(
+        "seed: 2\nbudget: {trials: 2}\nmodel: {width: 128}\n",
+        ranges="""
         training:
           learning_rate: {low: 1e-4, high: 1e-2, log: true}
           epochs: {low: 1, high: 12}
-        """)
+        """,
+    )
     with pytest.raises(StudyMismatch) as caught:
         Study.open(other, tmp_path / "home", {**FACTS, "fingerprint": "0" * 64})
     lines = str(caught.value).splitlines()

@@ -15,7 +15,9 @@ Example:
   hpsearch export search_spaces/quickstart.yaml -o best.yaml"""
 )
 @click.argument("space_or_study")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("best.yaml"), show_default=True)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("best.yaml"), show_default=True
+)
 @home_option
 def export(space_or_study: str, output: Path, home_path: Path) -> None:
     """Write the best trial of SPACE_OR_STUDY as a config: every range a value, and where it comes from."""

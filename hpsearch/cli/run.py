@@ -22,7 +22,9 @@ Example:
 @click.option("--hours", type=click.FloatRange(0, min_open=True), help="Hours of the study in all, likewise.")
 @click.option("--workers", type=Workers(), help="Processes that train: auto is one a CPU core or GPU.")
 @device_option
-@click.option("--launcher", type=click.Choice(["local", "inline"]), default="local", help="inline: train in this process.")
+@click.option(
+    "--launcher", type=click.Choice(["local", "inline"]), default="local", help="inline: train in this process."
+)
 @click.option("--study", help="Name of the study (else the file's, else the file's name).")
 @home_option
 def run(space: Path, home_path: Path, launcher: str, **changes: Any) -> None:

@@ -66,7 +66,9 @@ class Board:
         wanted = [f"{budget.trials} trials"] if budget.trials else []
         wanted += [f"{budget.hours:g} h"] if budget.hours else []
         ranges = ", ".join(self.experiment.space.params) or "nothing (one training)"
-        self.say(f"study {history.study}: {' and '.join(wanted)}, {self.experiment.objective.metric} in {driver.folder}")
+        self.say(
+            f"study {history.study}: {' and '.join(wanted)}, {self.experiment.objective.metric} in {driver.folder}"
+        )
         self.say(f"  data {sets}; searching {ranges}")
         self.say(f"  workers: {', '.join(f'{s.device} ({s.threads} thread)' for s in driver.settings)}")
         if history.trials:
@@ -137,14 +139,12 @@ class Board:
             self._bars.remove_task(self._slots.pop(slot))
 
     def _line(self, trial: TrialHistory) -> str:
-        colour = COLOURS.get(trial.outcome or "", "white")
+        outcome = f"[{COLOURS.get(trial.outcome or '', 'white')}]{trial.outcome}[/]"
         value = f" {self.experiment.objective.metric} {trial.value:.4f}" if trial.value is not None else ""
         at = f" at epoch {trial.best['epoch']:.3g}" if trial.best else ""
         why = f": {escape(trial.reason)}" if trial.outcome in ("failed", "out_of_memory") else ""
-        words = escape(params(trial))
-        return (
-            f"trial {trial.number} finished: [{colour}]{trial.outcome}[/]{value}{at}, {trial.seconds:.0f} s  [dim]{words}[/]{why}"
-        )
+        words = f"[dim]{escape(params(trial))}[/]"
+        return f"trial {trial.number} finished: {outcome}{value}{at}, {trial.seconds:.0f} s  {words}{why}"
 
 
 def params(trial: TrialHistory) -> str:

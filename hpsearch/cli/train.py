@@ -17,8 +17,12 @@ Example:
   hpsearch train best.yaml -o model"""
 )
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("model"), show_default=True)
-@click.option("--threads", type=click.IntRange(1), help="CPU threads (else the trial's: equal ones repeat to the last bit).")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("model"), show_default=True
+)
+@click.option(
+    "--threads", type=click.IntRange(1), help="CPU threads (else the trial's: equal ones repeat to the last bit)."
+)
 @device_option
 @home_option
 def train(config: Path, output: Path, threads: int | None, device: str | None, home_path: Path) -> None:
@@ -40,7 +44,12 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     home = open_home(home_path)
     console = Console(highlight=False, soft_wrap=True)
     signals = Signals(console.print)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[value]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[value]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bars:
         bar = bars.add_task("reading the data", total=1.0, value="")
         prepared = prepare(experiment, home, lambda what, share: bars.update(bar, description=what, completed=share))

@@ -1,4 +1,4 @@
-"""Where workers run: in this process (inline), in processes of this machine (local). One interface, one conformance suite.
+"""Where workers run: in this process (inline), in processes of this machine (local); one interface, one test suite.
 
 messages.py     what driver and worker say to each other
 worker.py       the worker's end: trains what it is handed, asks after each evaluation

@@ -107,7 +107,7 @@ def _cause(code: int | None) -> str:
     return f"the worker exited with code {code}"
 
 
-# --------------------------------------------------------------------------------------------------------- in the worker
+# -------------------------------------------------------------------------------------------------------- in the worker
 
 
 def work(slot: int, setting: Setting, trainer: str, connection: Connection, driver: int) -> None:

@@ -153,7 +153,7 @@ class TrainingConfig(Section):
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.95, ge=0, lt=1)
     grad_clip: float = Field(1.0, ge=0)  # 0: none
-    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 autocast where the hardware multiplies bf16, else fp32
+    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the hardware has it
     compile: bool = False
     stop_at: float = Field(1.0, gt=0, le=1)  # share of the schedule at which the training ends
 

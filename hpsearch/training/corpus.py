@@ -25,6 +25,7 @@ from hpsearch.training.arrays import (
     task_token,
 )
 from hpsearch.training.config import TokenizerConfig, TrainConfig, digest
+from hpsearch.training.contract import Setting
 from hpsearch.training.data import Splits
 from hpsearch.training.tokenizer import BASE_SPECIALS, Tokenizer
 
@@ -69,6 +70,14 @@ class Corpus:
         sets = {name: map_set(folder / str(i), name, one) for i, (name, one) in enumerate(about["sets"].items())}
         tokenizer = Tokenizer.load(folder / "tokenizer")
         return cls(sets, tokenizer, folder, about["fingerprint"], about["counts"], about["warnings"])
+
+
+def open_corpus(config: TrainConfig, setting: Setting) -> Corpus:
+    """The tokenised data of a config: those that were prepared for it, or prepared now."""
+    prepared = setting.corpora.get(config.corpus_digest())
+    if prepared is not None:
+        return Corpus.map(prepared)
+    return Corpus.open(config, cache=setting.cache, base=setting.base)
 
 
 def specials(config: TrainConfig, labels: dict[str, list[str]]) -> list[str]:

@@ -15,6 +15,7 @@ from hpsearch.training import metrics
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.corpus import Corpus, CorpusSet
+from hpsearch.training.device import autocast
 from hpsearch.training.generate import generate
 from hpsearch.training.model import Llama
 
@@ -62,15 +63,21 @@ class Evaluator:
     def __init__(self, corpus: Corpus, rows: dict[str, Rows], config: TrainConfig, *, sample: int | None) -> None:
         """`sample`: how many pairs are decoded (None: all)."""
         self.corpus, self.rows, self.config, self.sample = corpus, rows, config, sample
-        device_type = next(iter(rows.values())).device.type
-        budget = 1 << (28 if device_type == "cuda" else 23)  # logits held at once
+        self.device = next(iter(rows.values())).device
+        budget = 1 << (28 if self.device.type == "cuda" else 23)  # logits held at once
         self.max_tokens = max(config.model.context, budget // corpus.tokenizer.vocab_size)
 
     @torch.inference_mode()
     def measure(self, model: Llama, *, decode: bool = True) -> Measured:
-        """One pass over the split; with `decode` also BLEU and chrF."""
+        """One pass over the split, in the training's precision; with `decode` also BLEU and chrF."""
         was_training = model.training
         model.eval()
+        with autocast(self.config.training, self.device):
+            measured = self._measure(model, decode)
+        model.train(was_training)
+        return measured
+
+    def _measure(self, model: Llama, decode: bool) -> Measured:
         total, each = Sums(), {}
         samples: dict[str, Any] = {}
         signatures: dict[str, str] = {}
@@ -83,7 +90,6 @@ class Evaluator:
                 samples[name] = found.pop("samples")
             each[name] = sums.metrics() | found
             total.add(sums)
-        model.train(was_training)
         return Measured(_merged(total, each), samples, signatures)
 
     def _text(self, model: Llama, rows: TextRows) -> tuple[Sums, dict[str, Any]]:

@@ -5,7 +5,6 @@ It knows nothing of trials or searches. Pruning is ceasing to iterate; `Handle.t
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Iterator
@@ -22,11 +21,13 @@ from hpsearch.training import checkpoint
 from hpsearch.training.atomic import write_json
 from hpsearch.training.batches import Batch, BatchOrder, Rows, rows_of
 from hpsearch.training.config import TrainConfig, digest
-from hpsearch.training.contract import Evaluation, Handle, Setting, Told
-from hpsearch.training.corpus import Corpus
+from hpsearch.training.contract import Evaluation, Handle, Told
+from hpsearch.training.corpus import open_corpus
+from hpsearch.training.device import autocast, prepare_device
 from hpsearch.training.evaluation import Evaluator, Measured, score
 from hpsearch.training.model import Llama
 from hpsearch.training.optimizer import learning_rate, make_optimizer
+from hpsearch.training.window import Window
 
 ROUND_TARGETS_TO = 64
 IGNORED = -100  # a target that is none
@@ -114,7 +115,7 @@ class Training:
         for first in range(0, len(numbers), size):
             batch = rows.batch(numbers[first : first + size])
             self.tokens += batch.n_tokens
-            with self._autocast():
+            with autocast(self.config.training, self.device):
                 loss = self._loss(self.model, batch)
             (loss / n_targets).backward()  # type: ignore[no-untyped-call]  # torch's own
             total += loss.detach()
@@ -123,12 +124,6 @@ class Training:
     def _clip(self) -> Tensor:
         limit = self.config.training.grad_clip or math.inf
         return torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit, foreach=True)
-
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        wanted = self.config.training.precision
-        if wanted == "bf16" or (wanted == "auto" and fast_bf16(self.device)):
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return contextlib.nullcontext()
 
     def _close_window(self, rate: float) -> None:
         nats, targets, norm = self._window.close()  # the one place in the steps that waits for the device
@@ -187,12 +182,10 @@ class Training:
         self._clock = self._window.began = time.monotonic()
 
     def _measure(self, index: int) -> Measured:
-        evaluation = self.config.evaluation
-        with self._autocast():
-            decode = self.step == self.last_step or index % evaluation.decode_every == 0
-            measured = self.evaluator.measure(self.model, decode=decode)
-            if not decode and self._is_best(measured.metrics):
-                measured = self.evaluator.measure(self.model, decode=True)
+        decode = self.step == self.last_step or index % self.config.evaluation.decode_every == 0
+        measured = self.evaluator.measure(self.model, decode=decode)
+        if not decode and self._is_best(measured.metrics):
+            measured = self.evaluator.measure(self.model, decode=True)
         return measured
 
     def _is_best(self, found: dict[str, float]) -> bool:
@@ -269,62 +262,6 @@ class Training:
         torch.set_rng_state(state["cpu"].cpu())
         if self.device.type == "cuda" and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)
-
-
-class Window:
-    """Sums over the steps since the last training point, kept on the device until they are asked for."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.restart(0, time.monotonic())
-
-    def restart(self, tokens: int, now: float) -> None:
-        """Begins anew at a number of tokens and a time."""
-        self.tokens_before, self.began = tokens, now
-        self.loss: Tensor = torch.zeros((), device=self.device, dtype=torch.float32)
-        self.norm: Tensor = torch.zeros((), device=self.device)
-        self.targets = self.n_steps = 0
-
-    def add(self, loss: Tensor, norm: Tensor, n_targets: int) -> None:
-        """Takes in one step."""
-        self.loss, self.norm = self.loss + loss, norm
-        self.targets, self.n_steps = self.targets + n_targets, self.n_steps + 1
-
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
-        return {key: getattr(self, key) for key in ("loss", "norm", "targets", "n_steps", "tokens_before")}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Goes on from a checkpoint's state."""
-        self.__dict__.update(state, began=time.monotonic())
-
-    def close(self) -> tuple[float, int, float]:
-        """Nats, target tokens and the last gradient norm (waits for the device)."""
-        nats, norm = torch.stack([self.loss, self.norm.float()]).tolist()
-        return nats, self.targets, norm
-
-
-def fast_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 matrices in hardware (on a CPU: AVX512-BF16 or AMX)."""
-    if device.type != "cpu":
-        return device.type == "cuda"
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
-
-
-def prepare_device(setting: Setting) -> torch.device:
-    """The device, with the number of threads set and TF32 allowed."""
-    torch.set_num_threads(setting.threads)
-    torch.set_float32_matmul_precision("high")
-    return torch.device(setting.device)
-
-
-def open_corpus(config: TrainConfig, setting: Setting) -> Corpus:
-    """The tokenised data of a config: those that were prepared for it, or prepared now."""
-    prepared = setting.corpora.get(config.corpus_digest())
-    if prepared is not None:
-        return Corpus.map(prepared)
-    return Corpus.open(config, cache=setting.cache, base=setting.base)
 
 
 def loss_sum(model: Llama, batch: Batch) -> Tensor:

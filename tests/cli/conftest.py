@@ -22,7 +22,6 @@ training:
   learning_rate: {low: 1e-3, high: 1e-2, log: true}
   epochs: {low: 2, high: 9}
 """
-STEP = "0.1"  # seconds: a trial would take twenty, and each process is stopped long before
 
 
 @dataclass
@@ -44,10 +43,10 @@ class Story:
     def journal(self):
         return self.home / "story" / "journal.jsonl"
 
-    def run(self, name, number, *, evaluations, ids=0):
+    def run(self, name, number, *, step, evaluations, ids=0):
         """`hpsearch run`, sent a signal once it has made some evaluations (and MLflow runs)."""
         before = len(events(self.journal, "evaluation"))
-        process = started("run", "space.yaml", "--home", "home", "--workers", "2", cwd=self.cwd, TOY_STEP=STEP)
+        process = started("run", "space.yaml", "--home", "home", "--workers", "2", cwd=self.cwd, TOY_STEP=step)
         self.pids[name] = process.pid
         try:
             ended = process.poll
@@ -85,9 +84,9 @@ def story(tmp_path_factory):
     (told.cwd / "space.yaml").write_text(SPACE)
     for name in ("train", "valid"):
         (told.cwd / f"{name}.txt").write_text(f"some text to {name} on " * 30)
-    told.run("killed", signal.SIGKILL, evaluations=5, ids=2)
-    told.run("interrupted", signal.SIGINT, evaluations=3)
-    told.run("terminated", signal.SIGTERM, evaluations=3)
+    told.run("killed", signal.SIGKILL, step="0.4", evaluations=3, ids=2)  # slow: MLflow's tables take their time
+    told.run("interrupted", signal.SIGINT, step="0.1", evaluations=3)
+    told.run("terminated", signal.SIGTERM, step="0.1", evaluations=3)
     told.note("finished", hpsearch("run", "space.yaml", "--home", "home", "--workers", "2", cwd=told.cwd))
     return told
 
