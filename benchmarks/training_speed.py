@@ -160,10 +160,10 @@ def trainer(size: Size, folder: Path, precision: str) -> None:
         use_cache=False,
     )
     model = transformers.LlamaForCausalLM(config)
-    print(f"{model.num_parameters() - model.get_input_embeddings().weight.numel()} parameters")
+    print(f"{model.num_parameters() - size.vocab_size * size.width} parameters")
     data = np.fromfile(folder / "train.bin", dtype=np.uint16).astype(np.int64)
     data = data[: len(data) // size.context * size.context].reshape(-1, size.context)
-    rows = [{"input_ids": row, "labels": row} for row in torch.from_numpy(data)]
+    rows = [{"input_ids": row, "labels": row} for row in torch.unbind(torch.from_numpy(data))]
     clock = Clock()
 
     class Ticking(transformers.TrainerCallback):

@@ -80,14 +80,19 @@ class Prepared:
 
 def prepare(experiment: Experiment, home: Home, progress: Callable[[str, float], None]) -> Prepared:
     """Checks the data sets, tokenises what the cache lacks; raises DataError or ConfigError, with the place."""
-    for name, data_set in experiment.settings.data.items():
-        with _placed(experiment, name):
-            data.check_sources(name, data_set, base=experiment.base)
+    check(experiment)
     config = first_config(experiment)
     home.cache.mkdir(exist_ok=True, mode=0o700)
     corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress)
     facts = {"fingerprint": corpus.fingerprint, "sets": corpus.counts}
     return Prepared({config.corpus_digest(): corpus.folder}, facts, corpus.warnings)
+
+
+def check(experiment: Experiment) -> None:
+    """What can be seen of the data sets at once: raises DataError, with the place in the space file."""
+    for name, data_set in experiment.settings.data.items():
+        with _placed(experiment, name):
+            data.check_sources(name, data_set, base=experiment.base)
 
 
 def first_config(experiment: Experiment) -> TrainConfig:
@@ -111,21 +116,11 @@ class Driver:
         self.folder.mkdir(exist_ok=True, mode=0o700)
         lock = StudyLock(self.folder / "lock", study=self.experiment.study)
         self._stack.callback(lock.release)
-        prepared = prepare(self.experiment, self.home, progress)
-        for warning in [*self.experiment.warnings, *prepared.warnings]:
+        self._workers = self._launch()  # they import torch while the data are prepared
+        self._prepared = prepare(self.experiment, self.home, progress)
+        for warning in [*self.experiment.warnings, *self._prepared.warnings]:
             self.say(f"warning: {warning}")
-        resources = self.experiment.resources
-        self.settings = [
-            replace(setting, corpora=prepared.corpora)
-            for setting in plan(
-                resources.workers,
-                resources.device,
-                threads=resources.threads,
-                cache=self.home.cache.resolve(),
-                base=self.experiment.base.resolve(),
-            )
-        ]
-        self.study = Study.open(self.experiment, self.folder, prepared.facts)
+        self.study = Study.open(self.experiment, self.folder, self._prepared.facts)
         self._stack.callback(self.study.journal.close)
         write_atomically(self.folder / "space.yaml", self.experiment.source.encode())
         return self.study
@@ -137,7 +132,13 @@ class Driver:
         self._stack.callback(self.shipper.kill)
         if spent(study):
             return
-        search = Search(study, self._launch(), checkpoints=self.folder.resolve() / "checkpoints", stopping=stopping)
+        search = Search(
+            study,
+            self._workers,
+            checkpoints=self.folder.resolve() / "checkpoints",
+            corpora=self._prepared.corpora,
+            stopping=stopping,
+        )
         study.record(
             "driver_started",
             pid=os.getpid(),
@@ -189,6 +190,16 @@ class Driver:
         return self.study
 
     def _launch(self) -> Launcher:
+        """Checks the data sets at a glance, then starts the workers."""
+        check(self.experiment)
+        resources = self.experiment.resources
+        self.settings = plan(
+            resources.workers,
+            resources.device,
+            threads=resources.threads,
+            cache=self.home.cache.resolve(),
+            base=self.experiment.base.resolve(),
+        )
         launcher: Launcher
         if self.launcher == "inline":
             launcher = InlineLauncher(self.settings[0], trainer=self.trainer)

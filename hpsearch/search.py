@@ -67,11 +67,19 @@ class Search:
     """One driver's work on a study."""
 
     def __init__(
-        self, study: Study, launcher: Launcher, *, checkpoints: Path, stopping: Callable[[], bool] = lambda: False
+        self,
+        study: Study,
+        launcher: Launcher,
+        *,
+        checkpoints: Path,
+        corpora: dict[str, Path] | None = None,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`checkpoints`: where the trials' folders are made; `stopping`: whether a person asked to stop."""
+        """`checkpoints`: where the trials' folders are made; `corpora`: the prepared data (see Setting);
+        `stopping`: whether a person asked to stop.
+        """
         self.study, self.launcher = study, launcher
-        self.checkpoints, self._stopping = checkpoints, stopping
+        self.checkpoints, self._corpora, self._stopping = checkpoints, corpora or {}, stopping
         self._waiting = study.unfinished()
         self._busy: dict[int, int] = {}  # slot -> trial
         self._verdicts: dict[int, tuple[Verdict, str]] = {}
@@ -115,7 +123,7 @@ class Search:
         attempt = self.study.start(number, device=setting.device, threads=setting.threads, worker=slot)
         trial = self.study.history.trials[number]
         self._busy[slot] = number
-        self.launcher.train(slot, Task(number, attempt, trial.config, self.folder(number)))
+        self.launcher.train(slot, Task(number, attempt, trial.config, self.folder(number), self._corpora))
         return Started(trial, slot, attempt)
 
     def folder(self, number: int) -> Path:

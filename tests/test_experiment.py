@@ -102,7 +102,7 @@ def test_normalised_is_json_and_loads_again_as_the_same_experiment():
         ("width: 128", "width: 160", False),
         ("low: 1e-4", "low: 1e-5", False),
         ("val/loss", "val/perplexity", False),
-        ("python:some.module:function", "python:some.module:other", False),
+        ("python:some.module:function", "python:some.module:other", True),
     ],
 )
 def test_identity_is_what_makes_the_study_what_it_is(before, after, same):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ class Task:
     attempt: int
     config: dict[str, Any]
     folder: Path
+    corpora: dict[str, Path] = field(default_factory=dict)  # the data, where they are prepared: see Setting
 
 
 class Answer(StrEnum):

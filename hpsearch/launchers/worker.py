@@ -6,7 +6,7 @@ import importlib
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from hpsearch.errors import HpsearchError, UserError
@@ -27,7 +27,7 @@ class Session:
         self.last = Answer.GO_ON
         self._listen, self._listened = listen, time.monotonic()
         task.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = Handle(setting, task.folder, self._told)
+        handle = Handle(replace(setting, corpora=task.corpora), task.folder, self._told)
         self._evaluations = _train(trainer, TrainConfig.model_validate(task.config), handle)
 
     def answer(self, answer: Answer) -> None:
