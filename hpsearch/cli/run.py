@@ -50,7 +50,11 @@ def run(space: Path, home_path: Path, launcher: str, **changes: Any) -> None:
             for happening in driver.run(signals.stopping):
                 board.show(happening)
         if signals.caught is None:
-            board.conclude(driver)
+            try:
+                board.conclude(driver)
+            except KeyboardInterrupt:
+                board.left_early()
+                raise
         else:
             board.interrupted(driver)
     finally:

@@ -126,6 +126,10 @@ class Board:
         self.say(f"stopped; everything is saved. Go on with: hpsearch run {self.space}{study}{self._home}")
         driver.finish_views(PATIENCE_WHEN_STOPPED)
 
+    def left_early(self) -> None:
+        """What is left to do when a person would not wait for the views."""
+        self.say(f"the search is over and saved; `hpsearch sync {self._name()}{self._home}` ships what MLflow lacks")
+
     @property
     def _home(self) -> str:
         """The option that later commands need to find the study."""

@@ -141,7 +141,8 @@ class MlflowView:
         rows = self._rows.setdefault(self._run(trial), [])
         rows += rows_of(evaluation, event["time"])
         if self._history.best_evaluation(trial, until=evaluation["index"]) is stored:
-            rows += best_rows(evaluation, self._history.metric, event["time"])
+            value = number(evaluation["metrics"][self._history.metric])
+            rows.append((f"best/{self._history.metric}", value, event["time"], int(evaluation["tokens"])))
 
     def _trial_interrupted(self, event: Event) -> None:
         self._ends(event, "KILLED", {"outcome": "interrupted"})
@@ -152,6 +153,9 @@ class MlflowView:
         signatures = {f"signature.{name}": text for name, text in (event.get("signatures") or {}).items()}
         self._picture(run_id, "curves.png", partial(report.trial_curves, self._history, trial.number))
         trial.training.clear()  # drawn; a study of a thousand trials need not keep them in memory
+        best = self._history.best_evaluation(trial.number)
+        if best is not None:
+            self._rows.setdefault(run_id, []).extend(best_rows(best, self._history.metric, event["time"]))
         tags = {"outcome": event["outcome"], "reason": event.get("reason"), **signatures}
         self._ends(event, STATUS.get(event["outcome"], "KILLED"), tags)
         self._best_so_far(trial, event["time"])
@@ -230,15 +234,14 @@ class MlflowView:
 
 
 def best_rows(evaluation: Event, metric: str, at: float) -> list[Row]:
-    """The rows that say where the best evaluation so far is and what else was measured there.
+    """The rows that say where a trial's best evaluation was, and what else was measured there.
 
-    `best/METRIC` is the objective's best value; `at_best/OTHER` is what the others were at that evaluation.
+    `at_best/OTHER` is what the other metrics were at that evaluation. One row each, so that they are no curves.
     """
     tokens = int(evaluation["tokens"])
     where = {f"best/{key}": float(evaluation[key]) for key in ("index", "epoch", "progress")}
     others = {f"at_best/{k}": v for k, v in evaluation["metrics"].items() if k.startswith("val/") and k != metric}
-    values = {f"best/{metric}": evaluation["metrics"][metric], **where, **others}
-    return [(name, number(value), at, tokens) for name, value in values.items()]
+    return [(name, number(value), at, tokens) for name, value in {**where, **others}.items()]
 
 
 def provenance(environment: Event, data: Event, seed: Any) -> dict[str, str]:
