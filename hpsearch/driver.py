@@ -56,6 +56,11 @@ class Home:
         return self
 
     @property
+    def option(self) -> str:
+        """What a later command must be told to find this home: nothing for the default one."""
+        return "" if self.path == Path("mlruns") else f" --home {self.path}"
+
+    @property
     def cache(self) -> Path:
         """Tokenised data."""
         return self.path / "cache"

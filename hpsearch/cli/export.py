@@ -33,4 +33,4 @@ def export(space_or_study: str, output: Path, home_path: Path) -> None:
     best.write(history, output, base=Path(history.origin["base"]), run_id=run_ids(home.path, name).get(winner.number))
     Experiment.load(output).train_config()  # what is exported can be read
     click.echo(f"{output}: trial {winner.number}, {history.metric} {winner.value:.6g} ({winner.outcome})")
-    click.echo(f"next: hpsearch train {output} -o model")
+    click.echo(f"next: hpsearch train {output}{home.option} -o model")

@@ -111,29 +111,28 @@ class Board:
             exported, lacking = driver.export(), driver.finish_views()
         behind = ", ".join(f"{name} lacks {n} events" for name, n in lacking.items() if n)
         if behind:
-            self.say(f"warning: {behind}; `hpsearch sync {self._name()}{self._home}` ships them")
+            self.say(f"warning: {behind}; `hpsearch sync {self._name()}{self.home.option}` ships them")
         if exported is None:
             self.say("no trial has completed: there is no winner yet")
             return
         self.say("next:")
-        self.say(f"  hpsearch ui{self._home}    compare the trials")
-        self.say(f"  hpsearch train {exported}{self._home} -o model    train the winner, test it, write the model")
+        self.say(f"  hpsearch ui{self.home.option}    compare the trials")
+        self.say(
+            f"  hpsearch train {exported}{self.home.option} -o model    train the winner, test it, write the model"
+        )
 
     def interrupted(self, driver: Driver) -> None:
         """How to go on; MLflow hears of the stop if it listens."""
         named = self.experiment.settings.study or self.space.stem
         study = "" if self._name() == named else f" --study {self._name()}"
-        self.say(f"stopped; everything is saved. Go on with: hpsearch run {self.space}{study}{self._home}")
+        self.say(f"stopped; everything is saved. Go on with: hpsearch run {self.space}{study}{self.home.option}")
         driver.finish_views(PATIENCE_WHEN_STOPPED)
 
     def left_early(self) -> None:
         """What is left to do when a person would not wait for the views."""
-        self.say(f"the search is over and saved; `hpsearch sync {self._name()}{self._home}` ships what MLflow lacks")
-
-    @property
-    def _home(self) -> str:
-        """The option that later commands need to find the study."""
-        return "" if self.home.path == Path("mlruns") else f" --home {self.home.path}"
+        self.say(
+            f"the search is over and saved; `hpsearch sync {self._name()}{self.home.option}` ships what MLflow lacks"
+        )
 
     def _name(self) -> str:
         return self.experiment.study
