@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hpsearch.errors import TrainingFailed, UserError
@@ -21,6 +22,7 @@ class FinalTraining:
     """One final training and the folder it fills; made again on the same folder, it goes on where it was stopped."""
 
     stopped = False  # it was stopped before its end
+    signatures: Mapping[str, str] = MappingProxyType({})  # how the test's BLEU and chrF were computed
 
     def __init__(self, config: TrainConfig, folder: Path, setting: Setting) -> None:
         """Raises UserError when the folder holds a finished model or something else."""
@@ -73,6 +75,7 @@ class FinalTraining:
         if rows:
             measured = Evaluator(corpus, rows, self.config, sample=None).measure(model)
             metrics |= {f"test/{name}": value for name, value in measured.metrics.items()}
+            self.signatures = measured.signatures
             for name, found in {"samples": measured.samples, "signatures": measured.signatures}.items():
                 if found:
                     write_json(self.folder / f"{name}.json", found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -57,27 +58,33 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
         final = FinalTraining(wanted, output, setting)
         run = FinalRun(home.path, experiment.tracking.uri, experiment.study, say=console.print)
         run.start(wanted.model_dump(mode="json"), experiment.provenance)
-        metric, best = experiment.objective.metric, None
+        metric = experiment.objective.metric
         with signals:
             for evaluation in final.run(signals.stopping):
                 value = evaluation.metrics.get(metric, float("nan"))
-                best = value if best is None or wanted.objective.better(value, best) else best
                 done = evaluation.progress / wanted.training.stop_at
                 bars.update(bar, description="training", completed=done, value=f"{metric} {value:.4f}")
                 run.evaluation(asdict(evaluation))
     if final.stopped:
         run.finish({}, status="KILLED")
-        place = "" if home_path == Path("mlruns") else f" --home {home_path}"
-        console.print(f"stopped; everything is saved. Go on with: hpsearch train {config} -o {output}{place}")
+        console.print(f"stopped; everything is saved. Go on with: hpsearch train {config} -o {output}{home.option}")
         sys.exit(128 + (signals.caught or 0))
     with console.status("testing"):
         metrics = final.test()
     line = reproduction(experiment.provenance, wanted, metrics[metric], setting)
     run.finish(metrics, output)
-    for name, value in sorted(metrics.items()):
-        if name.startswith("test/") and not name.endswith("stderr"):
-            console.print(f"{name} {value:.6g}")
-    if not any(name.startswith("test/") for name in metrics):
-        console.print("no test split: the model is not tested")
+    for text in lines(metrics, final.signatures):
+        console.print(text)
     console.print(line or f"{metric} {metrics[metric]:.6g}")
     console.print(f"model: {output}  (transformers.AutoModelForCausalLM.from_pretrained reads it)")
+
+
+def lines(metrics: Mapping[str, float], signatures: Mapping[str, str]) -> Iterator[str]:
+    """The test's metrics as a person reads them, BLEU and chrF with their signatures."""
+    tested = {name: value for name, value in sorted(metrics.items()) if name.startswith("test/")}
+    for name, value in tested.items():
+        signature = signatures.get(name.rsplit("/", 1)[-1])
+        if not name.endswith("stderr"):
+            yield f"{name} {value:.6g}" + (f"  ({signature})" if signature else "")
+    if not tested:
+        yield "no test split: the model is not tested"
