@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -71,7 +72,8 @@ class _Worker:
         self.process: SpawnProcess = _spawn.Process(
             target=work, args=(slot, setting, trainer, theirs, os.getpid()), name=f"hpsearch-worker-{slot}", daemon=True
         )
-        self.process.start()
+        with _undisturbed():
+            self.process.start()
         theirs.close()
         self.task: Task | None = None
         self.dead = False
@@ -98,6 +100,27 @@ class _Worker:
         if self.task is None:
             return []
         return [Failed(self.slot, self.task.trial, "died", _cause(self.process.exitcode))]
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Holds a Ctrl-C back until a process has started: half a start would end in the child's traceback.
+
+    Blocked, so that the child inherits that (it is to ignore Ctrl-C anyway); noted, for another thread may get it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    if caught and callable(handler):
+        handler(caught[0], None)
 
 
 def _cause(code: int | None) -> str:
