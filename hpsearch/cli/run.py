@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from pathlib import Path
@@ -37,6 +38,8 @@ def run(space: Path, home_path: Path, launcher: str, **changes: Any) -> None:
     from hpsearch.driver import Driver
     from hpsearch.experiment import Experiment
 
+    if changes["hours"] is not None and not math.isfinite(changes["hours"]):
+        raise click.BadParameter("must be a finite number above 0", param_hint="--hours")
     experiment = Experiment.load(space).override(**changes)
     home = open_home(home_path)
     board = Board(experiment, home, space)

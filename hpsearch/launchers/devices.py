@@ -10,6 +10,8 @@ from pathlib import Path
 from hpsearch.errors import UserError
 from hpsearch.training.contract import Setting
 
+MOST_PER_CORE = 8  # workers; more would only fill the memory
+
 
 def plan(workers: int | str, device: str, *, threads: int | None, cache: Path, base: Path) -> list[Setting]:
     """A setting for each worker: on CPUs one a core with one thread each, on GPUs one a GPU.
@@ -25,6 +27,9 @@ def plan(workers: int | str, device: str, *, threads: int | None, cache: Path, b
 
 def _count(workers: int | str, names: list[str]) -> int:
     if isinstance(workers, int):
+        most = MOST_PER_CORE * max(cores(), len(names))
+        if workers > most:
+            raise UserError(f"workers: {workers} are more than this machine can carry; allowed here: up to {most}")
         return workers
     return cores() if names == ["cpu"] else len(names)
 

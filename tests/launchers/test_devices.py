@@ -57,3 +57,8 @@ def test_auto_takes_every_gpu(tmp_path):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     assert [s.device for s in plan(tmp_path, device="auto")] == [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+
+
+def test_more_workers_than_the_machine_carries_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"workers: 99999 are more .* allowed here: up to \d+"):
+        plan(99999, "cpu", threads=None, cache=tmp_path, base=tmp_path)
