@@ -61,4 +61,4 @@ def test_auto_takes_every_gpu(tmp_path):
 
 def test_more_workers_than_the_machine_carries_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"workers: 99999 are more .* allowed here: up to \d+"):
-        plan(99999, "cpu", threads=None, cache=tmp_path, base=tmp_path)
+        devices.plan(99999, "cpu", threads=None, cache=tmp_path, base=tmp_path)
