@@ -5,7 +5,8 @@ HpsearchError               what a user can read and mend (exit code 1)
 │   ├── ConfigError         space.yaml or best.yaml: file:line:column, what, what is allowed
 │   ├── DataError           a data file or data function: file:line, what
 │   └── StudyMismatch       a resumed study whose space or data changed, with a diff
-├── StudyBusy               another driver holds the study
+├── StudyBusy               another driver holds the study (exit code 73)
+├── StorageFailed           the disk is full, read-only or broken (exit code 74)
 ├── JournalDamaged          the journal cannot be read
 ├── CheckpointDamaged       a checkpoint does not match its checksum
 └── TrainingFailed          trials failed, too many in a row
@@ -38,6 +39,14 @@ class StudyMismatch(UserError):
 
 class StudyBusy(HpsearchError):
     """Another living driver owns the study."""
+
+    exit_code = 73  # EX_CANTCREAT of sysexits.h
+
+
+class StorageFailed(HpsearchError):
+    """A disk does not take what must be kept; what it has is whole."""
+
+    exit_code = 74  # EX_IOERR of sysexits.h
 
 
 class JournalDamaged(HpsearchError):

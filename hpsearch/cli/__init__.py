@@ -40,7 +40,7 @@ for command in (run, show, export, train, ui, sync):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The `hpsearch` program: exit 0 done, 2 the user's mistake, 1 a failure, 130 Ctrl-C."""
+    """The `hpsearch` program: exit 0 done, 2 the user's mistake, 1 a failure, 73 busy, 74 the disk, 130 Ctrl-C."""
     os.umask(0o077)  # what is written is the user's own
     try:
         sys.exit(commands.main(arguments, prog_name="hpsearch", standalone_mode=False))
