@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -10,34 +11,66 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import StudyBusy
+from hpsearch.errors import HpsearchError, StorageFailed, StudyBusy
 
 
 class StudyLock:
-    """Held from its making until `release` or the end of the process, however it ends."""
+    """Held from its making until `release` or the end of the process, however it ends.
+
+    The system's lock (flock) decides; what the file says only names its holder. So a file left by a crash or a reboot
+    is taken over at once, whoever has that process number now.
+    """
 
     def __init__(self, path: Path, *, study: str) -> None:
-        """Takes the lock; raises StudyBusy, naming the holder, when a living process has it."""
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-        self._file = os.open(path, flags, 0o600)
+        """Takes the lock; raises StudyBusy, naming the holder, when a living process has it.
+
+        Raises HpsearchError where the file system cannot lock, StorageFailed where it takes no file.
+        """
+        self._file = _open(path)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             owner = _owner(self._file)
             os.close(self._file)
             raise StudyBusy(f"study '{study}' is being run by {owner}") from error
-        me = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps(me).encode(), 0)
+        except OSError as error:
+            os.close(self._file)
+            raise HpsearchError(
+                f"{path}: this file system cannot lock ({error.strerror}); put the home (--home) on a local disk"
+            ) from error
+        with contextlib.suppress(OSError):  # on a full disk the holder has no name, but the lock
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, json.dumps(_me()).encode(), 0)
 
     def release(self) -> None:
         """Lets the next driver in."""
         os.close(self._file)
 
 
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        file = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise StorageFailed(f"{path}: cannot be opened: {error.strerror}") from error
+    if os.fstat(file).st_nlink > 1:
+        os.close(file)
+        raise HpsearchError(f"{path}: the lock must be a file of its own, not a link")
+    return file
+
+
+def _me() -> dict[str, Any]:
+    """This process, so that nobody takes another for it: its number can be given again, its start cannot."""
+    me = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    with contextlib.suppress(OSError, IndexError):  # Linux
+        me["started"] = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]  # clock ticks since boot
+        me["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return me
+
+
 def _owner(file: int) -> str:
     try:
         owner: dict[str, Any] = json.loads(os.pread(file, 4096, 0))
         return f"pid {owner['pid']} on host {owner['host']} since {owner['since']}"
-    except (ValueError, KeyError, OSError):
+    except (ValueError, KeyError, TypeError, OSError):
         return "another process"

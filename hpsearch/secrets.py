@@ -11,7 +11,7 @@ _SHORTEST = 6  # characters; a shorter value would take common words with it
 
 
 def redact(text: str) -> str:
-    """The text with *** for the user part of every URL and for the values of environment variables that name secrets."""
+    """The text with *** for the user part of its URLs and for the values of environment variables that hold secrets."""
     text = _IN_URL.sub(r"\1***@", text)
     for value in sorted(_values(), key=len, reverse=True):
         text = text.replace(value, "***")

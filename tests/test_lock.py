@@ -1,13 +1,15 @@
 """The lock: one driver per study, and none once its process is gone."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
 import pytest
 
-from hpsearch.errors import StudyBusy
+from hpsearch.errors import HpsearchError, StudyBusy
 from hpsearch.lock import StudyLock
 
 HOLD = (
@@ -30,7 +32,7 @@ def holder(tmp_path):
 def test_a_second_driver_is_refused_and_told_who_has_it(tmp_path, holder):
     with pytest.raises(StudyBusy, match=rf"study 'toy' is being run by pid {holder.pid} on host \S+ since 20\d\d-"):
         StudyLock(tmp_path / "lock", study="toy")
-    assert StudyBusy.exit_code == 1
+    assert StudyBusy.exit_code == 73
 
 
 def test_a_killed_driver_holds_nothing(tmp_path, holder):
@@ -58,6 +60,26 @@ def test_a_holder_without_a_name_is_another_process(tmp_path):
 def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
     (tmp_path / "victim").write_text("precious")
     (tmp_path / "lock").symlink_to(tmp_path / "victim")
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(HpsearchError, match="symbolic links"):
         StudyLock(tmp_path / "lock", study="toy")
     assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_a_hard_link_in_place_of_the_lock_is_refused(tmp_path):
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "lock").hardlink_to(tmp_path / "victim")
+    with pytest.raises(HpsearchError, match="not a link"):
+        StudyLock(tmp_path / "lock", study="toy")
+    assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_a_lock_left_by_a_crash_is_taken_over_though_its_pid_lives_again(tmp_path):
+    """After a reboot the process number belongs to somebody else, who is left alone."""
+    unrelated = subprocess.Popen(["sleep", "60"])
+    owner = {"pid": unrelated.pid, "host": socket.gethostname(), "since": "2020-01-01 00:00:00", "boot": "another"}
+    (tmp_path / "lock").write_text(json.dumps(owner))
+    StudyLock(tmp_path / "lock", study="toy").release()
+    assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+    assert unrelated.poll() is None
+    unrelated.kill()
+    unrelated.wait()

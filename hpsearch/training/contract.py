@@ -2,6 +2,9 @@
 
     def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]
 
+On a folder with checkpoints it yields again, first of all, the evaluations that they hold. What is worth a warning goes
+to Python's logging.
+
 It imports no torch, so that the driver and trainers of other kinds can hold its values.
 """
 
@@ -12,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+CHECKPOINTS = ("last.pt", "previous.pt")  # what a training goes on from, the newer first
 
 
 class Told(StrEnum):
@@ -39,7 +44,7 @@ class Handle:
     """What a training is given beside its config."""
 
     setting: Setting
-    folder: Path  # its own: last.pt, best.pt, samples.json
+    folder: Path  # its own: last.pt, previous.pt, best.pt, samples.json
     told: Callable[[], Told] = lambda: Told.GO_ON  # asked before every step
 
 

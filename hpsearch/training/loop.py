@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpsearch.errors import CheckpointDamaged
 from hpsearch.training import checkpoint
 from hpsearch.training.atomic import write_json
 from hpsearch.training.batches import Batch, BatchOrder, Rows, rows_of
 from hpsearch.training.config import TrainConfig, digest
-from hpsearch.training.contract import Evaluation, Handle, Told
+from hpsearch.training.contract import CHECKPOINTS, Evaluation, Handle, Told
 from hpsearch.training.corpus import open_corpus
 from hpsearch.training.device import autocast, prepare_device
 from hpsearch.training.evaluation import Evaluator, Measured, score
@@ -35,14 +34,15 @@ POINTS = 10  # training points between two evaluations, at most
 
 
 def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
-    """Trains from where the handle's folder stands; the evaluation of its checkpoint comes again first.
+    """Trains from where the handle's folder stands; the evaluations of its checkpoint come again first.
 
     Yields at fixed fractions of the schedule, and at once when the training loss is no longer finite: then it ends.
     When it ends by itself or is told to FINISH, best.pt holds the weights of the best evaluation.
     """
     run = Training(config, handle)
-    if run.resume() and run.last is not None:
-        yield from run.hand_out(run.last)
+    run.resume()
+    for evaluation in tuple(run.evaluations):  # whoever drives this may have lost the latest of them
+        yield from run.hand_out(evaluation)
     while run.step < run.last_step and not run.diverged:
         told = handle.told()
         if told is not Told.GO_ON:
@@ -83,7 +83,7 @@ class Training:
         self._loss = torch.compile(loss_sum, dynamic=None) if config.training.compile else loss_sum
         self.step = self.tokens = 0
         self.seconds = 0.0
-        self.last: Evaluation | None = None
+        self.evaluations: list[Evaluation] = []
         self.points: list[dict[str, Any]] = []
         self.interval_loss = [0.0, 0]  # since the last evaluation: nats, target tokens
         self.best: tuple[float, Evaluation, dict[str, Tensor], dict[str, Any]] | None = None
@@ -164,7 +164,8 @@ class Training:
             points=self.points,
             signatures=measured.signatures,
         )
-        self.points, self.interval_loss, self.last = [], [0.0, 0], evaluation
+        self.points, self.interval_loss = [], [0.0, 0]
+        self.evaluations.append(evaluation)
         self._keep_if_best(evaluation, measured)
         self._window.restart(self.tokens, time.monotonic())  # an evaluation's time is not the steps'
         return evaluation
@@ -172,7 +173,7 @@ class Training:
     @property
     def diverged(self) -> bool:
         """Whether the training loss has left the finite numbers: the gradients took the weights with them."""
-        return self.last is not None and not math.isfinite(self.last.metrics["train/loss"])
+        return bool(self.evaluations) and not math.isfinite(self.evaluations[-1].metrics["train/loss"])
 
     def hand_out(self, evaluation: Evaluation) -> Iterator[Evaluation]:
         """Yields it; what the caller does meanwhile costs neither random numbers nor time of this training."""
@@ -208,7 +209,7 @@ class Training:
             self.save()
 
     def save(self) -> None:
-        """Writes last.pt (to go on from), with the best weights in it."""
+        """Writes last.pt (to go on from), with the best weights in it; the one before stays as previous.pt."""
         now = time.monotonic()
         self.seconds, self._clock = self.seconds + now - self._clock, now
         state = {
@@ -216,13 +217,14 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "place": {"step": self.step, "tokens": self.tokens, "seconds": self.seconds},
             "rng": self._rng_state(),
-            "last": asdict(self.last) if self.last else None,
+            "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
             "points": self.points,
             "interval_loss": self.interval_loss,
             "window": self._window.state(),
             "best": (self.best[0], asdict(self.best[1]), *self.best[2:]) if self.best else None,
         }
-        checkpoint.save(self.handle.folder / "last.pt", state, config_hash=self._identity)
+        last, previous = (self.handle.folder / name for name in CHECKPOINTS)
+        checkpoint.save(last, state, config_hash=self._identity, former=previous)
         self._saved_at = time.monotonic()
 
     def save_best(self) -> None:
@@ -235,15 +237,15 @@ class Training:
         write_json(self.handle.folder / "samples.json", samples)
 
     def resume(self) -> bool:
-        """Goes back to last.pt when there is a whole one of this config and these data."""
-        try:
-            state = checkpoint.load(self.handle.folder / "last.pt", config_hash=self._identity, device=self.device)
-        except (FileNotFoundError, CheckpointDamaged):
+        """Goes back to the newest checkpoint that is whole, of this config and these data; False: there is none."""
+        paths = [self.handle.folder / name for name in CHECKPOINTS]
+        state = checkpoint.load_newest(paths, config_hash=self._identity, device=self.device)
+        if state is None:
             return False
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.tokens, self.seconds = (state["place"][key] for key in ("step", "tokens", "seconds"))
-        self.last = Evaluation(**state["last"]) if state["last"] else None
+        self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
         self.points, self.interval_loss = state["points"], state["interval_loss"]
         if state["best"]:
             value, evaluation, weights, samples = state["best"]

@@ -74,7 +74,7 @@ def test_nothing_is_left_running_in_mlflow(story):
 
 def test_a_second_driver_is_refused_while_the_first_runs(story):
     code, _, err = story.said["refused"]
-    assert (code, len(err.splitlines())) == (1, 1)
+    assert (code, len(err.splitlines())) == (73, 1)
     assert err.startswith(f"error: study 'story' is being run by pid {story.pids['killed']} on host ")
     assert len(of(story, "killed", "driver_started")) == 1
 
