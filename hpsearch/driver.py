@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch import best
-from hpsearch.errors import DataError, HpsearchError, UserError
+from hpsearch import best, crash
+from hpsearch.errors import DataError, HpsearchError, StorageFailed, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.history import History
+from hpsearch.identity import check_space
 from hpsearch.launchers.devices import plan
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
@@ -25,9 +26,9 @@ from hpsearch.launchers.messages import Launcher
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.search import Happening, Search, spent
-from hpsearch.study import Study
+from hpsearch.study import Study, read_history
 from hpsearch.training import data
-from hpsearch.training.atomic import write_atomically
+from hpsearch.training.atomic import make_folder, write_atomically
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.contract import Setting
 from hpsearch.training.corpus import Corpus
@@ -48,7 +49,7 @@ class Home:
     def make(self) -> Home:
         """Makes the folder (mode 0700); raises UserError when it cannot be written."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self.path)
         except OSError as error:
             raise UserError(f"--home {self.path}: cannot make the folder: {error.strerror}") from error
         if not os.access(self.path, os.W_OK | os.X_OK):
@@ -87,9 +88,9 @@ def prepare(experiment: Experiment, home: Home, progress: Callable[[str, float],
     """Checks the data sets, tokenises what the cache lacks; raises DataError or ConfigError, with the place."""
     check(experiment)
     config = first_config(experiment)
-    home.cache.mkdir(exist_ok=True, mode=0o700)
+    make_folder(home.cache)
     corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress)
-    facts = {"fingerprint": corpus.fingerprint, "sets": corpus.counts}
+    facts = {"fingerprint": corpus.fingerprint, "contents": corpus.contents, "sets": corpus.counts}
     return Prepared({config.corpus_digest(): corpus.folder}, facts, corpus.warnings)
 
 
@@ -118,9 +119,10 @@ class Driver:
 
     def open(self, progress: Callable[[str, float], None]) -> Study:
         """Everything up to the first trial that can fail by the user's mistake."""
-        self.folder.mkdir(exist_ok=True, mode=0o700)
+        make_folder(self.folder)
         lock = StudyLock(self.folder / "lock", study=self.experiment.study)
         self._stack.callback(lock.release)
+        check_space(self.experiment, read_history(self.folder, quiet=True))
         self._workers = self._launch()  # they import torch while the data are prepared
         self._prepared = prepare(self.experiment, self.home, progress)
         for warning in [*self.experiment.warnings, *self._prepared.warnings]:
@@ -135,7 +137,8 @@ class Driver:
         study = self._opened()
         self.shipper = shipping.start(self.folder, self.home.path, self.experiment.tracking.uri, VIEWS, say=self.say)
         self._stack.callback(self.shipper.kill)
-        if spent(study):
+        nothing_to_do = spent(study)
+        if nothing_to_do and study.history.stopped is not None:
             return
         search = Search(
             study,
@@ -150,14 +153,17 @@ class Driver:
             host=socket.gethostname(),
             workers=len(self.settings),
             device=self.settings[0].device,
+            origin=study.history.origin,
         )
         reason = "failed"
         try:
-            yield from search.run()
+            if not nothing_to_do:  # else the driver before died at its end, and nothing says yet that it is over
+                yield from search.run()
             reason = "interrupted" if stopping() else "finished"
         finally:
-            study.record("driver_stopped", reason=reason)
-            study.journal.sync()
+            with contextlib.suppress(StorageFailed):  # said already, if it is what ends the search
+                study.record("driver_stopped", reason=reason)
+                study.journal.sync()
 
     def export(self) -> Path | None:
         """Writes best.yaml of the study as it stands; None when no trial has completed."""
@@ -166,6 +172,7 @@ class Driver:
             return None
         path, winner = self.folder / "best.yaml", best.winner(study.history)
         best.write(study.history, path, base=self.experiment.base, run_id=self._run_id(winner.number))
+        crash.point("best_exported")
         exported = study.history.exported
         if exported is None or exported["trial"] != winner.number:
             study.record("study_exported", path=str(path), trial=winner.number)
@@ -209,7 +216,8 @@ class Driver:
         if self.launcher == "inline":
             launcher = InlineLauncher(self.settings[0], trainer=self.trainer)
         else:
-            launcher = LocalLauncher(self.settings, trainer=self.trainer)
+            stall_timeout = self.experiment.search.stall_timeout
+            launcher = LocalLauncher(self.settings, trainer=self.trainer, stall_timeout=stall_timeout)
         self._stack.callback(launcher.close)
         return launcher
 

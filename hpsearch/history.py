@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Event = dict[str, Any]
+DESCRIPTION = ("params", "internal", "config")  # of a trial
 
 
 @dataclass
@@ -21,6 +22,7 @@ class TrialHistory:
     asked: float = 0.0  # unix seconds
     last: float = 0.0  # time of its latest event
     attempt: int = 0
+    deaths: set[int] = field(default_factory=set)  # attempts that ended with the death of their worker
     device: str = ""
     threads: int = 1
     running: bool = False
@@ -128,10 +130,17 @@ class History:
         self.metric, self.direction = event["objective"]["metric"], event["objective"]["direction"]
 
     def _trial_asked(self, trial: TrialHistory, event: Event) -> None:
-        trial.params, trial.config, trial.asked = event["params"], event.get("config", {}), event["time"]
-        trial.internal = event.get("internal", {})
+        trial.asked = event["time"]
+        self._described(trial, event)
+
+    def _described(self, trial: TrialHistory, event: Event) -> None:
+        """What a trial is: said when it is asked for, and again when it starts and ends, for a line may be damaged."""
+        for name in DESCRIPTION:
+            if name in event:
+                setattr(trial, name, event[name])
 
     def _trial_started(self, trial: TrialHistory, event: Event) -> None:
+        self._described(trial, event)
         trial.attempt, trial.device = event.get("attempt", 1), event.get("device", "")
         trial.threads = event.get("threads", 1)
         trial.running = trial.outcome is None
@@ -148,8 +157,11 @@ class History:
 
     def _trial_interrupted(self, trial: TrialHistory, event: Event) -> None:
         trial.running = False
+        if event.get("died"):
+            trial.deaths.add(trial.attempt)
 
     def _trial_finished(self, trial: TrialHistory, event: Event) -> None:
+        self._described(trial, event)
         trial.running, trial.outcome, trial.state = False, event["outcome"], event["state"]
         trial.value, trial.best = event.get("value"), event.get("best_evaluation")
         trial.reason, trial.seconds = event.get("reason") or "", event.get("seconds") or 0.0

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import TrainingFailed, UserError
+from hpsearch import crash
+from hpsearch.checkpoints import Checkpoints
+from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.history import TrialHistory
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Reply, Task
+from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
+from hpsearch.room import Room
 from hpsearch.study import OUTCOMES, Study
 from hpsearch.verdict import Verdict
 
-KEPT = 3  # trials whose best weights stay on the disk: the best ones
+STUMBLES = 3  # times that a trial may find the disk closed, and open again when somebody looks
+DEVICE_ERRORS = 2  # trials that end in an error of a device, after which it is left alone
 ANSWERS = {
     Verdict.CONTINUE: Answer.GO_ON,
     Verdict.PRUNE: Answer.DROP,
@@ -60,7 +63,14 @@ class Paused:
     reason: str
 
 
-Happening = Started | Measured | Finished | Paused
+@dataclass(frozen=True)
+class Notice:
+    """Something that people should read."""
+
+    line: str
+
+
+Happening = Started | Measured | Finished | Paused | Notice
 
 
 class Search:
@@ -79,12 +89,15 @@ class Search:
         `stopping`: whether a person asked to stop.
         """
         self.study, self.launcher = study, launcher
-        self.checkpoints, self._corpora, self._stopping = checkpoints, corpora or {}, stopping
+        self.checkpoints = Checkpoints(checkpoints, study.history)
+        self._corpora, self._stopping = corpora or {}, stopping
+        self._room = Room(checkpoints)
         self._waiting = study.unfinished()
         self._busy: dict[int, int] = {}  # slot -> trial
         self._verdicts: dict[int, tuple[Verdict, str]] = {}
-        self._deaths: dict[int, int] = {}
         self._failures = 0  # in a row
+        self._stumbles: dict[int, int] = defaultdict(int)  # trial -> times it found the disk closed
+        self._in_doubt: dict[str, set[int]] = defaultdict(set)  # device -> trials that met an error of it
         self._pausing = False
         self._began = time.monotonic()
         self._searched = study.history.seconds
@@ -92,13 +105,16 @@ class Search:
     def run(self) -> Iterator[Happening]:
         """Searches until the budget is spent or it is told to stop; what runs then is paused, to be continued.
 
-        Raises TrainingFailed when too many trials in a row fail, UserError when a trial finds the user's data wrong.
+        Raises TrainingFailed when too many trials in a row fail, UserError when a trial finds the user's data wrong,
+        StorageFailed when a disk takes nothing for too long.
         """
+        self.checkpoints.tidy()
         while True:
             if not self._pausing and (self._stopping() or self._out_of_time()):
                 self._pause_all()
+            yield from self._notices(self._room.look())
             yield from self._place()
-            if not self._busy:
+            if not self._busy and (self._pausing or not self._room.closed):
                 return
             for message in self.launcher.messages(timeout=self._patience()):
                 yield from self._handle(message)
@@ -107,8 +123,8 @@ class Search:
 
     def _place(self) -> Iterator[Happening]:
         """Hands trials to the free workers: those that wait to be continued first."""
-        for slot in range(len(self.launcher.settings)):
-            if slot in self._busy or self._pausing:
+        for slot, setting in enumerate(self.launcher.settings):
+            if slot in self._busy or self._pausing or self._room.closed or self._is_in_doubt(setting.device):
                 continue
             if self._waiting:
                 number = self._waiting.pop(0)
@@ -123,73 +139,118 @@ class Search:
         attempt = self.study.start(number, device=setting.device, threads=setting.threads, worker=slot)
         trial = self.study.history.trials[number]
         self._busy[slot] = number
-        self.launcher.train(slot, Task(number, attempt, trial.config, self.folder(number), self._corpora))
+        folder = self.checkpoints.folder(number)
+        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._corpora))
+        crash.point("trial_placed")
         return Started(trial, slot, attempt)
-
-    def folder(self, number: int) -> Path:
-        """Where a trial's checkpoints lie."""
-        return self.checkpoints / f"{number:04d}"
 
     # --------------------------------------------------------------------------------------------------------- messages
 
     def _handle(self, message: Message) -> Iterator[Happening]:
         if self._busy.get(message.slot) != message.trial:
             return  # a worker that was given up
-        if isinstance(message, Evaluated):
-            yield self._judge(message)
-            return
-        del self._busy[message.slot]
-        if isinstance(message, Ended):
-            yield self._end(message)
+        if isinstance(message, Noted):
+            yield Notice(f"trial {message.trial}: {message.line}")
+        elif isinstance(message, Evaluated):
+            yield from self._judge(message)
         else:
-            yield self._fail(message)
+            del self._busy[message.slot]
+            yield from self._fail(message) if isinstance(message, Failed) else [self._end(message)]
 
-    def _judge(self, message: Evaluated) -> Happening:
+    def _judge(self, message: Evaluated) -> Iterator[Happening]:
+        trial, index = self.study.history.trials[message.trial], message.evaluation["index"]
+        is_old = index < max(trial.evaluations, default=0)  # of its checkpoint; others came after it
         verdict, reason = self.study.report(message.trial, message.evaluation)
         answer = ANSWERS[verdict]
         if answer is not Answer.GO_ON:
             self._verdicts[message.trial] = verdict, reason
         elif self._pausing:
             answer = Answer.PAUSE
-        self.launcher.reply(message.slot, Reply(message.trial, answer, message.evaluation["index"]))
-        return Measured(self.study.history.trials[message.trial], message.slot, message.evaluation)
+        self.launcher.reply(message.slot, Reply(message.trial, answer, index))
+        if not is_old:
+            yield Measured(trial, message.slot, message.evaluation)
 
     def _end(self, message: Ended) -> Happening:
         number = message.trial
         trial = self.study.history.trials[number]
         if message.answer is Answer.PAUSE and number not in self._verdicts:
+            if not self._pausing:  # its worker was told to end; it goes on with another
+                self._waiting.insert(0, number)
             self.study.interrupt(number)
             return Paused(trial, message.slot, "stopped; its checkpoint is saved")
         verdict, reason = self._verdicts.pop(number, (Verdict.CONTINUE, ""))
         return self._finish(message, OUTCOMES.get(verdict, "completed"), reason)
 
-    def _fail(self, message: Failed) -> Happening:
+    def _fail(self, message: Failed) -> Iterator[Happening]:
         number = message.trial
         if self._verdicts.get(number, (None,))[0] in (Verdict.PRUNE, Verdict.DIVERGED):
-            return self._end(Ended(message.slot, number, Answer.DROP))  # it was to leave nothing behind
-        if message.kind == "died":
-            self._verdicts.pop(number, None)
-            self._deaths[number] = self._deaths.get(number, 0) + 1
-            if self._deaths[number] <= self.study.experiment.search.max_retries:
-                self._waiting.insert(0, number)
-                reason = f"{message.reason}; it will be continued"
-                return Paused(self.study.history.trials[number], message.slot, reason)
-        self._write_error(message)
+            yield self._end(Ended(message.slot, number, Answer.DROP))  # it was to leave nothing behind
+            return
         self._verdicts.pop(number, None)
+        if message.kind == "disk":
+            yield from self._stumble(message)
+            return
+        if message.kind == "device":
+            yield from self._doubt(message)
+        if message.kind in ("died", "stalled", "device") and self._may_try_again(number):
+            yield self._wait(message, f"{message.reason}; it will be continued", died=True)
+            return
+        if message.details:
+            self.checkpoints.write_error(number, message.details)
         outcome = "out_of_memory" if message.kind == "out_of_memory" else "failed"
-        finished = self._finish(message, outcome, message.reason)
+        stalled = "stalled: " if message.kind == "stalled" else ""
+        yield self._finish(message, outcome, stalled + message.reason)
         if message.kind == "user":
             raise UserError(message.reason)
-        return finished
+
+    def _may_try_again(self, number: int) -> bool:
+        """Whether a trial has deaths left, over all drivers; this one counts already."""
+        return len(self.study.history.trials[number].deaths) < self.study.experiment.search.max_retries
+
+    def _wait(self, message: Failed, reason: str, *, died: bool = False) -> Happening:
+        """Puts a trial back, to go on from its checkpoint."""
+        self._waiting.insert(0, message.trial)
+        self.study.interrupt(message.trial, reason, died=died)
+        return Paused(self.study.history.trials[message.trial], message.slot, reason)
 
     def _finish(self, message: Ended | Failed, outcome: str, reason: str) -> Happening:
         trial = self.study.finish(message.trial, outcome, reason)
-        self._sweep(trial)
+        self.checkpoints.sweep(trial)
         self._failures = self._failures + 1 if trial.outcome == "failed" else 0
         if self._failures >= self.study.experiment.search.max_consecutive_failures:
             last = f"trial {trial.number}: {trial.reason}"
             raise TrainingFailed(f"{self._failures} trials in a row failed; the last: {last}")
         return Finished(trial, message.slot)
+
+    # ------------------------------------------------------------------------------------------------ disks and devices
+
+    def _stumble(self, message: Failed) -> Iterator[Happening]:
+        """A trial could save nothing: it waits, and all others that end with it, until there is room again."""
+        number = message.trial
+        self._stumbles[number] += 1
+        yield self._wait(message, message.reason)
+        if self._stumbles[number] > STUMBLES:
+            folder = self.checkpoints.folder(number)
+            raise StorageFailed(f"{folder}: trial {number} cannot save its state: {message.reason}")
+        yield from self._notices(self._room.refused(message.reason))
+
+    def _notices(self, line: str | None) -> Iterator[Happening]:
+        if line is not None:
+            yield Notice(line)
+
+    def _doubt(self, message: Failed) -> Iterator[Happening]:
+        """An error of a device: after two trials have met one it is left alone; raises TrainingFailed at the last."""
+        device = self.launcher.settings[message.slot].device
+        self._in_doubt[device].add(message.trial)
+        if not self._is_in_doubt(device):
+            return
+        yield Notice(f"{device} is left alone from now on: {DEVICE_ERRORS} trials ended in an error of it")
+        if all(self._is_in_doubt(setting.device) for setting in self.launcher.settings):
+            self.study.interrupt(message.trial, message.reason, died=True)
+            raise TrainingFailed(f"no device is left to train on; the last error: {message.reason}")
+
+    def _is_in_doubt(self, device: str) -> bool:
+        return len(self._in_doubt[device]) >= DEVICE_ERRORS
 
     # --------------------------------------------------------------------------------------------------------- stopping
 
@@ -211,21 +272,6 @@ class Search:
         for slot, number in self._busy.items():
             if number not in self._verdicts:
                 self.launcher.reply(slot, Reply(number, Answer.PAUSE))
-
-    def _sweep(self, trial: TrialHistory) -> None:
-        """Removes what no one will read again: the state to go on from, and the weights of trials that cannot win."""
-        with contextlib.suppress(OSError):
-            (self.folder(trial.number) / "last.pt").unlink()
-        kept = {t.number for t in self.study.history.ranked()[:KEPT]}
-        for number in [t.number for t in self.study.history.ranked()[KEPT : KEPT + 1]] + [trial.number]:
-            if number not in kept and not (self.folder(number) / "error.txt").exists():
-                shutil.rmtree(self.folder(number), ignore_errors=True)
-
-    def _write_error(self, message: Failed) -> None:
-        """Leaves the traceback beside the trial for who wants to read it."""
-        if message.details:
-            self.folder(message.trial).mkdir(parents=True, exist_ok=True, mode=0o700)
-            (self.folder(message.trial) / "error.txt").write_text(message.details)
 
 
 def spent(study: Study) -> bool:

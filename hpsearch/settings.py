@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from hpsearch.secrets import NO_PASSWORDS, url_with_password
 from hpsearch.training.config import Section, TrainConfig
 
 # Chosen on stored learning curves (six tables, 2 workers, 16 full trainings' worth of time, 30 seeds): mean rank by
@@ -94,7 +95,8 @@ class Search(Section):
     pruner: AnyPruner = Field({"name": DEFAULT_PRUNER}, validate_default=True)
     overfitting: Overfitting = Overfitting()
     max_consecutive_failures: int = Field(10, ge=1)
-    max_retries: int = Field(2, ge=0)
+    max_retries: int = Field(2, ge=0)  # of one trial, after deaths of its worker
+    stall_timeout: float = Field(1800.0, gt=0)  # seconds without a step, then a worker is killed
 
     @field_validator("pruner", mode="before")
     @classmethod
@@ -115,6 +117,13 @@ class Tracking(Section):
     """Where MLflow keeps the runs."""
 
     uri: str | None = None  # None: SQLite in the home folder
+
+    @field_validator("uri")
+    @classmethod
+    def _without_password(cls, uri: str | None) -> str | None:
+        if uri is not None and url_with_password(uri) is not None:
+            raise ValueError(NO_PASSWORDS)
+        return uri
 
 
 class Resources(Section):

@@ -6,6 +6,7 @@ and divergence rules, is in verdict.py.
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any
 
 import optuna
 
+from hpsearch import crash
 from hpsearch import journal as journals
 from hpsearch.environment import environment
 from hpsearch.experiment import Experiment
-from hpsearch.history import History, TrialHistory
+from hpsearch.history import DESCRIPTION, History, TrialHistory
 from hpsearch.identity import check_identity
 from hpsearch.journal import Event, Journal
 from hpsearch.samplers import make_pruner, make_sampler
@@ -33,6 +35,7 @@ STATES = {
     "failed": optuna.trial.TrialState.FAIL,  # a bug: the sampler passes it over
 }
 WORST = 1e30  # what Optuna is told of a loss that is not finite: behind all others, in whatever order they come
+_log = logging.getLogger(__name__)
 OUTCOMES = {Verdict.PRUNE: "pruned", Verdict.OVERFIT: "overfit", Verdict.DIVERGED: "diverged"}
 
 
@@ -61,15 +64,16 @@ class Study:
 
         Raises StudyMismatch, with a diff, when the journal belongs to another space, objective or data.
         """
-        path = folder / "journal.jsonl"
-        history = History.of(journals.read(path)) if path.exists() else History()
-        if history.origin:
-            check_identity(experiment, history, data)
-        journal = Journal(path)
+        history = read_history(folder)
+        check_identity(experiment, history, data)
+        crash.point("journal_read")
+        journal = Journal(folder / "journal.jsonl", after=history.last)
         if not history.origin:
             history.add(journal.append("study_created", **_origin(experiment, data)))
             journal.sync()
-        return cls(experiment, journal, history)
+        study = cls(experiment, journal, history)
+        crash.point("study_rebuilt")
+        return study
 
     # ------------------------------------------------------------------------------------------------------- its trials
 
@@ -79,6 +83,7 @@ class Study:
 
     def ask(self) -> int:
         """A new trial: samples its params, writes it to the journal, gives its number."""
+        crash.point("before_ask")
         number = len(self.history.trials)
         self.optuna.sampler = make_sampler(self.experiment, number, self.optuna)
         trial = self.optuna.ask()
@@ -92,12 +97,17 @@ class Study:
             internal=internal,
             config=config.model_dump(mode="json"),
         )
+        crash.point("after_ask")
         return number
 
     def start(self, number: int, *, device: str, threads: int, worker: int) -> int:
         """Notes that a trial is with a worker; gives the number of this attempt (1, 2, ...)."""
-        attempt = self.history.trials[number].attempt + 1
-        self.record("trial_started", trial=number, attempt=attempt, device=device, threads=threads, worker=worker)
+        trial = self.history.trials[number]
+        attempt = trial.attempt + 1
+        place = {"device": device, "threads": threads, "worker": worker}
+        self.record("trial_started", trial=number, attempt=attempt, **place, **description(trial))
+        if attempt > 1:
+            crash.point("retry_recorded")
         return attempt
 
     def config(self, number: int) -> TrainConfig:
@@ -107,13 +117,18 @@ class Study:
     def report(self, number: int, evaluation: dict[str, Any]) -> tuple[Verdict, str]:
         """Takes an evaluation in and judges: what the trial is to do next, and why (one line).
 
-        One that the journal has already (from before a crash) is judged again but not written again.
+        One that the journal has already (from before a crash) is not written again, and judged again only where it
+        is the trial's latest: what came after the others shows how they were judged.
         """
+        crash.point("report_begun")
         trial = self.history.trials[number]
-        if evaluation["index"] not in trial.evaluations:
+        index, latest = evaluation["index"], max(trial.evaluations, default=0)
+        if index not in trial.evaluations:
             self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation)
             self._tell_optuna(number, evaluation)
-        return self.judge(number)
+        verdict = self.judge(number) if index >= latest else (Verdict.CONTINUE, "")
+        crash.point("report_done")
+        return verdict
 
     def judge(self, number: int) -> tuple[Verdict, str]:
         """Diverged, overfitting or worse than its peers? From what the journal knows of the trial."""
@@ -143,9 +158,9 @@ class Study:
         _, values = trial.curve(self.history.metric)
         return stale(values, maximize=self.history.direction == "maximize", evaluations=rule.evaluations)
 
-    def interrupt(self, number: int) -> None:
-        """Notes that a trial waits, checkpointed, for the next driver."""
-        self.record("trial_interrupted", trial=number)
+    def interrupt(self, number: int, reason: str = "", *, died: bool = False) -> None:
+        """Notes that a trial waits to be continued from its checkpoint; `died`: its worker's death is its own fault."""
+        self.record("trial_interrupted", trial=number, reason=reason, died=died)
 
     def finish(self, number: int, outcome: str, reason: str = "") -> TrialHistory:
         """Ends a trial; when this returns, its end is on the disk."""
@@ -166,14 +181,14 @@ class Study:
             reason=reason,
             seconds=seconds,
             signatures=signatures,
+            **description(trial),
         )
         self.journal.sync()
-        self.optuna.tell(
-            self._trials.pop(number),
-            best["value"] if best and state == optuna.trial.TrialState.COMPLETE else None,
-            state=state,
-        )
+        crash.point("tell_begun")
+        value = best["value"] if best and state == optuna.trial.TrialState.COMPLETE else None
+        self.optuna.tell(self._trials.pop(number), value, state=state)
         self.history.add(event)
+        crash.point("tell_done")
         return trial
 
     # --------------------------------------------------------------------------------------------------------- inwards
@@ -197,6 +212,9 @@ class Study:
 
     def _rebuild(self, trial: TrialHistory) -> None:
         """Puts a trial of the journal back into the Optuna study, under its number."""
+        if not trial.config:
+            self._rebuild_unknown(trial)
+            return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.optuna.enqueue_trial(trial.internal)
@@ -212,12 +230,45 @@ class Study:
             value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
             self.optuna.tell(self._trials.pop(trial.number), value, state=state)
 
+    def _rebuild_unknown(self, trial: TrialHistory) -> None:
+        """Keeps the number of a trial whose params stood on damaged lines alone; the sampler passes it over."""
+        self.optuna.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+        if trial.outcome is None:
+            self.record(
+                "trial_finished",
+                trial=trial.number,
+                outcome="failed",
+                state="FAIL",
+                reason="what it was to train stood on a damaged line of the journal",
+            )
+
 
 def _was_compared(trial: TrialHistory, index: int) -> bool:
     """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
     at_end = trial.evaluations[index]["progress"] >= trial.config["training"]["stop_at"]
     is_last = index == max(trial.evaluations)
     return not at_end and not (is_last and trial.outcome in (None, "overfit", "diverged"))
+
+
+def read_history(folder: Path, *, quiet: bool = False) -> History:
+    """What the journal in a study's folder says (nothing where there is none).
+
+    Damaged lines are passed over and, unless `quiet`, a logged warning.
+    """
+    path, damaged = folder / "journal.jsonl", list[int]()
+    history = History.of(journals.read(path, damaged=damaged)) if path.exists() else History()
+    if damaged and not quiet:
+        lines = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
+        _log.warning("%s: %d damaged lines were passed over (%s); all others are used", path, len(damaged), lines)
+    for number in range(max(history.trials, default=-1)):
+        history.trials.setdefault(number, TrialHistory(number))  # a trial of which every line is damaged
+    history.trials = dict(sorted(history.trials.items()))
+    return history
+
+
+def description(trial: TrialHistory) -> dict[str, Any]:
+    """What a trial is, as its events say it."""
+    return {name: getattr(trial, name) for name in DESCRIPTION}
 
 
 def points(trial: TrialHistory) -> list[Point]:

@@ -2,7 +2,7 @@
 
 It keeps the whole contract of training/contract.py (fixed fractions, resuming from any checkpoint, PAUSE and FINISH),
 so the driver, the launchers and the journal can be tried hundreds of times in the time of one real training.
-`config.training` is read as it is; `dropout` 0.49 and up makes it fail in the way named by `FAULTS`.
+`config.training` is read as it is; `dropout` 0.5 and up makes it fail in the way named by `FAULTS`.
 """
 
 from __future__ import annotations
@@ -13,24 +13,38 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from hpsearch.testing import SyntheticCurve
-from hpsearch.training.atomic import write_json
+from hpsearch.training.atomic import write_atomically, write_json
 from hpsearch.training.config import TrainConfig
-from hpsearch.training.contract import Evaluation, Handle, Told
+from hpsearch.training.contract import CHECKPOINTS, Evaluation, Handle, Told
 
 STEPS = 200  # of every training
 TOKENS = 1000  # a step
-FAULTS = {0.5: "raise", 0.51: "exit", 0.52: "segfault", 0.53: "memory", 0.54: "nan"}
+FAULTS = {
+    0.5: "raise",
+    0.51: "exit",
+    0.52: "segfault",
+    0.53: "memory",
+    0.54: "nan",
+    0.55: "hang",
+    0.56: "device",
+    0.57: "explode",  # finite, and far too high
+    0.58: "exit with 0",
+}
 
 
 def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
-    """Trains nothing, at TOY_STEP seconds a step (environment; 0 by default)."""
+    """Trains nothing, at TOY_STEP seconds a step (environment; 0 by default), saving each TOY_CHECKPOINT steps.
+
+    What was answered is added to the file TOY_HISTORY: what a checker may ask the journal and the views for.
+    """
     pause, every = float(os.environ.get("TOY_STEP", "0")), int(os.environ.get("TOY_CHECKPOINT", "10"))
     state = _load(config, handle)
-    if state["last"]:
-        yield Evaluation(**state["last"])
+    for known in state["evaluations"]:
+        yield Evaluation(**known)
     curve = curve_of(config)
     fault = FAULTS.get(round(config.model.dropout, 3))
     told = Told.GO_ON
@@ -42,11 +56,13 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
         state["step"] += 1
         _break(fault, state["step"])
         if state["step"] % (STEPS // config.evaluation.times) == 0:
-            state["last"] = asdict(evaluation(config, curve, state["step"], fault))
-            yield Evaluation(**state["last"])
+            found = evaluation(config, curve, state["step"], fault)
+            state["evaluations"].append(asdict(found))
+            yield found
+            _note(handle, found)
         if state["step"] % every == 0:
-            _save(config, handle, state)
-    _save(config, handle, state)
+            _save(handle, state)
+    _save(handle, state)
     if told is not Told.PAUSE:
         write_json(handle.folder / "best.pt", state)
 
@@ -66,7 +82,9 @@ def curve_of(config: TrainConfig) -> SyntheticCurve:
 def evaluation(config: TrainConfig, curve: SyntheticCurve, step: int, fault: str | None = None) -> Evaluation:
     """What a training of this config measures at a step: known in advance, so that a checker can compare."""
     progress = step / STEPS
-    loss = float("nan") if fault == "nan" and progress > 0.3 else curve.val_loss(progress)
+    loss = curve.val_loss(progress)
+    if progress > 0.3:
+        loss = {"nan": float("nan"), "explode": 1e30}.get(fault or "", loss)
     point = {"train/loss": curve.train_loss(progress), "learning_rate": config.training.learning_rate}
     return Evaluation(
         index=step * config.evaluation.times // STEPS,
@@ -87,20 +105,43 @@ def _break(fault: str | None, step: int) -> None:
         raise RuntimeError("a bug in the training code")
     if fault == "exit":
         os._exit(3)
+    if fault == "exit with 0":
+        os._exit(0)
     if fault == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
     if fault == "memory":
         raise MemoryError("9 GiB asked for")
+    if fault == "device":
+        raise RuntimeError("CUDA error: unspecified launch failure")
+    while fault == "hang":
+        time.sleep(1)
+
+
+def _note(handle: Handle, found: Evaluation) -> None:
+    path = os.environ.get("TOY_HISTORY")
+    if path:
+        line = {"trial": int(handle.folder.name), "index": found.index, "value": found.metrics["val/loss"]}
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(file, json.dumps(line).encode() + b"\n")
+        os.close(file)
 
 
 def _load(config: TrainConfig, handle: Handle) -> dict[str, Any]:
-    path = handle.folder / "last.pt"
-    if path.exists():
-        state: dict[str, Any] = json.loads(path.read_text())
-        if state["config"] == config.digest():
+    for path in (handle.folder / name for name in CHECKPOINTS):
+        state = _read(path)
+        if state is not None and state["config"] == config.digest():
             return state
-    return {"config": config.digest(), "step": 0, "last": None}
+    return {"config": config.digest(), "step": 0, "evaluations": []}
 
 
-def _save(config: TrainConfig, handle: Handle, state: dict[str, Any]) -> None:
-    write_json(handle.folder / "last.pt", state)
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        state: dict[str, Any] = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return state
+
+
+def _save(handle: Handle, state: dict[str, Any]) -> None:
+    last, previous = (handle.folder / name for name in CHECKPOINTS)
+    write_atomically(last, json.dumps(state).encode(), former=previous)

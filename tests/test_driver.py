@@ -94,7 +94,7 @@ def test_changed_data_are_refused(tmp_path, space_file, corpus_files):
     mine.close()
     (corpus_files / "valid.txt").write_text("something else altogether")
     other = driver(path, tmp_path / "home")
-    with pytest.raises(StudyMismatch, match=r"data \(contents\): \w{12} -> \w{12}"):
+    with pytest.raises(StudyMismatch, match=r"data\.text: contents \w{12} -> contents \w{12}"):
         other.open(quiet)
     other.close()
 

@@ -22,12 +22,12 @@ PACKAGE = ROOT / "hpsearch"
 
 # Lowest first. A module imports its own level and those below; a name stands for a file or a folder.
 LEVELS = [
-    ["errors", "crash", "secrets"],
+    ["errors", "crash", "secrets", "printable"],
     ["training"],
-    ["document", "ranges", "wording", "settings", "sections", "samples"],
+    ["document", "mistakes", "ranges", "wording", "settings", "sections", "samples"],
     ["space"],
     ["experiment"],
-    ["journal", "lock", "history", "verdict", "environment", "identity"],
+    ["journal", "lock", "history", "verdict", "environment", "identity", "room", "checkpoints"],
     ["report"],  # below the views: its pictures are artifacts of the MLflow view
     ["samplers", "study", "views", "launchers"],
     ["search"],

@@ -85,6 +85,7 @@ def test_hours_add_up_over_killed_drivers(tmp_path):
     for fake in (-3000.0, -1500.0):  # as if the driver had begun long before its last event
         study = opened(wanted, tmp_path / "home")
         study.history.began += fake / 2
+        study.journal.close()
     search = Search(study, Scripted(workers(tmp_path), healthy), checkpoints=tmp_path)
     assert search._left() == pytest.approx(3600 - 750, abs=60)
 

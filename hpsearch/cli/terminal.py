@@ -16,7 +16,8 @@ from rich.table import Table
 from hpsearch.driver import Driver, Home
 from hpsearch.experiment import Experiment
 from hpsearch.history import History, TrialHistory
-from hpsearch.search import Finished, Happening, Measured, Paused, Started
+from hpsearch.printable import printable
+from hpsearch.search import Finished, Happening, Measured, Notice, Paused, Started
 
 COLOURS = {"completed": "green", "overfit": "yellow", "pruned": "cyan", "diverged": "red", "failed": "red"}
 SHOWN = 5  # trials in the closing table
@@ -43,7 +44,7 @@ class Board:
 
     def say(self, line: str) -> None:
         """One line above the bars."""
-        self.console.print(escape(line))
+        self.console.print(plain(line))
 
     @contextlib.contextmanager
     def preparing(self) -> Iterator[Callable[[str, float], None]]:
@@ -84,11 +85,14 @@ class Board:
 
     def show(self, happening: Happening) -> None:
         """One thing that happened in the search."""
+        if isinstance(happening, Notice):
+            self.say(happening.line)
+            return
         trial, slot = happening.trial, happening.slot
         if isinstance(happening, Started):
             self._clear(slot)
             name = f"trial {trial.number}" + (f" (attempt {happening.attempt})" if happening.attempt > 1 else "")
-            self._slots[slot] = self._bars.add_task(f"{name}  {escape(params(trial))}", total=1.0, value="")
+            self._slots[slot] = self._bars.add_task(f"{name}  {plain(params(trial))}", total=1.0, value="")
         elif isinstance(happening, Measured):
             value = happening.evaluation["metrics"].get(self.experiment.objective.metric, math.nan)
             progress = happening.evaluation["progress"]
@@ -145,9 +149,14 @@ class Board:
         outcome = f"[{COLOURS.get(trial.outcome or '', 'white')}]{trial.outcome}[/]"
         value = f" {self.experiment.objective.metric} {trial.value:.4f}" if trial.value is not None else ""
         at = f" at epoch {trial.best['epoch']:.3g}" if trial.best else ""
-        why = f": {escape(trial.reason)}" if trial.outcome in ("failed", "out_of_memory") else ""
-        words = f"[dim]{escape(params(trial))}[/]"
+        why = f": {plain(trial.reason)}" if trial.outcome in ("failed", "out_of_memory") else ""
+        words = f"[dim]{plain(params(trial))}[/]"
         return f"trial {trial.number} finished: {outcome}{value}{at}, {trial.seconds:.0f} s  {words}{why}"
+
+
+def plain(text: str) -> str:
+    """Text that is printed as it is: no markup, nothing that a terminal would obey."""
+    return escape(printable(text))
 
 
 def params(trial: TrialHistory) -> str:
@@ -172,5 +181,5 @@ def best_table(history: History) -> Table:
         table.add_column(column)
     for trial in history.ranked()[:SHOWN]:
         epoch = f"{trial.best['epoch']:.3g}" if trial.best else ""
-        table.add_row(str(trial.number), f"{trial.value:.4f}", epoch, trial.outcome, escape(params(trial)))
+        table.add_row(str(trial.number), f"{trial.value:.4f}", epoch, trial.outcome, plain(params(trial)))
     return table

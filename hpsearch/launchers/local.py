@@ -1,4 +1,4 @@
-"""Workers as processes of this machine, started once and kept warm; a dead one is seen at once and replaced.
+"""Workers as processes of this machine, started once and kept warm; a dead or stuck one is seen and replaced.
 
 Python's multiprocessing with the spawn method: no state of the driver (threads, locks, CUDA) is inherited.
 """
@@ -6,19 +6,24 @@ Python's multiprocessing with the spawn method: no state of the driver (threads,
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import math
 import multiprocessing
 import os
 import signal
-import sys
 import threading
+import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from hpsearch.launchers.messages import Answer, Evaluated, Failed, Message, Reply, Task
-from hpsearch.launchers.worker import TRAINER, Session
+from hpsearch.launchers import memory
+from hpsearch.launchers.messages import Alive, Ended, Failed, Message, Reply, Task
+from hpsearch.launchers.process import work
+from hpsearch.launchers.worker import TRAINER
 from hpsearch.training.contract import Setting
+
+LONGEST_LOOK = 5.0  # seconds that one look counts at most: a driver that was stopped itself blames no worker
+REPLACED_AFTER = ("out_of_memory", "device")  # failures after which a process may be left in a bad state
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -26,14 +31,18 @@ _spawn = multiprocessing.get_context("spawn")
 class LocalLauncher:
     """One process for each setting (device and threads)."""
 
-    def __init__(self, settings: list[Setting], *, trainer: str = TRAINER) -> None:
-        """Starts the workers; they import torch while the driver goes on."""
-        self.settings, self.trainer = settings, trainer
+    def __init__(self, settings: list[Setting], *, trainer: str = TRAINER, stall_timeout: float = math.inf) -> None:
+        """Starts the workers; they import torch while the driver goes on.
+
+        `stall_timeout`: seconds without a step after which a worker is killed, and its trial has failed.
+        """
+        self.settings, self.trainer, self.stall_timeout = settings, trainer, stall_timeout
         self._workers = [_Worker(slot, setting, trainer) for slot, setting in enumerate(settings)]
+        self._looked = time.monotonic()
 
     def train(self, slot: int, task: Task) -> None:
         """Hands a trial to a free worker."""
-        self._workers[slot].task = task
+        self._workers[slot].task, self._workers[slot].silent = task, 0.0
         self._workers[slot].send(task)
 
     def reply(self, slot: int, reply: Reply) -> None:
@@ -52,6 +61,7 @@ class LocalLauncher:
             if worker.dead:
                 found += worker.obituary()
                 self._workers[slot] = _Worker(slot, self.settings[slot], self.trainer)
+        self._kill_the_stalled()
         return found
 
     def close(self) -> None:
@@ -61,6 +71,15 @@ class LocalLauncher:
         for worker in self._workers:
             worker.process.join()
             worker.connection.close()
+
+    def _kill_the_stalled(self) -> None:
+        now = time.monotonic()
+        looked, self._looked = min(now - self._looked, LONGEST_LOOK), now
+        for worker in self._workers:
+            worker.silent += looked
+            if worker.task is not None and worker.silent > self.stall_timeout + looked:
+                worker.cause = "stalled", f"no step for {self.stall_timeout:g} s"
+                worker.process.kill()
 
 
 class _Worker:
@@ -77,6 +96,9 @@ class _Worker:
         theirs.close()
         self.task: Task | None = None
         self.dead = False
+        self.silent = 0.0  # seconds since it was last heard of
+        self.cause: tuple[str, str] | None = None  # why it was killed: kind, reason
+        self._memory, self._oom_kills = 0, memory.kills()
 
     def send(self, message: Task | Reply) -> None:
         with contextlib.suppress(OSError):  # a dead worker shows itself in receive()
@@ -86,20 +108,40 @@ class _Worker:
         found: list[Message] = []
         try:
             while self.connection.poll():
-                found.append(self.connection.recv())
+                self._take(self.connection.recv(), found)
         except (EOFError, OSError):
             self.dead = True
         self.dead = self.dead or not self.process.is_alive()
-        if found and not isinstance(found[-1], Evaluated):
-            self.task = None
         return found
+
+    def _take(self, message: Message | Alive, found: list[Message]) -> None:
+        self.silent = 0.0
+        if isinstance(message, Alive):
+            self._memory = message.memory
+            return
+        found.append(message)
+        if isinstance(message, Ended | Failed):
+            self.task = None
+        if isinstance(message, Failed) and message.kind in REPLACED_AFTER:
+            self.process.kill()
+            self.dead = True
 
     def obituary(self) -> list[Message]:
         self.process.join()
         self.connection.close()
         if self.task is None:
             return []
-        return [Failed(self.slot, self.task.trial, "died", _cause(self.process.exitcode))]
+        kind, reason = self.cause or self._cause()
+        return [Failed(self.slot, self.task.trial, kind, reason)]
+
+    def _cause(self) -> tuple[str, str]:
+        code = self.process.exitcode
+        if code is None or code >= 0:
+            return "died", f"the worker exited with code {code}"
+        name, peak = signal.Signals(-code).name, f"{self._memory / 2**30:.2f} GiB"
+        if name == "SIGKILL" and memory.kills() > self._oom_kills:
+            return "out_of_memory", f"out of memory: the system killed the worker, which had taken {peak}"
+        return "died", f"the worker was killed by {name}" + (f" (it had taken {peak})" if name == "SIGKILL" else "")
 
 
 @contextlib.contextmanager
@@ -121,66 +163,3 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     if caught and callable(handler):
         handler(caught[0], None)
-
-
-def _cause(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        return f"the worker was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    return f"the worker exited with code {code}"
-
-
-# -------------------------------------------------------------------------------------------------------- in the worker
-
-
-def work(slot: int, setting: Setting, trainer: str, connection: Connection, driver: int) -> None:
-    """The life of a worker process: it trains trial after trial until the driver hangs up or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the driver says what to do
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with(driver)
-    threading.Thread(target=_warm_up, args=(trainer,), daemon=True).start()
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            message = connection.recv()
-            if isinstance(message, Task):
-                _train_one(slot, message, setting, trainer, connection)
-
-
-def _train_one(slot: int, task: Task, setting: Setting, trainer: str, connection: Connection) -> None:
-    def listen() -> None:
-        while connection.poll():
-            session.answer(connection.recv().answer)
-
-    session = Session(slot, task, setting, trainer=trainer, listen=listen)
-    while True:
-        message = session.step()
-        connection.send(message)
-        if not isinstance(message, Evaluated):
-            return
-        _await(session, message.evaluation["index"], connection)
-
-
-def _await(session: Session, index: int, connection: Connection) -> None:
-    """Waits for the answer to this evaluation; what was said unasked before it counts too."""
-    while True:
-        reply: Reply = connection.recv()
-        session.answer(reply.answer)
-        if reply.index == index or reply.answer is Answer.DROP:
-            return
-
-
-def _die_with(driver: int) -> None:
-    """Asks Linux to kill this process when the driver dies; elsewhere the closed pipe ends it."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() != driver:
-            os._exit(1)
-
-
-def _warm_up(trainer: str) -> None:
-    """Imports the trainer (torch: seconds) before the first trial comes, and what torch puts off to its first step."""
-    with contextlib.suppress(Exception):
-        __import__(trainer.partition(":")[0])
-        if "torch" in sys.modules:
-            __import__("torch._dynamo")

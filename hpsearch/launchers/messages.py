@@ -63,12 +63,40 @@ class Failed:
 
     slot: int
     trial: int
-    kind: str  # "error", "user", "out_of_memory" or "died"
+    kind: str  # one of KINDS
     reason: str  # one line
     details: str = ""  # the traceback
 
 
-Message = Evaluated | Ended | Failed
+KINDS = {
+    "error": "the training code raised: a bug",
+    "user": "the user's data or config are wrong: no other trial can do better",
+    "out_of_memory": "the trial is too big for this machine",
+    "died": "its worker process ended",
+    "stalled": "its worker made no step for too long and was killed",
+    "device": "the device, or the process's hold of it, is in doubt (CUDA error)",
+    "disk": "nothing can be saved: no fault of the trial",
+}
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something in a trial's training is worth a line to people."""
+
+    slot: int
+    trial: int
+    line: str
+
+
+@dataclass(frozen=True)
+class Alive:
+    """A worker's training makes steps; for the launcher alone."""
+
+    trial: int
+    memory: int  # bytes, the most that the process has had
+
+
+Message = Evaluated | Ended | Failed | Noted
 
 
 class Launcher(Protocol):

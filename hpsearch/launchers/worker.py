@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from numbers import Real
+from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Task
+from hpsearch.secrets import redact
+from hpsearch.training.atomic import make_folder
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.contract import Evaluation, Handle, Setting, Told
 
 TRAINER = "hpsearch.training.loop:train"
 LISTEN = 0.05  # seconds between looks for a message while training: a look costs microseconds, a step can cost fewer
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}  # what a disk says, wherever in the training
+CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}  # likewise, where it is about the trial's own folder
 TOLD = {Answer.GO_ON: Told.GO_ON, Answer.PAUSE: Told.PAUSE, Answer.FINISH: Told.FINISH}
 
 
@@ -26,7 +33,6 @@ class Session:
         self.slot, self.task = slot, task
         self.last = Answer.GO_ON
         self._listen, self._listened = listen, time.monotonic()
-        task.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = Handle(replace(setting, corpora=task.corpora), task.folder, self._told)
         self._evaluations = _train(trainer, TrainConfig.model_validate(task.config), handle)
 
@@ -42,14 +48,15 @@ class Session:
             self._evaluations.close()  # type: ignore[attr-defined]
             return Ended(self.slot, trial, self.last)
         try:
-            evaluation = next(self._evaluations)
+            evaluation = asdict(next(self._evaluations))
+            for metrics in (evaluation["metrics"], *(point["metrics"] for point in evaluation["points"])):
+                metrics.update({name: number(name, value) for name, value in metrics.items()})
         except StopIteration:
             return Ended(self.slot, trial, self.last)
-        except MemoryError as error:
-            return Failed(self.slot, trial, "out_of_memory", f"out of memory: {error}", traceback.format_exc())
         except Exception as error:
-            return Failed(self.slot, trial, _kind(error), _one_line(error), traceback.format_exc())
-        return Evaluated(self.slot, trial, asdict(evaluation))
+            kind = _kind(error, self.task.folder)
+            return Failed(self.slot, trial, kind, _one_line(error), redact(traceback.format_exc()))
+        return Evaluated(self.slot, trial, evaluation)
 
     def _told(self) -> Told:
         now = time.monotonic()
@@ -59,18 +66,33 @@ class Session:
         return TOLD.get(self.last, Told.PAUSE)
 
 
+def number(name: str, value: Any) -> float:
+    """A metric's value as a float: Python's numbers, numpy's, and tensors of one; raises TypeError for all else."""
+    plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+    if type(plain) is not bool and isinstance(plain, Real):
+        return float(plain)
+    raise TypeError(f"{name}: {value!r} is not a number")
+
+
 def _train(trainer: str, config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
+    make_folder(handle.folder)
     module, _, function = trainer.partition(":")
-    made: Iterator[Evaluation] = getattr(importlib.import_module(module), function)(config, handle)
-    return made
+    yield from getattr(importlib.import_module(module), function)(config, handle)
 
 
-def _kind(error: Exception) -> str:
-    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower():
+def _kind(error: Exception, folder: Path) -> str:
+    text = str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "out of memory" in text.lower():
         return "out_of_memory"
+    if "CUDA error" in text or type(error).__name__ == "AcceleratorError":
+        return "device"
+    if isinstance(error, OSError):
+        own = error.filename is not None and Path(str(error.filename)).is_relative_to(folder)
+        return "disk" if error.errno in FULL or (own and error.errno in CLOSED) else "error"
     return "user" if isinstance(error, UserError) else "error"
 
 
 def _one_line(error: Exception) -> str:
     text: Any = str(error).strip().splitlines() or [""]
-    return text[0] if isinstance(error, HpsearchError) else f"{type(error).__name__}: {text[0]}"
+    line = f"out of memory: {text[0]}" if isinstance(error, MemoryError) else f"{type(error).__name__}: {text[0]}"
+    return redact(text[0] if isinstance(error, HpsearchError) else line)

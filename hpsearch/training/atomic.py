@@ -39,11 +39,13 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder (mode 0700) and those above it, each entry durable; one that is there is left as it is."""
+    """Makes a folder (mode 0700) and those above it, each entry durable; one that is there is left as it is.
+
+    Raises OSError.
+    """
     for folder in reversed([path, *path.parents]):
-        if not folder.exists():
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
             sync_folder(folder.parent)
 
 

@@ -1,0 +1,88 @@
+"""Room on a disk: once it has refused something, when does it take something again?"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from hpsearch.errors import StorageFailed
+from hpsearch.training.atomic import make_folder
+
+LEAST = 1 << 20  # bytes that must fit, however small the files there are
+PATIENCE = 60.0  # seconds that a search waits for room
+PAUSE = 1.0  # seconds between looks
+
+
+class Room:
+    """What a search knows of the disk that holds a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._reason: str | None = None
+        self._since = self._looked = 0.0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the disk has refused something since somebody last saw room."""
+        return self._reason is not None
+
+    def refused(self, reason: str) -> str | None:
+        """Notes a refusal; gives a line to say when it is news."""
+        if self.closed:
+            return None
+        self._reason, self._since = reason, time.monotonic()
+        return f"nothing can be saved in {self.folder}; waiting up to {PATIENCE:.0f} s for room"
+
+    def look(self) -> str | None:
+        """Looks again, once a second at most; gives a line to say when there is room.
+
+        Raises StorageFailed when there has been none for too long.
+        """
+        if not self.closed or time.monotonic() - self._looked < PAUSE:
+            return None
+        self._looked = time.monotonic()
+        if refusal(self.folder) is None:
+            self._reason = None
+            return "there is room again; going on"
+        if time.monotonic() - self._since > PATIENCE:
+            raise StorageFailed(
+                f"{self.folder}: nothing can be saved ({self._reason}); what was finished is on the disk, and the same "
+                "command goes on from there"
+            )
+        return None
+
+
+def refusal(folder: Path) -> str | None:
+    """Why the folder does not take another file as big as its biggest; None when it does."""
+    probe = folder / ".room.tmp"
+    try:
+        make_folder(folder)
+        file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            _reserve(file, max(LEAST, _biggest(folder)))
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        return error.strerror or str(error)
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+    return None
+
+
+def _reserve(file: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)  # takes the room without writing it
+    else:
+        os.write(file, bytes(min(size, LEAST)))
+
+
+def _biggest(folder: Path) -> int:
+    sizes = [0]
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            sizes.append(path.stat().st_size)
+    return max(sizes)
