@@ -31,9 +31,14 @@ POINTS = (
     "run_ended",
 )
 
-_name, _, _count = os.environ.get("HPSEARCH_CRASH", "").partition(":")
-_left = int(_count) if _count.isdecimal() else 1
-_driver = os.getpid()
+_name, _left, _driver = "", 0, 0
+
+
+def arm(wanted: str) -> None:
+    """Sets the point (`name:pass`) at which this process dies, as the driver; "" is none."""
+    global _name, _left, _driver
+    _name, _, count = wanted.partition(":")
+    _left, _driver = int(count or 1), os.getpid()
 
 
 def driven_by(pid: int) -> None:
@@ -43,7 +48,7 @@ def driven_by(pid: int) -> None:
 
 
 def point(name: str) -> None:
-    """Dies here if that is what HPSEARCH_CRASH asks for."""
+    """Dies here if that is what was asked for."""
     global _left
     if name != _name:
         return
@@ -51,3 +56,6 @@ def point(name: str) -> None:
     if _left == 0:
         os.kill(_driver, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+arm(os.environ.get("HPSEARCH_CRASH", ""))

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch import best, crash
+from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import DataError, HpsearchError, StorageFailed, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.history import History
-from hpsearch.identity import check_space
+from hpsearch.identity import check_data, check_space
 from hpsearch.launchers.devices import plan
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
@@ -31,7 +32,7 @@ from hpsearch.training import data
 from hpsearch.training.atomic import make_folder, write_atomically
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.contract import Setting
-from hpsearch.training.corpus import Corpus
+from hpsearch.training.corpus import Contents, Corpus
 from hpsearch.views import shipping
 from hpsearch.views.mlflow import run_ids
 
@@ -84,20 +85,29 @@ class Prepared:
     warnings: list[str]
 
 
-def prepare(experiment: Experiment, home: Home, progress: Callable[[str, float], None]) -> Prepared:
-    """Checks the data sets, tokenises what the cache lacks; raises DataError or ConfigError, with the place."""
+def prepare(
+    experiment: Experiment, home: Home, progress: Callable[[str, float], None], *, history: History | None = None
+) -> Prepared:
+    """Checks the data sets, tokenises what the cache lacks; raises DataError or ConfigError, with the place.
+
+    history: of the study to be resumed; raises StudyMismatch, before it tokenises, where the data are not the same.
+    """
     check(experiment)
     config = first_config(experiment)
     make_folder(home.cache)
-    corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress)
-    facts = {"fingerprint": corpus.fingerprint, "contents": corpus.contents, "sets": corpus.counts}
+    with _placed(experiment):
+        progress("reading the data", 0.0)
+        contents = Contents.of(config, base=experiment.base)
+        check_data(experiment, history or History(), contents.facts)
+        corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress, contents=contents)
+    facts = {**contents.facts, "sets": corpus.counts}
     return Prepared({config.corpus_digest(): corpus.folder}, facts, corpus.warnings)
 
 
 def check(experiment: Experiment) -> None:
     """What can be seen of the data sets at once: raises DataError, with the place in the space file."""
     for name, data_set in experiment.settings.data.items():
-        with _placed(experiment, name):
+        with _placed(experiment):
             data.check_sources(name, data_set, base=experiment.base)
 
 
@@ -122,9 +132,10 @@ class Driver:
         make_folder(self.folder)
         lock = StudyLock(self.folder / "lock", study=self.experiment.study)
         self._stack.callback(lock.release)
-        check_space(self.experiment, read_history(self.folder, quiet=True))
+        history = read_history(self.folder, quiet=True)
+        check_space(self.experiment, history)
         self._workers = self._launch()  # they import torch while the data are prepared
-        self._prepared = prepare(self.experiment, self.home, progress)
+        self._prepared = prepare(self.experiment, self.home, progress, history=history)
         for warning in [*self.experiment.warnings, *self._prepared.warnings]:
             self.say(f"warning: {warning}")
         self.study = Study.open(self.experiment, self.folder, self._prepared.facts)
@@ -137,13 +148,15 @@ class Driver:
         study = self._opened()
         self.shipper = shipping.start(self.folder, self.home.path, self.experiment.tracking.uri, VIEWS, say=self.say)
         self._stack.callback(self.shipper.kill)
+        checkpoints = self.folder.resolve() / "checkpoints"
+        Checkpoints(checkpoints, study.history).tidy()
         nothing_to_do = spent(study)
         if nothing_to_do and study.history.stopped is not None:
             return
         search = Search(
             study,
             self._workers,
-            checkpoints=self.folder.resolve() / "checkpoints",
+            checkpoints=checkpoints,
             corpora=self._prepared.corpora,
             stopping=stopping,
         )
@@ -235,12 +248,12 @@ def history_of(home: Home, study: str) -> History:
 
 
 @contextlib.contextmanager
-def _placed(experiment: Experiment, name: str) -> Iterator[None]:
+def _placed(experiment: Experiment) -> Iterator[None]:
     """Puts the place in the space file before an error of a data set."""
     try:
         yield
     except DataError as error:
-        raise DataError(f"{experiment.where('data', name)}: data.{name}: {error}") from error
+        raise experiment.placed(error) from error
 
 
 def setting_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> Setting:

@@ -108,7 +108,6 @@ class Search:
         Raises TrainingFailed when too many trials in a row fail, UserError when a trial finds the user's data wrong,
         StorageFailed when a disk takes nothing for too long.
         """
-        self.checkpoints.tidy()
         while True:
             if not self._pausing and (self._stopping() or self._out_of_time()):
                 self._pause_all()

@@ -1,0 +1,166 @@
+"""The checker: what was acknowledged, against the journal, Optuna's database, MLflow's and the files.
+
+Every right value is known beforehand, for the toy's curve is a formula. The databases are read as files, by SQL.
+"""
+
+import json
+import math
+import re
+import sqlite3
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from hpsearch import journal
+from hpsearch.experiment import Experiment
+from hpsearch.history import History
+from hpsearch.toy import STEPS, curve_of
+from hpsearch.training.config import TrainConfig
+
+FINISHED = re.compile(r"^trial (\d+) finished: (\w+)", re.MULTILINE)
+STATUS = {"completed": "FINISHED", "overfit": "FINISHED", "failed": "FAILED"}
+
+
+@dataclass
+class Found:
+    """What is wrong; all empty when everything held."""
+
+    lost: list = field(default_factory=list)  # L: trials said to be finished
+    points: list = field(default_factory=list)  # P: answered evaluations
+    doubled: list = field(default_factory=list)  # D: doubled or wrong
+    zombies: list = field(default_factory=list)  # Z: running without an owner
+    litter: list = field(default_factory=list)  # files that no one will read
+
+    def __bool__(self):
+        return any((self.lost, self.points, self.doubled, self.zombies, self.litter))
+
+
+def check(cwd, *, said="", views=True, finished=True):
+    """Checks the study `toy` in cwd/home: `said` is all that its drivers printed, `finished` that its budget is spent."""
+    home, found = cwd / "home", Found()
+    events = journal.read(home / "toy" / "journal.jsonl")
+    history = History.of(events)
+    _check_acknowledged(found, history, cwd / "acknowledged.jsonl", said)
+    _check_journal(found, history, events)
+    if finished:
+        budget = Experiment.load(cwd / "space.yaml").budget.trials
+        found.lost += [f"trial {n} is not finished" for n in range(budget) if history.trials[n].outcome is None]
+        found.doubled += [f"{len(history.trials)} trials instead of {budget}"] * (len(history.trials) != budget)
+        found.zombies += [f"trial {t.number} runs" for t in history.trials.values() if t.running]
+        found.litter += litter(home / "toy", history)
+    if views:
+        _check_optuna(found, history, home / "optuna.db")
+        _check_mlflow(found, history, home / "mlflow.db", finished)
+    return found
+
+
+def _check_acknowledged(found, history, path, said):
+    for number, outcome in FINISHED.findall(said):
+        if history.trials[int(number)].outcome != outcome:
+            found.lost.append(f"trial {number} was said to be finished: {outcome}")
+    for line in path.read_bytes().split(b"\n") if path.exists() else []:
+        if not line:
+            continue
+        answered = json.loads(line)
+        evaluation = history.trials[answered["trial"]].evaluations.get(answered["index"])
+        if evaluation is None:
+            found.points.append(f"trial {answered['trial']} evaluation {answered['index']}")
+        elif not same(evaluation["metrics"]["val/loss"], answered["value"]):
+            found.doubled.append(f"trial {answered['trial']} evaluation {answered['index']} has another value")
+
+
+def _check_journal(found, history, events):
+    ends = Counter(event["trial"] for event in events if event["event"] == "trial_finished")
+    found.doubled += [f"trial {number} ended {times} times" for number, times in ends.items() if times > 1]
+    asked = Counter(event["trial"] for event in events if event["event"] == "trial_asked")
+    found.doubled += [f"trial {number} was asked for {times} times" for number, times in asked.items() if times > 1]
+    seen = Counter((e["trial"], e["evaluation"]["index"]) for e in events if e["event"] == "evaluation")
+    found.doubled += [f"evaluation {key} stands {times} times" for key, times in seen.items() if times > 1]
+    for trial in history.trials.values():
+        config = TrainConfig.model_validate(trial.config)
+        for index, evaluation in trial.evaluations.items():
+            right = curve_of(config).val_loss(index * (STEPS // config.evaluation.times) / STEPS)
+            if not same(evaluation["metrics"]["val/loss"], right):
+                found.doubled.append(f"trial {trial.number} evaluation {index} is wrong")
+        if list(sorted(trial.evaluations)) != list(range(1, len(trial.evaluations) + 1)):
+            found.points.append(f"trial {trial.number} has the evaluations {sorted(trial.evaluations)}")
+
+
+def litter(study, history):
+    """Files of the study's folder that should be gone once it is finished."""
+    wrong = [str(path) for path in study.rglob("*") if path.suffix == ".tmp"]
+    kept = {trial.number for trial in history.ranked()[:3]}
+    for folder in (study / "checkpoints").glob("*"):
+        if int(folder.name) not in kept:
+            wrong.append(str(folder))
+        wrong += [str(path) for path in folder.iterdir() if path.name not in ("best.pt", "samples.json")]
+    return wrong
+
+
+def _check_optuna(found, history, path):
+    rows = query(path, "select trial_id, number, state from trials")
+    values = defaultdict(dict)
+    for trial_id, step, value in query(
+        path, "select trial_id, step, intermediate_value from trial_intermediate_values"
+    ):
+        values[trial_id][step] = value
+    numbers = Counter(number for _, number, _ in rows)
+    found.doubled += [f"optuna: trial {number} {times} times" for number, times in numbers.items() if times > 1]
+    found.lost += [f"optuna: trial {number}" for number in history.trials if number not in numbers]
+    for trial_id, number, state in rows:
+        trial = history.trials[number]
+        if state == "RUNNING" and not trial.running:
+            found.zombies.append(f"optuna: trial {number}")
+        if trial.state is not None and state != trial.state:
+            found.lost.append(f"optuna: trial {number} is {state} instead of {trial.state}")
+        expected = {index: e["metrics"]["val/loss"] for index, e in trial.evaluations.items()}
+        _compare(found, f"optuna: trial {number}", expected, values[trial_id])
+
+
+def _compare(found, what, expected, there):
+    found.points += [f"{what} {index}" for index in expected if index not in there]
+    found.doubled += [f"{what} {i}" for i, v in there.items() if i not in expected or not same(v, expected[i])]
+
+
+def _check_mlflow(found, history, path, finished):
+    tags = defaultdict(dict)
+    for run, key, value in query(path, "select run_uuid, key, value from tags"):
+        tags[run][key] = value
+    runs, of = {}, defaultdict(list)
+    for run, status, start, end in query(path, "select run_uuid, status, start_time, end_time from runs"):
+        runs[run] = status
+        kind = tags[run].get("hpsearch.kind")
+        of[kind if kind == "study" else int(tags[run].get("hpsearch.trial", -1))].append(run)
+        if end is not None and end < start:
+            found.doubled.append(f"mlflow: run {run} ends before it starts")
+    found.doubled += [f"mlflow: {len(ids)} runs of {what}" for what, ids in of.items() if len(ids) > 1]
+    if finished:
+        found.zombies += [f"mlflow: {run}" for run, status in runs.items() if status == "RUNNING"]
+    rows = defaultdict(list)
+    for run, key, step, value, is_nan in query(path, "select run_uuid, key, step, value, is_nan from metrics"):
+        rows[run, key].append((step, math.nan if is_nan else value))
+    for trial in history.trials.values():
+        if trial.number not in of:
+            found.lost.append(f"mlflow: trial {trial.number}")
+            continue
+        run = of[trial.number][0]
+        if trial.outcome is not None and runs[run] != STATUS.get(trial.outcome, "KILLED"):
+            found.lost.append(f"mlflow: trial {trial.number} is {runs[run]} though {trial.outcome}")
+        expected = {e["tokens"]: e["metrics"]["val/loss"] for e in trial.evaluations.values()}
+        _compare(found, f"mlflow: trial {trial.number}", expected, dict(rows[run, "val/loss"]))
+    for (run, key), found_rows in rows.items():
+        steps = Counter(step for step, _ in found_rows)
+        found.doubled += [f"mlflow: {run} {key} {s}: {n} times" for s, n in steps.items() if n > 1]
+
+
+def query(path, statement):
+    """The rows of a database, read without writing to it."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)
+    try:
+        return connection.execute(statement).fetchall()
+    finally:
+        connection.close()
+
+
+def same(a, b):
+    """Whether two numbers are equal to the last bit, or both none."""
+    return repr(float(a)) == repr(float(b))

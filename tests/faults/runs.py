@@ -1,0 +1,97 @@
+"""Runs of `hpsearch` that are to be crashed and resumed many times, and what they leave behind."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch import journal
+from hpsearch.history import History
+
+SPACE = """
+study: toy
+seed: 3
+budget: {{trials: {trials}}}
+data: {{text: {{task: text, files: {{train: train.txt, valid: valid.txt}}}}}}
+search: {{pruner: {{name: successive_halving, min_resource: 1}}, max_retries: 1000}}
+evaluation: {{times: {times}}}
+training:
+  learning_rate: {{low: 1e-3, high: 1e-2, log: true}}
+  epochs: {{low: 2, high: 9}}
+"""
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    code: int  # negative: a signal
+    seconds: float
+    said: str
+
+
+class Zygote:
+    """Starts commands by forking a process that is warm already."""
+
+    def __init__(self):
+        environment = {**os.environ, "HPSEARCH_TRAINER": "hpsearch.toy:train", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.zygote"],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, cwd, *arguments, views=False, **environment):
+        """Starts a command; gives its process number. `wait` is to follow before the next."""
+        self.output = cwd / "output.txt"
+        request = {"arguments": list(arguments), "cwd": str(cwd), "environment": environment}
+        request |= {"views": views, "output": str(self.output)}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def wait(self):
+        """How the command ended."""
+        return Done(**json.loads(self.process.stdout.readline()), said=self.output.read_text())
+
+    def run(self, cwd, *arguments, **options):
+        """Runs a command to its end."""
+        self.start(cwd, *arguments, **options)
+        return self.wait()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def folder(path, *, trials=3, times=4):
+    """A folder with a small study's files."""
+    path.mkdir()
+    (path / "space.yaml").write_text(SPACE.format(trials=trials, times=times))
+    for name in ("train", "valid"):
+        (path / f"{name}.txt").write_text(f"some text to {name} on " * 30)
+    return path
+
+
+def history(cwd, home="home"):
+    """What the study's journal says."""
+    return History.of(journal.read(cwd / home / "toy" / "journal.jsonl"))
+
+
+def facts(cwd):
+    """All that matters of the study's trials, to be compared with an undisturbed search's."""
+    return [
+        (t.number, t.params, t.outcome, t.state, t.value, t.best, t.reason, values(t))
+        for t in history(cwd).trials.values()
+    ]
+
+
+def values(trial):
+    """Evaluation index -> validation loss, as exact as Python writes it."""
+    return {index: repr(e["metrics"]["val/loss"]) for index, e in sorted(trial.evaluations.items())}

@@ -1,0 +1,95 @@
+"""F3, F4, F21, F58: everything killed at every pass of every named point, and what a resume makes of it."""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from hpsearch import crash
+from tests.faults.checker import check, litter
+from tests.faults.runs import facts, folder, history
+
+PACKAGE = Path(crash.__file__).parent
+RUN = ("run", "space.yaml", "--home", "home")
+OF_VIEWS = {"run_made", "batch_sent", "batch_noted", "run_ended"}  # tests/faults/test_servers.py
+POINTS = [point for point in crash.POINTS if point not in OF_VIEWS]
+AT_RESUME = ["journal_read", "study_rebuilt", "retry_recorded", "journal_written", "report_begun"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(zygote, tmp_path_factory):
+    """The trials of the same study when nothing disturbs it."""
+    cwd = folder(tmp_path_factory.mktemp("undisturbed") / "run")
+    done = zygote.run(cwd, *RUN, "--launcher", "inline")
+    assert done.code == 0, done.said
+    return facts(cwd)
+
+
+def test_each_point_stands_in_the_code():
+    """F3: a point that nobody passes would test nothing."""
+    code = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    passed = set(re.findall(r'crash\.point\("(\w+)"\)', code))
+    assert passed == set(crash.POINTS)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_at_any_pass_of_a_point_goes_on_as_if_it_had_not_been(zygote, tmp_path, undisturbed, point):
+    """F3, F58: killed at the k-th pass, resumed once; k = 1, 2, 3 ... until a run ends without a crash."""
+    crashes = 0
+    for k in range(1, 500):
+        cwd = folder(tmp_path / str(k))
+        environment = {"TOY_CHECKPOINT": "30", "TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
+        if point == "retry_recorded":  # passed at a resume alone
+            zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="report_done:3", **environment)
+        first = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH=f"{point}:{k}", **environment)
+        if first.code == 0:
+            break
+        assert first.code == -9, first.said
+        crashes += 1
+        again = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="", **environment)
+        assert again.code == 0, again.said
+        assert facts(cwd) == undisturbed
+        assert not (found := check(cwd, said=first.said + again.said, views=False)), found
+        assert (cwd / "home" / "toy" / "best.yaml").exists()
+    assert crashes > 0
+    assert facts(cwd) == undisturbed
+    print(f"{point}: {crashes} crashes")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_crashes_in_a_row_also_while_resuming_change_nothing(zygote, tmp_path, undisturbed, seed):
+    """F4: a run and then its resumes killed five times in a row, anywhere; then one that is left in peace."""
+    draw, cwd, said = random.Random(seed), folder(tmp_path / "run"), ""
+    environment = {"TOY_CHECKPOINT": "30", "TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
+    points = [f"{draw.choice(POINTS)}:{draw.randint(1, 6)}"]
+    points += [f"{draw.choice(AT_RESUME)}:{draw.randint(1, 2)}" for _ in range(5)]
+    for point in [*points, ""]:
+        done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH=point, **environment)
+        said += done.said
+    assert done.code == 0, said
+    assert facts(cwd) == undisturbed
+    assert not (found := check(cwd, said=said, views=False)), (points, found)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_workers_of_their_own_die_and_go_on_alike(zygote, tmp_path, undisturbed, point):
+    """F3: the same with a worker process, killed at the first pass and at one drawn from the first ten."""
+    for k in (1, random.Random(point).randint(2, 10)):
+        cwd = folder(tmp_path / str(k))
+        environment = {"TOY_CHECKPOINT": "30", "TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
+        said = ""
+        for armed in (f"{point}:{k}", ""):
+            done = zygote.run(cwd, *RUN, "--workers", "1", HPSEARCH_CRASH=armed, **environment)
+            said += done.said
+        assert done.code == 0, said
+        assert facts(cwd) == undisturbed
+        assert not (found := check(cwd, said=said, views=False)), (k, found)
+
+
+def test_no_crash_leaves_litter(zygote, tmp_path):
+    """F22: what a crash leaves half written is gone after the next run."""
+    cwd = folder(tmp_path / "run")
+    zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="file_written:6")
+    assert zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="").code == 0
+    assert litter(cwd / "home" / "toy", history(cwd)) == []
