@@ -9,7 +9,7 @@ HpsearchError               what a user can read and mend (exit code 1)
 ├── StorageFailed           the disk is full, read-only or broken (exit code 74)
 ├── JournalDamaged          the journal cannot be read
 ├── CheckpointDamaged       a checkpoint does not match its checksum
-└── TrainingFailed          trials failed, too many in a row
+└── TrainingFailed          too many trials failed
 """
 
 
@@ -31,6 +31,8 @@ class ConfigError(UserError):
 
 class DataError(UserError):
     """A data file, column or data function is not as the config says."""
+
+    data_set: str | None = None  # its name in the config, once it is known
 
 
 class StudyMismatch(UserError):

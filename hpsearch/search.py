@@ -95,7 +95,7 @@ class Search:
         self._waiting = study.unfinished()
         self._busy: dict[int, int] = {}  # slot -> trial
         self._verdicts: dict[int, tuple[Verdict, str]] = {}
-        self._failures = 0  # in a row
+        self._failures = 0  # since a trial last completed
         self._stumbles: dict[int, int] = defaultdict(int)  # trial -> times it found the disk closed
         self._in_doubt: dict[str, set[int]] = defaultdict(set)  # device -> trials that met an error of it
         self._pausing = False
@@ -105,7 +105,7 @@ class Search:
     def run(self) -> Iterator[Happening]:
         """Searches until the budget is spent or it is told to stop; what runs then is paused, to be continued.
 
-        Raises TrainingFailed when too many trials in a row fail, UserError when a trial finds the user's data wrong,
+        Raises TrainingFailed when too many trials fail, UserError when a trial finds the user's data wrong,
         StorageFailed when a disk takes nothing for too long.
         """
         while True:
@@ -125,13 +125,21 @@ class Search:
         for slot, setting in enumerate(self.launcher.settings):
             if slot in self._busy or self._pausing or self._room.closed or self._is_in_doubt(setting.device):
                 continue
-            if self._waiting:
-                number = self._waiting.pop(0)
-            elif not out_of_trials(self.study):
+            number = self._take_waiting(setting.device)
+            if number is None and not out_of_trials(self.study):
                 number = self.study.ask()
-            else:
-                return
-            yield self._start(slot, number)
+            if number is not None:
+                yield self._start(slot, number)
+
+    def _take_waiting(self, device: str) -> int | None:
+        """The next trial that waits, if possible one that has met no error of this device."""
+        all_devices = {setting.device for setting in self.launcher.settings}
+        for number in self._waiting:
+            met = {name for name, trials in self._in_doubt.items() if number in trials}
+            if device not in met or met == all_devices:
+                self._waiting.remove(number)
+                return number
+        return None
 
     def _start(self, slot: int, number: int) -> Happening:
         setting = self.launcher.settings[slot]
@@ -215,10 +223,13 @@ class Search:
     def _finish(self, message: Ended | Failed, outcome: str, reason: str) -> Happening:
         trial = self.study.finish(message.trial, outcome, reason)
         self.checkpoints.sweep(trial)
-        self._failures = self._failures + 1 if trial.outcome == "failed" else 0
+        if trial.outcome == "failed":
+            self._failures += 1
+        elif trial.state == "COMPLETE":  # one that was pruned may have ended before it could fail
+            self._failures = 0
         if self._failures >= self.study.experiment.search.max_consecutive_failures:
             last = f"trial {trial.number}: {trial.reason}"
-            raise TrainingFailed(f"{self._failures} trials in a row failed; the last: {last}")
+            raise TrainingFailed(f"{self._failures} trials failed and none completed since; the last: {last}")
         return Finished(trial, message.slot)
 
     # ------------------------------------------------------------------------------------------------ disks and devices

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from hpsearch.launchers import memory
-from hpsearch.launchers.messages import Alive, Ended, Failed, Message, Reply, Task
+from hpsearch.launchers.messages import Alive, Answer, Ended, Failed, Message, Reply, Task
 from hpsearch.launchers.process import work
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.training.contract import Setting
@@ -98,9 +98,11 @@ class _Worker:
         self.dead = False
         self.silent = 0.0  # seconds since it was last heard of
         self.cause: tuple[str, str] | None = None  # why it was killed: kind, reason
+        self._pausing = False  # it was asked to
         self._memory, self._oom_kills = 0, memory.kills()
 
     def send(self, message: Task | Reply) -> None:
+        self._pausing = isinstance(message, Reply) and (self._pausing or message.answer is Answer.PAUSE)
         with contextlib.suppress(OSError):  # a dead worker shows itself in receive()
             self.connection.send(message)
 
@@ -125,6 +127,8 @@ class _Worker:
         if isinstance(message, Failed) and message.kind in REPLACED_AFTER:
             self.process.kill()
             self.dead = True
+        if isinstance(message, Ended) and message.answer is Answer.PAUSE and not self._pausing:
+            self.dead = True  # it was terminated, and is about to end
 
     def obituary(self) -> list[Message]:
         self.process.join()

@@ -35,7 +35,7 @@ class Found:
 
 
 def check(cwd, *, said="", views=True, finished=True):
-    """Checks the study `toy` in cwd/home: `said` is all that its drivers printed, `finished` that its budget is spent."""
+    """Checks the study `toy` in cwd/home. `said`: all that its drivers printed; `finished`: its budget is spent."""
     home, found = cwd / "home", Found()
     events = journal.read(home / "toy" / "journal.jsonl")
     history = History.of(events)
@@ -81,7 +81,7 @@ def _check_journal(found, history, events):
             right = curve_of(config).val_loss(index * (STEPS // config.evaluation.times) / STEPS)
             if not same(evaluation["metrics"]["val/loss"], right):
                 found.doubled.append(f"trial {trial.number} evaluation {index} is wrong")
-        if list(sorted(trial.evaluations)) != list(range(1, len(trial.evaluations) + 1)):
+        if sorted(trial.evaluations) != list(range(1, len(trial.evaluations) + 1)):
             found.points.append(f"trial {trial.number} has the evaluations {sorted(trial.evaluations)}")
 
 

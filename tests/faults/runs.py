@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hpsearch import journal
 from hpsearch.history import History
+from tests.cli.processes import events
 
 SPACE = """
 study: toy
@@ -82,6 +83,12 @@ def folder(path, *, trials=3, times=4):
 def history(cwd, home="home"):
     """What the study's journal says."""
     return History.of(journal.read(cwd / home / "toy" / "journal.jsonl"))
+
+
+def evaluated(cwd, number):
+    """Whether the study has so many evaluations already, in a journal that may not be there yet."""
+    path = cwd / "home" / "toy" / "journal.jsonl"
+    return len(events(path, "evaluation")) >= number
 
 
 def facts(cwd):
