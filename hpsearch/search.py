@@ -18,6 +18,7 @@ from hpsearch.room import Room
 from hpsearch.study import OUTCOMES, Study
 from hpsearch.verdict import Verdict
 
+LOOK = 0.25  # seconds between looks whether a person wants to stop
 STUMBLES = 3  # times that a trial may find the disk closed, and open again when somebody looks
 DEVICE_ERRORS = 2  # trials that end in an error of a device, after which it is left alone
 ANSWERS = {
@@ -111,6 +112,8 @@ class Search:
         while True:
             if not self._pausing and (self._stopping() or self._out_of_time()):
                 self._pause_all()
+                if self._stopping():
+                    yield Notice("stopping: trials save their state (once more to leave at once)")
             yield from self._notices(self._room.look())
             yield from self._place()
             if not self._busy and (self._pausing or not self._room.closed):
@@ -275,7 +278,7 @@ class Search:
         return hours * 3600 - self._searched - (time.monotonic() - self._began)
 
     def _patience(self) -> float:
-        return max(0.0, min(1.0, self._left())) if not self._pausing else 1.0
+        return max(0.0, min(LOOK, self._left())) if not self._pausing else LOOK
 
     def _pause_all(self) -> None:
         self._pausing = True

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hpsearch.cli.options import Workers, device_option, home_option, open_home
+
+if TYPE_CHECKING:
+    from hpsearch.cli.terminal import Board
+    from hpsearch.driver import Driver
 
 
 @click.command(
@@ -34,7 +39,7 @@ def run(space: Path, home_path: Path, launcher: str, **changes: Any) -> None:
     Trials that are worse than others at equal progress are pruned; those that overfit end early and may still win.
     Ctrl-C once saves everything and stops; the same command goes on.
     """
-    from hpsearch.cli.terminal import Board
+    from hpsearch.cli.terminal import Board, warnings_said
     from hpsearch.driver import Driver
     from hpsearch.experiment import Experiment
 
@@ -44,7 +49,14 @@ def run(space: Path, home_path: Path, launcher: str, **changes: Any) -> None:
     home = open_home(home_path)
     board = Board(experiment, home, space)
     driver = Driver(experiment, home, launcher=launcher, say=board.say)
-    signals = Signals(board.say)
+    signals = Signals()
+    with warnings_said(board.say):
+        _search(driver, board, signals)
+    if signals.caught is not None:
+        sys.exit(128 + signals.caught)
+
+
+def _search(driver: Driver, board: Board, signals: Signals) -> None:
     try:
         with board.preparing() as progress:
             driver.open(progress)
@@ -62,8 +74,6 @@ def run(space: Path, home_path: Path, launcher: str, **changes: Any) -> None:
             board.interrupted(driver)
     finally:
         driver.close()
-    if signals.caught is not None:
-        sys.exit(128 + signals.caught)
 
 
 class Signals:
@@ -71,9 +81,8 @@ class Signals:
 
     WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    def __init__(self, say: Any) -> None:
+    def __init__(self) -> None:
         self.caught: int | None = None
-        self._say = say
         self._before: dict[int, Any] = {}
 
     def stopping(self) -> bool:
@@ -82,6 +91,8 @@ class Signals:
 
     def __enter__(self) -> Signals:
         for number in self.WATCHED:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup: it is to outlive its terminal
             self._before[number] = signal.signal(number, self._catch)
         return self
 
@@ -90,9 +101,7 @@ class Signals:
             signal.signal(number, before)
 
     def _catch(self, number: int, frame: Any) -> None:
+        """Notes it, no more: what is interrupted here may be the printing of a line."""
         if self.caught is not None:
-            import os
-
             os._exit(128 + number)  # workers die with their driver; what is acknowledged is on the disk
         self.caught = number
-        self._say("stopping: trials save their state (once more to leave at once)")

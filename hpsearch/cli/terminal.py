@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from hpsearch.experiment import Experiment
 from hpsearch.history import History, TrialHistory
 from hpsearch.printable import printable
 from hpsearch.search import Finished, Happening, Measured, Notice, Paused, Started
+from hpsearch.secrets import redact
 
 COLOURS = {"completed": "green", "overfit": "yellow", "pruned": "cyan", "diverged": "red", "failed": "red"}
 SHOWN = 5  # trials in the closing table
@@ -156,7 +158,23 @@ class Board:
 
 def plain(text: str) -> str:
     """Text that is printed as it is: no markup, nothing that a terminal would obey."""
-    return escape(printable(text))
+    return escape(printable(redact(text)))
+
+
+@contextlib.contextmanager
+def warnings_said(say: Callable[[str], None]) -> Iterator[None]:
+    """Meanwhile `say` gets what the package logs as a warning or worse."""
+
+    class Said(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(f"warning: {redact(record.getMessage())}")
+
+    handler, log = Said(logging.WARNING), logging.getLogger("hpsearch")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def params(trial: TrialHistory) -> str:

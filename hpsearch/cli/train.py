@@ -35,6 +35,7 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from hpsearch.cli.run import Signals
+    from hpsearch.cli.terminal import warnings_said
     from hpsearch.driver import prepare, setting_for
     from hpsearch.experiment import Experiment
     from hpsearch.final import FinalTraining, reproduction
@@ -44,7 +45,7 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     wanted = experiment.train_config()
     home = open_home(home_path)
     console = Console(highlight=False, soft_wrap=True)
-    signals = Signals(console.print)
+    signals = Signals()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
@@ -59,7 +60,7 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
         run = FinalRun(home.path, experiment.tracking.uri, experiment.study, say=console.print)
         run.start(wanted.model_dump(mode="json"), experiment.provenance)
         metric = experiment.objective.metric
-        with signals:
+        with signals, warnings_said(console.print):
             for evaluation in final.run(signals.stopping):
                 value = evaluation.metrics.get(metric, float("nan"))
                 done = evaluation.progress / wanted.training.stop_at
