@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hpsearch import crash
 from hpsearch.history import History, TrialHistory
-from hpsearch.training.atomic import make_folder
+from hpsearch.training.atomic import make_folder, write_atomically
 from hpsearch.training.contract import CHECKPOINTS
 
 KEPT = 3  # trials whose best weights stay on the disk: the best ones
@@ -48,4 +48,4 @@ class Checkpoints:
         """Leaves a traceback beside the trial for who wants to read it, if the disk takes it."""
         with contextlib.suppress(OSError):
             make_folder(self.folder(number))
-            (self.folder(number) / "error.txt").write_text(details)
+            write_atomically(self.folder(number) / "error.txt", details.encode())

@@ -59,7 +59,8 @@ def refusal(folder: Path) -> str | None:
     probe = folder / ".room.tmp"
     try:
         make_folder(folder)
-        file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        probe.unlink(missing_ok=True)
+        file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             _reserve(file, max(LEAST, _biggest(folder)))
             os.fsync(file)

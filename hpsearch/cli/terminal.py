@@ -52,7 +52,8 @@ class Board:
     def preparing(self) -> Iterator[Callable[[str, float], None]]:
         """A bar for the preparation of the data; gives the function that moves it."""
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        quiet = not self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=quiet) as progress:
             task = progress.add_task("checking", total=1.0)
             yield lambda what, share: progress.update(task, description=what, completed=share)
 

@@ -35,7 +35,7 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from hpsearch.cli.run import Signals
-    from hpsearch.cli.terminal import warnings_said
+    from hpsearch.cli.terminal import plain, warnings_said
     from hpsearch.driver import prepare, setting_for
     from hpsearch.experiment import Experiment
     from hpsearch.final import FinalTraining, reproduction
@@ -46,6 +46,10 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     home = open_home(home_path)
     console = Console(highlight=False, soft_wrap=True)
     signals = Signals()
+
+    def say(line: str) -> None:
+        console.print(plain(line))
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
@@ -57,10 +61,10 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
         prepared = prepare(experiment, home, lambda what, share: bars.update(bar, description=what, completed=share))
         setting = setting_for(experiment, home, prepared, threads)
         final = FinalTraining(wanted, output, setting)
-        run = FinalRun(home.path, experiment.tracking.uri, experiment.study, say=console.print)
+        run = FinalRun(home.path, experiment.tracking.uri, experiment.study, say=say)
         run.start(wanted.model_dump(mode="json"), experiment.provenance)
         metric = experiment.objective.metric
-        with signals, warnings_said(console.print):
+        with signals, warnings_said(say):
             for evaluation in final.run(signals.stopping):
                 value = evaluation.metrics.get(metric, float("nan"))
                 done = evaluation.progress / wanted.training.stop_at

@@ -93,6 +93,7 @@ def _kind(error: Exception, folder: Path) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    text: Any = str(error).strip().splitlines() or [""]
-    line = f"out of memory: {text[0]}" if isinstance(error, MemoryError) else f"{type(error).__name__}: {text[0]}"
-    return redact(text[0] if isinstance(error, HpsearchError) else line)
+    text = (redact(str(error)).strip().splitlines() or [""])[0]
+    if isinstance(error, HpsearchError):
+        return text
+    return f"out of memory: {text}" if isinstance(error, MemoryError) else f"{type(error).__name__}: {text}"

@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,9 @@ def load(path: Path, *, config_hash: str, device: str | torch.device = "cpu") ->
         raise CheckpointDamaged(f"{path}: the checkpoint belongs to another config")
     try:
         state: State = torch.load(io.BytesIO(body), map_location=device, weights_only=True)
-    except (pickle.UnpicklingError, EOFError):  # somebody else's bytes under a checksum of their own
+    except torch.OutOfMemoryError:
+        raise
+    except Exception:  # somebody else's bytes under a checksum of their own: torch meets them in many ways
         raise CheckpointDamaged(f"{path}: the checkpoint holds something else than tensors and plain values") from None
     return state
 

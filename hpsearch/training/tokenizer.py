@@ -13,6 +13,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from hpsearch.errors import DataError
+from hpsearch.training.atomic import write_atomically
 
 EOS = "<|endoftext|>"  # between documents, at the end of a translation, and padding
 SEP = "<|sep|>"  # between a prompt and its target
@@ -121,7 +122,7 @@ class Tokenizer:
     def save(self, folder: Path) -> None:
         """Writes what `load` and `transformers.AutoTokenizer.from_pretrained` read."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._inner.save(str(folder / "tokenizer.json"))
+        write_atomically(folder / "tokenizer.json", self._inner.to_str(pretty=True).encode())
         named = {"eos_token": EOS, "pad_token": EOS}
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",

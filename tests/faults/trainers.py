@@ -19,3 +19,14 @@ def greedy(config, handle):
     for found in toy.train(config, handle):
         yield found
         bytearray(8 << 30)
+
+
+ODD = ("val/loss", 1.0)  # a metric and the value that it has from the second evaluation on
+
+
+def odd(config, handle):
+    """The toy, with one odd value."""
+    for found in toy.train(config, handle):
+        if found.index >= 2:
+            found.metrics[ODD[0]] = ODD[1]
+        yield found

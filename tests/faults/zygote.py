@@ -5,10 +5,13 @@ A request is a line of JSON on standard input, {"arguments": [...], "cwd": ..., 
 """
 
 import importlib
+import itertools
 import json
 import os
 import sys
 import time
+
+from tests.faults import power
 
 EARLY = ["run", "driver", "search", "launchers.local", "views.shipping", "training.corpus", "toy"]
 
@@ -39,9 +42,19 @@ def child(request):
     from hpsearch import cli, crash, driver
 
     crash.arm(os.environ.get("HPSEARCH_CRASH", ""))
+    if shadow := os.environ.get("POWER_SHADOW"):
+        power.watch(shadow)
+    if jumps := os.environ.get("CLOCK_JUMPS"):
+        shake_clock(*map(float, jumps.split(",")))
     if not request["views"]:
         driver.shipping.start = NoViews
     cli.main(request["arguments"])
+
+
+def shake_clock(*offsets):
+    """From now on each look at the wall clock is off by the next of the offsets (seconds), over and over."""
+    real, wrong = time.time, itertools.cycle(offsets)
+    time.time = lambda: real() + next(wrong)
 
 
 def main():
