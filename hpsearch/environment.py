@@ -1,12 +1,39 @@
-"""What results may depend on beside the config: commit, Python, platform, package versions."""
+"""What results may depend on beside the config: commit, Python, platform, package versions; which are too old."""
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from hpsearch.errors import UserError
+
+# The oldest versions without a known hole that matters here, and the hole that the floor closes.
+FLOORS = {
+    "torch": ((2, 10), "CVE-2026-24747: a checkpoint can run code even when it is loaded with weights_only=True"),
+    "mlflow": ((3, 11), "CVE-2026-4137: other users of the machine can change models in its temporary folders"),
+    "ray": ((2, 59), "known security holes"),  # where somebody launches workers with it; hpsearch itself does not
+}
+# A repository's own settings may name programs that git runs; what is asked here needs none, and writes nothing.
+_HARMLESS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+
+
+def refuse_old(*packages: str) -> None:
+    """Raises UserError for the first of the packages that is installed below its floor; imports none of them."""
+    for package in packages:
+        floor, hole = FLOORS[package]
+        installed = _version(package)
+        found = re.match(r"(\d+)\.(\d+)", installed or "")
+        if found and (int(found[1]), int(found[2])) < floor:
+            wanted = ".".join(map(str, floor))
+            raise UserError(
+                f"{package} {installed} is installed; below {wanted} it is not safe ({hole}): "
+                f"pip install '{package}>={wanted}'"
+            )
 
 
 def environment(folder: Path) -> dict[str, Any]:
@@ -23,7 +50,16 @@ def environment(folder: Path) -> dict[str, Any]:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        found = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+        found = subprocess.run(
+            ["git", *_HARMLESS, *arguments],
+            cwd=folder,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return found.stdout.strip() or None

@@ -1,11 +1,12 @@
 """The commands: the only place that prints or exits.
 
-run.py show.py export.py train.py ui.py sync.py     one command each
+run.py stop.py show.py export.py train.py ui.py sync.py repair.py     one command each
 terminal.py                                 what several of them print
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -14,17 +15,26 @@ import click
 
 from hpsearch import __version__
 from hpsearch.cli.export import export
+from hpsearch.cli.repair import repair
 from hpsearch.cli.run import run
 from hpsearch.cli.show import show
+from hpsearch.cli.stop import stop
 from hpsearch.cli.sync import sync
 from hpsearch.cli.train import train
 from hpsearch.cli.ui import ui
-from hpsearch.errors import HpsearchError
+from hpsearch.environment import refuse_old
+from hpsearch.errors import HpsearchError, StorageFailed, StudyMismatch
+from hpsearch.printable import printable
+from hpsearch.secrets import guard, redact
+
+NEEDS = {"run": ("torch", "mlflow"), "train": ("torch", "mlflow"), "ui": ("mlflow",)}  # packages with a version floor
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # where no one nearer to it could say more
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="hpsearch")
-def commands() -> None:
+@click.pass_context
+def commands(context: click.Context) -> None:
     """Find the hyperparameters for training a language model on your data.
 
     \b
@@ -33,27 +43,28 @@ def commands() -> None:
     hpsearch export space.yaml       the winner as best.yaml
     hpsearch train best.yaml         the final training, and the test
     """
+    refuse_old(*NEEDS.get(context.invoked_subcommand or "", ()))
 
 
-for command in (run, show, export, train, ui, sync):
+for command in (run, stop, show, export, train, ui, sync, repair):
     commands.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The `hpsearch` program: exit 0 done, 2 the user's mistake, 1 a failure, 73 busy, 74 the disk, 130 Ctrl-C."""
     os.umask(0o077)  # what is written is the user's own
+    guard()
     try:
         sys.exit(commands.main(arguments, prog_name="hpsearch", standalone_mode=False))
     except HpsearchError as error:
-        click.echo(f"error: {error}", err=True)
+        _say_error(str(error), keep="\n" if isinstance(error, StudyMismatch) else "")  # its difference has lines
         sys.exit(error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
     except click.ClickException as error:
         command = getattr(error, "ctx", None)
-        hint = f" (see {command.command_path} --help)" if command is not None else ""
-        click.echo(f"error: {error.format_message()}{hint}", err=True)
+        _say_error(error.format_message() + (f" (see {command.command_path} --help)" if command is not None else ""))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
@@ -61,3 +72,12 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of a pipe has gone
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        _say_error(f"{error.filename or 'the disk'}: {error.strerror}")
+        sys.exit(StorageFailed.exit_code)
+
+
+def _say_error(message: str, *, keep: str = "") -> None:
+    click.echo(f"error: {printable(redact(message), keep=keep)}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +45,12 @@ def open_home(path: Path) -> Home:
 
 def study_named(space_or_study: str) -> tuple[str, str | None]:
     """The study's name and its tracking URI, from a space file or from the name itself."""
-    path = Path(space_or_study)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        from hpsearch.experiment import Experiment
+    from hpsearch.experiment import Experiment, wrong_study
 
+    path = Path(space_or_study)
+    if path.suffix in (".yaml", ".yml") or os.path.isfile(path):  # path.is_file() raises for a name that is too long
         experiment = Experiment.load(path)
         return experiment.study, experiment.tracking.uri
-    if "/" in space_or_study:
-        raise UserError(f"{space_or_study}: neither a space file (.yaml) nor the name of a study")
+    if reason := wrong_study(space_or_study):
+        raise UserError(f"neither a space file (.yaml) nor the name of a study: {reason}")
     return space_or_study, None

@@ -75,10 +75,9 @@ def _trial(history: History, trial: TrialHistory, runs: dict[int, str]) -> dict[
 
 def _print(history: History, runs: dict[int, str]) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    from hpsearch.cli.terminal import params
+    from hpsearch.cli.terminal import params, plain
 
     table = Table(title=f"{history.study}: {history.metric}, {history.direction}", title_justify="left")
     for column in ("trial", "outcome", history.metric, "at epoch", "params", "MLflow run"):
@@ -93,7 +92,7 @@ def _print(history: History, runs: dict[int, str]) -> None:
             trial.outcome or ("running" if trial.running else "interrupted"),
             "" if value is None else f"{value:.4f}",
             f"{found['epoch']:.3g}" if found else "",
-            escape(params(trial)),
+            plain(params(trial)),
             runs.get(number, ""),
         )
     Console(highlight=False).print(table)

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from hpsearch.cli.options import home_option, study_named
 from hpsearch.errors import UserError
+
+TOLD_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Variables by which MLflow and uvicorn would be told another address, other hosts, no checks or a foreign store.
+OPENING = (
+    *("UVICORN_", "FORWARDED_ALLOW_IPS", "_MLFLOW_", "MLFLOW_SERVER_", "MLFLOW_UVICORN_", "MLFLOW_GUNICORN_"),
+    *("MLFLOW_HOST", "MLFLOW_STATIC_PREFIX", "MLFLOW_ARTIFACTS_", "MLFLOW_REGISTRY_", "MLFLOW_READ_REPLICA_"),
+    "MLFLOW_TRACKING_",  # credentials for another server
+)
 
 
 @click.command(
@@ -29,6 +40,9 @@ def ui(space: str | None, port: int, home_path: Path) -> None:
     from hpsearch.views.mlflow import ui_command
 
     uri = study_named(space)[1] if space else None
+    if uri is not None and uri.startswith(("http://", "https://")):
+        click.echo(f"this study's runs are on {uri}: open that page")
+        return
     if uri is None and not (home_path / "mlflow.db").exists():
         raise UserError(f"--home {home_path}: holds no mlflow.db yet; `hpsearch run` makes it")
     with socket.socket() as probe:
@@ -39,22 +53,57 @@ def ui(space: str | None, port: int, home_path: Path) -> None:
             raise UserError(f"--port {port}: something listens there already; choose another") from None
     command, environment = ui_command(home_path, uri, port)
     click.echo(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)")
-    sys.exit(_serve(command, environment))
+    sys.exit(_serve(command, _environment(environment)))
 
 
 def _serve(command: list[str], environment: dict[str, str]) -> int:
-    """Runs the server until it ends, or ends it and all that it started when this process is told to."""
+    """Runs the server until it ends, or ends it and all that it started when this process is told to, or dies.
+
+    A keeper stands between the two: it holds the reading end of a pipe, which closes however this process ends.
+    """
+    reading, writing = os.pipe()
+    keeper = os.fork()
+    if keeper == 0:
+        os.close(writing)
+        _keep(command, environment, reading)
 
     def stop(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    os.close(reading)
+    for number in TOLD_BY:
         signal.signal(number, stop)
-    process = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)
     try:
-        return process.wait()
+        return os.waitstatus_to_exitcode(os.waitpid(keeper, 0)[1])
     finally:
+        os.close(writing)
+        with contextlib.suppress(ChildProcessError):  # it has been waited for
+            os.waitpid(keeper, 0)
+
+
+def _keep(command: list[str], environment: dict[str, str], alive: int) -> NoReturn:
+    """The keeper's life: starts the server, and ends it when the pipe `alive` closes."""
+    code = 1
+    try:
+        os.setsid()  # a Ctrl-C in the terminal, or a kill of the group, is not for the keeper
+        for number in TOLD_BY:
+            signal.signal(number, lambda number, frame: None)
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_keeper
+        )
+        while process.poll() is None and not select.select([alive], [], [], 0.2)[0]:
+            pass
         _end(process)
+        code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+    finally:
+        os._exit(code)
+
+
+def _die_with_keeper() -> None:
+    """Has Linux end the server when even the keeper is killed; MLflow passes a SIGTERM on to its own children."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1  # man 2 prctl
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -66,3 +115,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _environment(added: dict[str, str]) -> dict[str, str]:
+    """This process's environment without what would open the server to others, and with what is added."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OPENING)} | added

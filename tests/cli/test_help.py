@@ -20,7 +20,7 @@ def said(*arguments):
 
 def test_every_command_is_listed():
     listed = said("--help").split("Commands:")[1].split()
-    assert set(commands.commands) == {"run", "show", "export", "train", "ui", "sync"} <= set(listed)
+    assert set(commands.commands) == {"run", "stop", "show", "export", "train", "ui", "sync", "repair"} <= set(listed)
 
 
 @pytest.mark.parametrize("name", sorted(commands.commands))

@@ -1,12 +1,30 @@
-"""`hpsearch ui`: MLflow on this machine's own address, gone when told."""
+"""`hpsearch ui`: MLflow for this machine alone, gone when told or killed."""
 
+import http.client
+import os
 import signal
 import socket
-import urllib.request
 from pathlib import Path
 
+import pytest
+
+from hpsearch.views.mlflow import run_ids
 from tests.cli.processes import alive, descendants, end, started, wait_for
 from tests.cli.test_run import one_line
+
+# What a careless environment would make of the server, were it to be asked.
+CARELESS = {
+    "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "true",
+    "MLFLOW_SERVER_ALLOWED_HOSTS": "*",
+    "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": "*",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true",
+    "MLFLOW_HOST": "0.0.0.0",
+    "UVICORN_HOST": "0.0.0.0",
+    "UVICORN_UDS": "/nowhere",
+    "MLFLOW_UVICORN_OPTS": "--host 0.0.0.0",
+    "MLFLOW_STATIC_PREFIX": "/elsewhere",
+}
+EVIL = "http://evil.example"
 
 
 def free_port():
@@ -15,51 +33,176 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def answer(port):
+def ask(port, path="/", *, method="GET", body=None, **headers):
+    """Status, headers and text of an answer; None when nobody answers."""
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
-            return page.read().decode()
-    except OSError:
+        connection.putrequest(method, path, skip_host=True)
+        for name, value in {"Host": f"127.0.0.1:{port}", **headers}.items():
+            connection.putheader(name, value)
+        connection.putheader("Content-Length", str(len(body or b"")))
+        connection.endheaders(body)
+        found = connection.getresponse()
+        return found.status, dict(found.getheaders()), found.read().decode(errors="replace")
+    except (ConnectionError, TimeoutError):
         return None
+    finally:
+        connection.close()
 
 
-def test_it_serves_this_machine_and_leaves_nothing_behind(story):
+@pytest.fixture(scope="module")
+def ui(story):
+    """The UI in an environment that would open it to others: its port and process; the last test kills it."""
+    port, before = free_port(), os.umask(0)
+    process = started("ui", "--port", port, "--home", "home", cwd=story.cwd, **CARELESS)
+    os.umask(before)
+    try:
+        answer = wait_for(lambda: ask(port) or process.poll() is not None)
+        assert answer is not True, process.communicate()
+        yield port, process, story
+    finally:
+        end(process)
+
+
+def test_it_serves_the_runs_and_their_pictures(ui):
+    port, _, story = ui
+    status, _, page = ask(port)
+    assert (status, "MLflow" in page) == (200, True)
+    run = run_ids(story.home, "story")[0]
+    status, _, text = ask(port, f"/get-artifact?path=config.yaml&run_uuid={run}")
+    assert (status, "learning_rate" in text) == (200, True)
+
+
+def test_only_this_machine_is_listened_to(ui):
+    """F53: /proc/net/tcp and tcp6 show one listener, on 127.0.0.1; none of its processes listens anywhere else."""
+    port, process, _ = ui
+    family = [process.pid, *descendants(process.pid)]
+    assert len(family) >= 3
+    assert listeners(family) == {("0100007F", port)}
+
+
+STATEFUL = ["POST", "PUT", "DELETE", "PATCH"]
+PATHS = [
+    "/",
+    "/api/2.0/mlflow/runs/delete",
+    "/ajax-api/2.0/mlflow/runs/search",
+    "/graphql",
+    "/v1/traces",
+    "/get-artifact",
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", *STATEFUL])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "10.0.0.1:{port}", "127.0.0.1:1", ""])
+def test_a_foreign_host_is_refused(ui, host, method):
+    """F53: DNS rebinding; every path, every method."""
+    port, _, _ = ui
+    for path in PATHS:
+        assert ask(port, path, method=method, Host=host.format(port=port))[0] == 403, path
+
+
+@pytest.mark.parametrize("path", ["/health", "/version"])
+def test_what_a_foreign_host_may_ask_says_nothing(ui, path):
+    """MLflow exempts these two from the check: they tell that it runs, and its version."""
+    from importlib.metadata import version
+
+    port, _, _ = ui
+    status, _, text = ask(port, path, Host="evil.example")
+    assert (status, text.strip('"')) in {(200, "OK"), (200, version("mlflow"))}
+
+
+@pytest.mark.parametrize("method", STATEFUL)
+@pytest.mark.parametrize("origin", [EVIL, "null", "http://127.0.0.1.evil.example", "https://localhost.evil.example"])
+def test_a_foreign_page_cannot_change_anything(ui, method, origin):
+    """F53: another site's page in the same browser."""
+    port, _, _ = ui
+    for api in ("/api/2.0/mlflow/", "/ajax-api/2.0/mlflow/"):
+        for call in ("runs/delete", "experiments/create", "runs/log-metric", "registered-models/delete"):
+            assert ask(port, api + call, method=method, body=b"{}", Origin=origin)[0] == 403, call
+
+
+OTHERS = ["/graphql", "/v1/traces", "/gateway/x/mlflow/invocations", "/gateway/openai/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("path", OTHERS)
+def test_the_paths_that_mlflow_does_not_check_take_nothing_from_a_foreign_page(ui, path):
+    """What a page can send without asking (a form, plain text) is refused; asking (OPTIONS) is not granted."""
+    port, _, _ = ui
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        status, headers, _ = ask(port, path, method="POST", body=b"{}", Origin=EVIL, Content_Type=kind)
+        assert status >= 400, kind
+        assert "access-control-allow-origin" not in {name.lower() for name in headers}
+    wishes = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "content-type"}
+    status, headers, _ = ask(port, path, method="OPTIONS", Origin=EVIL, **wishes)
+    assert "access-control-allow-origin" not in {name.lower() for name in headers}
+
+
+def test_no_page_may_frame_it_or_read_it(ui):
+    port, _, _ = ui
+    _, headers, _ = ask(port, "/ajax-api/2.0/mlflow/experiments/get?experiment_id=0", Origin=EVIL)
+    found = {name.lower(): value for name, value in headers.items()}
+    assert found["x-frame-options"] == "SAMEORIGIN"
+    assert "access-control-allow-origin" not in found
+
+
+def test_what_it_writes_is_private(ui):
+    """F55: under umask 000, after requests that touch the store and the pictures."""
+    port, _, story = ui
+    body = b'{"experiment_ids": ["0", "1"]}'
+    assert (
+        ask(port, "/ajax-api/2.0/mlflow/runs/search", method="POST", body=body, Content_Type="application/json")[0]
+        == 200
+    )
+    modes = {str(path): path.lstat().st_mode & 0o077 for path in [story.home, *story.home.rglob("*")]}
+    assert {path: oct(mode) for path, mode in modes.items() if mode} == {}
+    assert not list(story.cwd.glob("ml*"))  # nothing beside the home
+
+
+@pytest.mark.parametrize("option", [("--host", "0.0.0.0"), ("--allowed-hosts", "*"), ("--dev",)])
+def test_nothing_opens_it_to_others(call, tmp_path, option):
+    """F53: there is no such option."""
+    one_line(call("ui", "--home", tmp_path, *option), 2, f"No such option.*{option[0]}")
+
+
+def test_killed_it_takes_its_server_along(ui):
+    """F53: kill -9 of `hpsearch ui` alone: the keeper ends the server's group (the last test of this server)."""
+    port, process, _ = ui
+    family = descendants(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    wait_for(lambda: not alive(family), limit=15)
+    assert ask(port) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_told_to_it_leaves_nothing_behind(story, number):
+    process = started("ui", "--port", free_port(), "--home", "home", cwd=story.cwd)
+    try:
+        family = wait_for(lambda: len(found := descendants(process.pid)) >= 2 and found)
+        _, err = end(process, number)
+    finally:
+        end(process)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err
+    wait_for(lambda: not alive(family), limit=15)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="PR_SET_PDEATHSIG is Linux's")
+def test_killed_with_its_keeper_it_takes_its_server_along(story):
+    """kill -9 of both: the server is told by the system."""
     port = free_port()
     process = started("ui", "--port", port, "--home", "home", cwd=story.cwd)
     try:
-        assert "MLflow" in wait_for(lambda: answer(port))
+        wait_for(lambda: ask(port))
         family = descendants(process.pid)
-        assert family
-        assert addresses(port) == {"0100007F"}  # 127.0.0.1 alone
-        out, err = end(process, signal.SIGINT)
+        os.kill(process.pid, signal.SIGSTOP)  # so that it does not see the keeper die
+        os.kill(family[0], signal.SIGKILL)
+        end(process)
     finally:
         end(process)
-    assert process.returncode == 130
-    assert f"http://127.0.0.1:{port}" in out
-    assert "Traceback" not in err
-    wait_for(lambda: not alive(family), limit=10)
-    assert answer(port) is None
-
-
-def test_a_sigterm_leaves_nothing_behind_either(story):
-    process = started("ui", "--port", free_port(), "--home", "home", cwd=story.cwd)
-    try:
-        family = wait_for(lambda: descendants(process.pid))
-    finally:
-        end(process, signal.SIGTERM)
-    assert process.returncode == 143
-    wait_for(lambda: not alive(family), limit=10)
-
-
-def addresses(port):
-    """The addresses (hexadecimal) on which something listens at a port."""
-    found = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in Path(table).read_text().splitlines()[1:] if Path(table).exists() else ():
-            address, state = line.split()[1], line.split()[3]
-            if state == "0A" and int(address.partition(":")[2], 16) == port:
-                found.add(address.partition(":")[0])
-    return found
+    wait_for(lambda: not alive(family), limit=15)
 
 
 def test_a_busy_port_is_one_line(story, call):
@@ -73,3 +216,29 @@ def test_a_busy_port_is_one_line(story, call):
 def test_without_a_store_there_is_nothing_to_show(call, tmp_path):
     one_line(call("ui", "--home", tmp_path), 2, r"holds no mlflow.db yet; `hpsearch run` makes it")
     one_line(call("ui", "--port", "0", "--home", tmp_path), 2, r"--port")
+
+
+def test_a_study_on_a_server_has_its_ui_there(tmp_path, call, space_file):
+    """No server of ours stands between, which would lend its user's credentials to whoever asks."""
+    path = space_file("tracking: {uri: 'https://mlflow.example'}")
+    code, out, err = call("ui", path, "--home", tmp_path)
+    assert (code, out, err) == (0, "this study's runs are on https://mlflow.example: open that page\n", "")
+
+
+def listeners(pids):
+    """(address in hexadecimal, port) of each TCP socket on which one of the processes listens."""
+    owned = set()
+    for pid in pids:
+        for entry in Path(f"/proc/{pid}/fd").glob("*"):
+            try:
+                owned.add(os.readlink(entry))
+            except OSError:
+                continue
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:] if Path(table).exists() else ():
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in owned:
+                address, _, port = fields[1].partition(":")
+                found.add((address, int(port, 16)))
+    return found

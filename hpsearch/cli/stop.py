@@ -1,0 +1,120 @@
+"""`hpsearch stop`: ends the run of a study from another terminal, also one that ignores Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpsearch.cli.options import home_option, study_named
+from hpsearch.errors import HpsearchError
+
+LOOK = 0.1  # seconds between looks whether the run has ended
+NAMING = 1.0  # seconds within which who holds a lock has written who they are
+
+
+@click.command(
+    epilog="""\b
+Example:
+  hpsearch stop quickstart"""
+)
+@click.argument("space_or_study")
+@home_option
+def stop(space_or_study: str, home_path: Path) -> None:
+    """End the run of SPACE_OR_STUDY as Ctrl-C would: its trials save their state; wait until it has ended."""
+    name, _ = study_named(space_or_study)
+    lock = home_path / name / "lock"
+    driver = holder(lock)
+    if driver is None:
+        _check_study(home_path, name)
+        raise HpsearchError(f"study '{name}' is not being run")
+    pid = _process(driver, name, lock)
+    with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+        _terminate(pid, name)
+    click.echo(f"study '{name}': told its run (pid {pid}) to stop; trials save their state (Ctrl-C: do not wait)")
+    while holder(lock) == driver:
+        time.sleep(LOOK)
+    click.echo(f"study '{name}' has stopped; hpsearch run goes on with it")
+
+
+def holder(lock: Path) -> dict[str, Any] | None:
+    """What the lock says of the living process that holds it; None when nobody does.
+
+    The system's lock decides: what a dead process has written counts for nothing.
+    """
+    try:
+        file = os.open(lock, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HpsearchError(f"{lock}: cannot be read: {error.strerror}") from error
+    with os.fdopen(file, "rb", buffering=0) as held:
+        deadline = time.monotonic() + NAMING
+        while _is_held(file):
+            found = _facts(os.pread(held.fileno(), 4096, 0))
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(LOOK)
+    return None
+
+
+def _is_held(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False
+
+
+def _facts(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _check_study(home: Path, name: str) -> None:
+    """Raises UserError, naming those there are, when there is no such study."""
+    if not (home / name).is_dir():
+        from hpsearch.driver import Home, history_of
+
+        history_of(Home(home), name)
+
+
+def _process(driver: dict[str, Any], name: str, lock: Path) -> int:
+    """The driver's process number; raises HpsearchError when it is not on this machine or cannot be told."""
+    pid, host = driver.get("pid"), driver.get("host")
+    if type(pid) is not int or pid <= 1 or not isinstance(host, str):  # to the system 0 and -1 are groups
+        raise HpsearchError(f"study '{name}' is being run, but {lock} does not say by whom; end that process yourself")
+    if host != socket.gethostname():
+        raise HpsearchError(f"study '{name}' is being run by pid {pid} on host {host}; stop it there")
+    if "started" in driver and driver["started"] != _started(pid) and holder(lock) == driver:
+        raise HpsearchError(
+            f"study '{name}' is being run by a process that is not visible from here (in a container?); stop it there"
+        )
+    return pid
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in clock ticks since boot (Linux); None when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def _terminate(pid: int, name: str) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except PermissionError:
+        raise HpsearchError(f"study '{name}' is being run by pid {pid}, which belongs to another user") from None

@@ -1,0 +1,129 @@
+"""Puts a study's stores right: checks the journal, stores anew what it tells, compares that with what is there.
+
+A store that differs from the journal is a copy gone wrong; the wrong part is taken out and written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hpsearch import journal
+from hpsearch.history import History
+from hpsearch.training.contract import CHECKPOINTS
+from hpsearch.views import shipping
+from hpsearch.views.audit import Audit, audit, discard
+from hpsearch.views.follower import Follower
+
+VIEWS = ("mlflow", "optuna")
+SHOWN = 10  # numbers of damaged lines in a message
+Say = Callable[[str], None]
+
+
+def repair(study_folder: Path, home: Path, tracking: str | None, *, say: Say) -> bool:
+    """Repairs what can be; says in a line each what was found and done; True when all is whole at the end.
+
+    Raises StudyBusy while the study is being run, JournalDamaged when the journal does not say which study it is.
+    """
+    folder, home = study_folder.resolve(), home.resolve()
+    with shipping.undriven(folder, "stop it first (hpsearch stop)"):
+        whole = check_journal(folder / "journal.jsonl", say)
+        with shipping.followers(folder, home, tracking, VIEWS, say=say) as followers:
+            for follower in followers:
+                whole = mend(follower, folder, say) and whole
+        return check_checkpoints(folder, say) and whole
+
+
+def check_journal(path: Path, say: Say) -> bool:
+    """Counts the lines of the journal and names the damaged ones, whose events nothing can bring back."""
+    damaged: list[int] = []
+    whole = len(journal.read(path, damaged=damaged))
+    if not damaged:
+        say(f"{path.name}: {whole} lines, whole")
+        return True
+    numbers = ", ".join(map(str, damaged[:SHOWN])) + (" ..." if len(damaged) > SHOWN else "")
+    say(f"{path.name}: {len(damaged)} of {whole + len(damaged)} lines damaged and passed over: {numbers}")
+    return False
+
+
+def mend(follower: Follower, study_folder: Path, say: Say) -> bool:
+    """Stores anew what the journal tells; whether the store says just that at the end."""
+    before = look(follower, study_folder)
+    ship_all(follower)
+    after = look(follower, study_folder)
+    if after is not None and after.wrong:
+        discard(follower.view, after.wrong)
+        ship_all(follower)
+        after = look(follower, study_folder)
+    name = follower.view.name
+    if after is None:
+        say(f"{name}: cannot be reached; hpsearch sync ships to it when it is back")
+        return False
+    found = "" if before is None or before.whole else f" (before: {describe(before)})"
+    say(f"{name}: {after.extent}: " + ("all there" if after.whole else describe(after)) + found)
+    return after.whole
+
+
+def look(follower: Follower, study_folder: Path) -> Audit | None:
+    """How the store, brought up to date, differs from the journal; None when it cannot be reached."""
+    follower.abandon()
+    return audit(follower.view, study_folder) if follower.step() else None
+
+
+def ship_all(follower: Follower) -> None:
+    """Ships the whole journal again and ends what claims to be running."""
+    follower.start_anew()
+    shipping.follow(follower, finishing=lambda: True, pause=time.sleep)
+
+
+def describe(found: Audit) -> str:
+    """What is lacking and what is wrong."""
+    lacking = [f"{found.lacking} lacking"] if found.lacking else []
+    return ", ".join([*lacking, *([f"{len(found.wrong)} wrong"] if found.wrong else [])])
+
+
+def check_checkpoints(study_folder: Path, say: Say) -> bool:
+    """Compares the checkpoints that unfinished trials go on from with their checksums; one whole one each suffices."""
+    history = History.of(journal.iterate(study_folder / "journal.jsonl"))
+    enough, checked = True, 0
+    for trial in history.trials.values():
+        folder = study_folder / "checkpoints" / f"{trial.number:04d}"
+        there = [folder / name for name in CHECKPOINTS if trial.outcome is None and (folder / name).exists()]
+        damaged = [path for path in there if not is_whole(path)]
+        checked += len(there)
+        goes_on = "from the other one" if len(damaged) < len(there) else "from its start"
+        enough = enough and (not there or len(damaged) < len(there))
+        for path in damaged:
+            say(f"{path.relative_to(study_folder)}: damaged; the trial goes on {goes_on}")
+    say(f"checkpoints: {checked} of unfinished trials checked")
+    return enough
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a checkpoint's bytes match the checksum in its first line (training/checkpoint.py), or it is JSON."""
+    with path.open("rb") as file:
+        try:
+            facts = json.loads(file.readline(4096))
+            wanted = (facts["sha256"], facts["bytes"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return is_json(path)
+        start = file.tell()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return (digest, file.tell() - start) == wanted
+
+
+def is_json(path: Path) -> bool:
+    """Whether a file is JSON as a whole: the toy's checkpoints are."""
+    try:
+        json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def studies(home: Path) -> Iterator[str]:
+    """The names of the studies of a home."""
+    return (path.parent.name for path in sorted(home.glob("*/journal.jsonl")))

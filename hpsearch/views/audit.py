@@ -1,0 +1,187 @@
+"""Compares the stores with the journal: is every row there, and once, and does every run say how it ended?
+
+What ought to be there is told by the view itself, which writes the journal to a store that only remembers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hpsearch.history import History
+from hpsearch.journal import iterate
+from hpsearch.views.follower import View
+from hpsearch.views.mlflow import Row, Store, milliseconds, text
+from hpsearch.views.mlflow_view import MlflowView
+from hpsearch.views.optuna import OptunaView, frozen
+
+Fact = tuple[str, str, int, int]  # metric name, value as Python writes it, milliseconds, step
+
+
+@dataclass(frozen=True)
+class Audit:
+    """How a store differs from the journal."""
+
+    extent: str  # what the journal tells, in words: "3 runs, 120 rows"
+    lacking: int  # of these
+    wrong: list[str]  # runs (their ids) or trials that say something else than the journal
+
+    @property
+    def whole(self) -> bool:
+        """Whether all is there, and nothing else."""
+        return not self.lacking and not self.wrong
+
+
+@dataclass
+class Run:
+    """A run as the journal tells it."""
+
+    facts: set[Fact] = field(default_factory=set)
+    params: dict[str, str] = field(default_factory=dict)
+    status: str = "RUNNING"
+    end: int | None = None
+
+
+class Remembered(Store):
+    """A store that only remembers what it is told; run ids are the runs' names."""
+
+    draws = False
+
+    def __init__(self) -> None:
+        super().__init__(Path(), None)
+        self.runs: dict[str, Run] = {}
+
+    def experiment(self, name: str) -> str:
+        """The name itself."""
+        return name
+
+    def run(self, experiment: str, *, name: str, tags: dict[str, str], identity: Iterable[str], began: float) -> str:
+        """Makes a run of this name."""
+        self.runs.setdefault(name, Run())
+        return name
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        rows: Iterable[Row] = (),
+        params: dict[str, Any] | None = None,
+        tags: dict[str, Any] | None = None,
+    ) -> None:
+        """Remembers metrics and params."""
+        self.runs[run_id].facts |= {(name, exact(value), milliseconds(at), step) for name, value, at, step in rows}
+        self.runs[run_id].params |= {name: text(value) for name, value in (params or {}).items()}
+
+    def running(self, run_id: str) -> None:
+        """Remembers that it goes on."""
+        self.runs[run_id].status = "RUNNING"
+
+    def ended(self, run_id: str, status: str, *, at: float) -> None:
+        """Remembers its end."""
+        self.runs[run_id].status, self.runs[run_id].end = status, milliseconds(at)
+
+    def untag(self, run_id: str, key: str) -> None:
+        """Tags are not remembered."""
+
+    def text(self, run_id: str, name: str, content: str) -> None:
+        """Artifacts are not remembered."""
+
+    def yaml(self, run_id: str, name: str, content: dict[str, Any]) -> None:
+        """Artifacts are not remembered."""
+
+    def files(self, run_id: str, folder: Path) -> None:
+        """Artifacts are not remembered."""
+
+
+def audit(view: View, study_folder: Path) -> Audit:
+    """Compares an open view of a study that nobody runs with the study's journal."""
+    if isinstance(view, MlflowView):
+        return audit_mlflow(view, study_folder)
+    if isinstance(view, OptunaView):
+        return audit_optuna(view, study_folder)
+    raise TypeError(view)
+
+
+def discard(view: View, wrong: list[str]) -> None:
+    """Takes what is wrong out of the store, so that it is made anew."""
+    if isinstance(view, OptunaView):
+        view.storage.delete_study(view.state["study"])
+    elif isinstance(view, MlflowView):
+        delete_runs(view, wrong)
+
+
+def delete_runs(view: MlflowView, wrong: list[str]) -> None:
+    """Deletes runs; with the study's those of its trials, which belong to it."""
+    for run_id in view.runs() if view.state["parent"] in wrong else wrong:
+        view.store.delete(run_id)
+
+
+def audit_mlflow(view: MlflowView, study_folder: Path) -> Audit:
+    """Compares runs, their metric rows, params and ends."""
+    wanted = wanted_runs(study_folder)
+    ids = {f"trial-{int(number):04d}": run_id for number, run_id in view.state["runs"].items()}
+    ids[study_folder.name] = view.state.get("parent", "")
+    lacking = 0
+    wrong = [run_id for run_id in view.runs() if run_id not in ids.values()]  # made twice
+    for name, run in wanted.items():
+        tags = view.store.tags(ids[name]) if ids.get(name) else None
+        if tags is None:
+            lacking += 1 + len(run.facts)
+            continue
+        found = list(view.store.rows(ids[name], sorted({fact[0] for fact in run.facts})))
+        facts = {(metric, exact(value), at, step) for metric, value, at, step in found}
+        lacking += len(run.facts - facts)
+        if facts - run.facts or len(found) > len(facts) or not same_end(view.store, ids[name], run):
+            wrong.append(ids[name])
+    rows = sum(len(run.facts) for run in wanted.values())
+    return Audit(f"{len(wanted)} runs, {rows} rows", lacking, wrong)
+
+
+def wanted_runs(study_folder: Path) -> dict[str, Run]:
+    """By name the runs that the journal of a study without a driver tells of."""
+    store = Remembered()
+    view = MlflowView(study_folder, store, say=lambda line: None)
+    view.open({})
+    view.ship(list(iterate(study_folder / "journal.jsonl")))
+    view.abandon()
+    return store.runs
+
+
+def same_end(store: Store, run_id: str, run: Run) -> bool:
+    """Whether the store's run has the status, the time of its end and the params that it should have."""
+    found = store.client.get_run(run_id)
+    params = {name: found.data.params.get(name) for name in run.params}
+    return (found.info.status, found.info.end_time, params) == (run.status, run.end, run.params)
+
+
+def audit_optuna(view: OptunaView, study_folder: Path) -> Audit:
+    """Compares trials, their params, values and curves."""
+    history = History.of(iterate(study_folder / "journal.jsonl"))
+    there = {t.number: t for t in view.storage.get_all_trials(view.state["study"], deepcopy=False)}
+    lacking, wrong, values = 0, [], 0
+    for trial in history.trials.values():
+        trial.running = False
+        wanted, found = frozen(history, trial), there.get(trial.number)
+        values += len(wanted.intermediate_values)
+        if found is None:
+            lacking += 1 + len(wanted.intermediate_values)
+            continue
+        lacking += len(wanted.intermediate_values.keys() - found.intermediate_values.keys())
+        if told(wanted) != told(found):
+            wrong.append(str(trial.number))
+    surplus = there.keys() - range(max(history.trials, default=-1) + 1)
+    return Audit(f"{len(history.trials)} trials, {values} values", lacking, [*wrong, *map(str, sorted(surplus))])
+
+
+def told(trial: Any) -> list[Any]:
+    """What a FrozenTrial says of a trial, to be compared."""
+    curve = sorted((index, exact(value)) for index, value in trial.intermediate_values.items())
+    return [trial.state, exact(trial.value), trial.params, trial.user_attrs, curve]
+
+
+def exact(value: float | None) -> str:
+    """A number so that equal ones are equal, nan too."""
+    return "nan" if value is None or math.isnan(value) else repr(float(value))
