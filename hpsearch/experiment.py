@@ -17,8 +17,9 @@ from pydantic import ValidationError
 
 from hpsearch import wording
 from hpsearch.document import Document, Fault, Keys, dump, parse, read
-from hpsearch.errors import ConfigError
+from hpsearch.errors import ConfigError, DataError
 from hpsearch.ranges import Branches, Choices, Fixed
+from hpsearch.secrets import NO_PASSWORDS, redact, url_with_password
 from hpsearch.sections import RANGE_KEYS, SECTIONS
 from hpsearch.settings import DEFAULT_PRUNER, DEFAULT_TRIALS, Budget, Resources, Search, Settings, Tracking
 from hpsearch.space import Space
@@ -29,9 +30,10 @@ __all__ = ["DEFAULT_PRUNER", "Experiment", "dump", "metrics"]
 MINIMIZED = ("loss", "perplexity", "bits_per_byte")
 MAXIMIZED = {"translation": ("bleu", "chrf"), "classification": ("f1_macro", "f1_micro", "accuracy")}
 OWN_FOLDERS = ("artifacts", "cache")  # of the home, beside the studies
+OWN_FILES = ("mlflow.db", "optuna.db")  # and what begins with these: a database's log, one set aside
 TRAIN_KEYS = tuple(TrainConfig.model_fields)
 
-_STUDY = re.compile(r"(?![.-])[A-Za-z0-9._-]{1,100}")
+_STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -106,8 +108,8 @@ class Experiment:
 
     @property
     def source(self) -> str:
-        """The file's text."""
-        return self.document.text
+        """The file's text, to be stored with the study."""
+        return redact(self.document.text)
 
     @property
     def base(self) -> Path:
@@ -120,7 +122,9 @@ class Experiment:
         None leaves a value as it is; raises ConfigError for a study name that is not allowed.
         """
         changes = {key: value for key, value in changes.items() if value is not None}
-        study = _study(changes["study"], self.path) if "study" in changes else self.study
+        study = changes.get("study", self.study)
+        if reason := wrong_study(study):
+            raise ConfigError(f"--study: {reason}")
         parts = {}
         for name in ("budget", "resources"):
             part = getattr(self.settings, name)
@@ -130,6 +134,13 @@ class Experiment:
     def where(self, *keys: str | int) -> str:
         """`path:line:column` of a value, as in where("data", "reviews", "files", "train")."""
         return self.document.where(*keys)
+
+    def placed(self, error: DataError) -> DataError:
+        """The error with the place of its data set before it, unless it names the line of a data file itself."""
+        said, name = str(error), error.data_set
+        if name is None or re.match(r"(?!data\.)[^\n]+?:\d+: ", said):
+            return error
+        return DataError(f"{self.where('data', name)}: {'' if said.startswith('data.') else f'data.{name}: '}{said}")
 
     # ----------------------------------------------------------------------------------------------------- configs
 
@@ -197,11 +208,20 @@ def _checked(document: Document) -> Experiment:
     settings = settings.model_copy(update={"objective": _objective(raw, settings, space)})
     if settings.search.sampler == "grid":
         space.grid()
+    _refuse_passwords(document)
     warnings = []
     if settings.budget.trials is None and settings.budget.hours is None:
         warnings.append(f"the budget names neither trials nor hours: {DEFAULT_TRIALS} trials")
         settings = settings.model_copy(update={"budget": Budget(trials=DEFAULT_TRIALS, hours=None)})
     return Experiment(_study(settings.study, document.path), settings, space, document, tuple(warnings))
+
+
+def _refuse_passwords(document: Document) -> None:
+    """Wherever they stand, comments included: the file's text is kept with the study."""
+    if (at := url_with_password(document.text)) is not None:
+        before = document.text[:at]
+        place = f"{document.path}:{before.count(chr(10)) + 1}:{at - before.rfind(chr(10))}"
+        raise ConfigError(f"{place}: {NO_PASSWORDS}")
 
 
 def _refuse_unknown(raw: Mapping[str, Any]) -> None:
@@ -246,16 +266,22 @@ def _check_data(settings: Settings) -> None:
             raise Fault(("data", name), f"a data set's name may have {allowed}", at_key=True)
 
 
+def wrong_study(name: str) -> str:
+    """Why a study cannot have this name, which becomes a folder of the home; empty where it can."""
+    if not _STUDY.fullmatch(name):
+        allowed = "letters, digits, '.', '_', '-' (up to 100, a letter or digit first)"
+        return f"{wording.shown(name)} is no name for a study: {allowed}"
+    if name.lower() in OWN_FOLDERS or name.lower().startswith(OWN_FILES):
+        return f"'{name}' is the name of a folder of hpsearch's own, or of a file; choose another"
+    return ""
+
+
 def _study(name: str | None, path: str) -> str:
-    given = name is not None
-    name = Path(path).stem if name is None else name
-    if _STUDY.fullmatch(name) and name not in OWN_FOLDERS:
-        return name
-    allowed = "letters, digits, '.', '_', '-' (up to 100, neither '.' nor '-' first)"
-    reason = f"'{name[:60]}' is no name for a study: {allowed}"
-    if name in OWN_FOLDERS:
-        reason = f"'{name}' is the name of a folder of hpsearch's own"
-    raise Fault(("study",) if given else (), reason if given else f"study: {reason}; give study: NAME")
+    """The name given, or else the file's, where it is allowed."""
+    wanted = Path(path).stem if name is None else name
+    if reason := wrong_study(wanted):
+        raise Fault(("study",), reason) if name is not None else Fault((), f"study: {reason}; give study: NAME")
+    return wanted
 
 
 # -------------------------------------------------------------------------------------------------------- objective
@@ -297,7 +323,7 @@ def _extreme(direction: str) -> str:
 
 def _no_such_metric(metric: str, known: Iterable[str]) -> str:
     near = [name for name in known if name.rsplit("/", 1)[1] == metric.rsplit("/", 1)[-1]]
-    return f"no metric '{metric}'" + (f" (did you mean '{near[0]}'?)" if near else "")
+    return f"no metric {wording.shown(metric)}" + (f" (did you mean '{near[0]}'?)" if near else "")
 
 
 def _vocabulary_varies(space: Space) -> bool:

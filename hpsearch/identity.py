@@ -2,36 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hpsearch.document import Keys, dotted
 from hpsearch.errors import StudyMismatch
 from hpsearch.experiment import Experiment
 from hpsearch.history import History
+from hpsearch.sections import RANGE_KEYS
+
+MISSING = object()
+LONGEST = 100  # characters of a value in a line of the difference
+
+Change = tuple[Keys, Any, Any]  # where, what it was (or MISSING), what it is now (or MISSING)
 
 
-def check_identity(experiment: Experiment, history: History, data: dict[str, Any]) -> None:
-    """Raises StudyMismatch when the study on disk is not the one this experiment describes."""
-    before, now = flatten(history.origin["identity"]), flatten(experiment.identity())
-    for values, facts in ((before, history.origin["data"]), (now, data)):
-        values["data (contents)"] = facts["fingerprint"][:12]
-    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    if keys:
-        lines = [f"  {key}: {_shown(before.get(key))} -> {_shown(now.get(key))}" for key in keys]
-        raise StudyMismatch(
-            f"{experiment.path}: study '{experiment.study}' was made from another space or other data; "
-            "name a new study (study: or --study), or undo:\n" + "\n".join(lines)
-        )
+def check_space(experiment: Experiment, history: History) -> None:
+    """Raises StudyMismatch when the study on disk was made from another space than this experiment's.
+
+    It needs no data, so it can come before anything is read, prepared or started.
+    """
+    _refuse(experiment, history, _space_changes(experiment, history))
 
 
-def flatten(value: Any, path: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted path -> value."""
-    if not isinstance(value, dict):
-        return {path: value}
-    found: dict[str, Any] = {}
-    for key, inner in value.items():
-        found |= flatten(inner, f"{path}.{key}" if path else str(key))
-    return found
+def check_data(experiment: Experiment, history: History, data: Mapping[str, Any]) -> None:
+    """Raises StudyMismatch when the data sets hold something else than at the study's beginning.
+
+    `data` has the "fingerprint" of all that was prepared for the experiment and, by set, that of its "contents".
+    """
+    _refuse(experiment, history, _data_changes(history, data))
+
+
+def check_identity(experiment: Experiment, history: History, data: Mapping[str, Any]) -> None:
+    """`check_space` and `check_data` as one refusal."""
+    space, contents = _space_changes(experiment, history), _data_changes(history, data)
+    told = {keys[:2] for keys, _, _ in space}  # a set that is split otherwise has another fingerprint, too
+    named = [change for change in contents if len(change[0]) > 1]
+    _refuse(experiment, history, [*space, *(change for change in named if change[0][:2] not in told)] or contents)
+
+
+def _space_changes(experiment: Experiment, history: History) -> list[Change]:
+    return list(_changes(history.origin["identity"], experiment.identity())) if history.origin else []
+
+
+def _data_changes(history: History, data: Mapping[str, Any]) -> list[Change]:
+    if not history.origin or history.origin["data"]["fingerprint"] == data["fingerprint"]:
+        return []
+    before, now = history.origin["data"].get("contents", {}), data.get("contents", {})
+    named: list[Change] = [
+        (("data", name), f"contents {before[name][:12]}", f"contents {now[name][:12]}")
+        for name in before
+        if name in now and before[name] != now[name]
+    ]
+    prints = (facts["fingerprint"][:12] for facts in (history.origin["data"], data))
+    return named or [(("data",), *(f"contents {digits}" for digits in prints))]  # type: ignore[list-item]
+
+
+def _changes(before: Any, now: Any, keys: Keys = ()) -> Iterator[Change]:
+    """Where two values differ; mappings are compared key by key, ranges and lists as one value."""
+    if not (_has_parts(before) and _has_parts(now)):
+        if before != now:
+            yield keys, before, now
+        return
+    for key in {**before, **now}:
+        yield from _changes(before.get(key, MISSING), now.get(key, MISSING), (*keys, key))
+
+
+def _has_parts(value: Any) -> bool:
+    return isinstance(value, Mapping) and not (value and all(key in RANGE_KEYS for key in value))
+
+
+def _refuse(experiment: Experiment, history: History, found: list[Change]) -> None:
+    if not found:
+        return
+    lines = [f"  {dotted(keys)}: {_shown(before)} -> {_shown(now)}" for keys, before, now in found]
+    raise StudyMismatch(
+        f"{experiment.where(*found[0][0])}: study '{history.study}' was made from another space or other data; "
+        "name a new study (--study NAME, or study: in the file), or undo:\n" + "\n".join(lines)
+    )
 
 
 def _shown(value: Any) -> str:
-    return "(not there)" if value is None else str(value)
+    text = "(not there)" if value is MISSING else _inline(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def _inline(value: Any) -> str:
+    """A value on one line, as a space file would have it; what a mapping leaves open is left out."""
+    if isinstance(value, Mapping):
+        said = {key: inner for key, inner in value.items() if inner is not None and inner is not False}
+        return "{" + ", ".join(f"{key}: {_inline(inner)}" for key, inner in said.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)

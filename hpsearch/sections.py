@@ -24,6 +24,8 @@ RULES = {
     "model": ("width", "n_heads", "n_kv_heads"),
     "training": ("schedule", "warmup", "cooldown"),
 }
+MAX_CHOICES = 1000  # in one list
+MAX_COMBINATIONS = 20_000  # of values that a rule ties together
 MAX_INTEGER = 2**53  # beyond it the sampler's floats are no longer exact
 
 
@@ -157,6 +159,8 @@ def _choice_list(raw: Any, keys: Keys) -> list[Any]:
         raise Fault(keys, f"must be a list, not {shown(raw)}")
     if not raw:
         raise Fault(keys, "an empty list; at least one choice is needed")
+    if len(raw) > MAX_CHOICES:
+        raise Fault(keys, f"{len(raw)} choices; at most {MAX_CHOICES} are allowed, or a range {{low: ..., high: ...}}")
     for index, item in enumerate(raw):
         if isinstance(item, Mapping) and item in raw[:index]:
             raise Fault((*keys, index), "this choice is given twice")
@@ -206,25 +210,35 @@ def _refuse_shadows(nodes: Mapping[str, Node]) -> None:
 
 def check_section(name: str, nodes: Mapping[str, Node]) -> None:
     """Fault where some combination of the section's values breaks a rule between its fields."""
-    for case in _cases(nodes):
+    checked = 0
+    for case in _cases(name, nodes):
         ruled = {key: case[key] for key in RULES[name] if key in case}
         rest = {key: _probes(key, leaf)[0] for key, leaf in case.items() if key not in ruled}
         for values in product(*(_probes(key, leaf) for key, leaf in ruled.items())):
             combination = dict(zip(ruled, values, strict=True))
+            if (checked := checked + 1) > MAX_COMBINATIONS:
+                raise Fault((name,), f"more than {MAX_COMBINATIONS} combinations of {', '.join(ruled)}; list fewer")
             try:
                 SECTIONS[name].model_validate(rest | combination, strict=True)
             except ValidationError as error:
                 raise _broken_rule(name, ruled, combination, phrase(dict(error.errors()[0]))) from None
 
 
-def _cases(nodes: Mapping[str, Node]) -> Iterator[dict[str, Leaf]]:
-    """The section without choices between sub-configs: once for every combination of branches."""
+def _cases(name: str, nodes: Mapping[str, Node]) -> Iterator[dict[str, Leaf]]:
+    """The section without choices between sub-configs: once for every combination of branches that matters."""
     base: dict[str, Leaf] = {key: node for key, node in nodes.items() if not isinstance(node, Branches)}
-    for branches in product(*(node.branches for node in nodes.values() if isinstance(node, Branches))):
+    choices = (node.branches for node in nodes.values() if isinstance(node, Branches))
+    for branches in product(*(_ruled(name, some) for some in choices)):
         case = dict(base)
         for branch in branches:
             case |= branch
         yield case
+
+
+def _ruled(name: str, branches: Sequence[Mapping[str, Leaf]]) -> list[Mapping[str, Leaf]]:
+    """Those that set a key with a rule, and one for all others."""
+    keys = set(RULES[name])
+    return [b for b in branches if b.keys() & keys] + [b for b in branches if not b.keys() & keys][:1]
 
 
 def _probes(key: str, leaf: Leaf) -> Sequence[Any]:

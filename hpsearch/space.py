@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # optuna takes 0.4 s to import, and a space does not need it 
     from optuna.distributions import BaseDistribution
 
 Nodes = Mapping[str, Node]
+MAX_GRID = 1_000_000  # points: the grid sampler shuffles them all
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,15 @@ class Space:
         return {name: _written(nodes) for name, nodes in self.sections.items()}
 
     def grid(self) -> dict[str, list[Internal]]:
-        """Short name -> every internal value, for Optuna's GridSampler; Fault where they cannot be listed."""
+        """Short name -> every internal value, for the grid sampler; Fault where they cannot be listed."""
         lists: dict[str, list[Internal]] = {}
+        points = 1
         for name, node in self.params.items():
             if isinstance(node, Branches) and node.conditional:
                 raise Fault(node.keys, "a grid cannot hold choices that have ranges of their own; use sampler: tpe")
+            points *= node.size or 1
+            if points > MAX_GRID:
+                raise Fault(node.keys, f"a grid of more than {MAX_GRID:,} points; take larger steps or fewer choices")
             values = node.grid()
             if values is None:
                 raise Fault(node.keys, "a grid needs a step or choices here: the range is continuous")

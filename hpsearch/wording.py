@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from hpsearch.document import Fault, Keys
+from hpsearch.printable import printable
 
 _PHRASES = {
     "int_type": "must be an integer",
@@ -42,7 +43,7 @@ def shown(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
-    text = f"'{value}'" if isinstance(value, str) else str(value)
+    text = f"'{printable(value[:200], keep='')}'" if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -44,8 +44,8 @@ def test_scalars_follow_the_yaml_1_2_core_schema(text, expected):
 @pytest.mark.parametrize(
     ("text", "place", "words"),
     [
-        ("", "1:1", "empty"),
-        ("# nothing\n", "1:1", "empty"),
+        ("", "1:1", "says nothing"),
+        ("# nothing\n", "1:1", "says nothing"),
         ("- 1\n", "1:1", "not a list"),
         ("just text\n", "1:1", "not a single value"),
         ("a:\n\tb: 1\n", "2:1", "tab"),
@@ -63,8 +63,8 @@ def test_scalars_follow_the_yaml_1_2_core_schema(text, expected):
         ("a: *b\n", "1:4", "no anchor &b"),
         ("a: &b [*b]\n", "1:8", "no anchor &b"),
         ("a: 1\n---\nb: 1\n", "2:1", "second document"),
-        ("? [a]\n: 1\n", "1:3", "a key must be a word"),
-        ("a: [1\n", "2:1", "not valid YAML"),
+        ("? [a]\n: 1\n", "1:3", "a key must be plain text"),
+        ("a: [1\n", "1:4", "this '[' is not closed; add the ']'"),
         ("a: 1\nb\0: 2\n", "2:2", "U+0000 is not allowed"),
         ("a: " + "[" * 40 + "]" * 40 + "\n", "1:35", "deeper than 32"),
         ("a: &a 1\nb: [" + "*a, " * 101 + "]\n", "2:405", "100 uses of aliases"),
@@ -82,7 +82,7 @@ def test_what_can_surprise_is_refused_in_one_line_with_its_place(text, place, wo
 def test_an_alias_bomb_is_refused_without_being_unfolded():
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
-    with pytest.raises(ConfigError, match="more than 100000 values"):
+    with pytest.raises(ConfigError, match="more than 10000 values"):
         document.parse("\n".join(lines), path="a.yaml")
 
 

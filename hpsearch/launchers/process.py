@@ -17,7 +17,7 @@ from hpsearch import crash
 from hpsearch.launchers import memory
 from hpsearch.launchers.messages import Alive, Answer, Evaluated, Noted, Reply, Task
 from hpsearch.launchers.worker import Session
-from hpsearch.secrets import redact
+from hpsearch.secrets import guard, redact
 from hpsearch.training.contract import Setting
 
 BEAT = 1.0  # seconds between signs of life
@@ -32,6 +32,7 @@ def work(slot: int, setting: Setting, trainer: str, connection: Connection, driv
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, worker.terminate)
     _die_with(driver)
+    guard()
     crash.driven_by(driver)
     threading.Thread(target=_warm_up, args=(trainer,), daemon=True).start()
     with contextlib.suppress(EOFError, OSError):

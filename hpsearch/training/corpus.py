@@ -35,6 +35,35 @@ FORMAT = 1  # of the files and of what the tokens mean; a new one makes every ca
 Progress = Callable[[str, float], None]  # (what is being done, share of it done)
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What the data of a config are, as it can be known before anything is tokenised."""
+
+    fingerprint: str  # of the data and the tokenizer's config
+    sets: dict[str, str]  # {set: fingerprint of its data}
+    loaded: dict[str, Splits]  # the sets that had to be read to know it
+
+    @classmethod
+    def of(cls, config: TrainConfig, *, base: Path) -> Contents:
+        """The contents of config.data; raises DataError for files and functions that cannot be read."""
+        prints, loaded = {}, {}
+        for name, data_set in config.data.items():
+            prints[name], splits = data.identify(name, data_set, base=base, cache=None)
+            if splits is not None:
+                loaded[name] = splits
+        tokenizer: dict[str, Any] = {"kind": config.tokenizer.kind}
+        if config.tokenizer.file is not None:
+            tokenizer["file"] = files.digest(base / config.tokenizer.file)
+        elif config.tokenizer.kind == "bpe":
+            tokenizer["vocab_size"] = config.tokenizer.vocab_size
+        return cls(digest({"format": FORMAT, "sets": prints, "tokenizer": tokenizer}), prints, loaded)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The fingerprints, as a study notes them."""
+        return {"fingerprint": self.fingerprint, "contents": self.sets}
+
+
 @dataclass
 class Corpus:
     """All sets of a config with their tokenizer, as they lie in `folder`."""
@@ -47,20 +76,29 @@ class Corpus:
     warnings: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, config: TrainConfig, *, cache: Path, base: Path, progress: Progress | None = None) -> Corpus:
+    def open(
+        cls,
+        config: TrainConfig,
+        *,
+        cache: Path,
+        base: Path,
+        progress: Progress | None = None,
+        contents: Contents | None = None,
+    ) -> Corpus:
         """The corpus of config.data and config.tokenizer, prepared at the first opening and mapped at later ones.
 
-        cache: the folder of all prepared corpora, private to the user; base: where relative paths start. Two processes
-        may open it at once: one prepares, the other waits. Raises DataError for data that are not as the config says.
+        cache: the folder of all prepared corpora, private to the user; base: where relative paths start; contents: what
+        `Contents.of` gave, where it has been asked before. Two processes may open it at once: one prepares, the other
+        waits. Raises DataError for data that are not as the config says.
         """
         progress = progress or (lambda what, share: None)
         progress("reading the data", 0.0)
-        fingerprint, loaded = _fingerprint(config, base=base)
-        folder = cache / fingerprint[:24]
+        contents = contents or Contents.of(config, base=base)
+        folder = cache / contents.fingerprint[:24]
         if not _is_whole(folder):
             with _locked(folder):
                 if not _is_whole(folder):  # another process may have made it while we waited
-                    _prepare(_Work(config, folder, fingerprint, base, progress), loaded)
+                    _prepare(_Work(config, folder, contents, base, progress))
         return cls.map(folder)
 
     @classmethod
@@ -95,28 +133,14 @@ class _Work:
 
     config: TrainConfig
     folder: Path
-    fingerprint: str
+    contents: Contents
     base: Path
     progress: Progress
 
 
-def _fingerprint(config: TrainConfig, *, base: Path) -> tuple[str, dict[str, Splits]]:
-    """The corpus's fingerprint, and the sets that had to be read to know it."""
-    prints, loaded = {}, {}
-    for name, data_set in config.data.items():
-        prints[name], splits = data.identify(name, data_set, base=base, cache=None)
-        if splits is not None:
-            loaded[name] = splits
-    tokenizer: dict[str, Any] = {"kind": config.tokenizer.kind}
-    if config.tokenizer.file is not None:
-        tokenizer["file"] = files.digest(base / config.tokenizer.file)
-    elif config.tokenizer.kind == "bpe":
-        tokenizer["vocab_size"] = config.tokenizer.vocab_size
-    return digest({"format": FORMAT, "sets": prints, "tokenizer": tokenizer}), loaded
-
-
-def _prepare(work: _Work, loaded: dict[str, Splits]) -> None:
+def _prepare(work: _Work) -> None:
     """Writes the corpus beside its folder, and gives it its name when it is whole."""
+    loaded = dict(work.contents.loaded)
     prefix = f".new-{work.folder.name}-"
     for left in work.folder.parent.glob(f"{prefix}*"):  # of a process that was killed: we hold the lock
         shutil.rmtree(left, ignore_errors=True)
@@ -142,7 +166,7 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
     work.progress("learning the tokenizer", 0.0)
     tokenizer = _tokenizer(work.config.tokenizer, specials(work.config, labels), loaded, work.base)
     tokenizer.save(folder / "tokenizer")
-    about: dict[str, Any] = {"fingerprint": work.fingerprint, "sets": {}, "counts": {}}
+    about: dict[str, Any] = {"fingerprint": work.contents.fingerprint, "sets": {}, "counts": {}}
     # In the order of their names, so that a config with its sets in another order reads the very same corpus.
     for i, name in enumerate(sorted(loaded)):
         work.progress(f"encoding {name}", i / len(loaded))

@@ -27,24 +27,32 @@ def load(name: str, data_set: AnySet, *, cache: Path | None, base: Path) -> Spli
     base: the folder that relative paths start from; cache: where the `datasets` library keeps its files (None: in its
     own place). Raises DataError, with file and line, for whatever is not as the config says.
     """
-    splits = divide(name, _parts(name, data_set, cache=cache, base=base), data_set.split)
-    if isinstance(data_set, ClassificationSet):
-        check_labels(name, splits)
+    with _about(name):
+        splits = divide(name, _parts(name, data_set, cache=cache, base=base), data_set.split)
+        if isinstance(data_set, ClassificationSet):
+            check_labels(name, splits)
     return splits
 
 
 def check_sources(name: str, data_set: AnySet, *, base: Path) -> None:
     """Raises DataError for what shows at once: no such file, an unknown ending, a missing column or function."""
-    if data_set.files is not None:
-        for path in (path for paths in _paths(data_set.files, base).values() for path in paths):
-            files.check_regular(path)
-            _check_kind(name, data_set, path)
-            if files.format_of(path) != "txt":
-                columns.require(str(path), files.columns(path), data_set)
-    elif _origin(data_set).startswith(functions.PREFIX):
-        functions.find(name, _origin(data_set), base)
+    with _about(name):
+        if data_set.files is not None:
+            for path in (path for paths in _paths(data_set.files, base).values() for path in paths):
+                _check_file(name, data_set, path)
+        elif _origin(data_set).startswith(functions.PREFIX):
+            functions.find(name, _origin(data_set), base)
+        else:
+            _local_folder(name, data_set, base)
+
+
+def _check_file(name: str, data_set: AnySet, path: Path) -> None:
+    files.check_regular(path)
+    _check_kind(name, data_set, path)
+    if files.format_of(path) == "txt":
+        files.check_beginning(path)
     else:
-        _local_folder(name, data_set, base)
+        columns.require(str(path), files.columns(path), data_set)
 
 
 def fingerprint(name: str, data_set: AnySet, *, base: Path, cache: Path | None = None) -> str:
@@ -54,6 +62,11 @@ def fingerprint(name: str, data_set: AnySet, *, base: Path, cache: Path | None =
 
 def identify(name: str, data_set: AnySet, *, base: Path, cache: Path | None) -> tuple[str, Splits | None]:
     """The fingerprint, and the examples where they had to be read to know it (they come from a function or a hub)."""
+    with _about(name):
+        return _identified(name, data_set, base=base, cache=cache)
+
+
+def _identified(name: str, data_set: AnySet, *, base: Path, cache: Path | None) -> tuple[str, Splits | None]:
     digests: Any
     keys = {"task": data_set.task, "columns": columns.columns_of(data_set), "split": data_set.split.model_dump()}
     if data_set.files is not None:
@@ -66,6 +79,16 @@ def identify(name: str, data_set: AnySet, *, base: Path, cache: Path | None) -> 
         splits = load(name, data_set, cache=cache, base=base)
         return _digest([keys, [splits.train, splits.valid, splits.test]]), splits
     return _digest([keys, digests]), None
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Has an error know which set it is about."""
+    try:
+        yield
+    except DataError as error:
+        error.data_set = name
+        raise
 
 
 def _digest(value: Any) -> str:

@@ -6,6 +6,7 @@ ISO dates into timestamps, and cannot say which line is wrong.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import hashlib
@@ -24,6 +25,7 @@ Record = dict[str, Any]
 FORMATS = {".txt": "txt", ".jsonl": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 PART_OF = {"train": "train", "test": "test"}  # by how a file's name starts; whatever else there is means valid
 MAX_LINE = 64 << 20  # bytes; a longer line is a file of another kind, and would have to be held whole
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # what Windows calls Unicode text
 MAX_UNPACKED = 16 << 20  # bytes below which a .gz may unpack to any multiple of its size ...
 MAX_RATIO = 200  # ... and the multiple above (text packs 3 to 20 times)
 
@@ -45,12 +47,24 @@ def format_of(path: Path) -> str:
 def check_regular(path: Path) -> None:
     """Raises DataError unless the path is a regular file that is not empty."""
     with _readable(path):
-        kinds = {"is a folder": path.is_dir(), "is not a regular file": path.exists(), "there is no such file": True}
+        kinds = {
+            "is a folder": path.is_dir(),
+            "is not a regular file": path.exists(),
+            "is a link to nothing or to itself": path.is_symlink(),
+            "there is no such file": True,
+        }
         if not path.is_file():
             what = next(kind for kind, holds in kinds.items() if holds)
             raise DataError(f"{path}: {what}, a data file is wanted")
         if path.stat().st_size == 0:
             raise DataError(f"{path}: the file is empty")
+
+
+def check_beginning(path: Path) -> None:
+    """Raises DataError for a first line that is too long or no text: what can be known before all of it is read."""
+    check_regular(path)
+    with _readable(path), _opened(path) as stream:
+        _decoded(stream.readline(MAX_LINE + 1), f"{path}:1", first=True)
 
 
 def digest(path: Path) -> str:
@@ -112,13 +126,17 @@ def _json_records(path: Path) -> Iterator[tuple[str, Record]]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            what = getattr(error, "msg", "nested too deeply")
+            what = "nested too deeply" if isinstance(error, RecursionError) else getattr(error, "msg", str(error))
             raise DataError(f"{path}:{number}: not JSON ({what}), one object a line is wanted") from None
         if not isinstance(record, dict):
             raise DataError(f"{path}:{number}: a JSON {type(record).__name__}, one object a line is wanted")
         yield f"{path}:{number}", record
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON's")
 
 
 def _csv_records(path: Path) -> Iterator[tuple[str, Record]]:
@@ -199,6 +217,8 @@ def _check_unpacked(path: Path) -> None:
 
 
 def _decoded(raw: bytes, where: str, *, first: bool) -> str:
+    if first and raw.startswith(UTF_16):
+        raise DataError(f"{where}: UTF-16, save the file as UTF-8 text")
     if b"\0" in raw:
         raise DataError(f"{where}: a NUL byte, UTF-8 text is wanted")
     if len(raw) > MAX_LINE:

@@ -14,6 +14,7 @@ Example = dict[str, str]
 
 
 PARTS = ("train", "valid", "test")
+LONGEST = 60  # characters of a label in a message
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,16 @@ def check_labels(name: str, splits: Splits) -> None:
     """Raises DataError when train has one label only, or lacks one that valid or test has."""
     train = {example["label"] for example in splits.train}
     if len(train) < 2:
-        raise DataError(f"data.{name}: train has one label only ({train.pop()!r}), two or more are wanted")
+        raise DataError(f"data.{name}: train has one label only ({_named(train.pop())}), two or more are wanted")
     for part in ("valid", "test"):
         unseen = sorted({example["label"] for example in getattr(splits, part)} - train)
         if unseen:
-            raise DataError(f"data.{name}: label {unseen[0]!r} is in {part} but not in train")
+            raise DataError(f"data.{name}: label {_named(unseen[0])} is in {part} but not in train")
+
+
+def _named(label: str) -> str:
+    """A label as a message shows it: quoted, what is not seen escaped, the end of a long one left out."""
+    return repr(label if len(label) <= LONGEST else label[:LONGEST] + "...")
 
 
 def warnings(name: str, splits: Splits) -> list[str]:
@@ -130,7 +136,7 @@ def _label_warnings(name: str, splits: Splits) -> list[str]:
         return []
     train = Counter(example["label"] for example in splits.train)
     missing = sorted(set(train) - {example["label"] for example in splits.valid})
-    found = [f"data.{name}: label {label!r} is not in valid (train has {train[label]})" for label in missing[:5]]
+    found = [f"data.{name}: label {_named(label)} is not in valid (train has {train[label]})" for label in missing[:5]]
     if len(missing) > 5:
         found.append(f"data.{name}: {len(missing) - 5} more labels are not in valid")
     return found

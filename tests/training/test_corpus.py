@@ -15,7 +15,7 @@ import pytest
 
 from hpsearch.errors import DataError
 from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import Corpus, PairTokens, TextTokens
+from hpsearch.training.corpus import Contents, Corpus, PairTokens, TextTokens
 from hpsearch.training.tokenizer import EOS, SEP
 
 PAIRS = [("good day", "bonjour"), ("thank you", "merci à toi"), ("the end", "fin")]
@@ -212,3 +212,18 @@ def test_a_tokenizer_file_is_taken_beside_the_config_and_its_bytes_count(config:
     (tmp_path / "mine.json").write_text("{}")
     with pytest.raises(DataError, match=r"mine\.json: not a tokenizer\.json"):
         opened(TrainConfig.model_validate(raw), tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------------------- contents
+
+
+def test_contents_are_known_before_anything_is_prepared(config: TrainConfig, tmp_path: Path) -> None:
+    before = Contents.of(config, base=tmp_path)
+    assert not (tmp_path / "cache").exists()
+    assert sorted(before.facts["contents"]) == ["mails", "pairs", "prose"]
+    corpus = Corpus.open(config, cache=tmp_path / "cache", base=tmp_path, contents=before)
+    assert corpus.fingerprint == before.facts["fingerprint"]
+    (tmp_path / "pairs.tsv").write_text("en\tfr\nother\tautre\nsecond\tdeuxième\n")
+    after = Contents.of(config, base=tmp_path)
+    assert after.fingerprint != before.fingerprint
+    assert {name for name in after.sets if after.sets[name] != before.sets[name]} == {"pairs"}

@@ -278,7 +278,7 @@ BAD_TABLES = {
     "column twice": (b"text\ttext\na\tx\n", "d.tsv:1: column 'text' is in the header twice"),
     "not UTF-8": (b"text\tlabel\ncaf\xe9\tx\n", "d.tsv:2: byte 4 of the line is not UTF-8, UTF-8 text is wanted"),
     "NUL": (b"text\tlabel\na\tx\n\0\ty\n", "d.tsv:3: a NUL byte, UTF-8 text is wanted"),
-    "UTF-16": ("text\tlabel\n".encode("utf-16"), "d.tsv:1: a NUL byte, UTF-8 text is wanted"),
+    "UTF-16": ("text\tlabel\n".encode("utf-16"), "d.tsv:1: UTF-16, save the file as UTF-8 text"),
     "empty text": (b"text\tlabel\n \tx\nb\ty\n", "d.tsv:2: the text is empty"),
     "empty label": (b"text\tlabel\na\tx\nb\t\n", "d.tsv:3: the label is empty"),
 }
@@ -334,7 +334,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     for name, what in (
         ("folder.txt", "is a folder"),
         ("pipe.txt", "is not a regular file"),
-        ("loop.txt", "there is no such file"),
+        ("loop.txt", "is a link to nothing or to itself"),
         ("gone.txt", "there is no such file"),
     ):
         assert refusal(text(files={"train": name}), tmp_path) == f"{name}: {what}, a data file is wanted"

@@ -1,0 +1,66 @@
+"""Whether a study on disk is the one that an experiment describes: the space alone, the data alone, both at once."""
+
+import pytest
+
+from hpsearch.errors import StudyMismatch
+from hpsearch.history import History
+from hpsearch.identity import check_data, check_identity, check_space
+from tests.searching import experiment
+
+BEFORE = {"fingerprint": "a" * 64, "contents": {"text": "b" * 64}}
+AFTER = {"fingerprint": "c" * 64, "contents": {"text": "d" * 64}}
+
+
+def history(body="", data=BEFORE):
+    made = experiment(body)
+    origin = {"event": "study_created", "study": "toy", "time": 1.0, "identity": made.identity(), "data": data}
+    return History(study="toy", origin=origin)
+
+
+def lines(check, *arguments):
+    with pytest.raises(StudyMismatch) as caught:
+        check(*arguments)
+    return [line.strip() for line in str(caught.value).splitlines()[1:]]
+
+
+def test_what_is_the_same_passes():
+    check_space(experiment(), history())
+    check_data(experiment(), history(), BEFORE)
+    check_identity(experiment(), history(), BEFORE)
+
+
+def test_a_study_without_a_beginning_is_any():
+    check_space(experiment("seed: 5\n"), History())
+    check_data(experiment(), History(), AFTER)
+    check_identity(experiment("seed: 5\n"), History(), AFTER)
+
+
+def test_the_space_is_checked_without_data_and_the_data_without_the_space():
+    assert lines(check_space, experiment("seed: 5\n"), history()) == ["seed: 0 -> 5"]
+    check_data(experiment("seed: 5\n"), history(), BEFORE)
+    found = ["data.text: contents bbbbbbbbbbbb -> contents dddddddddddd"]
+    assert lines(check_data, experiment(), history(), AFTER) == found
+    check_space(experiment(), history())
+
+
+def test_both_are_one_refusal():
+    found = lines(check_identity, experiment("seed: 5\n"), history(), AFTER)
+    assert found == ["seed: 0 -> 5", "data.text: contents bbbbbbbbbbbb -> contents dddddddddddd"]
+
+
+def test_contents_of_no_known_set_are_told_as_a_whole():
+    old = {"fingerprint": "a" * 64}  # of a journal that does not tell the sets apart
+    found = ["data: contents aaaaaaaaaaaa -> contents cccccccccccc"]
+    assert lines(check_data, experiment(), history(data=old), AFTER) == found
+    assert lines(check_identity, experiment("seed: 5\n"), history(data=old), AFTER) == ["seed: 0 -> 5"]
+
+
+def test_a_set_that_is_split_otherwise_is_told_once():
+    split = experiment().source.replace("'python:a:b'", "'python:a:b', split: {valid: 0.3}")
+    other = type(experiment()).loads(split)
+    assert lines(check_identity, other, history(), AFTER) == ["data.text.split.valid: 0.1 -> 0.3"]
+
+
+def test_where_the_first_change_stands_and_how_to_go_on_are_said():
+    with pytest.raises(StudyMismatch, match=r"^\./space\.yaml:3:7: study 'toy' was made .*--study NAME.*or undo:\n"):
+        check_space(experiment("seed: 5\n"), history())
