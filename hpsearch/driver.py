@@ -132,6 +132,7 @@ class Driver:
         make_folder(self.folder)
         lock = StudyLock(self.folder / "lock", study=self.experiment.study)
         self._stack.callback(lock.release)
+        self._stack.callback(self._leave_no_empty_folder)
         history = read_history(self.folder, quiet=True)
         check_space(self.experiment, history)
         self._workers = self._launch()  # they import torch while the data are prepared
@@ -208,6 +209,13 @@ class Driver:
     def close(self) -> None:
         """Ends workers and views, lets the next driver in."""
         self._stack.close()
+
+    def _leave_no_empty_folder(self) -> None:
+        """Removes the folder of a study that was refused before it began (its lock is still held)."""
+        if not self.home.journal(self.experiment.study).exists():
+            with contextlib.suppress(OSError):
+                (self.folder / "lock").unlink()
+                self.folder.rmdir()
 
     def _opened(self) -> Study:
         if self.study is None:

@@ -34,22 +34,25 @@ class Found:
         return any((self.lost, self.points, self.doubled, self.zombies, self.litter))
 
 
-def check(cwd, *, said="", views=True, finished=True):
-    """Checks the study `toy` in cwd/home. `said`: all that its drivers printed; `finished`: its budget is spent."""
+def check(cwd, *, said="", views=True, finished=True, mlflow=None, trials=None):
+    """Checks the study `toy` in cwd/home. `said`: all that its drivers printed; `finished`: its budget is spent.
+
+    `mlflow`: the database of its MLflow server, where it has one; `trials`: the budget, where it is not the file's.
+    """
     home, found = cwd / "home", Found()
     events = journal.read(home / "toy" / "journal.jsonl")
     history = History.of(events)
     _check_acknowledged(found, history, cwd / "acknowledged.jsonl", said)
     _check_journal(found, history, events)
     if finished:
-        budget = Experiment.load(cwd / "space.yaml").budget.trials
+        budget = trials or Experiment.load(cwd / "space.yaml").budget.trials
         found.lost += [f"trial {n} is not finished" for n in range(budget) if history.trials[n].outcome is None]
         found.doubled += [f"{len(history.trials)} trials instead of {budget}"] * (len(history.trials) != budget)
         found.zombies += [f"trial {t.number} runs" for t in history.trials.values() if t.running]
         found.litter += litter(home / "toy", history)
     if views:
         _check_optuna(found, history, home / "optuna.db")
-        _check_mlflow(found, history, home / "mlflow.db", finished)
+        _check_mlflow(found, history, mlflow or home / "mlflow.db", finished)
     return found
 
 

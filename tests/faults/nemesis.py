@@ -24,6 +24,7 @@ class Nemesis:
         self.until_news = []  # seconds from the start of a driver to its first evaluation
         self.outlived = []  # processes that were there 5 s after their driver had gone
         self.codes = []
+        self.figures = []  # memory (bytes) and descriptors of drivers, as time goes by
 
     def kill_drivers(self, kills, *, latest, everything=False):
         """Kills the driver (or it and all that it started) `kills` times, within `latest` s of its first news."""
@@ -37,7 +38,7 @@ class Nemesis:
             time.sleep(self.draw.uniform(0, latest))
             family = descendants(pid)
             for victim in [pid, *family] if everything else [pid]:
-                _kill(victim)
+                kill(victim)
             self._end(family)
 
     def kill_workers(self, kills, *, latest):
@@ -46,12 +47,26 @@ class Nemesis:
         while self.kills < kills and alive([pid]):
             time.sleep(self.draw.uniform(0, latest))
             if workers := [child for child in descendants(pid) if is_worker(child)]:
-                self.kills += _kill(self.draw.choice(workers))
+                self.kills += kill(self.draw.choice(workers))
         self._end([])
 
-    def finish(self):
+    def anything(self, seconds, blows):
+        """For some seconds: one of the `blows` (functions of a driver's process number) after another."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            before, pid = len(self._events()), self._start()
+            if self._news(before, pid):
+                while alive([pid]) and time.monotonic() < until:
+                    time.sleep(self.draw.uniform(0, 2))
+                    self.figures.append((_memory(pid), _descriptors(pid)))
+                    self.draw.choice(blows)(pid)
+                for victim in [pid, *descendants(pid)] if alive([pid]) else []:
+                    self.kills += kill(victim)
+            self._end([])
+
+    def finish(self, *options):
         """Lets the study end in peace."""
-        done = self.zygote.run(self.cwd, *RUN, views=self.views, **self._always, TOY_STEP="0")
+        done = self.zygote.run(self.cwd, *RUN, *options, views=self.views, **self._always, TOY_STEP="0")
         self.said += done.said
         assert done.code == 0, self.said
 
@@ -90,9 +105,29 @@ def is_worker(pid):
         return False
 
 
-def _kill(pid):
+def kill(pid):
+    """Ends a process at once; False when it had ended."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return False
     return True
+
+
+def _memory(pid):
+    return _of(f"/proc/{pid}/statm", lambda text: int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _descriptors(pid):
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return None
+
+
+def _of(path, read):
+    try:
+        with open(path) as file:
+            return read(file.read())
+    except OSError:
+        return None

@@ -16,17 +16,6 @@ KILLS = [pytest.param(20), pytest.param(MANY, marks=pytest.mark.slow)]
 SECOND_LONG = {"TOY_STEP": "0.005", "TOY_CHECKPOINT": "20"}  # a trial takes a second and saves its state ten times
 
 
-@pytest.fixture
-def report(capsys):
-    """Prints a line though the test passes: seeds and figures are worth one."""
-
-    def say(line):
-        with capsys.disabled():
-            print(f"\n    {line}")
-
-    return say
-
-
 @pytest.mark.parametrize("kills", KILLS)
 def test_killed_workers(zygote, tmp_path, report, kills):
     """F1: nothing lost, doubled or left running."""
