@@ -13,6 +13,8 @@ from typing import Any
 
 from hpsearch.errors import HpsearchError, StorageFailed, StudyBusy
 
+NAMED_AFTER = 10  # looks, a twentieth of a second apart
+
 
 class StudyLock:
     """Held from its making until `release` or the end of the process, however it ends.
@@ -69,8 +71,10 @@ def _me() -> dict[str, Any]:
 
 
 def _owner(file: int) -> str:
-    try:
-        owner: dict[str, Any] = json.loads(os.pread(file, 4096, 0))
-        return f"pid {owner['pid']} on host {owner['host']} since {owner['since']}"
-    except (ValueError, KeyError, TypeError, OSError):
-        return "another process"
+    """The holder as its lock names it; one that has it since a moment ago may not have done so yet."""
+    for _ in range(NAMED_AFTER):
+        with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
+            owner: dict[str, Any] = json.loads(os.pread(file, 4096, 0))
+            return f"pid {owner['pid']} on host {owner['host']} since {owner['since']}"
+        time.sleep(0.05)
+    return "another process"

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from hpsearch import crash
 from hpsearch.errors import HpsearchError
-from hpsearch.journal import Event, Tail
+from hpsearch.journal import Event, Tail, iterate
+from hpsearch.secrets import redact
+from hpsearch.views.sqlite import Found
 
 Say = Callable[[str], None]
+CHUNK, SMALL_CHUNK = 1 << 18, 1 << 8  # bytes of the journal between two notes of how far a store has got
 
 
 class View(Protocol):
@@ -26,11 +30,20 @@ class View(Protocol):
     def prepare(self) -> None:
         """Makes the store where there is none and connects to it; may be called again."""
 
-    def open(self, state: dict[str, Any]) -> bool:
-        """Goes on from `state`; False when the store no longer has what it says: then all is shipped anew."""
+    def open(self, state: dict[str, Any]) -> int | None:
+        """Goes on from `state`; gives the offset that the store itself has noted, None when it has lost the study."""
 
     def ship(self, events: list[Event]) -> None:
         """Stores the events and returns when the store has acknowledged; the same events may come again."""
+
+    def note(self, offset: int) -> None:
+        """Writes into the store how far into the journal it goes; store or file, whichever is behind is right."""
+
+    def abandon(self) -> list[int]:
+        """Ends what claims to be going on, because the study has no driver; gives the trials that did."""
+
+    def gone(self) -> bool:
+        """Whether the file of the store was deleted or replaced since it was opened."""
 
     def close(self) -> None:
         """Lets go of the store."""
@@ -44,16 +57,20 @@ class Follower:
         self._journal, self._file = study_folder / "journal.jsonl", state_file(study_folder, view.name)
         self._say, self._on_open = say, on_open
         self._offset: int | None = None  # None: not open
+        self._chunk = CHUNK
 
     def step(self) -> bool:
         """Ships what there is; False when the view failed (it stays behind and is to be tried again)."""
         try:
+            if self._offset is not None and self.view.gone():
+                self._reset()
             if self._offset is None:
                 self._open()
             self._ship()
         except Exception as error:  # whatever a store or its library raises must not reach the driver
             self.failures += 1
-            self._offset = None  # the next try opens it again, from what was acknowledged
+            self._reset()  # the next try opens it again, from what was acknowledged
+            self._chunk = SMALL_CHUNK  # a store that fails now and then gets a little further each time
             if self.failures == 1:
                 self._say(
                     f"{self.view.name} does not take what is sent to it; training goes on, and it will be sent "
@@ -67,19 +84,45 @@ class Follower:
 
     def at_end(self) -> bool:
         """Whether the view has every whole line of the journal."""
-        return self._offset is not None and not Tail(self._journal, self._offset).read(limit=1 << 20)[0]
+        return self._offset is not None and Tail(self._journal, self._offset).read()[1] == self._offset
+
+    def abandon(self) -> None:
+        """Has the view end what claims to be going on; the caller knows that the study has no driver."""
+        if not self.step() or self._offset is None:
+            return
+        try:
+            trials = self.view.abandon()
+            write_state(self._file, {"offset": self._offset, "state": self.view.state})
+        except Exception as error:
+            self.failures += 1
+            self._reset()
+            self._say(f"{self.view.name} does not take the end of interrupted trials ({describe(error)})")
+            return
+        if trials:
+            numbers = ", ".join(map(str, trials))
+            self._say(f"{self.view.name}: marked as interrupted, for no driver runs this study: trial {numbers}")
+
+    def start_anew(self) -> None:
+        """Forgets what was acknowledged: all is shipped again."""
+        self._reset()
+        self.failures = 0
+        self._file.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Lets go of the view's store."""
         with contextlib.suppress(Exception):
             self.view.close()
 
+    def _reset(self) -> None:
+        self.close()
+        self._offset = None
+
     def _open(self) -> None:
         saved = read_state(self._file)
         self.view.prepare()
-        known = self.view.open(saved["state"])
-        offset = int(saved["offset"])
-        if not known or offset > file_size(self._journal):
+        noted = self.view.open(saved["state"])
+        offset = min(saved["offset"], noted or 0)
+        if noted is None or not at_line_start(self._journal, offset):
             self.view.open({})
             offset = 0
         self._offset = offset
@@ -87,13 +130,30 @@ class Follower:
 
     def _ship(self) -> None:
         while True:
-            events, offset = Tail(self._journal, self._offset or 0).read()
-            if events:
-                self.view.ship(events)
+            events, offset = self._read()
             if offset == self._offset:
                 return
+            if events:
+                self.view.ship(events)
+            self.view.note(offset)
+            crash.point("batch_sent")
             write_state(self._file, {"offset": offset, "state": self.view.state})
-            self._offset = offset
+            crash.point("batch_noted")
+            self._offset, self._chunk = offset, min(2 * self._chunk, CHUNK)
+
+    def _read(self) -> tuple[list[Event], int]:
+        """The next events, durable in the journal: a store must not know what a power loss takes from the truth."""
+        start, limit = self._offset or 0, self._chunk
+        size = self._journal.stat().st_size
+        events, offset = Tail(self._journal, start).read(limit)
+        while offset == start and start + limit < size:  # a line may be longer
+            limit *= 2
+            events, offset = Tail(self._journal, start).read(limit)
+        if offset != start:
+            make_durable(self._journal)
+        if start == 0 and events and events[0]["event"] != "study_created":
+            events = [next(iterate(self._journal)), *events]  # its line is damaged; there are copies
+        return events, offset
 
 
 def state_file(study_folder: Path, name: str) -> Path:
@@ -105,17 +165,22 @@ def read_state(path: Path) -> dict[str, Any]:
     """{"offset": bytes of the journal acknowledged, "state": what the view remembers}; a lost or damaged file is 0."""
     try:
         saved = json.loads(path.read_text())
-        return {"offset": int(saved["offset"]), "state": dict(saved["state"])}
+        return {"offset": max(0, int(saved["offset"])), "state": dict(saved["state"])}
     except (OSError, ValueError, KeyError, TypeError):
         return {"offset": 0, "state": {}}
 
 
 def write_state(path: Path, saved: dict[str, Any]) -> None:
-    """Replaces the state file in one move."""
+    """Replaces the state file in one move; it is not synced, for the store has noted the same."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(saved))
-    os.replace(temporary, path)
+    temporary.unlink(missing_ok=True)  # a link planted there is not followed
+    try:
+        temporary.write_text(json.dumps(saved))
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def lacking(study_folder: Path, name: str) -> int:
@@ -127,19 +192,43 @@ def lacking(study_folder: Path, name: str) -> int:
     return 0
 
 
-def file_size(path: Path) -> int:
-    """Bytes; 0 for a file that is not there."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+def describe_loss(found: Found, file: Path, *, name: str, study: str) -> str | None:
+    """One line about a database that was made anew although there had been one, and what brings all of it back."""
+    states = file.parent.glob(f"*/views/{name}.json")
+    shipped = {state.parents[1].name for state in states if read_state(state)["offset"]}
+    if not found.made or not (found.aside or shipped):
+        return None
+    what = f"is damaged ({found.damage}) and was set aside as {found.aside.name}" if found.aside else "is gone or empty"
+    line = f"{file} {what}; it is made anew" + (f" and gets study '{study}' again from its journal" if study else "")
+    others = len(shipped - {study})
+    if others:
+        option = "" if file.parent == Path("mlruns").resolve() else f" --home {shlex.quote(str(file.parent))}"
+        line += f"; {others} more stud{'y' if others == 1 else 'ies'} come back with: hpsearch repair{option}"
+    return line
+
+
+def at_line_start(path: Path, offset: int) -> bool:
+    """Whether a line of the journal can begin there; not so where the journal is another, or shorter, than it was."""
+    if offset == 0:
+        return True
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as journal:
+        journal.seek(offset - 1)
+        return journal.read(1) == b"\n"
+    return False
+
+
+def make_durable(path: Path) -> None:
+    """Returns when what was written to the file is on the disk, whoever wrote it."""
+    if hasattr(os, "fdatasync"):
+        with path.open("rb") as file:
+            os.fdatasync(file.fileno())
 
 
 def describe(error: BaseException) -> str:
-    """An error in one short line, without the passwords that URLs in it may carry."""
-    lines = str(error).strip().splitlines()
+    """An error in one short line, without the passwords and tokens that it may hold."""
+    lines = redact(str(error)).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return re.sub(r"(\w+://)[^/\s@]*@", r"\1***@", text)[:300]
+    return text[:300]
 
 
 @contextlib.contextmanager

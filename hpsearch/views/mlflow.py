@@ -5,22 +5,28 @@ Only `MlflowClient` with explicit run ids is used: the fluent API hides its curr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import queue
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hpsearch import crash
 from hpsearch.history import number
 from hpsearch.views import sqlite
-from hpsearch.views.follower import Say, describe, locked, read_state, state_file
+from hpsearch.views.follower import Say, describe, describe_loss, locked, read_state, state_file
 
-ROWS_PER_BATCH = 900  # metrics; MLflow takes 1,000 entities at a time
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+ROWS_PER_BATCH, NAMED_PER_BATCH = 900, 90  # MLflow takes 1,000 metrics, 100 params and 100 tags at a time
 TAG_LENGTH, PARAM_LENGTH = 5000, 6000  # characters that every MLflow >= 3 store takes
 
 UI_ENVIRONMENT = {
@@ -32,10 +38,15 @@ UI_ENVIRONMENT = {
 QUIET_AND_QUICK = {
     **UI_ENVIRONMENT,
     "GIT_PYTHON_REFRESH": "quiet",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # MLflow's own 7 tries block for 246 s; we try again later ourselves
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it prints the tracking URI, which may hold a password
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # seconds
 }
-PERMANENT = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "PERMISSION_DENIED", "NOT_FOUND")
+# MLflow's own 7 tries block for 246 s, and they send the making of a run again when only the answer was lost, which
+# makes a second one: we try again ourselves, and look first.
+ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+BROKEN = 3  # answers with status 500 to a batch, until the server is taken to break at something in it
+PROOF = 5  # more of them to that one thing alone, until it is left out
+REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "PERMISSION_DENIED", "NOT_FOUND")
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # opens the runs in the UI, not the traces
 
 Row = tuple[str, float, float, int]  # metric name, value, unix seconds, step
@@ -44,27 +55,51 @@ Row = tuple[str, float, float, int]  # metric name, value, unix seconds, step
 class Store:
     """An MLflow tracking store: HOME/mlflow.db with its artifacts in HOME/artifacts, or what `tracking` names."""
 
-    def __init__(self, home: Path, tracking: str | None, *, say: Say = lambda message: None) -> None:
-        self.home, self.uri = home, tracking or f"sqlite:///{home / 'mlflow.db'}"
+    draws = True  # pictures are worth drawing for it
+    unsure = False  # whether a run may have been made twice: the making of one was not answered
+
+    def __init__(self, home: Path, tracking: str | None, *, study: str = "", say: Say = lambda message: None) -> None:
+        """`study`: the one whose journal fills the store when it has to be made anew."""
+        self.home, self.uri, self.study = home, tracking or sqlite_uri(home / "mlflow.db"), study
         self._own, self._say = tracking is None, once(say)
+        self._file = home / "mlflow.db"
+        self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._client: MlflowClient | None = None
+        self._broken: dict[str, int] = {}  # batch -> answers with status 500 so far
 
     def prepare(self) -> None:
         """Imports MLflow (1-3 s) and makes the database where there is none (seconds), one process at a time."""
+        if self._client is not None:
+            return
         for name, value in QUIET_AND_QUICK.items():
             os.environ.setdefault(name, value)
-        from mlflow.tracking import MlflowClient
-
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+        os.environ.update(ONE_TRY)
         if not self._own:
-            self.client = MlflowClient(tracking_uri=self.uri)
+            self._client = connected(self.uri)
             return
         with locked(self.home / ".views.lock", timeout=120):
-            warning = sqlite.make_ready(self.home / "mlflow.db")
-            self.client = MlflowClient(tracking_uri=self.uri)
-            self.client.search_experiments(max_results=1)  # connects, and makes the tables
-        if warning:
-            self._say(warning)
+            found = sqlite.make_ready(self._file, lambda path: release(connected(sqlite_uri(path), ask=True)))
+            self._identity = sqlite.identity(self._file)
+            self._client = connected(self.uri, ask=True)
+        if lost := describe_loss(found, self._file, name="mlflow", study=self.study):
+            self._say(lost)
+
+    @property
+    def client(self) -> MlflowClient:
+        """MLflow's own."""
+        if self._client is None:
+            raise RuntimeError("prepare() comes first")
+        return self._client
+
+    def gone(self) -> bool:
+        """Whether the database was deleted or replaced since it was opened."""
+        return self._own and sqlite.identity(self._file) != self._identity
+
+    def close(self) -> None:
+        """Lets go of the store; `prepare` looks at its soundness again."""
+        client, self._client = self._client, None
+        if client is not None:
+            release(client)
 
     def experiment(self, name: str) -> str:
         """The id of the experiment of this name; made, or restored when somebody deleted it."""
@@ -72,34 +107,59 @@ class Store:
         if found is None:
             folder = self.home / "artifacts" / name
             place = folder.as_uri() if self._own else None
-            return str(self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
+            return given(self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
         if found.lifecycle_stage != "active":
             self.client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+        return given(found.experiment_id)
 
     def run(self, experiment: str, *, name: str, tags: dict[str, str], identity: Iterable[str], began: float) -> str:
         """The id of the run whose tags named in `identity` are those given, found or made.
 
         Looking first makes creation repeatable: a process that died before it stored the id makes no second run.
         """
-        wanted = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in identity)
-        found = self.client.search_runs([experiment], filter_string=wanted, max_results=1)
-        if found:
-            return str(found[0].info.run_id)
+        if found := self.found(experiment, {key: tags[key] for key in identity}):
+            return found[0]
         tags = {key: text(value) for key, value in tags.items()}
-        run = self.client.create_run(experiment, start_time=milliseconds(began), tags=tags, run_name=name)
-        return str(run.info.run_id)
+        try:
+            run = self.client.create_run(experiment, start_time=milliseconds(began), tags=tags, run_name=name)
+        except Exception:
+            self.unsure = True
+            raise
+        crash.point("run_made")
+        return given(run.info.run_id)
 
-    def is_there(self, run_id: str) -> bool:
-        """Whether the store has this run, undeleted."""
+    def found(self, experiment: str, tags: dict[str, str]) -> list[str]:
+        """The ids of the experiment's runs that have these tags, the newest first."""
+        wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        ids, page = [], None
+        while True:
+            runs = self.client.search_runs([experiment], filter_string=wanted, page_token=page)
+            ids += [given(run.info.run_id) for run in runs]
+            page = runs.token
+            if not page:
+                return ids
+
+    def tags(self, run_id: str) -> dict[str, str] | None:
+        """A run's tags; None when the store has no such run, or it was deleted."""
         from mlflow.exceptions import MlflowException
 
         try:
-            return bool(self.client.get_run(run_id).info.lifecycle_stage == "active")
+            run = self.client.get_run(run_id)
         except MlflowException as error:
-            if is_permanent(error):
-                return False
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
             raise
+        return dict(run.data.tags) if run.info.lifecycle_stage == "active" else None
+
+    def delete(self, run_id: str) -> None:
+        """Moves a run to the store's deleted ones."""
+        self.client.delete_run(run_id)
+
+    def rows(self, run_id: str, names: Iterable[str]) -> Iterator[tuple[str, float, int, int]]:
+        """What the store has of a run's metrics: name, value, milliseconds, step."""
+        for name in names:
+            for found in self.client.get_metric_history(run_id, name):
+                yield name, found.value, found.timestamp, found.step
 
     def log(
         self,
@@ -116,44 +176,61 @@ class Store:
         from mlflow.entities import Metric, Param, RunTag
 
         metrics = [Metric(key, number(value), milliseconds(at), step) for key, value, at, step in rows]
-        self._batch(
-            run_id,
-            params=[Param(key, text(value, PARAM_LENGTH)) for key, value in (params or {}).items()],
-            tags=[RunTag(key, text(value)) for key, value in (tags or {}).items()],
-        )
-        for first in range(0, len(metrics), ROWS_PER_BATCH):
-            self._batch(run_id, metrics=metrics[first : first + ROWS_PER_BATCH])
+        named: list[Any] = [Param(key, text(value, PARAM_LENGTH)) for key, value in (params or {}).items()]
+        named += [RunTag(key, text(value)) for key, value in (tags or {}).items()]
+        for entities, most in ((named, NAMED_PER_BATCH), (metrics, ROWS_PER_BATCH)):
+            for first in range(0, len(entities), most):
+                self._batch(run_id, entities[first : first + most])
 
-    def _batch(self, run_id: str, **entities: list[Any]) -> None:
-        if not any(entities.values()):
-            return
+    def _batch(self, run_id: str, entities: list[Any], *, insist: bool = False) -> None:
+        """Stores params and tags, or metrics; `insist`: even from a server that breaks at them."""
+        kinds: dict[str, list[Any]] = {}
+        for entity in entities:
+            kinds.setdefault(type(entity).__name__, []).append(entity)
+        batch = (run_id, kinds.get("Metric", []), kinds.get("Param", []), kinds.get("RunTag", []))
+        mark = f"{run_id} {entities[0]!r}"
         try:
-            self.client.log_batch(
-                run_id, entities.get("metrics", ()), entities.get("params", ()), entities.get("tags", ())
-            )
+            self.client.log_batch(*batch)
         except Exception as error:
-            if not is_permanent(error):
+            self._broken[mark] = self._broken.get(mark, 0) + (status_of(error) == 500)
+            insist = insist or self._broken[mark] >= BROKEN
+            if not is_refusal(error) and not (insist and status_of(error) == 500):
                 raise
-            self._halve(run_id, entities, error)
+            if len(entities) == 1:
+                self._leave_out(run_id, entities[0].key, error, lambda: self.client.log_batch(*batch))
+            else:  # finds those that the store refuses, and stores the rest
+                self._batch(run_id, entities[: len(entities) // 2], insist=insist)
+                self._batch(run_id, entities[len(entities) // 2 :], insist=insist)
+        self._broken.pop(mark, None)
+        crash.point("batch_sent")
 
-    def _halve(self, run_id: str, entities: dict[str, list[Any]], error: Exception) -> None:
-        """Finds the entities that the store refuses, and stores the rest."""
-        flat = [(kind, entity) for kind, group in entities.items() for entity in group]
-        there = self.is_there(run_id)
-        if len(flat) == 1 or not there:
-            what = flat[0][1].key if there else "what belongs to a deleted run"
-            self._say(f"MLflow refuses {what} of run {run_id}, left out ({describe(error)})")
+    def _leave_out(self, run_id: str, what: str, error: Exception, again: Callable[[], Any]) -> None:
+        """Sets aside what the store refuses while it takes other things of the same run; else raises the error.
+
+        A server that refuses everything (a wrong address, an expired token, a damaged database) has nothing against
+        this one point: then it waits. One that breaks at it must do so again and again.
+        """
+        if self.tags(run_id) is None:
+            self._say(f"MLflow refuses what belongs to a deleted run: {run_id}, left out")
             return
-        for half in (flat[: len(flat) // 2], flat[len(flat) // 2 :]):
-            self._batch(run_id, **{kind: [e for k, e in half if k == kind] for kind in entities})
+        for _ in range(0 if is_refusal(error) else PROOF):
+            with contextlib.suppress(Exception):
+                again()
+                return
+        try:
+            self.client.set_tag(run_id, "hpsearch.left_out", text(what))
+        except Exception:
+            raise error from None
+        self._say(f"MLflow refuses {what} of run {run_id}, left out ({describe(error)})")
 
     def running(self, run_id: str) -> None:
         """Marks a run as going on."""
-        self._tolerant(self.client.update_run, run_id, status="RUNNING")
+        self._tolerant(run_id, self.client.update_run, status="RUNNING")
 
     def ended(self, run_id: str, status: str, *, at: float) -> None:
         """Marks a run as FINISHED, KILLED or FAILED at a time (unix seconds)."""
-        self._tolerant(self.client.set_terminated, run_id, status, end_time=milliseconds(at))
+        self._tolerant(run_id, self.client.set_terminated, status, end_time=milliseconds(at))
+        crash.point("run_ended")
 
     def untag(self, run_id: str, key: str) -> None:
         """Takes a tag off a run that may have it."""
@@ -162,37 +239,83 @@ class Store:
         try:
             self.client.delete_tag(run_id, key)
         except MlflowException as error:
-            if not is_permanent(error):
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
 
     def text(self, run_id: str, name: str, content: str) -> None:
         """Stores a text as an artifact, in place of the one of the same name."""
-        self._tolerant(self.client.log_text, run_id, content, name)
+        self._tolerant(run_id, self.client.log_text, content, name)
 
     def yaml(self, run_id: str, name: str, content: dict[str, Any]) -> None:
         """Stores a mapping as a YAML artifact."""
-        self._tolerant(self.client.log_dict, run_id, content, name)
+        self._tolerant(run_id, self.client.log_dict, content, name)
 
     def files(self, run_id: str, folder: Path) -> None:
         """Stores the files of a folder as artifacts."""
-        self._tolerant(self.client.log_artifacts, run_id, str(folder))
+        self._tolerant(run_id, self.client.log_artifacts, str(folder))
 
-    def _tolerant(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        """Calls; what can never succeed is said and passed over, the rest is raised, to be tried again."""
+    def _tolerant(self, run_id: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        """Calls; what the store refuses for what it is gets said and passed over, the rest is raised."""
         try:
-            call(*arguments, **options)
+            call(run_id, *arguments, **options)
         except Exception as error:
-            if not is_permanent(error):
+            if not is_refusal(error, own=self._own):
                 raise
-            self._say(f"MLflow refuses {call.__name__} ({describe(error)}); it was left out")
+            self._leave_out(run_id, call.__name__, error, lambda: None)
 
 
-def is_permanent(error: Exception) -> bool:
-    """Whether asking the store again would give the same refusal."""
-    status = getattr(getattr(error, "response", None), "status_code", None)  # of a requests.HTTPError
+def connected(uri: str, *, ask: bool = False) -> MlflowClient:
+    """A client of a store; `ask`: it answers, and has its tables."""
+    from mlflow.tracking import MlflowClient
+
+    for name in ("mlflow", "alembic"):  # importing MLflow has set levels of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    client = MlflowClient(tracking_uri=uri)
+    if ask:
+        client.search_experiments(max_results=1)
+    return client
+
+
+def release(client: MlflowClient) -> None:
+    """Closes the connections of a client to a database, which MLflow itself keeps for ever."""
+    store = client._tracking_client.store
+    if hasattr(store, "engine"):
+        store.engine.dispose()
+
+
+def given(identifier: Any) -> str:
+    """An id that a server gave; raises ConnectionError when it gave none, which MLflow does not."""
+    if not identifier:
+        raise ConnectionError("the server's answers are not those of MLflow")
+    return str(identifier)
+
+
+def sqlite_uri(path: Path) -> str:
+    """A database file as MLflow and Optuna want it named."""
+    return f"sqlite:///{path}"
+
+
+# What a database says of itself, passed on by MLflow as if the request were bad.
+UNWELL = re.compile(r"\((\w+\.)+(DatabaseError|OperationalError|InternalError|InterfaceError)\)")
+
+
+def is_refusal(error: Exception, *, own: bool = False) -> bool:
+    """Whether a store said no to what it was sent (too large, not allowed), rather than being unwell."""
+    if isinstance(error, PermissionError):
+        return not own  # artifacts of somebody else's store; at home the disk is unwell
+    if UNWELL.search(str(error)):
+        return False
+    status = status_of(error)
     if status is not None:
-        return 400 <= status < 500 and status not in (408, 429)
-    return isinstance(error, PermissionError) or getattr(error, "error_code", None) in PERMANENT
+        return 400 <= status < 500 and status not in (401, 408, 429)
+    return getattr(error, "error_code", None) in REFUSALS
+
+
+def status_of(error: Exception) -> int | None:
+    """The HTTP status of an answer that was not MLflow's own; None where there was no such answer."""
+    said = re.search(r"failed with error code (\d{3})|too many (\d{3}) error responses", str(error))
+    response = getattr(error, "response", None)  # of a requests.HTTPError
+    return getattr(response, "status_code", None) or (int(said[1] or said[2]) if said else None)
 
 
 def rows_of(evaluation: dict[str, Any], at: float) -> list[Row]:
@@ -227,7 +350,7 @@ def milliseconds(seconds: float) -> int:
 def text(value: Any, length: int = TAG_LENGTH) -> str:
     """A value as a tag or param shows it."""
     shown = f"{value:.10g}" if isinstance(value, float) else "" if value is None else str(value)
-    return shown[:length]
+    return shown.replace("\0", "")[:length]  # PostgreSQL takes no NUL
 
 
 def run_ids(home: Path, study: str) -> dict[int, str]:
@@ -241,7 +364,7 @@ def ui_command(home: Path, tracking: str | None, port: int) -> tuple[list[str], 
 
     The store's URI goes by the environment: a command line can be read by everybody, and a URI may hold a password.
     """
-    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--no-serve-artifacts"]  # they are files
     hosts = ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}"]
     uri = tracking or f"sqlite:///{home.resolve() / 'mlflow.db'}"
     artifacts = (home.resolve() / "artifacts").as_uri()

@@ -21,6 +21,7 @@ from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow import Row, Store, rows_of
 
 STATUS = {"completed": "FINISHED", "overfit": "FINISHED", "failed": "FAILED"}  # other outcomes: KILLED
+NOTE = "hpsearch.shipped"  # tag of the study's run: bytes of the journal that the store has
 STUDY_STATUS = {"finished": "FINISHED", "failed": "FAILED"}  # interrupted: KILLED
 
 
@@ -29,28 +30,37 @@ class MlflowView:
 
     name = "mlflow"
 
-    def __init__(self, study_folder: Path, home: Path, tracking: str | None, *, say: Say) -> None:
+    def __init__(self, study_folder: Path, store: Store, *, say: Say) -> None:
         self.state: dict[str, Any] = {}  # experiment, parent, runs {trial: run id}, running [trials], winner
-        self._folder, self._say = study_folder, say
-        self._store = Store(home, tracking, say=say)
+        self._folder, self.store, self._say = study_folder, store, say
         self._history = History()
         self._rows: dict[str, list[Row]] = {}  # run id -> metric rows not sent yet
 
     def prepare(self) -> None:
         """Connects; makes the database where there is none (seconds)."""
-        if not hasattr(self._store, "client"):
-            self._store.prepare()
+        self.store.prepare()
 
-    def open(self, state: dict[str, Any]) -> bool:
-        """Goes on from `state`; False when the store has lost the study's run."""
+    def open(self, state: dict[str, Any]) -> int | None:
+        """Goes on from `state`; gives the offset noted in the study's run, None when the store has lost that."""
         self.state = {"runs": {}, "running": [], **state}
         self._history, self._rows = History(), {}
         if "parent" not in state:
-            return True
-        if not self._store.is_there(state["parent"]):
-            return False
+            return 0
+        tags = self.store.tags(state["parent"])
+        if tags is None:
+            return None
         self._history = History.of(iterate(self._folder / "journal.jsonl"))
-        return True
+        noted = tags.get(NOTE, "")
+        return int(noted) if noted.isdecimal() else 0
+
+    def note(self, offset: int) -> None:
+        """Writes into the study's run how far into the journal the store goes; raises when that run is lost."""
+        if "parent" in self.state:
+            self.store.client.set_tag(self._parent, NOTE, str(offset))
+
+    def gone(self) -> bool:
+        """Whether the database's file was deleted or replaced."""
+        return self.store.gone()
 
     def ship(self, events: list[Event]) -> None:
         """Stores the events; raises whatever MLflow raises, with nothing lost: they come again."""
@@ -62,14 +72,25 @@ class MlflowView:
         for run_id in list(self._rows):
             self._flush(run_id)
 
+    def abandon(self) -> list[int]:
+        """Ends the runs of the study and of its trials that claim to be going on; gives the trials."""
+        trials = list(self.state["running"])
+        self._orphans_interrupted({"event": "abandoned"})
+        if "parent" in self.state and self._history.stopped is None:
+            self.store.log(self._parent, tags={"outcome": "interrupted"})
+            self.store.ended(self._parent, "KILLED", at=max(self._history.last, self._history.created))
+        self._delete_doubles()
+        return trials
+
     def close(self) -> None:
-        """Nothing is held open."""
+        """Lets go of the store."""
+        self.store.close()
 
     # ------------------------------------------------------------------------------------------------------ the study
 
     def _study_created(self, event: Event) -> None:
         environment, objective = event.get("environment", {}), event["objective"]
-        experiment = self._store.experiment(event["study"])
+        experiment = self.store.experiment(event["study"])
         identity = {
             "hpsearch.kind": "study",
             "hpsearch.study": event["study"],
@@ -77,27 +98,45 @@ class MlflowView:
         }
         tags = {**identity, "objective": objective["metric"], "direction": objective["direction"]}
         tags |= provenance(environment, event.get("data", {}), event.get("experiment", {}).get("seed"))
-        parent = self._store.run(experiment, name=event["study"], tags=tags, identity=identity, began=event["time"])
+        parent = self.store.run(experiment, name=event["study"], tags=tags, identity=identity, began=event["time"])
         self.state |= {"experiment": experiment, "parent": parent, "tags": tags}
-        self._store.log(parent, tags={f"space.{name}": describe_range(r) for name, r in event.get("space", {}).items()})
-        self._store.text(parent, "space.yaml", event.get("source", ""))
+        self.store.log(parent, tags={f"space.{name}": describe_range(r) for name, r in event.get("space", {}).items()})
+        self.store.text(parent, "space.yaml", event.get("source", ""))
 
     def _driver_started(self, event: Event) -> None:
         self._orphans_interrupted(event)
         tags = {"device": event.get("device"), "workers": event.get("workers"), "host": event.get("host")}
-        self._store.log(self._parent, tags={**tags, "outcome": "running"})
-        self._store.running(self._parent)
+        self.store.log(self._parent, tags={**tags, "outcome": "running"})
+        self.store.running(self._parent)
 
     def _driver_stopped(self, event: Event) -> None:
         self._orphans_interrupted(event)
         self._study_pictures()
-        self._store.log(self._parent, tags={"outcome": event["reason"]})
-        self._store.ended(self._parent, STUDY_STATUS.get(event["reason"], "KILLED"), at=event["time"])
+        self._delete_doubles()
+        self.store.log(self._parent, tags={"outcome": event["reason"]})
+        status = STUDY_STATUS.get(event["reason"], "KILLED")
+        self.store.ended(self._parent, status, at=max(event["time"], self._history.created))
 
     def _orphans_interrupted(self, event: Event) -> None:
         """No run may claim to go on when its driver does not: a worker dies with its driver."""
         for trial in list(self.state["running"]):
             self._trial_interrupted({**event, "trial": trial, "time": self._history.trials[trial].last})
+
+    def runs(self) -> list[str]:
+        """All runs that the store has of this study and its trials; each ought to be in `state`."""
+        if "parent" not in self.state:
+            return []
+        identity = {tag: self.state["tags"][tag] for tag in ("hpsearch.study", "hpsearch.created")}
+        return self.store.found(self.state["experiment"], identity)
+
+    def _delete_doubles(self) -> None:
+        """Deletes runs that a slow server made after all, when the request had been given up and sent again."""
+        if not self.store.unsure:
+            return
+        for run_id in self.runs():
+            if run_id not in (self._parent, *self.state["runs"].values()):
+                self.store.delete(run_id)
+        self.store.unsure = False
 
     # ------------------------------------------------------------------------------------------------------ the trials
 
@@ -111,7 +150,7 @@ class MlflowView:
             "outcome": "running",
         }
         tags["seed"] = str(event.get("config", {}).get("seed", names.get("seed", "")))
-        run_id = self._store.run(
+        run_id = self.store.run(
             self.state["experiment"],
             name=f"trial-{trial:04d}",
             tags=tags,
@@ -120,14 +159,21 @@ class MlflowView:
         )
         self.state["runs"][str(trial)] = run_id
         self._goes_on(trial)
-        self._store.log(run_id, params=event["params"])
-        self._store.yaml(run_id, "config.yaml", event.get("config", {}))
+        self._describe(run_id, event)
+
+    def _describe(self, run_id: str, event: Event) -> None:
+        self.store.log(run_id, params=event.get("params"))
+        if "config" in event:
+            self.store.yaml(run_id, "config.yaml", event["config"])
 
     def _trial_started(self, event: Event) -> None:
+        known = str(event["trial"]) in self.state["runs"]
         run_id = self._run(event["trial"])
+        if not known:  # the line that asked for it is damaged; what it said stands here too
+            self._describe(run_id, event)
         tags = {"attempt": event.get("attempt", 1), "device": event.get("device"), "worker": event.get("worker")}
-        self._store.log(run_id, tags={**tags, "outcome": "running"})
-        self._store.running(run_id)
+        self.store.log(run_id, tags={**tags, "outcome": "running"})
+        self.store.running(run_id)
         self._goes_on(event["trial"])
 
     def _goes_on(self, trial: int) -> None:
@@ -163,8 +209,8 @@ class MlflowView:
     def _ends(self, event: Event, status: str, tags: dict[str, Any]) -> None:
         run_id = self._run(event["trial"])
         self._flush(run_id)
-        self._store.log(run_id, tags=tags)
-        self._store.ended(run_id, status, at=event["time"])
+        self.store.log(run_id, tags=tags)
+        self.store.ended(run_id, status, at=max(event["time"], self._history.trials[event["trial"]].asked))
         self.state["running"] = [trial for trial in self.state["running"] if trial != event["trial"]]
 
     def _best_so_far(self, trial: TrialHistory, at: float) -> None:
@@ -173,7 +219,7 @@ class MlflowView:
         best = self._history.best(among=ended)
         if best is not None:
             row = (f"best/{self._history.metric}", number(best.value), at, len(ended))
-            self._store.log(self._parent, rows=[row], tags={"best_trial": best.number})
+            self.store.log(self._parent, rows=[row], tags={"best_trial": best.number})
 
     # -------------------------------------------------------------------------------------------------- what they made
 
@@ -181,13 +227,13 @@ class MlflowView:
         trial = event["trial"]
         winner, former = self._run(trial), self.state.get("winner")
         if former is not None and former != winner:
-            self._store.untag(former, "hpsearch.winner")
+            self.store.untag(former, "hpsearch.winner")
         self.state["winner"] = winner
         value = self._history.trials[trial].value
-        self._store.log(winner, tags={"hpsearch.winner": "true"})
-        self._store.log(self._parent, tags={"best_trial": trial, "best_run": winner, "best_value": value})
+        self.store.log(winner, tags={"hpsearch.winner": "true"})
+        self.store.log(self._parent, tags={"best_trial": trial, "best_run": winner, "best_value": value})
         with suppress(OSError):
-            self._store.text(self._parent, "best.yaml", Path(event["path"]).read_text(encoding="utf-8"))
+            self.store.text(self._parent, "best.yaml", Path(event["path"]).read_text(encoding="utf-8"))
         self._samples(trial, (winner, self._parent))
 
     def _samples(self, trial: int, run_ids: tuple[str, ...]) -> None:
@@ -199,7 +245,7 @@ class MlflowView:
         for name, found in sets.items():
             for run_id in run_ids:
                 if found["task"] == "translation":
-                    self._store.text(run_id, f"samples/{name}.txt", samples_text(found["examples"]))
+                    self.store.text(run_id, f"samples/{name}.txt", samples_text(found["examples"]))
                 elif found["task"] == "classification":
                     draw = partial(report.confusion, found["labels"], found["confusion"])
                     self._picture(run_id, f"confusion_{name}.png", draw)
@@ -210,6 +256,8 @@ class MlflowView:
 
     def _picture(self, run_id: str, name: str, draw: Callable[[], bytes | None]) -> None:
         """Stores what `draw` draws; a picture that cannot be drawn is worth a line, not a study."""
+        if not self.store.draws:
+            return
         try:
             png = draw()
         except Exception as error:
@@ -217,7 +265,7 @@ class MlflowView:
             return
         if png is not None:
             with as_file(name, png) as folder:
-                self._store.files(run_id, folder)
+                self.store.files(run_id, folder)
 
     # ---------------------------------------------------------------------------------------------------------- helpers
 
@@ -226,11 +274,13 @@ class MlflowView:
         return str(self.state["parent"])
 
     def _run(self, trial: int) -> str:
+        if str(trial) not in self.state["runs"]:  # its first line is damaged
+            self._trial_asked({"trial": trial, "time": self._history.trials[trial].asked})
         return str(self.state["runs"][str(trial)])
 
     def _flush(self, run_id: str) -> None:
         if rows := self._rows.pop(run_id, []):
-            self._store.log(run_id, rows=rows)
+            self.store.log(run_id, rows=rows)
 
 
 def best_rows(evaluation: Event, metric: str, at: float) -> list[Row]:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from hpsearch.history import History, TrialHistory
 from hpsearch.journal import Event, iterate
 from hpsearch.views import sqlite
-from hpsearch.views.follower import Say, locked
+from hpsearch.views.follower import Say, describe_loss, locked
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 IDENTITY = "hpsearch.created"  # user attribute of the study
+NOTE = "hpsearch:shipped"  # system attribute: bytes of the journal that the database has
 
 
 class OptunaView:
@@ -31,6 +32,7 @@ class OptunaView:
         self._folder, self._file, self._say = study_folder, home / "optuna.db", say
         self._history = History()
         self._storage: RDBStorage | None = None
+        self._identity: tuple[int, int] | None = None  # of the file that is open
         self._ids: dict[int, int] = {}  # trial number -> id in the database
 
     def prepare(self) -> None:
@@ -41,26 +43,45 @@ class OptunaView:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with locked(self._file.parent / ".views.lock", timeout=120):
-            if warning := sqlite.make_ready(self._file):
-                self._say(warning)
-            self._storage = optuna.storages.RDBStorage(
-                f"sqlite:///{self._file}", engine_kwargs={"connect_args": {"timeout": sqlite.BUSY_TIMEOUT}}
-            )
+            found = sqlite.make_ready(self._file, lambda path: release(connected(path)))
+            self._identity = sqlite.identity(self._file)
+            self._storage = connected(self._file)
+        if lost := describe_loss(found, self._file, name=self.name, study=self._folder.name):
+            self._say(lost)
 
-    def open(self, state: dict[str, Any]) -> bool:
-        """Goes on from `state`; False when the database no longer has the study."""
+    def open(self, state: dict[str, Any]) -> int | None:
+        """Goes on from `state`; gives the offset that the database has noted, None when it has lost the study."""
         self.state, self._ids, self._history = dict(state), {}, History()
         if "study" not in state:
-            return True
+            return 0
         try:
-            attributes = self._db.get_study_user_attrs(state["study"])
+            attributes = self.storage.get_study_user_attrs(state["study"])
         except KeyError:
-            return False
+            return None
         if attributes.get(IDENTITY) != state["created"]:
-            return False
-        self._ids = {t.number: t._trial_id for t in self._db.get_all_trials(state["study"], deepcopy=False)}
+            return None
+        self._ids = {t.number: t._trial_id for t in self.storage.get_all_trials(state["study"], deepcopy=False)}
         self._history = History.of(iterate(self._folder / "journal.jsonl"))
-        return True
+        return int(self.storage.get_study_system_attrs(state["study"]).get(NOTE, 0))
+
+    def note(self, offset: int) -> None:
+        """Writes into the database how far into the journal it goes."""
+        if "study" in self.state:
+            self.storage.set_study_system_attr(self.state["study"], NOTE, offset)
+
+    def abandon(self) -> list[int]:
+        """Has the trials that run wait: the study has no driver; gives those that did."""
+        from optuna.trial import TrialState
+
+        running = self.storage.get_all_trials(self.state["study"], deepcopy=False, states=(TrialState.RUNNING,))
+        for number in sorted(trial.number for trial in running):
+            self._history.trials[number].running = False
+            self._bring_up_to_date(self._history.trials[number])
+        return sorted(trial.number for trial in running)
+
+    def gone(self) -> bool:
+        """Whether the file was deleted or replaced since it was opened."""
+        return sqlite.identity(self._file) != self._identity
 
     def ship(self, events: list[Event]) -> None:
         """Brings the trials that the events touch up to date; raises what the database raises."""
@@ -78,13 +99,12 @@ class OptunaView:
 
     def close(self) -> None:
         """Closes the database."""
-        if self._storage is not None:
-            self._storage.remove_session()
-            self._storage.engine.dispose()
-            self._storage = None
+        storage, self._storage = self._storage, None
+        if storage is not None:
+            release(storage)
 
     @property
-    def _db(self) -> RDBStorage:
+    def storage(self) -> RDBStorage:
         if self._storage is None:
             raise RuntimeError("prepare() comes first")
         return self._storage
@@ -95,41 +115,55 @@ class OptunaView:
 
         direction = StudyDirection.MINIMIZE if self._history.direction == "minimize" else StudyDirection.MAXIMIZE
         try:
-            study = self._db.create_new_study([direction], event["study"])
+            study = self.storage.create_new_study([direction], event["study"])
         except DuplicatedStudyError:
-            study = self._db.get_study_id_from_name(event["study"])
-            if self._db.get_study_user_attrs(study).get(IDENTITY, event["time"]) != event["time"]:
-                self._db.delete_study(study)  # of a study of this name that is no more
-                study = self._db.create_new_study([direction], event["study"])
-        self._db.set_study_user_attr(study, IDENTITY, event["time"])
-        self._db.set_study_system_attr(study, "study:metric_names", [self._history.metric])  # as set_metric_names does
+            study = self.storage.get_study_id_from_name(event["study"])
+            if self.storage.get_study_user_attrs(study).get(IDENTITY, event["time"]) != event["time"]:
+                self.storage.delete_study(study)  # of a study of this name that is no more
+                study = self.storage.create_new_study([direction], event["study"])
+        self.storage.set_study_user_attr(study, IDENTITY, event["time"])
+        names = [self._history.metric]
+        self.storage.set_study_system_attr(study, "study:metric_names", names)  # as set_metric_names does
         self.state = {"study": study, "created": event["time"]}
-        self._ids = {t.number: t._trial_id for t in self._db.get_all_trials(study, deepcopy=False)}
+        self._ids = {t.number: t._trial_id for t in self.storage.get_all_trials(study, deepcopy=False)}
 
     def _bring_up_to_date(self, trial: TrialHistory) -> None:
         if trial.number not in self._ids:
             self._add(trial)
             return
         trial_id = self._ids[trial.number]
-        stored = self._db.get_trial(trial_id)
+        stored = self.storage.get_trial(trial_id)
         if stored.state.is_finished():
             return
         wanted = frozen(self._history, trial)
         for index, value in wanted.intermediate_values.items():
             if index not in stored.intermediate_values:
-                self._db.set_trial_intermediate_value(trial_id, index, value)
+                self.storage.set_trial_intermediate_value(trial_id, index, value)
         for name, value in wanted.user_attrs.items():
             if stored.user_attrs.get(name) != value:
-                self._db.set_trial_user_attr(trial_id, name, value)
+                self.storage.set_trial_user_attr(trial_id, name, value)
         if stored.state != wanted.state:
-            self._db.set_trial_state_values(trial_id, wanted.state, wanted.values)
+            self.storage.set_trial_state_values(trial_id, wanted.state, wanted.values)
 
     def _add(self, trial: TrialHistory) -> None:
         """Stores the trial as it stands now, under its own number (those before it are there, or lost: then FAIL)."""
         for lost in range(len(self._ids), trial.number):
             other = self._history.trials.get(lost, TrialHistory(lost, outcome="failed", state="FAIL"))
-            self._ids[lost] = self._db.create_new_trial(self.state["study"], frozen(self._history, other))
-        self._ids[trial.number] = self._db.create_new_trial(self.state["study"], frozen(self._history, trial))
+            self._ids[lost] = self.storage.create_new_trial(self.state["study"], frozen(self._history, other))
+        self._ids[trial.number] = self.storage.create_new_trial(self.state["study"], frozen(self._history, trial))
+
+
+def connected(path: Path) -> RDBStorage:
+    """The Optuna storage in a file, made where there is none."""
+    from optuna.storages import RDBStorage
+
+    return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": sqlite.BUSY_TIMEOUT}})
+
+
+def release(storage: RDBStorage) -> None:
+    """Closes a storage's connections."""
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def frozen(history: History, trial: TrialHistory) -> Any:

@@ -5,14 +5,16 @@ a server that is gone. In a thread all of that would share the interpreter lock 
 come within a millisecond; a process is beside it, at a lower priority, and can be killed. Within the process each view
 has a thread, so that one that hangs does not hold up the other.
 
-A view's offset in the journal is stored only after its store has acknowledged what was before it; what is shipped
-twice after a crash is told apart by the views. So the views lag and catch up, and nothing is lost or doubled.
+A view's offset in the journal is stored, in the store itself and beside it, only after the store has acknowledged what
+was before it; what is shipped twice after a crash is told apart by the views. So the views lag and catch up, and
+nothing is lost or doubled.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import signal
@@ -20,11 +22,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from hpsearch.errors import HpsearchError
+from hpsearch import crash
+from hpsearch.errors import HpsearchError, StudyBusy
+from hpsearch.lock import StudyLock
 from hpsearch.views.follower import Follower, Say, View, lacking, locked
 
 POLL = 0.5  # seconds between looks at the journal
@@ -44,7 +48,7 @@ def start(
 
 
 class Shipper:
-    """The driver's end of the shipping process."""
+    """The driver's end of the shipping process, which is started again when it dies."""
 
     def __init__(
         self, study_folder: Path, home: Path, tracking: str | None, names: tuple[str, ...], *, say: Say | None = None
@@ -53,7 +57,11 @@ class Shipper:
         self.ready = threading.Event()  # both stores are made and open
         self._say = say or (lambda message: None)
         self._task = {"study_folder": str(study_folder), "home": str(home), "tracking": tracking, "names": list(names)}
+        self._turn = threading.RLock()  # one thread at a time changes or tells the process
+        self._finishing, self._ended = False, threading.Event()
         self._process = self._spawn()
+        self._keeper = threading.Thread(target=self._keep, name="views", daemon=True)
+        self._keeper.start()
 
     def lag(self) -> dict[str, int]:
         """For each view the journal's events that its store has not acknowledged yet."""
@@ -62,11 +70,10 @@ class Shipper:
     def finish(self, timeout: float, on_progress: Callable[[dict[str, int]], None] | None = None) -> dict[str, int]:
         """Waits until the views have the whole journal, or for `timeout` seconds; gives what each still lacks."""
         deadline = time.monotonic() + timeout
-        if self._process.poll() is not None:  # it died; the journal has everything
-            self.kill()
-            self._process = self._spawn()
-        self._write({"finish": True})
-        while self._process.poll() is None and time.monotonic() < deadline:
+        with self._turn:
+            self._finishing = True
+            self._write({"finish": True})
+        while self._keeper.is_alive() and time.monotonic() < deadline:
             if on_progress is not None:
                 on_progress(self.lag())
             time.sleep(0.05)
@@ -75,18 +82,34 @@ class Shipper:
 
     def kill(self) -> None:
         """Ends the process at once; what is not shipped waits for the next start or `hpsearch sync`."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        self._reader.join(timeout=1)
+        with self._turn:
+            self._ended.set()
+            if self._process.poll() is None:
+                self._process.kill()
+        self._keeper.join(timeout=5)
+
+    def _keep(self) -> None:
+        """Passes on what the process says; starts it again, ever more rarely, when it dies before its end.
+
+        This thread outlives the processes that it starts: Linux kills a child with the thread that made it.
+        """
+        for failures in itertools.count():
+            self._listen()
+            code = self._process.wait()
+            if code == 0 or self._ended.is_set():
+                return
+            if failures == 0:
+                self._say(f"the process that writes {' and '.join(self.names)} {describe_exit(code)}; it starts again")
+            if self._ended.wait(1 if self._finishing else BACKOFF[min(failures, len(BACKOFF) - 1)]):
+                return
+            with self._turn:
+                if not self._ended.is_set():
+                    self._process = self._spawn()
 
     def _spawn(self) -> subprocess.Popen[str]:
         package_root = str(Path(__file__).resolve().parents[2])
         paths = [package_root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-        process = subprocess.Popen(
+        self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "hpsearch.views.shipping"],  # what it is to do comes by the pipe: no secrets
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -95,28 +118,30 @@ class Shipper:
             start_new_session=True,  # a Ctrl-C in the terminal is for the driver
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )
-        self._process = process
         self._write(self._task)
-        self._reader = threading.Thread(target=self._listen, args=(process.stdout,), name="views", daemon=True)
-        self._reader.start()
-        return process
+        if self._finishing:
+            self._write({"finish": True})
+        return self._process
 
     def _write(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(OSError, ValueError):  # the process is gone; the next one is told
             self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
-        except OSError:
-            pass  # the process is gone; finish() starts another
 
-    def _listen(self, messages: IO[str]) -> None:
-        with messages:
-            for line in messages:
-                message = json.loads(line)
-                if "ready" in message:
-                    self.ready.set()
-                else:
-                    self._say(message["say"])
+    def _listen(self) -> None:
+        process = self._process
+        assert process.stdout is not None
+        assert process.stdin is not None
+        for line in process.stdout:
+            message = json.loads(line)
+            if "ready" in message:
+                self.ready.set()
+            else:
+                self._say(message["say"])
+        process.stdout.close()
+        with self._turn, contextlib.suppress(OSError):
+            process.stdin.close()
 
 
 def sync(
@@ -129,14 +154,46 @@ def sync(
 ) -> dict[str, int]:
     """Ships in this process what the views of a study lack; gives the events that each lacks still (0: all there).
 
-    Raises HpsearchError when another process ships this study.
+    What claims to be running is ended: no driver runs the study. Raises StudyBusy when one does, HpsearchError when
+    another process ships the study.
     """
-    folder, names = study_folder.resolve(), tuple(names)
-    with locked(folder / "views" / "lock", timeout=10):
-        for name in names:
-            follower = Follower(view_named(name, folder, home.resolve(), tracking, say=say), folder, say=say)
+    folder = study_folder.resolve()
+    with undriven(folder):
+        pass  # a driver that starts from here on waits with its views, not with its trials
+    with followers(folder, home.resolve(), tracking, names, say=say) as found:
+        for follower in found:
             follow(follower, finishing=lambda: True, pause=time.sleep)
-    return {name: lacking(folder, name) for name in names}
+        with contextlib.suppress(StudyBusy), undriven(folder):
+            for follower in found:
+                follower.abandon()
+    return {follower.view.name: lacking(folder, follower.view.name) for follower in found}
+
+
+@contextlib.contextmanager
+def undriven(study_folder: Path, hint: str = "a running search ships to its views by itself") -> Iterator[None]:
+    """Keeps drivers off the study; raises StudyBusy, naming it, when one runs it."""
+    try:
+        lock = StudyLock(study_folder / "lock", study=study_folder.name)
+    except StudyBusy as error:
+        raise StudyBusy(f"{error}; {hint}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def followers(
+    study_folder: Path, home: Path, tracking: str | None, names: Iterable[str], *, say: Say
+) -> Iterator[list[Follower]]:
+    """The views of a study, for this process alone; raises HpsearchError when another process ships the study."""
+    with locked(study_folder / "views" / "lock", timeout=10):
+        found = [Follower(view_named(n, study_folder, home, tracking, say=say), study_folder, say=say) for n in names]
+        try:
+            yield found
+        finally:
+            for follower in found:
+                follower.close()
 
 
 def prepare(home: Path, tracking: str | None) -> None:
@@ -155,13 +212,14 @@ def view_named(
 ) -> View:
     """The view "mlflow" or "optuna" of one study, not yet open."""
     if name == "mlflow":
+        from hpsearch.views.mlflow import Store
         from hpsearch.views.mlflow_view import MlflowView
 
-        return MlflowView(study_folder, home, tracking, say=say)
+        return MlflowView(study_folder, Store(home, tracking, study=study_folder.name, say=say), say=say)
     if name == "optuna":
         from hpsearch.views.optuna import OptunaView
 
-        return OptunaView(study_folder, home)
+        return OptunaView(study_folder, home, say=say)
     raise HpsearchError(f"no view is called {name!r}; there are mlflow and optuna")
 
 
@@ -179,7 +237,6 @@ def follow(follower: Follower, *, finishing: Callable[[], bool], pause: Callable
             break
         else:
             pause(BACKOFF[0] if finishing() else BACKOFF[min(follower.failures, len(BACKOFF)) - 1])
-    follower.close()
 
 
 # ------------------------------------------------------------------------------------------------ the process itself
@@ -188,6 +245,7 @@ def follow(follower: Follower, *, finishing: Callable[[], bool], pause: Callable
 def main() -> None:
     """The shipping process: its task and "finish" come on standard input; it is gone when that closes."""
     _stay_behind()
+    crash.driven_by(os.getppid())
     task = json.loads(sys.stdin.readline())
     send = _sender()
     finishing = threading.Event()
@@ -203,6 +261,7 @@ def main() -> None:
         view = view_named(name, folder, home, task["tracking"], say=lambda line: send({"say": line}))
         follower = Follower(view, folder, say=lambda line: send({"say": line}), on_open=lambda: on_open(name))
         follow(follower, finishing=finishing.is_set, pause=lambda s: _pause(finishing, s))
+        follower.close()
 
     with locked(folder / "views" / "lock", timeout=None):
         loops = [threading.Thread(target=run, args=(name,)) for name in task["names"]]
@@ -224,6 +283,11 @@ def _stay_behind() -> None:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1  # man 2 prctl
         ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def describe_exit(code: int) -> str:
+    """How a process ended."""
+    return f"was killed (signal {-code})" if code < 0 else f"failed (exit code {code})"
 
 
 def _sender() -> Callable[[dict[str, Any]], None]:

@@ -1,4 +1,4 @@
-"""SQLite files that views write: made with a write-ahead log, readable by others meanwhile, set aside when damaged."""
+"""SQLite files that views write: made whole or not at all, readable by others meanwhile, set aside when damaged."""
 
 from __future__ import annotations
 
@@ -6,41 +6,135 @@ import contextlib
 import os
 import sqlite3
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from hpsearch.training.atomic import sync_folder
+
 BUSY_TIMEOUT = 20.0  # seconds a statement waits for another program's lock
+SIDE_FILES = ("-wal", "-shm", "-journal")
+# A reason to try again another day with the same file; any other error of a check is damage.
+PASSING = ("BUSY", "LOCKED", "IOERR", "FULL", "CANTOPEN", "READONLY", "PERM", "NOMEM", "PROTOCOL", "AUTH", "INTERRUPT")
+# The readers and writers of a write-ahead log share memory, which processes on two hosts cannot.
+NETWORK = ("nfs", "cifs", "smb", "9p", "afs", "lustre", "gpfs", "ceph", "beegfs", "fuse.sshfs", "fuse.glusterfs")
 
 
-def make_ready(path: Path) -> str | None:
-    """Makes the file (mode 0600) or checks it, and turns on its write-ahead log.
+@dataclass(frozen=True)
+class Found:
+    """What stood at a database's path."""
 
-    A damaged file is moved to NAME.corrupt-TIME so that it can be rebuilt from the journals; then gives a line to say.
-    Raises sqlite3.OperationalError while another program locks it.
+    made: bool  # nothing, or nothing usable: it is empty now
+    damage: str = ""  # what the check said of a damaged file
+    aside: Path | None = None  # where that is now
+
+
+def make_ready(path: Path, make: Callable[[Path], None]) -> Found:
+    """Sees to a whole database at `path` (mode 0600); `make` makes one, under a name of the time being.
+
+    A damaged file is moved to NAME.corrupt-TIME, so that all can be stored anew. Needs the home's lock.
+    Raises sqlite3.OperationalError while another program locks the file or the disk does not give it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        # Only ever a new file: closing one that is open as a database elsewhere in this process would drop its POSIX
-        # locks, and another process could then delete the log that it still reads.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    if _is_sound(path):
-        return None
-    aside = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}")
+    damage = _damage(path) if _size(path) else ""
+    aside = set_aside(path) if damage else None
+    made = not path.exists() or _is_blank(path)
+    if made:
+        _make(path, make)
+    _choose_journal(path)
+    return Found(made, damage, aside)
+
+
+def set_aside(path: Path) -> Path:
+    """Renames a database and what belongs to it to a name that no file has."""
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    names = (f"{path.name}.corrupt-{stamp}{more}" for more in ("", *(f"-{n}" for n in range(2, 10_000))))
+    aside = next(found for found in map(path.with_name, names) if not found.exists())
     os.replace(path, aside)
-    for suffix in ("-wal", "-shm"):
+    for suffix in SIDE_FILES:
         with contextlib.suppress(FileNotFoundError):
             os.replace(f"{path}{suffix}", f"{aside}{suffix}")
-    make_ready(path)
-    return f"{path} is damaged: it was set aside as {aside.name} and is rebuilt from the journal"
+    sync_folder(path.parent)
+    return aside
 
 
-def _is_sound(path: Path) -> bool:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file the path names now; another one, or None, when it was replaced or deleted."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def journal_mode(folder: Path, mounts: str | None = None) -> str:
+    """WAL, so that reading and writing do not wait for each other; TRUNCATE on a network file system.
+
+    `mounts`: the lines of /proc/mounts, which only Linux has.
+    """
+    if mounts is None:
+        mounts = ""
+        with contextlib.suppress(OSError):
+            mounts = Path("/proc/self/mounts").read_text(errors="replace")
+    where, longest, kind = str(folder.resolve()), "", ""
+    for _, place, its_kind, *_ in (line.split() for line in mounts.splitlines()):
+        place = place.replace("\\040", " ")
+        if (where == place or where.startswith(place.rstrip("/") + "/")) and len(place) >= len(longest):
+            longest, kind = place, its_kind
+    return "TRUNCATE" if kind.startswith(NETWORK) else "WAL"
+
+
+def _damage(path: Path) -> str:
+    """What SQLite finds wrong with a database, in a few words; "" when it is whole.
+
+    integrity_check reads the indexes too (10 ns a byte); quick_check does not, and a damaged index hides rows.
+    """
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT)
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-    except sqlite3.OperationalError:
-        raise  # locked or not readable: another day, not another file
-    except sqlite3.DatabaseError:
-        return False
+        found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+        return "" if found == "ok" else " ".join(found.split())[:100]
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorname.removeprefix("SQLITE_").startswith(PASSING):
+            raise  # another day, not another file
+        return str(error)
     finally:
         connection.close()
+
+
+def _make(path: Path, make: Callable[[Path], None]) -> None:
+    """Makes a database under another name and renames it: a process that dies meanwhile leaves no half of one."""
+    for leftover in path.parent.glob(f".{path.name}.*.new*"):
+        leftover.unlink()
+    new = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}.new")
+    os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    make(new)
+    for suffix in SIDE_FILES:  # of the one that was there: SQLite would take them for the new one's
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{path}{suffix}")
+    os.replace(new, path)
+    sync_folder(path.parent)
+
+
+def _choose_journal(path: Path) -> None:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT)
+    try:
+        connection.execute(f"PRAGMA journal_mode={journal_mode(path.parent)}")
+    finally:
+        connection.close()
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a database has not a single table, and no other program is just making some."""
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    finally:
+        connection.close()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from hpsearch.journal import encode
+from hpsearch.views import shipping
 
 Event = dict[str, Any]
 BEGAN = 1_700_000_000.0
@@ -90,6 +92,12 @@ class Written:
     def add(self, *events: Event) -> None:
         with (self.folder / "journal.jsonl").open("ab") as file:
             file.write(b"".join(map(encode, events)))
+
+    def follow(self, *names: str, say: Callable[[str], None] = lambda line: None) -> None:
+        """Ships all, as the process beside a living driver does: what runs stays running."""
+        with shipping.followers(self.folder, self.home, None, names, say=say) as found:
+            for follower in found:
+                shipping.follow(follower, finishing=lambda: True, pause=time.sleep)
 
     def later(self, **event: Any) -> Event:
         """Adds one event, a second after the last."""

@@ -171,7 +171,7 @@ def test_an_interrupted_trial_goes_on_in_its_run(client: Any, new_study: NewStud
     run_id = run_ids(study.home, "resumed")[3]
     study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
     study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
-    ship(study)
+    study.follow("mlflow")
     run = client.get_run(run_id)
     assert (run.info.status, run.data.tags["outcome"], run.data.tags["attempt"]) == ("RUNNING", "running", "2")
     assert runs_of(client, "resumed")["resumed"].info.status == "RUNNING"
@@ -196,7 +196,7 @@ def test_no_run_of_a_killed_driver_stays_running(client: Any, new_study: NewStud
     study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
     started = study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
     study.later(event="driver_started", pid=3, host="here", workers=1, device="cpu")  # the one before was killed
-    ship(study)
+    study.follow("mlflow")
     run = client.get_run(run_ids(study.home, "killed")[3])
     assert (run.info.status, run.data.tags["outcome"]) == ("KILLED", "interrupted")
     assert run.info.end_time == 1000 * started["time"]
@@ -321,7 +321,7 @@ def test_the_ui_listens_on_this_machine_alone(home: Path) -> None:
     assert environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
     from mlflow.cli import server
 
-    offered = {name for option in server.params for name in option.opts}
+    offered = {name for option in server.params for name in (*option.opts, *option.secondary_opts)}
     assert {option for option in command if option.startswith("--")} <= offered
 
 

@@ -73,7 +73,7 @@ def test_a_trial_grows_event_by_event(new_study: NewStudy) -> None:
     study = new_study("grown")
     lines = (study.folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
     (study.folder / "journal.jsonl").write_bytes(b"".join(lines[:5]))  # up to the first evaluation of trial 0
-    ship(study)
+    study.follow("optuna")
     first = trials(study)[0]
     assert (first.state, first.intermediate_values) == (TrialState.RUNNING, {1: 3.0})
     (study.folder / "journal.jsonl").write_bytes(b"".join(lines))
@@ -86,10 +86,10 @@ def test_no_trial_runs_without_a_driver(new_study: NewStudy) -> None:
     study = new_study("killed in optuna")
     study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
     study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
-    ship(study)
+    study.follow("optuna")
     assert trials(study)[3].state == TrialState.RUNNING
     study.later(event="driver_started", pid=3, host="here", workers=1, device="cpu")
-    ship(study)
+    study.follow("optuna")
     assert trials(study)[3].state == TrialState.WAITING
     assert trials(study)[3].user_attrs["attempt"] == 2
 
