@@ -23,7 +23,7 @@ from hpsearch.launchers.process import work
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.training.contract import Setting
 
-LONGEST_LOOK = 5.0  # seconds that one look counts at most: a driver that was stopped itself blames no worker
+LONGEST_LOOK = 1.0  # seconds that one look counts at most: a driver that was stopped itself blames no worker
 REPLACED_AFTER = ("out_of_memory", "device")  # failures after which a process may be left in a bad state
 
 _spawn = multiprocessing.get_context("spawn")

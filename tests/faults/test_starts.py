@@ -15,7 +15,7 @@ RUN = ("run", "space.yaml", "--home", "home")
 def test_of_eight_at_once_one_runs_and_seven_say_who(tmp_path):
     """F41: an empty directory, eight starts at the same moment: one wins, seven end with 73 and one line."""
     cwd = folder(tmp_path / "run", trials=3, times=20)
-    options = {"cwd": cwd, "env": environment(TOY_STEP="0.05"), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    options = {"cwd": cwd, "env": environment(TOY_STEP="0.02"), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     all_eight = [subprocess.Popen([*PROGRAM, *RUN, "--workers", "1"], text=True, **options) for _ in range(8)]
     seven = wait_for(lambda: (ended := [p for p in all_eight if p.poll() is not None])[6:] and ended)
     assert len(seven) == 7
@@ -33,7 +33,7 @@ def test_of_eight_at_once_one_runs_and_seven_say_who(tmp_path):
 @pytest.mark.parametrize("lock", ["as it is", "deleted", "damaged"])
 def test_a_second_driver_is_refused_whatever_became_of_the_lock(zygote, tmp_path, lock):
     """F34, F42: also when somebody deletes or damages the lock file: the journal has a lock of its own."""
-    cwd = folder(tmp_path / "run", trials=2, times=20)
+    cwd = folder(tmp_path / "run", trials=1, times=20)
     pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.02")
     wait_for(lambda: evaluated(cwd, 2))
     path = cwd / "home/toy/lock"

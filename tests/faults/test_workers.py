@@ -105,12 +105,12 @@ def test_a_stopped_worker_is_replaced_and_its_trial_has_one_result(zygote, tmp_p
 def test_a_driver_that_was_stopped_itself_blames_no_worker(zygote, tmp_path):
     """F7: Ctrl-Z for longer than the timeout, then fg: everything goes on."""
     cwd = folder(tmp_path / "run", trials=2, times=20)
-    space = (cwd / "space.yaml").read_text().replace("max_retries: 1000", "max_retries: 5, stall_timeout: 6")
+    space = (cwd / "space.yaml").read_text().replace("max_retries: 1000", "max_retries: 5, stall_timeout: 2")
     (cwd / "space.yaml").write_text(space)
     pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.01")
     wait_for(lambda: evaluated(cwd, 1))
     family = [pid, *descendants(pid)]
-    for number, pause in ((signal.SIGSTOP, 8.0), (signal.SIGCONT, 0.0)):
+    for number, pause in ((signal.SIGSTOP, 4.0), (signal.SIGCONT, 0.0)):
         for member in family:
             os.kill(member, number)
         time.sleep(pause)
