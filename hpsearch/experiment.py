@@ -1,7 +1,7 @@
 """space.yaml -> Experiment: parsed and checked, with errors that name file, line and column.
 
 The schema is the training config's (training/config.py) with ranges allowed in model, training and tokenizer
-(space.py), and what the search needs beside it (settings.py).
+(space/space.py), and what the search needs beside it (space/settings.py).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpsearch import wording
-from hpsearch.document import Document, Fault, Keys, dump, parse, read
 from hpsearch.errors import ConfigError, DataError
-from hpsearch.ranges import Branches, Choices, Fixed
 from hpsearch.secrets import NO_PASSWORDS, redact, url_with_password
-from hpsearch.sections import RANGE_KEYS, SECTIONS
-from hpsearch.settings import DEFAULT_PRUNER, DEFAULT_TRIALS, Budget, Resources, Search, Settings, Tracking
-from hpsearch.space import Space
+from hpsearch.space import wording
+from hpsearch.space.document import Document, Fault, Keys, dump, parse, read
+from hpsearch.space.ranges import Branches, Choices, Fixed
+from hpsearch.space.sections import RANGE_KEYS, SECTIONS
+from hpsearch.space.settings import DEFAULT_PRUNER, DEFAULT_TRIALS, Budget, Resources, Search, Settings, Tracking
+from hpsearch.space.space import Space
 from hpsearch.training.config import Objective, TrainConfig
 
 __all__ = ["DEFAULT_PRUNER", "Experiment", "dump", "metrics"]

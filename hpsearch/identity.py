@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hpsearch.document import Keys, dotted
 from hpsearch.errors import StudyMismatch
 from hpsearch.experiment import Experiment
 from hpsearch.history import History
-from hpsearch.sections import RANGE_KEYS
+from hpsearch.space.document import Keys, dotted
+from hpsearch.space.sections import RANGE_KEYS
 
 MISSING = object()
 LONGEST = 100  # characters of a value in a line of the difference

@@ -13,7 +13,7 @@ import numpy as np
 import optuna
 
 from hpsearch.experiment import Experiment
-from hpsearch.settings import (
+from hpsearch.space.settings import (
     AnyPruner,
     HyperbandPruner,
     MedianPruner,

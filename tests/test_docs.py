@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.experiment import Experiment
-from hpsearch.settings import Settings
+from hpsearch.space.settings import Settings
 from hpsearch.training.config import ClassificationSet, TranslationSet
 
 ROOT = Path(__file__).parents[1]

@@ -9,10 +9,10 @@ import time
 import optuna
 import pytest
 
-from hpsearch.document import dump
 from hpsearch.errors import ConfigError
 from hpsearch.experiment import Experiment, metrics
-from hpsearch.settings import DEFAULT_PRUNER
+from hpsearch.space.document import dump
+from hpsearch.space.settings import DEFAULT_PRUNER
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

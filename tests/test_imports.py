@@ -24,8 +24,7 @@ PACKAGE = ROOT / "hpsearch"
 LEVELS = [
     ["errors", "crash", "secrets", "printable"],
     ["training"],
-    ["document", "mistakes", "nodes", "ranges", "wording", "settings", "sections", "samples"],
-    ["space"],
+    ["space", "samples"],
     ["experiment"],
     ["journal", "lock", "history", "verdict", "environment", "identity", "room", "checkpoints"],
     ["report"],  # below the views: its pictures are artifacts of the MLflow view
@@ -43,10 +42,10 @@ DOORS = {
     "datasets": ["training.data", "training.files"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow", "views.mlflow_view"],
-    "optuna": ["best", "ranges", "report", "samplers", "search", "space", "study", "views.optuna"],
+    "optuna": ["best", "report", "samplers", "search", "space", "study", "views.optuna"],
     "pyarrow": ["training.data", "training.files"],
     "rich": ["cli"],
-    "ruamel": ["best", "document", "nodes"],
+    "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["training.metrics"],
     "safetensors": ["training.export"],
     "sklearn": ["training.metrics"],

@@ -166,7 +166,7 @@ def read_state(path: Path) -> dict[str, Any]:
     try:
         saved = json.loads(path.read_text())
         return {"offset": max(0, int(saved["offset"])), "state": dict(saved["state"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return {"offset": 0, "state": {}}
 
 

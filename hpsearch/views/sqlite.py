@@ -68,7 +68,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def journal_mode(folder: Path, mounts: str | None = None) -> str:
-    """WAL, so that reading and writing do not wait for each other; TRUNCATE on a network file system.
+    """WAL, so that reading and writing do not wait for each other; DELETE on a network file system.
 
     `mounts`: the lines of /proc/mounts, which only Linux has.
     """
@@ -81,7 +81,7 @@ def journal_mode(folder: Path, mounts: str | None = None) -> str:
         place = place.replace("\\040", " ")
         if (where == place or where.startswith(place.rstrip("/") + "/")) and len(place) >= len(longest):
             longest, kind = place, its_kind
-    return "TRUNCATE" if kind.startswith(NETWORK) else "WAL"
+    return "DELETE" if kind.startswith(NETWORK) else "WAL"
 
 
 def _damage(path: Path) -> str:

@@ -195,7 +195,8 @@ def test_failing_trials_end_it_with_1(space_file, tmp_path):
     path = space_file("study: toy\nbudget: {trials: 6}\nmodel: {dropout: 0.5}\n" + search)
     process = started("run", path, "--home", "home", "--workers", "1", cwd=tmp_path)
     out, err = process.communicate(timeout=60)
-    one_line((process.returncode, out, err), 1, r"2 trials failed and none completed since; the last: trial 1: RuntimeError: a bug")
+    said = r"2 trials failed and none completed since; the last: trial 1: RuntimeError: a bug"
+    one_line((process.returncode, out, err), 1, said)
 
 
 def test_ctrl_c_before_anything_is_made_returns_130(space_file, tmp_path):

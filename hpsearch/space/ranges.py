@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from hpsearch.document import Keys
+from hpsearch.space.document import Keys
 
 Internal = int | float | str
 Scalar = int | float | str | bool | None

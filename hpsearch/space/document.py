@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from hpsearch.errors import ConfigError
-from hpsearch.nodes import Mark, Node, Reader, mark_after, place_of
+from hpsearch.space.nodes import Mark, Node, Reader, mark_after, place_of
 
 Keys = tuple[str | int, ...]
 

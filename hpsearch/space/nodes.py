@@ -29,8 +29,8 @@ from ruamel.yaml.events import (
 )
 
 from hpsearch.errors import ConfigError
-from hpsearch.mistakes import explain
 from hpsearch.printable import printable
+from hpsearch.space.mistakes import explain
 
 MAX_DEPTH = 32
 MAX_ALIASES = 100

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.document import Fault, Keys
 from hpsearch.errors import ConfigError
-from hpsearch.ranges import Branches, Choices, Fixed, Internal, Node, Number, Range, Trial, product
-from hpsearch.sections import SECTIONS, check_section, read_section
+from hpsearch.space.document import Fault, Keys
+from hpsearch.space.ranges import Branches, Choices, Fixed, Internal, Node, Number, Range, Trial, product
+from hpsearch.space.sections import SECTIONS, check_section, read_section
 
 if TYPE_CHECKING:  # optuna takes 0.4 s to import, and a space does not need it to be read
     from optuna.distributions import BaseDistribution

@@ -7,9 +7,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
 
-from hpsearch.document import Fault
 from hpsearch.errors import ConfigError
-from hpsearch.space import Space
+from hpsearch.space.document import Fault
+from hpsearch.space.space import Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
