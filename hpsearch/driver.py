@@ -130,7 +130,7 @@ class Driver:
     def open(self, progress: Callable[[str, float], None]) -> Study:
         """Everything up to the first trial that can fail by the user's mistake."""
         make_folder(self.folder)
-        lock = StudyLock(self.folder / "lock", study=self.experiment.study)
+        lock = StudyLock(self.folder / "lock", what=f"study '{self.experiment.study}'")
         self._stack.callback(lock.release)
         self._stack.callback(self._leave_no_empty_folder)
         history = read_history(self.folder, quiet=True)

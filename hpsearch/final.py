@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hpsearch.errors import TrainingFailed, UserError
+from hpsearch.lock import StudyLock
 from hpsearch.training.atomic import write_atomically, write_json
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.contract import Evaluation, Handle, Setting, Told
@@ -25,7 +26,7 @@ class FinalTraining:
     signatures: Mapping[str, str] = MappingProxyType({})  # how the test's BLEU and chrF were computed
 
     def __init__(self, config: TrainConfig, folder: Path, setting: Setting) -> None:
-        """Raises UserError when the folder holds a finished model or something else."""
+        """Raises UserError when the folder holds a finished model or something else, StudyBusy when it is in use."""
         self.config, self.folder, self.setting = config, folder, setting
         if (folder / "metrics.json").exists():
             raise UserError(f"{folder}: holds a finished training (metrics.json); choose another folder with -o")
@@ -36,6 +37,7 @@ class FinalTraining:
             (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise UserError(f"{folder}: cannot make the folder: {error.strerror}") from error
+        self._lock: StudyLock | None = StudyLock(folder / CHECKPOINTS / "lock", what=f"the final training in {folder}")
 
     def run(self, stopping: Callable[[], bool]) -> Iterator[Evaluation]:
         """Trains; told to stop, it saves its state and ends early (`stopped` is then True)."""
@@ -85,7 +87,14 @@ class FinalTraining:
         write_atomically(self.folder / "hpsearch.json", config.encode())
         write_json(self.folder / "metrics.json", metrics)
         shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
+        self.close()
         return metrics
+
+    def close(self) -> None:
+        """Lets another training of this folder in; so does the end of the process."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
 def reproduction(provenance: dict[str, Any], config: TrainConfig, found: float, setting: Setting) -> str | None:

@@ -23,8 +23,8 @@ class StudyLock:
     is taken over at once, whoever has that process number now.
     """
 
-    def __init__(self, path: Path, *, study: str) -> None:
-        """Takes the lock; raises StudyBusy, naming the holder, when a living process has it.
+    def __init__(self, path: Path, *, what: str) -> None:
+        """Takes the lock on `what` (study 'x'); raises StudyBusy, naming the holder, when a living process has it.
 
         Raises HpsearchError where the file system cannot lock, StorageFailed where it takes no file.
         """
@@ -34,7 +34,7 @@ class StudyLock:
         except BlockingIOError as error:
             owner = _owner(self._file)
             os.close(self._file)
-            raise StudyBusy(f"study '{study}' is being run by {owner}") from error
+            raise StudyBusy(f"{what} is being run by {owner}") from error
         except OSError as error:
             os.close(self._file)
             raise HpsearchError(

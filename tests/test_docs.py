@@ -51,3 +51,16 @@ def test_the_readme_space_is_one():
 def test_ci_runs_the_test_command_of_the_readme():
     assert "<!-- test -->" in (ROOT / "README.md").read_text()
     assert "<!-- test -->" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_fault_names_a_test_that_there_is():
+    text = (ROOT / "docs" / "faults.md").read_text()
+    named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", text)
+    assert len(named) > 40
+    for path, name in named:
+        assert re.search(rf"def {name}\b", (ROOT / path).read_text()), f"{path}::{name}"
+
+
+def test_every_fault_of_the_table_is_there():
+    rows = re.findall(r"^\| F(\d+) \|", (ROOT / "docs" / "faults.md").read_text(), re.M)
+    assert sorted(map(int, rows)) == list(range(1, 59))

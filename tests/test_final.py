@@ -11,7 +11,7 @@ import torch
 
 from hpsearch import best
 from hpsearch.driver import Home, prepare, setting_for
-from hpsearch.errors import UserError
+from hpsearch.errors import StudyBusy, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.final import FinalTraining, reproduction
 from hpsearch.launchers.inline import InlineLauncher
@@ -143,6 +143,9 @@ def test_a_stopped_training_goes_on_to_the_same_value(searched, tmp_path):
     for evaluation in first.run(stopping=lambda: len(seen) >= 2):
         seen.append(evaluation.index)
     assert first.stopped
+    with pytest.raises(StudyBusy, match="the final training in .*model is being run by pid"):
+        final(searched, tmp_path / "model")
+    first.close()
     second, *_ = final(searched, tmp_path / "model")
     for evaluation in second.run(stopping=lambda: False):
         seen.append(evaluation.index)
@@ -156,6 +159,7 @@ def test_a_training_killed_while_its_model_is_written_goes_on(searched, tmp_path
     first, *_ = final(searched, tmp_path / "model")
     list(first.run(stopping=lambda: False))
     (tmp_path / "model" / "config.json").write_text("{")  # as far as it got
+    first.close()
     second, *_ = final(searched, tmp_path / "model")
     list(second.run(stopping=lambda: False))
     assert second.test()["val/loss"] == history.best().value

@@ -14,7 +14,7 @@ from hpsearch.lock import StudyLock
 
 HOLD = (
     "import sys, time; from pathlib import Path; from hpsearch.lock import StudyLock\n"
-    "lock = StudyLock(Path(sys.argv[1]), study='toy'); print('held', flush=True); time.sleep(60)"
+    "lock = StudyLock(Path(sys.argv[1]), what=\"study 'toy'\"); print('held', flush=True); time.sleep(60)"
 )
 
 
@@ -31,29 +31,29 @@ def holder(tmp_path):
 
 def test_a_second_driver_is_refused_and_told_who_has_it(tmp_path, holder):
     with pytest.raises(StudyBusy, match=rf"study 'toy' is being run by pid {holder.pid} on host \S+ since 20\d\d-"):
-        StudyLock(tmp_path / "lock", study="toy")
+        StudyLock(tmp_path / "lock", what="study 'toy'")
     assert StudyBusy.exit_code == 73
 
 
 def test_a_killed_driver_holds_nothing(tmp_path, holder):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
-    StudyLock(tmp_path / "lock", study="toy").release()
+    StudyLock(tmp_path / "lock", what="study 'toy'").release()
 
 
 def test_a_released_lock_can_be_taken_again(tmp_path):
     for _ in range(2):
-        lock = StudyLock(tmp_path / "lock", study="toy")
+        lock = StudyLock(tmp_path / "lock", what="study 'toy'")
         with pytest.raises(StudyBusy, match=f"pid {os.getpid()}"):
-            StudyLock(tmp_path / "lock", study="toy")
+            StudyLock(tmp_path / "lock", what="study 'toy'")
         lock.release()
 
 
 def test_a_holder_without_a_name_is_another_process(tmp_path):
-    lock = StudyLock(tmp_path / "lock", study="toy")
+    lock = StudyLock(tmp_path / "lock", what="study 'toy'")
     (tmp_path / "lock").write_text("{")
     with pytest.raises(StudyBusy, match="another process"):
-        StudyLock(tmp_path / "lock", study="toy")
+        StudyLock(tmp_path / "lock", what="study 'toy'")
     lock.release()
 
 
@@ -61,7 +61,7 @@ def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
     (tmp_path / "victim").write_text("precious")
     (tmp_path / "lock").symlink_to(tmp_path / "victim")
     with pytest.raises(HpsearchError, match="symbolic links"):
-        StudyLock(tmp_path / "lock", study="toy")
+        StudyLock(tmp_path / "lock", what="study 'toy'")
     assert (tmp_path / "victim").read_text() == "precious"
 
 
@@ -69,7 +69,7 @@ def test_a_hard_link_in_place_of_the_lock_is_refused(tmp_path):
     (tmp_path / "victim").write_text("precious")
     (tmp_path / "lock").hardlink_to(tmp_path / "victim")
     with pytest.raises(HpsearchError, match="not a link"):
-        StudyLock(tmp_path / "lock", study="toy")
+        StudyLock(tmp_path / "lock", what="study 'toy'")
     assert (tmp_path / "victim").read_text() == "precious"
 
 
@@ -78,7 +78,7 @@ def test_a_lock_left_by_a_crash_is_taken_over_though_its_pid_lives_again(tmp_pat
     unrelated = subprocess.Popen(["sleep", "60"])
     owner = {"pid": unrelated.pid, "host": socket.gethostname(), "since": "2020-01-01 00:00:00", "boot": "another"}
     (tmp_path / "lock").write_text(json.dumps(owner))
-    StudyLock(tmp_path / "lock", study="toy").release()
+    StudyLock(tmp_path / "lock", what="study 'toy'").release()
     assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
     assert unrelated.poll() is None
     unrelated.kill()

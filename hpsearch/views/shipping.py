@@ -173,7 +173,7 @@ def sync(
 def undriven(study_folder: Path, hint: str = "a running search ships to its views by itself") -> Iterator[None]:
     """Keeps drivers off the study; raises StudyBusy, naming it, when one runs it."""
     try:
-        lock = StudyLock(study_folder / "lock", study=study_folder.name)
+        lock = StudyLock(study_folder / "lock", what=f"study '{study_folder.name}'")
     except StudyBusy as error:
         raise StudyBusy(f"{error}; {hint}") from error
     try:
