@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from itertools import islice
 
 import numpy as np
 import optuna
@@ -76,9 +77,11 @@ class AmongPeers(optuna.pruners.BasePruner):
 
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
         """Whether the trial falls behind; the halving is always asked, for it notes who reached which rung."""
-        behind = self._halving.prune(study, trial)
-        peers = sum(trial.last_step in t.intermediate_values for t in study.get_trials(deepcopy=False))
-        return behind and peers >= self.fewest
+        if not self._halving.prune(study, trial):
+            return False
+        step, trials = trial.last_step, study.get_trials(deepcopy=False)
+        peers = (True for peer in trials if step in peer.intermediate_values)
+        return len(list(islice(peers, self.fewest))) >= self.fewest
 
 
 def mix(*numbers: int) -> int:
