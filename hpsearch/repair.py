@@ -17,6 +17,7 @@ from hpsearch.training.contract import CHECKPOINTS
 from hpsearch.views import shipping
 from hpsearch.views.audit import Audit, audit, discard
 from hpsearch.views.follower import Follower
+from hpsearch.views.mlflow import once
 
 VIEWS = ("mlflow", "optuna")
 SHOWN = 10  # numbers of damaged lines in a message
@@ -28,7 +29,7 @@ def repair(study_folder: Path, home: Path, tracking: str | None, *, say: Say) ->
 
     Raises StudyBusy while the study is being run, JournalDamaged when the journal does not say which study it is.
     """
-    folder, home = study_folder.resolve(), home.resolve()
+    folder, home, say = study_folder.resolve(), home.resolve(), once(say)
     with shipping.undriven(folder, "stop it first (hpsearch stop)"):
         whole = check_journal(folder / "journal.jsonl", say)
         with shipping.followers(folder, home, tracking, VIEWS, say=say) as followers:

@@ -39,7 +39,7 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     from hpsearch.driver import prepare, setting_for
     from hpsearch.experiment import Experiment
     from hpsearch.final import FinalTraining, reproduction
-    from hpsearch.views.mlflow import FinalRun
+    from hpsearch.views.final_run import FinalRun
 
     experiment = Experiment.load(config).override(device=device)
     wanted = experiment.train_config()

@@ -16,7 +16,7 @@ from hpsearch.journal import iterate
 from hpsearch.views.follower import View
 from hpsearch.views.mlflow import Row, Store, milliseconds, text
 from hpsearch.views.mlflow_view import MlflowView
-from hpsearch.views.optuna import OptunaView, frozen
+from hpsearch.views.optuna import OptunaView, frozen, lost
 
 Fact = tuple[str, str, int, int]  # metric name, value as Python writes it, milliseconds, step
 
@@ -82,6 +82,10 @@ class Remembered(Store):
     def ended(self, run_id: str, status: str, *, at: float) -> None:
         """Remembers its end."""
         self.runs[run_id].status, self.runs[run_id].end = status, milliseconds(at)
+
+    def found(self, experiment: str, tags: dict[str, str]) -> list[str]:
+        """Nobody asks for more than the runs that it was told of."""
+        return []
 
     def untag(self, run_id: str, key: str) -> None:
         """Tags are not remembered."""
@@ -162,7 +166,7 @@ def audit_optuna(view: OptunaView, study_folder: Path) -> Audit:
     history = History.of(iterate(study_folder / "journal.jsonl"))
     there = {t.number: t for t in view.storage.get_all_trials(view.state["study"], deepcopy=False)}
     lacking, wrong, values = 0, [], 0
-    for trial in history.trials.values():
+    for trial in (history.trials.get(n, lost(n)) for n in range(max(history.trials, default=-1) + 1)):
         trial.running = False
         wanted, found = frozen(history, trial), there.get(trial.number)
         values += len(wanted.intermediate_values)

@@ -203,7 +203,7 @@ def describe_loss(found: Found, file: Path, *, name: str, study: str) -> str | N
     others = len(shipped - {study})
     if others:
         option = "" if file.parent == Path("mlruns").resolve() else f" --home {shlex.quote(str(file.parent))}"
-        line += f"; {others} more stud{'y' if others == 1 else 'ies'} come back with: hpsearch repair{option}"
+        line += f"; {others} more stud{'y comes' if others == 1 else 'ies come'} back with: hpsearch repair{option}"
     return line
 
 

@@ -1,4 +1,4 @@
-"""The door to MLflow: a store of runs that can be written twice without harm, the final training's run, its UI.
+"""The door to MLflow: a store of runs that can be written twice without harm, and its UI.
 
 Only `MlflowClient` with explicit run ids is used: the fluent API hides its current run and ends pruned ones FAILED.
 """
@@ -6,14 +6,9 @@ Only `MlflowClient` with explicit run ids is used: the fluent API hides its curr
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import queue
-import re
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +17,7 @@ from hpsearch import crash
 from hpsearch.history import number
 from hpsearch.views import sqlite
 from hpsearch.views.follower import Say, describe, describe_loss, locked, read_state, state_file
+from hpsearch.views.refusals import is_refusal, status_of
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -46,7 +42,6 @@ QUIET_AND_QUICK = {
 ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 BROKEN = 3  # answers with status 500 to a batch, until the server is taken to break at something in it
 PROOF = 5  # more of them to that one thing alone, until it is left out
-REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "PERMISSION_DENIED", "NOT_FOUND")
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # opens the runs in the UI, not the traces
 
 Row = tuple[str, float, float, int]  # metric name, value, unix seconds, step
@@ -295,29 +290,6 @@ def sqlite_uri(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-# What a database says of itself, passed on by MLflow as if the request were bad.
-UNWELL = re.compile(r"\((\w+\.)+(DatabaseError|OperationalError|InternalError|InterfaceError)\)")
-
-
-def is_refusal(error: Exception, *, own: bool = False) -> bool:
-    """Whether a store said no to what it was sent (too large, not allowed), rather than being unwell."""
-    if isinstance(error, PermissionError):
-        return not own  # artifacts of somebody else's store; at home the disk is unwell
-    if UNWELL.search(str(error)):
-        return False
-    status = status_of(error)
-    if status is not None:
-        return 400 <= status < 500 and status not in (401, 408, 429)
-    return getattr(error, "error_code", None) in REFUSALS
-
-
-def status_of(error: Exception) -> int | None:
-    """The HTTP status of an answer that was not MLflow's own; None where there was no such answer."""
-    said = re.search(r"failed with error code (\d{3})|too many (\d{3}) error responses", str(error))
-    response = getattr(error, "response", None)  # of a requests.HTTPError
-    return getattr(response, "status_code", None) or (int(said[1] or said[2]) if said else None)
-
-
 def rows_of(evaluation: dict[str, Any], at: float) -> list[Row]:
     """One evaluation and the training points before it as metric rows over the tokens seen, each (name, step) once."""
     tokens = int(evaluation["tokens"])
@@ -370,89 +342,3 @@ def ui_command(home: Path, tracking: str | None, port: int) -> tuple[list[str], 
     artifacts = (home.resolve() / "artifacts").as_uri()
     environment = {**UI_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts}
     return [sys.executable, "-m", "mlflow", "server", *options, *hosts], environment
-
-
-# ------------------------------------------------------------------------------------------------- the final training
-
-
-class FinalRun:
-    """The final training as a run named `final` in the study's experiment; trouble with MLflow never reaches training.
-
-    Calls return at once: a thread does them in order; what failed is tried once more in `finish`.
-    """
-
-    def __init__(self, home: Path, tracking: str | None, study: str, *, say: Say = lambda message: None) -> None:
-        self._store, self._study, self._say = Store(home.resolve(), tracking, say=say), study, say
-        self.run_id: str | None = None  # known once MLflow has made the run
-        self._calls: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue()
-        self._failed: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-        self._status = "FINISHED"
-        self._thread = threading.Thread(target=self._work, name="mlflow-final", daemon=True)
-        self._thread.start()
-
-    def start(self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any] | None = None) -> None:
-        """Makes the run: model and training settings as params, the whole config and its provenance as artifacts."""
-        self._calls.put((self._start, (config, provenance, tags or {}, time.time())))
-
-    def evaluation(self, evaluation: dict[str, Any]) -> None:
-        """Adds an evaluation (as in the journal) to the run's curves."""
-        self._calls.put((self._evaluation, (evaluation, time.time())))
-
-    def finish(
-        self, metrics: dict[str, float], folder: Path | None = None, *, status: str = "FINISHED", timeout: float = 60
-    ) -> None:
-        """Adds final metrics (test scores) and a folder's files, ends the run; waits at most `timeout` seconds."""
-        self._calls.put((self._finish, (metrics, folder, status, time.time())))
-        self._calls.put(None)
-        self._thread.join(timeout)
-        if self._thread.is_alive() or self._failed:
-            self._say("MLflow did not take all of the final training's log; the model itself is complete")
-
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            self._try(call)
-        again, self._failed = self._failed, []
-        for call in again:
-            self._try(call)
-
-    def _try(self, call: tuple[Callable[..., None], tuple[Any, ...]]) -> None:
-        if self._failed:
-            self._failed.append(call)  # in order, at the end
-            return
-        try:
-            call[0](*call[1])
-        except Exception as error:
-            self._say(f"MLflow does not take the final training's log; training goes on ({describe(error)})")
-            self._failed.append(call)
-
-    def _start(self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any], at: float) -> None:
-        self._store.prepare()
-        experiment = self._store.experiment(self._study)
-        names = {"hpsearch.kind": "final", "hpsearch.study": self._study, "hpsearch.started": f"{at:.3f}", **tags}
-        self.run_id = self._store.run(
-            experiment,
-            name="final",
-            tags={k: text(v) for k, v in names.items()},
-            began=at,
-            identity=("hpsearch.kind", "hpsearch.started"),
-        )
-        settings = {**config.get("model", {}), **config.get("training", {}), "seed": config.get("seed")}
-        self._store.log(self.run_id, params={name: value for name, value in settings.items() if value is not None})
-        self._store.yaml(self.run_id, "config.yaml", config)
-        self._store.text(self.run_id, "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
-
-    def _evaluation(self, evaluation: dict[str, Any], at: float) -> None:
-        self._store.log(self._made(), rows=rows_of(evaluation, at))
-        self._tokens = int(evaluation["tokens"])
-
-    def _finish(self, metrics: dict[str, float], folder: Path | None, status: str, at: float) -> None:
-        step = getattr(self, "_tokens", 0)
-        self._store.log(self._made(), rows=[(name, value, at, step) for name, value in metrics.items()])
-        if folder is not None:
-            self._store.files(self._made(), folder)
-        self._store.ended(self._made(), status, at=at)
-
-    def _made(self) -> str:
-        if self.run_id is None:
-            raise ConnectionError("the run is not made yet")
-        return self.run_id

@@ -17,6 +17,7 @@ from typing import Any
 from hpsearch import report
 from hpsearch.history import History, TrialHistory, number
 from hpsearch.journal import Event, iterate
+from hpsearch.views.final_run import end_killed
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow import Row, Store, rows_of
 
@@ -80,6 +81,8 @@ class MlflowView:
             self.store.log(self._parent, tags={"outcome": "interrupted"})
             self.store.ended(self._parent, "KILLED", at=max(self._history.last, self._history.created))
         self._delete_doubles()
+        if "experiment" in self.state:
+            end_killed(self.store, self.state["experiment"])
         return trials
 
     def close(self) -> None:

@@ -74,9 +74,9 @@ class OptunaView:
         from optuna.trial import TrialState
 
         running = self.storage.get_all_trials(self.state["study"], deepcopy=False, states=(TrialState.RUNNING,))
-        for number in sorted(trial.number for trial in running):
-            self._history.trials[number].running = False
-            self._bring_up_to_date(self._history.trials[number])
+        for trial in (self._history.trials.get(t.number, lost(t.number)) for t in running):
+            trial.running = False
+            self._bring_up_to_date(trial)
         return sorted(trial.number for trial in running)
 
     def gone(self) -> bool:
@@ -147,9 +147,9 @@ class OptunaView:
 
     def _add(self, trial: TrialHistory) -> None:
         """Stores the trial as it stands now, under its own number (those before it are there, or lost: then FAIL)."""
-        for lost in range(len(self._ids), trial.number):
-            other = self._history.trials.get(lost, TrialHistory(lost, outcome="failed", state="FAIL"))
-            self._ids[lost] = self.storage.create_new_trial(self.state["study"], frozen(self._history, other))
+        for number in range(len(self._ids), trial.number):
+            other = self._history.trials.get(number, lost(number))
+            self._ids[number] = self.storage.create_new_trial(self.state["study"], frozen(self._history, other))
         self._ids[trial.number] = self.storage.create_new_trial(self.state["study"], frozen(self._history, trial))
 
 
@@ -164,6 +164,11 @@ def release(storage: RDBStorage) -> None:
     """Closes a storage's connections."""
     storage.remove_session()
     storage.engine.dispose()
+
+
+def lost(number: int) -> TrialHistory:
+    """A trial of which the journal has no whole line left: Optuna's numbers have no gaps."""
+    return TrialHistory(number, outcome="failed", state="FAIL")
 
 
 def frozen(history: History, trial: TrialHistory) -> Any:

@@ -7,6 +7,8 @@ import math
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +18,9 @@ import pytest
 
 from hpsearch.errors import HpsearchError
 from hpsearch.views import shipping
+from hpsearch.views.final_run import FinalRun
 from hpsearch.views.follower import describe, lacking, locked, state_file
-from hpsearch.views.mlflow import FinalRun, run_ids, ui_command
+from hpsearch.views.mlflow import run_ids, ui_command
 
 NewStudy = Callable[[str], Any]
 
@@ -299,6 +302,33 @@ def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_pa
     assert run.data.metrics["test/loss"] == 1.9
     assert math.isnan(run.data.metrics["test/bleu"])
     assert {"config.yaml", "provenance.json", "notes.txt"} <= {f.path for f in client.list_artifacts(final.run_id)}
+
+
+def test_the_run_of_a_killed_final_training_is_ended(client: Any, home: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from hpsearch.views.final_run import FinalRun\n"
+        "final = FinalRun(Path(sys.argv[1]), None, 'killed final')\n"
+        "final.start({}, {})\n"
+        "measured = {'tokens': 1, 'epoch': 1.0, 'progress': 0.5, 'step': 10, 'metrics': {'val/loss': 2.0}}\n"
+        "final.evaluation(measured)\n"
+        "while not final._calls.empty(): time.sleep(0.01)\n"
+        "time.sleep(0.5)\n"
+        "print(final.run_id, flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    run_id = process.stdout.readline().strip()
+    FinalRun(home, None, "killed final").start({}, {})
+    time.sleep(1)
+    assert client.get_run(run_id).info.status == "RUNNING"  # it lives
+    process.kill()
+    process.communicate()
+    final = FinalRun(home, None, "killed final")
+    final.start({}, {})
+    final.finish({})
+    run = client.get_run(run_id)
+    assert run.info.status == "KILLED"
+    assert run.info.end_time == client.get_metric_history(run_id, "progress")[-1].timestamp
 
 
 def test_the_final_training_goes_on_without_mlflow(client: Any, home: Path) -> None:

@@ -1,0 +1,194 @@
+"""`hpsearch repair`: the stores are made to say what the journal tells, or it is said what cannot be."""
+
+import hashlib
+import json
+import re
+import shutil
+import sqlite3
+
+import optuna
+import pytest
+
+from hpsearch.lock import StudyLock
+from hpsearch.repair import is_whole
+from hpsearch.views.mlflow import Store
+from tests.cli.test_run import one_line
+from tests.faults.stores import Reference, Small, both, runs, ship
+
+WHOLE = """study:
+  journal.jsonl: 13 lines, whole
+  mlflow: 3 runs, 39 rows: all there
+  optuna: 2 trials, 5 values: all there
+  checkpoints: 0 of unfinished trials checked
+"""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    home = tmp_path_factory.mktemp("template")
+    for name in ("study", "other"):
+        assert ship(Small(home, name)) == {"mlflow": 0, "optuna": 0}
+    return home
+
+
+@pytest.fixture
+def study(template, tmp_path, monkeypatch):
+    """A shipped study in a home of its own, beside another."""
+    monkeypatch.setattr(Store, "draws", False)
+    monkeypatch.setattr("hpsearch.views.shipping.BACKOFF", (0.01,))
+    shutil.rmtree(tmp_path / "home", ignore_errors=True)
+    shutil.copytree(template, tmp_path / "home")
+    found = Small.__new__(Small)
+    found.home, found.study, found.folder = tmp_path / "home", "study", tmp_path / "home" / "study"
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(template, tmp_path_factory):
+    return Reference(tmp_path_factory.mktemp("reference")).of(template / "study")
+
+
+def change(database, *statements):
+    """Tampers with a database."""
+    connection = sqlite3.connect(database)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_a_whole_study_stays_as_it_is(call, study, expected):
+    assert call("repair", "study", "--home", study.home) == (0, WHOLE, "")
+    assert both(study) == expected
+
+
+def test_damaged_databases_are_set_aside_and_all_studies_filled_in_again(call, study, expected):
+    for name in ("mlflow.db", "optuna.db"):
+        (study.home / name).write_bytes(b"dear diary " * 1000)
+    code, out, err = call("repair", "--home", study.home)
+    assert (code, err) == (0, "")
+    for name in ("mlflow.db", "optuna.db"):
+        assert re.search(
+            rf"^  .*{name} is damaged \(file is not a database\) and was set aside as {name}.corrupt-", out, re.M
+        )
+        assert len(list(study.home.glob(f"{name}.corrupt-*"))) == 1
+    assert out.count("mlflow: 3 runs, 39 rows: all there") == out.count("optuna: 2 trials, 5 values: all there") == 2
+    assert both(study) == expected
+    assert set(runs(study.home / "mlflow.db", "other")) == {"other", "trial-0001", "trial-0003"}
+
+
+MLFLOW_CHANGES = {
+    "rows lost": "delete from metrics where key = 'val/loss'",
+    "values changed": "update metrics set value = 99 where key = 'val/loss' and step = 1000",
+    "rows too many": "insert into metrics select key, value + 1, timestamp, run_uuid, step, is_nan from metrics",
+    "ends changed": "update runs set status = 'RUNNING', end_time = 5",
+    "params changed": "update params set value = '7' where key = 'n_layers'",
+}
+
+
+@pytest.mark.parametrize("name", MLFLOW_CHANGES)
+def test_what_was_changed_in_mlflow_is_put_right(call, study, expected, name):
+    change(study.home / "mlflow.db", MLFLOW_CHANGES[name])
+    code, out, err = call("repair", "study", "--home", study.home)
+    assert (code, err) == (0, ""), out
+    assert "mlflow: 3 runs, 39 rows: all there (before: " in out
+    assert both(study) == expected
+    assert call("repair", "study", "--home", study.home)[:2] == (0, WHOLE)
+
+
+OPTUNA_CHANGES = {
+    "values lost": "delete from trial_intermediate_values",
+    "values changed": "update trial_values set value = 0.001",
+    "states changed": "update trials set state = 'RUNNING'",
+}
+
+
+@pytest.mark.parametrize("name", OPTUNA_CHANGES)
+def test_what_was_changed_in_optuna_is_put_right(call, study, expected, name):
+    change(study.home / "optuna.db", OPTUNA_CHANGES[name])
+    code, out, err = call("repair", "study", "--home", study.home)
+    assert (code, err) == (0, ""), out
+    assert "optuna: 2 trials, 5 values: all there" in out
+    assert both(study) == expected
+
+
+def test_runs_and_studies_that_were_deleted_come_back(call, study, expected):
+    change(study.home / "mlflow.db", "update runs set lifecycle_stage = 'deleted'")
+    optuna.delete_study(study_name="study", storage=f"sqlite:///{study.home / 'optuna.db'}")
+    assert call("repair", "study", "--home", study.home) == (0, WHOLE, "")
+    assert both(study) == expected
+
+
+def test_a_run_made_twice_is_deleted(call, study, expected):
+    columns = "name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, deleted_time, "
+    columns += "source_version, lifecycle_stage, artifact_uri, experiment_id"
+    twin = f"insert into runs (run_uuid, {columns}) select 'x' || substr(run_uuid, 2), {columns} from runs"
+    tags = "insert into tags (key, value, run_uuid) select key, value, 'x' || substr(run_uuid, 2) from tags"
+    one = " where run_uuid in (select run_uuid from tags where key = 'hpsearch.trial' and value = '3')"
+    change(study.home / "mlflow.db", twin + one, tags + one)
+    code, out, _ = call("repair", "study", "--home", study.home)
+    assert code == 0, out
+    assert both(study) == expected
+
+
+def test_damaged_lines_of_the_journal_are_named(call, study):
+    path = study.folder / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[4], lines[7] = b"garbage\n", lines[7][:20] + b"#" + lines[7][21:]
+    path.write_bytes(b"".join(lines))
+    code, out, err = call("repair", "study", "--home", study.home)
+    assert "  journal.jsonl: 2 of 13 lines damaged and passed over: 5, 8\n" in out
+    one_line((code, "", err), 1, "study 'study' is not whole")
+
+
+def test_a_study_that_is_run_is_left_alone(call, study):
+    before = both(study)
+    lock = StudyLock(study.folder / "lock", what="study 'study'")
+    try:
+        code, out, err = call("repair", "study", "--home", study.home)
+        one_line((code, "", err), 73, r"study 'study' is being run by pid \d+ .*; stop it first")
+        code, out, err = call("repair", "--home", study.home)
+        one_line((code, "", err), 73, "left out, for they are being run: study")
+        assert "other:\n  journal.jsonl: 13 lines, whole" in out
+    finally:
+        lock.release()
+    assert both(study) == before
+
+
+@pytest.mark.parametrize("damaged", [["last.pt"], ["previous.pt"], ["last.pt", "previous.pt"]])
+def test_checkpoints_of_unfinished_trials_are_checked(call, study, damaged):
+    folder = study.folder / "checkpoints" / "0003"
+    folder.mkdir(parents=True)
+    body = bytes(1000)
+    header = json.dumps({"sha256": hashlib.sha256(body).hexdigest(), "bytes": 1000, "config": "x"}).encode()
+    for name in ("last.pt", "previous.pt"):
+        (folder / name).write_bytes(header + b"\n" + (body[1:] + b"!" if name in damaged else body))
+    code, out, _ = call("repair", "study", "--home", study.home)
+    assert code == int(len(damaged) == 2)
+    found = re.findall(r"checkpoints/0003/(.*): damaged; the trial goes on from (.*)", out)
+    assert found == [(name, "the other one" if len(damaged) == 1 else "its start") for name in damaged]
+    assert "checkpoints: 2 of unfinished trials checked" in out
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]\n", b'{"sha256": "0", "bytes": 1}\nx', b"\x00" * 100])
+def test_what_is_no_checkpoint_is_not_whole(tmp_path, content):
+    (tmp_path / "last.pt").write_bytes(content)
+    assert is_whole(tmp_path / "last.pt") == (content == b"[]\n")
+
+
+def test_a_server_that_is_away_is_said(call, study, tmp_path):
+    (tmp_path / "space.yaml").write_text(
+        "study: study\ntracking: {uri: 'http://127.0.0.1:9'}\ndata: {text: {task: text, files: {train: a.txt}}}\n"
+        "training: {learning_rate: {low: 0.1, high: 0.2}}\n"
+    )
+    code, out, err = call("repair", tmp_path / "space.yaml", "--home", study.home)
+    assert "  mlflow: cannot be reached; hpsearch sync ships to it when it is back\n" in out
+    assert "  optuna: 2 trials, 5 values: all there\n" in out
+    one_line((code, "", err), 1, "study 'study' is not whole")
+
+
+def test_wrong_arguments_are_one_line(call, tmp_path, study):
+    one_line(call("repair", "--home", tmp_path), 2, "holds no study")
+    one_line(call("repair", "study", "--all", "--home", study.home), 2, "--all and a study")
+    code, _, err = call("repair", "none", "--home", study.home)
+    one_line((code, "", err), 2, "no study 'none'")

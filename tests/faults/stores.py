@@ -1,0 +1,131 @@
+"""What stands in the stores, read from their files, to be compared with that of an undisturbed run."""
+
+import contextlib
+import shutil
+import sqlite3
+import time
+from collections import Counter, defaultdict
+
+from hpsearch.journal import encode
+from hpsearch.views import shipping
+from tests.views.conftest import Written
+
+OWN_TAGS = ("hpsearch.shipped", "mlflow.user", "mlflow.parentRunId", "hpsearch.left_out", "best_run")
+
+
+def query(path, statement, *values):
+    """The rows of a database."""
+    connection = sqlite3.connect(path, timeout=20)
+    try:
+        return connection.execute(statement, values).fetchall()
+    finally:
+        connection.close()
+
+
+def runs(database, study):
+    """Each living run of a study by name: status, times, params, tags and the sorted metric rows.
+
+    Raises AssertionError when two runs have one name, or a run has two rows of one metric at one step.
+    """
+    found = {}
+    names = query(
+        database,
+        "select r.run_uuid, r.name, r.status, r.start_time, r.end_time from runs r join experiments e using "
+        "(experiment_id) where e.name = ? and r.lifecycle_stage = 'active'",
+        study,
+    )
+    assert max(Counter(name for _, name, *_ in names).values(), default=1) == 1, f"runs made twice: {names}"
+    metrics, params, tags = defaultdict(list), defaultdict(dict), defaultdict(dict)
+    for run, *row in query(database, "select run_uuid, key, step, timestamp, value, is_nan from metrics"):
+        metrics[run].append(tuple(row))
+    for table, into in (("params", params), ("tags", tags)):
+        for run, key, value in query(database, f"select run_uuid, key, value from {table}"):
+            into[run][key] = value
+    for run, name, status, start, end in names:
+        twice = {key: n for key, n in Counter(row[:2] for row in metrics[run]).items() if n > 1}
+        assert not twice, f"{name}: rows stand twice: {twice}"
+        kept = {key: value for key, value in tags[run].items() if key not in OWN_TAGS}
+        found[name] = (status, start, end, params[run], kept, sorted(metrics[run]))
+    return found
+
+
+def trials(database, study):
+    """Each trial of a study in Optuna's database by number: state, params, values, curve."""
+    found = {}
+    wanted = "select t.trial_id, t.number, t.state from trials t join studies s using (study_id) where s.study_name = ?"
+    for trial, number, state in query(database, wanted, study):
+        assert number not in found
+        rows = [
+            query(database, f"select {columns} from {table} where trial_id = ? order by 1", trial)
+            for columns, table in (
+                ("param_name, param_value", "trial_params"),
+                ("value, value_type", "trial_values"),
+                ("step, intermediate_value", "trial_intermediate_values"),
+                ("key, value_json", "trial_user_attributes"),
+            )
+        ]
+        found[number] = (state, *rows)
+    return found
+
+
+def both(study):
+    """What both stores of a home have of a written study."""
+    return runs(study.home / "mlflow.db", study.study), trials(study.home / "optuna.db", study.study)
+
+
+def ship(study, *names, uri=None, say=lambda line: None):
+    """Ships in this process, as `hpsearch sync` does."""
+    return shipping.sync(study.folder, study.home, uri, names or ("mlflow", "optuna"), say=say)
+
+
+def whole(database):
+    """Whether SQLite finds nothing wrong."""
+    return query(database, "pragma integrity_check") == [("ok",)]
+
+
+@contextlib.contextmanager
+def held(database, statement="BEGIN EXCLUSIVE"):
+    """Another program's lock on a database."""
+    other = sqlite3.connect(database, isolation_level=None, timeout=30)
+    other.execute(statement)
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+@contextlib.contextmanager
+def measured(figures, name):
+    """Adds the seconds that something took to the figures."""
+    began = time.monotonic()
+    yield
+    figures[name] = round(time.monotonic() - began, 2)
+
+
+class Small(Written):
+    """A study of two trials: one overfits, one is interrupted."""
+
+    def __init__(self, home, study):
+        super().__init__(home, study)
+        self.events = [event for event in self.events if event.get("trial", 1) in (1, 3)]
+        (self.folder / "journal.jsonl").write_bytes(b"".join(map(encode, self.events)))
+
+
+class Reference:
+    """Homes in which nothing ever went wrong: what a journal comes to there."""
+
+    def __init__(self, folder):
+        self.folder, self.count = folder, 0
+        shipping.prepare(folder / "blank", None)  # MLflow takes 2 s to make its tables
+
+    def of(self, study_folder):
+        """What both stores should have of a study without a driver."""
+        home, name = self.folder / str(self.count), study_folder.name
+        self.count += 1
+        shutil.copytree(self.folder / "blank", home)
+        (home / name).mkdir()
+        shutil.copy(study_folder / "journal.jsonl", home / name)
+        lacking = shipping.sync(home / name, home, None, ("mlflow", "optuna"))
+        assert lacking == {"mlflow": 0, "optuna": 0}
+        return runs(home / "mlflow.db", name), trials(home / "optuna.db", name)
