@@ -143,7 +143,7 @@ def test_a_stopped_training_goes_on_to_the_same_value(searched, tmp_path):
     for evaluation in first.run(stopping=lambda: len(seen) >= 2):
         seen.append(evaluation.index)
     assert first.stopped
-    with pytest.raises(StudyBusy, match="the final training in .*model is being run by pid"):
+    with pytest.raises(StudyBusy, match=r"the final training in .*model is being run by pid"):
         final(searched, tmp_path / "model")
     first.close()
     second, *_ = final(searched, tmp_path / "model")
