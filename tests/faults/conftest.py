@@ -42,6 +42,7 @@ def report(capsys):
     """Prints a line though the test passes: seeds and figures are worth one."""
 
     def say(line):
+        print(line)  # shown when the test fails, also where another process runs it
         with capsys.disabled():
             print(f"\n    {line}")
 

@@ -6,6 +6,8 @@ import sqlite3
 import time
 from collections import Counter, defaultdict
 
+import pytest
+
 from hpsearch.journal import encode
 from hpsearch.views import shipping
 from tests.views.conftest import Written
@@ -101,6 +103,11 @@ def measured(figures, name):
     began = time.monotonic()
     yield
     figures[name] = round(time.monotonic() - began, 2)
+
+
+def often(*cases, every):
+    """Cases of each test run, and those that `-m slow` adds."""
+    return [*cases, *(pytest.param(*case, marks=pytest.mark.slow) for case in every if case not in cases)]
 
 
 class Small(Written):

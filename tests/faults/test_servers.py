@@ -12,7 +12,7 @@ from hpsearch.views.follower import lacking, state_file
 from hpsearch.views.mlflow import Store
 from tests.cli.processes import end, events, hpsearch, started, wait_for
 from tests.faults.servers import Mlflow, Proxy, free_port
-from tests.faults.stores import Reference, Small, measured, runs, ship
+from tests.faults.stores import Reference, Small, measured, often, runs, ship
 from tests.faults.timed import longest_gap
 
 API = "/api/2.0/mlflow"
@@ -83,11 +83,6 @@ UNWELL = {
     "cut off": "drop",
 }
 WRITES = ("/runs/create", "/runs/log-batch", "/runs/update", "/runs/set-tag", "/experiments/create")
-
-
-def often(*cases, every):
-    """Cases of each test run, and those that `-m slow` adds."""
-    return [*cases, *(pytest.param(*case, marks=pytest.mark.slow) for case in every if case not in cases)]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +159,8 @@ def test_f38_a_lost_answer_doubles_nothing(mlflow, reference, new_study, call, w
     assert runs(mlflow.database, study.study) == reference.of(study.folder)[0]
 
 
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
 def test_f38_every_fourth_answer_is_lost(mlflow, reference, new_study, seed):
     """F38: with a quarter of all answers lost, shipping gets on, and nothing stands twice."""
     study, chance = new_study(f"lossy-{seed}"), random.Random(seed)
@@ -174,6 +170,7 @@ def test_f38_every_fourth_answer_is_lost(mlflow, reference, new_study, seed):
     assert runs(mlflow.database, study.study) == reference.of(study.folder)[0]
 
 
+@pytest.mark.slow
 def test_f38_a_run_that_is_made_after_all(mlflow, reference, new_study):
     """F38: making a run takes longer than we wait; made twice, one of the two is deleted at the end."""
     study, seen = new_study("late"), Counter()

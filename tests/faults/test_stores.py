@@ -20,7 +20,7 @@ from hpsearch.views.follower import read_state, state_file
 from hpsearch.views.mlflow import Store
 from hpsearch.views.sqlite import journal_mode, set_aside
 from tests.cli.processes import descendants, end, events, hpsearch, started, wait_for
-from tests.faults.stores import Reference, Small, both, held, query, runs, ship, trials, whole
+from tests.faults.stores import Reference, Small, both, held, often, query, runs, ship, trials, whole
 from tests.faults.timed import longest_gap
 
 ROOT = Path(__file__).parents[2]
@@ -99,8 +99,15 @@ def somebodys_text(data, chance):
 DAMAGES = [header, half, zero_page, random_page, nothing, somebodys_text, None]  # None: deleted
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.__name__ if d else "deleted")
-@pytest.mark.parametrize("name", STORES)
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    often(
+        *[("mlflow", header), ("mlflow", half), ("mlflow", zero_page), ("mlflow", nothing)],
+        *[("optuna", random_page), ("optuna", header), ("optuna", nothing), ("optuna", None)],
+        every=[(name, damage) for name in STORES for damage in DAMAGES],
+    ),
+    ids=lambda value: value if isinstance(value, str) else value.__name__ if value else "deleted",
+)
 def test_f26_f27_a_damaged_store_is_noticed_and_filled_again(study, reference, name, damage):
     """F26, F27: noticed at the next start, set aside, filled from the journal; other studies come with repair."""
     path, seed, said = study.home / STORES[name], 5, []
@@ -205,7 +212,7 @@ def test_f27_a_store_half_made_is_no_store(tmp_path, reference):
     home, code = tmp_path / "home", "import sys; from hpsearch.views import shipping; from pathlib import Path; "
     code += "import mlflow.tracking, optuna; print(flush=True); shipping.prepare(Path(sys.argv[1]), None)"
     chance, finished = random.Random(7), 0
-    for delay in [0.05, 0.2, 0.5, *(chance.uniform(0, 2) for _ in range(3))]:
+    for delay in [0.05, 0.5, chance.uniform(0.5, 2)]:
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir()
         process = subprocess.Popen([sys.executable, "-c", code, home], cwd=ROOT, stdout=subprocess.PIPE)
@@ -217,7 +224,7 @@ def test_f27_a_store_half_made_is_no_store(tmp_path, reference):
         process.stdout.close()
         for name in STORES.values():
             assert not (home / name).exists() or whole(home / name)
-    assert finished < 6
+    assert finished < 3
     study = Small(home, "afterwards")
     assert ship(study) == {"mlflow": 0, "optuna": 0}
     assert both(study) == reference.of(study.folder)
@@ -227,7 +234,7 @@ def test_f27_a_store_half_made_is_no_store(tmp_path, reference):
 # --------------------------------------------------------------------------------------------------- F23: the disk full
 
 
-@pytest.mark.parametrize("name", STORES)
+@pytest.mark.parametrize("name", ["mlflow", pytest.param("optuna", marks=pytest.mark.slow)])  # which tries for 15 s
 def test_f23_a_full_disk_damages_no_store(study, reference, name):
     """F23: the log of the database cannot grow: it stays whole, says so, and gets the rest when there is room again."""
     path, said = study.home / STORES[name], []
@@ -484,10 +491,16 @@ def test_f40_an_end_is_never_before_its_start(study):
 # --------------------------------------------------------------------------------------- power losses, damaged journals
 
 
+CONTENTS = [None, b"", b"{", b'{"offset": 1e999, "state": {}}', b'{"offset": -5, "state": {}}']
+
+
 @pytest.mark.parametrize(
-    "content", [None, b"", b"{", b'{"offset": 1e999, "state": {}}', b'{"offset": -5, "state": {}}']
+    ("name", "content"),
+    often(
+        *[("mlflow", b""), ("optuna", CONTENTS[3])],
+        every=[(name, content) for name in STORES for content in CONTENTS],
+    ),
 )
-@pytest.mark.parametrize("name", STORES)
 def test_f6_a_lost_note_of_the_place_in_the_journal(study, reference, name, content):
     """F6: the file that says how far a store has got is not synced; empty, torn or gone, all is sent again, once."""
     more_trials(study, 1)

@@ -53,7 +53,7 @@ def test_finite_numbers_of_every_make_are_floats(value):
     assert type(number("val/loss", value)) is float
 
 
-@pytest.mark.parametrize("value", REFUSED, ids=repr)
+@pytest.mark.parametrize("value", REFUSED, ids=[type(value).__name__ for value in REFUSED])
 def test_what_is_no_number_is_a_failure_of_the_training_code(search, value):
     """F19: FAIL with the name and the value; none is left running, none wins."""
     study = search(value)
