@@ -36,6 +36,9 @@ class View(Protocol):
     def ship(self, events: list[Event]) -> None:
         """Stores the events and returns when the store has acknowledged; the same events may come again."""
 
+    def caught_up(self) -> bool:
+        """Does what was put off until the view has the whole journal; whether there was something."""
+
     def note(self, offset: int) -> None:
         """Writes into the store how far into the journal it goes; store or file, whichever is behind is right."""
 
@@ -132,6 +135,8 @@ class Follower:
         while True:
             events, offset = self._read()
             if offset == self._offset:
+                if self.view.caught_up():
+                    write_state(self._file, {"offset": offset, "state": self.view.state})
                 return
             if events:
                 self.view.ship(events)

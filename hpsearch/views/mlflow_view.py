@@ -73,6 +73,14 @@ class MlflowView:
         for run_id in list(self._rows):
             self._flush(run_id)
 
+    def caught_up(self) -> bool:
+        """Draws the study as it stands; on the way through a backlog nobody would see the pictures in between."""
+        if not self.state.get("pictures_due"):
+            return False
+        self._study_pictures()
+        del self.state["pictures_due"]
+        return True
+
     def abandon(self) -> list[int]:
         """Ends the runs of the study and of its trials that claim to be going on; gives the trials."""
         trials = list(self.state["running"])
@@ -114,7 +122,7 @@ class MlflowView:
 
     def _driver_stopped(self, event: Event) -> None:
         self._orphans_interrupted(event)
-        self._study_pictures()
+        self.state["pictures_due"] = True
         self._delete_doubles()
         self.store.log(self._parent, tags={"outcome": event["reason"]})
         status = STUDY_STATUS.get(event["reason"], "KILLED")

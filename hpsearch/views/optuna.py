@@ -97,6 +97,10 @@ class OptunaView:
         for number in sorted(touched):
             self._bring_up_to_date(self._history.trials[number])
 
+    def caught_up(self) -> bool:
+        """Nothing is put off here."""
+        return False
+
     def close(self) -> None:
         """Closes the database."""
         storage, self._storage = self._storage, None
