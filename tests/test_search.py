@@ -8,7 +8,7 @@ import pytest
 from hpsearch import journal
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed
-from hpsearch.search import Finished, Paused, Search, Started
+from hpsearch.search import Finished, Notice, Paused, Search, Started
 from hpsearch.training.contract import Setting
 from tests.searching import Scripted, dies, evaluation, experiment, go, opened, says
 
@@ -20,7 +20,7 @@ def workers(tmp_path, count=2):
 
 
 def kinds(seen):
-    return [(type(h).__name__, h.trial.number) for h in seen]
+    return [(type(h).__name__, h.trial.number) for h in seen if not isinstance(h, Notice)]
 
 
 def healthy(task):
