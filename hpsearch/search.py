@@ -136,10 +136,10 @@ class Search:
 
     def _take_waiting(self, device: str) -> int | None:
         """The next trial that waits, if possible one that has met no error of this device."""
-        all_devices = {setting.device for setting in self.launcher.settings}
+        usable = {s.device for s in self.launcher.settings if not self._is_in_doubt(s.device)}
         for number in self._waiting:
             met = {name for name, trials in self._in_doubt.items() if number in trials}
-            if device not in met or met == all_devices:
+            if device not in met or usable <= met:
                 self._waiting.remove(number)
                 return number
         return None

@@ -218,3 +218,23 @@ def test_the_trial_knows_its_threads_and_device(tmp_path):
     setting = replace(workers(tmp_path, 1)[0], threads=3)
     study, _ = go(experiment("budget: {trials: 1}\n"), tmp_path / "home", launcher=Scripted([setting], healthy))
     assert (study.history.trials[0].device, study.history.trials[0].threads) == ("cpu", 3)
+
+
+@pytest.mark.parametrize(
+    ("in_doubt", "taken"),
+    [
+        ({}, {"a": 3, "b": 3}),
+        ({"a": {3}}, {"a": 4, "b": 3}),  # it met an error of a: it goes on at b
+        ({"a": {3}, "b": {1, 2}}, {"a": 3}),  # but b is left alone
+        ({"a": {3, 4}}, {"b": 3}),
+    ],
+)
+def test_a_trial_goes_on_at_another_device_than_the_one_that_failed_it(tmp_path, in_doubt, taken):
+    settings = [replace(setting, device=device) for setting, device in zip(workers(tmp_path), "ab", strict=True)]
+    for device, number in taken.items():
+        study = opened(experiment("budget: {trials: 9}\n" + QUIET), tmp_path / f"home-{device}")
+        search = Search(study, Scripted(settings, healthy), checkpoints=tmp_path)
+        search._waiting = [3, 4]
+        search._in_doubt.update(in_doubt)
+        assert search._take_waiting(device) == number
+        study.journal.close()
