@@ -14,6 +14,7 @@ from typing import Any
 from hpsearch.errors import HpsearchError, StorageFailed, StudyBusy
 
 NAMED_AFTER = 10  # looks, a twentieth of a second apart
+TRIES = 4
 
 
 class StudyLock:
@@ -30,7 +31,7 @@ class StudyLock:
         """
         self._file = _open(path)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(self._file)
         except BlockingIOError as error:
             owner = _owner(self._file)
             os.close(self._file)
@@ -47,6 +48,38 @@ class StudyLock:
     def release(self) -> None:
         """Lets the next driver in."""
         os.close(self._file)
+
+
+def is_held(file: int) -> bool:
+    """Whether a living process holds the lock of this open file."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False
+
+
+def is_driven(path: Path) -> bool:
+    """Whether a living process holds the lock at this path."""
+    try:
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        return is_held(file)
+    finally:
+        os.close(file)
+
+
+def _take(file: int) -> None:
+    """Takes the lock; who only looks whether it is held has it for a moment, too."""
+    for _ in range(TRIES):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.05)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _open(path: Path) -> int:

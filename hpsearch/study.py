@@ -259,7 +259,9 @@ def read_history(folder: Path, *, quiet: bool = False) -> History:
     history = History.of(journals.read(path, damaged=damaged)) if path.exists() else History()
     if damaged and not quiet:
         lines = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
-        _log.warning("%s: %d damaged lines were passed over (%s); all others are used", path, len(damaged), lines)
+        _log.warning(
+            "%s: damaged lines were passed over (%s; %d in all); all others are used", path, lines, len(damaged)
+        )
     for number in range(max(history.trials, default=-1)):
         history.trials.setdefault(number, TrialHistory(number))  # a trial of which every line is damaged
     history.trials = dict(sorted(history.trials.items()))

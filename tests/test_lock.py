@@ -1,16 +1,18 @@
 """The lock: one driver per study, and none once its process is gone."""
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from hpsearch.errors import HpsearchError, StudyBusy
-from hpsearch.lock import StudyLock
+from hpsearch.lock import StudyLock, is_driven
 
 HOLD = (
     "import sys, time; from pathlib import Path; from hpsearch.lock import StudyLock\n"
@@ -83,3 +85,15 @@ def test_a_lock_left_by_a_crash_is_taken_over_though_its_pid_lives_again(tmp_pat
     assert unrelated.poll() is None
     unrelated.kill()
     unrelated.wait()
+
+
+def test_whoever_only_looks_keeps_nobody_out(tmp_path, holder):
+    assert is_driven(tmp_path / "lock")
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert not is_driven(tmp_path / "lock")
+    assert not is_driven(tmp_path / "none")
+    look = os.open(tmp_path / "lock", os.O_RDONLY)
+    fcntl.flock(look, fcntl.LOCK_SH)  # somebody else looks at this very moment
+    threading.Timer(0.08, os.close, [look]).start()
+    StudyLock(tmp_path / "lock", what="study 'toy'").release()

@@ -30,11 +30,15 @@ def show(space_or_study: str, as_json: bool, home_path: Path) -> None:
     It reads the journal alone, also while the study is being searched.
     """
     from hpsearch.driver import Home, history_of
+    from hpsearch.lock import is_driven
     from hpsearch.views.mlflow import run_ids
 
     name, _ = study_named(space_or_study)
     home = Home(home_path)
     history = history_of(home, name)
+    if not is_driven(home.study(name) / "lock"):  # its driver was killed, and could not say so
+        for trial in history.trials.values():
+            trial.running = False
     runs = run_ids(home.path, name)
     if as_json:
         click.echo(json.dumps(as_dict(history, runs), indent=1, ensure_ascii=False))

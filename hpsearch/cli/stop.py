@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ import click
 
 from hpsearch.cli.options import home_option, study_named
 from hpsearch.errors import HpsearchError
+from hpsearch.lock import is_held
 
 LOOK = 0.1  # seconds between looks whether the run has ended
 NAMING = 1.0  # seconds within which who holds a lock has written who they are
@@ -58,21 +58,12 @@ def holder(lock: Path) -> dict[str, Any] | None:
         raise HpsearchError(f"{lock}: cannot be read: {error.strerror}") from error
     with os.fdopen(file, "rb", buffering=0) as held:
         deadline = time.monotonic() + NAMING
-        while _is_held(file):
+        while is_held(file):
             found = _facts(os.pread(held.fileno(), 4096, 0))
             if found or time.monotonic() > deadline:
                 return found
             time.sleep(LOOK)
     return None
-
-
-def _is_held(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    fcntl.flock(file, fcntl.LOCK_UN)
-    return False
 
 
 def _facts(content: bytes) -> dict[str, Any]:

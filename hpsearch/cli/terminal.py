@@ -77,7 +77,7 @@ class Board:
         self.say(f"  workers: {', '.join(f'{s.device} ({s.threads} thread)' for s in driver.settings)}")
         if history.trials:
             waiting = len(study.unfinished())
-            self.say(f"  going on: {len(history.finished)} trials are finished, {waiting} wait to be continued")
+            self.say(f"  going on: trials finished: {len(history.finished)}, to be continued: {waiting}")
 
     def __enter__(self) -> Board:
         self._bars.start()
