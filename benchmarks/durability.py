@@ -137,9 +137,7 @@ def main() -> None:
     options = arguments()
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
         home = Path(place)
-        for name in ("warm-up", "probe"):
-            probe = searched(SPACE.format(epochs=0.5), home / name, 60.0, True)
-        space = SPACE.format(epochs=round(0.5 * options.seconds / probe.wall, 2))
+        space = SPACE.format(epochs=epochs_for(options.seconds, home))
         ratios, shares = [], []
         for pair in range(options.pairs):
             found = {}
@@ -156,6 +154,13 @@ def main() -> None:
     walls, processors = zip(*ratios, strict=True)
     print(f"with / without, by the wall: {median(walls):.4f}; by processor time: {median(processors):.4f}")
     print(f"journal, syncs and checkpoints: {100 * median(shares):.2f} % of the training time (aim: below 2 %)")
+
+
+def epochs_for(seconds: float, home: Path) -> float:
+    """How many epochs take so long: its evaluations take the same time however long a training is."""
+    searched(SPACE.format(epochs=0.5), home / "warm-up", 60.0, True)
+    few, more = (searched(SPACE.format(epochs=n), home / f"probe-{n}", 60.0, True).processor for n in (0.5, 2.5))
+    return round(0.5 + 2.0 * max(0.0, seconds - few) / (more - few), 2)
 
 
 def arguments() -> argparse.Namespace:

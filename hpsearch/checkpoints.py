@@ -26,10 +26,15 @@ class Checkpoints:
         return self.path / f"{number:04d}"
 
     def tidy(self) -> None:
-        """Does what a driver that was killed may have left undone after the ends of trials."""
+        """Does what a driver that was killed may have left undone after the ends of trials.
+
+        A folder without a trial is one's whose lines found no room on a full disk: its number is given anew.
+        """
         for folder in self.path.glob("[0-9]*"):
             trial = self._history.trials.get(int(folder.name)) if folder.name.isdecimal() else None
-            if trial is not None and trial.outcome is not None:
+            if trial is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            elif trial.outcome is not None:
                 self.sweep(trial)
 
     def sweep(self, trial: TrialHistory) -> None:
