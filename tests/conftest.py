@@ -2,11 +2,16 @@
 
 import json
 import os
+import signal
 import textwrap
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the machine is shared with workers
+
+# What starts the tests in the background (nohup, `&`) may have them ignore these, and all that they start with them.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
