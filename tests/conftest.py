@@ -7,6 +7,8 @@ import textwrap
 
 import pytest
 
+from hpsearch.cli import main
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the machine is shared with workers
 
 # What starts the tests in the background (nohup, `&`) may have them ignore these, and all that they start with them.
@@ -49,6 +51,23 @@ def space_file(tmp_path, corpus_files):
         return path
 
     return write
+
+
+@pytest.fixture
+def call(capsys):
+    """Runs a command in this process; gives exit code, stdout and stderr."""
+
+    def run(*arguments):
+        before = os.umask(0o022)
+        try:
+            with pytest.raises(SystemExit) as left:
+                main([str(argument) for argument in arguments])
+        finally:
+            os.umask(before)
+        code = left.value.code
+        return (0 if code is None else code, *capsys.readouterr())
+
+    return run
 
 
 TOY_SPACE = """

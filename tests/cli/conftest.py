@@ -1,6 +1,5 @@
 """One study searched, stopped, killed and finished in real processes, for all tests of the commands."""
 
-import os
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from hpsearch.cli import main
 from hpsearch.views.mlflow import run_ids
 from tests.cli.processes import alive, descendants, end, events, hpsearch, shown, started, wait_for
 
@@ -89,20 +87,3 @@ def story(tmp_path_factory):
     told.run("terminated", signal.SIGTERM, step="0.1", evaluations=3)
     told.note("finished", hpsearch("run", "space.yaml", "--home", "home", "--workers", "2", cwd=told.cwd))
     return told
-
-
-@pytest.fixture
-def call(capsys):
-    """Runs a command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        before = os.umask(0o022)
-        try:
-            with pytest.raises(SystemExit) as left:
-                main([str(argument) for argument in arguments])
-        finally:
-            os.umask(before)
-        code = left.value.code
-        return (0 if code is None else code, *capsys.readouterr())
-
-    return run

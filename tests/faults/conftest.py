@@ -1,11 +1,9 @@
 """What the fault tests share."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from hpsearch.cli import main
 from tests.cli.processes import TOY
 from tests.faults.runs import Zygote
 
@@ -21,20 +19,10 @@ def zygote():
 
 
 @pytest.fixture
-def call(capsys, monkeypatch):
+def call(call, monkeypatch):
     """Runs a command with the toy trainer in this process; gives exit code, stdout and stderr."""
     monkeypatch.setenv("HPSEARCH_TRAINER", TOY)
-
-    def run(*arguments):
-        before = os.umask(0o022)
-        try:
-            with pytest.raises(SystemExit) as left:
-                main([str(argument) for argument in arguments])
-        finally:
-            os.umask(before)
-        return (left.value.code or 0, *capsys.readouterr())
-
-    return run
+    return call
 
 
 @pytest.fixture

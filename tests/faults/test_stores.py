@@ -600,7 +600,7 @@ me@there:/ /mnt/ssh fuse.sshfs rw 0 0
 @pytest.mark.parametrize(
     ("folder", "mode"),
     [
-        ("/work/home", "WAL"),
+        ("/srv/home", "WAL"),
         ("/home/me/mlruns", "DELETE"),
         ("/homework", "WAL"),
         ("/home/me/fast/mlruns", "WAL"),
