@@ -116,7 +116,7 @@ class Search:
                     yield Notice("stopping: trials save their state (once more to leave at once)")
             yield from self._notices(self._room.look())
             yield from self._place()
-            if not self._busy and (self._pausing or not self._room.closed):
+            if not self._busy and (self._pausing or not (self._room.closed or self._unplaced())):
                 return
             for message in self.launcher.messages(timeout=self._patience()):
                 yield from self._handle(message)
@@ -128,11 +128,22 @@ class Search:
         for slot, setting in enumerate(self.launcher.settings):
             if slot in self._busy or self._pausing or self._room.closed or self._is_in_doubt(setting.device):
                 continue
+            if not self.launcher.ready(slot):
+                continue
             number = self._take_waiting(setting.device)
             if number is None and not out_of_trials(self.study):
                 number = self.study.ask()
             if number is not None:
                 yield self._start(slot, number)
+
+    def _unplaced(self) -> bool:
+        """Whether there is something to train and it waits for a worker that is not there yet."""
+        slots = range(len(self.launcher.settings))
+        coming = any(
+            not self._is_in_doubt(self.launcher.settings[slot].device) and not self.launcher.ready(slot)
+            for slot in slots
+        )
+        return coming and bool(self._waiting or not out_of_trials(self.study))
 
     def _take_waiting(self, device: str) -> int | None:
         """The next trial that waits, if possible one that has met no error of this device."""
@@ -199,6 +210,9 @@ class Search:
         self._verdicts.pop(number, None)
         if message.kind == "disk":
             yield from self._stumble(message)
+            return
+        if message.kind == "lost":
+            yield self._wait(message, f"{message.reason}; it will be continued")
             return
         if message.kind == "device":
             yield from self._doubt(message)

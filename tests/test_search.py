@@ -238,3 +238,34 @@ def test_a_trial_goes_on_at_another_device_than_the_one_that_failed_it(tmp_path,
         search._in_doubt.update(in_doubt)
         assert search._take_waiting(device) == number
         study.journal.close()
+
+
+def test_a_worker_that_is_not_there_yet_is_waited_for_and_gets_nothing(tmp_path):
+    class Late(Scripted):
+        looks = 0
+
+        def ready(self, slot):
+            return slot == 1 and self.looks > 3
+
+        def messages(self, timeout):
+            self.looks += 1
+            return super().messages(timeout)
+
+    study, seen = go(experiment("budget: {trials: 3}"), tmp_path, launcher=Late(workers(tmp_path), healthy))
+    assert [(s.trial.number, s.slot) for s in seen if isinstance(s, Started)] == [(0, 1), (1, 1), (2, 1)]
+    assert len(study.history.finished) == 3
+
+
+def test_a_lost_machine_is_no_fault_of_its_trials(tmp_path):
+    def loses(task):
+        if task.attempt < 5:
+            yield lambda slot: Failed(slot, task.trial, "lost", "node 7 went away")
+        yield from healthy(task)
+
+    body = "budget: {trials: 2}\nsearch: {max_retries: 0, pruner: none, overfitting: false}"
+    study, seen = go(experiment(body), tmp_path, launcher=Scripted(workers(tmp_path), loses))
+    assert {t.outcome for t in study.history.trials.values()} == {"completed"}
+    assert {t.attempt for t in study.history.trials.values()} == {5}
+    assert "Paused node 7 went away; it will be continued" in {
+        f"Paused {s.reason}" for s in seen if isinstance(s, Paused)
+    }

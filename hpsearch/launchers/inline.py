@@ -14,6 +14,10 @@ class InlineLauncher:
         self.settings, self.trainer = [setting], trainer
         self._session: Session | None = None
 
+    def ready(self, slot: int) -> bool:
+        """Always: what a worker is handed before it has started waits for it."""
+        return True
+
     def train(self, slot: int, task: Task) -> None:
         """Begins a trial; nothing is trained before `messages`."""
         self._session = Session(slot, task, self.settings[slot], trainer=self.trainer, listen=lambda: None)

@@ -41,6 +41,10 @@ class LocalLauncher:
         self._workers = [_Worker(slot, setting, trainer) for slot, setting in enumerate(settings)]
         self._looked = time.monotonic()
 
+    def ready(self, slot: int) -> bool:
+        """Always: what a worker is handed before it has started waits for it."""
+        return True
+
     def train(self, slot: int, task: Task) -> None:
         """Hands a trial to a free worker."""
         self._workers[slot].task, self._workers[slot].silent = task, 0.0

@@ -73,6 +73,7 @@ KINDS = {
     "user": "the user's data or config are wrong: no other trial can do better",
     "out_of_memory": "the trial is too big for this machine",
     "died": "its worker process ended",
+    "lost": "the machine of its worker went away: no fault of the trial",
     "stalled": "its worker made no step for too long and was killed",
     "device": "the device, or the process's hold of it, is in doubt (CUDA error)",
     "disk": "nothing can be saved: no fault of the trial",
@@ -104,8 +105,11 @@ class Launcher(Protocol):
 
     settings: list[Setting]  # one for each worker
 
+    def ready(self, slot: int) -> bool:
+        """Whether the worker is there, so that it can be handed a trial; one that is not may come."""
+
     def train(self, slot: int, task: Task) -> None:
-        """Hands a trial to a free worker."""
+        """Hands a trial to a free worker that is ready."""
 
     def reply(self, slot: int, reply: Reply) -> None:
         """Answers an evaluation, or asks a trial to pause."""

@@ -13,11 +13,11 @@ from hpsearch.errors import TrainingFailed
 from hpsearch.launchers import memory
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.search import Finished, Notice, Paused
+from hpsearch.testing.launchers import setting
 from tests.cli.processes import alive, descendants, wait_for
 from tests.faults.checker import check
 from tests.faults.nemesis import is_worker
 from tests.faults.runs import evaluated, folder, history
-from tests.launchers.conformance import setting
 from tests.searching import TOY, experiment, go
 
 RUN = ("run", "space.yaml", "--home", "home")
@@ -156,7 +156,7 @@ def test_a_worker_that_the_system_kills_for_memory_is_told_from_others(tmp_path,
 
     class Watched:
         settings = used.settings
-        train, reply, close = used.train, used.reply, used.close
+        ready, train, reply, close = used.ready, used.train, used.reply, used.close
 
         def messages(self, timeout):
             if not killed and used._workers[0]._memory:

@@ -1,9 +1,11 @@
 """The inline launcher keeps the contract."""
 
 from hpsearch.launchers.inline import InlineLauncher
-from tests.launchers.conformance import TOY, LauncherConformance
+from hpsearch.testing.launchers import TOY, LauncherConformance
 
 
 class TestInline(LauncherConformance):
+    workers, in_processes = 1, False
+
     def make(self, settings):
         return InlineLauncher(settings[0], trainer=TOY)

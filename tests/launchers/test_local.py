@@ -7,8 +7,8 @@ import time
 import pytest
 
 from hpsearch.launchers.local import LocalLauncher
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Reply
-from tests.launchers.conformance import TOY, LauncherConformance, drive, setting
+from hpsearch.launchers.messages import Answer, Evaluated, Failed, Reply
+from hpsearch.testing.launchers import TOY, LauncherConformance, drive, place, setting, task
 
 
 class TestLocal(LauncherConformance):
@@ -16,41 +16,29 @@ class TestLocal(LauncherConformance):
         return LocalLauncher(settings, trainer=TOY)
 
     @pytest.mark.parametrize(("dropout", "cause"), [(0.51, "exited with code 3"), (0.52, "killed by SIGSEGV")])
-    def test_a_worker_that_dies_is_named_and_replaced(self, launcher, tmp_path, dropout, cause):
-        launcher.train(0, self.task(tmp_path, dropout=dropout))
-        _, last = drive(launcher)
+    def test_the_way_in_which_a_worker_died_is_said(self, tmp_path, dropout, cause):
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path, dropout=dropout))
+            _, last = drive(launcher)
         assert isinstance(last, Failed)
         assert last.kind == "died"
         assert cause in last.reason
-        launcher.train(0, self.task(tmp_path, 1))
-        seen, _ = drive(launcher)
-        assert len(seen) == 20
 
-    def test_a_killed_worker_is_seen_at_once(self, launcher, tmp_path, monkeypatch):
-        launcher.train(0, self.task(tmp_path))
-        pid = launcher._workers[0].process.pid
-        _, last = drive(launcher, lambda e: os.kill(pid, signal.SIGKILL) or Answer.GO_ON)
+    def test_a_killed_worker_is_seen_at_once(self, tmp_path):
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path))
+            pid = launcher._workers[0].process.pid
+            _, last = drive(launcher, lambda e: os.kill(pid, signal.SIGKILL) or Answer.GO_ON)
         assert last.kind == "died"
         assert "SIGKILL" in last.reason
-
-    def test_a_trial_can_be_paused_between_evaluations(self, tmp_path, monkeypatch):
-        monkeypatch.setenv("TOY_STEP", "0.02")
-        launcher = self.make([setting(tmp_path)])
-        try:
-            launcher.train(0, self.task(tmp_path))
-            launcher.reply(0, Reply(0, Answer.PAUSE))
-            _, last = drive(launcher)
-            assert last == Ended(0, 0, Answer.PAUSE)
-        finally:
-            launcher.close()
 
     def test_two_workers_train_at_the_same_time(self, tmp_path, monkeypatch):
         monkeypatch.setenv("TOY_STEP", "0.005")
         launcher = self.make([setting(tmp_path), setting(tmp_path)])
         order = []
         try:
-            launcher.train(0, self.task(tmp_path, 0))
-            launcher.train(1, self.task(tmp_path, 1))
+            launcher.train(0, task(tmp_path, 0))
+            launcher.train(1, task(tmp_path, 1))
             ended = 0
             while ended < 2:
                 for message in launcher.messages(timeout=1):

@@ -1,6 +1,6 @@
-"""Stand-ins that ship with the package, so that a search can be tried without training anything.
+"""Learning curves that never were.
 
-Curves are formulas: they cost microseconds, are the same on every machine, and their best setting is known. A power
+They are formulas: they cost microseconds, are the same on every machine, and their best setting is known. A power
 law in the tokens seen (arXiv 2001.08361), a parabola in the log of the learning rate, and on request the ways in
 which real curves go wrong.
 """

@@ -1,0 +1,190 @@
+"""What every launcher must do, as tests: subclass in a test file, say how yours is made, and run pytest.
+
+class TestMine(LauncherConformance):
+    def make(self, settings): return MyLauncher(settings, trainer=TOY)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Reply, Task
+from hpsearch.toy import curve_of
+from hpsearch.training.config import ModelConfig, TextSet, TrainConfig, TrainingConfig
+from hpsearch.training.contract import Setting
+
+TOY = "hpsearch.toy:train"
+LIMIT = 60.0  # seconds that a launcher may be silent
+SLOW, DIES, RAISES, NO_MEMORY = 0.59, 0.51, 0.5, 0.53  # dropouts at which the toy trainer does so
+Seen = list[dict[str, Any]]
+
+
+class LauncherConformance:
+    """One launcher's tests; `make` gives it, with a worker for each setting, training with the toy trainer."""
+
+    workers = 2  # that it can have at once; 1: what is about several is passed over
+    in_processes = True  # a worker may die without taking the driver along
+
+    def make(self, settings: list[Setting]) -> Launcher:
+        """A launcher with these workers."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def made(self, folder: Path, workers: int = 1) -> Iterator[Launcher]:
+        """A launcher, closed at the end."""
+        launcher = self.make([setting(folder)] * workers)
+        try:
+            yield launcher
+        finally:
+            launcher.close()
+
+    def test_a_trial_is_evaluated_at_every_fraction_and_ends(self, tmp_path: Path) -> None:
+        """Twenty evaluations, the end, the best weights."""
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path))
+            seen, last = drive(launcher)
+        assert [evaluation["index"] for evaluation in seen] == list(range(1, 21))
+        expected = [curve_of(config()).val_loss(k / 20) for k in range(1, 21)]
+        assert [evaluation["metrics"]["val/loss"] for evaluation in seen] == expected
+        assert _end(last) == (0, Answer.GO_ON)
+        assert (tmp_path / "0000" / "best.pt").exists()
+
+    def test_a_dropped_trial_ends_and_the_worker_takes_the_next(self, tmp_path: Path) -> None:
+        """DROP leaves nothing behind."""
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path))
+            seen, last = drive(launcher, lambda e: Answer.DROP if e["index"] == 3 else Answer.GO_ON)
+            assert (len(seen), _end(last)) == (3, (0, Answer.DROP))
+            assert not (tmp_path / "0000" / "best.pt").exists()
+            place(launcher, task(tmp_path, 1))
+            seen, last = drive(launcher)
+            assert (len(seen), _end(last)) == (20, (1, Answer.GO_ON))
+
+    def test_a_finished_trial_keeps_its_best_weights(self, tmp_path: Path) -> None:
+        """FINISH ends a trial that can still win."""
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path))
+            seen, last = drive(launcher, lambda e: Answer.FINISH if e["index"] == 5 else Answer.GO_ON)
+        assert (len(seen), _end(last)) == (5, (0, Answer.FINISH))
+        assert (tmp_path / "0000" / "best.pt").exists()
+
+    def test_a_paused_trial_goes_on_where_it_was(self, tmp_path: Path) -> None:
+        """The evaluations of its checkpoint come first."""
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path))
+            seen, last = drive(launcher, lambda e: Answer.PAUSE if e["index"] == 7 else Answer.GO_ON)
+            assert _end(last) == (0, Answer.PAUSE)
+            place(launcher, task(tmp_path))
+            again, last = drive(launcher)
+        assert again[:7] == seen
+        assert [evaluation["index"] for evaluation in again] == list(range(1, 21))
+        assert _end(last) == (0, Answer.GO_ON)
+
+    def test_a_trial_can_be_paused_between_evaluations(self, tmp_path: Path) -> None:
+        """PAUSE, said unasked, is heard within the next steps."""
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path, dropout=SLOW))
+            launcher.reply(0, Reply(0, Answer.PAUSE))
+            seen, last = drive(launcher)
+        assert _end(last) == (0, Answer.PAUSE) if self.in_processes else len(seen) <= 20
+
+    def test_an_error_in_training_is_a_message_and_the_worker_lives(self, tmp_path: Path) -> None:
+        """With its traceback, and the next trial trains."""
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path, dropout=RAISES))
+            _, last = drive(launcher)
+            assert isinstance(last, Failed)
+            assert (last.kind, last.reason) == ("error", "RuntimeError: a bug in the training code")
+            assert "Traceback" in last.details
+            place(launcher, task(tmp_path, 1))
+            assert len(drive(launcher)[0]) == 20
+
+    def test_running_out_of_memory_has_its_own_name(self, tmp_path: Path) -> None:
+        """It says something about the trial, and is no bug."""
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path, dropout=NO_MEMORY))
+            _, last = drive(launcher)
+        assert isinstance(last, Failed)
+        assert last.kind == "out_of_memory"
+
+    def test_a_worker_that_dies_is_said_and_replaced(self, tmp_path: Path) -> None:
+        """Its trial is named, and the slot trains the next."""
+        if not self.in_processes:
+            return
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path, dropout=DIES))
+            _, last = drive(launcher)
+            assert isinstance(last, Failed)
+            assert (last.trial, last.kind) == (0, "died")
+            place(launcher, task(tmp_path, 1))
+            assert len(drive(launcher)[0]) == 20
+
+    def test_a_slow_worker_holds_up_no_other(self, tmp_path: Path) -> None:
+        """While one makes its steps, the other ends three trials."""
+        if self.workers < 2:
+            return
+        with self.made(tmp_path, workers=2) as launcher:
+            place(launcher, task(tmp_path, 0, dropout=SLOW), slot=0)
+            for number in (1, 2, 3):
+                place(launcher, task(tmp_path, number), slot=1)
+                _, last = drive(launcher)
+                assert _end(last) == (number, Answer.GO_ON)
+
+    def test_hundreds_of_trials_after_one_another(self, tmp_path: Path) -> None:
+        """None is mixed up with another."""
+        with self.made(tmp_path) as launcher:
+            for number in range(300):
+                place(launcher, task(tmp_path, number))
+                seen, last = drive(launcher, lambda e: Answer.DROP)
+                assert (len(seen), _end(last)) == (1, (number, Answer.DROP))
+
+
+def setting(folder: Path) -> Setting:
+    """A worker on the CPU."""
+    return Setting(device="cpu", threads=1, cache=folder, base=folder)
+
+
+def config(dropout: float = 0.0, **training: Any) -> TrainConfig:
+    """A config for the toy trainer."""
+    data = {"text": TextSet(task="text", dataset="python:a:b")}
+    return TrainConfig(data=data, model=ModelConfig(dropout=dropout), training=TrainingConfig(**training))
+
+
+def task(folder: Path, number: int = 0, **values: Any) -> Task:
+    """Trial `number` with these values, in a folder of its own."""
+    return Task(number, 1, config(**values).model_dump(mode="json"), folder / f"{number:04d}")
+
+
+def place(launcher: Launcher, trial: Task, slot: int = 0) -> None:
+    """Hands a trial to a worker as soon as it is ready."""
+    deadline = time.monotonic() + LIMIT
+    while not launcher.ready(slot):
+        assert time.monotonic() < deadline, "no worker gets ready"
+        launcher.messages(timeout=0.1)
+    launcher.train(slot, trial)
+
+
+def drive(
+    launcher: Launcher, answers: Callable[[dict[str, Any]], Answer] = lambda evaluation: Answer.GO_ON
+) -> tuple[Seen, Message]:
+    """Answers every evaluation until a trial ends; gives the evaluations and the last message."""
+    seen: Seen = []
+    deadline = time.monotonic() + LIMIT
+    while time.monotonic() < deadline:
+        for message in launcher.messages(timeout=0.5):
+            if not isinstance(message, Evaluated):
+                return seen, message
+            seen.append(message.evaluation)
+            answer = answers(message.evaluation)
+            launcher.reply(message.slot, Reply(message.trial, answer, message.evaluation["index"]))
+    raise AssertionError("the launcher said nothing more")
+
+
+def _end(message: Message) -> tuple[int, Answer]:
+    """The trial that ended by itself or as told, and what it was told."""
+    assert isinstance(message, Ended), message
+    return message.trial, message.answer
