@@ -95,6 +95,8 @@ class Search:
         self._room = Room(checkpoints)
         self._waiting = study.unfinished()
         self._busy: dict[int, int] = {}  # slot -> trial
+        self._free = set(range(len(launcher.settings)))  # slots
+        self._devices = {setting.device for setting in launcher.settings}
         self._verdicts: dict[int, tuple[Verdict, str]] = {}
         self._failures = 0  # since a trial last completed
         self._stumbles: dict[int, int] = defaultdict(int)  # trial -> times it found the disk closed
@@ -125,29 +127,35 @@ class Search:
 
     def _place(self) -> Iterator[Happening]:
         """Hands trials to the free workers: those that wait to be continued first."""
-        for slot, setting in enumerate(self.launcher.settings):
-            if slot in self._busy or self._pausing or self._room.closed or self._is_in_doubt(setting.device):
+        if self._pausing or self._room.closed:
+            return
+        for slot in sorted(self._free):
+            if not self._anything_left():
+                return
+            device = self.launcher.settings[slot].device
+            if self._is_in_doubt(device) or not self.launcher.ready(slot):
                 continue
-            if not self.launcher.ready(slot):
-                continue
-            number = self._take_waiting(setting.device)
+            number = self._take_waiting(device)
             if number is None and not out_of_trials(self.study):
                 number = self.study.ask()
             if number is not None:
                 yield self._start(slot, number)
 
+    def _anything_left(self) -> bool:
+        return bool(self._waiting) or not out_of_trials(self.study)
+
     def _unplaced(self) -> bool:
         """Whether there is something to train and it waits for a worker that is not there yet."""
-        slots = range(len(self.launcher.settings))
-        coming = any(
-            not self._is_in_doubt(self.launcher.settings[slot].device) and not self.launcher.ready(slot)
-            for slot in slots
+        coming = (
+            slot
+            for slot in self._free
+            if not self._is_in_doubt(self.launcher.settings[slot].device) and not self.launcher.ready(slot)
         )
-        return coming and bool(self._waiting or not out_of_trials(self.study))
+        return self._anything_left() and any(True for _ in coming)
 
     def _take_waiting(self, device: str) -> int | None:
         """The next trial that waits, if possible one that has met no error of this device."""
-        usable = {s.device for s in self.launcher.settings if not self._is_in_doubt(s.device)}
+        usable = {device for device in self._devices if not self._is_in_doubt(device)}
         for number in self._waiting:
             met = {name for name, trials in self._in_doubt.items() if number in trials}
             if device not in met or usable <= met:
@@ -160,6 +168,7 @@ class Search:
         attempt = self.study.start(number, device=setting.device, threads=setting.threads, worker=slot)
         trial = self.study.history.trials[number]
         self._busy[slot] = number
+        self._free.remove(slot)
         folder = self.checkpoints.folder(number)
         self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._corpora))
         crash.point("trial_placed")
@@ -176,6 +185,7 @@ class Search:
             yield from self._judge(message)
         else:
             del self._busy[message.slot]
+            self._free.add(message.slot)
             yield from self._fail(message) if isinstance(message, Failed) else [self._end(message)]
 
     def _judge(self, message: Evaluated) -> Iterator[Happening]:
