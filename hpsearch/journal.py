@@ -29,6 +29,7 @@ Event = dict[str, Any]
 ORIGIN = "origin"  # a driver_started event holds a copy of study_created under this key
 PATIENCE = 60.0  # seconds for which a disk that takes nothing is tried again
 AGAIN = 0.5  # seconds between the tries
+_POINTS = b',"points":['
 
 _log = logging.getLogger(__name__)
 
@@ -39,15 +40,30 @@ def encode(event: Event) -> bytes:
     return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 
-def decode(line: bytes) -> Event | None:
-    """The event of a whole, undamaged line; None for any other."""
+def decode(line: bytes, *, points: bool = True) -> Event | None:
+    """The event of a whole, undamaged line; None for any other.
+
+    points: with the training points of an evaluation. They are most of a journal, and few of its readers want them.
+    """
     body, mark, tail = line.rpartition(b',"crc":"')
     if not mark or len(tail) != 11 or not tail.endswith(b'"}\n'):
         return None
     if b"%08x" % zlib.crc32(body) != tail[:8]:
         return None
-    event: Event = json.loads(body + b"}")
+    event: Event = json.loads((body if points else _without_points(body)) + b"}")
     return event
+
+
+def _without_points(body: bytes) -> bytes:
+    """The JSON of an evaluation without its points, where they stand last in it, as `evaluation_event` has them."""
+    begin = body.find(_POINTS)
+    return body if begin < 0 or not body.endswith(b"]}") else body[:begin] + b"}"
+
+
+def evaluation_event(evaluation: Event) -> Event:
+    """An evaluation as its line has it: the training points last."""
+    rest = {key: value for key, value in evaluation.items() if key != "points"}
+    return {**rest, "points": evaluation.get("points", [])}
 
 
 class Journal:
@@ -236,8 +252,8 @@ def _write_all(file: int, data: bytes) -> None:
 class Tail:
     """Reads a journal from an offset on, whole valid lines only."""
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        self.path, self.offset = path, offset
+    def __init__(self, path: Path, offset: int = 0, *, points: bool = True) -> None:
+        self.path, self.offset, self._points = path, offset, points
         self.lines = 0  # read so far
         self.damaged: list[int] = []  # numbers of the lines (from 1, where the offset was 0) that were passed over
 
@@ -253,7 +269,7 @@ class Tail:
         found = []
         for line in whole.split(b"\n")[:-1]:
             self.lines += 1
-            event = decode(line + b"\n")
+            event = decode(line + b"\n", points=self._points)
             if event is None:
                 self.damaged.append(self.lines)
             else:
@@ -270,9 +286,9 @@ def read(path: Path, *, damaged: list[int] | None = None) -> list[Event]:
     return list(iterate(path, damaged=damaged))
 
 
-def iterate(path: Path, *, damaged: list[int] | None = None) -> Iterator[Event]:
-    """The events of a journal one after the other, as `read` gives them."""
-    tail = Tail(path)
+def iterate(path: Path, *, damaged: list[int] | None = None, points: bool = True) -> Iterator[Event]:
+    """The events of a journal one after the other, as `read` gives them; with or without the training points."""
+    tail = Tail(path, points=points)
     started = False
     while True:
         before = tail.offset

@@ -6,6 +6,7 @@ and divergence rules, is in verdict.py.
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import warnings
@@ -18,9 +19,9 @@ from hpsearch import crash
 from hpsearch import journal as journals
 from hpsearch.environment import environment
 from hpsearch.experiment import Experiment
-from hpsearch.history import DESCRIPTION, History, TrialHistory
+from hpsearch.history import DESCRIPTION, History, TrialHistory, uncollected
 from hpsearch.identity import check_identity
-from hpsearch.journal import Event, Journal
+from hpsearch.journal import Event, Journal, evaluation_event
 from hpsearch.samplers import make_pruner, make_sampler
 from hpsearch.training.config import TrainConfig
 from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
@@ -55,16 +56,21 @@ class Study:
             pruner=make_pruner(experiment.search.pruner, evaluations=experiment.settings.evaluation.times),
         )
         self._trials: dict[int, optuna.Trial] = {}
-        for number in sorted(history.trials):
-            self._rebuild(history.trials[number])
+        with uncollected():
+            for number in sorted(history.trials):
+                self._rebuild(history.trials[number])
+        gc.freeze()  # what is known already is not looked through for garbage during the search
 
     @classmethod
-    def open(cls, experiment: Experiment, folder: Path, data: dict[str, Any]) -> Study:
+    def open(
+        cls, experiment: Experiment, folder: Path, data: dict[str, Any], *, history: History | None = None
+    ) -> Study:
         """Creates the study or resumes it; `data` has its "fingerprint" and the counts of its "sets".
 
-        Raises StudyMismatch, with a diff, when the journal belongs to another space, objective or data.
+        `history`: what the journal says, where the caller has read it and keeps others from writing it. Raises
+        StudyMismatch, with a diff, when the journal belongs to another space, objective or data.
         """
-        history = read_history(folder)
+        history = read_history(folder) if history is None else history
         check_identity(experiment, history, data)
         crash.point("journal_read")
         journal = Journal(folder / "journal.jsonl", after=history.last)
@@ -124,7 +130,7 @@ class Study:
         trial = self.history.trials[number]
         index, latest = evaluation["index"], max(trial.evaluations, default=0)
         if index not in trial.evaluations:
-            self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation)
+            self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation_event(evaluation))
             self._tell_optuna(number, evaluation)
         verdict = self.judge(number) if index >= latest else (Verdict.CONTINUE, "")
         crash.point("report_done")
@@ -158,9 +164,12 @@ class Study:
         _, values = trial.curve(self.history.metric)
         return stale(values, maximize=self.history.direction == "maximize", evaluations=rule.evaluations)
 
-    def interrupt(self, number: int, reason: str = "", *, died: bool = False) -> None:
-        """Notes that a trial waits to be continued from its checkpoint; `died`: its worker's death is its own fault."""
-        self.record("trial_interrupted", trial=number, reason=reason, died=died)
+    def interrupt(self, number: int, reason: str = "", *, died: bool = False, alone: bool = False) -> None:
+        """Notes that a trial waits to be continued from its checkpoint; `died`: its worker's death is its own fault;
+        `alone`: from now on it has its device for itself.
+        """
+        only = {"alone": True} if alone else {}
+        self.record("trial_interrupted", trial=number, reason=reason, died=died, **only)
 
     def finish(self, number: int, outcome: str, reason: str = "") -> TrialHistory:
         """Ends a trial; when this returns, its end is on the disk."""
@@ -188,6 +197,7 @@ class Study:
         value = best["value"] if best and state == optuna.trial.TrialState.COMPLETE else None
         self.optuna.tell(self._trials.pop(number), value, state=state)
         self.history.add(event)
+        trial.training.clear()  # the views draw it; here it would only fill the memory
         crash.point("tell_done")
         return trial
 
@@ -250,14 +260,14 @@ def _was_compared(trial: TrialHistory, index: int) -> bool:
     return not at_end and not (is_last and trial.outcome in (None, "overfit", "diverged"))
 
 
-def read_history(folder: Path, *, quiet: bool = False) -> History:
-    """What the journal in a study's folder says (nothing where there is none).
+def read_history(folder: Path) -> History:
+    """What the journal in a study's folder says (nothing where there is none), without the training points.
 
-    Damaged lines are passed over and, unless `quiet`, a logged warning.
+    Damaged lines are passed over, with a logged warning.
     """
     path, damaged = folder / "journal.jsonl", list[int]()
-    history = History.of(journals.read(path, damaged=damaged)) if path.exists() else History()
-    if damaged and not quiet:
+    history = History.of(journals.iterate(path, damaged=damaged, points=False)) if path.exists() else History()
+    if damaged:
         lines = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
         _log.warning(
             "%s: damaged lines were passed over (%s; %d in all); all others are used", path, lines, len(damaged)
