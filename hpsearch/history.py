@@ -172,11 +172,11 @@ class History:
 
     def _trial_finished(self, trial: TrialHistory, event: Event) -> None:
         self._described(trial, event)
+        if trial.outcome is None:  # the event may come twice
+            self.finished.append(trial.number)
         trial.running, trial.outcome, trial.state = False, event["outcome"], event["state"]
         trial.value, trial.best = event.get("value"), event.get("best_evaluation")
         trial.reason, trial.seconds = event.get("reason") or "", event.get("seconds") or 0.0
-        if trial.number not in self.finished:
-            self.finished.append(trial.number)
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ def decode(line: bytes, *, points: bool = True) -> Event | None:
         return None
     if b"%08x" % zlib.crc32(body) != tail[:8]:
         return None
-    event: Event = json.loads((body if points else _without_points(body)) + b"}")
+    event: Event = json.loads((body if points else _without_points(body)).decode() + "}")
     return event
 
 

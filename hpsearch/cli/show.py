@@ -22,9 +22,16 @@ Examples:
   hpsearch show quickstart --json | jq .best.params"""
 )
 @click.argument("space_or_study")
-@click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="JSON of all trials, for programs.")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Of a study with more trials: the best so many, and what runs.",
+)
 @home_option
-def show(space_or_study: str, as_json: bool, home_path: Path) -> None:
+def show(space_or_study: str, as_json: bool, top: int, home_path: Path) -> None:
     """List the trials of SPACE_OR_STUDY: outcome, params, best value and where, MLflow run.
 
     It reads the journal alone, also while the study is being searched.
@@ -43,7 +50,7 @@ def show(space_or_study: str, as_json: bool, home_path: Path) -> None:
     if as_json:
         click.echo(json.dumps(as_dict(history, runs), indent=1, ensure_ascii=False))
     else:
-        _print(history, runs)
+        _print(history, runs, top=top)
 
 
 def as_dict(history: History, runs: dict[int, str]) -> dict[str, Any]:
@@ -73,11 +80,12 @@ def _trial(history: History, trial: TrialHistory, runs: dict[int, str]) -> dict[
         "metrics": metrics,
         "reason": trial.reason,
         "seconds": trial.seconds,
+        "peak_memory": trial.peak_memory,
         "mlflow_run_id": runs.get(trial.number),
     }
 
 
-def _print(history: History, runs: dict[int, str]) -> None:
+def _print(history: History, runs: dict[int, str], *, top: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -86,8 +94,8 @@ def _print(history: History, runs: dict[int, str]) -> None:
     table = Table(title=f"{history.study}: {history.metric}, {history.direction}", title_justify="left")
     for column in ("trial", "outcome", history.metric, "at epoch", "params", "MLflow run"):
         table.add_column(column, overflow="fold")
-    best = history.best()
-    for number, trial in sorted(history.trials.items()):
+    best, rows = history.best(), _rows(history, top)
+    for number, trial in rows:
         found = trial.best or history.best_evaluation(number)
         value = trial.best["value"] if trial.best else (found["metrics"][history.metric] if found else None)
         mark = " *" if best is not None and best.number == number else ""
@@ -99,4 +107,16 @@ def _print(history: History, runs: dict[int, str]) -> None:
             plain(params(trial)),
             runs.get(number, ""),
         )
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    if left := len(history.trials) - len(rows):
+        console.print(f"{left} more trials; all of them: --top {len(history.trials)}, or --json")
+
+
+def _rows(history: History, top: int) -> list[tuple[int, TrialHistory]]:
+    """The trials to list, by number: all, or where they are many the best and what runs."""
+    if len(history.trials) <= top:
+        return sorted(history.trials.items())
+    chosen = {trial.number for trial in history.ranked()[:top]}
+    chosen |= {number for number, trial in history.trials.items() if trial.running}
+    return [(number, history.trials[number]) for number in sorted(chosen)]

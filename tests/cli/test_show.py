@@ -11,7 +11,7 @@ from tests.searching import evaluation, experiment, go, opened
 
 TRIAL = {
     "number": int, "outcome": str, "state": str, "params": dict, "value": float, "best_evaluation": dict,
-    "metrics": dict, "reason": str, "seconds": float, "mlflow_run_id": str,
+    "metrics": dict, "reason": str, "seconds": float, "peak_memory": int, "mlflow_run_id": str,
 }  # fmt: skip
 
 
@@ -84,3 +84,14 @@ def test_the_experiment_is_the_files(home):
     source = (home / "toy" / "journal.jsonl").read_text()
     assert "study_created" in source
     assert Experiment.loads(experiment().source).study == "toy"
+
+
+def test_a_long_study_shows_its_best_and_says_how_to_see_the_others(home, call):
+    ranked = json.loads(call("show", "toy", "--json", "--home", home)[1])
+    values = sorted((t["value"], t["number"]) for t in ranked["trials"] if t["state"] == "COMPLETE")
+    code, out, err = call("show", "toy", "--top", 1, "--home", home)
+    assert (code, err) == (0, "")
+    assert f" {values[0][1]} * " in out
+    assert f" {values[1][1]} " not in out.partition("*")[0].rpartition("\n")[2]
+    assert out.splitlines()[-1] == "5 more trials; all of them: --top 6, or --json"
+    assert "more trials" not in call("show", "toy", "--top", 6, "--home", home)[1]
