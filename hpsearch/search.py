@@ -15,6 +15,7 @@ from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.history import TrialHistory
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
 from hpsearch.room import Room
+from hpsearch.sharing import Sharing
 from hpsearch.study import OUTCOMES, Study
 from hpsearch.verdict import Verdict
 
@@ -96,6 +97,7 @@ class Search:
         self._waiting = study.unfinished()
         self._busy: dict[int, int] = {}  # slot -> trial
         self._free = set(range(len(launcher.settings)))  # slots
+        self._sharing = Sharing(study.history.trials)
         self._devices = {setting.device for setting in launcher.settings}
         self._verdicts: dict[int, tuple[Verdict, str]] = {}
         self._failures = 0  # since a trial last completed
@@ -133,7 +135,7 @@ class Search:
             if not self._anything_left():
                 return
             device = self.launcher.settings[slot].device
-            if self._is_in_doubt(device) or not self.launcher.ready(slot):
+            if self._is_in_doubt(device) or not self.launcher.ready(slot) or self._is_kept_free(device):
                 continue
             number = self._take_waiting(device)
             if number is None and not out_of_trials(self.study):
@@ -155,13 +157,31 @@ class Search:
 
     def _take_waiting(self, device: str) -> int | None:
         """The next trial that waits, if possible one that has met no error of this device."""
+        alone = self._next_alone(device)
+        if alone is not None:
+            self._waiting.remove(alone)
+            return alone
         usable = {device for device in self._devices if not self._is_in_doubt(device)}
-        for number in self._waiting:
+        for number in filter(self._sharing.shares, self._waiting):
             met = {name for name, trials in self._in_doubt.items() if number in trials}
             if device not in met or usable <= met:
                 self._waiting.remove(number)
                 return number
         return None
+
+    def _is_kept_free(self, device: str) -> bool:
+        """Whether a trial has the device for itself, or waits for the others there to end."""
+        waits = self._sharing.has_company(device) and self._next_alone(device) is not None
+        return waits or self._sharing.is_taken(device)
+
+    def _next_alone(self, device: str) -> int | None:
+        return self._sharing.next_alone(device, self._waiting, usable=self._usable)
+
+    def _usable(self) -> set[str]:
+        """The devices that have a worker."""
+        settings = enumerate(self.launcher.settings)
+        there = {s.device for slot, s in settings if slot in self._busy or self.launcher.ready(slot)}
+        return {device for device in there if not self._is_in_doubt(device)}
 
     def _start(self, slot: int, number: int) -> Happening:
         setting = self.launcher.settings[slot]
@@ -169,6 +189,7 @@ class Search:
         trial = self.study.history.trials[number]
         self._busy[slot] = number
         self._free.remove(slot)
+        self._sharing.began(number, setting.device)
         folder = self.checkpoints.folder(number)
         self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._corpora))
         crash.point("trial_placed")
@@ -186,6 +207,7 @@ class Search:
         else:
             del self._busy[message.slot]
             self._free.add(message.slot)
+            self._sharing.ended(message.trial, self.study.history.trials[message.trial].device)
             yield from self._fail(message) if isinstance(message, Failed) else [self._end(message)]
 
     def _judge(self, message: Evaluated) -> Iterator[Happening]:
@@ -229,6 +251,9 @@ class Search:
         if message.kind in ("died", "stalled", "device") and self._may_try_again(number):
             yield self._wait(message, f"{message.reason}; it will be continued", died=True)
             return
+        if message.kind == "out_of_memory" and self._sharing.may_do_better_alone(number):
+            yield self._wait_alone(message)
+            return
         if message.details:
             self.checkpoints.write_error(number, message.details)
         outcome = "out_of_memory" if message.kind == "out_of_memory" else "failed"
@@ -246,6 +271,15 @@ class Search:
         self._waiting.insert(0, message.trial)
         self.study.interrupt(message.trial, reason, died=died)
         return Paused(self.study.history.trials[message.trial], message.slot, reason)
+
+    def _wait_alone(self, message: Failed) -> Happening:
+        """Puts a trial back whose memory others took part of: its next attempt has the device for itself."""
+        trial = self.study.history.trials[message.trial]
+        self._sharing.is_to_be_alone(trial.number)
+        self._waiting.insert(0, trial.number)
+        reason = f"{message.reason}; it will be tried once more alone on {trial.device}"
+        self.study.interrupt(trial.number, reason, alone=True)
+        return Paused(trial, message.slot, reason)
 
     def _finish(self, message: Ended | Failed, outcome: str, reason: str) -> Happening:
         trial = self.study.finish(message.trial, outcome, reason)

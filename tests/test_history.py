@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from hpsearch.history import History
+from hpsearch.history import History, TrialHistory
 from tests.searching import evaluation
 
 CREATED = {
@@ -105,3 +105,10 @@ def test_a_driver_that_has_gone_leaves_no_trial_running():
     assert history.stopped == "finished"
     history.add(event("driver_started", 10))
     assert history.stopped is None
+
+
+def test_the_peak_of_memory_is_that_of_the_highest_evaluation():
+    trial = TrialHistory(0)
+    assert trial.peak_memory == 0
+    trial.evaluations = {1: {"peak_memory": 5}, 2: {"peak_memory": 9}, 3: {}}
+    assert trial.peak_memory == 9

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from hpsearch.launchers import memory
-from hpsearch.launchers.messages import Alive, Answer, Ended, Failed, Message, Reply, Task
+from hpsearch.launchers.messages import Alive, Answer, Ended, Failed, Message, Noted, Reply, Task
 from hpsearch.launchers.process import work
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.training.contract import Setting
@@ -126,6 +126,11 @@ class _Worker:
         if isinstance(message, Alive):
             self._memory = message.memory
             return
+        if isinstance(message, Ended) and message.leaks:
+            kept = f"{message.memory / 2**30:.2f} GiB"
+            found.append(Noted(self.slot, message.trial, f"its worker process still had {kept} after it: replaced"))
+            self.process.kill()
+            self.dead = True
         found.append(message)
         if isinstance(message, Ended | Failed):
             self.task = None

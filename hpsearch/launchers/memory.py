@@ -1,22 +1,20 @@
-"""How much memory this process took, and whether the system killed one for want of it."""
+"""Whether the system killed a process for want of memory, and whether a worker keeps more than it should."""
 
 from __future__ import annotations
 
 import contextlib
-import resource
+import gc
 import sys
 from pathlib import Path
 
+from hpsearch.training.memory import peak, resident
+
+__all__ = ["Leak", "kills", "peak"]
+
 COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))  # lines "oom_kill N" (Linux)
-
-
-def peak() -> int:
-    """The most memory (bytes, resident) that this process has had."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):  # Linux: rusage has the parent's peak before the exec
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+LEAK_FACTOR = 1.5  # times what a worker has after its first trial
+LEAK_ROOM = 512 << 20  # bytes beyond that: libraries that were not asked for before, and pages not given back
+LEAK_ON_DEVICE = 64 << 20  # bytes of tensors on the GPU between two trials, where there should be none
 
 
 def kills() -> int:
@@ -26,3 +24,34 @@ def kills() -> int:
         with contextlib.suppress(OSError, ValueError):
             found += sum(int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith("oom_kill "))
     return found
+
+
+class Leak:
+    """What a worker process keeps of its trials."""
+
+    def __init__(self) -> None:
+        self._limit: int | None = None  # known after the first trial
+
+    def after_trial(self) -> tuple[int, bool]:
+        """Bytes that this process has between two trials, and whether that is too much.
+
+        Garbage is collected only where it seems to be: that takes tens of milliseconds.
+        """
+        if self._limit is None:
+            self._limit = int(LEAK_FACTOR * resident()) + LEAK_ROOM
+        if not self._too_much():
+            return resident(), False
+        gc.collect()
+        return resident(), self._too_much()
+
+    def _too_much(self) -> bool:
+        return resident() > (self._limit or 0) or _on_device() > LEAK_ON_DEVICE
+
+
+def _on_device() -> int:
+    """Bytes of tensors on the GPU."""
+    torch = sys.modules.get("torch")
+    cuda = getattr(torch, "cuda", None)  # absent while torch is being imported
+    if cuda is None or not cuda.is_initialized():
+        return 0
+    return int(cuda.memory_allocated())

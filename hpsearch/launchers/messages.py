@@ -55,6 +55,8 @@ class Ended:
     slot: int
     trial: int
     answer: Answer
+    memory: int = field(default=0, compare=False)  # bytes that its worker still has, where it looked
+    leaks: bool = field(default=False, compare=False)  # too many: the worker is to be replaced
 
 
 @dataclass(frozen=True)

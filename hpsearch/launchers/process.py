@@ -10,12 +10,14 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 from hpsearch import crash
 from hpsearch.launchers import memory
-from hpsearch.launchers.messages import Alive, Answer, Evaluated, Noted, Reply, Task
+from hpsearch.launchers.devices import alone_with_its_gpu
+from hpsearch.launchers.messages import Alive, Answer, Ended, Evaluated, Noted, Reply, Task
 from hpsearch.launchers.worker import Session
 from hpsearch.secrets import guard, redact
 from hpsearch.training.contract import Setting
@@ -25,7 +27,7 @@ BEAT = 1.0  # seconds between signs of life
 
 def work(slot: int, setting: Setting, trainer: str, connection: Connection, driver: int) -> None:
     """Trains what comes through the connection, in a process of its own."""
-    worker = Worker(slot, setting, trainer, connection)
+    worker = Worker(slot, alone_with_its_gpu(setting), trainer, connection)
     # Ctrl-C and the end of a terminal go to the whole group: the driver says what to do. SIGTERM may be for this
     # process alone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -45,6 +47,7 @@ class Worker:
     def __init__(self, slot: int, setting: Setting, trainer: str, connection: Connection) -> None:
         self.slot, self.setting, self.trainer, self.connection = slot, setting, trainer, connection
         self._session: Session | None = None
+        self._leak = memory.Leak()
         self._terminated = False
         self._beat = time.monotonic()
 
@@ -67,6 +70,9 @@ class Worker:
         self._session = session = Session(self.slot, task, self.setting, trainer=self.trainer, listen=self._listen)
         while True:
             message = session.step()
+            if isinstance(message, Ended):
+                kept, leaks = self._leak.after_trial()
+                message = replace(message, memory=kept, leaks=leaks)
             self.connection.send(message)
             if not isinstance(message, Evaluated):
                 self._session = None

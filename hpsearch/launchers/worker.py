@@ -18,6 +18,7 @@ from hpsearch.secrets import redact
 from hpsearch.training.atomic import make_folder
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.contract import Evaluation, Handle, Setting, Told
+from hpsearch.training.memory import ran_out
 
 TRAINER = "hpsearch.training.loop:train"
 LISTEN = 0.05  # seconds between looks for a message while training: a look costs microseconds, a step can cost fewer
@@ -82,7 +83,7 @@ def _train(trainer: str, config: TrainConfig, handle: Handle) -> Iterator[Evalua
 
 def _kind(error: Exception, folder: Path) -> str:
     text = str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "out of memory" in text.lower():
+    if ran_out(error):
         return "out_of_memory"
     if "CUDA error" in text or type(error).__name__ == "AcceleratorError":
         return "device"

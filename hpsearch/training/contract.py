@@ -61,3 +61,4 @@ class Evaluation:
     metrics: dict[str, float]
     points: list[dict[str, Any]] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
+    peak_memory: int = 0  # bytes, the most so far: on CUDA reserved by torch, else of the whole process

@@ -1,4 +1,4 @@
-"""The device of a training: its threads, its precision."""
+"""The device of a training: its threads, its precision, its random numbers, its memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import contextlib
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from hpsearch.training import memory
 from hpsearch.training.config import TrainingConfig
 from hpsearch.training.contract import Setting
 
@@ -31,3 +33,32 @@ def autocast(config: TrainingConfig, device: torch.device) -> contextlib.Abstrac
     if config.precision == "bf16" or (config.precision == "auto" and fast_bf16(device)):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def rng_state(device: torch.device) -> dict[str, Tensor]:
+    """Where the random numbers stand, of the CPU and of the device (waits for neither)."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def set_rng_state(state: dict[str, Tensor], device: torch.device) -> None:
+    """Puts the random numbers back to where they stood."""
+    torch.set_rng_state(state["cpu"].cpu())
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+
+
+def forget_peak(device: torch.device) -> None:
+    """Lets `peak_memory` begin anew; on CUDA without what trials before have left in torch's cache."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        memory.forget_peak()
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most bytes since `forget_peak`: on CUDA those that torch reserved, else those of the whole process."""
+    return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else memory.peak()

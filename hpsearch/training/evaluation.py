@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from hpsearch.training.config import TrainConfig
 from hpsearch.training.corpus import Corpus, CorpusSet
 from hpsearch.training.device import autocast
 from hpsearch.training.generate import generate
+from hpsearch.training.ladder import Ladder
 from hpsearch.training.model import Llama
 
 SHOWN = 20  # sample translations kept
+DECODED = 128  # rows (prompts times beams) decoded at once
 
 
 @dataclass
@@ -65,7 +68,22 @@ class Evaluator:
         self.corpus, self.rows, self.config, self.sample = corpus, rows, config, sample
         self.device = next(iter(rows.values())).device
         budget = 1 << (28 if self.device.type == "cuda" else 23)  # logits held at once
-        self.max_tokens = max(config.model.context, budget // corpus.tokenizer.vocab_size)
+        context, beam_size = config.model.context, config.evaluation.beam_size
+        self.max_tokens = Ladder(
+            max(context, budget // corpus.tokenizer.vocab_size),
+            least=context,
+            saying="out of memory with {before} tokens evaluated at once; goes on with {after}",
+        )
+        self.decoded = Ladder(
+            max(DECODED, beam_size),
+            least=beam_size,
+            saying="out of memory with {before} rows decoded at once; goes on with {after}",
+        )
+
+    @property
+    def ladders(self) -> dict[str, Ladder]:
+        """How much is on the device at once, by what is done with it."""
+        return {"evaluate": self.max_tokens, "decode": self.decoded}
 
     @torch.inference_mode()
     def measure(self, model: Llama, *, decode: bool = True) -> Measured:
@@ -82,9 +100,9 @@ class Evaluator:
         samples: dict[str, Any] = {}
         signatures: dict[str, str] = {}
         for name, rows in self.rows.items():
-            sums, found = self._text(model, rows) if isinstance(rows, TextRows) else self._pairs(model, name, rows)
+            sums, found = self.max_tokens.run(partial(self._score, model, name, rows))
             if isinstance(rows, PairRows) and self.corpus.sets[name].task == "translation" and decode:
-                found |= self._translate(model, name, rows)
+                found |= self.decoded.run(partial(self._translate, model, name, rows))
                 signatures |= found.pop("signatures")
             if "samples" in found:
                 samples[name] = found.pop("samples")
@@ -92,24 +110,29 @@ class Evaluator:
             total.add(sums)
         return Measured(_merged(total, each), samples, signatures)
 
-    def _text(self, model: Llama, rows: TextRows) -> tuple[Sums, dict[str, Any]]:
+    def _score(self, model: Llama, name: str, rows: Rows, max_tokens: int) -> tuple[Sums, dict[str, Any]]:
+        if isinstance(rows, TextRows):
+            return self._text(model, rows, max_tokens)
+        return self._pairs(model, name, rows, max_tokens)
+
+    def _text(self, model: Llama, rows: TextRows, max_tokens: int) -> tuple[Sums, dict[str, Any]]:
         sums = Sums(n_bytes=rows.n_bytes)
-        for batch in rows.in_turn(self.max_tokens):
+        for batch in rows.in_turn(max_tokens):
             _count(sums, _nll(score(model, batch), batch.targets))
         return sums, {}
 
-    def _pairs(self, model: Llama, name: str, rows: PairRows) -> tuple[Sums, dict[str, Any]]:
+    def _pairs(self, model: Llama, name: str, rows: PairRows, max_tokens: int) -> tuple[Sums, dict[str, Any]]:
         corpus_set = self.corpus.sets[name]
         sums = Sums(n_bytes=int(np.asarray(rows.pairs.target_bytes).sum()))
         guesses = np.zeros(rows.n_rows, dtype=np.int64)
-        for numbers, batch in rows.in_turn(self.max_tokens):
+        for numbers, batch in rows.in_turn(max_tokens):
             logits = score(model, batch)
             _count(sums, _nll(logits, batch.targets))
             if corpus_set.task == "classification":
                 guesses[numbers] = logits[:, corpus_set.label_ids].argmax(-1).cpu().numpy()
         return sums, _judge_labels(corpus_set, rows, guesses) if corpus_set.task == "classification" else {}
 
-    def _translate(self, model: Llama, name: str, rows: PairRows) -> dict[str, Any]:
+    def _translate(self, model: Llama, name: str, rows: PairRows, at_once: int) -> dict[str, Any]:
         evaluation, tokenizer = self.config.evaluation, self.corpus.tokenizer
         chosen = sample_rows(rows.n_rows, self.sample)
         decoded = generate(
@@ -118,6 +141,7 @@ class Evaluator:
             eos_id=tokenizer.eos_id,
             max_new_tokens=evaluation.max_new_tokens,
             beam_size=evaluation.beam_size,
+            batch_size=at_once,
         )
         hypotheses = [tokenizer.decode(tokens) for tokens in decoded]
         references = [rows.pairs.references[i] for i in chosen]

@@ -8,28 +8,27 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from hpsearch.training import checkpoint
 from hpsearch.training.atomic import write_json
-from hpsearch.training.batches import Batch, BatchOrder, Rows, rows_of
+from hpsearch.training.batches import BatchOrder, Rows, rows_of
 from hpsearch.training.config import TrainConfig, digest
 from hpsearch.training.contract import CHECKPOINTS, Evaluation, Handle, Told
 from hpsearch.training.corpus import open_corpus
-from hpsearch.training.device import autocast, prepare_device
-from hpsearch.training.evaluation import Evaluator, Measured, score
+from hpsearch.training.device import autocast, forget_peak, peak_memory, prepare_device, rng_state, set_rng_state
+from hpsearch.training.evaluation import Evaluator, Measured
+from hpsearch.training.ladder import Ladder
+from hpsearch.training.loss import loss_sum
 from hpsearch.training.model import Llama
 from hpsearch.training.optimizer import learning_rate, make_optimizer
 from hpsearch.training.window import Window
 
-ROUND_TARGETS_TO = 64
-IGNORED = -100  # a target that is none
 POINTS = 10  # training points between two evaluations, at most
 
 
@@ -65,6 +64,7 @@ class Training:
     def __init__(self, config: TrainConfig, handle: Handle) -> None:
         self.config, self.handle = config, handle
         self.device = prepare_device(handle.setting)
+        forget_peak(self.device)
         corpus = open_corpus(config, handle.setting)
         self._identity = digest([config.digest(), corpus.fingerprint])  # the same config may meet other data
         self.order = BatchOrder(
@@ -73,6 +73,10 @@ class Training:
         self.evaluator = Evaluator(
             corpus, rows_of(corpus, "valid", config, self.device), config, sample=config.evaluation.decode_sample
         )
+        batch_size = config.training.batch_size
+        saying = f"out of memory with micro-batch {{before}}; goes on with {{after}} (same batch of {batch_size})"
+        self.micro_batch = Ladder(config.training.micro_batch_size or batch_size, saying=saying)
+        self._ladders = {"train": self.micro_batch} | self.evaluator.ladders
         torch.manual_seed(config.seed)
         self.model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(self.device)
         self.model.train()
@@ -110,7 +114,22 @@ class Training:
             self._close_window(rate)
 
     def _backward(self, rows: Rows, numbers: np.ndarray, n_targets: int) -> Tensor:
-        size = self.config.training.micro_batch_size or len(numbers)
+        """Adds up the batch's gradients, in smaller micro-batches where memory runs out; gives the summed loss."""
+        tokens = self.tokens
+        rng = rng_state(self.device) if self.config.model.dropout else None  # nothing else in a step draws
+
+        def undo() -> None:
+            self.tokens = tokens
+            self.optimizer.zero_grad(set_to_none=True)
+            if rng is not None:
+                set_rng_state(rng, self.device)
+
+        def backward(size: int) -> Tensor:
+            return self._backward_by(size, rows, numbers, n_targets)
+
+        return self.micro_batch.run(backward, at_most=len(numbers), undo=undo)
+
+    def _backward_by(self, size: int, rows: Rows, numbers: np.ndarray, n_targets: int) -> Tensor:
         total = torch.zeros((), device=self.device)
         for first in range(0, len(numbers), size):
             batch = rows.batch(numbers[first : first + size])
@@ -163,6 +182,7 @@ class Training:
             metrics={"train/loss": train_loss} | {f"val/{name}": value for name, value in measured.metrics.items()},
             points=self.points,
             signatures=measured.signatures,
+            peak_memory=peak_memory(self.device),
         )
         self.points, self.interval_loss = [], [0.0, 0]
         self.evaluations.append(evaluation)
@@ -177,9 +197,9 @@ class Training:
 
     def hand_out(self, evaluation: Evaluation) -> Iterator[Evaluation]:
         """Yields it; what the caller does meanwhile costs neither random numbers nor time of this training."""
-        rng = self._rng_state()
+        rng = rng_state(self.device)
         yield evaluation
-        self._set_rng_state(rng)
+        set_rng_state(rng, self.device)
         self._clock = self._window.began = time.monotonic()
 
     def _measure(self, index: int) -> Measured:
@@ -216,7 +236,8 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "place": {"step": self.step, "tokens": self.tokens, "seconds": self.seconds},
-            "rng": self._rng_state(),
+            "at_once": {name: ladder.size for name, ladder in self._ladders.items() if ladder.halved},
+            "rng": rng_state(self.device),
             "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
             "points": self.points,
             "interval_loss": self.interval_loss,
@@ -251,34 +272,10 @@ class Training:
             value, evaluation, weights, samples = state["best"]
             self.best = (value, Evaluation(**evaluation), weights, samples)
         self._window.load(state["window"])
-        self._set_rng_state(state["rng"])
+        for name, size in state.get("at_once", {}).items():  # older checkpoints have none
+            self._ladders[name].begin_with(size)
+        set_rng_state(state["rng"], self.device)
         return True
-
-    def _rng_state(self) -> dict[str, Tensor]:
-        state = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            state["cuda"] = torch.cuda.get_rng_state(self.device)
-        return state
-
-    def _set_rng_state(self, state: dict[str, Tensor]) -> None:
-        torch.set_rng_state(state["cpu"].cpu())
-        if self.device.type == "cuda" and "cuda" in state:
-            torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)
-
-
-def loss_sum(model: Llama, batch: Batch) -> Tensor:
-    """The summed cross-entropy (nats) of a batch's targets.
-
-    Their number is rounded up (what is added is ignored): each new shape costs the CPU's and the GPU's matrix kernels
-    a preparation of their own, and takes memory.
-    """
-    missing = -len(batch.targets) % ROUND_TARGETS_TO
-    if batch.positions is None or missing == 0:
-        return F.cross_entropy(score(model, batch), batch.targets, reduction="sum")
-    rounded = replace(
-        batch, positions=F.pad(batch.positions, (0, missing)), targets=F.pad(batch.targets, (0, missing), value=IGNORED)
-    )
-    return F.cross_entropy(score(model, rounded), rounded.targets, ignore_index=IGNORED, reduction="sum")
 
 
 def evaluation_steps(config: TrainConfig, total_steps: int) -> tuple[dict[int, int], int]:

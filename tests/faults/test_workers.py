@@ -171,6 +171,23 @@ def test_a_worker_that_the_system_kills_for_memory_is_told_from_others(tmp_path,
     assert 0.02 < float(found.group(1)) < 0.3  # a worker without torch
 
 
+def test_a_trial_without_memory_beside_another_is_tried_alone(tmp_path, monkeypatch):
+    """F12: two workers; the first trial finds no room beside the second, and all it needs alone."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.setenv("TOY_STEP", "0.005")
+    (tmp_path / "home" / "checkpoints").mkdir(parents=True)
+    used = LocalLauncher([setting(tmp_path)] * 2, trainer="tests.faults.trainers:wants_all")
+    try:
+        wanted = experiment("budget: {trials: 4}\n" + QUIET.format(retries=1, stall=1800), ranges=SOUND)
+        study, seen = go(wanted, tmp_path / "home", launcher=used)
+    finally:
+        used.close()
+    assert {(t.outcome, t.state) for t in study.history.trials.values()} == {("completed", "COMPLETE")}
+    assert {number: t.attempt for number, t in study.history.trials.items()} == {0: 2, 1: 1, 2: 1, 3: 1}
+    line = "out of memory: 9 GiB asked for; it will be tried once more alone on cpu"
+    assert [h.reason for h in seen if isinstance(h, Paused)] == [line]
+
+
 def test_a_real_want_of_memory_ends_one_trial(tmp_path, launcher, monkeypatch):
     """F11: RLIMIT_AS in the worker and a trial that asks for more than there is."""
     monkeypatch.setenv("TOY_STEP", "0")
@@ -229,7 +246,7 @@ def test_nothing_grows_with_the_number_of_trials(tmp_path, launcher, trials):
 
     class Counted:
         settings = used.settings
-        reply, messages, close = used.reply, used.messages, used.close
+        ready, reply, messages, close = used.ready, used.reply, used.messages, used.close
 
         def train(self, slot, task):
             counts.append((len(os.listdir("/proc/self/fd")), len(descendants(os.getpid()))))

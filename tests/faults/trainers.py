@@ -1,11 +1,13 @@
 """Train functions that misbehave, for workers to run."""
 
+import os
+
 from hpsearch import toy
 
 
 def first_device_is_broken(config, handle):
-    """The toy, on every device but cuda:0."""
-    if handle.setting.device == "cuda:0":
+    """The toy, on every device but the first GPU: each worker sees its own alone."""
+    if os.environ["CUDA_VISIBLE_DEVICES"] == "0":
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
     yield from toy.train(config, handle)
 
@@ -21,6 +23,28 @@ def greedy(config, handle):
         bytearray(8 << 30)
 
 
+KEPT = []  # what a trainer leaks
+
+
+def leaking(config, handle):
+    """The toy, each trial of which leaves memory behind in its process."""
+    from hpsearch.launchers import memory
+
+    memory.LEAK_ROOM = 64 << 20
+    yield from toy.train(config, handle)
+    KEPT.append(bytearray(b"x") * (100 << 20))
+
+
+def littering(config, handle):
+    """The toy, each trial of which leaves memory behind that the garbage collector finds."""
+    from hpsearch.launchers import memory
+
+    memory.LEAK_ROOM = 64 << 20
+    yield from toy.train(config, handle)
+    held = [bytearray(b"x") * (100 << 20)]
+    held.append(held)
+
+
 ODD = ("val/loss", 1.0)  # a metric and the value that it has from the second evaluation on
 
 
@@ -30,3 +54,16 @@ def odd(config, handle):
         if found.index >= 2:
             found.metrics[ODD[0]] = ODD[1]
         yield found
+
+
+def wants_all(config, handle):
+    """The toy, whose first trial has no memory where others train (a file of each says that it does)."""
+    here = handle.folder.parent / f"{handle.folder.name}.here"
+    here.touch()
+    try:
+        for found in toy.train(config, handle):
+            if handle.folder.name == "0000" and found.index >= 2 and len(list(here.parent.glob("*.here"))) > 1:
+                raise MemoryError("9 GiB asked for")
+            yield found
+    finally:
+        here.unlink(missing_ok=True)

@@ -1,13 +1,15 @@
 """The local launcher keeps the contract, and sees a worker die."""
 
 import os
+import re
 import signal
+import sys
 import time
 
 import pytest
 
 from hpsearch.launchers.local import LocalLauncher
-from hpsearch.launchers.messages import Answer, Evaluated, Failed, Reply
+from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Noted, Reply
 from hpsearch.testing.launchers import TOY, LauncherConformance, drive, place, setting, task
 
 
@@ -73,3 +75,42 @@ def _alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def _trained_by(trainer, folder, *, trials):
+    """The worker's process and what was noted at each of some trials, one after the other, with a trainer."""
+    launcher, processes, noted = LocalLauncher([setting(folder)], trainer=f"tests.faults.trainers:{trainer}"), [], []
+    try:
+        for number in range(trials):
+            processes.append(launcher._workers[0].process.pid)
+            launcher.train(0, task(folder, number))
+            ended = False
+            while not ended:
+                for message in launcher.messages(timeout=1):
+                    if isinstance(message, Evaluated):
+                        launcher.reply(0, Reply(number, Answer.GO_ON, message.evaluation["index"]))
+                    elif isinstance(message, Noted):
+                        noted.append((number, message.line))
+                    else:
+                        assert message == Ended(0, number, Answer.GO_ON)
+                        ended = True
+    finally:
+        launcher.close()
+    return processes, noted
+
+
+def test_a_worker_that_keeps_memory_is_replaced_between_trials(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    pids, noted = _trained_by("leaking", tmp_path, trials=6)
+    assert pids[0] == pids[1]  # after its first trial it is known what is usual
+    changes = [number for number in range(1, 6) if pids[number] != pids[number - 1]]
+    assert changes
+    assert [number + 1 for number, _ in noted if number < 5] == changes
+    assert all(re.fullmatch(r"its worker process still had 0\.\d\d GiB after it: replaced", line) for _, line in noted)
+
+
+def test_garbage_is_no_leak(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    pids, noted = _trained_by("littering", tmp_path, trials=6)
+    assert len(set(pids)) == 1
+    assert noted == []

@@ -123,7 +123,7 @@ def test_losses_do_not_depend_on_how_rows_are_batched(tmp_path, corpus_files):
     net = model(config, opened(config, tmp_path))
     made = evaluator(config, tmp_path)
     at_once = made.measure(net).metrics
-    made.max_tokens = 32
+    made.max_tokens.size = 32
     for name, value in made.measure(net).metrics.items():
         assert value == pytest.approx(at_once[name], rel=1e-5), name
 

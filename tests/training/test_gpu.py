@@ -109,3 +109,36 @@ def test_a_compiled_training_gives_the_curve_of_a_plain_one(tmp_path, corpus_fil
     assert all(math.isfinite(value) for point in compiled for value in point)
     for found, wanted in zip(compiled, plain, strict=True):
         assert found == pytest.approx(wanted, rel=1e-2)
+
+
+def test_a_batch_that_finds_no_room_is_trained_in_parts(tmp_path, corpus_files, caplog):
+    """F12: a real CUDA out of memory: the same curve as with the micro-batch that was found."""
+    text = "".join(f"{i * i} bottles of beer, " for i in range(20_000))
+    (corpus_files / "train.txt").write_text(text)
+
+    def config(micro_batch_size=None):
+        return tiny(
+            {"text": TEXT},
+            model={"context": 512, "width": 64},
+            training={"batch_size": 256, "micro_batch_size": micro_batch_size, "epochs": 2, "precision": "fp32"},
+            evaluation={"times": 2},
+        )
+
+    torch.cuda.empty_cache()
+    device, room = torch.device("cuda:0"), 1 << 29  # the logits of the whole batch alone take 135 MB, several times
+    total = torch.cuda.get_device_properties(device).total_memory
+    limit = torch.cuda.memory_reserved(device) + room
+    torch.cuda.set_per_process_memory_fraction(limit / total, device)
+    try:
+        training = Training(config(), placed(handle(tmp_path, "little"), "cuda:0"))
+        training.train_step()
+        size = training.micro_batch.size
+        found = list(train(config(), placed(handle(tmp_path, "found"), "cuda:0")))
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    assert size < 256
+    assert caplog.messages[0] == "out of memory with micro-batch 256; goes on with 128 (same batch of 256)"
+    given = curve(config(size), placed(handle(tmp_path, "given"), "cuda:0"))
+    for one, other in zip(found, given, strict=True):
+        assert (one.step, one.metrics["train/loss"], one.metrics["val/loss"]) == pytest.approx(other, rel=2e-3)
+        assert 0 < one.peak_memory <= limit

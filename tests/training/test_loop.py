@@ -25,6 +25,8 @@ CASES = {
     ),
 }
 
+TIMES = ("seconds", "points", "peak_memory")  # what of an evaluation depends on the machine
+
 
 def config_of(case, **given):
     """A training of about a dozen steps with dropout."""
@@ -38,7 +40,7 @@ def config_of(case, **given):
 
 
 def essence(evaluation):
-    """All of an evaluation that a config decides: everything but times and speeds."""
+    """All of an evaluation that a config decides: everything but times, speeds and memory."""
     names = ("train/loss", "learning_rate", "gradient_norm")
     points = [(p["step"], p["tokens"], *(p["metrics"][name] for name in names)) for p in evaluation.points]
     place = evaluation.index, evaluation.step, evaluation.tokens, evaluation.epoch, evaluation.progress
@@ -52,7 +54,7 @@ def run(config, given):
 def best_of(config, given):
     """best.pt as (weights, value, essence of its evaluation, samples)."""
     state = checkpoint.load(given.folder / "best.pt", config_hash=config.digest())
-    evaluation = {key: value for key, value in state["evaluation"].items() if key not in ("seconds", "points")}
+    evaluation = {key: value for key, value in state["evaluation"].items() if key not in TIMES}
     weights = {name: weight.tolist() for name, weight in state["model"].items()}
     return weights, state["value"], evaluation, state["samples"]
 
