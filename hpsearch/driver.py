@@ -27,6 +27,7 @@ from hpsearch.launchers.messages import Launcher
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.search import Happening, Search, spent
+from hpsearch.space.settings import RayWorkers
 from hpsearch.study import Study, read_history
 from hpsearch.training import data
 from hpsearch.training.atomic import make_folder, write_atomically
@@ -119,9 +120,9 @@ def first_config(experiment: Experiment) -> TrainConfig:
 class Driver:
     """The process that owns a study while it is searched."""
 
-    def __init__(self, experiment: Experiment, home: Home, *, launcher: str = "local", say: Say = print) -> None:
-        """`launcher`: local or inline; `say` gets warnings and news, a line each."""
-        self.experiment, self.home, self.launcher, self.say = experiment, home, launcher, say
+    def __init__(self, experiment: Experiment, home: Home, *, say: Say = print) -> None:
+        """`say` gets warnings and news, a line each."""
+        self.experiment, self.home, self.say = experiment, home, say
         self.trainer = os.environ.get("HPSEARCH_TRAINER", TRAINER)  # the tests' toy
         self.folder = home.study(experiment.study)
         self._stack = contextlib.ExitStack()
@@ -129,17 +130,18 @@ class Driver:
 
     def open(self, progress: Callable[[str, float], None]) -> Study:
         """Everything up to the first trial that can fail by the user's mistake."""
+        shipping.check_address()
         make_folder(self.folder)
         lock = StudyLock(self.folder / "lock", what=f"study '{self.experiment.study}'")
         self._stack.callback(lock.release)
         self._stack.callback(self._leave_no_empty_folder)
-        history = read_history(self.folder, quiet=True)
+        history = read_history(self.folder)
         check_space(self.experiment, history)
         self._workers = self._launch()  # they import torch while the data are prepared
         self._prepared = prepare(self.experiment, self.home, progress, history=history)
         for warning in [*self.experiment.warnings, *self._prepared.warnings]:
             self.say(f"warning: {warning}")
-        self.study = Study.open(self.experiment, self.folder, self._prepared.facts)
+        self.study = Study.open(self.experiment, self.folder, self._prepared.facts, history=history)
         self._stack.callback(self.study.journal.close)
         write_atomically(self.folder / "space.yaml", self.experiment.source.encode())
         return self.study
@@ -225,22 +227,33 @@ class Driver:
     def _launch(self) -> Launcher:
         """Checks the data sets at a glance, then starts the workers."""
         check(self.experiment)
-        resources = self.experiment.resources
-        self.settings = plan(
-            resources.workers,
-            resources.device,
-            threads=resources.threads,
-            cache=self.home.cache.resolve(),
-            base=self.experiment.base.resolve(),
-        )
-        launcher: Launcher
-        if self.launcher == "inline":
-            launcher = InlineLauncher(self.settings[0], trainer=self.trainer)
-        else:
-            stall_timeout = self.experiment.search.stall_timeout
-            launcher = LocalLauncher(self.settings, trainer=self.trainer, stall_timeout=stall_timeout)
+        wanted = self.experiment.resources.launcher
+        launcher = self._on_ray(wanted) if isinstance(wanted, RayWorkers) else self._here(wanted.name)
         self._stack.callback(launcher.close)
+        self.settings = launcher.settings
         return launcher
+
+    def _here(self, name: str) -> Launcher:
+        """Workers on this machine."""
+        cache, base = self.home.cache.resolve(), self.experiment.base.resolve()
+        settings = plan(self.experiment.resources, cache=cache, base=base)
+        if name == "inline":
+            return InlineLauncher(settings[0], trainer=self.trainer)
+        return LocalLauncher(settings, trainer=self.trainer, stall_timeout=self.experiment.search.stall_timeout)
+
+    def _on_ray(self, wanted: RayWorkers) -> Launcher:
+        """Workers on a Ray cluster, which is joined here."""
+        from hpsearch.launchers.ray import Cluster, RayLauncher  # Ray is an extra, and takes a second to import
+
+        cluster = Cluster(wanted, self.experiment.resources)
+        self._stack.callback(cluster.leave)
+        return RayLauncher(
+            cluster.plan(cache=self.home.cache.resolve(), base=self.experiment.base.resolve()),
+            cluster,
+            shared=self.folder.resolve(),
+            trainer=self.trainer,
+            stall_timeout=self.experiment.search.stall_timeout,
+        )
 
 
 def history_of(home: Home, study: str) -> History:
@@ -252,7 +265,7 @@ def history_of(home: Home, study: str) -> History:
         there = sorted(entry.parent.name for entry in home.path.glob("*/journal.jsonl"))
         known = f"there are: {', '.join(there)}" if there else "there is none yet"
         raise UserError(f"no study '{study}' in {home.path}; {known}")
-    return History.of(journal.read(path))
+    return History.of(journal.iterate(path, points=False))
 
 
 @contextlib.contextmanager
@@ -267,7 +280,6 @@ def _placed(experiment: Experiment) -> Iterator[None]:
 def setting_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> Setting:
     """How the final training runs: the device of `resources`, the threads that the trial had."""
     threads = threads or experiment.provenance.get("threads") or experiment.resources.threads
-    settings = plan(
-        1, experiment.resources.device, threads=threads, cache=home.cache.resolve(), base=experiment.base.resolve()
-    )
+    resources = experiment.resources.model_copy(update={"workers": 1, "threads": threads})
+    settings = plan(resources, cache=home.cache.resolve(), base=experiment.base.resolve())
     return replace(settings[0], corpora=prepared.corpora)

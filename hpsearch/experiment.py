@@ -122,6 +122,8 @@ class Experiment:
         None leaves a value as it is; raises ConfigError for a study name that is not allowed.
         """
         changes = {key: value for key, value in changes.items() if value is not None}
+        if "launcher" in changes:
+            changes["launcher"] = self.resources.launched_by(changes["launcher"])
         study = changes.get("study", self.study)
         if reason := wrong_study(study):
             raise ConfigError(f"--study: {reason}")

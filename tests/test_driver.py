@@ -19,7 +19,7 @@ def quiet(what, share):
 
 
 def driver(path, home, say=print, **changes):
-    return Driver(Experiment.load(path).override(**changes), Home(home).make(), launcher="inline", say=say)
+    return Driver(Experiment.load(path).override(launcher="inline", **changes), Home(home).make(), say=say)
 
 
 def test_the_home_is_private_and_made_where_it_is_missing(tmp_path):

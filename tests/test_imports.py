@@ -26,7 +26,7 @@ LEVELS = [
     ["training"],
     ["space", "samples"],
     ["experiment"],
-    ["journal", "lock", "history", "verdict", "environment", "identity", "room", "checkpoints"],
+    ["journal", "lock", "history", "verdict", "environment", "identity", "room", "checkpoints", "sharing"],
     ["report"],  # below the views: its pictures are artifacts of the MLflow view
     ["samplers", "study", "views", "launchers"],
     ["search"],
@@ -43,7 +43,9 @@ DOORS = {
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow", "views.mlflow_view"],
     "optuna": ["best", "report", "samplers", "search", "space", "study", "views.optuna"],
+    "psycopg": ["views.postgres"],
     "pyarrow": ["training.data", "training.files"],
+    "ray": ["launchers.actor", "launchers.ray"],
     "rich": ["cli"],
     "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["training.metrics"],
@@ -155,7 +157,8 @@ def test_one_door_per_dependency(dependency: str) -> None:
 
 def test_every_import_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    listed = [*project["dependencies"], *project["optional-dependencies"]["samples"]]
+    extras = project["optional-dependencies"]
+    listed = [*project["dependencies"], *extras["samples"], *extras["ray"], *extras["postgresql"]]
     declared = {re.split(r"[\s\[<>=!~;]", requirement)[0].lower() for requirement in listed}
     imports = {name for module in modules() for name in others(module)}
     assert {name for name in imports if DISTRIBUTIONS.get(name, name).lower() not in declared} == set()

@@ -29,11 +29,13 @@ Example:
 @click.option("--workers", type=Workers(), help="Processes that train: auto is one a CPU core or GPU.")
 @device_option
 @click.option(
-    "--launcher", type=click.Choice(["local", "inline"]), default="local", help="inline: train in this process."
+    "--launcher",
+    type=click.Choice(["local", "inline", "ray"]),
+    help="Where workers run: processes here, this process, a Ray cluster.",
 )
 @click.option("--study", help="Name of the study (else the file's, else the file's name).")
 @home_option
-def run(space: Path, home_path: Path, launcher: str, **changes: Any) -> None:
+def run(space: Path, home_path: Path, **changes: Any) -> None:
     """Search the hyperparameters of SPACE, or go on with its study where it was stopped.
 
     Trials that are worse than others at equal progress are pruned; those that overfit end early and may still win.
@@ -48,7 +50,7 @@ def run(space: Path, home_path: Path, launcher: str, **changes: Any) -> None:
     experiment = Experiment.load(space).override(**changes)
     home = open_home(home_path)
     board = Board(experiment, home, space)
-    driver = Driver(experiment, home, launcher=launcher, say=board.say)
+    driver = Driver(experiment, home, say=board.say)
     signals = Signals()
     with warnings_said(board.say):
         _search(driver, board, signals)

@@ -5,24 +5,45 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import MutableMapping
+from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.errors import UserError
+from hpsearch.space.settings import Resources
 from hpsearch.training.contract import Setting
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 MOST_PER_CORE = 8  # workers; more would only fill the memory
 
 
-def plan(workers: int | str, device: str, *, threads: int | None, cache: Path, base: Path) -> list[Setting]:
-    """A setting for each worker: on CPUs one a core with one thread each, on GPUs one a GPU.
+def plan(resources: Resources, *, cache: Path, base: Path) -> list[Setting]:
+    """A setting for each worker: on CPUs one a core with one thread each, on GPUs `trials_per_gpu` a GPU.
 
     (Two torch threads beside another busy process ran 10 to 40 times slower, so more threads are for who asks.)
     """
-    names = devices(device)
-    count = _count(workers, names)
+    names = devices(resources.device)
+    if names[0].startswith("cuda"):
+        names = names * resources.trials_per_gpu  # dealt out in turn: the first of each GPU before the second of any
     return [
-        Setting(device=names[slot % len(names)], threads=threads or 1, cache=cache, base=base) for slot in range(count)
+        Setting(device=names[slot % len(names)], threads=resources.threads or 1, cache=cache, base=base)
+        for slot in range(_count(resources.workers, names))
     ]
+
+
+def alone_with_its_gpu(setting: Setting, environment: MutableMapping[str, str] = os.environ) -> Setting:
+    """Lets this process see its GPU alone, and gives the setting to train with; before CUDA is begun.
+
+    What the process was allowed to see counts: cuda:1 under CUDA_VISIBLE_DEVICES=3,5 (or UUIDs, or MIG names) is 5.
+    """
+    kind, _, index = setting.device.partition(":")
+    if kind != "cuda" or not index.isdecimal():
+        return setting
+    allowed = [name.strip() for name in environment.get(VISIBLE, "").split(",") if name.strip()]
+    if allowed and int(index) >= len(allowed):
+        return setting  # the driver counted otherwise: torch is to say what is wrong
+    environment[VISIBLE] = allowed[int(index)] if allowed else index
+    return replace(setting, device="cuda:0")
 
 
 def _count(workers: int | str, names: list[str]) -> int:

@@ -126,12 +126,60 @@ class Tracking(Section):
         return uri
 
 
+class LocalWorkers(Section):
+    """Processes of this machine."""
+
+    name: Literal["local"]
+
+
+class InlineWorkers(Section):
+    """The driver's own process."""
+
+    name: Literal["inline"]
+
+
+class RayWorkers(Section):
+    """Actors of a Ray cluster, and what each takes of it."""
+
+    name: Literal["ray"]
+    address: str | None = None  # as ray.init takes it; None: RAY_ADDRESS, else a Ray of this machine
+    num_cpus: float | None = Field(None, ge=0)  # None: as many as threads
+    num_gpus: float | None = Field(None, ge=0)  # None: one where the device is cuda
+
+    @field_validator("num_cpus", "num_gpus")
+    @classmethod
+    def _share_or_whole(cls, value: float | None) -> float | None:
+        if value is not None and value > 1 and value != int(value):
+            raise ValueError(f"must be a share (up to 1) or a whole number, not {value:g}")
+        return value
+
+
+AnyLauncher = Annotated[LocalWorkers | InlineWorkers | RayWorkers, Field(discriminator="name")]
+LAUNCHERS: dict[str, type[LocalWorkers | InlineWorkers | RayWorkers]] = {
+    "local": LocalWorkers,
+    "inline": InlineWorkers,
+    "ray": RayWorkers,
+}
+
+
 class Resources(Section):
     """What the workers run on."""
 
+    launcher: AnyLauncher = Field({"name": "local"}, validate_default=True)
     workers: int | Literal["auto"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    trials_per_gpu: int = Field(1, ge=1)  # workers that share a GPU, on this machine
     threads: int | None = Field(None, ge=1)  # of each worker; None: one
+
+    @field_validator("launcher", mode="before")
+    @classmethod
+    def _launcher_by_name(cls, raw: Any) -> Any:
+        """`launcher: ray` is short for `launcher: {name: ray}`."""
+        return {"name": raw} if isinstance(raw, str) else raw
+
+    def launched_by(self, name: str) -> LocalWorkers | InlineWorkers | RayWorkers:
+        """The launcher of this name: with the options given for it, if it is the one that was chosen."""
+        return self.launcher if self.launcher.name == name else LAUNCHERS[name].model_validate({"name": name})
 
     @field_validator("workers", mode="before")
     @classmethod

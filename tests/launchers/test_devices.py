@@ -6,10 +6,12 @@ import pytest
 
 from hpsearch.errors import UserError
 from hpsearch.launchers import devices
+from hpsearch.space.settings import Resources
+from hpsearch.training.contract import Setting
 
 
-def plan(tmp_path, workers="auto", device="cpu", threads=None):
-    return devices.plan(workers, device, threads=threads, cache=tmp_path / "cache", base=tmp_path)
+def plan(tmp_path, workers="auto", device="cpu", **wanted):
+    return devices.plan(Resources(workers=workers, device=device, **wanted), cache=tmp_path / "cache", base=tmp_path)
 
 
 def test_auto_is_one_worker_a_core_with_one_thread(tmp_path):
@@ -61,4 +63,34 @@ def test_auto_takes_every_gpu(tmp_path):
 
 def test_more_workers_than_the_machine_carries_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"workers: 99999 are more .* allowed here: up to \d+"):
-        devices.plan(99999, "cpu", threads=None, cache=tmp_path, base=tmp_path)
+        plan(tmp_path, 99999)
+
+
+def test_trials_per_gpu_is_that_many_workers_on_each(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "devices", lambda wanted: ["cuda:0", "cuda:1"])
+    assert [s.device for s in plan(tmp_path, trials_per_gpu=2)] == ["cuda:0", "cuda:1"] * 2
+    assert [s.device for s in plan(tmp_path, 3, trials_per_gpu=2)] == ["cuda:0", "cuda:1", "cuda:0"]
+
+
+def test_trials_per_gpu_says_nothing_of_cpus(tmp_path):
+    assert len(plan(tmp_path, trials_per_gpu=3)) == len(plan(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("device", "allowed", "visible", "trained_on"),
+    [
+        ("cuda:3", None, "3", "cuda:0"),
+        ("cuda:3", "", "3", "cuda:0"),
+        ("cuda:1", "3,5", "5", "cuda:0"),
+        ("cuda:1", "GPU-1a2b, GPU-3c4d", "GPU-3c4d", "cuda:0"),
+        ("cuda:0", "MIG-0f1e", "MIG-0f1e", "cuda:0"),
+        ("cuda:2", "3,5", "3,5", "cuda:2"),  # more than are allowed: torch says what is wrong
+        ("cpu", "3,5", "3,5", "cpu"),
+        ("mps", None, None, "mps"),
+    ],
+)
+def test_a_worker_sees_its_own_gpu_alone(tmp_path, device, allowed, visible, trained_on):
+    environment = {} if allowed is None else {"CUDA_VISIBLE_DEVICES": allowed}
+    setting = Setting(device=device, threads=1, cache=tmp_path, base=tmp_path)
+    assert devices.alone_with_its_gpu(setting, environment).device == trained_on
+    assert environment.get("CUDA_VISIBLE_DEVICES") == visible
