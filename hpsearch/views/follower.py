@@ -48,6 +48,9 @@ class View(Protocol):
     def gone(self) -> bool:
         """Whether the file of the store was deleted or replaced since it was opened."""
 
+    def describe(self, error: Exception) -> str:
+        """What the store raised, in one line without secrets, with what a person can set right."""
+
     def close(self) -> None:
         """Lets go of the store."""
 
@@ -77,7 +80,7 @@ class Follower:
             if self.failures == 1:
                 self._say(
                     f"{self.view.name} does not take what is sent to it; training goes on, and it will be sent "
-                    f"again later ({describe(error)})"
+                    f"again later ({self.view.describe(error)})"
                 )
             return False
         if self.failures:
@@ -99,7 +102,7 @@ class Follower:
         except Exception as error:
             self.failures += 1
             self._reset()
-            self._say(f"{self.view.name} does not take the end of interrupted trials ({describe(error)})")
+            self._say(f"{self.view.name} does not take the end of interrupted trials ({self.view.describe(error)})")
             return
         if trials:
             numbers = ", ".join(map(str, trials))

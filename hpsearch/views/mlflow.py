@@ -294,6 +294,8 @@ def rows_of(evaluation: dict[str, Any], at: float) -> list[Row]:
     """One evaluation and the training points before it as metric rows over the tokens seen, each (name, step) once."""
     tokens = int(evaluation["tokens"])
     values = {**evaluation["metrics"], **{key: evaluation[key] for key in ("epoch", "progress", "step")}}
+    if evaluation.get("peak_memory"):
+        values["memory/peak_gib"] = evaluation["peak_memory"] / 2**30
     rows = {(name, tokens): (name, number(value), at, tokens) for name, value in values.items()}
     for point in evaluation.get("points", ()):
         for name, value in point["metrics"].items():

@@ -20,7 +20,9 @@ from hpsearch.journal import Event, iterate
 from hpsearch.views.final_run import end_killed
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow import Row, Store, rows_of
+from hpsearch.views.refusals import status_of
 
+CREDENTIALS = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 STATUS = {"completed": "FINISHED", "overfit": "FINISHED", "failed": "FAILED"}  # other outcomes: KILLED
 NOTE = "hpsearch.shipped"  # tag of the study's run: bytes of the journal that the store has
 STUDY_STATUS = {"finished": "FINISHED", "failed": "FAILED"}  # interrupted: KILLED
@@ -92,6 +94,10 @@ class MlflowView:
         if "experiment" in self.state:
             end_killed(self.store, self.state["experiment"])
         return trials
+
+    def describe(self, error: Exception) -> str:
+        """The error in one line; where the server wants to know who asks, the variables that say so."""
+        return describe(error) + (f"; {CREDENTIALS}" if status_of(error) == 401 else "")
 
     def close(self) -> None:
         """Lets go of the store."""

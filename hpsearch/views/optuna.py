@@ -1,4 +1,6 @@
-"""The study in an Optuna database (HOME/optuna.db), for optuna-dashboard and scripts: a copy, never asked for anything.
+"""The study in an Optuna database, for optuna-dashboard and scripts: a copy, never asked for anything.
+
+It is HOME/optuna.db, or the PostgreSQL database that HPSEARCH_OPTUNA_URL names, which several homes may share.
 
 Numeric choices stand there by value, not by the index that the sampler sees. Each time a trial is looked at, what the
 database lacks of it is added: doing it twice changes nothing.
@@ -10,15 +12,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpsearch.errors import HpsearchError
 from hpsearch.history import History, TrialHistory
 from hpsearch.journal import Event, iterate
-from hpsearch.views import sqlite
-from hpsearch.views.follower import Say, describe_loss, locked
+from hpsearch.views import postgres, sqlite
+from hpsearch.views.follower import Say, describe, describe_loss, locked
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 IDENTITY = "hpsearch.created"  # user attribute of the study
+ORIGIN = "hpsearch.home"  # likewise, on a server: which home it came from
 NOTE = "hpsearch:shipped"  # system attribute: bytes of the journal that the database has
 
 
@@ -31,17 +35,27 @@ class OptunaView:
         self.state: dict[str, Any] = {}  # study (its id there)
         self._folder, self._file, self._say = study_folder, home / "optuna.db", say
         self._history = History()
+        self._url, self._mark = postgres.address(), postgres.home_mark(home)
         self._storage: RDBStorage | None = None
         self._identity: tuple[int, int] | None = None  # of the file that is open
         self._ids: dict[int, int] = {}  # trial number -> id in the database
 
     def prepare(self) -> None:
-        """Makes the database where there is none (half a second), one process at a time."""
+        """Connects; makes the database's file, or a server's tables, where there are none (half a second)."""
         if self._storage is not None:
             return
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        if self._url is None:
+            self._prepare_file()
+        else:
+            name = postgres.session_name(self._mark, self._folder.name)
+            postgres.end_former_sessions(self._url, name)
+            self._storage = on_server(self._url, name)
+
+    def _prepare_file(self) -> None:
+        """One process at a time."""
         with locked(self._file.parent / ".views.lock", timeout=120):
             found = sqlite.make_ready(self._file, lambda path: release(connected(path)))
             self._identity = sqlite.identity(self._file)
@@ -81,7 +95,7 @@ class OptunaView:
 
     def gone(self) -> bool:
         """Whether the file was deleted or replaced since it was opened."""
-        return sqlite.identity(self._file) != self._identity
+        return self._url is None and sqlite.identity(self._file) != self._identity
 
     def ship(self, events: list[Event]) -> None:
         """Brings the trials that the events touch up to date; raises what the database raises."""
@@ -107,6 +121,12 @@ class OptunaView:
         if storage is not None:
             release(storage)
 
+    def describe(self, error: Exception) -> str:
+        """The error in one line; of a server its own words, and the variable that names it."""
+        if self._url is None or isinstance(error, HpsearchError):
+            return describe(error)
+        return f"{describe(error.__cause__ or error)}; {postgres.VARIABLE} names the database"
+
     @property
     def storage(self) -> RDBStorage:
         if self._storage is None:
@@ -122,14 +142,28 @@ class OptunaView:
             study = self.storage.create_new_study([direction], event["study"])
         except DuplicatedStudyError:
             study = self.storage.get_study_id_from_name(event["study"])
-            if self.storage.get_study_user_attrs(study).get(IDENTITY, event["time"]) != event["time"]:
+            if not self._is_this(study, event):
                 self.storage.delete_study(study)  # of a study of this name that is no more
                 study = self.storage.create_new_study([direction], event["study"])
+        if self._url is not None:  # first of all: without it the study would be nobody's
+            self.storage.set_study_user_attr(study, ORIGIN, self._mark)
         self.storage.set_study_user_attr(study, IDENTITY, event["time"])
         names = [self._history.metric]
         self.storage.set_study_system_attr(study, "study:metric_names", names)  # as set_metric_names does
         self.state = {"study": study, "created": event["time"]}
         self._ids = {t.number: t._trial_id for t in self.storage.get_all_trials(study, deepcopy=False)}
+
+    def _is_this(self, study: int, event: Event) -> bool:
+        """Whether a study of the same name in the database is this one; raises HpsearchError when it is somebody's."""
+        found = self.storage.get_study_user_attrs(study)
+        if self._url is not None and found.get(IDENTITY) != event["time"] and found.get(ORIGIN) != self._mark:
+            of = f"the home {found[ORIGIN]}" if ORIGIN in found else "another program"
+            if ORIGIN in found or IDENTITY in found or self.storage.get_n_trials(study):
+                raise HpsearchError(
+                    f"the database that {postgres.VARIABLE} names has a study '{event['study']}' of {of}, which is "
+                    f"left as it is: give this one another name, or set {postgres.VARIABLE} to another database"
+                )
+        return bool(found.get(IDENTITY, event["time"]) == event["time"])
 
     def _bring_up_to_date(self, trial: TrialHistory) -> None:
         if trial.number not in self._ids:
@@ -162,6 +196,18 @@ def connected(path: Path) -> RDBStorage:
     from optuna.storages import RDBStorage
 
     return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": sqlite.BUSY_TIMEOUT}})
+
+
+def on_server(url: str, name: str) -> RDBStorage:
+    """The Optuna storage in a PostgreSQL database; its tables are made where there are none."""
+    from optuna.storages import RDBStorage
+
+    connector = postgres.Connector(url, name)
+    try:
+        return RDBStorage(postgres.DIALECT, engine_kwargs={"creator": connector, "pool_pre_ping": True})
+    except BaseException:
+        connector.close()
+        raise
 
 
 def release(storage: RDBStorage) -> None:

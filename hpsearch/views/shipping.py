@@ -29,10 +29,11 @@ from typing import Any
 from hpsearch import crash
 from hpsearch.errors import HpsearchError, StudyBusy
 from hpsearch.lock import StudyLock
+from hpsearch.views import postgres
 from hpsearch.views.follower import Follower, Say, View, lacking, locked
 
 POLL = 0.5  # seconds between looks at the journal
-BACKOFF = (1, 2, 4, 8, 15, 30)  # seconds to the next try after the 1st, 2nd ... failure in a row
+BACKOFF = (1, 2, 2, 2, 2, 2, 4, 8, 15, 30)  # seconds to the next try after the 1st, 2nd ... failure in a row
 TRIES_AT_THE_END = 3  # failures in a row after which finishing gives a view up; a later start ships the rest
 
 
@@ -187,6 +188,7 @@ def followers(
     study_folder: Path, home: Path, tracking: str | None, names: Iterable[str], *, say: Say
 ) -> Iterator[list[Follower]]:
     """The views of a study, for this process alone; raises HpsearchError when another process ships the study."""
+    check_address()
     with locked(study_folder / "views" / "lock", timeout=10):
         found = [Follower(view_named(n, study_folder, home, tracking, say=say), study_folder, say=say) for n in names]
         try:
@@ -194,6 +196,11 @@ def followers(
         finally:
             for follower in found:
                 follower.close()
+
+
+def check_address() -> None:
+    """Raises UserError when HPSEARCH_OPTUNA_URL is set to what no database can be reached by; asks no server."""
+    postgres.address()
 
 
 def prepare(home: Path, tracking: str | None) -> None:

@@ -1,5 +1,6 @@
 """F35 to F38: MLflow's server is away, unwell, or its answers get lost; all arrives, once; training never waits."""
 
+import base64
 import json
 import random
 import time
@@ -11,7 +12,7 @@ import pytest
 from hpsearch.views.follower import lacking, state_file
 from hpsearch.views.mlflow import Store
 from tests.cli.processes import end, events, hpsearch, started, wait_for
-from tests.faults.servers import Mlflow, Proxy, free_port
+from tests.faults.servers import Gate, GuardedMlflow, Mlflow, Proxy, free_port
 from tests.faults.stores import Reference, Small, measured, often, runs, ship
 from tests.faults.timed import longest_gap
 
@@ -332,3 +333,81 @@ def backlog(home, name, *, points):
     (study.folder / "journal.jsonl").write_bytes(b"")
     study.add(*study.events)
     return study
+
+
+# ----------------------------------------------------------------------------------------- a server that asks who it is
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """A real server that wants a name and a password."""
+    server = GuardedMlflow(tmp_path_factory.mktemp("guarded")).up()
+    yield server
+    server.down()
+
+
+@pytest.fixture
+def pause(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+
+
+def nowhere(cwd, *outputs):
+    """No password in a file or an output, encoded neither."""
+    known = base64.b64encode(f"{GuardedMlflow.NAME}:{GuardedMlflow.PASSWORD}".encode())
+    for form in (b"S3CRET", known):
+        assert not [path for path in cwd.glob("home/**/*") if path.is_file() and form in path.read_bytes()]
+        assert not [output for output in outputs if form in output.encode()]
+
+
+@pytest.mark.slow
+def test_a_study_on_a_server_with_users(search, guarded, reference, pause):
+    """The name and the password of the environment: all arrives, its pictures and texts too."""
+    process = search.start(
+        "with-users", guarded.uri, MLFLOW_TRACKING_USERNAME=guarded.NAME, MLFLOW_TRACKING_PASSWORD=guarded.PASSWORD
+    )
+    out = ended(process)
+    assert "training goes on" not in out
+    assert runs(guarded.database, "with-users") == reference.of(search.folder)[0]
+    assert list(guarded.folder.glob("artifacts/**/space.yaml"))
+    nowhere(search.cwd, out)
+
+
+@pytest.mark.slow
+def test_a_wrong_password_is_one_line_and_sync_ships_all_later(search, guarded, reference, pause):
+    """401: one line says what to set; the search goes on; sync with the right password ships everything."""
+    wrong = {"MLFLOW_TRACKING_USERNAME": guarded.NAME, "MLFLOW_TRACKING_PASSWORD": "S3CRETbut-wrong"}
+    out = ended(search.start("wrong-password", guarded.uri, **wrong))
+    lines = [line for line in out.splitlines() if "training goes on" in line]
+    assert len(lines) == 1
+    assert "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN" in lines[0]
+    assert runs(guarded.database, "wrong-password") == {}
+    right = {**wrong, "MLFLOW_TRACKING_PASSWORD": guarded.PASSWORD}
+    done = hpsearch("sync", "wrong-password", "--home", "home", cwd=search.cwd, **right)
+    assert (done.returncode, done.stdout) == (0, "mlflow: has everything\noptuna: has everything\n")
+    assert runs(guarded.database, "wrong-password") == reference.of(search.folder)[0]
+    nowhere(search.cwd, out, done.stdout, done.stderr)
+
+
+@pytest.mark.slow
+def test_no_password_at_all_says_what_to_set(new_study, guarded, pause):
+    study, said = new_study("nobody"), []
+    assert ship(study, "mlflow", uri=guarded.uri, say=said.append)["mlflow"] > 0
+    assert [line for line in said if "; set MLFLOW_TRACKING_USERNAME and" in line]
+
+
+def test_a_token_goes_with_every_request_and_nowhere_else(mlflow, reference, new_study, monkeypatch):
+    """MLFLOW_TRACKING_TOKEN: a gate before the server lets only its bearer in."""
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "S3CRETtoken4242")
+    study, said = new_study("token"), []
+    with Gate(mlflow.uri, "Bearer S3CRETtoken4242") as gate:
+        assert persist(study, gate.uri, say=said.append) == 1
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "S3CRETold-token")
+        study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
+        assert ship(study, "mlflow", uri=gate.uri, say=said.append)["mlflow"] > 0
+        assert [line for line in said if "or MLFLOW_TRACKING_TOKEN)" in line]
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "S3CRETtoken4242")
+        assert persist(study, gate.uri) == 1
+    assert gate.refused > 0
+    assert runs(mlflow.database, "token") == reference.of(study.folder)[0]
+    assert not [line for line in said if "S3CRET" in line]
+    nowhere(study.home.parent)

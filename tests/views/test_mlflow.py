@@ -20,7 +20,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.views import shipping
 from hpsearch.views.final_run import FinalRun
 from hpsearch.views.follower import describe, lacking, locked, state_file
-from hpsearch.views.mlflow import run_ids, ui_command
+from hpsearch.views.mlflow import rows_of, run_ids, ui_command
 
 NewStudy = Callable[[str], Any]
 
@@ -363,3 +363,10 @@ def test_passwords_are_taken_out_of_messages() -> None:
 def test_what_a_view_lacks_is_counted_in_lines(new_study: NewStudy) -> None:
     study = new_study("counted")
     assert lacking(study.folder, "mlflow") == len(study.events)
+
+
+def test_the_peak_of_memory_is_a_metric_of_each_evaluation_that_says_it() -> None:
+    evaluation = {"metrics": {}, "epoch": 1.0, "progress": 0.5, "step": 3, "tokens": 40}
+    assert "memory/peak_gib" not in {name for name, *_ in rows_of(evaluation, 2.0)}
+    said = rows_of({**evaluation, "peak_memory": 3 << 29}, 2.0)
+    assert ("memory/peak_gib", 1.5, 2.0, 40) in said
