@@ -98,7 +98,6 @@ class Search:
         self._busy: dict[int, int] = {}  # slot -> trial
         self._free = set(range(len(launcher.settings)))  # slots
         self._sharing = Sharing(study.history.trials)
-        self._devices = {setting.device for setting in launcher.settings}
         self._verdicts: dict[int, tuple[Verdict, str]] = {}
         self._failures = 0  # since a trial last completed
         self._stumbles: dict[int, int] = defaultdict(int)  # trial -> times it found the disk closed
@@ -161,7 +160,7 @@ class Search:
         if alone is not None:
             self._waiting.remove(alone)
             return alone
-        usable = {device for device in self._devices if not self._is_in_doubt(device)}
+        usable = self._usable() if self._waiting else set()
         for number in filter(self._sharing.shares, self._waiting):
             met = {name for name, trials in self._in_doubt.items() if number in trials}
             if device not in met or usable <= met:
