@@ -18,6 +18,7 @@ from hpsearch import best, crash
 from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import DataError, HpsearchError, StorageFailed, UserError
 from hpsearch.experiment import Experiment
+from hpsearch.happenings import Happening
 from hpsearch.history import History
 from hpsearch.identity import check_data, check_space
 from hpsearch.launchers.devices import plan
@@ -26,7 +27,7 @@ from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Launcher
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
-from hpsearch.search import Happening, Search, spent
+from hpsearch.search import Search, spent
 from hpsearch.space.settings import RayWorkers
 from hpsearch.study import Study, read_history
 from hpsearch.training import data

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hpsearch import crash
 from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
-from hpsearch.history import TrialHistory
+from hpsearch.happenings import Finished, Happening, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
 from hpsearch.room import Room
 from hpsearch.sharing import Sharing
@@ -28,51 +26,6 @@ ANSWERS = {
     Verdict.DIVERGED: Answer.DROP,
     Verdict.OVERFIT: Answer.FINISH,  # it can still win: its best weights are kept
 }
-
-
-@dataclass(frozen=True)
-class Started:
-    """A trial is with a worker (attempt 2 and later: continued)."""
-
-    trial: TrialHistory
-    slot: int
-    attempt: int
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A trial was evaluated."""
-
-    trial: TrialHistory
-    slot: int
-    evaluation: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A trial has ended for good, and the disk knows."""
-
-    trial: TrialHistory
-    slot: int
-
-
-@dataclass(frozen=True)
-class Paused:
-    """A trial was stopped with its state saved (or will be tried again), and why."""
-
-    trial: TrialHistory
-    slot: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something that people should read."""
-
-    line: str
-
-
-Happening = Started | Measured | Finished | Paused | Notice
 
 
 class Search:

@@ -29,7 +29,7 @@ LEVELS = [
     ["journal", "lock", "history", "verdict", "environment", "identity", "room", "checkpoints", "sharing"],
     ["report"],  # below the views: its pictures are artifacts of the MLflow view
     ["samplers", "study", "views", "launchers"],
-    ["search"],
+    ["happenings", "search"],
     ["best", "final", "repair"],
     ["driver"],
     ["testing", "toy"],

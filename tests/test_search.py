@@ -7,8 +7,9 @@ import pytest
 
 from hpsearch import journal
 from hpsearch.errors import TrainingFailed, UserError
+from hpsearch.happenings import Finished, Notice, Paused, Started
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed
-from hpsearch.search import Finished, Notice, Paused, Search, Started
+from hpsearch.search import Search
 from hpsearch.training.contract import Setting
 from tests.searching import Scripted, dies, evaluation, experiment, go, opened, says
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from hpsearch import journal
+from hpsearch.happenings import Finished, Paused
 from hpsearch.launchers.messages import Failed
-from hpsearch.search import Finished, Paused
 from tests.searching import Scripted, experiment, go, opened, says
 from tests.test_search import QUIET, workers
 

@@ -8,7 +8,7 @@ import pytest
 from hpsearch import journal
 from hpsearch.errors import StudyMismatch
 from hpsearch.experiment import Experiment
-from hpsearch.search import Finished
+from hpsearch.happenings import Finished
 from hpsearch.study import WORST, Study
 from hpsearch.verdict import Verdict
 from tests.searching import FACTS, RANGES, evaluation, experiment, go, opened, trials

@@ -16,9 +16,9 @@ from rich.table import Table
 
 from hpsearch.driver import Driver, Home
 from hpsearch.experiment import Experiment
+from hpsearch.happenings import Finished, Happening, Measured, Notice, Paused, Started
 from hpsearch.history import History, TrialHistory
 from hpsearch.printable import printable
-from hpsearch.search import Finished, Happening, Measured, Notice, Paused, Started
 from hpsearch.secrets import redact
 
 COLOURS = {"completed": "green", "overfit": "yellow", "pruned": "cyan", "diverged": "red", "failed": "red"}

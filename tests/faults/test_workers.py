@@ -10,9 +10,9 @@ import time
 import pytest
 
 from hpsearch.errors import TrainingFailed
+from hpsearch.happenings import Finished, Notice, Paused
 from hpsearch.launchers import memory
 from hpsearch.launchers.local import LocalLauncher
-from hpsearch.search import Finished, Notice, Paused
 from hpsearch.testing.launchers import setting
 from tests.cli.processes import alive, descendants, wait_for
 from tests.faults.checker import check

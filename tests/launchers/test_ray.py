@@ -6,9 +6,10 @@ import signal
 import pytest
 
 from hpsearch.errors import UserError
+from hpsearch.happenings import Finished, Paused, Started
 from hpsearch.launchers.actor import Shared
 from hpsearch.launchers.messages import Failed
-from hpsearch.search import Finished, Paused, Search, Started
+from hpsearch.search import Search
 from hpsearch.space.settings import RayWorkers, Resources
 from hpsearch.testing.launchers import SLOW, TOY, LauncherConformance, drive, place, setting, task
 from tests.cli.processes import events, hpsearch, started, wait_for

@@ -1,0 +1,53 @@
+"""What happens in a search, for whoever shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hpsearch.history import TrialHistory
+
+
+@dataclass(frozen=True)
+class Started:
+    """A trial is with a worker (attempt 2 and later: continued)."""
+
+    trial: TrialHistory
+    slot: int
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A trial was evaluated."""
+
+    trial: TrialHistory
+    slot: int
+    evaluation: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A trial has ended for good, and the disk knows."""
+
+    trial: TrialHistory
+    slot: int
+
+
+@dataclass(frozen=True)
+class Paused:
+    """A trial was stopped with its state saved (or will be tried again), and why."""
+
+    trial: TrialHistory
+    slot: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that people should read."""
+
+    line: str
+
+
+Happening = Started | Measured | Finished | Paused | Notice
