@@ -100,12 +100,10 @@ class Search:
 
     def _unplaced(self) -> bool:
         """Whether there is something to train and it waits for a worker that is not there yet."""
-        coming = (
-            slot
+        return self._anything_left() and any(
+            not self._is_in_doubt(self.launcher.settings[slot].device) and not self.launcher.ready(slot)
             for slot in self._free
-            if not self._is_in_doubt(self.launcher.settings[slot].device) and not self.launcher.ready(slot)
         )
-        return self._anything_left() and any(True for _ in coming)
 
     def _take_waiting(self, device: str) -> int | None:
         """The next trial that waits, if possible one that has met no error of this device."""

@@ -13,6 +13,22 @@ from hpsearch.views import shipping
 from tests.views.conftest import Written
 
 OWN_TAGS = ("hpsearch.shipped", "mlflow.user", "mlflow.parentRunId", "hpsearch.left_out", "best_run")
+TRIAL_ROWS = (  # what an Optuna database has of a trial: columns, table
+    ("param_name, param_value", "trial_params"),
+    ("value, value_type", "trial_values"),
+    ("step, intermediate_value", "trial_intermediate_values"),
+    ("key, value_json", "trial_user_attributes"),
+)
+SPACE = """
+study: {study}
+seed: 4
+budget: {{trials: {trials}}}
+data: {{text: {{task: text, files: {{train: train.txt, valid: valid.txt}}}}}}
+search: {{pruner: none}}
+training:
+  learning_rate: {{low: 1e-3, high: 1e-2, log: true}}
+  epochs: {{low: 2, high: 4}}
+"""
 
 
 def query(path, statement, *values):
@@ -59,12 +75,7 @@ def trials(database, study):
         assert number not in found
         rows = [
             query(database, f"select {columns} from {table} where trial_id = ? order by 1", trial)
-            for columns, table in (
-                ("param_name, param_value", "trial_params"),
-                ("value, value_type", "trial_values"),
-                ("step, intermediate_value", "trial_intermediate_values"),
-                ("key, value_json", "trial_user_attributes"),
-            )
+            for columns, table in TRIAL_ROWS
         ]
         found[number] = (state, *rows)
     return found

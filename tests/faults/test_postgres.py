@@ -15,22 +15,11 @@ from hpsearch.views import postgres, shipping
 from hpsearch.views.follower import state_file
 from tests.cli.processes import end, events, hpsearch, started, wait_for
 from tests.faults.servers import PASSWORD, Postgres, Wire, postgres_binaries
-from tests.faults.stores import Small, trials
+from tests.faults.stores import SPACE, TRIAL_ROWS, Small, trials
 from tests.faults.timed import longest_gap
 from tests.views.conftest import Written
 
 pytestmark = pytest.mark.skipif(postgres_binaries() is None, reason="no initdb: PostgreSQL is not installed")
-
-SPACE = """
-study: {study}
-seed: 4
-budget: {{trials: {trials}}}
-data: {{text: {{task: text, files: {{train: train.txt, valid: valid.txt}}}}}}
-search: {{pruner: none}}
-training:
-  learning_rate: {{low: 1e-3, high: 1e-2, log: true}}
-  epochs: {{low: 2, high: 4}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +53,7 @@ def stored(server, study):
             assert number not in found, f"trial {number} is there twice"
             rows = [
                 sorted(connection.execute(f"select {columns} from {table} where trial_id = %s", [trial]).fetchall())
-                for columns, table in (
-                    ("param_name, param_value", "trial_params"),
-                    ("value, value_type", "trial_values"),
-                    ("step, intermediate_value", "trial_intermediate_values"),
-                    ("key, value_json", "trial_user_attributes"),
-                )
+                for columns, table in TRIAL_ROWS
             ]
             found[number] = (state, *rows)
     return found

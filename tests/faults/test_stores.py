@@ -21,7 +21,7 @@ from hpsearch.views.follower import read_state, state_file
 from hpsearch.views.mlflow import Store
 from hpsearch.views.sqlite import journal_mode, set_aside
 from tests.cli.processes import descendants, end, events, hpsearch, started, wait_for
-from tests.faults.stores import Reference, Small, both, held, often, query, runs, ship, trials, whole
+from tests.faults.stores import SPACE, Reference, Small, both, held, often, query, runs, ship, trials, whole
 from tests.faults.timed import longest_gap
 
 ROOT = Path(__file__).parents[2]
@@ -350,18 +350,6 @@ def test_f31_a_search_beside_a_program_that_locks_both_stores(tmp_path, template
     assert (runs(tmp_path / "home/mlflow.db", "locked"), trials(tmp_path / "home/optuna.db", "locked")) == reference.of(
         folder
     )
-
-
-SPACE = """
-study: {study}
-seed: 4
-budget: {{trials: {trials}}}
-data: {{text: {{task: text, files: {{train: train.txt, valid: valid.txt}}}}}}
-search: {{pruner: none}}
-training:
-  learning_rate: {{low: 1e-3, high: 1e-2, log: true}}
-  epochs: {{low: 2, high: 4}}
-"""
 
 
 def search(cwd, study, *, trials, step="0.01", **extra):
