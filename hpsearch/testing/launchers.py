@@ -89,8 +89,8 @@ class LauncherConformance:
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path, dropout=SLOW))
             launcher.reply(0, Reply(0, Answer.PAUSE))
-            seen, last = drive(launcher)
-        assert _end(last) == (0, Answer.PAUSE) if self.in_processes else len(seen) <= 20
+            _, last = drive(launcher)
+        assert _end(last) == (0, Answer.PAUSE)
 
     def test_an_error_in_training_is_a_message_and_the_worker_lives(self, tmp_path: Path) -> None:
         """With its traceback, and the next trial trains."""
