@@ -130,8 +130,6 @@ def _die_with(driver: int) -> None:
 
 
 def _warm_up(trainer: str) -> None:
-    """Imports the trainer (torch: seconds) before the first trial comes, and what torch puts off to its first step."""
+    """Imports the trainer (torch: seconds) before the first trial comes."""
     with contextlib.suppress(Exception):
         __import__(trainer.partition(":")[0])
-        if "torch" in sys.modules:
-            __import__("torch._dynamo")

@@ -12,7 +12,7 @@ from pathlib import Path
 from hpsearch.history import History
 from hpsearch.report.curves import study_curves, trial_curves
 from hpsearch.report.drawing import score
-from hpsearch.report.importances import distributions, importance_shares, importances, local_time
+from hpsearch.report.importances import distributions, importance_shares, importances, local_time, warm_up
 from hpsearch.report.parameters import parallel_coordinates, slices
 from hpsearch.report.scale import Scale
 from hpsearch.report.values import confusion, optimisation_history
@@ -31,6 +31,7 @@ __all__ = [
     "slices",
     "study_curves",
     "trial_curves",
+    "warm_up",
     "write_pictures",
 ]
 

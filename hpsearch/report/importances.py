@@ -33,6 +33,11 @@ def importances(history: History) -> bytes | None:
     return drawn.png
 
 
+def warm_up() -> None:
+    """Imports what the importances need (a second), so that the picture does not wait for it."""
+    import sklearn.ensemble  # noqa: F401  (Optuna's fANOVA asks for it)
+
+
 def importance_shares(history: History) -> dict[str, float]:
     """Parameter -> share of the variance of the trials' ranks that it explains (fANOVA, Hutter et al. 2014).
 

@@ -78,6 +78,7 @@ class MlflowView:
     def caught_up(self) -> bool:
         """Draws the study as it stands; on the way through a backlog nobody would see the pictures in between."""
         if not self.state.get("pictures_due"):
+            report.warm_up()  # while a search goes on: at its end a person waits
             return False
         self._study_pictures()
         del self.state["pictures_due"]
