@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 IDENTITY = "hpsearch.created"  # user attribute of the study
 ORIGIN = "hpsearch.home"  # likewise, on a server: which home it came from
+TIMES = ("datetime_start", "datetime_complete")  # of a trial
 NOTE = "hpsearch:shipped"  # system attribute: bytes of the journal that the database has
 
 
@@ -170,10 +171,10 @@ class OptunaView:
             self._add(trial)
             return
         trial_id = self._ids[trial.number]
-        stored = self.storage.get_trial(trial_id)
+        stored, wanted = self.storage.get_trial(trial_id), frozen(self._history, trial)
         if stored.state.is_finished():
+            self._set_times(trial_id, stored, wanted)
             return
-        wanted = frozen(self._history, trial)
         for index, value in wanted.intermediate_values.items():
             if index not in stored.intermediate_values:
                 self.storage.set_trial_intermediate_value(trial_id, index, value)
@@ -182,6 +183,17 @@ class OptunaView:
                 self.storage.set_trial_user_attr(trial_id, name, value)
         if stored.state != wanted.state:
             self.storage.set_trial_state_values(trial_id, wanted.state, wanted.values)
+            self._set_times(trial_id, self.storage.get_trial(trial_id), wanted)
+
+    def _set_times(self, trial_id: int, stored: Any, wanted: Any) -> None:
+        """Says when the trial began and ended; Optuna takes the time of the call, and a view may be hours behind."""
+        from sqlalchemy import DateTime, column, table, update
+
+        times = {name: getattr(wanted, name) for name in TIMES}
+        if times != {name: getattr(stored, name) for name in TIMES}:
+            trials = table("trials", column("trial_id"), *(column(name, DateTime) for name in TIMES))
+            with self.storage.engine.begin() as connection:
+                connection.execute(update(trials).where(trials.c.trial_id == trial_id).values(times))
 
     def _add(self, trial: TrialHistory) -> None:
         """Stores the trial as it stands now, under its own number (those before it are there, or lost: then FAIL)."""

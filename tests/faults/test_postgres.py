@@ -1,9 +1,14 @@
 """F32, F33: the Optuna view in a real PostgreSQL, which restarts, is cut off or falls silent; training never waits."""
 
+import contextlib
 import json
+import os
+import signal
 import sqlite3
+import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import optuna
@@ -14,7 +19,7 @@ from hpsearch.errors import UserError
 from hpsearch.views import postgres, shipping
 from hpsearch.views.follower import state_file
 from tests.cli.processes import end, events, hpsearch, started, wait_for
-from tests.faults.servers import PASSWORD, Postgres, Wire, postgres_binaries
+from tests.faults.servers import PASSWORD, Postgres, Wire, free_port, postgres_binaries
 from tests.faults.stores import SPACE, TRIAL_ROWS, Small, trials
 from tests.faults.timed import longest_gap
 from tests.views.conftest import Written
@@ -118,6 +123,33 @@ def test_each_way_to_write_the_address_and_optuna_reads_it(server, url, tmp_path
     assert (loaded.best_value, loaded.metric_names) == (1.5, ["val/loss"])
     storage.remove_session()
     storage.engine.dispose()
+
+
+def test_optuna_dashboard_reads_it(server, url, tmp_path):
+    """As docs/servers.md has it: a program of others, with the password in the environment."""
+    study, port = Written(tmp_path / "home", "seen"), free_port()
+    assert ship(study) == {"optuna": 0}
+    program = str(Path(sys.executable).with_name("optuna-dashboard"))
+    command = [program, url.replace("postgresql:", "postgresql+psycopg:"), "--host", "127.0.0.1", "--port", str(port)]
+    dashboard = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        (found,) = wait_for(lambda: answer(port, "studies"))["study_summaries"]
+        assert (found["study_name"], found["directions"]) == ("seen", ["minimize"])
+        shown = answer(port, f"studies/{found['study_id']}")
+    finally:
+        os.killpg(dashboard.pid, signal.SIGKILL)
+        dashboard.wait()
+    assert shown["objective_names"] == ["val/loss"]
+    assert [trial["state"] for trial in shown["trials"]] == ["Complete", "Complete", "Pruned", "Waiting"]
+    assert [trial["values"] for trial in shown["trials"][:2]] == [[2.0], [1.5]]
+    assert [point["value"] for point in shown["trials"][1]["intermediate_values"]] == [2.4, 1.5, 1.9]
+
+
+def answer(port, path):
+    """What the dashboard says; None while it does not answer."""
+    address = f"http://127.0.0.1:{port}/api/{path}"
+    with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=20) as said:
+        return json.load(said)
 
 
 def test_two_homes_with_a_study_of_one_name_do_not_mix(server, url, tmp_path):

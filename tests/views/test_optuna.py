@@ -13,6 +13,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from hpsearch.report import local_time
 from hpsearch.views import shipping
 from hpsearch.views.follower import state_file
 
@@ -58,6 +59,36 @@ def test_the_study_names_its_metric_and_best_trial(new_study: NewStudy) -> None:
         assert found.metric_names == ["val/loss"]
         assert found.direction == optuna.study.StudyDirection.MINIMIZE
         assert found.best_trial.number == 1
+
+
+def test_a_trial_began_and_ended_when_the_journal_says(new_study: NewStudy) -> None:
+    """Not when the view, which may be hours behind, heard of it."""
+    study = new_study("timed")
+    study.follow("optuna")
+    study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
+    study.follow("optuna")  # Optuna knows it as running
+    ended = study.later(event="trial_finished", trial=3, outcome="completed", state="COMPLETE", value=2.2, seconds=1.0)
+    study.follow("optuna")
+    asked = {e["trial"]: e["time"] for e in study.events if e["event"] == "trial_asked"}
+    finished = {e["trial"]: e["time"] for e in study.events if e["event"] == "trial_finished"}
+    assert finished[3] == ended["time"]
+    for trial in trials(study):
+        assert (trial.datetime_start, trial.datetime_complete) == (
+            local_time(asked[trial.number]),
+            local_time(finished[trial.number]),
+        )
+
+
+def test_times_that_a_killed_view_left_wrong_are_put_right(new_study: NewStudy) -> None:
+    study = new_study("mistimed")
+    ship(study)
+    before = trials(study)
+    with sqlite3.connect(study.home / "optuna.db") as database:
+        database.execute("update trials set datetime_complete = '2030-01-01 00:00:00.000000' where number = 1")
+    assert repr(trials(study)) != repr(before)
+    state_file(study.folder, "optuna").unlink()  # killed before it had noted what it shipped
+    ship(study)
+    assert repr(trials(study)) == repr(before)
 
 
 def test_a_replay_changes_nothing(new_study: NewStudy) -> None:
