@@ -17,6 +17,7 @@ import cProfile
 import os
 import pstats
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -153,6 +154,7 @@ def searched(study: Study, launcher: Simulated, folder: Path) -> None:
     part = (study.experiment.budget.trials or 0) // PARTS or 1
     search = Search(study, launcher, checkpoints=folder / "checkpoints")
     costs, measured, finished, began = list[float](), 0, 0, time.monotonic()
+    means = list[float]()
     print("trials finished   median (quartiles)      mean of all, ms of driver time for each evaluation", flush=True)
     last = part_began = time.process_time() - launcher.seconds
     for happening in search.run():
@@ -164,13 +166,16 @@ def searched(study: Study, launcher: Simulated, folder: Path) -> None:
             finished += 1
             if finished % part == 0 and costs:
                 now = time.process_time() - launcher.seconds
-                print(f"{finished:15}   {quartiles(costs)}   {1000 * (now - part_began) / len(costs):.2f}", flush=True)
+                means.append(1000 * (now - part_began) / len(costs))
+                print(f"{finished:15}   {quartiles(costs)}   {means[-1]:.2f}", flush=True)
                 last = part_began = time.process_time() - launcher.seconds
                 costs = []
     seconds = time.monotonic() - began
     print(
         f"{finished} trials, {measured} evaluations in {seconds:.1f} s: {measured / seconds:.0f} evaluations a second"
     )
+    if len(means) > 2:  # the first part has no model of the space yet, in the last there are idle workers
+        print(f"mean of the last part but one over that of the second: {means[-2] / means[1]:.2f}", flush=True)
 
 
 def quartiles(values: list[float]) -> str:
@@ -189,16 +194,24 @@ def resumed(experiment: Experiment, folder: Path) -> None:
     study.journal.close()
 
 
-def shown(home: Path) -> None:
+def shown(home: Path, *options: str) -> None:
     """Lists the study with `hpsearch show`, and prints how long the whole process takes."""
     command = [sys.executable, "-c", "from hpsearch.cli import main; main()", "show", "driver", "--home", str(home)]
     paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    began = time.perf_counter()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    began, before = time.perf_counter(), processor_of_children()
+    done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr[-3000:])
-    print(f"hpsearch show, the whole process: {time.perf_counter() - began:.2f} s", flush=True)
+    wall, processor = time.perf_counter() - began, processor_of_children() - before
+    name = " ".join(["hpsearch show", *options])
+    print(f"{name}, the whole process: {wall:.2f} s ({processor:.2f} s of processor time)", flush=True)
+
+
+def processor_of_children() -> float:
+    """Seconds of processor time of all processes that were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -215,6 +228,7 @@ def main() -> None:
         with profiled(options.profile):
             resumed(experiment, folder)
         shown(home)
+        shown(home, "--json")
 
 
 @contextlib.contextmanager

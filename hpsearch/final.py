@@ -107,7 +107,8 @@ def reproduction(provenance: dict[str, Any], config: TrainConfig, found: float, 
     if found == expected:
         return f"{metric} {found:.6g}: {trial} value, reproduced to the last bit"
     difference = f"{metric} {found:.6g}, {trial} was {expected:.6g} (difference {found - expected:+.2g})"
-    if setting.device != "cpu" or provenance.get("device") != "cpu":
+    kind = str(provenance.get("device")).partition("@")[0]  # cpu@host: on Ray
+    if (setting.device, kind) != ("cpu", "cpu"):
         return f"{difference}: GPUs do not repeat to the last bit"
     if setting.threads != provenance.get("threads"):
         return f"{difference}: trained with {setting.threads} threads instead of {provenance.get('threads')}"

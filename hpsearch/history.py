@@ -85,9 +85,7 @@ class History:
         elif event["event"] == "study_exported":
             self.exported = event
         elif "trial" in event and event["event"].startswith(("trial_", "evaluation")):
-            trial = self.trials.setdefault(event["trial"], TrialHistory(event["trial"], asked=event["time"]))
-            trial.last = max(trial.last, event["time"])
-            getattr(self, "_" + event["event"], lambda *_: None)(trial, event)
+            self._of_trial(event)
         self.last = max(self.last, event["time"])
 
     @property
@@ -95,10 +93,11 @@ class History:
         """Seconds of searching, over all drivers."""
         return self.searched + (max(0.0, self.last - self.began) if self.began is not None else 0.0)
 
-    def ranked(self) -> list[TrialHistory]:
-        """The COMPLETE trials, the best first."""
+    def ranked(self, *, among: Iterable[int] | None = None) -> list[TrialHistory]:
+        """The COMPLETE trials, the best first, of all or of the numbers given."""
         sign = 1 if self.direction == "minimize" else -1
-        found = [t for t in self.trials.values() if t.state == "COMPLETE" and math.isfinite(number(t.value))]
+        trials = self.trials.values() if among is None else [self.trials[n] for n in among]
+        found = [t for t in trials if t.state == "COMPLETE" and math.isfinite(number(t.value))]
         return sorted(found, key=lambda t: (sign * number(t.value), t.number))
 
     def best(self, *, among: Iterable[int] | None = None) -> TrialHistory | None:
@@ -138,6 +137,15 @@ class History:
         self.study, self.created, self.space = event["study"], event["time"], event.get("space", {})
         self.metric, self.direction = event["objective"]["metric"], event["objective"]["direction"]
 
+    def _of_trial(self, event: Event) -> None:
+        number, at = event["trial"], event["time"]
+        trial = self.trials.get(number)
+        if trial is None:
+            trial = self.trials[number] = TrialHistory(number, asked=at)
+        if at > trial.last:
+            trial.last = at
+        getattr(self, "_" + event["event"], _pass_over)(trial, event)
+
     def _trial_asked(self, trial: TrialHistory, event: Event) -> None:
         trial.asked = event["time"]
         self._described(trial, event)
@@ -158,9 +166,8 @@ class History:
         evaluation = event["evaluation"]
         if evaluation["index"] in trial.evaluations:
             return
-        kept = {key: value for key, value in evaluation.items() if key != "points"}
-        trial.evaluations[evaluation["index"]] = {**kept, "time": event["time"]}
-        for point in evaluation.get("points", ()):
+        kept = trial.evaluations[evaluation["index"]] = {**evaluation, "time": event["time"]}
+        for point in kept.pop("points", ()):
             if "train/loss" in point["metrics"]:
                 trial.training.append((point["tokens"], number(point["metrics"]["train/loss"])))
 
@@ -177,6 +184,10 @@ class History:
         trial.running, trial.outcome, trial.state = False, event["outcome"], event["state"]
         trial.value, trial.best = event.get("value"), event.get("best_evaluation")
         trial.reason, trial.seconds = event.get("reason") or "", event.get("seconds") or 0.0
+
+
+def _pass_over(trial: TrialHistory, event: Event) -> None:
+    """What becomes of an event of a kind from the future."""
 
 
 @contextlib.contextmanager

@@ -7,16 +7,15 @@ an undisturbed one would have, instead of its first configs again.
 from __future__ import annotations
 
 import hashlib
-import heapq
 import math
-from collections.abc import Container
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import optuna
 
 from hpsearch.experiment import Experiment
+from hpsearch.shortlist import Shortlist
 from hpsearch.space.settings import (
     AnyPruner,
     HyperbandPruner,
@@ -28,17 +27,15 @@ from hpsearch.space.settings import (
 )
 
 FEWEST_STARTUP, MOST_STARTUP = 4, 10  # random trials before a model of the space is asked
-BEST, ENDED, RUNNING = 100, 300, 200  # trials that TPE looks at in a study of more: the best, the latest of each kind
 
 
-def make_sampler(experiment: Experiment, number: int, study: optuna.Study) -> optuna.samplers.BaseSampler:
-    """The sampler that proposes trial `number`."""
+def make_sampler(experiment: Experiment, number: int, shortlist: Shortlist) -> optuna.samplers.BaseSampler:
+    """The sampler that proposes trial `number` of the study that the shortlist is of."""
     name, seed, space = experiment.search.sampler, mix(experiment.seed, number), experiment.space
     startup = min(MOST_STARTUP, max(FEWEST_STARTUP, len(space.params) + 2))
     if name == "tpe":
-        return BoundedTPE(
-            seed=seed, n_startup_trials=startup, multivariate=True, constant_liar=True, group=space.conditional
-        )
+        options = {"multivariate": True, "constant_liar": True, "group": space.conditional}
+        return BoundedTPE(shortlist, seed=seed, n_startup_trials=startup, **options)
     if name == "gp":
         return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup, warn_independent_sampling=False)
     if name == "random":
@@ -46,7 +43,7 @@ def make_sampler(experiment: Experiment, number: int, study: optuna.Study) -> op
     if name == "qmc":
         return Sobol(experiment, number)
     if name == "cmaes":
-        return _cmaes(study, seed=seed)
+        return _cmaes(shortlist.study, seed=seed)
     return _grid(experiment, number)
 
 
@@ -71,6 +68,13 @@ def make_pruner(wanted: AnyPruner, *, evaluations: int) -> optuna.pruners.BasePr
     return optuna.pruners.NopPruner()
 
 
+def takes_notes(wanted: AnyPruner) -> bool:
+    """Whether the pruner writes into the study who reached what, each time that it is asked."""
+    if isinstance(wanted, PatientPruner):
+        return takes_notes(Search.model_validate({"pruner": wanted.wrapped}).pruner)
+    return isinstance(wanted, SuccessiveHalvingPruner | HyperbandPruner)
+
+
 class BoundedTPE(optuna.samplers.TPESampler):
     """TPE that looks at the best and the latest trials of a long study, so that an `ask` does not grow with it.
 
@@ -78,11 +82,16 @@ class BoundedTPE(optuna.samplers.TPESampler):
     side fade (arXiv 2304.11127, section 3.4): what is left out would hardly count.
     """
 
+    def __init__(self, shortlist: Shortlist, **options: Any) -> None:
+        """`options`: those of Optuna's TPESampler."""
+        super().__init__(**options)
+        self._shortlist = shortlist
+
     def infer_relative_search_space(
         self, study: optuna.Study, trial: optuna.trial.FrozenTrial
     ) -> dict[str, optuna.distributions.BaseDistribution]:
         """As Optuna's, of the trials looked at."""
-        self._looked_at = _bounded(study)  # once: a sampler proposes one trial
+        self._looked_at = self._shortlist.part()  # once: a sampler proposes one trial
         return super().infer_relative_search_space(self._looked_at, trial)
 
     def sample_relative(
@@ -93,43 +102,6 @@ class BoundedTPE(optuna.samplers.TPESampler):
     ) -> dict[str, Any]:
         """As Optuna's, of the trials looked at."""
         return super().sample_relative(self._looked_at, trial, search_space)
-
-
-def _bounded(study: optuna.Study) -> optuna.Study:
-    """The study itself, or in its place one that shows some of its trials."""
-    trials = study.get_trials(deepcopy=False)
-    if len(trials) <= BEST + ENDED + RUNNING:
-        return study
-    return cast(optuna.Study, _Part(study, trials))
-
-
-class _Part:
-    """A study to look at: its best and its latest trials, all else as it is."""
-
-    def __init__(self, study: optuna.Study, trials: list[optuna.trial.FrozenTrial]) -> None:
-        self._whole = study
-        sign = 1 if study.direction == optuna.study.StudyDirection.MINIMIZE else -1
-        ended = [t for t in trials if t.state.is_finished()]
-        running = [t for t in trials if not t.state.is_finished()]
-        completed = (t for t in ended[:-ENDED] if t.state == optuna.trial.TrialState.COMPLETE)
-        best = heapq.nsmallest(BEST, completed, key=lambda t: (sign * (t.value or 0.0), t.number))
-        self._trials = sorted([*best, *ended[-ENDED:], *running[-RUNNING:]], key=lambda t: t.number)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._whole, name)
-
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[optuna.trial.TrialState] | None = None
-    ) -> list[optuna.trial.FrozenTrial]:
-        return self._get_trials(deepcopy, states)
-
-    def _get_trials(
-        self,
-        deepcopy: bool = True,
-        states: Container[optuna.trial.TrialState] | None = None,
-        use_cache: bool = False,
-    ) -> list[optuna.trial.FrozenTrial]:
-        return [trial for trial in self._trials if states is None or trial.state in states]
 
 
 class AmongPeers(optuna.pruners.BasePruner):

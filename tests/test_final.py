@@ -190,5 +190,6 @@ def test_what_is_said_of_the_reproduction(searched, tmp_path):
     assert "trained with 2 threads instead of 1" in line(value + 1e-7, replace(setting, threads=2))
     assert "GPUs do not repeat" in line(value + 1e-7, replace(setting, device="cuda:0"))
     assert "another processor or package version" in line(value * 1.001)
+    assert "another processor or package version" in line(value * 1.001, device="cpu@a-node-of-a-cluster")
     assert "NOT reproduced" in line(value * 1.1)
     assert reproduction({}, config, value, setting) is None

@@ -1,9 +1,12 @@
 """The journal: what is acknowledged can be read again, damage is noticed, a torn tail is cut off."""
 
 import errno
+import json
 import math
 import os
+import random
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -163,6 +166,107 @@ def test_any_flipped_byte_costs_one_line_at_most(tmp_path, position):
     flipped[second + position % 60] ^= 0x10
     path.write_bytes(flipped)
     assert [event["event"] for event in journal.read(path)] == ["study_created", "b", "c"]
+
+
+def any_value(chance, depth=0):
+    """A JSON value by chance, of the kinds that are hard to read back."""
+    if depth < 4 and chance.random() < 0.4:
+        inner = [any_value(chance, depth + 1) for _ in range(chance.randrange(5))]
+        return inner if chance.random() < 0.5 else {any_text(chance): value for value in inner}
+    kinds = [
+        lambda: struct.unpack("d", chance.randbytes(8))[0],  # any float there is: nan, subnormal, the smallest
+        lambda: chance.choice([math.nan, math.inf, -math.inf, -0.0, 5e-324, 1.7976931348623157e308, 0.1, 1e22, 1e23]),
+        lambda: chance.randrange(-(10 ** chance.randrange(1, 50)), 10 ** chance.randrange(1, 50)),
+        lambda: chance.choice([None, True, False, 0, -1, 2**63, -(2**63) - 1, 2**64]),
+        lambda: any_text(chance),
+    ]
+    return chance.choice(kinds)()
+
+
+def any_text(chance):
+    hard = [
+        "points",
+        "crc",
+        '"',
+        ",",
+        ":",
+        "[",
+        "]}",
+        "{",
+        chr(92),
+        "/",
+        "\n",
+        "\r",
+        "\0",
+        "\u2028",
+        "é",
+        "😀",
+        ' ,"points":[',
+        "NaN",
+    ]
+    return "".join(chance.choices(hard, k=chance.randrange(6)))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_read_is_what_python_reads(seed):
+    """The journal's parser is not Python's: they must agree on all that can be in a line, to the last bit."""
+    chance = random.Random(seed)
+    for _ in range(500):
+        event = {"time": chance.random() * 2e9, "event": any_text(chance), "value": any_value(chance)}
+        line = journal.encode(event)
+        python = json.loads(line)
+        del python["crc"]
+        assert repr(journal.decode(line)) == repr(python) == repr(event)
+
+
+def test_numbers_are_read_to_the_last_bit():
+    chance = random.Random(0)
+    numbers = [struct.unpack("d", chance.randbytes(8))[0] for _ in range(100_000)]
+    numbers += [chance.gauss(2.0, 1.0) for _ in range(100_000)]
+    assert repr(journal.decode(journal.encode({"event": "x", "numbers": numbers}))["numbers"]) == repr(numbers)
+
+
+def test_an_event_of_many_levels_is_read_as_well():
+    deep = {"event": "x", "deep": json.loads("[" * 500 + "]" * 500)}
+    assert journal.decode(journal.encode(deep)) == deep
+
+
+def test_no_flipped_bit_of_a_line_goes_unnoticed():
+    line = journal.encode({"time": 1.5, "event": "evaluation", "evaluation": {"points": [{"step": 1}]}})
+    for place in range(len(line)):
+        for bit in range(8):
+            flipped = bytearray(line)
+            flipped[place] ^= 1 << bit
+            assert journal.decode(bytes(flipped)) is None
+    assert all(journal.decode(line[:end]) is None for end in range(len(line)))
+    assert journal.decode(line + line) is None
+
+
+@pytest.mark.parametrize("byte", [b"\r", b"\x0b", b"\x1c", b"\x85"])
+def test_only_a_newline_ends_a_line(tmp_path, byte):
+    """A damaged line is one line, whatever it looks like now: the numbers of those after it stay right."""
+    path = tmp_path / "j"
+    write(path, "study_created", "a", "b", "c")
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[1] = lines[1].replace(b"value", b"va" + byte + b"ue")
+    lines[3] = lines[3].replace(b"value", b"Value")
+    path.write_bytes(b"".join(lines))
+    damaged = []
+    assert [event["event"] for event in journal.read(path, damaged=damaged)] == ["study_created", "b"]
+    assert damaged == [2, 4]
+
+
+def test_a_line_longer_than_what_is_read_at_a_time_is_read(tmp_path):
+    path = tmp_path / "j"
+    log = Journal(path)
+    log.append("study_created")
+    log.append("a", text="x" * 100_000)
+    log.append("b")
+    log.close()
+    tail, seen = Tail(path), []
+    while events := tail.read(limit=1000)[0]:
+        seen += [event["event"] for event in events]
+    assert (seen, tail.offset) == (["study_created", "a", "b"], path.stat().st_size)
 
 
 # -------------------------------------------------------------------------------------------------------- full disks

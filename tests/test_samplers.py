@@ -3,9 +3,9 @@
 import math
 
 import optuna
-import pytest
 
-from hpsearch.samplers import BEST, ENDED, RUNNING, BoundedTPE, _bounded
+from hpsearch.samplers import BoundedTPE
+from hpsearch.shortlist import Shortlist
 
 RANGE = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
 
@@ -24,24 +24,9 @@ def filled(finished, running=0, direction="minimize"):
     return study
 
 
-@pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_the_part_has_the_best_and_the_latest(direction):
-    part = _bounded(filled(900, 300, direction)).get_trials(deepcopy=False)
-    numbers = [trial.number for trial in part]
-    assert len(numbers) == BEST + ENDED + RUNNING
-    assert numbers == sorted(set(numbers))
-    assert 7 in numbers
-    assert set(range(600, 900)) | set(range(1000, 1200)) <= set(numbers)
-
-
-def test_a_study_of_usual_size_is_looked_at_whole():
-    study = filled(BEST + ENDED, RUNNING)
-    assert _bounded(study) is study
-
-
 def test_it_proposes_near_the_best_in_a_long_study():
     study = filled(2000, 100)
-    study.sampler = BoundedTPE(seed=0, multivariate=True, constant_liar=True)
+    study.sampler = BoundedTPE(Shortlist(study), seed=0, multivariate=True, constant_liar=True)
     proposed = [study.ask(RANGE).params["x"] for _ in range(20)]
     assert sum(abs(x - 0.3) < 0.1 for x in proposed) >= 15
     assert len(set(proposed)) == 20

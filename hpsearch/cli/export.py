@@ -22,8 +22,8 @@ Example:
 def export(space_or_study: str, output: Path, home_path: Path) -> None:
     """Write the best trial of SPACE_OR_STUDY as a config: every range a value, and where it comes from."""
     from hpsearch import best
-    from hpsearch.driver import Home, history_of
     from hpsearch.experiment import Experiment
+    from hpsearch.home import Home, history_of
     from hpsearch.views.mlflow import run_ids
 
     name, _ = study_named(space_or_study)

@@ -11,7 +11,7 @@ import click
 from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
-    from hpsearch.driver import Home
+    from hpsearch.home import Home
 
 home_option = click.option(
     "--home",
@@ -38,7 +38,7 @@ class Workers(click.ParamType):  # type: ignore[type-arg]  # generic only from c
 
 def open_home(path: Path) -> Home:
     """The home, made where it is not there."""
-    from hpsearch.driver import Home
+    from hpsearch.home import Home
 
     return Home(path).make()
 

@@ -61,7 +61,7 @@ def _repair_all(names: list[str], home_path: Path) -> None:
 
 def _repair(name: str, uri: str | None, home_path: Path) -> bool:
     """Repairs a study, under a heading; whether it is whole."""
-    from hpsearch.driver import Home, history_of
+    from hpsearch.home import Home, history_of
     from hpsearch.repair import repair as mend
 
     click.echo(f"{name}:")

@@ -36,13 +36,13 @@ def show(space_or_study: str, as_json: bool, top: int, home_path: Path) -> None:
 
     It reads the journal alone, also while the study is being searched.
     """
-    from hpsearch.driver import Home, history_of
+    from hpsearch.home import Home, history_of
     from hpsearch.lock import is_driven
     from hpsearch.views.mlflow import run_ids
 
     name, _ = study_named(space_or_study)
     home = Home(home_path)
-    history = history_of(home, name)
+    history = history_of(home, name, curves=False)
     if not is_driven(home.study(name) / "lock"):  # its driver was killed, and could not say so
         for trial in history.trials.values():
             trial.running = False
@@ -89,7 +89,7 @@ def _print(history: History, runs: dict[int, str], *, top: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hpsearch.cli.terminal import params, plain
+    from hpsearch.cli.text import params, plain
 
     table = Table(title=f"{history.study}: {history.metric}, {history.direction}", title_justify="left")
     for column in ("trial", "outcome", history.metric, "at epoch", "params", "MLflow run"):

@@ -77,7 +77,7 @@ def _facts(content: bytes) -> dict[str, Any]:
 def _check_study(home: Path, name: str) -> None:
     """Raises UserError, naming those there are, when there is no such study."""
     if not (home / name).is_dir():
-        from hpsearch.driver import Home, history_of
+        from hpsearch.home import Home, history_of
 
         history_of(Home(home), name)
 

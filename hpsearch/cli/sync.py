@@ -19,7 +19,8 @@ Example:
 @home_option
 def sync(space_or_study: str, home_path: Path) -> None:
     """Ship to MLflow and the Optuna database what they lack of SPACE_OR_STUDY's journal."""
-    from hpsearch.driver import VIEWS, Home, history_of
+    from hpsearch.driver import VIEWS
+    from hpsearch.home import Home, history_of
     from hpsearch.views import shipping
 
     name, uri = study_named(space_or_study)

@@ -35,7 +35,8 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from hpsearch.cli.run import Signals
-    from hpsearch.cli.terminal import plain, warnings_said
+    from hpsearch.cli.terminal import warnings_said
+    from hpsearch.cli.text import plain
     from hpsearch.driver import prepare, setting_for
     from hpsearch.experiment import Experiment
     from hpsearch.final import FinalTraining, reproduction

@@ -1,6 +1,8 @@
 """`hpsearch show`: the trials for people and, as JSON, for programs."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -95,3 +97,35 @@ def test_a_long_study_shows_its_best_and_says_how_to_see_the_others(home, call):
     assert f" {values[1][1]} " not in out.partition("*")[0].rpartition("\n")[2]
     assert out.splitlines()[-1] == "5 more trials; all of them: --top 6, or --json"
     assert "more trials" not in call("show", "toy", "--top", 6, "--home", home)[1]
+
+
+def test_it_starts_quickly(home):
+    """Of the packages that take long to import it needs none; a long study is listed in the time of reading it."""
+    heavy = ["torch", "optuna", "mlflow", "numpy", "sklearn", "matplotlib"]
+    code = (
+        "import sys; from hpsearch.cli import main\n"
+        "try: main(['show', 'toy', '--home', sys.argv[1]])\n"
+        f"except SystemExit as end: print('LOADED', end.code, [name for name in {heavy} if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(home)], capture_output=True, text=True, check=True)
+    assert ran.stdout.rpartition("LOADED ")[2] == "None []\n"
+
+
+def test_a_trial_is_shown_at_its_best_evaluation_however_it_ended(tmp_path, call):
+    """Most evaluations of trials that have ended are not read."""
+    study = opened(experiment("search: {pruner: none}\n"), tmp_path / "toy")
+    for outcome in ("completed", "failed", None):
+        number = study.ask()
+        study.start(number, device="cpu", threads=1, worker=0)
+        for index, loss in enumerate([9.0, 3.25 + number, 8.0], start=1):
+            study.report(number, evaluation(index, loss) | {"peak_memory": 100 * index})
+        if outcome:
+            study.finish(number, outcome, "why")
+    study.journal.close()
+    table = call("show", "toy", "--home", tmp_path)[1]
+    trials = json.loads(call("show", "toy", "--json", "--home", tmp_path)[1])["trials"]
+    assert [(t["outcome"], t["metrics"]["val/loss"], t["peak_memory"]) for t in trials] == [
+        ("completed", 3.25, 300), ("failed", 4.25, 300), ("interrupted", 5.25, 300)
+    ]  # fmt: skip
+    lines = [line for line in table.splitlines() if any(f" {value:.4f} " in line for value in (3.25, 4.25, 5.25))]
+    assert [line.split()[1] for line in lines] == ["0", "1", "2"]

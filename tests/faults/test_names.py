@@ -203,9 +203,10 @@ def test_f50_what_a_data_function_gives_is_printed_with_its_escapes(call, folder
 
 
 def test_f50_what_the_board_prints_is_escaped(capsys, folder):
-    from hpsearch.cli.terminal import Board, params
-    from hpsearch.driver import Home
+    from hpsearch.cli.terminal import Board
+    from hpsearch.cli.text import params
     from hpsearch.history import TrialHistory
+    from hpsearch.home import Home
 
     board = Board(Experiment.load(folder / "space.yaml"), Home(folder / "home"), folder / "space.yaml")
     board.say(f"warning: {EVIL} [red]")

@@ -1,0 +1,63 @@
+"""The folder of all studies, and what the journal of one says; light, for the commands that only look."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch import journal
+from hpsearch.errors import UserError
+from hpsearch.history import History
+from hpsearch.outline import outline
+from hpsearch.training.atomic import make_folder
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds all studies, their databases and the cache."""
+
+    path: Path
+
+    def make(self) -> Home:
+        """Makes the folder (mode 0700); raises UserError when it cannot be written."""
+        try:
+            make_folder(self.path)
+        except OSError as error:
+            raise UserError(f"--home {self.path}: cannot make the folder: {error.strerror}") from error
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise UserError(f"--home {self.path}: cannot write there")
+        return self
+
+    @property
+    def option(self) -> str:
+        """What a later command must be told to find this home: nothing for the default one."""
+        return "" if self.path == Path("mlruns") else f" --home {self.path}"
+
+    @property
+    def cache(self) -> Path:
+        """Tokenised data."""
+        return self.path / "cache"
+
+    def study(self, name: str) -> Path:
+        """A study's folder."""
+        return self.path / name
+
+    def journal(self, name: str) -> Path:
+        """A study's journal."""
+        return self.study(name) / "journal.jsonl"
+
+
+def history_of(home: Home, study: str, *, curves: bool = True) -> History:
+    """What the journal of a study says; raises UserError when there is no such study.
+
+    curves: with all evaluations of trials that have ended (see outline.py).
+    """
+    path = home.journal(study)
+    if not path.exists():
+        there = sorted(entry.parent.name for entry in home.path.glob("*/journal.jsonl"))
+        known = f"there are: {', '.join(there)}" if there else "there is none yet"
+        raise UserError(f"no study '{study}' in {home.path}; {known}")
+    history = History.of(journal.iterate(path, points=False) if curves else outline(path))
+    history.trials = dict(sorted(history.trials.items()))
+    return history
