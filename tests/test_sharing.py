@@ -1,4 +1,6 @@
-"""A trial that runs out of memory beside others is tried once more alone, whatever happens to the driver."""
+"""A trial has room beside others or not; one that runs out of memory there is tried once more alone, whatever happens
+to the driver.
+"""
 
 from dataclasses import replace
 
@@ -6,8 +8,11 @@ import pytest
 
 from hpsearch import journal
 from hpsearch.happenings import Finished, Paused
+from hpsearch.history import TrialHistory
 from hpsearch.launchers.messages import Failed
+from hpsearch.sharing import CONTEXT, Sharing
 from tests.searching import Scripted, experiment, go, opened, says
+from tests.simulated_gpus import GIB
 from tests.test_search import QUIET, workers
 
 WANT = "out of memory: 9 GiB asked for"
@@ -134,3 +139,69 @@ def test_the_journal_says_it(tmp_path):
     again = opened(experiment("budget: {trials: 2}\n" + QUIET), tmp_path / "home")
     assert again.history.trials[1].alone
     again.journal.close()
+
+
+# ---------------------------------------------------------------------------------------------------------- packing
+
+
+def gpu(*gib, size=100):
+    """A GPU of so many GiB, with trials that take these, and the last one that has measured nothing."""
+    found = {n: TrialHistory(n, device="cuda:0", evaluations={1: says_it(peak, size)}) for n, peak in enumerate(gib)}
+    return Sharing(found | {len(gib): TrialHistory(len(gib))})
+
+
+def says_it(peak, size=100):
+    return {"peak_memory": int(peak * GIB), "device_memory": size * GIB}
+
+
+@pytest.mark.parametrize(("third", "fits"), [(28.5, True), (28.6, False)])
+def test_nine_tenths_of_a_gpu_are_given_out_with_a_context_for_each(third, fits):
+    sharing = gpu(30, 30, third)
+    sharing.began(0, "cuda:0")
+    sharing.began(1, "cuda:0")
+    assert sharing.fits(2, "cuda:0") is fits  # 88.5 and three half GiB are 90
+
+
+def test_a_process_that_has_no_trial_keeps_its_context():
+    sharing = gpu(1, 1, 1, 87.9, 99)
+    for number in range(3):
+        sharing.began(number, "cuda:0")
+    sharing.ended(0, "cuda:0")
+    sharing.ended(1, "cuda:0")
+    assert not sharing.fits(3, "cuda:0")  # 1 + 87.9, and three contexts where two would leave room
+    sharing.ended(2, "cuda:0")
+    assert sharing.fits(4, "cuda:0")  # nobody else is there: it has to be tried
+
+
+def test_two_gpus_have_each_their_own():
+    sharing = gpu(60, 40)
+    sharing.began(0, "cuda:0")
+    assert not sharing.fits(1, "cuda:0")
+    assert sharing.fits(1, "cuda:1")
+    sharing.began(1, "cuda:1")
+    assert not sharing.fits(2, "cuda:1")  # of that one nobody knows the size yet
+
+
+def test_out_of_memory_beside_others_says_that_it_takes_more_than_they_left():
+    sharing = gpu(20, 20, 20)
+    for number in range(4):
+        sharing.began(number, "cuda:0")
+    sharing.ended(3, "cuda:0")
+    sharing._trials[3].device = "cuda:0"
+    assert sharing.may_do_better_alone(3)
+    sharing.is_to_be_alone(3)
+    assert sharing.peaks.expected(3) == 100 * GIB - 60 * GIB - 4 * CONTEXT
+    sharing.began(3, "cuda:0")
+    sharing.peaks.measured(3, says_it(25))
+    assert sharing.peaks.expected(3) == 25 * GIB
+
+
+def test_a_trial_waits_for_one_gpu_and_for_another_when_that_is_used_no_more():
+    sharing = gpu(60, 60, 60)
+    assert sharing.is_to_wait(2, "cuda:0", usable=lambda: {"cuda:0", "cuda:1"})
+    assert not sharing.is_to_wait(2, "cuda:1", usable=lambda: {"cuda:0", "cuda:1"})
+    assert (sharing.waits_for("cuda:0"), sharing.waits_for("cuda:1")) == (2, None)
+    assert sharing.is_to_wait(2, "cuda:1", usable=lambda: {"cuda:1"})
+    assert (sharing.waits_for("cuda:0"), sharing.waits_for("cuda:1")) == (None, 2)
+    sharing.began(2, "cuda:1")
+    assert sharing.waits_for("cuda:1") is None

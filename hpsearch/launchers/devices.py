@@ -15,16 +15,19 @@ from hpsearch.training.contract import Setting
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 MOST_PER_CORE = 8  # workers; more would only fill the memory
+AUTO_PER_GPU = 8  # workers: beyond, trials on one GPU gain little from one another's gaps
 
 
 def plan(resources: Resources, *, cache: Path, base: Path) -> list[Setting]:
     """A setting for each worker: on CPUs one a core with one thread each, on GPUs `trials_per_gpu` a GPU.
 
+    How many of the latter train at once is a matter of memory (sharing.py); one that never does takes none of the GPU.
     (Two torch threads beside another busy process ran 10 to 40 times slower, so more threads are for who asks.)
     """
     names = devices(resources.device)
     if names[0].startswith("cuda"):
-        names = names * resources.trials_per_gpu  # dealt out in turn: the first of each GPU before the second of any
+        # dealt out in turn: the first of each GPU before the second of any
+        names = names * _per_gpu(resources.trials_per_gpu, len(names))
     return [
         Setting(device=names[slot % len(names)], threads=resources.threads or 1, cache=cache, base=base)
         for slot in range(_count(resources.workers, names))
@@ -44,6 +47,19 @@ def alone_with_its_gpu(setting: Setting, environment: MutableMapping[str, str] =
         return setting  # the driver counted otherwise: torch is to say what is wrong
     environment[VISIBLE] = allowed[int(index)] if allowed else index
     return replace(setting, device="cuda:0")
+
+
+def _per_gpu(wanted: int | str, n_gpus: int) -> int:
+    """Workers on each GPU; auto: one a core, shared out among the GPUs."""
+    if not isinstance(wanted, int):
+        return max(1, min(AUTO_PER_GPU, cores() // n_gpus))
+    most = max(1, MOST_PER_CORE * cores() // n_gpus)
+    if wanted > most:
+        raise UserError(
+            f"trials_per_gpu: {wanted} are more workers than {cores()} cores can carry for {n_gpus} GPU(s); "
+            f"allowed here: auto, or up to {most}"
+        )
+    return wanted
 
 
 def _count(workers: int | str, names: list[str]) -> int:

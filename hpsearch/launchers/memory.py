@@ -6,10 +6,11 @@ import contextlib
 import gc
 import sys
 from pathlib import Path
+from typing import Any
 
 from hpsearch.training.memory import peak, resident
 
-__all__ = ["Leak", "kills", "peak"]
+__all__ = ["Leak", "give_back", "kills", "peak"]
 
 COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))  # lines "oom_kill N" (Linux)
 LEAK_FACTOR = 1.5  # times what a worker has after its first trial
@@ -37,6 +38,7 @@ class Leak:
 
         Garbage is collected only where it seems to be: that takes tens of milliseconds.
         """
+        give_back()
         if self._limit is None:
             self._limit = int(LEAK_FACTOR * resident()) + LEAK_ROOM
         if not self._too_much():
@@ -50,8 +52,18 @@ class Leak:
 
 def _on_device() -> int:
     """Bytes of tensors on the GPU."""
-    torch = sys.modules.get("torch")
-    cuda = getattr(torch, "cuda", None)  # absent while torch is being imported
-    if cuda is None or not cuda.is_initialized():
-        return 0
-    return int(cuda.memory_allocated())
+    cuda = _cuda()
+    return int(cuda.memory_allocated()) if cuda is not None else 0
+
+
+def give_back() -> None:
+    """Gives the GPU back what torch keeps of it for later: the next trial there may be another process's."""
+    cuda = _cuda()
+    if cuda is not None:
+        cuda.empty_cache()
+
+
+def _cuda() -> Any:
+    """torch.cuda where this process uses it; None elsewhere."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)  # absent while torch is being imported
+    return cuda if cuda is not None and cuda.is_initialized() else None

@@ -17,7 +17,7 @@ from typing import Any
 from hpsearch import crash
 from hpsearch.launchers import memory
 from hpsearch.launchers.devices import alone_with_its_gpu
-from hpsearch.launchers.messages import Alive, Answer, Ended, Evaluated, Noted, Reply, Task
+from hpsearch.launchers.messages import Alive, Answer, Ended, Evaluated, Failed, Noted, Reply, Task
 from hpsearch.launchers.worker import Session
 from hpsearch.secrets import guard, redact
 from hpsearch.training.contract import Setting
@@ -76,6 +76,8 @@ class Worker:
             self.connection.send(message)
             if not isinstance(message, Evaluated):
                 self._session = None
+                if isinstance(message, Failed):
+                    memory.give_back()
                 return
             self._await(session, message.evaluation["index"])
 

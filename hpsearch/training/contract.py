@@ -62,3 +62,4 @@ class Evaluation:
     points: list[dict[str, Any]] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
     peak_memory: int = 0  # bytes, the most so far: on CUDA reserved by torch, else of the whole process
+    device_memory: int = 0  # bytes that the device has in all; 0: it has none of its own (CPU, MPS)

@@ -59,6 +59,11 @@ def forget_peak(device: torch.device) -> None:
         memory.forget_peak()
 
 
+def total_memory(device: torch.device) -> int:
+    """Bytes that a CUDA device has in all; 0 for others, which have the machine's."""
+    return int(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else 0
+
+
 def peak_memory(device: torch.device) -> int:
     """The most bytes since `forget_peak`: on CUDA those that torch reserved, else those of the whole process."""
     return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else memory.peak()

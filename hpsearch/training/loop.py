@@ -21,7 +21,15 @@ from hpsearch.training.batches import BatchOrder, Rows, rows_of
 from hpsearch.training.config import TrainConfig, digest
 from hpsearch.training.contract import CHECKPOINTS, Evaluation, Handle, Told
 from hpsearch.training.corpus import open_corpus
-from hpsearch.training.device import autocast, forget_peak, peak_memory, prepare_device, rng_state, set_rng_state
+from hpsearch.training.device import (
+    autocast,
+    forget_peak,
+    peak_memory,
+    prepare_device,
+    rng_state,
+    set_rng_state,
+    total_memory,
+)
 from hpsearch.training.evaluation import Evaluator, Measured
 from hpsearch.training.ladder import Ladder
 from hpsearch.training.loss import loss_sum
@@ -183,6 +191,7 @@ class Training:
             points=self.points,
             signatures=measured.signatures,
             peak_memory=peak_memory(self.device),
+            device_memory=total_memory(self.device),
         )
         self.points, self.interval_loss = [], [0.0, 0]
         self.evaluations.append(evaluation)

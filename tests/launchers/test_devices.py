@@ -72,8 +72,28 @@ def test_trials_per_gpu_is_that_many_workers_on_each(monkeypatch, tmp_path):
     assert [s.device for s in plan(tmp_path, 3, trials_per_gpu=2)] == ["cuda:0", "cuda:1", "cuda:0"]
 
 
+@pytest.mark.parametrize(("cores", "n_gpus", "each"), [(64, 1, 8), (16, 4, 4), (8, 1, 8), (7, 2, 3), (2, 4, 1)])
+def test_auto_is_a_worker_a_core_and_at_most_eight_on_each_gpu(monkeypatch, tmp_path, cores, n_gpus, each):
+    """How many of them train at once is a matter of memory: tests/test_placing.py."""
+    names = [f"cuda:{i}" for i in range(n_gpus)]
+    monkeypatch.setattr(devices, "devices", lambda wanted: names)
+    monkeypatch.setattr(devices, "cores", lambda: cores)
+    assert [s.device for s in plan(tmp_path, trials_per_gpu="auto")] == names * each
+    assert [s.device for s in plan(tmp_path, 3, trials_per_gpu="auto")] == (names * 3)[:3]  # as many as were asked for
+
+
+def test_more_on_a_gpu_than_the_machine_carries_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "devices", lambda wanted: ["cuda:0", "cuda:1"])
+    monkeypatch.setattr(devices, "cores", lambda: 4)
+    assert len(plan(tmp_path, trials_per_gpu=16)) == 32
+    with pytest.raises(UserError) as caught:
+        plan(tmp_path, trials_per_gpu=17)
+    said = "trials_per_gpu: 17 are more workers than 4 cores can carry for 2 GPU(s); allowed here: auto, or up to 16"
+    assert str(caught.value) == said
+
+
 def test_trials_per_gpu_says_nothing_of_cpus(tmp_path):
-    assert len(plan(tmp_path, trials_per_gpu=3)) == len(plan(tmp_path))
+    assert len(plan(tmp_path, trials_per_gpu=3)) == len(plan(tmp_path, trials_per_gpu="auto")) == len(plan(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""GPUs that never were: their memory is counted as the real ones', and runs out as on them."""
+
+from dataclasses import replace
+
+from hpsearch import toy
+from hpsearch.launchers.messages import Ended, Evaluated, Failed
+from hpsearch.sharing import CONTEXT
+from tests.searching import RANGES, Scripted, evaluation, experiment, go
+from tests.test_search import QUIET, workers
+
+GIB = 2**30
+
+
+class SimulatedGpus(Scripted):
+    """Workers on GPUs of a size; a trial takes its memory before its first evaluation, and tells of it with each.
+
+    Every process that has trained keeps a context. A trial that finds too little runs out of memory.
+    """
+
+    def __init__(self, settings, needs, *, size=80 * GIB, length=lambda number: 4):
+        """`needs`: bytes, of a task's trial and config; `length`: evaluations of a trial."""
+        super().__init__(settings, self._script)
+        self._needs, self._size, self._length = needs, size, length
+        self.trials, self.taken, self._contexts = {}, {}, set()  # slot -> trial; trial -> bytes; slots
+        self.together, self.looks = [], []  # for each trial placed: who is on its GPU, how often all had trained before
+        self.highest, self.failed, self._looked = 0, [], 0
+
+    def train(self, slot, task):
+        self.trials[slot] = task.trial
+        self._contexts.add(slot)
+        super().train(slot, task)
+        self.looks.append(self._looked)
+        here = self.settings[slot].device
+        self.together.append((here, [t for s, t in self.trials.items() if self.settings[s].device == here]))
+
+    def used(self, device):
+        """Bytes of a GPU that are taken."""
+        here = [slot for slot in self._contexts if self.settings[slot].device == device]
+        return sum(self.taken.get(self.trials.get(slot), 0) + CONTEXT for slot in here)
+
+    def most(self, device="cuda:0"):
+        """The most trials that were in training there at once."""
+        return max(len(trials) for name, trials in self.together if name == device)
+
+    def messages(self, timeout):
+        found, self._looked = super().messages(timeout), self._looked + 1
+        for message in found:
+            if isinstance(message, Ended | Failed):
+                self.taken[self.trials.pop(message.slot)] = 0
+            if isinstance(message, Failed):
+                self._contexts.discard(message.slot)  # its process is replaced
+        return found
+
+    def _script(self, task):
+        for index in range(1, self._length(task.trial) + 1):
+            yield lambda slot, i=index: self._evaluated(slot, task, i)
+        yield lambda slot: Ended(slot, task.trial, "go on")
+
+    def _evaluated(self, slot, task, index):
+        trial = task.trial
+        self.taken[trial] = self._needs(trial, task.config)
+        used = self.used(self.settings[slot].device)
+        if used > self._size:
+            self.failed.append(trial)
+            self.taken[trial] = 0
+            return Failed(slot, trial, "out_of_memory", "out of memory: CUDA")
+        self.highest = max(self.highest, used)
+        says = {"peak_memory": self.taken[trial], "device_memory": self._size}
+        return Evaluated(slot, trial, evaluation(index, 3.0 - index / 20) | says)
+
+
+def slots(folder, *devices):
+    """A worker on each device, named as often as it has workers."""
+    return [replace(setting, device=name) for setting, name in zip(workers(folder, len(devices)), devices, strict=True)]
+
+
+def searched(folder, launcher, *, trials, ranges=RANGES, **options):
+    """A study of so many trials on these GPUs; gives it."""
+    wanted = experiment(f"budget: {{trials: {trials}}}\n{QUIET}", ranges=ranges)
+    study, _ = go(wanted, folder / "home", launcher=launcher, **options)
+    return study
+
+
+def train(config, handle):
+    """The toy trainer in a real process, as if on a GPU of 80 GiB of which it takes 30."""
+    for found in toy.train(config, handle):
+        yield replace(found, peak_memory=30 * GIB, device_memory=80 * GIB)
+
+
+def at_once(events):
+    """The most trials that were in training at the same time, by the events of a journal."""
+    running, most = set(), 0
+    for event in events:
+        if event["event"] == "trial_started":
+            running.add(event["trial"])
+        elif event["event"] in ("trial_finished", "trial_interrupted"):
+            running.discard(event["trial"])
+        most = max(most, len(running))
+    return most
