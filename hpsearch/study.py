@@ -1,6 +1,6 @@
-"""The study: an Optuna study in the driver's memory, every change of it in the journal, rebuilt from there on resume.
+"""The study: every change of it is in the journal, and it is rebuilt from there on resume.
 
-Optuna's sampler proposes and its pruner compares trials at equal evaluation indices; what is its own, the overfitting
+Optuna proposes trials and compares them at equal evaluation indices (proposals.py); what is our own, the overfitting
 and divergence rules, is in verdict.py.
 """
 
@@ -9,11 +9,8 @@ from __future__ import annotations
 import gc
 import logging
 import math
-import warnings
 from pathlib import Path
 from typing import Any
-
-import optuna
 
 from hpsearch import crash
 from hpsearch import journal as journals
@@ -22,20 +19,11 @@ from hpsearch.experiment import Experiment
 from hpsearch.history import DESCRIPTION, History, TrialHistory, uncollected
 from hpsearch.identity import check_identity
 from hpsearch.journal import Event, Journal, evaluation_event
-from hpsearch.samplers import make_pruner, make_sampler
+from hpsearch.proposals import STATES, Proposals
 from hpsearch.training.config import TrainConfig
 from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
 from hpsearch.verdict import reason as explain
 
-STATES = {
-    "completed": optuna.trial.TrialState.COMPLETE,
-    "overfit": optuna.trial.TrialState.COMPLETE,
-    "pruned": optuna.trial.TrialState.PRUNED,
-    "diverged": optuna.trial.TrialState.PRUNED,  # the sampler learns from it, and it never wins
-    "out_of_memory": optuna.trial.TrialState.PRUNED,
-    "failed": optuna.trial.TrialState.FAIL,  # a bug: the sampler passes it over
-}
-WORST = 1e30  # what Optuna is told of a loss that is not finite: behind all others, in whatever order they come
 _log = logging.getLogger(__name__)
 OUTCOMES = {Verdict.PRUNE: "pruned", Verdict.OVERFIT: "overfit", Verdict.DIVERGED: "diverged"}
 
@@ -46,20 +34,11 @@ class Study:
     def __init__(self, experiment: Experiment, journal: Journal, history: History) -> None:
         """Rebuilds the Optuna study from the history of the journal."""
         self.experiment, self.journal, self.history = experiment, journal, history
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        self._storage = optuna.storages.InMemoryStorage()
-        self.optuna = optuna.create_study(
-            study_name=experiment.study,
-            storage=self._storage,
-            direction=experiment.objective.direction,
-            pruner=make_pruner(experiment.search.pruner, evaluations=experiment.settings.evaluation.times),
-        )
-        self._trials: dict[int, optuna.Trial] = {}
+        self.proposals = Proposals(experiment, history)
         with uncollected():
-            for number in sorted(history.trials):
-                self._rebuild(history.trials[number])
-        gc.freeze()  # what is known already is not looked through for garbage during the search
+            for trial in sorted(history.trials.values(), key=lambda trial: trial.number):
+                self._rebuild(trial)
+            gc.freeze()  # what is known already is not looked through for garbage during the search
 
     @classmethod
     def open(
@@ -91,11 +70,8 @@ class Study:
         """A new trial: samples its params, writes it to the journal, gives its number."""
         crash.point("before_ask")
         number = len(self.history.trials)
-        self.optuna.sampler = make_sampler(self.experiment, number, self.optuna)
-        trial = self.optuna.ask()
-        internal = self.experiment.space.suggest(trial)
+        internal = self.proposals.ask(number)
         config = self.experiment.config(internal)
-        self._trials[number] = trial
         self.record(
             "trial_asked",
             trial=number,
@@ -131,7 +107,7 @@ class Study:
         index, latest = evaluation["index"], max(trial.evaluations, default=0)
         if index not in trial.evaluations:
             self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation_event(evaluation))
-            self._tell_optuna(number, evaluation)
+            self.proposals.report(number, evaluation)
         verdict = self.judge(number) if index >= latest else (Verdict.CONTINUE, "")
         crash.point("report_done")
         return verdict
@@ -145,7 +121,7 @@ class Study:
         if self._overfits(trial, curve):
             rule = self.experiment.search.overfitting
             return Verdict.OVERFIT, explain(Verdict.OVERFIT, curve, evaluations=rule.evaluations)
-        if curve[-1].progress < training["stop_at"] and self._trials[number].should_prune():
+        if curve[-1].progress < training["stop_at"] and self.proposals.would_prune(number):
             return Verdict.PRUNE, explain(Verdict.PRUNE, curve)
         return Verdict.CONTINUE, ""
 
@@ -194,8 +170,7 @@ class Study:
         )
         self.journal.sync()
         crash.point("tell_begun")
-        value = best["value"] if best and state == optuna.trial.TrialState.COMPLETE else None
-        self.optuna.tell(self._trials.pop(number), value, state=state)
+        self.proposals.tell(number, outcome, best["value"] if best else None)
         self.history.add(event)
         trial.training.clear()  # the views draw it; here it would only fill the memory
         crash.point("tell_done")
@@ -214,36 +189,10 @@ class Study:
         place = {key: best[key] for key in ("index", "step", "tokens", "epoch", "progress")}
         return place | {"value": best["metrics"][self.history.metric]}
 
-    def _tell_optuna(self, number: int, evaluation: dict[str, Any]) -> None:
-        value = evaluation["metrics"].get(self.history.metric)
-        if value is not None:  # BLEU may be measured more rarely than the rest
-            worst = WORST if self.history.direction == "minimize" else -WORST
-            self._trials[number].report(value if math.isfinite(value) else worst, evaluation["index"])
-
     def _rebuild(self, trial: TrialHistory) -> None:
-        """Puts a trial of the journal back into the Optuna study, under its number."""
-        if not trial.config:
-            self._rebuild_unknown(trial)
-            return
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.optuna.enqueue_trial(trial.internal)
-            again = self.optuna.ask()
-            self.experiment.space.suggest(again)
-        self._trials[trial.number] = again
-        for index, evaluation in sorted(trial.evaluations.items()):
-            self._tell_optuna(trial.number, evaluation)
-            if _was_compared(trial, index):
-                again.should_prune()  # successive halving notes in the study who reached which rung
-        if trial.outcome is not None:
-            state = STATES[trial.outcome]
-            value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
-            self.optuna.tell(self._trials.pop(trial.number), value, state=state)
-
-    def _rebuild_unknown(self, trial: TrialHistory) -> None:
-        """Keeps the number of a trial whose params stood on damaged lines alone; the sampler passes it over."""
-        self.optuna.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
-        if trial.outcome is None:
+        """Has the sampler know a trial of the journal; one whose params stood on damaged lines alone has failed."""
+        self.proposals.rebuild(trial)
+        if not trial.config and trial.outcome is None:
             self.record(
                 "trial_finished",
                 trial=trial.number,
@@ -253,20 +202,15 @@ class Study:
             )
 
 
-def _was_compared(trial: TrialHistory, index: int) -> bool:
-    """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
-    at_end = trial.evaluations[index]["progress"] >= trial.config["training"]["stop_at"]
-    is_last = index == max(trial.evaluations)
-    return not at_end and not (is_last and trial.outcome in (None, "overfit", "diverged"))
-
-
 def read_history(folder: Path) -> History:
     """What the journal in a study's folder says (nothing where there is none), without the training points.
 
     Damaged lines are passed over, with a logged warning.
     """
     path, damaged = folder / "journal.jsonl", list[int]()
-    history = History.of(journals.iterate(path, damaged=damaged, points=False)) if path.exists() else History()
+    with uncollected():
+        history = History.of(journals.iterate(path, damaged=damaged, points=False)) if path.exists() else History()
+        gc.freeze()
     if damaged:
         lines = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
         _log.warning(

@@ -42,6 +42,17 @@ def test_the_budget_of_trials_is_exact_with_two_workers_and_restarts(tmp_path):
     assert asked == list(range(7))
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random", "gp", "cmaes", "qmc"])
+def test_configs_are_distinct_over_workers_and_restarts(tmp_path, sampler):
+    """Four trials are in training when each driver is killed: none of those after it is one of those before it."""
+    wanted = experiment(f"budget: {{trials: 12}}\nsearch: {{pruner: none, overfitting: false, sampler: {sampler}}}\n")
+    for kill_after in (5, 9, 13, 17, None):
+        launcher = Scripted(workers(tmp_path, 4), healthy)
+        study, _ = go(wanted, tmp_path / "home", launcher=launcher, kill_after=kill_after)
+    configs = [tuple(trial.params.items()) for trial in study.history.trials.values()]
+    assert len(configs) == len(set(configs)) == 12
+
+
 def test_a_larger_budget_goes_on_and_a_spent_one_does_nothing(tmp_path):
     launcher = Scripted(workers(tmp_path, 1), healthy)
     go(experiment("budget: {trials: 2}\n" + QUIET), tmp_path / "home", launcher=launcher)
@@ -219,26 +230,6 @@ def test_the_trial_knows_its_threads_and_device(tmp_path):
     setting = replace(workers(tmp_path, 1)[0], threads=3)
     study, _ = go(experiment("budget: {trials: 1}\n"), tmp_path / "home", launcher=Scripted([setting], healthy))
     assert (study.history.trials[0].device, study.history.trials[0].threads) == ("cpu", 3)
-
-
-@pytest.mark.parametrize(
-    ("in_doubt", "taken"),
-    [
-        ({}, {"a": 3, "b": 3}),
-        ({"a": {3}}, {"a": 4, "b": 3}),  # it met an error of a: it goes on at b
-        ({"a": {3}, "b": {1, 2}}, {"a": 3}),  # but b is left alone
-        ({"a": {3, 4}}, {"b": 3}),
-    ],
-)
-def test_a_trial_goes_on_at_another_device_than_the_one_that_failed_it(tmp_path, in_doubt, taken):
-    settings = [replace(setting, device=device) for setting, device in zip(workers(tmp_path), "ab", strict=True)]
-    for device, number in taken.items():
-        study = opened(experiment("budget: {trials: 9}\n" + QUIET), tmp_path / f"home-{device}")
-        search = Search(study, Scripted(settings, healthy), checkpoints=tmp_path)
-        search._waiting = [3, 4]
-        search._in_doubt.update(in_doubt)
-        assert search._take_waiting(device) == number
-        study.journal.close()
 
 
 def test_a_worker_that_is_not_there_yet_is_waited_for_and_gets_nothing(tmp_path):

@@ -1,6 +1,7 @@
 """The study: what its journal says is what its Optuna study is, however often it is opened."""
 
 import math
+import shutil
 
 import optuna
 import pytest
@@ -9,7 +10,8 @@ from hpsearch import journal
 from hpsearch.errors import StudyMismatch
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Finished
-from hpsearch.study import WORST, Study
+from hpsearch.proposals import WORST
+from hpsearch.study import Study
 from hpsearch.verdict import Verdict
 from tests.searching import FACTS, RANGES, evaluation, experiment, go, opened, trials
 
@@ -31,7 +33,8 @@ training:
 
 def optuna_facts(study):
     return [
-        (t.number, t.params, t.state, t.value, t.intermediate_values) for t in study.optuna.get_trials(deepcopy=False)
+        (t.number, t.params, t.state, t.value, t.intermediate_values)
+        for t in study.proposals.study.get_trials(deepcopy=False)
     ]
 
 
@@ -58,14 +61,41 @@ def test_a_resumed_study_is_the_same_optuna_study(tmp_path):
     assert len(before.unfinished()) == 1
     assert again.unfinished() == before.unfinished()
     assert optuna_facts(again) == optuna_facts(before)
-    assert again.optuna.best_trial.number == before.optuna.best_trial.number == before.history.best().number
+    assert (
+        again.proposals.study.best_trial.number
+        == before.proposals.study.best_trial.number
+        == before.history.best().number
+    )
     assert rungs(again) == rungs(before)
     assert any(rungs(before))
 
 
+@pytest.mark.parametrize("ranges", [RANGES, GRID, CONDITIONAL], ids=["ranges", "grid", "conditional"])
+@pytest.mark.parametrize("pruner", ["none", "{name: median, startup_trials: 2}"])
+def test_trials_that_are_put_back_whole_are_those_that_are_played_again(tmp_path, monkeypatch, pruner, ranges):
+    """A resume takes the short way with trials that have ended; it must come to the very same study."""
+    wanted = experiment(f"seed: 3\nbudget: {{trials: 12}}\nsearch: {{pruner: {pruner}}}\n", ranges=ranges)
+    before, _ = go(wanted, tmp_path / "home", kill_after=120)
+    shutil.copytree(tmp_path / "home", tmp_path / "copy")
+    short = opened(wanted, tmp_path / "home")
+    monkeypatch.setattr("hpsearch.proposals.takes_notes", lambda pruner: True)
+    long = opened(wanted, tmp_path / "copy")
+    assert all_of(short) == all_of(long) == all_of(before)
+    assert short.ask() == long.ask()
+    assert all_of(short) == all_of(long)
+    for study in (short, long):
+        study.journal.close()
+
+
+def all_of(study):
+    """The facts of its Optuna trials with their kinds and ranges."""
+    ranges = [list(trial.distributions.items()) for trial in study.proposals.study.get_trials(deepcopy=False)]
+    return repr((optuna_facts(study), ranges))
+
+
 def rungs(study):
     """What successive halving has noted of each finished trial (a continued one is asked about again)."""
-    finished = [t for t in study.optuna.get_trials(deepcopy=False) if t.state.is_finished()]
+    finished = [t for t in study.proposals.study.get_trials(deepcopy=False) if t.state.is_finished()]
     return [{k: v for k, v in t.system_attrs.items() if k.startswith("completed_rung")} for t in finished]
 
 
@@ -134,7 +164,7 @@ def test_cmaes_begins_anew_around_the_best_trials_after_a_restart(tmp_path):
     before, _ = go(wanted, tmp_path / "home", kill_after=220)
     study, _ = go(wanted, tmp_path / "home")
     for part in (before, study):
-        assert any("cma:generation" in t.system_attrs for t in part.optuna.get_trials(deepcopy=False))
+        assert any("cma:generation" in t.system_attrs for t in part.proposals.study.get_trials(deepcopy=False))
     assert list(study.history.trials) == list(range(18))
     assert {t.outcome for t in study.history.trials.values()} <= {"completed", "overfit", "diverged"}
     assert len({str(t.params) for t in study.history.trials.values()}) == 18
@@ -163,7 +193,7 @@ def test_finish_returns_when_the_file_has_it(tmp_path):
 
 
 def told(study, number):
-    return study.optuna.get_trials(deepcopy=False)[number]
+    return study.proposals.study.get_trials(deepcopy=False)[number]
 
 
 @pytest.mark.parametrize("outcome", ["completed", "overfit"])

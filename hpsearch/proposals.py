@@ -1,0 +1,157 @@
+"""The Optuna study in the driver's memory: what its sampler proposes, and whom its pruner would stop.
+
+No config is proposed twice: the same config with the same seed is the same training.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import optuna
+
+from hpsearch.experiment import Experiment
+from hpsearch.history import History, TrialHistory
+from hpsearch.samplers import make_pruner, make_sampler, mix, takes_notes
+from hpsearch.shortlist import Shortlist
+
+STATES = {
+    "completed": optuna.trial.TrialState.COMPLETE,
+    "overfit": optuna.trial.TrialState.COMPLETE,
+    "pruned": optuna.trial.TrialState.PRUNED,
+    "diverged": optuna.trial.TrialState.PRUNED,  # the sampler learns from it, and it never wins
+    "out_of_memory": optuna.trial.TrialState.PRUNED,
+    "failed": optuna.trial.TrialState.FAIL,  # a bug: the sampler passes it over
+}
+WORST = 1e30  # what Optuna is told of a loss that is not finite: behind all others, in whatever order they come
+DRAWS = 1000  # configs drawn in place of one that the study has, at most
+
+
+class Proposals:
+    """Trials as Optuna knows them, by our numbers."""
+
+    def __init__(self, experiment: Experiment, history: History) -> None:
+        """An empty one; `rebuild` brings in what the history has."""
+        self.experiment, self.history = experiment, history
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        self._storage = optuna.storages.InMemoryStorage()
+        self.study = optuna.create_study(
+            study_name=experiment.study,
+            storage=self._storage,
+            direction=experiment.objective.direction,
+            pruner=make_pruner(experiment.search.pruner, evaluations=experiment.settings.evaluation.times),
+        )
+        self._shortlist = Shortlist(self.study)
+        self._trials: dict[int, optuna.Trial] = {}  # that have not ended
+        self._distributions = {name: experiment.space.distribution(name) for name in experiment.space.params}
+        self._known: set[tuple[tuple[str, Any], ...]] = set()  # internal values of all trials
+
+    def ask(self, number: int) -> dict[str, Any]:
+        """The internal values of a new trial, which no other has; what the sampler proposes, if that is new."""
+        self.study.sampler = make_sampler(self.experiment, number, self._shortlist)
+        trial = self._trials[number] = self.study.ask()
+        internal = self.experiment.space.suggest(trial)
+        if _key(internal) in self._known:
+            internal = self._another(number, internal)
+        self._known.add(_key(internal))
+        return internal
+
+    def report(self, number: int, evaluation: dict[str, Any]) -> None:
+        """Tells of an evaluation."""
+        value = self._heard(evaluation)
+        if value is not None:
+            self._trials[number].report(value, evaluation["index"])
+
+    def would_prune(self, number: int) -> bool:
+        """Whether the pruner would stop the trial after its latest evaluation."""
+        return self._trials[number].should_prune()
+
+    def tell(self, number: int, outcome: str, value: float | None) -> None:
+        """Tells how a trial ended, and its value where that counts."""
+        state = STATES[outcome]
+        self.study.tell(
+            self._trials.pop(number), value if state == optuna.trial.TrialState.COMPLETE else None, state=state
+        )
+
+    def rebuild(self, trial: TrialHistory) -> None:
+        """Puts a trial of the journal back, under its number."""
+        self._known.add(_key(trial.internal))
+        if not trial.config:  # its params stood on damaged lines alone; the sampler passes it over
+            self.study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+        elif trial.outcome is None or takes_notes(self.experiment.search.pruner):
+            self._replay(trial)
+        else:
+            self.study.add_trial(self._frozen(trial))  # a fifth of the time, for the same trial
+
+    # --------------------------------------------------------------------------------------------------------- inwards
+
+    def _another(self, number: int, proposed: dict[str, Any]) -> dict[str, Any]:
+        """A config that no trial has, drawn at random, in place of the proposed one; that one where none is found.
+
+        It has the same parameters (of a choice with parameters of its own, the same branch): Optuna's trial stays, with
+        other values.
+        """
+        for draw in range(DRAWS):
+            sampler = optuna.samplers.RandomSampler(seed=mix(self.experiment.seed, number, draw))
+            found = self.experiment.space.suggest(optuna.create_study(sampler=sampler).ask())
+            if found.keys() == proposed.keys() and _key(found) not in self._known:
+                self._put(number, found)
+                return found
+        return proposed
+
+    def _put(self, number: int, internal: dict[str, Any]) -> None:
+        study = self._storage.get_study_id_from_name(self.experiment.study)
+        trial = self._storage.get_trial_id_from_study_id_trial_number(study, self._trials[number].number)
+        for name, value in internal.items():
+            distribution = self._distributions[name]
+            self._storage.set_trial_param(trial, name, distribution.to_internal_repr(value), distribution)
+
+    def _heard(self, evaluation: dict[str, Any]) -> float | None:
+        """What Optuna hears of an evaluation; None: nothing, for BLEU may be measured more rarely than the rest."""
+        value = evaluation["metrics"].get(self.history.metric)
+        worst = WORST if self.history.direction == "minimize" else -WORST
+        return value if value is None or math.isfinite(value) else worst
+
+    def _replay(self, trial: TrialHistory) -> None:
+        """Asks for a trial and reports it step by step, as it was."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.study.enqueue_trial(trial.internal)
+            again = self.study.ask()
+            self.experiment.space.suggest(again)
+        self._trials[trial.number] = again
+        for index, evaluation in sorted(trial.evaluations.items()):
+            self.report(trial.number, evaluation)
+            if _was_compared(trial, index):
+                again.should_prune()  # successive halving notes in the study who reached which rung
+        if trial.outcome is not None:
+            self.tell(trial.number, trial.outcome, trial.value)
+
+    def _frozen(self, trial: TrialHistory) -> optuna.trial.FrozenTrial:
+        """A trial that has ended, as Optuna would have it after all that it was told."""
+        state = STATES[trial.outcome or "failed"]
+        heard = ((index, self._heard(evaluation)) for index, evaluation in sorted(trial.evaluations.items()))
+        reports = {index: value for index, value in heard if value is not None}
+        value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
+        if state == optuna.trial.TrialState.PRUNED and reports:
+            value = reports[max(reports)]  # `tell` does so
+        return optuna.trial.create_trial(
+            state=state,
+            value=value,
+            params=trial.internal,
+            distributions={name: self._distributions[name] for name in trial.internal},
+            intermediate_values=reports,
+        )
+
+
+def _key(internal: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(internal.items()))
+
+
+def _was_compared(trial: TrialHistory, index: int) -> bool:
+    """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
+    at_end = trial.evaluations[index]["progress"] >= trial.config["training"]["stop_at"]
+    is_last = index == max(trial.evaluations)
+    return not at_end and not (is_last and trial.outcome in (None, "overfit", "diverged"))
