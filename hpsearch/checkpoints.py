@@ -7,7 +7,10 @@ import shutil
 from pathlib import Path
 
 from hpsearch import crash
+from hpsearch.errors import StorageFailed
 from hpsearch.history import History, TrialHistory
+from hpsearch.keeping import Keeping
+from hpsearch.storage import Kept
 from hpsearch.training.atomic import make_folder, write_atomically
 from hpsearch.training.contract import CHECKPOINTS
 
@@ -16,24 +19,34 @@ PASSING = (*CHECKPOINTS, *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt"))
 
 
 class Checkpoints:
-    """All trials' folders of one study."""
+    """All trials' folders of one study: on a disk that the workers see, or in a storage."""
 
-    def __init__(self, path: Path, history: History) -> None:
-        self.path, self._history = path, history
+    def __init__(self, path: Path, history: History, keeping: Keeping | None = None) -> None:
+        """`keeping`: the study's part of a storage; then `path` has no more than what the driver writes."""
+        self.path, self._history, self.keeping = path, history, keeping
+        self._best: set[int] | None = None  # trials whose weights stay; None: nobody has looked yet
 
     def folder(self, number: int) -> Path:
         """Where a trial's checkpoints lie."""
         return self.path / f"{number:04d}"
+
+    def kept(self, number: int) -> Kept | None:
+        """Where the storage has a trial's checkpoints; None: they are in its folder."""
+        return None if self.keeping is None else self.keeping.of(number)
+
+    def where(self, number: int) -> str:
+        """Where a trial's checkpoints are, for people."""
+        return str(self.folder(number)) if self.keeping is None else self.keeping.where(number)
 
     def tidy(self) -> None:
         """Does what a driver that was killed may have left undone after the ends of trials.
 
         A folder without a trial is one's whose lines found no room on a full disk: its number is given anew.
         """
-        for folder in self.path.glob("[0-9]*"):
-            trial = self._history.trials.get(int(folder.name)) if folder.name.isdecimal() else None
+        for number, folder in self._there():
+            trial = self._history.trials.get(number)
             if trial is None:
-                shutil.rmtree(folder, ignore_errors=True)
+                self._forget(number, folder)
             elif trial.outcome is not None:
                 self.sweep(trial)
 
@@ -42,11 +55,14 @@ class Checkpoints:
         for name in PASSING:
             with contextlib.suppress(OSError):
                 (self.folder(trial.number) / name).unlink()
-        ranked = self._history.ranked()
-        kept = {t.number for t in ranked[:KEPT]}
+        among = None if self._best is None else {*self._best, trial.number}  # all, once
+        ranked = self._history.ranked(among=among)
+        self._best = kept = {t.number for t in ranked[:KEPT]}
+        if self.keeping is not None and trial.number in kept:
+            self.keeping.sweep(trial.number, PASSING)
         for number in [t.number for t in ranked[KEPT : KEPT + 1]] + [trial.number]:
-            if number not in kept and not (self.folder(number) / "error.txt").exists():
-                shutil.rmtree(self.folder(number), ignore_errors=True)
+            if number not in kept:
+                self._remove(number)
         crash.point("trial_swept")
 
     def write_error(self, number: int, details: str) -> None:
@@ -54,3 +70,28 @@ class Checkpoints:
         with contextlib.suppress(OSError):
             make_folder(self.folder(number))
             write_atomically(self.folder(number) / "error.txt", details.encode())
+
+    def bring_samples(self, number: int) -> None:
+        """Fetches what a trial's best weights wrote, for the views, where it is in a storage; raises StorageFailed."""
+        if self.keeping is not None:
+            self.keeping.bring(number, "samples.json", self.folder(number) / "samples.json")
+
+    def _there(self) -> list[tuple[int, Path]]:
+        """The trials that have something somewhere, and their folders here."""
+        names = {folder.name for folder in self.path.glob("[0-9]*")}
+        if self.keeping is not None:
+            with contextlib.suppress(StorageFailed):  # the start of the first trial says it
+                names |= {f"{number:04d}" for number in self.keeping.numbers()}
+        return [(int(name) if name.isdecimal() else -1, self.path / name) for name in sorted(names)]
+
+    def _remove(self, number: int) -> None:
+        if self.keeping is not None:
+            self.keeping.sweep(number)
+        if not (self.folder(number) / "error.txt").exists():
+            shutil.rmtree(self.folder(number), ignore_errors=True)
+
+    def _forget(self, number: int, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        if self.keeping is not None and number >= 0:
+            with contextlib.suppress(StorageFailed):  # a state of another config is not used
+                self.keeping.forget(number)

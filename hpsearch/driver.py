@@ -20,7 +20,9 @@ from hpsearch.errors import DataError, HpsearchError, StorageFailed, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Happening
 from hpsearch.history import History
+from hpsearch.home import Home
 from hpsearch.identity import check_data, check_space
+from hpsearch.keeping import Keeping, keep_corpus
 from hpsearch.launchers.devices import plan
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
@@ -29,6 +31,7 @@ from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.search import Search, spent
 from hpsearch.space.settings import RayWorkers
+from hpsearch.storage import Storage
 from hpsearch.study import Study, read_history
 from hpsearch.training import data
 from hpsearch.training.atomic import make_folder, write_atomically
@@ -41,41 +44,6 @@ from hpsearch.views.mlflow import run_ids
 VIEWS = ("mlflow", "optuna")
 PATIENCE = 60.0  # seconds that the end of a run waits for the views
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Home:
-    """The folder that holds all studies, their databases and the cache."""
-
-    path: Path
-
-    def make(self) -> Home:
-        """Makes the folder (mode 0700); raises UserError when it cannot be written."""
-        try:
-            make_folder(self.path)
-        except OSError as error:
-            raise UserError(f"--home {self.path}: cannot make the folder: {error.strerror}") from error
-        if not os.access(self.path, os.W_OK | os.X_OK):
-            raise UserError(f"--home {self.path}: cannot write there")
-        return self
-
-    @property
-    def option(self) -> str:
-        """What a later command must be told to find this home: nothing for the default one."""
-        return "" if self.path == Path("mlruns") else f" --home {self.path}"
-
-    @property
-    def cache(self) -> Path:
-        """Tokenised data."""
-        return self.path / "cache"
-
-    def study(self, name: str) -> Path:
-        """A study's folder."""
-        return self.path / name
-
-    def journal(self, name: str) -> Path:
-        """A study's journal."""
-        return self.study(name) / "journal.jsonl"
 
 
 @dataclass(frozen=True)
@@ -128,6 +96,8 @@ class Driver:
         self.folder = home.study(experiment.study)
         self._stack = contextlib.ExitStack()
         self.study: Study | None = None
+        self._storage: Storage | None = None  # None: workers see the home
+        self._stored: dict[str, str] = {}  # digest of data and tokenizer -> their name in the storage
 
     def open(self, progress: Callable[[str, float], None]) -> Study:
         """Everything up to the first trial that can fail by the user's mistake."""
@@ -142,6 +112,9 @@ class Driver:
         self._prepared = prepare(self.experiment, self.home, progress, history=history)
         for warning in [*self.experiment.warnings, *self._prepared.warnings]:
             self.say(f"warning: {warning}")
+        if self._storage is not None:
+            corpora = self._prepared.corpora.items()
+            self._stored = {key: keep_corpus(self._storage, folder, progress) for key, folder in corpora}
         self.study = Study.open(self.experiment, self.folder, self._prepared.facts, history=history)
         self._stack.callback(self.study.journal.close)
         write_atomically(self.folder / "space.yaml", self.experiment.source.encode())
@@ -152,15 +125,15 @@ class Driver:
         study = self._opened()
         self.shipper = shipping.start(self.folder, self.home.path, self.experiment.tracking.uri, VIEWS, say=self.say)
         self._stack.callback(self.shipper.kill)
-        checkpoints = self.folder.resolve() / "checkpoints"
-        Checkpoints(checkpoints, study.history).tidy()
+        self._checkpoints = Checkpoints(self.folder.resolve() / "checkpoints", study.history, self._keeping(study))
+        self._checkpoints.tidy()
         nothing_to_do = spent(study)
         if nothing_to_do and study.history.stopped is not None:
             return
         search = Search(
             study,
             self._workers,
-            checkpoints=checkpoints,
+            checkpoints=self._checkpoints,
             corpora=self._prepared.corpora,
             stopping=stopping,
         )
@@ -192,9 +165,17 @@ class Driver:
         crash.point("best_exported")
         exported = study.history.exported
         if exported is None or exported["trial"] != winner.number:
+            self._bring_samples(winner.number)
             study.record("study_exported", path=str(path), trial=winner.number)
             study.journal.sync()
         return path
+
+    def _bring_samples(self, number: int) -> None:
+        """Has the winner's samples where the views read them."""
+        try:
+            self._checkpoints.bring_samples(number)
+        except (StorageFailed, OSError) as error:
+            self.say(f"warning: the samples of trial {number} are not there for MLflow: {error}")
 
     def _run_id(self, number: int, patience: float = 10.0) -> str | None:
         """The MLflow run of a trial; waits a little for a view that is behind."""
@@ -234,6 +215,14 @@ class Driver:
         self.settings = launcher.settings
         return launcher
 
+    def _keeping(self, study: Study) -> Keeping | None:
+        """The study's part of the storage, where there is one."""
+        if self._storage is None:
+            return None
+        keeping = Keeping(self._storage, study.history, self._stored)
+        self._stack.callback(keeping.close)
+        return keeping
+
     def _here(self, name: str) -> Launcher:
         """Workers on this machine."""
         cache, base = self.home.cache.resolve(), self.experiment.base.resolve()
@@ -242,10 +231,20 @@ class Driver:
             return InlineLauncher(settings[0], trainer=self.trainer)
         return LocalLauncher(settings, trainer=self.trainer, stall_timeout=self.experiment.search.stall_timeout)
 
+    def _open_storage(self, url: str) -> Storage:
+        """Raises UserError, with the place in the space file, where no package can open it."""
+        try:
+            return Storage(url)
+        except UserError as error:
+            raise UserError(f"{self.experiment.where('resources', 'launcher', 'storage')}: {error}") from None
+
     def _on_ray(self, wanted: RayWorkers) -> Launcher:
         """Workers on a Ray cluster, which is joined here."""
-        from hpsearch.launchers.ray import Cluster, RayLauncher  # Ray is an extra, and takes a second to import
+        from hpsearch.launchers.cluster import Cluster  # Ray is an extra, and takes a second to import
+        from hpsearch.launchers.ray import RayLauncher
 
+        if wanted.storage is not None:
+            self._storage = self._open_storage(wanted.storage)
         cluster = Cluster(wanted, self.experiment.resources)
         self._stack.callback(cluster.leave)
         return RayLauncher(
@@ -255,18 +254,6 @@ class Driver:
             trainer=self.trainer,
             stall_timeout=self.experiment.search.stall_timeout,
         )
-
-
-def history_of(home: Home, study: str) -> History:
-    """What the journal of a study says; raises UserError when there is no such study."""
-    from hpsearch import journal
-
-    path = home.journal(study)
-    if not path.exists():
-        there = sorted(entry.parent.name for entry in home.path.glob("*/journal.jsonl"))
-        known = f"there are: {', '.join(there)}" if there else "there is none yet"
-        raise UserError(f"no study '{study}' in {home.path}; {known}")
-    return History.of(journal.iterate(path, points=False))
 
 
 @contextlib.contextmanager

@@ -211,6 +211,9 @@ def _checked(document: Document) -> Experiment:
     if settings.search.sampler == "grid":
         space.grid()
     _refuse_passwords(document)
+    if getattr(settings.resources.launcher, "storage", None) and _vocabulary_varies(space):
+        reason = "the tokenizer has a range, and only data that the driver has prepared are brought to the nodes"
+        raise Fault(("resources", "launcher", "storage"), reason)
     warnings = []
     if settings.budget.trials is None and settings.budget.hours is None:
         warnings.append(f"the budget names neither trials nor hours: {DEFAULT_TRIALS} trials")

@@ -36,11 +36,12 @@ class Finished:
 
 @dataclass(frozen=True)
 class Paused:
-    """A trial was stopped with its state saved (or will be tried again), and why."""
+    """A trial was stopped and will go on, and why: with its state `saved` now, or from an earlier checkpoint."""
 
     trial: TrialHistory
     slot: int
     reason: str
+    saved: bool = False
 
 
 @dataclass(frozen=True)

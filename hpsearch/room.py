@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from hpsearch.errors import StorageFailed
+from hpsearch.keeping import Keeping
 from hpsearch.training.atomic import make_folder
 
 LEAST = 1 << 20  # bytes that must fit, however small the files there are
@@ -16,10 +17,10 @@ PAUSE = 1.0  # seconds between looks
 
 
 class Room:
-    """What a search knows of the disk that holds a folder."""
+    """What a search knows of the disk that holds a folder, or of the storage that has the checkpoints in its place."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, keeping: Keeping | None = None) -> None:
+        self.folder, self._keeping = folder, keeping
         self._reason: str | None = None
         self._since = self._looked = 0.0
 
@@ -28,12 +29,19 @@ class Room:
         """Whether the disk has refused something since somebody last saw room."""
         return self._reason is not None
 
+    @property
+    def _place(self) -> str:
+        return str(self.folder) if self._keeping is None else self._keeping.storage.url
+
+    def _refusal(self) -> str | None:
+        return refusal(self.folder) if self._keeping is None else self._keeping.refusal()
+
     def refused(self, reason: str) -> str | None:
         """Notes a refusal; gives a line to say when it is news."""
         if self.closed:
             return None
         self._reason, self._since = reason, time.monotonic()
-        return f"nothing can be saved in {self.folder}; waiting up to {PATIENCE:.0f} s for room"
+        return f"nothing can be saved in {self._place}; waiting up to {PATIENCE:.0f} s for room"
 
     def look(self) -> str | None:
         """Looks again, once a second at most; gives a line to say when there is room.
@@ -43,12 +51,12 @@ class Room:
         if not self.closed or time.monotonic() - self._looked < PAUSE:
             return None
         self._looked = time.monotonic()
-        if refusal(self.folder) is None:
+        if self._refusal() is None:
             self._reason = None
             return "there is room again; going on"
         if time.monotonic() - self._since > PATIENCE:
             raise StorageFailed(
-                f"{self.folder}: nothing can be saved ({self._reason}); what was finished is on the disk, and the same "
+                f"{self._place}: nothing can be saved ({self._reason}); what was finished is on the disk, and the same "
                 "command goes on from there"
             )
         return None

@@ -1,4 +1,4 @@
-"""The driver's loop: ask, place, judge, tell. A generator of what happens, for whoever shows it."""
+"""The driver's loop: place, judge, tell. A generator of what happens, for whoever shows it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.happenings import Finished, Happening, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
+from hpsearch.placing import DEVICE_ERRORS, Placing, out_of_configs, out_of_trials
 from hpsearch.room import Room
-from hpsearch.sharing import Sharing
 from hpsearch.study import OUTCOMES, Study
 from hpsearch.verdict import Verdict
 
 LOOK = 0.25  # seconds between looks whether a person wants to stop
 STUMBLES = 3  # times that a trial may find the disk closed, and open again when somebody looks
-DEVICE_ERRORS = 2  # trials that end in an error of a device, after which it is left alone
 ANSWERS = {
     Verdict.CONTINUE: Answer.GO_ON,
     Verdict.PRUNE: Answer.DROP,
@@ -36,7 +35,7 @@ class Search:
         study: Study,
         launcher: Launcher,
         *,
-        checkpoints: Path,
+        checkpoints: Path | Checkpoints,
         corpora: dict[str, Path] | None = None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -44,17 +43,15 @@ class Search:
         `stopping`: whether a person asked to stop.
         """
         self.study, self.launcher = study, launcher
-        self.checkpoints = Checkpoints(checkpoints, study.history)
+        if isinstance(checkpoints, Path):
+            checkpoints = Checkpoints(checkpoints, study.history)
+        self.checkpoints = checkpoints
         self._corpora, self._stopping = corpora or {}, stopping
-        self._room = Room(checkpoints)
-        self._waiting = study.unfinished()
-        self._busy: dict[int, int] = {}  # slot -> trial
-        self._free = set(range(len(launcher.settings)))  # slots
-        self._sharing = Sharing(study.history.trials)
+        self._room = Room(checkpoints.path, checkpoints.keeping)
+        self._placing = Placing(study, launcher)
         self._verdicts: dict[int, tuple[Verdict, str]] = {}
         self._failures = 0  # since a trial last completed
         self._stumbles: dict[int, int] = defaultdict(int)  # trial -> times it found the disk closed
-        self._in_doubt: dict[str, set[int]] = defaultdict(set)  # device -> trials that met an error of it
         self._pausing = False
         self._began = time.monotonic()
         self._searched = study.history.seconds
@@ -71,99 +68,44 @@ class Search:
                 if self._stopping():
                     yield Notice("stopping: trials save their state (once more to leave at once)")
             yield from self._notices(self._room.look())
-            yield from self._place()
-            if not self._busy and (self._pausing or not (self._room.closed or self._unplaced())):
+            if not self._pausing and not self._room.closed:
+                for slot, number in self._placing.placements():
+                    yield self._start(slot, number)
+            if not self._placing.busy and (self._pausing or not (self._room.closed or self._placing.unplaced())):
+                yield from self._notices(self._why_so_few())
                 return
             for message in self.launcher.messages(timeout=self._patience()):
                 yield from self._handle(message)
-
-    # ---------------------------------------------------------------------------------------------------------- placing
-
-    def _place(self) -> Iterator[Happening]:
-        """Hands trials to the free workers: those that wait to be continued first."""
-        if self._pausing or self._room.closed:
-            return
-        for slot in sorted(self._free):
-            if not self._anything_left():
-                return
-            device = self.launcher.settings[slot].device
-            if self._is_in_doubt(device) or not self.launcher.ready(slot) or self._is_kept_free(device):
-                continue
-            number = self._take_waiting(device)
-            if number is None and not out_of_trials(self.study):
-                number = self.study.ask()
-            if number is not None:
-                yield self._start(slot, number)
-
-    def _anything_left(self) -> bool:
-        return bool(self._waiting) or not out_of_trials(self.study)
-
-    def _unplaced(self) -> bool:
-        """Whether there is something to train and it waits for a worker that is not there yet."""
-        return self._anything_left() and any(
-            not self._is_in_doubt(self.launcher.settings[slot].device) and not self.launcher.ready(slot)
-            for slot in self._free
-        )
-
-    def _take_waiting(self, device: str) -> int | None:
-        """The next trial that waits, if possible one that has met no error of this device."""
-        alone = self._next_alone(device)
-        if alone is not None:
-            self._waiting.remove(alone)
-            return alone
-        usable = self._usable() if self._waiting else set()
-        for number in filter(self._sharing.shares, self._waiting):
-            met = {name for name, trials in self._in_doubt.items() if number in trials}
-            if device not in met or usable <= met:
-                self._waiting.remove(number)
-                return number
-        return None
-
-    def _is_kept_free(self, device: str) -> bool:
-        """Whether a trial has the device for itself, or waits for the others there to end."""
-        waits = self._sharing.has_company(device) and self._next_alone(device) is not None
-        return waits or self._sharing.is_taken(device)
-
-    def _next_alone(self, device: str) -> int | None:
-        return self._sharing.next_alone(device, self._waiting, usable=self._usable)
-
-    def _usable(self) -> set[str]:
-        """The devices that have a worker."""
-        settings = enumerate(self.launcher.settings)
-        there = {s.device for slot, s in settings if slot in self._busy or self.launcher.ready(slot)}
-        return {device for device in there if not self._is_in_doubt(device)}
 
     def _start(self, slot: int, number: int) -> Happening:
         setting = self.launcher.settings[slot]
         attempt = self.study.start(number, device=setting.device, threads=setting.threads, worker=slot)
         trial = self.study.history.trials[number]
-        self._busy[slot] = number
-        self._free.remove(slot)
-        self._sharing.began(number, setting.device)
-        folder = self.checkpoints.folder(number)
-        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._corpora))
+        folder, kept = self.checkpoints.folder(number), self.checkpoints.kept(number)
+        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._corpora, kept))
         crash.point("trial_placed")
         return Started(trial, slot, attempt)
 
     # --------------------------------------------------------------------------------------------------------- messages
 
     def _handle(self, message: Message) -> Iterator[Happening]:
-        if self._busy.get(message.slot) != message.trial:
+        if self._placing.busy.get(message.slot) != message.trial:
             return  # a worker that was given up
         if isinstance(message, Noted):
             yield Notice(f"trial {message.trial}: {message.line}")
         elif isinstance(message, Evaluated):
             yield from self._judge(message)
         else:
-            del self._busy[message.slot]
-            self._free.add(message.slot)
-            self._sharing.ended(message.trial, self.study.history.trials[message.trial].device)
+            self._placing.ended(message.slot)
             yield from self._fail(message) if isinstance(message, Failed) else [self._end(message)]
 
     def _judge(self, message: Evaluated) -> Iterator[Happening]:
         trial, index = self.study.history.trials[message.trial], message.evaluation["index"]
         is_old = index < max(trial.evaluations, default=0)  # of its checkpoint; others came after it
+        is_new = index not in trial.evaluations  # else it was measured in another attempt, maybe on another device
         verdict, reason = self.study.report(message.trial, message.evaluation)
+        if is_new:
+            self._placing.measured(message.trial, message.evaluation)
         answer = ANSWERS[verdict]
         if answer is not Answer.GO_ON:
             self._verdicts[message.trial] = verdict, reason
@@ -178,9 +120,9 @@ class Search:
         trial = self.study.history.trials[number]
         if message.answer is Answer.PAUSE and number not in self._verdicts:
             if not self._pausing:  # its worker was told to end; it goes on with another
-                self._waiting.insert(0, number)
+                self._placing.put_back(number)
             self.study.interrupt(number)
-            return Paused(trial, message.slot, "stopped; its checkpoint is saved")
+            return Paused(trial, message.slot, "stopped; its checkpoint is saved", saved=True)
         verdict, reason = self._verdicts.pop(number, (Verdict.CONTINUE, ""))
         return self._finish(message, OUTCOMES.get(verdict, "completed"), reason)
 
@@ -201,7 +143,7 @@ class Search:
         if message.kind in ("died", "stalled", "device") and self._may_try_again(number):
             yield self._wait(message, f"{message.reason}; it will be continued", died=True)
             return
-        if message.kind == "out_of_memory" and self._sharing.may_do_better_alone(number):
+        if message.kind == "out_of_memory" and self._placing.put_back_alone(number):
             yield self._wait_alone(message)
             return
         if message.details:
@@ -218,15 +160,13 @@ class Search:
 
     def _wait(self, message: Failed, reason: str, *, died: bool = False) -> Happening:
         """Puts a trial back, to go on from its checkpoint."""
-        self._waiting.insert(0, message.trial)
+        self._placing.put_back(message.trial)
         self.study.interrupt(message.trial, reason, died=died)
         return Paused(self.study.history.trials[message.trial], message.slot, reason)
 
     def _wait_alone(self, message: Failed) -> Happening:
         """Puts a trial back whose memory others took part of: its next attempt has the device for itself."""
         trial = self.study.history.trials[message.trial]
-        self._sharing.is_to_be_alone(trial.number)
-        self._waiting.insert(0, trial.number)
         reason = f"{message.reason}; it will be tried once more alone on {trial.device}"
         self.study.interrupt(trial.number, reason, alone=True)
         return Paused(trial, message.slot, reason)
@@ -251,9 +191,16 @@ class Search:
         self._stumbles[number] += 1
         yield self._wait(message, message.reason)
         if self._stumbles[number] > STUMBLES:
-            folder = self.checkpoints.folder(number)
-            raise StorageFailed(f"{folder}: trial {number} cannot save its state: {message.reason}")
+            place = self.checkpoints.where(number)
+            raise StorageFailed(f"{place}: trial {number} cannot save its state: {message.reason}")
         yield from self._notices(self._room.refused(message.reason))
+
+    def _why_so_few(self) -> str | None:
+        """What to say where the space ended before the budget."""
+        size, wanted = len(self.study.history.trials), self.study.experiment.budget.trials or float("inf")
+        if self._pausing or size == 1 or size >= wanted or not out_of_configs(self.study):
+            return None
+        return f"each of the space's {size} configs has had its trial"
 
     def _notices(self, line: str | None) -> Iterator[Happening]:
         if line is not None:
@@ -261,17 +208,13 @@ class Search:
 
     def _doubt(self, message: Failed) -> Iterator[Happening]:
         """An error of a device: after two trials have met one it is left alone; raises TrainingFailed at the last."""
-        device = self.launcher.settings[message.slot].device
-        self._in_doubt[device].add(message.trial)
-        if not self._is_in_doubt(device):
+        device = self._placing.doubt(message.slot, message.trial)
+        if device is None:
             return
         yield Notice(f"{device} is left alone from now on: {DEVICE_ERRORS} trials ended in an error of it")
-        if all(self._is_in_doubt(setting.device) for setting in self.launcher.settings):
+        if self._placing.no_device_left():
             self.study.interrupt(message.trial, message.reason, died=True)
             raise TrainingFailed(f"no device is left to train on; the last error: {message.reason}")
-
-    def _is_in_doubt(self, device: str) -> bool:
-        return len(self._in_doubt[device]) >= DEVICE_ERRORS
 
     # --------------------------------------------------------------------------------------------------------- stopping
 
@@ -290,7 +233,7 @@ class Search:
 
     def _pause_all(self) -> None:
         self._pausing = True
-        for slot, number in self._busy.items():
+        for slot, number in self._placing.busy.items():
             if number not in self._verdicts:
                 self.launcher.reply(slot, Reply(number, Answer.PAUSE))
 
@@ -301,12 +244,3 @@ def spent(study: Study) -> bool:
     if hours is not None and study.history.seconds >= hours * 3600:
         return True
     return not study.unfinished() and out_of_trials(study)
-
-
-def out_of_trials(study: Study) -> bool:
-    """Whether the study has all the trials that its budget, its grid or its one config allows."""
-    allowed = study.experiment.budget.trials or float("inf")
-    size = study.experiment.space.size
-    if size is not None and (study.experiment.search.sampler == "grid" or size == 1):
-        allowed = min(allowed, size)
-    return len(study.history.trials) >= allowed

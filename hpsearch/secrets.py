@@ -18,7 +18,8 @@ from urllib.parse import quote, quote_plus
 HIDDEN = "***"
 NO_PASSWORDS = (
     "a URL with a password or token does not belong in this file; set MLFLOW_TRACKING_USERNAME and "
-    "MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) in the environment, for PostgreSQL PGPASSWORD or ~/.pgpass"
+    "MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) in the environment, for PostgreSQL PGPASSWORD or ~/.pgpass, "
+    "for a storage what its fsspec package reads (as AWS_PROFILE)"
 )
 
 # What looks like a secret wherever it comes from. Every repetition is bounded: hostile text must not cost minutes.

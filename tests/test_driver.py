@@ -2,13 +2,15 @@
 
 import os
 import stat
+import sys
 from dataclasses import replace
 
 import pytest
 
-from hpsearch.driver import Driver, Home, first_config, history_of, prepare, setting_for
+from hpsearch.driver import Driver, first_config, prepare, setting_for
 from hpsearch.errors import DataError, StudyBusy, StudyMismatch, UserError
 from hpsearch.experiment import Experiment
+from hpsearch.home import Home, history_of
 from hpsearch.training.corpus import Corpus
 from tests.conftest import TOY_SPACE
 from tests.searching import go
@@ -50,6 +52,17 @@ def test_data_are_prepared_once_and_counted(tmp_path, space_file):
     assert digest == first_config(experiment).corpus_digest()
     assert Corpus.map(folder).fingerprint == first.facts["fingerprint"]
     assert first.facts["sets"]["text"]["train"]["examples"] == 1
+
+
+def test_a_storage_that_nothing_opens_is_named_with_its_place(tmp_path, space_file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    path = space_file("resources: {launcher: {name: ray, storage: 's3://bucket/a'}}\n")
+    mine = Driver(Experiment.load(path), Home(tmp_path / "home").make())
+    where = rf"^{path}:2:\d+: storage s3://bucket/a: Install s3fs to access S3 \(pip install it, on every node\)$"
+    with pytest.raises(UserError, match=where):
+        mine.open(quiet)
+    mine.close()
+    assert not (tmp_path / "home" / "space").exists()
 
 
 def test_a_missing_data_file_is_found_with_its_place_before_anything_is_made(tmp_path, space_file):

@@ -7,18 +7,17 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hpsearch.driver import Driver, Home
+from hpsearch.cli.text import params, plain
+from hpsearch.driver import Driver
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Finished, Happening, Measured, Notice, Paused, Started
 from hpsearch.history import History, TrialHistory
-from hpsearch.printable import printable
+from hpsearch.home import Home
 from hpsearch.secrets import redact
 
 COLOURS = {"completed": "green", "overfit": "yellow", "pruned": "cyan", "diverged": "red", "failed": "red"}
@@ -42,6 +41,7 @@ class Board:
             transient=True,
         )
         self._slots: dict[int, TaskID] = {}
+        self._unsaved: set[int] = set()  # trials that were stopped and could not save their state then
         self._history: History | None = None
 
     def say(self, line: str) -> None:
@@ -94,6 +94,7 @@ class Board:
         trial, slot = happening.trial, happening.slot
         if isinstance(happening, Started):
             self._clear(slot)
+            self._unsaved.discard(trial.number)
             name = f"trial {trial.number}" + (f" (attempt {happening.attempt})" if happening.attempt > 1 else "")
             self._slots[slot] = self._bars.add_task(f"{name}  {plain(params(trial))}", total=1.0, value="")
         elif isinstance(happening, Measured):
@@ -103,6 +104,7 @@ class Board:
         elif isinstance(happening, Paused):
             self._clear(slot)
             self.say(f"trial {trial.number} paused: {happening.reason}")
+            self._unsaved |= set() if happening.saved else {trial.number}
         elif isinstance(happening, Finished):
             self._clear(slot)
             self.console.print(self._line(trial))
@@ -132,7 +134,11 @@ class Board:
         """How to go on; MLflow hears of the stop if it listens."""
         named = self.experiment.settings.study or self.space.stem
         study = "" if self._name() == named else f" --study {self._name()}"
-        self.say(f"stopped; everything is saved. Go on with: hpsearch run {self.space}{study}{self.home.option}")
+        saved = "everything is saved"
+        if self._unsaved:
+            trials = ", ".join(f"trial {number}" for number in sorted(self._unsaved))
+            saved = f"{trials} will go on from the last checkpoint, all else is saved"
+        self.say(f"stopped; {saved}. Go on with: hpsearch run {self.space}{study}{self.home.option}")
         driver.finish_views(PATIENCE_WHEN_STOPPED)
 
     def left_early(self) -> None:
@@ -157,11 +163,6 @@ class Board:
         return f"trial {trial.number} finished: {outcome}{value}{at}, {trial.seconds:.0f} s  {words}{why}"
 
 
-def plain(text: str) -> str:
-    """Text that is printed as it is: no markup, nothing that a terminal would obey."""
-    return escape(printable(redact(text)))
-
-
 @contextlib.contextmanager
 def warnings_said(say: Callable[[str], None]) -> Iterator[None]:
     """Meanwhile `say` gets what the package logs as a warning or worse."""
@@ -176,16 +177,6 @@ def warnings_said(say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
-
-
-def params(trial: TrialHistory) -> str:
-    """A trial's params in one line."""
-    return " ".join(f"{name}={shown(value)}" for name, value in trial.params.items())
-
-
-def shown(value: Any) -> str:
-    """A value as a person reads it."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def best_table(history: History) -> Table:

@@ -5,38 +5,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
+from hpsearch.errors import StorageFailed, UserError
 from hpsearch.launchers import memory
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Message, Noted, Task
+from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Noted, Task
+from hpsearch.launchers.shared import Shared, SharedStorage
+from hpsearch.launchers.upload import Elsewhere
 from hpsearch.launchers.worker import Session
 from hpsearch.secrets import guard, redact
 from hpsearch.training.contract import Setting
-
-PATIENCE = 5.0  # seconds that a file written on one node may take to be seen on another (NFS)
-
-
-@dataclass(frozen=True)
-class Shared:
-    """A file that the driver has written, by which a node sees that it has the driver's folders."""
-
-    path: Path
-    text: str
-
-    def seen(self) -> bool:
-        """Whether the file is here, with this text."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError, ValueError):
-                if self.path.read_text() == self.text:
-                    return True
-            time.sleep(0.1)
-        return False
 
 
 @dataclass(frozen=True)
@@ -47,7 +30,7 @@ class Place:
     host: str
     pid: int
     gpus: tuple[str, ...]  # that it was given, as the node names them
-    shares: bool  # whether it sees the driver's folders
+    lacks: str = ""  # what of the driver's it does not see, in words
 
 
 @dataclass(frozen=True)
@@ -64,16 +47,22 @@ class Actor:
     Each trial placed has a `turn`, so that what was said to one is never heard by the next.
     """
 
-    def __init__(self, slot: int, setting: Setting, trainer: str) -> None:
+    def __init__(self, slot: int, setting: Setting, trainer: str, storage: str | None = None) -> None:
+        """`storage`: URL of what is not in a folder that all nodes see."""
         guard()
         self.slot, self.setting, self.trainer = slot, setting, trainer
         self._lock = threading.Lock()
+        self._storage = storage
+        self._elsewhere: Elsewhere | None = None
         self._session: Session | None = None
         self._turn, self._ahead = 0, (0, Answer.GO_ON)  # what was said of a turn before that turn came
         self._looks = 0
         self._leak = memory.Leak()
+        self._terminated = False
+        with contextlib.suppress(ValueError):  # only the main thread may: there Ray makes an actor, and hears signals
+            signal.signal(signal.SIGTERM, self._terminate)
 
-    def hello(self, shared: Shared) -> Place:
+    def hello(self, shared: Shared | SharedStorage) -> Place:
         """Says where it is, once the trainer is imported (torch: seconds)."""
         import ray  # in this process it is
 
@@ -81,16 +70,30 @@ class Actor:
             __import__(self.trainer.partition(":")[0])
         context = ray.get_runtime_context()
         gpus = tuple(str(gpu) for gpu in context.get_accelerator_ids().get("GPU", []))
-        return Place(context.get_node_id(), socket.gethostname(), os.getpid(), gpus, shared.seen())
+        return Place(context.get_node_id(), socket.gethostname(), os.getpid(), gpus, shared.lacking() or self._open())
+
+    def _open(self) -> str:
+        """Makes ready what a storage needs here; gives what is lacking."""
+        try:
+            if self._storage is not None:
+                self._elsewhere = Elsewhere(self._storage)
+        except UserError as error:
+            return f"lacks something: {error}"
+        return ""
 
     def train(self, turn: int, task: Task) -> list[Message]:
         """Trains up to the first evaluation or the end."""
+        with _noted(self.slot, task.trial) as found:
+            try:
+                task = self._brought(task)
+            except (StorageFailed, OSError) as error:
+                return [*found, self._unsaved(task.trial, error)]
         session = Session(self.slot, task, self.setting, trainer=self.trainer, listen=self._look)
         with self._lock:
             self._turn, self._session = turn, session
             if self._ahead[0] == turn:
                 session.answer(self._ahead[1])
-        return self._step(session)
+        return found + self._step(session)
 
     def answer(self, answer: Answer) -> list[Message]:
         """Trains on after an evaluation."""
@@ -112,18 +115,60 @@ class Actor:
         """A sign of life, answered while it trains."""
         return Life(self._looks, memory.peak())
 
+    def leave(self) -> None:
+        """Takes away what it has on the node: it is about to be killed."""
+        if self._elsewhere is not None:
+            self._elsewhere.scratch.remove()
+
     def _step(self, session: Session) -> list[Message]:
         with _noted(self.slot, session.task.trial) as found:
-            message = session.step()
+            message = self._kept(session.step())
         if not isinstance(message, Evaluated):
             self._session = None
         if isinstance(message, Ended):
             kept, leaks = self._leak.after_trial()
-            message = replace(message, memory=kept, leaks=leaks)
+            message = replace(message, memory=kept, leaks=leaks or self._terminated)
         return [*found, message]
+
+    def _terminate(self, number: int, frame: Any) -> None:
+        """On SIGTERM: saves what is in training, which goes on elsewhere, and is replaced."""
+        self._terminated = True
+        session = self._session
+        if session is None:
+            raise SystemExit(128 + number)
+        session.answer(Answer.PAUSE)
 
     def _look(self) -> None:
         self._looks += 1
+        if self._elsewhere is not None:
+            self._elsewhere.look()
+
+    # --------------------------------------------------------------------------------------------------- with a storage
+
+    def _brought(self, task: Task) -> Task:
+        """The task with folders that are on this node; raises StorageFailed or OSError."""
+        if self._elsewhere is None or task.kept is None:
+            return task
+        return self._elsewhere.begin(task, task.kept, self._beat)
+
+    def _beat(self) -> None:
+        self._looks += 1
+
+    def _kept(self, message: Message) -> Message:
+        """The message, once what the trial has saved is stored: before its end is said."""
+        if self._elsewhere is None:
+            return message
+        try:
+            if isinstance(message, Evaluated):
+                self._elsewhere.look()
+            else:
+                self._elsewhere.end(keep=getattr(message, "answer", Answer.PAUSE) is not Answer.DROP)
+        except (StorageFailed, OSError) as error:
+            return self._unsaved(message.trial, error) if isinstance(message, Ended) else message
+        return message
+
+    def _unsaved(self, trial: int, error: Exception) -> Failed:
+        return Failed(self.slot, trial, "disk", redact(str(error)))
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from hpsearch.storage import Kept
 from hpsearch.training.contract import Setting
 
 
@@ -19,6 +20,7 @@ class Task:
     config: dict[str, Any]
     folder: Path
     corpora: dict[str, Path] = field(default_factory=dict)  # the data, where they are prepared: see Setting
+    kept: Kept | None = None  # where a storage has folder and corpora, for a worker that does not see them
 
 
 class Answer(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +13,7 @@ from hpsearch.training.config import Section, TrainConfig
 # Chosen on stored learning curves (six tables, 2 workers, 16 full trainings' worth of time, 30 seeds): mean rank by
 # regret 2.0 of 8, against 5.3 for Optuna's median pruner, 5.2 for its Hyperband and 7.2 without pruning.
 DEFAULT_PRUNER = "successive_halving"
+MOST_PER_GPU = 64  # trials: each is a process with a CUDA context of its own
 DEFAULT_TRIALS = 20  # where the budget names neither trials nor hours
 
 WrappedName = Literal["median", "percentile", "hyperband", "successive_halving", "none"]
@@ -145,6 +147,16 @@ class RayWorkers(Section):
     address: str | None = None  # as ray.init takes it; None: RAY_ADDRESS, else a Ray of this machine
     num_cpus: float | None = Field(None, ge=0)  # None: as many as threads
     num_gpus: float | None = Field(None, ge=0)  # None: one where the device is cuda
+    storage: str | None = None  # URL where checkpoints and prepared data are; None: the home, which all nodes see
+
+    @field_validator("storage")
+    @classmethod
+    def _url_without_password(cls, url: str | None) -> str | None:
+        if url is not None and url_with_password(url) is not None:
+            raise ValueError(NO_PASSWORDS)
+        if url is not None and not re.match(r"[a-z][a-z0-9+.-]*(::[^\s]+)?://[^\s]+$", url):
+            raise ValueError(f"must be a URL such as s3://bucket/folder, not {url!r}")
+        return url
 
     @field_validator("num_cpus", "num_gpus")
     @classmethod
@@ -168,7 +180,7 @@ class Resources(Section):
     launcher: AnyLauncher = Field({"name": "local"}, validate_default=True)
     workers: int | Literal["auto"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    trials_per_gpu: int = Field(1, ge=1)  # workers that share a GPU, on this machine
+    trials_per_gpu: int | Literal["auto"] = 1  # that share a GPU of this machine, at most; auto: those that fit
     threads: int | None = Field(None, ge=1)  # of each worker; None: one
 
     @field_validator("launcher", mode="before")
@@ -180,6 +192,13 @@ class Resources(Section):
     def launched_by(self, name: str) -> LocalWorkers | InlineWorkers | RayWorkers:
         """The launcher of this name: with the options given for it, if it is the one that was chosen."""
         return self.launcher if self.launcher.name == name else LAUNCHERS[name].model_validate({"name": name})
+
+    @field_validator("trials_per_gpu", mode="before")
+    @classmethod
+    def _auto_or_a_few(cls, raw: Any) -> Any:
+        if raw == "auto" or (type(raw) is int and 1 <= raw <= MOST_PER_GPU):
+            return raw
+        raise ValueError(f"must be auto or an integer from 1 to {MOST_PER_GPU}, not {raw!r}")
 
     @field_validator("workers", mode="before")
     @classmethod

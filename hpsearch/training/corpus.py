@@ -95,9 +95,9 @@ class Corpus:
         progress("reading the data", 0.0)
         contents = contents or Contents.of(config, base=base)
         folder = cache / contents.fingerprint[:24]
-        if not _is_whole(folder):
-            with _locked(folder):
-                if not _is_whole(folder):  # another process may have made it while we waited
+        if not is_whole(folder):
+            with locked(folder):
+                if not is_whole(folder):  # another process may have made it while we waited
                     _prepare(_Work(config, folder, contents, base, progress))
         return cls.map(folder)
 
@@ -216,7 +216,7 @@ def _seal(folder: Path) -> None:
     (folder / "sizes.json").chmod(0o600)
 
 
-def _is_whole(folder: Path) -> bool:
+def is_whole(folder: Path) -> bool:
     """Whether every file of a prepared corpus is there in its full size."""
     try:
         sizes = json.loads((folder / "sizes.json").read_text())
@@ -226,7 +226,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Holds the lock of one corpus; the system lets go of it when its process dies, however it dies."""
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with os.fdopen(os.open(folder.parent / f".{folder.name}.lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -137,13 +138,12 @@ def test_a_read_only_home_is_refused_at_once(tmp_path):
     assert list((cwd / "home").iterdir()) == []
 
 
-def test_a_folder_closed_half_way_is_waited_for(tmp_path):
-    """F24: the checkpoints' folder becomes read-only, and is opened again."""
-    cwd = folder(tmp_path / "run", trials=3, times=20)
+def closed_half_way(cwd, **extra):
+    """A run whose checkpoints' folders take nothing any more; gives the process and the folders."""
     process = subprocess.Popen(
         [*PROGRAM, *RUN, "--workers", "1"],
         cwd=cwd,
-        env=environment(**STEPS),
+        env=environment(**extra),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -154,6 +154,24 @@ def test_a_folder_closed_half_way_is_waited_for(tmp_path):
     closed = [checkpoints, *checkpoints.iterdir()]
     for place in closed:
         place.chmod(0o500)
+    return process, closed
+
+
+def test_a_stop_that_could_not_save_a_trial_says_so(tmp_path):
+    cwd = folder(tmp_path / "run", trials=3, times=20)
+    process, closed = closed_half_way(cwd, TOY_STEP="0.05", TOY_CHECKPOINT="100000")
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=120)[0]
+    for place in closed:
+        place.chmod(0o700)
+    assert process.returncode == 130, said
+    assert "stopped; trial 0 will go on from the last checkpoint, all else is saved. Go on with: hpsearch run" in said
+
+
+def test_a_folder_closed_half_way_is_waited_for(tmp_path):
+    """F24: the checkpoints' folder becomes read-only, and is opened again."""
+    cwd = folder(tmp_path / "run", trials=3, times=20)
+    process, closed = closed_half_way(cwd, **STEPS)
     said = ""
     while "waiting up to" not in said:
         said += process.stdout.readline()

@@ -18,7 +18,8 @@ def test_a_launcher_is_local_unless_it_is_named():
 
 
 def test_ray_by_name_or_with_its_options():
-    assert launcher("ray").model_dump() == {"name": "ray", "address": None, "num_cpus": None, "num_gpus": None}
+    nothing = dict.fromkeys(("address", "num_cpus", "num_gpus", "storage"))
+    assert launcher("ray").model_dump() == {"name": "ray", **nothing}
     given = launcher("{name: ray, address: 'node:6379', num_cpus: 2, num_gpus: 0.5}")
     assert (given.address, given.num_cpus, given.num_gpus) == ("node:6379", 2, 0.5)
 
@@ -31,6 +32,10 @@ def test_ray_by_name_or_with_its_options():
         ("{name: ray, num_gpus: 1.5}", "must be a share (up to 1) or a whole number, not 1.5"),
         ("{name: ray, num_cpus: -1}", "num_cpus"),
         ("{name: local, address: x}", "address"),
+        ("{name: local, storage: 's3://bucket'}", "storage"),
+        ("{name: ray, storage: bucket/folder}", "must be a URL such as s3://bucket/folder, not 'bucket/folder'"),
+        ("{name: ray, storage: /folder}", "storage: must be a URL such as s3://bucket/folder, not '/folder'"),
+        ("{name: ray, storage: 's3://key:hidden@bucket'}", "a URL with a password or token does not belong"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(text, said):
@@ -41,9 +46,31 @@ def test_what_is_wrong_is_said_with_its_place(text, said):
     assert "\n" not in str(caught.value)
 
 
-def test_trials_per_gpu_is_at_least_one():
-    with pytest.raises(ConfigError, match="trials_per_gpu"):
-        experiment("resources: {trials_per_gpu: 0}")
+@pytest.mark.parametrize("wrong", ["0", "65", "1000000000", "2.0", "true", "all", "'2'"])
+def test_trials_per_gpu_is_auto_or_a_few(wrong):
+    with pytest.raises(ConfigError) as caught:
+        experiment(f"resources: {{trials_per_gpu: {wrong}}}")
+    line, said = str(caught.value), r"resources\.trials_per_gpu: must be auto or an integer from 1 to 64, not "
+    assert re.match(r"(\./)?space\.yaml:3:\d+: " + said, line)
+    assert "\n" not in line
+
+
+def test_trials_per_gpu_as_it_is_given():
+    given = [experiment(f"resources: {{trials_per_gpu: {text}}}") for text in ("auto", "1", "64")]
+    assert [wanted.resources.trials_per_gpu for wanted in (experiment(), *given)] == [1, "auto", 1, 64]
+
+
+@pytest.mark.parametrize("url", ["s3://bucket", "file:///mnt/all", "gs://bucket/a/b", "simplecache::s3://bucket/a"])
+def test_a_storage_is_a_url(url):
+    assert launcher(f"{{name: ray, storage: '{url}'}}").storage == url
+
+
+def test_a_storage_is_for_data_that_the_driver_has_prepared():
+    with pytest.raises(ConfigError, match=r"space.yaml:3:\d+: resources.launcher.storage: the tokenizer has a range"):
+        experiment(
+            "resources: {launcher: {name: ray, storage: 's3://bucket'}}\n"
+            "tokenizer: {vocab_size: {low: 300, high: 400}}\nobjective: {metric: val/bits_per_byte}\n"
+        )
 
 
 def test_the_option_keeps_what_the_file_says_of_the_launcher_it_names():

@@ -1,0 +1,108 @@
+"""What one study keeps in a storage: the prepared data, which all studies there share, and its trials' checkpoints.
+
+The driver's end: it puts the data in, tells workers where all is, and takes out what no one will read again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from hpsearch.errors import StorageFailed
+from hpsearch.history import History
+from hpsearch.snapshots import Snapshots
+from hpsearch.storage import Kept, Storage
+from hpsearch.training.atomic import make_folder
+from hpsearch.training.config import digest
+
+_log = logging.getLogger(__name__)
+
+
+class Keeping:
+    """A study's part of a storage; what is taken out is taken out by a thread, so that no trial waits for it."""
+
+    def __init__(self, storage: Storage, history: History, corpora: dict[str, str]) -> None:
+        self.storage, self._history, self._corpora = storage, history, corpora
+        # Two homes may have studies of one name: the moment and the place of its creation tell them apart.
+        origin = [history.study, history.created, history.origin.get("base")]
+        self.folder = f"studies/{history.study}-{digest(origin)[:16]}"
+        self._given_up = False
+        self._answer: Future[str | None] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
+
+    def of(self, number: int) -> Kept:
+        """What a worker is told of a trial."""
+        return Kept(self._folder(number), self._corpora)
+
+    def where(self, number: int) -> str:
+        """Where a trial's checkpoints are, for people."""
+        return f"{self.storage.url}/{self._folder(number)}"
+
+    def numbers(self) -> list[int]:
+        """The trials that have something there; raises StorageFailed."""
+        return sorted(int(name) for name in self.storage.folders(self.folder) if name.isdecimal())
+
+    def sweep(self, number: int, names: Collection[str] | None = None) -> None:
+        """Takes some files of a trial out, or all (None); what stays for a failure goes with the next tidying."""
+        self._thread.submit(self._sweep, number, names)
+
+    def forget(self, number: int) -> None:
+        """Takes all of a trial out before this returns, for its number is given anew; raises StorageFailed."""
+        self.storage.remove_folder(self._folder(number))
+
+    def bring(self, number: int, name: str, path: Path) -> None:
+        """Copies a file of a trial to this machine, if there is one; raises StorageFailed or OSError."""
+        snapshots = Snapshots(self.storage, self._folder(number))
+        snapshots.look()
+        if name in snapshots.files:
+            make_folder(path.parent)
+            self.storage.get(f"{snapshots.folder}/{snapshots.files[name].object}", path)
+
+    def refusal(self) -> str | None:
+        """Why the storage takes nothing, as far as is known: the thread asks it, and nobody waits for the answer."""
+        if self._answer is None:
+            self._answer = self._thread.submit(self.storage.refusal)
+        if not self._answer.done():
+            return "it has not answered"
+        answer, self._answer = self._answer.result(), None
+        return answer
+
+    def close(self) -> None:
+        """Returns when all that was to be taken out is."""
+        self._thread.shutdown()
+
+    def _folder(self, number: int) -> str:
+        return f"{self.folder}/{number:04d}"
+
+    def _sweep(self, number: int, names: Collection[str] | None) -> None:
+        if self._given_up:
+            return
+        try:
+            if names is None:
+                self.storage.remove_folder(self._folder(number))
+                return
+            snapshots = Snapshots(self.storage, self._folder(number))
+            snapshots.look()
+            snapshots.leave_out(names)
+        except StorageFailed as error:
+            self._given_up = True  # else the end of the run waits for each; the next run's tidying makes up for it
+            _log.warning("%s; what is not needed any more stays there for now", error)
+
+
+def keep_corpus(storage: Storage, folder: Path, progress: Callable[[str, float], None]) -> str:
+    """Puts a prepared corpus into the storage, where it is not there yet; gives its name; raises StorageFailed.
+
+    The name holds the files' sizes beside the fingerprint: another version's files are never taken for these.
+    """
+    sizes = json.loads((folder / "sizes.json").read_text())
+    name = f"corpora/{folder.name}-{digest(sizes)[:8]}"
+    snapshots = Snapshots(storage, name)
+    snapshots.look()
+    stored = {own: found.bytes for own, found in snapshots.files.items() if own != "sizes.json"}
+    if stored != sizes:
+        progress("storing the data", 0.0)
+        snapshots.save({own: folder / own for own in [*sizes, "sizes.json"]})
+    return name

@@ -1,0 +1,99 @@
+"""The folder that a worker has on its own node, where trials keep their files in a storage: for data and for trials.
+
+It lies under HPSEARCH_SCRATCH, else under the folder for temporary files, readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from hpsearch.errors import StorageFailed, UserError
+from hpsearch.snapshots import Snapshots
+from hpsearch.storage import Storage
+from hpsearch.training.atomic import make_folder
+from hpsearch.training.corpus import is_whole, locked
+
+
+class Scratch:
+    """One worker's folder; the node's prepared data lie beside those of all workers."""
+
+    def __init__(self) -> None:
+        """Removes what workers that were killed left behind; raises UserError where the folder is not to be trusted."""
+        try:
+            self.home = _own(_place())
+            with locked(self.home / "workers"):  # so that no one takes a new folder for one that was left
+                _remove_left(self.home)
+                self.path = Path(tempfile.mkdtemp(prefix="worker-", dir=self.home))  # mode 0700
+                self._alive = _lock(self.path)
+        except OSError as error:
+            raise UserError(f"scratch folder {_place()}: {error.strerror}; set HPSEARCH_SCRATCH on the node") from None
+
+    def corpus(self, storage: Storage, name: str, beat: Callable[[], None]) -> Path:
+        """The folder of a prepared corpus, fetched by the first worker of the node that wants it.
+
+        Raises StorageFailed where it is not whole.
+        """
+        folder = self.home / name
+        if not is_whole(folder):
+            with locked(folder):
+                if not is_whole(folder):
+                    _fetch(Snapshots(storage, name), folder, beat)
+        return folder
+
+    def remove(self) -> None:
+        """Takes the worker's folder away."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.close(self._alive)
+
+
+def _fetch(snapshots: Snapshots, folder: Path, beat: Callable[[], None]) -> None:
+    """Fetches beside the folder, and gives it its name when it is whole."""
+    snapshots.look()
+    staging = Path(tempfile.mkdtemp(prefix=f".new-{folder.name}-", dir=folder.parent))
+    try:
+        if not snapshots.files or not snapshots.fetch(staging, beat) or not is_whole(staging):
+            raise StorageFailed(f"storage {snapshots.storage.url}: {snapshots.folder}: the prepared data are not whole")
+        shutil.rmtree(folder, ignore_errors=True)
+        staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _place() -> Path:
+    chosen = os.environ.get("HPSEARCH_SCRATCH") or tempfile.gettempdir()
+    return Path(chosen).absolute() / f"hpsearch-{os.getuid()}"
+
+
+def _own(folder: Path) -> Path:
+    """Makes the folder; raises OSError for one that somebody else may write: the place is known beforehand."""
+    make_folder(folder)
+    found = folder.lstat()
+    if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(0, "it is not this user's alone (mode 0700)")
+    return folder
+
+
+def _lock(folder: Path) -> int:
+    """Holds a lock as long as this process lives."""
+    file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
+def _remove_left(home: Path) -> None:
+    """Removes the folders whose workers are gone."""
+    for folder in home.glob("worker-*"):
+        try:
+            os.close(_lock(folder))
+        except BlockingIOError:
+            continue  # its worker lives
+        except OSError:
+            pass
+        shutil.rmtree(folder, ignore_errors=True)

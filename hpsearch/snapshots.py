@@ -1,0 +1,146 @@
+"""A folder's files as a storage keeps them: each state whole or not at all, the one before until the next is there.
+
+Every file goes under a new name, and a manifest with sizes and checksums is put last; only then are the files before
+removed. So whatever is cut short, the newest manifest whose files are all there is a state to go on from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import re
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hpsearch.errors import StorageFailed
+from hpsearch.storage import Storage
+from hpsearch.training.contract import CHECKPOINTS
+
+SPARE = CHECKPOINTS[1:]  # stored only as long as they are what was stored before: they cost no transfer
+_MANIFEST = re.compile(r"(\d{6})-(\d{6})-[0-9a-f]{8}\.manifest")
+_PLAIN = re.compile(r"[^\w.]", re.ASCII)  # all that some storage reads in a way of its own
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One file of a state."""
+
+    object: str  # its name in the storage
+    bytes: int
+    sha256: str
+
+
+class Snapshots:
+    """The states of one folder in a storage; those of a later attempt stand before those of an earlier one.
+
+    An attempt that was given up and goes on somewhere touches nothing of the next one's. All may raise StorageFailed.
+    """
+
+    def __init__(self, storage: Storage, folder: str, *, attempt: int = 0) -> None:
+        self.storage, self.folder, self.attempt = storage, folder, attempt
+        self.files: dict[str, Stored] = {}  # of the newest state, by their own names
+        self._there: set[str] = set()  # names in the storage
+        self._number = 0
+
+    def look(self) -> None:
+        """Finds the newest whole state; `files` is empty when there is none."""
+        there = self.storage.names(self.folder)
+        self._there, self.files = set(there), {}
+        for name in sorted(filter(_MANIFEST.fullmatch, there), reverse=True):
+            attempt, number = (int(part) for part in name.split("-")[:2])
+            self.attempt, self._number = max(self.attempt, attempt), max(self._number, number)
+            files = self._manifest(name)
+            found = {own: stored for own, stored in files.items() if there.get(stored.object) == stored.bytes}
+            self.files = self.files or found
+            if files and found == files:
+                self.files = found
+                return
+
+    def fetch(self, folder: Path, beat: Callable[[], None] = lambda: None) -> bool:
+        """Copies the newest state into a folder; whether all of it is as it was stored. Damaged files are left out.
+
+        beat: called after each file.
+        """
+        whole = True
+        for name, stored in self.files.items():
+            path = folder / name
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.storage.get(f"{self.folder}/{stored.object}", path)
+            path.chmod(0o600)
+            if _facts(path) != (stored.bytes, stored.sha256):
+                _log.warning("%s/%s: %s does not match its checksum: not used", self.storage.url, self.folder, name)
+                path.unlink()
+                whole = False
+            beat()
+        return whole
+
+    def save(self, files: Mapping[str, Path]) -> None:
+        """Stores a state: the files that are new, the manifest; then takes out what was before."""
+        tag = self._new_tag()
+        state = {name: found for name, path in files.items() if (found := self._keep(name, path, tag)) is not None}
+        if state != self.files:
+            self._commit(state, tag)
+
+    def leave_out(self, names: Collection[str]) -> None:
+        """Takes some files out of the newest state, and all that belongs to no state."""
+        state = {name: stored for name, stored in self.files.items() if name not in names}
+        if not state:
+            self.storage.remove_folder(self.folder)
+        elif state != self.files:
+            self._commit(state, self._new_tag())
+
+    def _keep(self, name: str, path: Path, tag: str) -> Stored | None:
+        """Puts a file into the storage where this attempt has not; None for one that is not worth it."""
+        size, sha256 = _facts(path)
+        mine = (s for s in self.files.values() if s.object.startswith(f"{self.attempt:06d}-"))
+        known = next((s for s in mine if (s.bytes, s.sha256) == (size, sha256)), None)
+        if known is not None or name in SPARE:
+            return known
+        stored = Stored(f"{tag}-{sha256[:8]}-{_PLAIN.sub('_', name)}", size, sha256)
+        self._there.add(stored.object)  # however much of it gets there
+        self.storage.put(path, f"{self.folder}/{stored.object}")
+        return stored
+
+    def _commit(self, state: dict[str, Stored], tag: str) -> None:
+        text = json.dumps({name: asdict(stored) for name, stored in state.items()})
+        manifest = f"{tag}.manifest"
+        data = f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode()
+        self._there.add(manifest)
+        self.storage.write(f"{self.folder}/{manifest}", data)
+        self.files = state
+        wanted = {manifest, *(stored.object for stored in state.values())}
+        with contextlib.suppress(StorageFailed):  # they go with the next state, or with the trial
+            self.storage.remove([f"{self.folder}/{name}" for name in sorted(self._there - wanted)])
+            self._there = wanted
+
+    def _new_tag(self) -> str:
+        self._number += 1
+        return f"{self.attempt:06d}-{self._number:06d}-{secrets.token_hex(4)}"
+
+    def _manifest(self, name: str) -> dict[str, Stored]:
+        """The files that a manifest names; none when it is not whole."""
+        digest, _, text = (self.storage.read(f"{self.folder}/{name}") or b"").partition(b"\n")
+        if hashlib.sha256(text).hexdigest().encode() != digest:
+            return {}
+        try:
+            files = {own: Stored(**stored) for own, stored in json.loads(text).items()}
+        except (ValueError, TypeError, AttributeError):
+            return {}
+        return files if all(_is_within(own) for own in files) else {}
+
+
+def _is_within(name: str) -> bool:
+    """Whether a file of this name lies in the folder it is fetched into: a bucket's owner may not be us."""
+    return not name.startswith("/") and ".." not in Path(name).parts
+
+
+def _facts(path: Path) -> tuple[int, str]:
+    """A file's size and SHA-256."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), digest

@@ -1,0 +1,148 @@
+"""A storage that several machines reach by a URL: a bucket, a server, a folder. What is in it, in, out, away.
+
+fsspec is the library: one interface to S3, Google and Azure storage, SFTP, HDFS, WebDAV and plain folders, which Ray,
+datasets and torch use as well. Credentials are its own matter and each machine's: none passes through here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import StorageFailed, UserError
+from hpsearch.secrets import redact
+from hpsearch.training.atomic import make_folder
+
+# Where folders are but a part of a name: to make one there would make a bucket, which is its owner's to do.
+FOLDERLESS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "obs", "tos", "memory"}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a storage has what a trial needs, as names in it."""
+
+    folder: str  # the trial's checkpoints
+    corpora: dict[str, str] = field(default_factory=dict)  # digest of data and tokenizer -> the prepared data
+
+
+class Storage:
+    """What lies under a URL; names are relative to it, with slashes. Every failure is a StorageFailed in one line."""
+
+    def __init__(self, url: str) -> None:
+        """Reaches for nothing yet; raises UserError for a URL that no installed package can open."""
+        self.url = redact(url).rstrip("/")
+        try:
+            from fsspec.core import url_to_fs  # with some protocols it loads much
+
+            self._system, self._root = url_to_fs(url)
+        except ImportError as error:
+            raise UserError(f"storage {self.url}: {_line(error)} (pip install it, on every node)") from None
+        except Exception as error:
+            raise UserError(f"storage {self.url}: {_line(error)}") from None
+        kinds = self._system.protocol
+        self._kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+
+    def put(self, path: Path, name: str) -> None:
+        """Copies a file into the storage."""
+        with self._failing(f"cannot write {name}"):
+            self._make_room_for(name)
+            self._system.put_file(str(path), self._at(name))
+
+    def get(self, name: str, path: Path) -> None:
+        """Copies a file out of the storage."""
+        with self._failing(f"cannot read {name}"):
+            self._system.get_file(self._at(name), str(path))
+
+    def write(self, name: str, data: bytes) -> None:
+        """Puts a small file into the storage."""
+        with self._failing(f"cannot write {name}"):
+            self._make_room_for(name)
+            self._system.pipe_file(self._at(name), data)
+
+    def read(self, name: str) -> bytes | None:
+        """A small file of the storage; None when there is none of this name."""
+        with self._failing(f"cannot read {name}"):
+            try:
+                self._system.invalidate_cache()
+                return bytes(self._system.cat_file(self._at(name)))
+            except FileNotFoundError:
+                return None
+
+    def names(self, folder: str) -> dict[str, int]:
+        """The files of a folder and their sizes."""
+        return {name: entry["size"] for name, entry in self._list(folder) if entry["type"] != "directory"}
+
+    def folders(self, folder: str) -> list[str]:
+        """The folders of a folder."""
+        return [name for name, entry in self._list(folder) if entry["type"] == "directory"]
+
+    def remove(self, names: list[str]) -> None:
+        """Takes files out; one that is gone already is well."""
+        with self._failing("cannot remove files"):
+            try:
+                if names:
+                    self._system.rm([self._at(name) for name in names])
+            except FileNotFoundError:  # which of them it was, and whether it then went on, differs
+                for name in names:
+                    with contextlib.suppress(FileNotFoundError):
+                        self._system.rm_file(self._at(name))
+
+    def remove_folder(self, folder: str) -> None:
+        """Takes a folder out with all that is in it."""
+        with self._failing(f"cannot remove {folder}"), contextlib.suppress(FileNotFoundError):
+            self._system.invalidate_cache()
+            self._system.rm(self._at(folder), recursive=True)
+
+    def refusal(self) -> str | None:
+        """Why the storage takes no file; None when it does."""
+        name = f"probe-{secrets.token_hex(8)}"
+        try:
+            self.write(name, b"probe")
+            self.remove([name])
+        except StorageFailed as error:
+            return str(error)
+        return None
+
+    def _list(self, folder: str) -> list[tuple[str, dict[str, Any]]]:
+        with self._failing(f"cannot list {folder}"):
+            try:
+                self._system.invalidate_cache()  # another machine may have written since
+                found = self._system.ls(self._at(folder), detail=True)
+            except FileNotFoundError:
+                return []
+        named = [(entry["name"].rstrip("/").rpartition("/")[2], entry) for entry in found]
+        return [(name, entry) for name, entry in named if name and name != folder.rpartition("/")[2]]
+
+    def _at(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+    def _make_room_for(self, name: str) -> None:
+        """Makes the folder that a file goes into, where the storage has folders."""
+        if self._kinds & FOLDERLESS:
+            return
+        folder = self._at(name).rpartition("/")[0]
+        if "file" in self._kinds:
+            make_folder(Path(folder))  # mode 0700
+        else:
+            self._system.makedirs(folder, exist_ok=True)
+
+    @contextlib.contextmanager
+    def _failing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # each kind of storage has errors of its own
+            raise StorageFailed(f"storage {self.url}: {what}: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    """What an error says, in one line without secrets."""
+    if isinstance(error, OSError) and error.strerror:
+        return redact(error.strerror)
+    if isinstance(error, FileNotFoundError) and " " not in str(error):  # a name alone
+        return f"there is no {redact(str(error))}"
+    lines = [line.strip() for line in redact(str(error)).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(error).__name__
