@@ -26,10 +26,11 @@ LEVELS = [
     ["training"],
     ["space", "samples"],
     ["experiment"],
-    ["journal", "lock", "history", "verdict", "environment", "identity", "room", "checkpoints", "sharing"],
+    ["journal", "lock", "history", "verdict", "environment", "storage", "snapshots"],
+    ["identity", "room", "keeping", "checkpoints", "peaks", "sharing", "outline", "home"],
     ["report"],  # below the views: its pictures are artifacts of the MLflow view
-    ["samplers", "study", "views", "launchers"],
-    ["happenings", "search"],
+    ["shortlist", "samplers", "proposals", "study", "views", "launchers"],
+    ["happenings", "placing", "search"],
     ["best", "final", "repair"],
     ["driver"],
     ["testing", "toy"],
@@ -40,17 +41,18 @@ LEVELS = [
 DOORS = {
     "click": ["cli"],
     "datasets": ["training.data", "training.files"],
+    "fsspec": ["storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow", "views.mlflow_view"],
-    "optuna": ["best", "report", "samplers", "search", "space", "study", "views.optuna"],
+    "optuna": ["best", "proposals", "report", "samplers", "search", "shortlist", "space", "views.optuna"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["training.data", "training.files"],
-    "ray": ["launchers.actor", "launchers.ray"],
+    "ray": ["launchers.actor", "launchers.cluster"],
     "rich": ["cli"],
     "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["training.metrics"],
     "safetensors": ["training.export"],
-    "sklearn": ["training.metrics"],
+    "sklearn": ["training.metrics", "report.importances"],
     "tokenizers": ["training.tokenizer"],
     "torch": ["training", "launchers", "testing"],
     "transformers": [],  # the tests read exports with it
@@ -60,7 +62,8 @@ DOORS = {
 HEAVY = ["torch", "mlflow", "sklearn", "optuna", "datasets", "sacrebleu", "pandas", "pyarrow", "matplotlib"]
 LIGHT = ["errors", "training.config", "training.contract", "verdict", "testing", "journal", "experiment", "cli"]
 
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "ruamel": "ruamel.yaml"}  # where the two names differ
+# Where the two names differ; pydantic names the very pydantic_core that it goes with.
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "ruamel": "ruamel.yaml", "pydantic_core": "pydantic"}
 
 
 @cache

@@ -1,7 +1,7 @@
 """The commands: the only place that prints or exits.
 
 run.py stop.py show.py export.py train.py ui.py sync.py repair.py     one command each
-terminal.py                                 what several of them print
+terminal.py text.py                         what several of them print
 """
 
 from __future__ import annotations

@@ -2,24 +2,28 @@
 
 import os
 import signal
+import socket
+import time
 
 import pytest
 
 from hpsearch.errors import UserError
 from hpsearch.happenings import Finished, Paused, Started
-from hpsearch.launchers.actor import Shared
-from hpsearch.launchers.messages import Failed
+from hpsearch.launchers.actor import Actor
+from hpsearch.launchers.messages import Answer, Ended, Failed
+from hpsearch.launchers.shared import Shared
 from hpsearch.search import Search
 from hpsearch.space.settings import RayWorkers, Resources
-from hpsearch.testing.launchers import SLOW, TOY, LauncherConformance, drive, place, setting, task
-from tests.cli.processes import events, hpsearch, started, wait_for
+from hpsearch.testing.launchers import LIMIT, SLOW, TOY, LauncherConformance, drive, place, setting, task
+from tests.cli.processes import alive, descendants, events, hpsearch, started, wait_for
 from tests.searching import RANGES, experiment, opened
 
 ray = pytest.importorskip("ray")
 
 from ray.cluster_utils import Cluster as Nodes  # noqa: E402  # there is none without Ray
 
-from hpsearch.launchers.ray import Cluster, RayLauncher  # noqa: E402
+from hpsearch.launchers.cluster import Cluster  # noqa: E402
+from hpsearch.launchers.ray import RayLauncher  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +89,42 @@ def test_a_killed_worker_is_seen_and_replaced(nodes, tmp_path):
     assert list(tmp_path.glob(".shared-*")) == []
 
 
+def test_a_worker_that_dies_idle_is_replaced_and_no_trial_is_to_blame(nodes, tmp_path):
+    made = launcher(nodes, tmp_path, 1)
+    try:
+        place(made, task(tmp_path))
+        assert len(drive(made)[0]) == 20
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            pid = made._slots[0].place.pid
+            os.kill(pid, number)
+            deadline = time.monotonic() + LIMIT
+            while made._slots[0].place is None or made._slots[0].place.pid == pid:
+                assert made.messages(0.2) == []
+                assert time.monotonic() < deadline
+        place(made, task(tmp_path, 1))
+        assert len(drive(made)[0]) == 20
+    finally:
+        made.close()
+
+
+def test_a_terminated_worker_saves_its_trial_which_goes_on_with_another(nodes, tmp_path):
+    made = launcher(nodes, tmp_path, 1)
+    try:
+        place(made, task(tmp_path, dropout=SLOW))
+        pid = made._slots[0].place.pid
+        time.sleep(1.0)  # it trains
+        os.kill(pid, signal.SIGTERM)
+        seen, last = drive(made)
+        assert last == Ended(0, 0, Answer.PAUSE)
+        place(made, task(tmp_path, dropout=SLOW))
+        assert made._slots[0].place.pid != pid
+        again, last = drive(made)
+        assert again[: len(seen)] == seen
+        assert (len(again), last) == (20, Ended(0, 0, Answer.GO_ON))
+    finally:
+        made.close()
+
+
 def test_a_worker_without_a_step_for_too_long_is_killed(nodes, tmp_path):
     made = launcher(nodes, tmp_path, 1, stall_timeout=4.0)
     try:
@@ -93,6 +133,23 @@ def test_a_worker_without_a_step_for_too_long_is_killed(nodes, tmp_path):
         assert (last.kind, last.reason) == ("stalled", "no step for 4 s")
     finally:
         made.close()
+
+
+def test_workers_that_cannot_start_end_the_run(nodes, tmp_path, monkeypatch):
+    monkeypatch.setattr("hpsearch.launchers.cluster.Actor", Unable)
+    made = launcher(nodes, tmp_path)
+    try:
+        with pytest.raises(UserError, match=r"^launcher: no worker starts on Ray: ImportError: no such package$"):
+            place(made, task(tmp_path))
+    finally:
+        made.close()
+
+
+class Unable(Actor):
+    """An actor whose node lacks something."""
+
+    def __init__(self, *_):
+        raise ImportError("no such package")
 
 
 def test_a_node_that_does_not_see_the_folder_is_named(nodes, tmp_path):
@@ -105,6 +162,31 @@ def test_a_node_that_does_not_see_the_folder_is_named(nodes, tmp_path):
         made.close()
 
 
+def test_a_node_without_the_folder_that_joins_later_is_named_and_not_used(nodes, tmp_path, caplog):
+    made, late = launcher(nodes, tmp_path, 3), None  # two nodes have room for two
+    try:
+        both_ready(made)
+        made._shared.path.write_text("of another study")
+        late = nodes.add_node(**NODE)
+        deadline = time.monotonic() + LIMIT
+        while not caplog.messages:
+            assert made.messages(0.2) == []
+            assert time.monotonic() < deadline
+        for _ in range(40):
+            made.messages(0.2)
+        assert not made.ready(2)
+        host = made._slots[0].place.host
+        assert caplog.messages == [f"launcher: node {host} does not see {tmp_path}: no trial is trained there"]
+        made._shared.path.write_text(made._shared.text)
+        made._ray.kill(made._slots[0].actor)  # its room is on a node that has the folder
+        place(made, task(tmp_path), slot=2)
+        assert len(drive(made)[0]) == 20
+    finally:
+        made.close()
+        if late is not None:
+            nodes.remove_node(late)
+
+
 def test_without_ray_the_command_says_what_to_install(space_file, tmp_path):
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "ray.py").write_text("raise ModuleNotFoundError")
@@ -113,7 +195,7 @@ def test_without_ray_the_command_says_what_to_install(space_file, tmp_path):
 
 
 def test_a_marker_is_seen_only_with_its_text(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpsearch.launchers.actor.PATIENCE", 0.2)
+    monkeypatch.setattr("hpsearch.launchers.shared.PATIENCE", 0.2)
     (tmp_path / "mark").write_text("this")
     assert Shared(tmp_path / "mark", "this").seen()
     assert not Shared(tmp_path / "mark", "that").seen()
@@ -161,6 +243,7 @@ def test_a_study_goes_on_when_a_node_goes_away_and_comes_back(nodes, tmp_path):
     finished = [event for event in events(tmp_path / "study" / "journal.jsonl") if event["event"] == "trial_finished"]
     assert sorted(event["trial"] for event in finished) == [0, 1, 2, 3, 4]
     for trial in study.history.trials.values():
+        assert trial.device == f"cpu@{socket.gethostname()}"  # whose memory it is that its workers share
         assert trial.outcome in ("completed", "diverged")
         assert list(trial.evaluations) == list(range(1, len(trial.evaluations) + 1))
         assert trial.deaths == set()
@@ -202,3 +285,27 @@ def test_workers_end_with_a_killed_driver_and_the_study_goes_on(nodes, space_fil
     ran = hpsearch("run", space, "--home", "runs", cwd=tmp_path, timeout=180, RAY_ADDRESS=nodes.address)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert sorted(event["trial"] for event in events(journal, "trial_finished")) == [0, 1, 2]
+
+
+def test_all_is_saved_where_every_process_of_the_machine_is_terminated(space_file, tmp_path):
+    """As Slurm and Kubernetes end a job: Ray's own processes get the signal, too, and end before the driver."""
+    space = space_file("study: toy\nbudget: {trials: 3}\nresources: {launcher: ray, workers: 2}\n" + SLOWLY + RANGES)
+    journal = tmp_path / "runs" / "toy" / "journal.jsonl"
+    command = started("run", space, "--home", "runs", cwd=tmp_path)
+    try:
+        wait_for(lambda: len(events(journal, "evaluation")) > 3)
+        family = descendants(command.pid)
+        for pid in [command.pid, *alive(family)]:
+            os.kill(pid, signal.SIGTERM)
+        out, _ = command.communicate(timeout=120)
+    finally:
+        if command.poll() is None:
+            os.killpg(command.pid, signal.SIGKILL)
+            command.communicate()
+    assert command.returncode == 143
+    assert "stopped; everything is saved" in out
+    interrupted = {(event["trial"], event["died"]) for event in events(journal, "trial_interrupted")}
+    assert interrupted == {(0, False), (1, False)}
+    for number in (0, 1):
+        assert (tmp_path / "runs" / "toy" / "checkpoints" / f"{number:04d}" / "last.pt").exists()
+    wait_for(lambda: alive(family) == [])
