@@ -50,17 +50,21 @@ MOST_AXES = 16  # parameters in one picture
 class Picture:
     """A figure being drawn; `png` is there when its `with` block ends."""
 
-    def __init__(self, width: float, height: float) -> None:
-        self.figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    def __init__(self, width: float, height: float, margins: dict[str, float] | None) -> None:
+        self.figure = Figure(figsize=(width, height), layout=None if margins else "constrained", facecolor="white")
+        if margins:
+            self.figure.subplots_adjust(**margins)
         FigureCanvasAgg(self.figure)
         self.png = b""
 
 
 @contextmanager
-def picture(width: float, height: float) -> Iterator[Picture]:
-    """A new figure of `width` x `height` inches in the house style."""
+def picture(width: float, height: float, *, margins: dict[str, float] | None = None) -> Iterator[Picture]:
+    """A new figure of `width` x `height` inches in the house style; `margins`: where its axes begin and end (shares of
+    it), else room is made for all that stands beside them, which takes as long as the drawing.
+    """
     with rc_context(STYLE):  # type: ignore[arg-type,unused-ignore]
-        drawn = Picture(width, height)
+        drawn = Picture(width, height, margins)
         yield drawn
         buffer = io.BytesIO()
         drawn.figure.savefig(buffer, format="png", dpi=110)

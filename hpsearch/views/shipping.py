@@ -32,7 +32,8 @@ from hpsearch.lock import StudyLock
 from hpsearch.views import postgres
 from hpsearch.views.follower import Follower, Say, View, lacking, locked
 
-POLL = 0.5  # seconds between looks at the journal
+POLL, LONGEST_POLL = 0.5, 3.0  # seconds between looks at the journal
+SHARE = 0.1  # of a core, that shipping takes while training needs it; larger batches cost less for each row
 BACKOFF = (1, 2, 2, 2, 2, 2, 4, 8, 15, 30)  # seconds to the next try after the 1st, 2nd ... failure in a row
 TRIES_AT_THE_END = 3  # failures in a row after which finishing gives a view up; a later start ships the rest
 
@@ -236,10 +237,12 @@ def follow(follower: Follower, *, finishing: Callable[[], bool], pause: Callable
     Failures of the view are said once, remembered and tried again, ever more rarely.
     """
     while True:
+        before = time.thread_time()
         if follower.step():
             if finishing() and follower.at_end():
                 break
-            pause(POLL if follower.at_end() else 0)
+            taken = time.thread_time() - before
+            pause(min(max(POLL, taken / SHARE), LONGEST_POLL) if follower.at_end() else 0)
         elif finishing() and follower.failures >= TRIES_AT_THE_END:
             break
         else:
