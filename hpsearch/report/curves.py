@@ -34,6 +34,8 @@ def trial_curves(history: History, trial_number: int) -> bytes | None:
             axis.legend(loc="best")
         axes[-1].set_xlabel("tokens seen")
         axes[-1].xaxis.set_major_formatter(EngFormatter())
+        for axis in axes:
+            axis.locator_params(nbins=5)
         reason = f" ({trial.reason})" if trial.reason else ""
         axes[0].set_title(cut(f"trial {trial_number}: {outcome_of(trial)}{reason}", 110))
     return drawn.png

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,12 +174,13 @@ class Store:
         metrics = [Metric(key, number(value), milliseconds(at), step) for key, value, at, step in rows]
         named: list[Any] = [Param(key, text(value, PARAM_LENGTH)) for key, value in (params or {}).items()]
         named += [RunTag(key, text(value)) for key, value in (tags or {}).items()]
-        for entities, most in ((named, NAMED_PER_BATCH), (metrics, ROWS_PER_BATCH)):
-            for first in range(0, len(entities), most):
-                self._batch(run_id, entities[first : first + most])
+        names = [named[i : i + NAMED_PER_BATCH] for i in range(0, len(named), NAMED_PER_BATCH)]
+        values = [metrics[i : i + ROWS_PER_BATCH] for i in range(0, len(metrics), ROWS_PER_BATCH)]
+        for some, others in zip_longest(names, values):
+            self._batch(run_id, [*(some or ()), *(others or ())])
 
     def _batch(self, run_id: str, entities: list[Any], *, insist: bool = False) -> None:
-        """Stores params and tags, or metrics; `insist`: even from a server that breaks at them."""
+        """Stores params, tags and metrics, a request's worth; `insist`: even from a server that breaks at them."""
         kinds: dict[str, list[Any]] = {}
         for entity in entities:
             kinds.setdefault(type(entity).__name__, []).append(entity)

@@ -135,7 +135,7 @@ def test_f37_everything_too_large_is_halved_until_it_fits(mlflow, reference, new
     large = lambda path, body: (413, b"too large") if path.endswith("log-batch") and len(body) > 400 else None  # noqa: E731
     with Proxy(mlflow.uri, large) as proxy:
         assert persist(study, proxy.uri) == 1
-        assert Counter(proxy.seen)[f"{API}/runs/log-batch"] > 30
+        assert Counter(proxy.seen)[f"{API}/runs/log-batch"] > 20  # seven for those that may be large
     assert runs(mlflow.database, study.study) == reference.of(study.folder)[0]
 
 
