@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch import best, crash
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import DataError, HpsearchError, StorageFailed, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Happening
 from hpsearch.history import History
 from hpsearch.home import Home
 from hpsearch.identity import check_data, check_space
-from hpsearch.keeping import Keeping, keep_corpus
 from hpsearch.launchers.devices import plan
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
@@ -31,7 +29,9 @@ from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.search import Search, spent
 from hpsearch.space.settings import RayWorkers
-from hpsearch.storage import Storage
+from hpsearch.storage.checkpoints import Checkpoints
+from hpsearch.storage.keeping import Keeping, keep_corpus
+from hpsearch.storage.storage import Storage
 from hpsearch.study import Study, read_history
 from hpsearch.training import data
 from hpsearch.training.atomic import make_folder, write_atomically

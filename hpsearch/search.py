@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hpsearch import crash
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.happenings import Finished, Happening, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
-from hpsearch.placing import DEVICE_ERRORS, Placing, out_of_configs, out_of_trials
-from hpsearch.room import Room
+from hpsearch.placing.placing import DEVICE_ERRORS, Placing, out_of_configs, out_of_trials
+from hpsearch.storage.checkpoints import Checkpoints
+from hpsearch.storage.room import Room
 from hpsearch.study import OUTCOMES, Study
 from hpsearch.verdict import Verdict
 

@@ -1,6 +1,6 @@
 """The study: every change of it is in the journal, and it is rebuilt from there on resume.
 
-Optuna proposes trials and compares them at equal evaluation indices (proposals.py); what is our own, the overfitting
+Optuna proposes trials and compares them at equal evaluation indices (sampling/proposals.py); what is our own, the overfitting
 and divergence rules, is in verdict.py.
 """
 
@@ -19,7 +19,7 @@ from hpsearch.experiment import Experiment
 from hpsearch.history import DESCRIPTION, History, TrialHistory, uncollected
 from hpsearch.identity import check_identity
 from hpsearch.journal import Event, Journal, evaluation_event
-from hpsearch.proposals import STATES, Proposals
+from hpsearch.sampling.proposals import STATES, Proposals
 from hpsearch.training.config import TrainConfig
 from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
 from hpsearch.verdict import reason as explain

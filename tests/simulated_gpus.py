@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hpsearch import toy
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
-from hpsearch.sharing import CONTEXT
+from hpsearch.placing.sharing import CONTEXT
 from tests.searching import RANGES, Scripted, evaluation, experiment, go
 from tests.test_search import QUIET, workers
 

@@ -10,7 +10,7 @@ from hpsearch import journal
 from hpsearch.errors import StudyMismatch
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Finished
-from hpsearch.proposals import WORST
+from hpsearch.sampling.proposals import WORST
 from hpsearch.study import Study
 from hpsearch.verdict import Verdict
 from tests.searching import FACTS, RANGES, evaluation, experiment, go, opened, trials
@@ -78,7 +78,7 @@ def test_trials_that_are_put_back_whole_are_those_that_are_played_again(tmp_path
     before, _ = go(wanted, tmp_path / "home", kill_after=120)
     shutil.copytree(tmp_path / "home", tmp_path / "copy")
     short = opened(wanted, tmp_path / "home")
-    monkeypatch.setattr("hpsearch.proposals.takes_notes", lambda pruner: True)
+    monkeypatch.setattr("hpsearch.sampling.proposals.takes_notes", lambda pruner: True)
     long = opened(wanted, tmp_path / "copy")
     assert all_of(short) == all_of(long) == all_of(before)
     assert short.ask() == long.ask()

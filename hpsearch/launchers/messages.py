@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpsearch.storage import Kept
+from hpsearch.storage.storage import Kept
 from hpsearch.training.contract import Setting
 
 

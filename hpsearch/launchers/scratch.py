@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.snapshots import Snapshots
-from hpsearch.storage import Storage
+from hpsearch.storage.snapshots import Snapshots
+from hpsearch.storage.storage import Storage
 from hpsearch.training.atomic import make_folder
 from hpsearch.training.corpus import is_whole, locked
 

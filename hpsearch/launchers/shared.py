@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from hpsearch.errors import HpsearchError, StorageFailed
-from hpsearch.storage import Storage
+from hpsearch.storage.storage import Storage
 
 PATIENCE = 5.0  # seconds that a file written on one node may take to be seen on another (NFS)
 

@@ -10,8 +10,9 @@ import time
 import pytest
 import torch
 
-from hpsearch import journal, room
+from hpsearch import journal
 from hpsearch.errors import CheckpointDamaged, StorageFailed
+from hpsearch.storage import room
 from hpsearch.training import checkpoint
 from tests.cli.processes import PROGRAM, environment, wait_for
 from tests.faults import power

@@ -8,14 +8,14 @@ import time
 import pytest
 
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.keeping import keep_corpus
 from hpsearch.launchers import upload
 from hpsearch.launchers.actor import Actor
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Noted
 from hpsearch.launchers.scratch import Scratch
 from hpsearch.launchers.shared import SharedStorage
-from hpsearch.snapshots import Snapshots
-from hpsearch.storage import Kept, Storage
+from hpsearch.storage.keeping import keep_corpus
+from hpsearch.storage.snapshots import Snapshots
+from hpsearch.storage.storage import Kept, Storage
 from hpsearch.testing.launchers import SLOW, TOY, setting, task
 from tests.training.tiny import TEXT, opened, tiny
 

@@ -74,7 +74,7 @@ def test_trials_per_gpu_is_that_many_workers_on_each(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("cores", "n_gpus", "each"), [(64, 1, 8), (16, 4, 4), (8, 1, 8), (7, 2, 3), (2, 4, 1)])
 def test_auto_is_a_worker_a_core_and_at_most_eight_on_each_gpu(monkeypatch, tmp_path, cores, n_gpus, each):
-    """How many of them train at once is a matter of memory: tests/test_placing.py."""
+    """How many of them train at once is a matter of memory: tests/placing/test_placing.py."""
     names = [f"cuda:{i}" for i in range(n_gpus)]
     monkeypatch.setattr(devices, "devices", lambda wanted: names)
     monkeypatch.setattr(devices, "cores", lambda: cores)

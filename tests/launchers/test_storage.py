@@ -5,16 +5,16 @@ import os
 
 import pytest
 
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.driver import prepare
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Finished, Notice, Paused, Started
 from hpsearch.home import Home
-from hpsearch.keeping import Keeping, keep_corpus
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.search import Search
 from hpsearch.space.settings import RayWorkers, Resources
-from hpsearch.storage import Storage
+from hpsearch.storage.checkpoints import Checkpoints
+from hpsearch.storage.keeping import Keeping, keep_corpus
+from hpsearch.storage.storage import Storage
 from hpsearch.training.contract import Setting
 from tests.cli.processes import events, hpsearch
 from tests.searching import losses, opened

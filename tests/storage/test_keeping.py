@@ -2,13 +2,13 @@
 
 import time
 
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import StorageFailed
 from hpsearch.history import History, TrialHistory
-from hpsearch.keeping import Keeping
-from hpsearch.room import Room
-from hpsearch.snapshots import Snapshots
-from hpsearch.storage import Kept, Storage
+from hpsearch.storage.checkpoints import Checkpoints
+from hpsearch.storage.keeping import Keeping
+from hpsearch.storage.room import Room
+from hpsearch.storage.snapshots import Snapshots
+from hpsearch.storage.storage import Kept, Storage
 from tests.searching import experiment, opened
 
 
@@ -93,7 +93,7 @@ def test_a_storage_that_fails_is_left_alone_until_the_next_run(tmp_path, caplog,
 
 
 def test_room_in_a_storage_is_looked_for_without_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpsearch.room.PAUSE", 0.0)
+    monkeypatch.setattr("hpsearch.storage.room.PAUSE", 0.0)
     keeping = Keeping(Storage(f"file://{tmp_path}/storage"), History(), {})
     room, slow = Room(tmp_path / "home", keeping), 0.5
     monkeypatch.setattr(Storage, "refusal", lambda storage: time.sleep(slow))

@@ -3,7 +3,7 @@
 import pytest
 
 from hpsearch.history import TrialHistory
-from hpsearch.peaks import Peaks, shape_of
+from hpsearch.placing.peaks import Peaks, shape_of
 from hpsearch.training.config import TrainConfig
 
 TEXT = {"text": {"task": "text", "dataset": "python:a:b"}}

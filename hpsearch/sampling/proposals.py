@@ -13,8 +13,8 @@ import optuna
 
 from hpsearch.experiment import Experiment
 from hpsearch.history import History, TrialHistory
-from hpsearch.samplers import make_pruner, make_sampler, mix, takes_notes
-from hpsearch.shortlist import Shortlist
+from hpsearch.sampling.samplers import make_pruner, make_sampler, mix, takes_notes
+from hpsearch.sampling.shortlist import Shortlist
 
 STATES = {
     "completed": optuna.trial.TrialState.COMPLETE,

@@ -15,7 +15,7 @@ import numpy as np
 import optuna
 
 from hpsearch.experiment import Experiment
-from hpsearch.shortlist import Shortlist
+from hpsearch.sampling.shortlist import Shortlist
 from hpsearch.space.settings import (
     AnyPruner,
     HyperbandPruner,

@@ -3,8 +3,8 @@
 import pytest
 
 from hpsearch.errors import StorageFailed
-from hpsearch.snapshots import Snapshots
-from hpsearch.storage import Storage
+from hpsearch.storage.snapshots import Snapshots
+from hpsearch.storage.storage import Storage
 
 
 class Failing(Storage):

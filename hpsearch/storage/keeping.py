@@ -13,8 +13,8 @@ from pathlib import Path
 
 from hpsearch.errors import StorageFailed
 from hpsearch.history import History
-from hpsearch.snapshots import Snapshots
-from hpsearch.storage import Kept, Storage
+from hpsearch.storage.snapshots import Snapshots
+from hpsearch.storage.storage import Kept, Storage
 from hpsearch.training.atomic import make_folder
 from hpsearch.training.config import digest
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from hpsearch.history import TrialHistory
-from hpsearch.peaks import Peaks
+from hpsearch.placing.peaks import Peaks
 
 SHARE = 0.9  # of a GPU's memory that is given out: peaks may still grow, and freed memory has gaps
 CONTEXT = 512 * 2**20  # bytes that CUDA takes for each process, beyond what torch reserves

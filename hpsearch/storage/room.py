@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from hpsearch.errors import StorageFailed
-from hpsearch.keeping import Keeping
+from hpsearch.storage.keeping import Keeping
 from hpsearch.training.atomic import make_folder
 
 LEAST = 1 << 20  # bytes that must fit, however small the files there are

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hpsearch.errors import StorageFailed
-from hpsearch.storage import Storage
+from hpsearch.storage.storage import Storage
 from hpsearch.training.contract import CHECKPOINTS
 
 SPARE = CHECKPOINTS[1:]  # stored only as long as they are what was stored before: they cost no transfer

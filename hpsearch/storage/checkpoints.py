@@ -9,8 +9,8 @@ from pathlib import Path
 from hpsearch import crash
 from hpsearch.errors import StorageFailed
 from hpsearch.history import History, TrialHistory
-from hpsearch.keeping import Keeping
-from hpsearch.storage import Kept
+from hpsearch.storage.keeping import Keeping
+from hpsearch.storage.storage import Kept
 from hpsearch.training.atomic import make_folder, write_atomically
 from hpsearch.training.contract import CHECKPOINTS
 

@@ -4,8 +4,8 @@ import math
 
 import optuna
 
-from hpsearch.samplers import BoundedTPE
-from hpsearch.shortlist import Shortlist
+from hpsearch.sampling.samplers import BoundedTPE
+from hpsearch.sampling.shortlist import Shortlist
 
 RANGE = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
 

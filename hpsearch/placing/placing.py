@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hpsearch.launchers.messages import Launcher
-from hpsearch.sharing import Sharing
+from hpsearch.placing.sharing import Sharing
 from hpsearch.study import Study
 
 DEVICE_ERRORS = 2  # trials that end in an error of a device, after which it is left alone

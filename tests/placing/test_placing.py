@@ -9,8 +9,8 @@ import pytest
 
 from hpsearch import journal
 from hpsearch.launchers.local import LocalLauncher
-from hpsearch.placing import Placing
-from hpsearch.sharing import CONTEXT, SHARE
+from hpsearch.placing.placing import Placing
+from hpsearch.placing.sharing import CONTEXT, SHARE
 from tests.searching import Scripted, experiment, opened
 from tests.simulated_gpus import GIB, SimulatedGpus, at_once, searched, slots
 from tests.test_search import QUIET, healthy, workers

@@ -1,7 +1,7 @@
 """The trials' folders: what a killed driver left undone is done, and what can still win stays."""
 
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.history import History, TrialHistory
+from hpsearch.storage.checkpoints import Checkpoints
 
 
 def finished(number, value):

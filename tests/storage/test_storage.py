@@ -3,7 +3,7 @@
 import pytest
 
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.storage import Storage
+from hpsearch.storage.storage import Storage
 
 
 @pytest.fixture(params=["file", "memory"])

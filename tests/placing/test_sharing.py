@@ -10,7 +10,7 @@ from hpsearch import journal
 from hpsearch.happenings import Finished, Paused
 from hpsearch.history import TrialHistory
 from hpsearch.launchers.messages import Failed
-from hpsearch.sharing import CONTEXT, Sharing
+from hpsearch.placing.sharing import CONTEXT, Sharing
 from tests.searching import Scripted, experiment, go, opened, says
 from tests.simulated_gpus import GIB
 from tests.test_search import QUIET, workers
