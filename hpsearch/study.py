@@ -1,7 +1,7 @@
 """The study: every change of it is in the journal, and it is rebuilt from there on resume.
 
-Optuna proposes trials and compares them at equal evaluation indices (sampling/proposals.py); what is our own, the overfitting
-and divergence rules, is in verdict.py.
+Optuna proposes trials and compares them at equal evaluation indices (sampling/proposals.py); what is our own, the
+overfitting and divergence rules, is in verdict.py.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ AUTO_PER_GPU = 8  # workers: beyond, trials on one GPU gain little from one anot
 def plan(resources: Resources, *, cache: Path, base: Path) -> list[Setting]:
     """A setting for each worker: on CPUs one a core with one thread each, on GPUs `trials_per_gpu` a GPU.
 
-    How many of the latter train at once is a matter of memory (placing/sharing.py); one that never does takes none of the GPU.
+    How many of the latter train at once is a matter of memory (placing/sharing.py); one that never does takes none of
+    the GPU.
     (Two torch threads beside another busy process ran 10 to 40 times slower, so more threads are for who asks.)
     """
     names = devices(resources.device)
