@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 BEAT = 2.0  # seconds between questions for a sign of life
 LEAVING = 3.0  # seconds in which actors may remove their folders
 STARTS = 3  # actors that may raise an error in their start, while none has come
+DEATHS = 10  # likewise, whatever they died of: some may have been on nodes that went away
 FAILED_START = "creation task"  # what Ray says of such an error
+FIRST_WAIT, LONGEST_WAIT = 0.1, 10.0  # seconds before another actor where the last never came; doubled each time
 UNREACHABLE = 60.0  # seconds after which an actor that cannot be reached is given up; Ray finds a dead node sooner
 
 
@@ -45,7 +47,9 @@ class RayLauncher:
         self._shared = Shared(shared / name, text) if url is None else SharedStorage(url, name, text)
         self._shared.leave()
         self._looked = time.monotonic()
-        self._settled, self._failed_starts = False, 0  # whether any actor has come, and those that never did
+        self._settled = False  # whether any actor has come
+        self._failed_starts = self._deaths = 0  # of those that never came
+        self._wait = FIRST_WAIT
         self._lacking: list[str] = []  # the nodes without it, not said yet
         self._slots = [self._start(slot) for slot in range(len(settings))]
 
@@ -74,6 +78,7 @@ class RayLauncher:
 
     def messages(self, timeout: float) -> list[Message]:
         """What workers have said; one that is gone with a trial is a message too, and is replaced."""
+        self._start_due()
         waiting = {worker.pending: slot for slot, worker in enumerate(self._slots) if worker.pending is not None}
         if not waiting:
             time.sleep(timeout)
@@ -92,13 +97,19 @@ class RayLauncher:
         if self.cluster.wanted.storage is not None:
             left = [listening(worker.actor.leave).remote() for worker in self._slots if worker.place is not None]
             self._ray.wait(left, num_returns=len(left), timeout=LEAVING) if left else None
-        self.cluster.leave([worker.actor for worker in self._slots])
+        self.cluster.leave([worker.actor for worker in self._slots if worker.actor is not None])
 
     # -------------------------------------------------------------------------------------------------------- one actor
 
     def _start(self, slot: int) -> Slot:
         actor = self.cluster.start(slot, self._settings[slot], self.trainer)
         return Slot(actor, actor.hello.remote(self._shared))
+
+    def _start_due(self) -> None:
+        """Starts the actors that were put off."""
+        for slot, worker in enumerate(self._slots):
+            if worker.actor is None and time.monotonic() >= worker.due:
+                self._slots[slot] = self._start(slot)
 
     def _take(self, slot: int) -> list[Message]:
         """What the slot's reference holds."""
@@ -126,7 +137,8 @@ class RayLauncher:
     def _count_start(self, worker: Slot, error: Exception) -> None:
         """Raises UserError where several actors have failed in their start, and none has ever come: nothing will."""
         self._failed_starts += worker.place is None and FAILED_START in str(error)
-        if self._failed_starts >= STARTS and not self._settled:
+        self._deaths += worker.place is None
+        if not self._settled and (self._failed_starts >= STARTS or self._deaths >= DEATHS):
             raise UserError(f"launcher: no worker starts on Ray: {last_line(error)}") from None
 
     def _settle(self, slot: int, place: Place) -> None:
@@ -135,7 +147,7 @@ class RayLauncher:
             self._avoid(place)
             self._bury(slot)
             return
-        self._slots[slot].place, self._settled = place, True
+        self._slots[slot].place, self._settled, self._wait = place, True, FIRST_WAIT
         device = f"cuda:{place.gpus[0]}" if place.gpus else self._settings[slot].device
         self.settings[slot] = replace(self._settings[slot], device=f"{device}@{place.host}")
         self._warn()
@@ -155,10 +167,14 @@ class RayLauncher:
         self._lacking.clear()
 
     def _bury(self, slot: int, kind: str = "", reason: str = "") -> list[Message]:
-        """Replaces an actor; its trial, if it has one, has failed."""
+        """Replaces an actor, by and by where it never came; its trial, if it has one, has failed."""
         worker = self._slots[slot]
         self.cluster.kill(worker.actor)
-        self._slots[slot] = self._start(slot)
+        if worker.place is None:
+            self._slots[slot] = Slot(due=time.monotonic() + self._wait)
+            self._wait = min(2 * self._wait, LONGEST_WAIT)
+        else:
+            self._slots[slot] = self._start(slot)
         return [] if worker.task is None else [Failed(slot, worker.task.trial, kind, reason)]
 
     def _doubt(self, slot: int) -> list[Message]:

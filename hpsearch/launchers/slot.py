@@ -13,8 +13,9 @@ from hpsearch.launchers.messages import Task
 class Slot:
     """One actor, or the place of one that is to come."""
 
-    actor: Any
-    pending: Any  # the reference of what it says next; None: it waits for us
+    actor: Any = None  # None: it is to be started when it is `due`
+    pending: Any = None  # the reference of what it says next; None: it waits for us
+    due: float = 0.0
     place: Place | None = None  # None: not there yet
     task: Task | None = None
     turn: int = 0

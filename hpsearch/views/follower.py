@@ -92,10 +92,10 @@ class Follower:
         """Whether the view has every whole line of the journal."""
         return self._offset is not None and Tail(self._journal, self._offset).read()[1] == self._offset
 
-    def abandon(self) -> None:
-        """Has the view end what claims to be going on; the caller knows that the study has no driver."""
+    def abandon(self) -> bool:
+        """Has the view end what claims to be going on, for the study has no driver; whether it could."""
         if not self.step() or self._offset is None:
-            return
+            return False
         try:
             trials = self.view.abandon()
             write_state(self._file, {"offset": self._offset, "state": self.view.state})
@@ -103,10 +103,11 @@ class Follower:
             self.failures += 1
             self._reset()
             self._say(f"{self.view.name} does not take the end of interrupted trials ({self.view.describe(error)})")
-            return
+            return False
         if trials:
             numbers = ", ".join(map(str, trials))
             self._say(f"{self.view.name}: marked as interrupted, for no driver runs this study: trial {numbers}")
+        return True
 
     def start_anew(self) -> None:
         """Forgets what was acknowledged: all is shipped again."""

@@ -165,10 +165,11 @@ def sync(
     with followers(folder, home.resolve(), tracking, names, say=say) as found:
         for follower in found:
             follow(follower, finishing=lambda: True, pause=time.sleep)
+        failed: set[str] = set()
         with contextlib.suppress(StudyBusy), undriven(folder):
-            for follower in found:
-                follower.abandon()
-    return {follower.view.name: lacking(folder, follower.view.name) for follower in found}
+            failed = {follower.view.name for follower in found if not follower.abandon()}
+    names = [follower.view.name for follower in found]
+    return {name: max(lacking(folder, name), int(name in failed)) for name in names}  # that it ended is an event, too
 
 
 @contextlib.contextmanager

@@ -24,27 +24,22 @@ from ray.cluster_utils import Cluster as Nodes  # noqa: E402  # there is none wi
 
 from hpsearch.launchers.cluster import Cluster  # noqa: E402
 from hpsearch.launchers.ray import RayLauncher  # noqa: E402
+from tests.launchers.clusters import TOKEN, token  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-TOKEN = "a-token-of-the-tests-of-the-ray-launcher"  # no secret
 SLOWLY = "model: {dropout: 0.59}\n"  # the toy trainer takes about four seconds for a trial
 
 
 @pytest.fixture(scope="module")
 def nodes():
     """Ray on two nodes of this machine, one CPU each, that ask for a token."""
-    wanted = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    ray._raylet.Config.initialize("")  # Ray has read the environment when it was imported
-    made = Nodes(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-    made.second = made.add_node(**NODE)
-    yield made
-    made.shutdown()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with token():
+        made = Nodes(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+        made.second = made.add_node(**NODE)
+        yield made
+        made.shutdown()
 
 
 def launcher(nodes, folder, workers=2, **options):

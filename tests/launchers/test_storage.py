@@ -1,7 +1,6 @@
 """A study on Ray nodes that share a storage and no folder: checkpoints and data go through it alone."""
 
 import json
-import os
 
 import pytest
 
@@ -25,6 +24,7 @@ from ray.cluster_utils import Cluster as Nodes  # noqa: E402  # there is none wi
 
 from hpsearch.launchers.cluster import Cluster  # noqa: E402
 from hpsearch.launchers.ray import RayLauncher  # noqa: E402
+from tests.launchers.clusters import token  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -49,13 +49,11 @@ def scratch(tmp_path_factory):
 @pytest.fixture(scope="module")
 def nodes(scratch):
     """Ray on two nodes, each with a folder of its own for what its workers write."""
-    before = os.environ.get("RAY_USAGE_STATS_ENABLED")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    made = Nodes(initialize_head=True, head_node_args={**NODE, "include_dashboard": False, **at(scratch, "first")})
-    made.second = made.add_node(**NODE, **at(scratch, "second"))
-    yield made
-    made.shutdown()
-    os.environ.pop("RAY_USAGE_STATS_ENABLED") if before is None else None
+    with token():
+        made = Nodes(initialize_head=True, head_node_args={**NODE, "include_dashboard": False, **at(scratch, "first")})
+        made.second = made.add_node(**NODE, **at(scratch, "second"))
+        yield made
+        made.shutdown()
 
 
 def at(scratch, name):
