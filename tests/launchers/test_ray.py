@@ -1,5 +1,6 @@
 """The Ray launcher keeps the contract, and a study on two nodes loses nothing when one goes away."""
 
+import itertools
 import os
 import signal
 import socket
@@ -20,10 +21,11 @@ from tests.searching import RANGES, experiment, opened
 
 ray = pytest.importorskip("ray")
 
+
 from ray.cluster_utils import Cluster as Nodes  # noqa: E402  # there is none without Ray
 
 from hpsearch.launchers.cluster import Cluster  # noqa: E402
-from hpsearch.launchers.ray import RayLauncher  # noqa: E402
+from hpsearch.launchers.ray import FIRST_WAIT, RayLauncher  # noqa: E402
 from tests.launchers.clusters import TOKEN, token  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -145,6 +147,30 @@ class Unable(Actor):
 
     def __init__(self, *_):
         raise ImportError("no such package")
+
+
+def test_workers_that_die_at_their_start_are_put_off_and_end_the_run(nodes, tmp_path, monkeypatch):
+    """Each later than the one before, and not for ever."""
+    monkeypatch.setattr("hpsearch.launchers.cluster.Actor", Dying)
+    monkeypatch.setattr("hpsearch.launchers.ray.DEATHS", 5)
+    made, starts = launcher(nodes, tmp_path, 1), []
+    start = made._start
+    made._start = lambda slot: starts.append(time.monotonic()) or start(slot)
+    try:
+        with pytest.raises(UserError, match=r"^launcher: no worker starts on Ray: "):
+            place(made, task(tmp_path))
+    finally:
+        made.close()
+    assert len(starts) == 4  # and the first
+    waits = [after - before for before, after in itertools.pairwise(starts)]
+    assert all(wait >= FIRST_WAIT * 2**n for n, wait in enumerate(waits, start=1))
+
+
+class Dying(Actor):
+    """An actor whose process ends as it begins."""
+
+    def __init__(self, *_):
+        os._exit(1)
 
 
 def test_a_node_that_does_not_see_the_folder_is_named(nodes, tmp_path):
