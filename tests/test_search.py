@@ -42,7 +42,7 @@ def test_the_budget_of_trials_is_exact_with_two_workers_and_restarts(tmp_path):
     assert asked == list(range(7))
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "gp", "cmaes", "qmc"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", pytest.param("gp", marks=pytest.mark.slow), "cmaes", "qmc"])
 def test_configs_are_distinct_over_workers_and_restarts(tmp_path, sampler):
     """Four trials are in training when each driver is killed: none of those after it is one of those before it."""
     wanted = experiment(f"budget: {{trials: 12}}\nsearch: {{pruner: none, overfitting: false, sampler: {sampler}}}\n")
