@@ -37,7 +37,7 @@ def trial_curves(history: History, trial_number: int) -> bytes | None:
         for axis in axes:
             axis.locator_params(nbins=5)
         reason = f" ({trial.reason})" if trial.reason else ""
-        axes[0].set_title(cut(f"trial {trial_number}: {outcome_of(trial)}{reason}", 110))
+        axes[0].set_title(cut(f"trial {trial_number}: {outcome_of(trial)}{reason}", 88))
     return drawn.png
 
 
