@@ -70,13 +70,19 @@ def mend(follower: Follower, study_folder: Path, say: Say) -> bool:
 
 def look(follower: Follower, study_folder: Path) -> Audit | None:
     """How the store, brought up to date, differs from the journal; None when it cannot be reached."""
-    follower.abandon()
-    return audit(follower.view, study_folder) if follower.step() else None
+    follow(follower)
+    return None if follower.failures else audit(follower.view, study_folder)
 
 
 def ship_all(follower: Follower) -> None:
     """Ships the whole journal again and ends what claims to be running."""
     follower.start_anew()
+    follow(follower)
+
+
+def follow(follower: Follower) -> None:
+    """Ships what there is, or gives up after a few tries."""
+    follower.undriven = True
     shipping.follow(follower, finishing=lambda: True, pause=time.sleep)
 
 

@@ -64,6 +64,7 @@ class Follower:
         self._say, self._on_open = say, on_open
         self._offset: int | None = None  # None: not open
         self._chunk = CHUNK
+        self.undriven = False  # whether the study has no driver: each step ends what claims to be going on
 
     def step(self) -> bool:
         """Ships what there is; False when the view failed (it stays behind and is to be tried again)."""
@@ -73,6 +74,8 @@ class Follower:
             if self._offset is None:
                 self._open()
             self._ship()
+            if self.undriven:
+                self._abandon()
         except Exception as error:  # whatever a store or its library raises must not reach the driver
             self.failures += 1
             self._reset()  # the next try opens it again, from what was acknowledged
@@ -91,23 +94,6 @@ class Follower:
     def at_end(self) -> bool:
         """Whether the view has every whole line of the journal."""
         return self._offset is not None and Tail(self._journal, self._offset).read()[1] == self._offset
-
-    def abandon(self) -> bool:
-        """Has the view end what claims to be going on, for the study has no driver; whether it could."""
-        if not self.step() or self._offset is None:
-            return False
-        try:
-            trials = self.view.abandon()
-            write_state(self._file, {"offset": self._offset, "state": self.view.state})
-        except Exception as error:
-            self.failures += 1
-            self._reset()
-            self._say(f"{self.view.name} does not take the end of interrupted trials ({self.view.describe(error)})")
-            return False
-        if trials:
-            numbers = ", ".join(map(str, trials))
-            self._say(f"{self.view.name}: marked as interrupted, for no driver runs this study: trial {numbers}")
-        return True
 
     def start_anew(self) -> None:
         """Forgets what was acknowledged: all is shipped again."""
@@ -134,6 +120,13 @@ class Follower:
             offset = 0
         self._offset = offset
         self._on_open()
+
+    def _abandon(self) -> None:
+        trials = self.view.abandon()
+        write_state(self._file, {"offset": self._offset, "state": self.view.state})
+        if trials:
+            numbers = ", ".join(map(str, trials))
+            self._say(f"{self.view.name}: marked as interrupted, for no driver runs this study: trial {numbers}")
 
     def _ship(self) -> None:
         while True:

@@ -52,12 +52,11 @@ class Store:
     """An MLflow tracking store: HOME/mlflow.db with its artifacts in HOME/artifacts, or what `tracking` names."""
 
     draws = True  # pictures are worth drawing for it
-    unsure = False  # whether a run may have been made twice: the making of one was not answered
 
     def __init__(self, home: Path, tracking: str | None, *, study: str = "", say: Say = lambda message: None) -> None:
         """`study`: the one whose journal fills the store when it has to be made anew."""
         self.home, self.uri, self.study = home, tracking or sqlite_uri(home / "mlflow.db"), study
-        self._own, self._say = tracking is None, once(say)
+        self.own, self._say = tracking is None, once(say)  # own: the file in `home`
         self._file = home / "mlflow.db"
         self._identity: tuple[int, int] | None = None  # of the file that is open
         self._client: MlflowClient | None = None
@@ -70,7 +69,7 @@ class Store:
         for name, value in QUIET_AND_QUICK.items():
             os.environ.setdefault(name, value)
         os.environ.update(ONE_TRY)
-        if not self._own:
+        if not self.own:
             self._client = connected(self.uri)
             return
         with locked(self.home / ".views.lock", timeout=120):
@@ -89,7 +88,7 @@ class Store:
 
     def gone(self) -> bool:
         """Whether the database was deleted or replaced since it was opened."""
-        return self._own and sqlite.identity(self._file) != self._identity
+        return self.own and sqlite.identity(self._file) != self._identity
 
     def close(self) -> None:
         """Lets go of the store; `prepare` looks at its soundness again."""
@@ -102,7 +101,7 @@ class Store:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             folder = self.home / "artifacts" / name
-            place = folder.as_uri() if self._own else None
+            place = folder.as_uri() if self.own else None
             return given(self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
         if found.lifecycle_stage != "active":
             self.client.restore_experiment(found.experiment_id)
@@ -116,11 +115,7 @@ class Store:
         if found := self.found(experiment, {key: tags[key] for key in identity}):
             return found[0]
         tags = {key: text(value) for key, value in tags.items()}
-        try:
-            run = self.client.create_run(experiment, start_time=milliseconds(began), tags=tags, run_name=name)
-        except Exception:
-            self.unsure = True
-            raise
+        run = self.client.create_run(experiment, start_time=milliseconds(began), tags=tags, run_name=name)
         crash.point("run_made")
         return given(run.info.run_id)
 
@@ -256,7 +251,7 @@ class Store:
         try:
             call(run_id, *arguments, **options)
         except Exception as error:
-            if not is_refusal(error, own=self._own):
+            if not is_refusal(error, own=self.own):
                 raise
             self._leave_out(run_id, call.__name__, error, lambda: None)
 

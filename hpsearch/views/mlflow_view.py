@@ -90,6 +90,7 @@ class MlflowView:
         if not self.state.get("pictures_due"):
             report.warm_up()  # while a search goes on: at its end a person waits
             return False
+        self._delete_doubles()
         self._study_pictures()
         del self.state["pictures_due"]
         return True
@@ -140,7 +141,6 @@ class MlflowView:
     def _driver_stopped(self, event: Event) -> None:
         self._orphans_interrupted(event)
         self.state["pictures_due"] = True
-        self._delete_doubles()
         self.store.log(self._parent, tags={"outcome": event["reason"]})
         status = STUDY_STATUS.get(event["reason"], "KILLED")
         self.store.ended(self._parent, status, at=max(event["time"], self._history.created))
@@ -158,13 +158,15 @@ class MlflowView:
         return self.store.found(self.state["experiment"], identity)
 
     def _delete_doubles(self) -> None:
-        """Deletes runs that a slow server made after all, when the request had been given up and sent again."""
-        if not self.store.unsure:
+        """Deletes runs that a slow server made after all, when the request had been given up and sent again.
+
+        Only once the whole journal is shipped: before that, runs that are not in `state` may be of what comes yet.
+        """
+        if self.store.own or "parent" not in self.state:
             return
         for run_id in self.runs():
             if run_id not in (self._parent, *self.state["runs"].values()):
                 self.store.delete(run_id)
-        self.store.unsure = False
 
     # ------------------------------------------------------------------------------------------------------ the trials
 

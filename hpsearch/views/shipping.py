@@ -35,7 +35,9 @@ from hpsearch.views.follower import Follower, Say, View, lacking, locked
 POLL, LONGEST_POLL = 0.5, 3.0  # seconds between looks at the journal
 SHARE = 0.1  # of a core, that shipping takes while training needs it; larger batches cost less for each row
 BACKOFF = (1, 2, 2, 2, 2, 2, 4, 8, 15, 30)  # seconds to the next try after the 1st, 2nd ... failure in a row
-TRIES_AT_THE_END = 3  # failures in a row after which finishing gives a view up; a later start ships the rest
+# Failures in a row after which finishing gives a view up, and a later start ships the rest: one more than
+# mlflow.BROKEN, for the first is of a larger batch.
+TRIES_AT_THE_END = 4
 
 
 def start(
@@ -165,11 +167,13 @@ def sync(
     with followers(folder, home.resolve(), tracking, names, say=say) as found:
         for follower in found:
             follow(follower, finishing=lambda: True, pause=time.sleep)
-        failed: set[str] = set()
         with contextlib.suppress(StudyBusy), undriven(folder):
-            failed = {follower.view.name for follower in found if not follower.abandon()}
-    names = [follower.view.name for follower in found]
-    return {name: max(lacking(folder, name), int(name in failed)) for name in names}  # that it ended is an event, too
+            for follower in found:
+                follower.undriven = True
+                if not follower.failures:
+                    follow(follower, finishing=lambda: True, pause=time.sleep)
+    # what claims to be running still is lacking its end
+    return {f.view.name: max(lacking(folder, f.view.name), int(f.failures > 0)) for f in found}
 
 
 @contextlib.contextmanager

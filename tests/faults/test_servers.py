@@ -13,7 +13,7 @@ from hpsearch.views.follower import lacking, state_file
 from hpsearch.views.mlflow import Store
 from tests.cli.processes import end, events, hpsearch, started, wait_for
 from tests.faults.servers import Gate, GuardedMlflow, Mlflow, Proxy, free_port
-from tests.faults.stores import Reference, Small, measured, often, runs, ship
+from tests.faults.stores import Reference, Small, measured, often, query, runs, ship
 from tests.faults.timed import longest_gap
 
 API = "/api/2.0/mlflow"
@@ -178,11 +178,13 @@ def test_f38_a_run_that_is_made_after_all(mlflow, reference, new_study):
 
     def rule(path, body):
         seen[path] += 1
-        return ("late", 2.5) if path == f"{API}/runs/create" and seen[path] == 2 else None
+        return ("late", 2) if path == f"{API}/runs/create" and seen[path] == 2 else None
 
     with Proxy(mlflow.uri, rule) as proxy:
         persist(study, proxy.uri)
-        time.sleep(3)
+        made = "select count(*) from runs where name = 'trial-0001' and experiment_id in "
+        made += "(select experiment_id from experiments where name = ?)"
+        wait_for(lambda: query(mlflow.database, made, study.study) == [(2,)])
         study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
         study.later(event="driver_stopped", reason="interrupted")
         ship(study, "mlflow", uri=proxy.uri)
