@@ -38,7 +38,7 @@ from hpsearch.training.atomic import make_folder, write_atomically
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.contract import Setting
 from hpsearch.training.corpus import Contents, Corpus
-from hpsearch.views import shipping
+from hpsearch.views import shipper, shipping
 from hpsearch.views.mlflow import run_ids
 
 VIEWS = ("mlflow", "optuna")
@@ -123,7 +123,7 @@ class Driver:
     def run(self, stopping: Callable[[], bool]) -> Iterator[Happening]:
         """Searches; when it ends, however it ends, the journal says so and no worker is left."""
         study = self._opened()
-        self.shipper = shipping.start(self.folder, self.home.path, self.experiment.tracking.uri, VIEWS, say=self.say)
+        self.shipper = shipper.start(self.folder, self.home.path, self.experiment.tracking.uri, VIEWS, say=self.say)
         self._stack.callback(self.shipper.kill)
         self._checkpoints = Checkpoints(self.folder.resolve() / "checkpoints", study.history, self._keeping(study))
         self._checkpoints.tidy()

@@ -1,13 +1,13 @@
 """space.yaml -> Experiment: parsed and checked, with errors that name file, line and column.
 
 The schema is the training config's (training/config.py) with ranges allowed in model, training and tokenizer
-(space/space.py), and what the search needs beside it (space/settings.py).
+(space/space.py), and what the search needs beside it (space/settings.py); space/checking.py looks at it as a whole.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,25 +16,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.errors import ConfigError, DataError
-from hpsearch.secrets import NO_PASSWORDS, redact, url_with_password
+from hpsearch.secrets import redact
 from hpsearch.space import wording
-from hpsearch.space.document import Document, Fault, Keys, dump, parse, read
-from hpsearch.space.ranges import Branches, Choices, Fixed
-from hpsearch.space.sections import RANGE_KEYS, SECTIONS
-from hpsearch.space.settings import DEFAULT_PRUNER, DEFAULT_TRIALS, Budget, Resources, Search, Settings, Tracking
+from hpsearch.space.checking import checked, wrong_study
+from hpsearch.space.document import Document, Fault, parse, read
+from hpsearch.space.ranges import Branches
+from hpsearch.space.sections import SECTIONS
+from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
 from hpsearch.space.space import Space
 from hpsearch.training.config import Objective, TrainConfig
 
-__all__ = ["DEFAULT_PRUNER", "Experiment", "dump", "metrics"]
-
-MINIMIZED = ("loss", "perplexity", "bits_per_byte")
-MAXIMIZED = {"translation": ("bleu", "chrf"), "classification": ("f1_macro", "f1_micro", "accuracy")}
-OWN_FOLDERS = ("artifacts", "cache")  # of the home, beside the studies
-OWN_FILES = ("mlflow.db", "optuna.db")  # and what begins with these: a database's log, one set aside
 TRAIN_KEYS = tuple(TrainConfig.model_fields)
-
-_STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_SET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -60,9 +52,10 @@ class Experiment:
     @classmethod
     def _of(cls, document: Document) -> Experiment:
         try:
-            return _checked(document)
+            found = checked(document)
         except Fault as fault:
             raise document.error(fault) from None
+        return cls(found.study, found.settings, found.space, document, found.warnings)
 
     # ---------------------------------------------------------------------------------------------------- its parts
 
@@ -195,141 +188,3 @@ class Experiment:
         inner = {key for node in nodes.values() if isinstance(node, Branches) for b in node.branches for key in b}
         defaults = type(getattr(self.settings, name))().model_dump(mode="json")
         return {k: v for k, v in defaults.items() if k not in inner} | self.space.written().get(name, {})
-
-
-# ---------------------------------------------------------------------------------------------------------- checking
-
-
-def _checked(document: Document) -> Experiment:
-    raw = document.value
-    _refuse_unknown(raw)
-    _refuse_misplaced_ranges({key: raw[key] for key in raw if key not in (*SECTIONS, "provenance")}, ())
-    space = Space.parse({key: value for key, value in raw.items() if value is not None})
-    settings = _settings(raw, space)
-    _check_data(settings)
-    settings = settings.model_copy(update={"objective": _objective(raw, settings, space)})
-    if settings.search.sampler == "grid":
-        space.grid()
-    _refuse_passwords(document)
-    if getattr(settings.resources.launcher, "storage", None) and _vocabulary_varies(space):
-        reason = "the tokenizer has a range, and only data that the driver has prepared are brought to the nodes"
-        raise Fault(("resources", "launcher", "storage"), reason)
-    warnings = []
-    if settings.budget.trials is None and settings.budget.hours is None:
-        warnings.append(f"the budget names neither trials nor hours: {DEFAULT_TRIALS} trials")
-        settings = settings.model_copy(update={"budget": Budget(trials=DEFAULT_TRIALS, hours=None)})
-    return Experiment(_study(settings.study, document.path), settings, space, document, tuple(warnings))
-
-
-def _refuse_passwords(document: Document) -> None:
-    """Wherever they stand, comments included: the file's text is kept with the study."""
-    if (at := url_with_password(document.text)) is not None:
-        before = document.text[:at]
-        place = f"{document.path}:{before.count(chr(10)) + 1}:{at - before.rfind(chr(10))}"
-        raise ConfigError(f"{place}: {NO_PASSWORDS}")
-
-
-def _refuse_unknown(raw: Mapping[str, Any]) -> None:
-    """Misspelt top keys first: what else is wrong may follow from them."""
-    for key in raw:
-        if key not in Settings.model_fields:
-            raise Fault((key,), wording.unknown(key, Settings.model_fields), at_key=True)
-
-
-def _refuse_misplaced_ranges(raw: Any, keys: Keys) -> None:
-    if not isinstance(raw, Mapping):
-        return
-    if keys not in ((), ("data",)) and raw and all(key in RANGE_KEYS for key in raw):
-        raise Fault(keys, "a range is allowed only in model, training, tokenizer")
-    for key, value in raw.items():
-        _refuse_misplaced_ranges(value, (*keys, key))
-
-
-def _settings(raw: Mapping[str, Any], space: Space) -> Settings:
-    """The settings with the space's ranges at their first value."""
-    try:
-        return Settings.model_validate({**raw, **space.config(_first(space))}, strict=True)
-    except ValidationError as error:
-        raise wording.fault(error, raw, Settings) from None
-
-
-def _first(space: Space) -> dict[str, Any]:
-    """The lowest or first internal value of every parameter."""
-    values: dict[str, Any] = {}
-    for name, node in space.params.items():
-        if isinstance(node, Branches):
-            values[name] = node.labels[0]
-        else:
-            values[name] = node.grid()[0] if isinstance(node, Choices) else node.low
-    return values
-
-
-def _check_data(settings: Settings) -> None:
-    for name in settings.data:
-        if not _SET.fullmatch(name):
-            allowed = "letters, digits, '.', '_', '-' (up to 64, a letter or digit first)"
-            raise Fault(("data", name), f"a data set's name may have {allowed}", at_key=True)
-
-
-def wrong_study(name: str) -> str:
-    """Why a study cannot have this name, which becomes a folder of the home; empty where it can."""
-    if not _STUDY.fullmatch(name):
-        allowed = "letters, digits, '.', '_', '-' (up to 100, a letter or digit first)"
-        return f"{wording.shown(name)} is no name for a study: {allowed}"
-    if name.lower() in OWN_FOLDERS or name.lower().startswith(OWN_FILES):
-        return f"'{name}' is the name of a folder of hpsearch's own, or of a file; choose another"
-    return ""
-
-
-def _study(name: str | None, path: str) -> str:
-    """The name given, or else the file's, where it is allowed."""
-    wanted = Path(path).stem if name is None else name
-    if reason := wrong_study(wanted):
-        raise Fault(("study",), reason) if name is not None else Fault((), f"study: {reason}; give study: NAME")
-    return wanted
-
-
-# -------------------------------------------------------------------------------------------------------- objective
-
-
-def metrics(tasks: Mapping[str, str]) -> dict[str, str]:
-    """Every validation metric of the data sets (name -> task), with the direction in which it is better."""
-    names: dict[str, str] = {}
-    for prefix, kinds in [("val", list(tasks.values())), *((f"val/{name}", [task]) for name, task in tasks.items())]:
-        if prefix != "val" and len(tasks) == 1:
-            continue
-        names |= dict.fromkeys((f"{prefix}/{name}" for name in MINIMIZED), "minimize")
-        better = (name for task, group in MAXIMIZED.items() if task in kinds for name in group)
-        names |= dict.fromkeys((f"{prefix}/{name}" for name in better), "maximize")
-    return names
-
-
-def _objective(raw: Mapping[str, Any], settings: Settings, space: Space) -> Objective:
-    """The objective with its direction, refused where the data cannot give it or trials cannot be compared by it."""
-    given = raw.get("objective") or {}
-    metric = settings.objective.metric
-    known = metrics({name: data_set.task for name, data_set in settings.data.items()})
-    if metric not in known:
-        reason = f"{_no_such_metric(metric, known)}; these data sets give {', '.join(known)}"
-        raise Fault(("objective", "metric"), reason)
-    if _vocabulary_varies(space) and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
-        better = metric.rsplit("/", 1)[0] + "/bits_per_byte"
-        reason = f"{metric} cannot be compared between vocabularies, and the tokenizer has a range; use {better}"
-        raise Fault(("objective", "metric") if "metric" in given else ("tokenizer",), reason)
-    direction = known[metric]
-    if given.get("direction", direction) != direction:
-        raise Fault(("objective", "direction"), f"{metric} is better when {_extreme(direction)}: {direction}")
-    return Objective.model_validate({"metric": metric, "direction": direction})
-
-
-def _extreme(direction: str) -> str:
-    return "lower" if direction == "minimize" else "higher"
-
-
-def _no_such_metric(metric: str, known: Iterable[str]) -> str:
-    near = [name for name in known if name.rsplit("/", 1)[1] == metric.rsplit("/", 1)[-1]]
-    return f"no metric {wording.shown(metric)}" + (f" (did you mean '{near[0]}'?)" if near else "")
-
-
-def _vocabulary_varies(space: Space) -> bool:
-    return any(not isinstance(node, Fixed) for node in space.sections.get("tokenizer", {}).values())

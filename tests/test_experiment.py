@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from hpsearch.errors import ConfigError
-from hpsearch.experiment import Experiment, metrics
+from hpsearch.experiment import Experiment
 from hpsearch.space.document import dump
 from hpsearch.space.settings import DEFAULT_PRUNER
 
@@ -130,20 +130,6 @@ def test_a_study_without_a_budget_gets_one_and_is_told():
     experiment = loads(DATA)
     assert experiment.budget.trials == 20
     assert experiment.warnings == ("the budget names neither trials nor hours: 20 trials",)
-
-
-def test_each_metric_has_its_direction():
-    sets = {"news": "translation", "stars": "classification"}
-    known = metrics(sets)
-    assert known["val/loss"] == known["val/news/bits_per_byte"] == "minimize"
-    assert known["val/bleu"] == known["val/stars/f1_macro"] == known["val/accuracy"] == "maximize"
-    assert "val/stars/bleu" not in known
-    assert list(metrics({"r": "text"})) == ["val/loss", "val/perplexity", "val/bits_per_byte"]
-    text = (
-        "data:\n  news: {task: translation, files: {train: p.jsonl}, source: de, target: en}\n"
-        "  stars: {task: classification, files: {train: c.tsv}}\nobjective: {metric: val/news/bleu}\n"
-    )
-    assert loads(text).objective.direction == "maximize"
 
 
 def test_where_finds_what_the_data_check_complains_of():

@@ -45,7 +45,8 @@ def open_home(path: Path) -> Home:
 
 def study_named(space_or_study: str) -> tuple[str, str | None]:
     """The study's name and its tracking URI, from a space file or from the name itself."""
-    from hpsearch.experiment import Experiment, wrong_study
+    from hpsearch.experiment import Experiment
+    from hpsearch.space.checking import wrong_study
 
     path = Path(space_or_study)
     if path.suffix in (".yaml", ".yml") or os.path.isfile(path):  # path.is_file() raises for a name that is too long

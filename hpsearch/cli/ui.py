@@ -37,7 +37,7 @@ Example:
 @home_option
 def ui(space: str | None, port: int, home_path: Path) -> None:
     """Open the MLflow UI, for this machine alone. SPACE matters only where it names another tracking store."""
-    from hpsearch.views.mlflow import ui_command
+    from hpsearch.views.mlflow_ui import ui_command
 
     uri = study_named(space)[1] if space else None
     if uri is not None and uri.startswith(("http://", "https://")):

@@ -13,8 +13,9 @@ from typing import Any
 
 from hpsearch.history import History
 from hpsearch.journal import iterate
+from hpsearch.views.facts import Row, milliseconds, text
 from hpsearch.views.follower import View
-from hpsearch.views.mlflow import Row, Store, milliseconds, text
+from hpsearch.views.mlflow import Store
 from hpsearch.views.mlflow_view import MlflowView
 from hpsearch.views.optuna import OptunaView, frozen, lost
 
@@ -83,9 +84,9 @@ class Remembered(Store):
         """Remembers its end."""
         self.runs[run_id].status, self.runs[run_id].end = status, milliseconds(at)
 
-    def found(self, experiment: str, tags: dict[str, str]) -> list[str]:
+    def found(self, experiment: str, tags: dict[str, str]) -> dict[str, dict[str, str]]:
         """Nobody asks for more than the runs that it was told of."""
-        return []
+        return {}
 
     def untag(self, run_id: str, key: str) -> None:
         """Tags are not remembered."""

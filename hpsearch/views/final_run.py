@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hpsearch.views.facts import rows_of, text
 from hpsearch.views.follower import Say, describe
-from hpsearch.views.mlflow import Store, rows_of, text
+from hpsearch.views.mlflow import Store
 
 PROCESS = "hpsearch.process"  # tag: who writes the run
 

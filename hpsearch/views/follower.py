@@ -158,6 +158,18 @@ class Follower:
         return events, offset
 
 
+def once(say: Say) -> Say:
+    """Passes on each message the first time only."""
+    said: set[str] = set()
+
+    def say_new(message: str) -> None:
+        if message not in said:
+            said.add(message)
+            say(message)
+
+    return say_new
+
+
 def state_file(study_folder: Path, name: str) -> Path:
     """Where a view's place in the journal is kept."""
     return study_folder / "views" / f"{name}.json"

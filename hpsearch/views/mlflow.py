@@ -1,4 +1,4 @@
-"""The door to MLflow: a store of runs that can be written twice without harm, and its UI.
+"""The door to MLflow: a store of runs that can be written twice without harm.
 
 Only `MlflowClient` with explicit run ids is used: the fluent API hides its current run and ends pruned ones FAILED.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -17,21 +16,15 @@ from typing import TYPE_CHECKING, Any
 from hpsearch import crash
 from hpsearch.history import number
 from hpsearch.views import sqlite
-from hpsearch.views.follower import Say, describe, describe_loss, locked, read_state, state_file
+from hpsearch.views.facts import PARAM_LENGTH, Row, milliseconds, text
+from hpsearch.views.follower import Say, describe, describe_loss, locked, once, read_state, state_file
+from hpsearch.views.mlflow_ui import UI_ENVIRONMENT
 from hpsearch.views.refusals import is_refusal, status_of
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 ROWS_PER_BATCH, NAMED_PER_BATCH = 900, 90  # MLflow takes 1,000 metrics, 100 params and 100 tags at a time
-TAG_LENGTH, PARAM_LENGTH = 5000, 6000  # characters that every MLflow >= 3 store takes
-
-UI_ENVIRONMENT = {
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-}
 QUIET_AND_QUICK = {
     **UI_ENVIRONMENT,
     "GIT_PYTHON_REFRESH": "quiet",
@@ -44,8 +37,6 @@ ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 BROKEN = 3  # answers with status 500 to a batch, until the server is taken to break at something in it
 PROOF = 5  # more of them to that one thing alone, until it is left out
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # opens the runs in the UI, not the traces
-
-Row = tuple[str, float, float, int]  # metric name, value, unix seconds, step
 
 
 class Store:
@@ -113,22 +104,22 @@ class Store:
         Looking first makes creation repeatable: a process that died before it stored the id makes no second run.
         """
         if found := self.found(experiment, {key: tags[key] for key in identity}):
-            return found[0]
+            return next(iter(found))
         tags = {key: text(value) for key, value in tags.items()}
         run = self.client.create_run(experiment, start_time=milliseconds(began), tags=tags, run_name=name)
         crash.point("run_made")
         return given(run.info.run_id)
 
-    def found(self, experiment: str, tags: dict[str, str]) -> list[str]:
-        """The ids of the experiment's runs that have these tags, the newest first."""
+    def found(self, experiment: str, tags: dict[str, str]) -> dict[str, dict[str, str]]:
+        """The ids of the experiment's runs that have these tags, the newest first, and all their tags."""
         wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-        ids, page = [], None
+        found, page = dict[str, dict[str, str]](), None
         while True:
             runs = self.client.search_runs([experiment], filter_string=wanted, page_token=page)
-            ids += [given(run.info.run_id) for run in runs]
+            found |= {given(run.info.run_id): run.data.tags for run in runs}
             page = runs.token
             if not page:
-                return ids
+                return found
 
     def tags(self, run_id: str) -> dict[str, str] | None:
         """A run's tags; None when the store has no such run, or it was deleted."""
@@ -287,57 +278,7 @@ def sqlite_uri(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def rows_of(evaluation: dict[str, Any], at: float) -> list[Row]:
-    """One evaluation and the training points before it as metric rows over the tokens seen, each (name, step) once."""
-    tokens = int(evaluation["tokens"])
-    values = {**evaluation["metrics"], **{key: evaluation[key] for key in ("epoch", "progress", "step")}}
-    if evaluation.get("peak_memory"):
-        values["memory/peak_gib"] = evaluation["peak_memory"] / 2**30
-    rows = {(name, tokens): (name, number(value), at, tokens) for name, value in values.items()}
-    for point in evaluation.get("points", ()):
-        for name, value in point["metrics"].items():
-            key = (name, int(point["tokens"]))
-            rows.setdefault(key, (name, number(value), point.get("time", at), key[1]))
-    return list(rows.values())
-
-
-def once(say: Say) -> Say:
-    """Passes on each message the first time only."""
-    said: set[str] = set()
-
-    def say_new(message: str) -> None:
-        if message not in said:
-            said.add(message)
-            say(message)
-
-    return say_new
-
-
-def milliseconds(seconds: float) -> int:
-    """Unix seconds as MLflow's integer milliseconds."""
-    return round(1000 * seconds)
-
-
-def text(value: Any, length: int = TAG_LENGTH) -> str:
-    """A value as a tag or param shows it."""
-    shown = f"{value:.10g}" if isinstance(value, float) else "" if value is None else str(value)
-    return shown.replace("\0", "")[:length]  # PostgreSQL takes no NUL
-
-
 def run_ids(home: Path, study: str) -> dict[int, str]:
     """The MLflow run of each trial shipped so far (without importing MLflow)."""
     runs = read_state(state_file(home / study, "mlflow"))["state"].get("runs", {})
     return {int(trial): run_id for trial, run_id in runs.items()}
-
-
-def ui_command(home: Path, tracking: str | None, port: int) -> tuple[list[str], dict[str, str]]:
-    """The command of MLflow's UI for this machine alone (127.0.0.1), and what to add to its environment.
-
-    The store's URI goes by the environment: a command line can be read by everybody, and a URI may hold a password.
-    """
-    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--no-serve-artifacts"]  # they are files
-    hosts = ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}"]
-    uri = tracking or f"sqlite:///{home.resolve() / 'mlflow.db'}"
-    artifacts = (home.resolve() / "artifacts").as_uri()
-    environment = {**UI_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts}
-    return [sys.executable, "-m", "mlflow", "server", *options, *hosts], environment

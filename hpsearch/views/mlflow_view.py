@@ -6,21 +6,20 @@ stamps, artifacts replace those of the same name.
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hpsearch import report
 from hpsearch.history import History, TrialHistory, number
 from hpsearch.journal import Event, iterate
+from hpsearch.views.artifacts import Artifacts
+from hpsearch.views.facts import Row, best_rows, describe_range, provenance, rows_of
 from hpsearch.views.final_run import end_killed
 from hpsearch.views.follower import Say, describe
-from hpsearch.views.mlflow import Row, Store, rows_of
+from hpsearch.views.mlflow import Store
 from hpsearch.views.refusals import status_of
 
 CREDENTIALS = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
@@ -45,7 +44,7 @@ class MlflowView:
 
     def __init__(self, study_folder: Path, store: Store, *, say: Say) -> None:
         self.state: dict[str, Any] = {}  # experiment, parent, runs {trial: run id}, running [trials], winner
-        self._folder, self.store, self._say = study_folder, store, say
+        self._folder, self.store, self._artifacts = study_folder, store, Artifacts(store, say=say)
         self._history = History()
         self._pending: dict[str, Pending] = {}  # by run id
 
@@ -91,7 +90,7 @@ class MlflowView:
             report.warm_up()  # while a search goes on: at its end a person waits
             return False
         self._delete_doubles()
-        self._study_pictures()
+        self._artifacts.study(self._parent, self._history)
         del self.state["pictures_due"]
         return True
 
@@ -150,22 +149,21 @@ class MlflowView:
         for trial in list(self.state["running"]):
             self._trial_interrupted({**event, "trial": trial, "time": self._history.trials[trial].last})
 
-    def runs(self) -> list[str]:
-        """All runs that the store has of this study and its trials; each ought to be in `state`."""
+    def runs(self) -> dict[str, dict[str, str]]:
+        """All runs that the store has of this study and its trials, and their tags; each ought to be in `state`."""
         if "parent" not in self.state:
-            return []
+            return {}
         identity = {tag: self.state["tags"][tag] for tag in ("hpsearch.study", "hpsearch.created")}
         return self.store.found(self.state["experiment"], identity)
 
     def _delete_doubles(self) -> None:
         """Deletes runs that a slow server made after all, when the request had been given up and sent again.
 
-        Only once the whole journal is shipped: before that, runs that are not in `state` may be of what comes yet.
+        Nothing else: a trial that `state` does not know may be of what comes yet, or of a copy of the study elsewhere.
         """
-        if self.store.own or "parent" not in self.state:
-            return
-        for run_id in self.runs():
-            if run_id not in (self._parent, *self.state["runs"].values()):
+        known = {} if self.store.own or "parent" not in self.state else {**self.state["runs"], "": self._parent}
+        for run_id, tags in self.runs().items() if known else ():
+            if known.get(tags.get("hpsearch.trial", ""), run_id) != run_id:
                 self.store.delete(run_id)
 
     # ------------------------------------------------------------------------------------------------------ the trials
@@ -228,7 +226,7 @@ class MlflowView:
         trial = self._history.trials[event["trial"]]
         run_id = self._run(trial.number)
         signatures = {f"signature.{name}": text for name, text in (event.get("signatures") or {}).items()}
-        self._picture(run_id, "curves.png", partial(report.trial_curves, self._history, trial.number))
+        self._artifacts.curves(run_id, self._history, trial.number)
         trial.training.clear()  # drawn; a study of a thousand trials need not keep them in memory
         best = self._history.best_evaluation(trial.number)
         if best is not None:
@@ -266,38 +264,8 @@ class MlflowView:
         self._of(self._parent).tags |= {"best_trial": trial, "best_run": winner, "best_value": value}
         with suppress(OSError):
             self.store.text(self._parent, "best.yaml", Path(event["path"]).read_text(encoding="utf-8"))
-        self._samples(trial, (winner, self._parent))
-
-    def _samples(self, trial: int, run_ids: tuple[str, ...]) -> None:
-        path = self._folder / "checkpoints" / f"{trial:04d}" / "samples.json"
-        try:
-            sets = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return
-        for name, found in sets.items():
-            for run_id in run_ids:
-                if found["task"] == "translation":
-                    self.store.text(run_id, f"samples/{name}.txt", samples_text(found["examples"]))
-                elif found["task"] == "classification":
-                    draw = partial(report.confusion, found["labels"], found["confusion"])
-                    self._picture(run_id, f"confusion_{name}.png", draw)
-
-    def _study_pictures(self) -> None:
-        for name, draw in report.STUDY_PICTURES.items():
-            self._picture(self._parent, f"{name}.png", partial(draw, self._history))
-
-    def _picture(self, run_id: str, name: str, draw: Callable[[], bytes | None]) -> None:
-        """Stores what `draw` draws; a picture that cannot be drawn is worth a line, not a study."""
-        if not self.store.draws:
-            return
-        try:
-            png = draw()
-        except Exception as error:
-            self._say(f"{name} could not be drawn ({describe(error)})")
-            return
-        if png is not None:
-            with as_file(name, png) as folder:
-                self.store.files(run_id, folder)
+        samples = self._folder / "checkpoints" / f"{trial:04d}" / "samples.json"
+        self._artifacts.samples(samples, (winner, self._parent))
 
     # ---------------------------------------------------------------------------------------------------------- helpers
 
@@ -317,56 +285,3 @@ class MlflowView:
     def _flush(self, run_id: str) -> None:
         if pending := self._pending.pop(run_id, None):
             self.store.log(run_id, rows=pending.rows, params=pending.params, tags=pending.tags)
-
-
-def best_rows(evaluation: Event, metric: str, at: float) -> list[Row]:
-    """The rows that say where a trial's best evaluation was, and what else was measured there.
-
-    `at_best/OTHER` is what the other metrics were at that evaluation. One row each, so that they are no curves.
-    """
-    tokens = int(evaluation["tokens"])
-    where = {f"best/{key}": float(evaluation[key]) for key in ("index", "epoch", "progress")}
-    others = {f"at_best/{k}": v for k, v in evaluation["metrics"].items() if k.startswith("val/") and k != metric}
-    return [(name, number(value), at, tokens) for name, value in {**where, **others}.items()]
-
-
-def provenance(environment: Event, data: Event, seed: Any) -> dict[str, str]:
-    """What the trials of a study share: where their code, packages and data come from."""
-    tags = {
-        "git_commit": environment.get("git_commit"),
-        "git_dirty": environment.get("git_dirty"),
-        "mlflow.source.git.commit": environment.get("git_commit"),
-        "mlflow.source.name": "hpsearch",
-        "mlflow.source.type": "LOCAL",
-        "python": environment.get("python"),
-        "platform": environment.get("platform"),
-        "data_fingerprint": data.get("fingerprint"),
-        "seed": seed,
-    }
-    tags |= {f"version.{name}": version for name, version in environment.get("versions", {}).items()}
-    return {name: str(value) for name, value in tags.items() if value is not None}
-
-
-def describe_range(limits: Event) -> str:
-    """A range in a few words: "1e-04 .. 0.03, log" or "8 | 16 | 32"."""
-    if "choices" in limits:
-        return " | ".join(str(choice) for choice in limits["choices"])
-    extras = [f"step {limits['step']}"] if limits.get("step") else []
-    extras += ["log"] if limits.get("log") else []
-    return ", ".join([f"{limits['low']:g} .. {limits['high']:g}", *extras])
-
-
-def samples_text(examples: list[dict[str, str]]) -> str:
-    """Source, reference and hypothesis of each example, one below the other."""
-    parts = (
-        f"source      {e['source']}\nreference   {e['reference']}\nhypothesis  {e['hypothesis']}" for e in examples
-    )
-    return "\n\n".join(parts) + "\n"
-
-
-@contextmanager
-def as_file(name: str, content: bytes) -> Iterator[Path]:
-    """A temporary folder that holds the content as a file of this name."""
-    with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
-        (Path(folder) / name).write_bytes(content)
-        yield Path(folder)

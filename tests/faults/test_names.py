@@ -6,7 +6,8 @@ import os
 import pytest
 
 from hpsearch.errors import ConfigError
-from hpsearch.experiment import Experiment, wrong_study
+from hpsearch.experiment import Experiment
+from hpsearch.space.checking import wrong_study
 from tests.cli.processes import environment, hpsearch
 from tests.faults.test_input import tree
 

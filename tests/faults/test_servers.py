@@ -191,6 +191,21 @@ def test_f38_a_run_that_is_made_after_all(mlflow, reference, new_study):
     assert runs(mlflow.database, study.study) == reference.of(study.folder)[0]
 
 
+def test_f38_only_what_was_made_twice_is_deleted(mlflow, new_study):
+    """F38: a second run of a trial goes, even days later; a trial that only a copy of the study knows stays."""
+    study = new_study("copied")
+    persist(study, mlflow.uri)
+    state = json.loads(state_file(study.folder, "mlflow").read_text())["state"]
+    store = Store(study.home, mlflow.uri)
+    store.prepare()
+    made = [
+        store.client.create_run(state["experiment"], tags={**state["tags"], "hpsearch.kind": kind, **more}).info.run_id
+        for kind, more in (("study", {}), ("trial", {"hpsearch.trial": "1"}), ("trial", {"hpsearch.trial": "77"}))
+    ]
+    persist(study, mlflow.uri)
+    assert [store.tags(run_id) is None for run_id in made] == [True, True, False]
+
+
 # ------------------------------------------------------------------------------------- F35 to F37: in real processes
 
 

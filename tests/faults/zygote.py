@@ -13,7 +13,7 @@ import time
 
 from tests.faults import power
 
-EARLY = ["run", "driver", "search", "launchers.local", "views.shipping", "training.corpus", "toy"]
+EARLY = ["run", "driver", "search", "launchers.local", "views.shipper", "training.corpus", "toy"]
 
 
 class NoViews:
@@ -47,7 +47,7 @@ def child(request):
     if jumps := os.environ.get("CLOCK_JUMPS"):
         shake_clock(*map(float, jumps.split(",")))
     if not request["views"]:
-        driver.shipping.start = NoViews
+        driver.shipper.start = NoViews
     cli.main(request["arguments"])
 
 

@@ -14,6 +14,7 @@ from hpsearch.journal import encode
 from hpsearch.views import shipping
 
 Event = dict[str, Any]
+NewStudy = Callable[[str], "Written"]
 BEGAN = 1_700_000_000.0
 SPACE = {
     "learning_rate": {"low": 1e-4, "high": 1e-1, "step": None, "log": True},
@@ -113,5 +114,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def new_study(home: Path) -> Callable[[str], Written]:
+def new_study(home: Path) -> NewStudy:
     return lambda study: Written(home, study)
+
+
+@pytest.fixture(scope="session")
+def client(home: Path) -> Any:
+    """MLflow's own, of that store."""
+    shipping.prepare(home, None)
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
+
+
+def runs_of(client: Any, study: str) -> dict[str, Any]:
+    """The runs of a study by name, as MLflow gives them."""
+    experiment = client.get_experiment_by_name(study)
+    return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}

@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hpsearch.errors import HpsearchError
 from hpsearch.views import shipping
+from hpsearch.views.facts import rows_of
 from hpsearch.views.final_run import FinalRun
-from hpsearch.views.follower import describe, lacking, locked, state_file
-from hpsearch.views.mlflow import rows_of, run_ids, ui_command
-
-NewStudy = Callable[[str], Any]
-
-
-@pytest.fixture(scope="module")
-def client(home: Path) -> Any:
-    shipping.prepare(home, None)
-    from mlflow.tracking import MlflowClient
-
-    return MlflowClient(tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
+from hpsearch.views.follower import describe, lacking, state_file
+from hpsearch.views.mlflow import run_ids
+from hpsearch.views.mlflow_ui import ui_command
+from tests.views.conftest import NewStudy, runs_of
 
 
 def ship(study: Any, **options: Any) -> dict[str, int]:
     return shipping.sync(study.folder, study.home, None, ["mlflow"], **options)
-
-
-def runs_of(client: Any, study: str) -> dict[str, Any]:
-    experiment = client.get_experiment_by_name(study)
-    return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
 
 
 def all_rows(home: Path) -> list[tuple[Any, ...]]:
@@ -248,44 +232,6 @@ def test_a_child_run_that_somebody_deleted_is_left_alone(client: Any, new_study:
     study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
     assert ship(study, say=said.append) == {"mlflow": 0}
     assert any("deleted run" in line for line in said)
-
-
-def test_a_process_ships_while_the_journal_grows(client: Any, new_study: NewStudy) -> None:
-    study, said, seen = new_study("process"), [], []
-    shipper = shipping.start(study.folder, study.home, None, ["mlflow"], say=said.append)
-    assert shipper.ready.wait(30)
-    study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
-    with pytest.raises(HpsearchError, match="another hpsearch process"), locked(study.folder / "views/lock", timeout=0):
-        pass
-    assert shipper.finish(30, seen.append) == {"mlflow": 0}
-    assert shipper.lag() == {"mlflow": 0}
-    assert said == []
-    assert len(runs_of(client, "process")) == 5
-
-
-def test_a_shipping_process_that_was_killed_is_made_up_for(client: Any, new_study: NewStudy) -> None:
-    study = new_study("shot")
-    shipper = shipping.start(study.folder, study.home, None, ["mlflow"])
-    deadline = time.monotonic() + 30
-    while not state_file(study.folder, "mlflow").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(shipper._process.pid, signal.SIGKILL)
-    shipper._process.wait()
-    study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
-    assert shipper.lag()["mlflow"] >= 1
-    assert shipper.finish(30) == {"mlflow": 0}
-    assert len(runs_of(client, "shot")) == 5
-
-
-def test_a_server_that_is_not_there_stops_nothing(client: Any, new_study: NewStudy) -> None:
-    study, said = new_study("away"), []
-    nobody = "http://user:S3CRET@127.0.0.1:9"  # the discard port: refuses at once
-    began = time.monotonic()
-    shipper = shipping.start(study.folder, study.home, nobody, ["mlflow"], say=said.append)
-    assert time.monotonic() - began < 1
-    assert shipper.finish(60) == {"mlflow": len(study.events)}
-    assert len(said) == 1
-    assert "S3CRET" not in said[0]
 
 
 def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_path: Path) -> None:

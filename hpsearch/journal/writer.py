@@ -1,86 +1,26 @@
-"""The driver's append-only log of what happened: the truth that every other store is rebuilt from.
-
-One JSON object per line, its last key `crc` the CRC-32 of everything before it. A line is in the file (the system's, if
-not yet the disk's) before `append` returns, so that no killed process takes along what was answered. A thread syncs the
-file in batches, so that a verdict never waits for a disk; `sync()` returns when all that was appended is on it.
-A torn last line was never acknowledged and is cut off at the next opening; a damaged line is passed over and counted.
-"""
+"""The open journal of a driver: appended to at once, synced in batches, waiting for a disk that takes nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import stat
 import threading
 import time
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json  # pydantic's parser: a third of the time of json.loads, which it agrees with
-
 from hpsearch import crash
-from hpsearch.errors import HpsearchError, JournalDamaged, StorageFailed, StudyBusy
+from hpsearch.errors import HpsearchError, StorageFailed, StudyBusy
+from hpsearch.journal.lines import Event, encode
 from hpsearch.training.atomic import sync_folder
 
-Event = dict[str, Any]
-ORIGIN = "origin"  # a driver_started event holds a copy of study_created under this key
 PATIENCE = 60.0  # seconds for which a disk that takes nothing is tried again
 AGAIN = 0.5  # seconds between the tries
-_CRC, _END = b',"crc":"', b'"}\n'  # what stands before and after the eight digits of a line's checksum
-_TAIL = len(_CRC) + 8 + len(_END)
-_POINTS = b',"points":['
-_BUFFER = 1 << 20  # bytes: with Python's usual ones, reading lines takes three times as long
 
 _log = logging.getLogger(__name__)
-
-
-def encode(event: Event) -> bytes:
-    """One journal line: the event as JSON with its checksum as the last key."""
-    body = json.dumps(event, ensure_ascii=False, separators=(",", ":"))[:-1].encode()
-    return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
-
-
-def decode(line: bytes, *, points: bool = True) -> Event | None:
-    """The event of a whole, undamaged line; None for any other.
-
-    points: with the training points of an evaluation. They are most of a journal, and few of its readers want them.
-    """
-    body = whole(line)
-    if body is None:
-        return None
-    return parsed(body if points else without_points(body))
-
-
-def whole(line: bytes) -> bytes | None:
-    """What the checksum of an undamaged line is of: all but its last brace and `crc`; None for any other."""
-    body = line[:-_TAIL]
-    return body if line[-_TAIL:] == b"%b%08x%b" % (_CRC, zlib.crc32(body), _END) else None
-
-
-def parsed(body: bytes) -> Event:
-    """The event of a line's body: what json.loads gives, which is asked where the quicker parser refuses."""
-    try:
-        event: Event = from_json(body + b"}")
-    except ValueError:  # an object of 200 levels, say
-        event = json.loads(body + b"}")
-    return event
-
-
-def without_points(body: bytes) -> bytes:
-    """The JSON of an evaluation without its points, where they stand last in it, as `evaluation_event` has them."""
-    begin = body.find(_POINTS)
-    return body if begin < 0 or not body.endswith(b"]}") else body[:begin] + b"}"
-
-
-def evaluation_event(evaluation: Event) -> Event:
-    """An evaluation as its line has it: the training points last."""
-    rest = {key: value for key, value in evaluation.items() if key != "points"}
-    return {**rest, "points": evaluation.get("points", [])}
 
 
 class Journal:
@@ -264,90 +204,3 @@ def _write_all(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
-
-
-class Tail:
-    """Reads a journal from an offset on, whole valid lines only."""
-
-    def __init__(self, path: Path, offset: int = 0, *, points: bool = True) -> None:
-        self.path, self.offset, self._points = path, offset, points
-        self.lines = 0  # read so far
-        self.damaged: list[int] = []  # numbers of the lines (from 1, where the offset was 0) that were passed over
-
-    def read(self, limit: int = 1 << 22) -> tuple[list[Event], int]:
-        """The next events (from about `limit` bytes) and the offset behind them; ([], offset) when there are none."""
-        try:
-            with self.path.open("rb", buffering=_BUFFER) as file:
-                file.seek(self.offset)
-                lines = file.readlines(limit)
-        except FileNotFoundError:
-            return [], self.offset
-        if lines and not lines[-1].endswith(b"\n"):
-            lines.pop()  # is being written, or torn
-        found = []
-        for line in lines:
-            self.lines += 1
-            body = whole(line)
-            if body is None:
-                self.damaged.append(self.lines)
-            elif (event := self.event(body)) is not None:
-                found.append(event)
-        self.offset += sum(map(len, lines))
-        return found, self.offset
-
-    def event(self, body: bytes) -> Event | None:
-        """What a whole line says (its text is what `whole` gives); None: nothing now."""
-        return parsed(body if self._points else without_points(body))
-
-    def rest(self) -> list[Event]:
-        """What is still to be said at the journal's end."""
-        return []
-
-
-def read(path: Path, *, damaged: list[int] | None = None) -> list[Event]:
-    """All events of a journal, the study's origin first; line numbers of damaged lines are added to `damaged`.
-
-    Raises JournalDamaged when its lines are not hpsearch's, or nothing says which study it is.
-    """
-    return list(iterate(path, damaged=damaged))
-
-
-def iterate(path: Path, *, damaged: list[int] | None = None, points: bool = True) -> Iterator[Event]:
-    """The events of a journal one after the other, as `read` gives them; with or without the training points."""
-    tail = Tail(path, points=points)
-    yield from told(tail)
-    if damaged is not None:
-        damaged += tail.damaged
-
-
-def told(tail: Tail) -> Iterator[Event]:
-    """The events of a journal as `tail` gives them, the study's origin first."""
-    started = False
-    for event in _all(tail):
-        if not started and event["event"] != "study_created":
-            yield _origin(tail.path)
-        started = True
-        yield event
-    if not started and tail.damaged:
-        nothing = f"none of its {tail.lines} lines is whole"
-        raise JournalDamaged(f"{tail.path}: {nothing}: not an hpsearch journal, or damaged")
-
-
-def _all(tail: Tail) -> Iterator[Event]:
-    end = -1
-    while tail.offset != end:
-        end = tail.offset
-        yield from tail.read()[0]
-    yield from tail.rest()
-
-
-def _origin(path: Path) -> Event:
-    """The study's origin where the line that says it is lost: every start of a driver has a copy."""
-    for event in _all(Tail(path)):
-        if event["event"] == "driver_started" and ORIGIN in event:
-            origin: Event = event[ORIGIN]
-            return origin
-    raise JournalDamaged(
-        f"{path}: begins with something else than study_created, and no driver_started has a copy of it: "
-        "not an hpsearch journal, or damaged"
-    )

@@ -1,0 +1,98 @@
+"""What a journal tells: its whole lines from an offset on, or all of it from the study's origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hpsearch.errors import JournalDamaged
+from hpsearch.journal.lines import ORIGIN, Event, parsed, whole, without_points
+
+_BUFFER = 1 << 20  # bytes: with Python's usual ones, reading lines takes three times as long
+
+
+class Tail:
+    """Reads a journal from an offset on, whole valid lines only."""
+
+    def __init__(self, path: Path, offset: int = 0, *, points: bool = True) -> None:
+        self.path, self.offset, self._points = path, offset, points
+        self.lines = 0  # read so far
+        self.damaged: list[int] = []  # numbers of the lines (from 1, where the offset was 0) that were passed over
+
+    def read(self, limit: int = 1 << 22) -> tuple[list[Event], int]:
+        """The next events (from about `limit` bytes) and the offset behind them; ([], offset) when there are none."""
+        try:
+            with self.path.open("rb", buffering=_BUFFER) as file:
+                file.seek(self.offset)
+                lines = file.readlines(limit)
+        except FileNotFoundError:
+            return [], self.offset
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()  # is being written, or torn
+        found = []
+        for line in lines:
+            self.lines += 1
+            body = whole(line)
+            if body is None:
+                self.damaged.append(self.lines)
+            elif (event := self.event(body)) is not None:
+                found.append(event)
+        self.offset += sum(map(len, lines))
+        return found, self.offset
+
+    def event(self, body: bytes) -> Event | None:
+        """What a whole line says (its text is what `whole` gives); None: nothing now."""
+        return parsed(body if self._points else without_points(body))
+
+    def rest(self) -> list[Event]:
+        """What is still to be said at the journal's end."""
+        return []
+
+
+def read(path: Path, *, damaged: list[int] | None = None) -> list[Event]:
+    """All events of a journal, the study's origin first; line numbers of damaged lines are added to `damaged`.
+
+    Raises JournalDamaged when its lines are not hpsearch's, or nothing says which study it is.
+    """
+    return list(iterate(path, damaged=damaged))
+
+
+def iterate(path: Path, *, damaged: list[int] | None = None, points: bool = True) -> Iterator[Event]:
+    """The events of a journal one after the other, as `read` gives them; with or without the training points."""
+    tail = Tail(path, points=points)
+    yield from told(tail)
+    if damaged is not None:
+        damaged += tail.damaged
+
+
+def told(tail: Tail) -> Iterator[Event]:
+    """The events of a journal as `tail` gives them, the study's origin first."""
+    started = False
+    for event in _all(tail):
+        if not started and event["event"] != "study_created":
+            yield _origin(tail.path)
+        started = True
+        yield event
+    if not started and tail.damaged:
+        nothing = f"none of its {tail.lines} lines is whole"
+        raise JournalDamaged(f"{tail.path}: {nothing}: not an hpsearch journal, or damaged")
+
+
+def _all(tail: Tail) -> Iterator[Event]:
+    end = -1
+    while tail.offset != end:
+        end = tail.offset
+        yield from tail.read()[0]
+    yield from tail.rest()
+
+
+def _origin(path: Path) -> Event:
+    """The study's origin where the line that says it is lost: every start of a driver has a copy."""
+    for event in _all(Tail(path)):
+        if event["event"] == "driver_started" and ORIGIN in event:
+            origin: Event = event[ORIGIN]
+            return origin
+    raise JournalDamaged(
+        f"{path}: begins with something else than study_created, and no driver_started has a copy of it: "
+        "not an hpsearch journal, or damaged"
+    )

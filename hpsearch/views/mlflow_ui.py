@@ -1,0 +1,26 @@
+"""MLflow's UI on a home's store: the command that starts it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+UI_ENVIRONMENT = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+}
+
+
+def ui_command(home: Path, tracking: str | None, port: int) -> tuple[list[str], dict[str, str]]:
+    """The command of MLflow's UI for this machine alone (127.0.0.1), and what to add to its environment.
+
+    The store's URI goes by the environment: a command line can be read by everybody, and a URI may hold a password.
+    """
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--no-serve-artifacts"]  # they are files
+    hosts = ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}"]
+    uri = tracking or f"sqlite:///{home.resolve() / 'mlflow.db'}"
+    artifacts = (home.resolve() / "artifacts").as_uri()
+    environment = {**UI_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts}
+    return [sys.executable, "-m", "mlflow", "server", *options, *hosts], environment
