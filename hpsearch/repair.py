@@ -5,23 +5,22 @@ A store that differs from the journal is a copy gone wrong; the wrong part is ta
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from hpsearch import journal
+from hpsearch.errors import StorageFailed, UserError
 from hpsearch.history import History
-from hpsearch.training.contract import CHECKPOINTS
+from hpsearch.storage.keeping import Keeping
+from hpsearch.storage.soundness import Found, on_disk
+from hpsearch.storage.storage import Storage
 from hpsearch.views import shipping
 from hpsearch.views.audit import Audit, audit, discard
-from hpsearch.views.follower import Follower
-from hpsearch.views.mlflow import once
+from hpsearch.views.follower import Follower, Say, once
 
 VIEWS = ("mlflow", "optuna")
 SHOWN = 10  # numbers of damaged lines in a message
-Say = Callable[[str], None]
 
 
 def repair(study_folder: Path, home: Path, tracking: str | None, *, say: Say) -> bool:
@@ -96,39 +95,32 @@ def check_checkpoints(study_folder: Path, say: Say) -> bool:
     """Compares the checkpoints that unfinished trials go on from with their checksums; one whole one each suffices."""
     history = History.of(journal.iterate(study_folder / "journal.jsonl"))
     enough, checked = True, 0
-    for trial in history.trials.values():
-        folder = study_folder / "checkpoints" / f"{trial.number:04d}"
-        there = [folder / name for name in CHECKPOINTS if trial.outcome is None and (folder / name).exists()]
-        damaged = [path for path in there if not is_whole(path)]
-        checked += len(there)
-        goes_on = "from the other one" if len(damaged) < len(there) else "from its start"
-        enough = enough and (not there or len(damaged) < len(there))
-        for path in damaged:
-            say(f"{path.relative_to(study_folder)}: damaged; the trial goes on {goes_on}")
+    try:
+        for where, found in checkpoints(history, study_folder):
+            checked += len(found.there)
+            goes_on = "from the other one" if len(found.damaged) < len(found.there) else "from its start"
+            enough = enough and (not found.there or len(found.damaged) < len(found.there))
+            for name in found.damaged:
+                say(f"{where}/{name}: damaged; the trial goes on {goes_on}")
+    except (StorageFailed, UserError) as error:
+        say(f"checkpoints: cannot be checked ({error})")
+        return False
     say(f"checkpoints: {checked} of unfinished trials checked")
     return enough
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a checkpoint's bytes match the checksum in its first line (training/checkpoint.py), or it is JSON."""
-    with path.open("rb") as file:
-        try:
-            facts = json.loads(file.readline(4096))
-            wanted = (facts["sha256"], facts["bytes"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return is_json(path)
-        start = file.tell()
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return (digest, file.tell() - start) == wanted
+def checkpoints(history: History, study_folder: Path) -> Iterator[tuple[str, Found]]:
+    """The checkpoints of each unfinished trial and where they are, on the disk and in the study's storage.
 
-
-def is_json(path: Path) -> bool:
-    """Whether a file is JSON as a whole: the toy's checkpoints are."""
-    try:
-        json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        return False
-    return True
+    Raises UserError or StorageFailed when the storage cannot be reached.
+    """
+    launcher = history.origin.get("experiment", {}).get("resources", {}).get("launcher")
+    url = launcher.get("storage") if isinstance(launcher, dict) else None
+    keeping = Keeping(Storage(url), history, {}) if url else None
+    for number in [trial.number for trial in history.trials.values() if trial.outcome is None]:
+        yield f"checkpoints/{number:04d}", on_disk(study_folder / "checkpoints" / f"{number:04d}")
+        if keeping is not None:
+            yield keeping.where(number), keeping.check(number)
 
 
 def studies(home: Path) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from hpsearch.errors import StorageFailed
 from hpsearch.history import History
 from hpsearch.storage.snapshots import Snapshots
+from hpsearch.storage.soundness import Found, in_storage
 from hpsearch.storage.storage import Kept, Storage
 from hpsearch.training.atomic import make_folder
 from hpsearch.training.config import digest
@@ -60,6 +61,10 @@ class Keeping:
         if name in snapshots.files:
             make_folder(path.parent)
             self.storage.get(f"{snapshots.folder}/{snapshots.files[name].object}", path)
+
+    def check(self, number: int) -> Found:
+        """What a trial can go on from, and what of it is damaged; raises StorageFailed."""
+        return in_storage(Snapshots(self.storage, self._folder(number)))
 
     def refusal(self) -> str | None:
         """Why the storage takes nothing, as far as is known: the thread asks it, and nobody waits for the answer."""

@@ -67,17 +67,22 @@ class Snapshots:
         beat: called after each file.
         """
         whole = True
-        for name, stored in self.files.items():
+        for name in self.files:
             path = folder / name
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.storage.get(f"{self.folder}/{stored.object}", path)
-            path.chmod(0o600)
-            if _facts(path) != (stored.bytes, stored.sha256):
+            if not self.copy(name, path):
                 _log.warning("%s/%s: %s does not match its checksum: not used", self.storage.url, self.folder, name)
                 path.unlink()
                 whole = False
             beat()
         return whole
+
+    def copy(self, name: str, path: Path) -> bool:
+        """Copies one file of the newest state out (mode 0600); whether it is as it was stored."""
+        stored = self.files[name]
+        self.storage.get(f"{self.folder}/{stored.object}", path)
+        path.chmod(0o600)
+        return _facts(path) == (stored.bytes, stored.sha256)
 
     def save(self, files: Mapping[str, Path]) -> None:
         """Stores a state: the files that are new, the manifest; then takes out what was before."""

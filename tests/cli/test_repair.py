@@ -9,8 +9,13 @@ import sqlite3
 import optuna
 import pytest
 
+from hpsearch import journal
+from hpsearch.history import History
+from hpsearch.journal import encode
 from hpsearch.lock import StudyLock
-from hpsearch.repair import is_whole
+from hpsearch.storage.keeping import Keeping
+from hpsearch.storage.snapshots import Snapshots
+from hpsearch.storage.storage import Storage
 from hpsearch.views.mlflow import Store
 from tests.cli.test_run import one_line
 from tests.faults.stores import Reference, Small, both, runs, ship
@@ -40,6 +45,7 @@ def study(template, tmp_path, monkeypatch):
     shutil.copytree(template, tmp_path / "home")
     found = Small.__new__(Small)
     found.home, found.study, found.folder = tmp_path / "home", "study", tmp_path / "home" / "study"
+    found.events = journal.read(found.folder / "journal.jsonl")
     return found
 
 
@@ -170,10 +176,35 @@ def test_checkpoints_of_unfinished_trials_are_checked(call, study, damaged):
     assert "checkpoints: 2 of unfinished trials checked" in out
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]\n", b'{"sha256": "0", "bytes": 1}\nx', b"\x00" * 100])
-def test_what_is_no_checkpoint_is_not_whole(tmp_path, content):
-    (tmp_path / "last.pt").write_bytes(content)
-    assert is_whole(tmp_path / "last.pt") == (content == b"[]\n")
+@pytest.fixture
+def in_storage(study):
+    """The study as on nodes without a shared folder, a checkpoint in the storage; gives its file."""
+    storage = Storage(f"file://{study.home}/storage")
+    study.events[0]["experiment"]["resources"] = {"launcher": {"name": "ray", "storage": storage.url}}
+    (study.folder / "journal.jsonl").write_bytes(b"".join(map(encode, study.events)))
+    (study.home / "last.pt").write_text("[]")
+    folder = Keeping(storage, History.of(study.events), {}).of(3).folder
+    Snapshots(storage, folder).save({"last.pt": study.home / "last.pt"})
+    [stored] = (study.home / "storage" / folder).glob("*last.pt")
+    return stored
+
+
+def test_checkpoints_in_a_storage_are_checked(call, study, in_storage):
+    code, out, err = call("repair", "study", "--home", study.home)
+    assert (code, err) == (0, "")
+    assert "  checkpoints: 1 of unfinished trials checked\n" in out
+    in_storage.write_text("[}")
+    code, out, _ = call("repair", "study", "--home", study.home)
+    assert code == 1
+    assert re.search(r"^  file:///.*/0003/last\.pt: damaged; the trial goes on from its start$", out, re.M)
+
+
+def test_a_storage_that_cannot_be_reached_is_said(call, study, in_storage):
+    shutil.rmtree(study.home / "storage")
+    (study.home / "storage").write_text("a file in its place")
+    code, out, err = call("repair", "study", "--home", study.home)
+    assert re.search(r"^  checkpoints: cannot be checked \(storage file:///.*: cannot list .*\)$", out, re.M)
+    one_line((code, "", err), 1, "study 'study' is not whole")
 
 
 def test_a_server_that_is_away_is_said(call, study, tmp_path):
