@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hpsearch.training import memory
 from hpsearch.training.memory import peak, resident
 
 __all__ = ["Leak", "give_back", "kills", "peak"]
@@ -57,7 +58,8 @@ def _on_device() -> int:
 
 
 def give_back() -> None:
-    """Gives the GPU back what torch keeps of it for later: the next trial there may be another process's."""
+    """Gives back what torch and the allocator keep for later: the next trial may be another process's."""
+    memory.give_back()
     cuda = _cuda()
     if cuda is not None:
         cuda.empty_cache()

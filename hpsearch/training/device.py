@@ -22,7 +22,8 @@ def fast_bf16(device: torch.device) -> bool:
 
 
 def prepare_device(setting: Setting) -> torch.device:
-    """The device, with the number of threads set and TF32 allowed."""
+    """The device, with the number of threads set, TF32 allowed, and memory at hand from step to step."""
+    memory.keep_freed()
     torch.set_num_threads(setting.threads)
     torch.set_float32_matmul_precision("high")
     return torch.device(setting.device)
@@ -51,11 +52,12 @@ def set_rng_state(state: dict[str, Tensor], device: torch.device) -> None:
 
 
 def forget_peak(device: torch.device) -> None:
-    """Lets `peak_memory` begin anew; on CUDA without what trials before have left in torch's cache."""
+    """Lets `peak_memory` begin anew, without what trainings before have left in torch's cache or the allocator's."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     else:
+        memory.give_back()
         memory.forget_peak()
 
 

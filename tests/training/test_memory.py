@@ -1,6 +1,10 @@
 """Memory: errors of its want, what the process has, and the peak of each training."""
 
+import ctypes
 import errno
+import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -61,3 +65,29 @@ def test_each_evaluation_says_the_peak_of_its_own_training(tmp_path, corpus_file
     peaks = [evaluation.peak_memory for evaluation in train(tiny({"text": TEXT}), handle(tmp_path))]
     assert 1 << 26 < peaks[0] < high - (200 << 20)  # not that of what was before
     assert peaks == sorted(peaks)
+
+
+KEPT = """
+import torch
+from hpsearch.training import memory
+memory.keep_freed()
+before = memory.resident()
+for _ in range(10):
+    torch.ones(16 << 20)  # 64 MiB, freed at once
+kept = memory.resident()
+memory.give_back()
+print([(size - before) >> 20 for size in (kept, memory.resident())])
+"""
+
+
+@LINUX
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library than glibc")
+@pytest.mark.parametrize(("environment", "kept"), [({}, True), ({"MALLOC_PERTURB_": "0"}, False)])
+def test_what_a_step_frees_is_there_for_the_next_until_it_is_given_back(environment, kept):
+    """Unless somebody has set an allocator up."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(memory.OWN_WAY)}
+    done = subprocess.run([sys.executable, "-c", KEPT], env=clean | environment, capture_output=True, text=True)
+    assert done.stderr == ""
+    between, at_last = json.loads(done.stdout)
+    assert (between > 60) == kept
+    assert at_last < 30
