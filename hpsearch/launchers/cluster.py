@@ -25,6 +25,7 @@ from hpsearch.training.contract import Setting
 
 HEAD = 45.0  # seconds for Ray's head to answer: after 60 s without one Ray ends the whole process
 HEAD_HERE = 10.0  # the same where it is of this machine
+ALIVE = 0  # the state of a node, in Ray's protocol
 STORE = 100 * 2**20  # bytes of Ray's object store: messages are small, and larger data lie in files
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
@@ -89,17 +90,32 @@ class Cluster:
         return "cuda" if has_gpus and self.wanted.num_gpus != 0 else "cpu"
 
     def nodes(self) -> dict[str, dict[str, float]]:
-        """The living nodes, and what each has in all; raises TrainingFailed where the head does not say."""
-        if not self._answers(HEAD_HERE if self.address == "local" else HEAD):
+        """The living nodes, and what each has in all; raises TrainingFailed where the head does not say.
+
+        `ray.nodes()` says the same, but waits for a head that has taken the question and does not answer it.
+        """
+        patience = HEAD_HERE if self.address == "local" else HEAD
+        try:
+            found = self._head.get_all_node_info(timeout=patience) if self._answers(patience) else None
+        except self._ray.exceptions.RpcError:
+            found = None
+        if found is None:
             raise TrainingFailed(
                 f"launcher: the Ray at {self.address} does not answer: its head node has gone or cannot be reached; "
                 "the same command goes on with the study"
             )
-        return {node["NodeID"]: node["Resources"] for node in self._ray.nodes() if node["Alive"]}
+        return {key.hex(): dict(node.resources_total) for key, node in found.items() if node.state == ALIVE}
+
+    @cached_property
+    def _head(self) -> Any:
+        """Ray's own client of the head, which takes a limit of time."""
+        return self._ray._raylet.GcsClient(address=self._ray.get_runtime_context().gcs_address)
 
     def has(self, node: str) -> bool:
         """Whether a node is alive; where the head does not say, it is as good as gone."""
-        return self._answers(1.0) and node in self.nodes()
+        with contextlib.suppress(TrainingFailed):
+            return self._answers(1.0) and node in self.nodes()
+        return False
 
     def plan(self, *, cache: Path, base: Path) -> list[Setting]:
         """A setting for each worker: as many as were asked for, or as the nodes carry that are there now."""
