@@ -52,7 +52,7 @@ def forget_peak() -> None:
 def keep_freed() -> None:
     """Has this process keep the memory that it frees, for its next step; `give_back` is to follow some time.
 
-    On a CPU a training takes 8 to 30 % less time then, a small one the most (benchmarks/README.md). Elsewhere than with
+    On a CPU a training takes up to 30 % less time then (benchmarks/README.md, Training speed). Elsewhere than with
     glibc, and where the environment has set an allocator up, nothing changes.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
