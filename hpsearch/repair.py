@@ -102,7 +102,7 @@ def check_checkpoints(study_folder: Path, say: Say) -> bool:
             enough = enough and (not found.there or len(found.damaged) < len(found.there))
             for name in found.damaged:
                 say(f"{where}/{name}: damaged; the trial goes on {goes_on}")
-    except (StorageFailed, UserError) as error:
+    except (StorageFailed, UserError, OSError) as error:
         say(f"checkpoints: cannot be checked ({error})")
         return False
     say(f"checkpoints: {checked} of unfinished trials checked")

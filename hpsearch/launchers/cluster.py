@@ -45,6 +45,8 @@ class Cluster:
         self._joined = not self._ray.is_initialized()
         if self._joined:
             self._join()
+        # Ray's own client of the head takes a limit of time; to make one takes 30 s where the head hangs already.
+        self._head = self._ray._raylet.GcsClient(address=self._ray.get_runtime_context().gcs_address)
 
     def _join(self) -> None:
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
@@ -105,11 +107,6 @@ class Cluster:
                 "the same command goes on with the study"
             )
         return {key.hex(): dict(node.resources_total) for key, node in found.items() if node.state == ALIVE}
-
-    @cached_property
-    def _head(self) -> Any:
-        """Ray's own client of the head, which takes a limit of time."""
-        return self._ray._raylet.GcsClient(address=self._ray.get_runtime_context().gcs_address)
 
     def has(self, node: str) -> bool:
         """Whether a node is alive; where the head does not say, it is as good as gone."""

@@ -20,6 +20,7 @@ from hpsearch.training.atomic import make_folder
 # Where folders are but a part of a name: to make one there would make a bucket, which is its owner's to do.
 FOLDERLESS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "obs", "tos", "memory"}
 
+UNKNOWN = "Protocol not known"  # what fsspec says
 ALLOWED = (
     "allowed are a folder's path, s3://, gs://, az://, sftp://, hdfs://, webdav:// and the others that fsspec knows"
 )
@@ -39,18 +40,15 @@ class Storage:
     def __init__(self, url: str) -> None:
         """Reaches for nothing yet; raises UserError for a URL that no installed package can open."""
         self.url = redact(url).rstrip("/")
-        from fsspec import available_protocols
-        from fsspec.core import split_protocol, url_to_fs
+        try:
+            from fsspec.core import url_to_fs  # with some protocols it loads much
 
-        protocol = split_protocol(url)[0]
-        if protocol is not None and protocol not in available_protocols():
-            raise UserError(f"storage {self.url}: no protocol {protocol!r}; {ALLOWED}")
-        try:  # with some protocols it loads much
             self._system, self._root = url_to_fs(url)
         except ImportError as error:
             raise UserError(f"storage {self.url}: {_line(error)} (pip install it, on every node)") from None
         except Exception as error:
-            raise UserError(f"storage {self.url}: {_line(error)}") from None
+            allowed = f"; {ALLOWED}" if UNKNOWN in str(error) else ""
+            raise UserError(f"storage {self.url}: {_line(error)}{allowed}") from None
         kinds = self._system.protocol
         self._kinds = {kinds} if isinstance(kinds, str) else set(kinds)
 

@@ -108,6 +108,7 @@ def test_soak(zygote, tmp_path, disk, report):
     )
     assert done.code == 0, done.said
     assert set(nemesis.codes) <= {0, -9, -15, 74, 130, 143}, nemesis.codes  # -15: before or after the search
+    assert (tmp_path / "acknowledged.jsonl").stat().st_size  # else there would be nothing to check
     found = check(cwd, said=nemesis.said, mlflow=server.database, trials=trials)
     assert not found, found
 

@@ -46,7 +46,10 @@ def test_folders_are_private(tmp_path):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("nowhere://bucket", r"storage nowhere://bucket: no protocol 'nowhere'; allowed are a folder's path, s3://.*"),
+        (
+            "nowhere://bucket",
+            r"storage nowhere://bucket: Protocol not known: nowhere; allowed are a folder's path, s3://.*",
+        ),
         (
             "s3://bucket/folder",
             r"storage s3://bucket/folder: Install s3fs to access S3 \(pip install it, on every node\)",
