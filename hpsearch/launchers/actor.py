@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.launchers import memory
+from hpsearch.launchers import memory, own_ray
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Noted, Task
 from hpsearch.launchers.shared import Shared, SharedStorage
 from hpsearch.launchers.upload import Elsewhere
@@ -61,6 +61,7 @@ class Actor:
         self._terminated = False
         with contextlib.suppress(ValueError):  # only the main thread may: there Ray makes an actor, and hears signals
             signal.signal(signal.SIGTERM, self._terminate)
+            own_ray.hear()
 
     def hello(self, shared: Shared | SharedStorage) -> Place:
         """Says where it is, once the trainer is imported (torch: seconds)."""

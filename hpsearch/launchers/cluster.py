@@ -18,6 +18,7 @@ from typing import Any
 
 from hpsearch.environment import refuse_old
 from hpsearch.errors import TrainingFailed, UserError
+from hpsearch.launchers import own_ray
 from hpsearch.launchers.actor import Actor
 from hpsearch.launchers.devices import cores
 from hpsearch.space.settings import RayWorkers, Resources
@@ -26,7 +27,6 @@ from hpsearch.training.contract import Setting
 HEAD = 45.0  # seconds for Ray's head to answer: after 60 s without one Ray ends the whole process
 HEAD_HERE = 10.0  # the same where it is of this machine
 ALIVE = 0  # the state of a node, in Ray's protocol
-STORE = 100 * 2**20  # bytes of Ray's object store: messages are small, and larger data lie in files
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # no advice about it on the terminal
@@ -53,10 +53,10 @@ class Cluster:
         if self.address == "local":
             asked = self.resources.workers if isinstance(self.resources.workers, int) else 0
             wanted = math.ceil(asked * self.num_cpus)
-            options |= {"num_cpus": max(cores(), wanted), "include_dashboard": False, "object_store_memory": STORE}
+            options |= own_ray.options(wanted)
         self._ray._private.worker._worker_logs_enabled = False  # else it prints the end of a worker; we say that better
         try:
-            with _silent():
+            with _silent(), own_ray.deaf() if self.address == "local" else contextlib.nullcontext():
                 self._ray.init(address=self.address, **options)
         except Exception as error:  # by version: ConnectionError, RuntimeError, AuthenticationError, ValueError
             with contextlib.suppress(Exception):
@@ -160,6 +160,8 @@ class Cluster:
         for actor in actors if actors and self._answers(1.0) else ():
             self._kill(actor)
         if self._joined:
+            if self.address == "local":
+                own_ray.kill_at_shutdown(self._ray)
             self._ray.shutdown()
             self._joined = False
 

@@ -308,25 +308,34 @@ def test_workers_end_with_a_killed_driver_and_the_study_goes_on(nodes, space_fil
     assert sorted(event["trial"] for event in events(journal, "trial_finished")) == [0, 1, 2]
 
 
-def test_all_is_saved_where_every_process_of_the_machine_is_terminated(space_file, tmp_path):
-    """As Slurm and Kubernetes end a job: Ray's own processes get the signal, too, and end before the driver."""
-    space = space_file("study: toy\nbudget: {trials: 3}\nresources: {launcher: ray, workers: 2}\n" + SLOWLY + RANGES)
+def measured_by(journal):
+    """The workers that have measured something."""
+    measured = {event["trial"] for event in events(journal, "evaluation")}
+    return {event["worker"] for event in events(journal, "trial_started") if event["trial"] in measured}
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_all_is_saved_where_every_process_of_the_machine_is_told_to_end(number, status, space_file, tmp_path):
+    """As Slurm and Kubernetes end a job, and a terminal what runs in it: Ray's own processes get the signal, too."""
+    space = space_file("study: toy\nbudget: {trials: 9}\nresources: {launcher: ray, workers: 2}\n" + SLOWLY + RANGES)
     journal = tmp_path / "runs" / "toy" / "journal.jsonl"
     command = started("run", space, "--home", "runs", cwd=tmp_path)
     try:
-        wait_for(lambda: len(events(journal, "evaluation")) > 3)
+        wait_for(lambda: len(measured_by(journal)) == 2)
         family = descendants(command.pid)
         for pid in [command.pid, *alive(family)]:
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, number)
         out, _ = command.communicate(timeout=120)
     finally:
         if command.poll() is None:
             os.killpg(command.pid, signal.SIGKILL)
             command.communicate()
-    assert command.returncode == 143
+    assert command.returncode == status
     assert "stopped; everything is saved" in out
-    interrupted = {(event["trial"], event["died"]) for event in events(journal, "trial_interrupted")}
-    assert interrupted == {(0, False), (1, False)}
-    for number in (0, 1):
-        assert (tmp_path / "runs" / "toy" / "checkpoints" / f"{number:04d}" / "last.pt").exists()
+    interrupted = {event["trial"]: event["reason"] for event in events(journal, "trial_interrupted")}
+    ended = {event["trial"] for event in events(journal, "trial_finished")}
+    assert interrupted.keys() | ended == {event["trial"] for event in events(journal, "trial_started")}
+    assert set(interrupted.values()) == {""}
+    for trial in interrupted:
+        assert (tmp_path / "runs" / "toy" / "checkpoints" / f"{trial:04d}" / "last.pt").exists()
     wait_for(lambda: alive(family) == [])
