@@ -40,9 +40,9 @@ def hear() -> None:
 
 
 def kill_at_shutdown(ray: Any) -> None:
-    """Has `ray.shutdown()` kill what it would ask to end first, and wait for."""
-    node = getattr(ray._private.worker, "_global_node", None)
-    if node is None:
+    """Has `ray.shutdown()` kill what it would ask to end first, and wait for; a Ray that has no such node waits."""
+    node: Any = getattr(ray._private.worker, "_global_node", None)
+    if not (hasattr(node, "kill_all_processes") and hasattr(node, "all_processes")):
         return
     kill_processes = node.kill_all_processes
 
