@@ -335,6 +335,7 @@ def test_all_is_saved_where_every_process_of_the_machine_is_told_to_end(number, 
     interrupted = {event["trial"]: event["reason"] for event in events(journal, "trial_interrupted")}
     ended = {event["trial"] for event in events(journal, "trial_finished")}
     assert interrupted.keys() | ended == {event["trial"] for event in events(journal, "trial_started")}
+    assert interrupted
     assert set(interrupted.values()) == {""}
     for trial in interrupted:
         assert (tmp_path / "runs" / "toy" / "checkpoints" / f"{trial:04d}" / "last.pt").exists()
