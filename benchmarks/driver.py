@@ -30,13 +30,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs in a checkout that was never installed, too
 
+from hpsearch.contract import Setting
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Finished, Measured
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Message, Reply, Task
 from hpsearch.search import Search
 from hpsearch.study import Study
 from hpsearch.testing.curves import SyntheticCurve
-from hpsearch.training.contract import Setting
 
 SPACE = """
 study: driver

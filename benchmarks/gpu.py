@@ -34,7 +34,7 @@ BLOCK = 10  # steps between two looks at the clock: each look waits for the devi
 
 def train_config(options: argparse.Namespace, *, compiled: bool) -> Any:
     """A GPT-2 small of the Llama kind."""
-    from hpsearch.training.config import TrainConfig
+    from hpsearch.config import TrainConfig
 
     micro = options.micro_batch if options.micro_batch < options.batch else None
     training = {"batch_size": options.batch, "micro_batch_size": micro, "epochs": 10_000.0, "compile": compiled}
@@ -58,7 +58,7 @@ def ours(options: argparse.Namespace, folder: Path, *, compiled: bool) -> dict[s
     """Tokens per second of `train_step`, timed in blocks with the device waited for at their ends."""
     import torch
 
-    from hpsearch.training.contract import Handle, Setting
+    from hpsearch.contract import Handle, Setting
     from hpsearch.training.loop import Training
 
     torch.cuda.reset_peak_memory_stats()
@@ -84,7 +84,7 @@ def memory(torch: Any) -> dict[str, float]:
 
 def nanogpt(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Tokens per second that their compiled train.py prints, on our tokens."""
-    from hpsearch.training.corpus import Corpus
+    from hpsearch.data.corpus import Corpus
 
     corpus = Corpus.open(train_config(options, compiled=True), cache=folder / "cache", base=folder)
     for part, name in (("train", "train.bin"), ("valid", "val.bin")):

@@ -86,8 +86,8 @@ def train(config: Any, handle: Any) -> Iterator[Any]:
 
 def epochs_for(seconds: float, space: str) -> float:
     """Epochs of the space's model that take so long on one thread, evaluations included."""
+    from hpsearch.contract import Handle, Setting
     from hpsearch.experiment import Experiment
-    from hpsearch.training.contract import Handle, Setting
     from hpsearch.training.loop import Training
 
     config = Experiment.loads(space).config({"learning_rate": 3e-3, "weight_decay": 0.1})

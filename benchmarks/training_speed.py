@@ -93,7 +93,7 @@ def prepare(size: Size, text: str, folder: Path) -> None:
 
 def train_config(size: Size, precision: str = "auto") -> Any:
     """Our config of a size."""
-    from hpsearch.training.config import TrainConfig
+    from hpsearch.config import TrainConfig
 
     tokenizer = {"kind": "bpe", "vocab_size": size.vocab_size}
     if size.vocab_size < 257:
@@ -117,7 +117,7 @@ def train_config(size: Size, precision: str = "auto") -> Any:
 
 def open_corpus(size: Size, folder: Path) -> Any:
     """The prepared data."""
-    from hpsearch.training.corpus import Corpus
+    from hpsearch.data.corpus import Corpus
 
     return Corpus.open(train_config(size), cache=folder / "cache", base=folder)
 
@@ -127,7 +127,7 @@ def open_corpus(size: Size, folder: Path) -> Any:
 
 def ours(size: Size, folder: Path, precision: str) -> None:
     """`train` as a search calls it, timed from one question of the loop ("am I to go on?") to the next."""
-    from hpsearch.training.contract import Handle, Setting, Told
+    from hpsearch.contract import Handle, Setting, Told
     from hpsearch.training.loop import train
     from hpsearch.training.model import Llama
 

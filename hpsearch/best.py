@@ -10,10 +10,10 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from hpsearch.atomic import write_atomically
+from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
 from hpsearch.history import History, TrialHistory
-from hpsearch.training.atomic import write_atomically
-from hpsearch.training.config import TrainConfig
 
 
 def winner(history: History) -> TrialHistory:

@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch import best, crash
+from hpsearch.atomic import make_folder, write_atomically
+from hpsearch.config import TrainConfig
+from hpsearch.contract import Setting
+from hpsearch.data import sources
+from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import DataError, HpsearchError, StorageFailed, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Happening
@@ -33,11 +38,6 @@ from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.keeping import Keeping, keep_corpus
 from hpsearch.storage.storage import Storage
 from hpsearch.study import Study, read_history
-from hpsearch.training import data
-from hpsearch.training.atomic import make_folder, write_atomically
-from hpsearch.training.config import TrainConfig
-from hpsearch.training.contract import Setting
-from hpsearch.training.corpus import Contents, Corpus
 from hpsearch.views import shipper, shipping
 from hpsearch.views.mlflow import run_ids
 
@@ -78,7 +78,7 @@ def check(experiment: Experiment) -> None:
     """What can be seen of the data sets at once: raises DataError, with the place in the space file."""
     for name, data_set in experiment.settings.data.items():
         with _placed(experiment):
-            data.check_sources(name, data_set, base=experiment.base)
+            sources.check_sources(name, data_set, base=experiment.base)
 
 
 def first_config(experiment: Experiment) -> TrainConfig:

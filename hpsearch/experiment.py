@@ -1,6 +1,6 @@
 """space.yaml -> Experiment: parsed and checked, with errors that name file, line and column.
 
-The schema is the training config's (training/config.py) with ranges allowed in model, training and tokenizer
+The schema is the training config's (config.py) with ranges allowed in model, training and tokenizer
 (space/space.py), and what the search needs beside it (space/settings.py); space/checking.py looks at it as a whole.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hpsearch.config import Objective, TrainConfig
 from hpsearch.errors import ConfigError, DataError
 from hpsearch.secrets import redact
 from hpsearch.space import wording
@@ -24,7 +25,6 @@ from hpsearch.space.ranges import Branches
 from hpsearch.space.sections import SECTIONS
 from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
 from hpsearch.space.space import Space
-from hpsearch.training.config import Objective, TrainConfig
 
 TRAIN_KEYS = tuple(TrainConfig.model_fields)
 

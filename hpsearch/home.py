@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch import journal
+from hpsearch.atomic import make_folder
 from hpsearch.errors import UserError
 from hpsearch.history import History
 from hpsearch.outline import outline
-from hpsearch.training.atomic import make_folder
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from typing import Any
 
 from hpsearch import crash
 from hpsearch import journal as journals
+from hpsearch.config import TrainConfig
 from hpsearch.environment import environment
 from hpsearch.experiment import Experiment
 from hpsearch.history import DESCRIPTION, History, TrialHistory, uncollected
 from hpsearch.identity import check_identity
 from hpsearch.journal import Event, Journal, evaluation_event
 from hpsearch.sampling.proposals import STATES, Proposals
-from hpsearch.training.config import TrainConfig
 from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
 from hpsearch.verdict import reason as explain
 

@@ -1,6 +1,6 @@
 """A train function without torch: a formula for a loss, a JSON file for a checkpoint.
 
-It keeps the whole contract of training/contract.py (fixed fractions, resuming from any checkpoint, PAUSE and FINISH),
+It keeps the whole contract of contract.py (fixed fractions, resuming from any checkpoint, PAUSE and FINISH),
 so the driver, the launchers and the journal can be tried hundreds of times in the time of one real training.
 `config.training` is read as it is; `dropout` 0.5 and up makes it fail in the way named by `FAULTS`.
 """
@@ -16,10 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hpsearch.atomic import write_atomically, write_json
+from hpsearch.config import TrainConfig
+from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told
 from hpsearch.testing.curves import SyntheticCurve
-from hpsearch.training.atomic import write_atomically, write_json
-from hpsearch.training.config import TrainConfig
-from hpsearch.training.contract import CHECKPOINTS, Evaluation, Handle, Told
 
 STEPS = 200  # of every training
 TOKENS = 1000  # a step

@@ -2,12 +2,12 @@
 
 import textwrap
 
+from hpsearch.contract import Setting
 from hpsearch.experiment import Experiment
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.search import Search
 from hpsearch.study import Study
-from hpsearch.training.contract import Setting
 
 TOY = "hpsearch.toy:train"
 FACTS = {"fingerprint": "f" * 64, "sets": {"text": {"train": {"examples": 1, "tokens": 400}}}}

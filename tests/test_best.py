@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from hpsearch import best
+from hpsearch.config import TrainConfig
+from hpsearch.data import sources
 from hpsearch.errors import UserError
 from hpsearch.experiment import Experiment
-from hpsearch.training import data
-from hpsearch.training.config import TrainConfig
 from tests.searching import FACTS, go, opened
 
 OWN = "def lines():\n    return {'train': ['one two three'] * 3, 'valid': ['four five'], 'test': ['six']}\n"
@@ -100,8 +100,8 @@ def test_relative_paths_and_own_modules_are_found_from_the_new_place(searched, t
     monkeypatch.chdir(tmp_path)
     experiment = exported(searched, Path(place))
     for name, data_set in experiment.settings.data.items():
-        data.check_sources(name, data_set, base=experiment.base)
-    splits = data.load("own", experiment.settings.data["own"], cache=tmp_path / "cache", base=experiment.base)
+        sources.check_sources(name, data_set, base=experiment.base)
+    splits = sources.load("own", experiment.settings.data["own"], cache=tmp_path / "cache", base=experiment.base)
     assert [example["text"] for example in splits.valid] == ["four five"]
     assert not os.path.isabs(experiment.settings.base)
 

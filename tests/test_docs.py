@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.config import ClassificationSet, TranslationSet
 from hpsearch.experiment import Experiment
 from hpsearch.space.settings import Settings
-from hpsearch.training.config import ClassificationSet, TranslationSet
 
 ROOT = Path(__file__).parents[1]
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))

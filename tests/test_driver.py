@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from hpsearch.data.corpus import Corpus
 from hpsearch.driver import Driver, first_config, prepare, setting_for
 from hpsearch.errors import DataError, StudyBusy, StudyMismatch, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.home import Home, history_of
-from hpsearch.training.corpus import Corpus
 from tests.conftest import TOY_SPACE
 from tests.searching import go
 

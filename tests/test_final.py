@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from hpsearch import best
+from hpsearch.contract import Setting
 from hpsearch.driver import Home, prepare, setting_for
 from hpsearch.errors import StudyBusy, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.final import FinalTraining, reproduction
 from hpsearch.launchers.inline import InlineLauncher
-from hpsearch.training.contract import Setting
 from hpsearch.training.export import load_pretrained
 from tests.searching import go
 

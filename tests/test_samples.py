@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from hpsearch import samples
+from hpsearch.config import ClassificationSet, TextSet
+from hpsearch.data import sources
 from hpsearch.errors import DataError
-from hpsearch.training import data
-from hpsearch.training.config import ClassificationSet, TextSet
 
 NEEDS = {"interface_messages": "jupyterlab_language_pack_fr_FR", "emoji_names": "emoji"}
 AT_LEAST = {"python_reference": 800, "stdlib_prose": 8000, "stdlib_chapters": 3000, "interface_messages": 1500}
@@ -123,7 +123,7 @@ def _not_installed(name: str) -> object:
 def test_the_samples_load_as_sets_of_a_config() -> None:
     base = Path()
     reference = TextSet(task="text", dataset="python:hpsearch.samples:python_reference")
-    assert data.load("reference", reference, cache=None, base=base).train[0].keys() == {"text"}
+    assert sources.load("reference", reference, cache=None, base=base).train[0].keys() == {"text"}
     chapters = ClassificationSet(task="classification", dataset="python:hpsearch.samples:stdlib_chapters")
-    splits = data.load("chapters", chapters, cache=None, base=base)
-    assert [line for line in data.warnings("chapters", splits) if "also in" in line] == []
+    splits = sources.load("chapters", chapters, cache=None, base=base)
+    assert [line for line in sources.warnings("chapters", splits) if "also in" in line] == []

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from hpsearch import journal
+from hpsearch.contract import Setting
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.happenings import Finished, Notice, Paused, Started
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed
 from hpsearch.search import Search
-from hpsearch.training.contract import Setting
 from tests.searching import Scripted, dies, evaluation, experiment, go, opened, says
 
 QUIET = "search: {pruner: none, overfitting: false}\n"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch import crash
+from hpsearch.atomic import sync_folder
 from hpsearch.errors import HpsearchError, StorageFailed, StudyBusy
 from hpsearch.journal.lines import Event, encode
-from hpsearch.training.atomic import sync_folder
 
 PATIENCE = 60.0  # seconds for which a disk that takes nothing is tried again
 AGAIN = 0.5  # seconds between the tries

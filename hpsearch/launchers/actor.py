@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hpsearch.contract import Setting
 from hpsearch.errors import StorageFailed, UserError
 from hpsearch.launchers import memory, own_ray
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Noted, Task
@@ -19,7 +20,6 @@ from hpsearch.launchers.shared import Shared, SharedStorage
 from hpsearch.launchers.upload import Elsewhere
 from hpsearch.launchers.worker import Session
 from hpsearch.secrets import guard, redact
-from hpsearch.training.contract import Setting
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hpsearch.contract import Setting
 from hpsearch.environment import refuse_old
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.launchers import own_ray
 from hpsearch.launchers.actor import Actor
 from hpsearch.launchers.devices import cores
 from hpsearch.space.settings import RayWorkers, Resources
-from hpsearch.training.contract import Setting
 
 HEAD = 45.0  # seconds for Ray's head to answer: after 60 s without one Ray ends the whole process
 HEAD_HERE = 10.0  # the same where it is of this machine

@@ -9,9 +9,9 @@ from collections.abc import MutableMapping
 from dataclasses import replace
 from pathlib import Path
 
+from hpsearch.contract import Setting
 from hpsearch.errors import UserError
 from hpsearch.space.settings import Resources
-from hpsearch.training.contract import Setting
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 MOST_PER_CORE = 8  # workers; more would only fill the memory

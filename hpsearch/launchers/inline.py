@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from hpsearch.contract import Setting
 from hpsearch.launchers.messages import Message, Reply, Task
 from hpsearch.launchers.worker import TRAINER, Session
-from hpsearch.training.contract import Setting
 
 
 class InlineLauncher:

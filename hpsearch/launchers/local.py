@@ -17,11 +17,11 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from hpsearch.contract import Setting
 from hpsearch.launchers import memory
 from hpsearch.launchers.messages import Alive, Answer, Ended, Failed, Message, Noted, Reply, Task
 from hpsearch.launchers.process import work
 from hpsearch.launchers.worker import TRAINER
-from hpsearch.training.contract import Setting
 
 LONGEST_LOOK = 1.0  # seconds that one look counts at most: a driver that was stopped itself blames no worker
 REPLACED_AFTER = ("out_of_memory", "device")  # failures after which a process may be left in a bad state

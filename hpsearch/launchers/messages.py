@@ -7,8 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from hpsearch.contract import Setting
 from hpsearch.storage.storage import Kept
-from hpsearch.training.contract import Setting
 
 
 @dataclass(frozen=True)

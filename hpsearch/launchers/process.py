@@ -15,12 +15,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from hpsearch import crash
+from hpsearch.contract import Setting
 from hpsearch.launchers import memory
 from hpsearch.launchers.devices import alone_with_its_gpu
 from hpsearch.launchers.messages import Alive, Answer, Ended, Evaluated, Failed, Noted, Reply, Task
 from hpsearch.launchers.worker import Session
 from hpsearch.secrets import guard, redact
-from hpsearch.training.contract import Setting
 
 BEAT = 1.0  # seconds between signs of life
 

@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from hpsearch.contract import Setting
 from hpsearch.errors import UserError
 from hpsearch.launchers.actor import Life, Place
 from hpsearch.launchers.cluster import Cluster, first_line, installed, last_line
@@ -20,7 +21,6 @@ from hpsearch.launchers.messages import Ended, Failed, Message, Reply, Task
 from hpsearch.launchers.shared import Shared, SharedStorage
 from hpsearch.launchers.slot import Slot, listening
 from hpsearch.launchers.worker import TRAINER
-from hpsearch.training.contract import Setting
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from hpsearch.atomic import make_folder
+from hpsearch.data.corpus import is_whole, locked
 from hpsearch.errors import StorageFailed, UserError
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
-from hpsearch.training.atomic import make_folder
-from hpsearch.training.corpus import is_whole, locked
 
 
 class Scratch:

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from hpsearch.atomic import make_folder
 from hpsearch.errors import StorageFailed
 from hpsearch.launchers.messages import Task
 from hpsearch.launchers.scratch import Scratch
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Kept, Storage
-from hpsearch.training.atomic import make_folder
 
 PAUSES = (0.5, 2.0, 8.0)  # seconds before the second, third and fourth try at the end of a trial
 _log = logging.getLogger(__name__)

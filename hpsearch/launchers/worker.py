@@ -12,12 +12,12 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from hpsearch.atomic import make_folder
+from hpsearch.config import TrainConfig
+from hpsearch.contract import Evaluation, Handle, Setting, Told
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Task
 from hpsearch.secrets import redact
-from hpsearch.training.atomic import make_folder
-from hpsearch.training.config import TrainConfig
-from hpsearch.training.contract import Evaluation, Handle, Setting, Told
 from hpsearch.training.memory import ran_out
 
 TRAINER = "hpsearch.training.loop:train"

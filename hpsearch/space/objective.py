@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hpsearch.config import Objective
 from hpsearch.space import wording
 from hpsearch.space.document import Fault
 from hpsearch.space.ranges import Fixed
 from hpsearch.space.settings import Settings
 from hpsearch.space.space import Space
-from hpsearch.training.config import Objective
 
 MINIMIZED = ("loss", "perplexity", "bits_per_byte")
 MAXIMIZED = {"translation": ("bleu", "chrf"), "classification": ("f1_macro", "f1_micro", "accuracy")}

@@ -12,10 +12,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from hpsearch.config import ModelConfig, Section, TokenizerConfig, TrainingConfig
 from hpsearch.space.document import Fault, Keys
 from hpsearch.space.ranges import Branches, Choices, Fixed, Leaf, Node, Number
 from hpsearch.space.wording import check_value, phrase, shown, unknown
-from hpsearch.training.config import ModelConfig, Section, TokenizerConfig, TrainingConfig
 
 SECTIONS: dict[str, type[Section]] = {"tokenizer": TokenizerConfig, "model": ModelConfig, "training": TrainingConfig}
 RANGE_KEYS = ("low", "high", "step", "log", "choices")

@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 from hpsearch import crash
+from hpsearch.atomic import make_folder, write_atomically
+from hpsearch.contract import CHECKPOINTS
 from hpsearch.errors import StorageFailed
 from hpsearch.history import History, TrialHistory
 from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.storage import Kept
-from hpsearch.training.atomic import make_folder, write_atomically
-from hpsearch.training.contract import CHECKPOINTS
 
 KEPT = 3  # trials whose best weights stay on the disk: the best ones
 PASSING = (*CHECKPOINTS, *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt")))  # of no use once a trial has ended

@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from hpsearch.atomic import make_folder
+from hpsearch.config import digest
 from hpsearch.errors import StorageFailed
 from hpsearch.history import History
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.soundness import Found, in_storage
 from hpsearch.storage.storage import Kept, Storage
-from hpsearch.training.atomic import make_folder
-from hpsearch.training.config import digest
 
 _log = logging.getLogger(__name__)
 

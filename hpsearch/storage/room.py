@@ -7,9 +7,9 @@ import os
 import time
 from pathlib import Path
 
+from hpsearch.atomic import make_folder
 from hpsearch.errors import StorageFailed
 from hpsearch.storage.keeping import Keeping
-from hpsearch.training.atomic import make_folder
 
 LEAST = 1 << 20  # bytes that must fit, however small the files there are
 PATIENCE = 60.0  # seconds that a search waits for room

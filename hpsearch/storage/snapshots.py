@@ -16,9 +16,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hpsearch.contract import CHECKPOINTS
 from hpsearch.errors import StorageFailed
 from hpsearch.storage.storage import Storage
-from hpsearch.training.contract import CHECKPOINTS
 
 SPARE = CHECKPOINTS[1:]  # stored only as long as they are what was stored before: they cost no transfer
 _MANIFEST = re.compile(r"(\d{6})-(\d{6})-[0-9a-f]{8}\.manifest")

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from hpsearch.contract import CHECKPOINTS
 from hpsearch.storage.snapshots import Snapshots
-from hpsearch.training.contract import CHECKPOINTS
 
 
 class Found(NamedTuple):

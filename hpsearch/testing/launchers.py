@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 from unittest import SkipTest  # test runners know it, pytest too
 
+from hpsearch.config import ModelConfig, TextSet, TrainConfig, TrainingConfig
+from hpsearch.contract import Setting
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Reply, Task
 from hpsearch.toy import curve_of
-from hpsearch.training.config import ModelConfig, TextSet, TrainConfig, TrainingConfig
-from hpsearch.training.contract import Setting
 
 TOY = "hpsearch.toy:train"
 LIMIT = 60.0  # seconds that a launcher may be silent

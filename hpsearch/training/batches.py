@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import Corpus, PairTokens, TextTokens
+from hpsearch.config import TrainConfig
+from hpsearch.data.corpus import Corpus, PairTokens, TextTokens
 
 POOL = 50  # batches whose pairs are sorted by length together: near-full batches, still a random order
 PAD_TO = 8  # lengths are rounded up to this: fewer shapes

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from hpsearch.atomic import write_atomically
 from hpsearch.errors import CheckpointDamaged
-from hpsearch.training.atomic import write_atomically
 
 State = dict[str, Any]
 

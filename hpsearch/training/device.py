@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hpsearch.config import TrainingConfig
+from hpsearch.contract import Setting
 from hpsearch.training import memory
-from hpsearch.training.config import TrainingConfig
-from hpsearch.training.contract import Setting
 
 
 def fast_bf16(device: torch.device) -> bool:

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from hpsearch.config import TrainConfig
+from hpsearch.data.corpus import Corpus, CorpusSet
 from hpsearch.training import metrics
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
-from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import Corpus, CorpusSet
 from hpsearch.training.device import autocast
 from hpsearch.training.generate import generate
 from hpsearch.training.ladder import Ladder

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hpsearch.atomic import write_json
+from hpsearch.config import TrainConfig, digest
+from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told
+from hpsearch.data.corpus import open_corpus
 from hpsearch.training import checkpoint
-from hpsearch.training.atomic import write_json
 from hpsearch.training.batches import BatchOrder, Rows, rows_of
-from hpsearch.training.config import TrainConfig, digest
-from hpsearch.training.contract import CHECKPOINTS, Evaluation, Handle, Told
-from hpsearch.training.corpus import open_corpus
 from hpsearch.training.device import (
     autocast,
     forget_peak,

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import nn
 
-from hpsearch.training.config import TrainingConfig
+from hpsearch.config import TrainingConfig
 
 
 class AdamW(torch.optim.AdamW):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.training.atomic import sync_folder
+from hpsearch.atomic import sync_folder
 
 BUSY_TIMEOUT = 20.0  # seconds a statement waits for another program's lock
 SIDE_FILES = ("-wal", "-shm", "-journal")

@@ -9,8 +9,8 @@ import zlib
 
 import pytest
 
+from hpsearch.data import sources
 from hpsearch.experiment import Experiment
-from hpsearch.training import data
 from tests.cli.processes import environment, hpsearch
 from tests.faults.test_input import run_limited, without_root
 
@@ -203,7 +203,7 @@ FINE_OF_KIND = [(name, kind) for name, (kinds, _) in FINE.items() for kind in ki
 def splits_of(folder, kind, content):
     (folder / f"d.{kind}").write_bytes(content)
     data_set = Experiment.load(space(folder, kind)).settings.data["mine"]
-    return data.load("mine", data_set, cache=None, base=folder)
+    return sources.load("mine", data_set, cache=None, base=folder)
 
 
 @pytest.mark.parametrize(("name", "kind"), FINE_OF_KIND, ids=[f"{name}, {kind}" for name, kind in FINE_OF_KIND])
@@ -227,7 +227,7 @@ def test_f48_repeated_examples_stay_on_one_side_and_are_told(tmp_path):
     splits = splits_of(tmp_path, "tsv", content)
     sides = [{example["text"] for example in part} for part in splits.parts().values()]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 60
-    assert any("examples repeat another" in line for line in data.warnings("mine", splits))
+    assert any("examples repeat another" in line for line in sources.warnings("mine", splits))
 
 
 # --------------------------------------------------------------------------------------------------------- in a process

@@ -17,10 +17,11 @@ import pytest
 import torch
 
 from hpsearch import environment, errors, final
-from hpsearch.training import checkpoint, data, loop
-from hpsearch.training.contract import Told
-from hpsearch.training.corpus import Corpus
-from hpsearch.training.tokenizer import Tokenizer
+from hpsearch.contract import Told
+from hpsearch.data import sources
+from hpsearch.data.corpus import Corpus
+from hpsearch.data.tokenizer import Tokenizer
+from hpsearch.training import checkpoint, loop
 from tests.cli.conftest import SPACE
 from tests.cli.processes import hpsearch
 from tests.training.tiny import TEXT, handle, opened, tiny
@@ -180,7 +181,9 @@ def test_f51_a_tokenizer_a_cache_and_a_data_set_run_no_code(tmp_path, corpus_fil
     folder.mkdir()
     (folder / "corpus.py").write_text(f"open({str(canary)!r}, 'w')\n")  # a loading script of the datasets library
     with pytest.raises(errors.DataError):
-        data.load("text", tiny({"text": {"task": "text", "dataset": "corpus"}}).data["text"], cache=None, base=tmp_path)
+        sources.load(
+            "text", tiny({"text": {"task": "text", "dataset": "corpus"}}).data["text"], cache=None, base=tmp_path
+        )
 
 
 MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "yaml", "jsonpickle"}

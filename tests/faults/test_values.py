@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from hpsearch.contract import Setting
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.worker import number
-from hpsearch.training.contract import Setting
 from tests.faults import trainers
 from tests.searching import experiment, go
 

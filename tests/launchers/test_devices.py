@@ -4,10 +4,10 @@ import os
 
 import pytest
 
+from hpsearch.contract import Setting
 from hpsearch.errors import UserError
 from hpsearch.launchers import devices
 from hpsearch.space.settings import Resources
-from hpsearch.training.contract import Setting
 
 
 def plan(tmp_path, workers="auto", device="cpu", **wanted):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hpsearch.contract import Setting
 from hpsearch.driver import prepare
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Finished, Notice, Paused, Started
@@ -14,7 +15,6 @@ from hpsearch.space.settings import RayWorkers, Resources
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.keeping import Keeping, keep_corpus
 from hpsearch.storage.storage import Storage
-from hpsearch.training.contract import Setting
 from tests.cli.processes import events, hpsearch
 from tests.searching import losses, opened
 

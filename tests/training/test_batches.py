@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from hpsearch.data.corpus import PairTokens, TextTokens
 from hpsearch.training.batches import PAD_TO, BatchOrder, PairRows, TextRows
-from hpsearch.training.corpus import PairTokens, TextTokens
 from hpsearch.training.evaluation import score
 from tests.training.tiny import CPU, MIXED, MOODS, PAIRS, TEXT, model, opened, rows, tiny
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hpsearch.training.contract import Told
+from hpsearch.contract import Told
 from hpsearch.training.loop import Training, train
 from tests.training.tiny import MIXED, PAIRS, TEXT, handle, tiny
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from hpsearch.contract import Told
 from hpsearch.training import checkpoint
-from hpsearch.training.contract import Told
 from hpsearch.training.ladder import Ladder
 from hpsearch.training.loop import Training, train
 from hpsearch.training.model import Llama

@@ -10,8 +10,8 @@ import stat
 import pytest
 import torch
 
+from hpsearch.contract import Told
 from hpsearch.training import checkpoint
-from hpsearch.training.contract import Told
 from hpsearch.training.loop import Training, evaluation_steps, train
 from tests.training.tiny import MIXED, MOODS, PAIRS, TEXT, handle, tiny
 

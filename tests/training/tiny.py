@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from hpsearch.config import TrainConfig
+from hpsearch.contract import Handle, Setting
+from hpsearch.data.corpus import Corpus
 from hpsearch.training.batches import Rows, rows_of
-from hpsearch.training.config import TrainConfig
-from hpsearch.training.contract import Handle, Setting
-from hpsearch.training.corpus import Corpus
 from hpsearch.training.model import Llama
 
 CPU = torch.device("cpu")

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from hpsearch.config import AnySet, ClassificationSet, TextSet, TranslationSet
+from hpsearch.data import files, sources
+from hpsearch.data.splits import Splits
 from hpsearch.errors import DataError
-from hpsearch.training import data, files
-from hpsearch.training.config import AnySet, ClassificationSet, TextSet, TranslationSet
-from hpsearch.training.splits import Splits
 
 LABELLED = [("a cat", "pet"), ("NA", "pet"), ('a "bare quote', "tool"), ("null", "tool"), ("None", "pet")]
 
@@ -35,7 +35,7 @@ def pairs(**source: Any) -> TranslationSet:
 
 
 def load(data_set: AnySet, base: Path) -> Splits:
-    return data.load("mine", data_set, cache=base / "library", base=base)
+    return sources.load("mine", data_set, cache=base / "library", base=base)
 
 
 def refusal(data_set: AnySet, base: Path) -> str:
@@ -96,7 +96,7 @@ def test_parquet_and_saved_data_sets_are_read_with_the_names_of_their_labels_and
     everywhere = {"train": "d.parquet", "valid": "d.parquet", "test": "d.parquet"}
     assert [e["text"] for e in load(labelled(files=everywhere), tmp_path).valid] == columns["text"]
     with pytest.raises(DataError, match=r"d.parquet: no column 'body' for text, there are: text, label"):
-        data.check_sources("mine", labelled(files=everywhere, text="body"), base=tmp_path)
+        sources.check_sources("mine", labelled(files=everywhere, text="body"), base=tmp_path)
 
 
 def test_a_folder_of_data_files_is_read_by_the_names_of_its_files(tmp_path: Path) -> None:
@@ -203,13 +203,13 @@ def test_shares_that_leave_nothing_and_examples_too_few_are_refused(tmp_path: Pa
 def test_warnings_count_what_is_in_two_splits_and_labels_that_valid_lacks() -> None:
     train = [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}, {"text": "c", "label": "z"}]
     valid = [{"text": "A ", "label": "x"}, {"text": "d", "label": "y"}]
-    assert data.warnings("s", Splits(train, valid, [{"text": "d", "label": "x"}, {"text": "b", "label": "y"}])) == [
+    assert sources.warnings("s", Splits(train, valid, [{"text": "d", "label": "x"}, {"text": "b", "label": "y"}])) == [
         "data.s: 1 of 2 valid examples are also in train",
         "data.s: 1 of 2 test examples are also in train",
         "data.s: 1 of 2 test examples are also in valid",
         "data.s: label 'z' is not in valid (train has 1)",
     ]
-    assert data.warnings("s", Splits(train[:2], [{"text": "d", "label": "x"}, {"text": "e", "label": "y"}])) == []
+    assert sources.warnings("s", Splits(train[:2], [{"text": "d", "label": "x"}, {"text": "e", "label": "y"}])) == []
 
 
 # ------------------------------------------------------------------------------------------------------------ functions
@@ -240,7 +240,7 @@ def test_a_function_beside_the_config_gives_texts_tuples_or_records(tmp_path: Pa
     assert load(labelled(dataset=module + "split"), tmp_path) == Splits(
         [{"text": "a", "label": "1"}, {"text": "b", "label": "y"}], [{"text": "c", "label": "y"}], []
     )
-    data.check_sources("mine", text(dataset=module + "flat"), base=tmp_path)
+    sources.check_sources("mine", text(dataset=module + "flat"), base=tmp_path)
     assert sys.path == path_before
 
 
@@ -263,7 +263,7 @@ def test_text_that_is_not_unicode_and_modules_that_are_not_there(tmp_path: Path,
     assert "half of a surrogate pair" in refusal(text(dataset=module + "half"), tmp_path)
     for origin, message in (("python:no_such_module_at_all:f", "cannot be imported"), ("python:f", "is wanted")):
         with pytest.raises(DataError, match=message):
-            data.check_sources("mine", text(dataset=origin), base=tmp_path)
+            sources.check_sources("mine", text(dataset=origin), base=tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------------------ bad input
@@ -339,7 +339,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     ):
         assert refusal(text(files={"train": name}), tmp_path) == f"{name}: {what}, a data file is wanted"
         with pytest.raises(DataError, match=what):
-            data.check_sources("mine", text(files={"train": name}), base=tmp_path)
+            sources.check_sources("mine", text(files={"train": name}), base=tmp_path)
 
 
 def test_a_line_beyond_the_limit_is_refused_without_reading_it_whole(
@@ -353,15 +353,15 @@ def test_a_line_beyond_the_limit_is_refused_without_reading_it_whole(
 def test_a_text_file_for_examples_with_columns_is_refused_before_it_is_read(tmp_path: Path) -> None:
     name = write(tmp_path / "d.txt", "a\n")
     with pytest.raises(DataError, match=r"a \.txt file has no columns, data\.mine \(translation\)"):
-        data.check_sources("mine", pairs(files={"train": name}), base=tmp_path)
+        sources.check_sources("mine", pairs(files={"train": name}), base=tmp_path)
 
 
 def test_an_unreachable_hub_and_a_mistyped_folder_are_one_line(tmp_path: Path) -> None:
     assert "no such folder" in refusal(text(dataset="./gone"), tmp_path)
     script = (
-        "from pathlib import Path; from hpsearch.training import data; from hpsearch.training.config import TextSet\n"
-        "try: data.load('mine', TextSet(task='text', dataset='nobody/nothing'), cache=Path('c'), base=Path('.'))\n"
-        "except data.DataError as error: print(error)"
+        "from pathlib import Path; from hpsearch.data import sources; from hpsearch.config import TextSet\n"
+        "try: sources.load('mine', TextSet(task='text', dataset='nobody/nothing'), cache=Path('c'), base=Path('.'))\n"
+        "except sources.DataError as error: print(error)"
     )
     run = subprocess.run(
         [sys.executable, "-c", script],
@@ -384,17 +384,17 @@ def test_the_fingerprint_follows_the_content_not_the_place(tmp_path: Path) -> No
     (tmp_path / "other").mkdir()
     for path in (tmp_path / "a.tsv", tmp_path / "other" / "b.tsv"):
         write(path, tsv_text(LABELLED))
-    one = data.fingerprint("x", labelled(files={"train": "a.tsv"}), base=tmp_path)
-    assert data.fingerprint("y", labelled(files={"train": "b.tsv"}), base=tmp_path / "other") == one
-    assert data.fingerprint("x", labelled(files={"train": "a.tsv"}, label="text"), base=tmp_path) != one
-    assert data.fingerprint("x", labelled(files={"train": "a.tsv"}, split={"seed": 1}), base=tmp_path) != one
+    one = sources.fingerprint("x", labelled(files={"train": "a.tsv"}), base=tmp_path)
+    assert sources.fingerprint("y", labelled(files={"train": "b.tsv"}), base=tmp_path / "other") == one
+    assert sources.fingerprint("x", labelled(files={"train": "a.tsv"}, label="text"), base=tmp_path) != one
+    assert sources.fingerprint("x", labelled(files={"train": "a.tsv"}, split={"seed": 1}), base=tmp_path) != one
     write(tmp_path / "a.tsv", tsv_text([*LABELLED, ("more", "pet")]))
-    assert data.fingerprint("x", labelled(files={"train": "a.tsv"}), base=tmp_path) != one
+    assert sources.fingerprint("x", labelled(files={"train": "a.tsv"}), base=tmp_path) != one
 
 
 def test_the_fingerprint_of_a_function_is_that_of_its_examples(tmp_path: Path, module: str) -> None:
-    one, splits = data.identify("x", text(dataset=module + "flat"), base=tmp_path, cache=None)
+    one, splits = sources.identify("x", text(dataset=module + "flat"), base=tmp_path, cache=None)
     assert splits == load(text(dataset=module + "flat"), tmp_path)
-    again = data.fingerprint("x", text(dataset=module + "flat"), base=tmp_path)
+    again = sources.fingerprint("x", text(dataset=module + "flat"), base=tmp_path)
     sys.modules["my_examples"].flat = lambda: ["others", "than", "before"]  # type: ignore[attr-defined]
-    assert data.fingerprint("x", text(dataset=module + "flat"), base=tmp_path) != one == again
+    assert sources.fingerprint("x", text(dataset=module + "flat"), base=tmp_path) != one == again

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hpsearch.config import AnySet, ClassificationSet, TextSet
+from hpsearch.data.splits import Example
 from hpsearch.errors import DataError
-from hpsearch.training.config import AnySet, ClassificationSet, TextSet
-from hpsearch.training.splits import Example
 
 
 def columns_of(data_set: AnySet) -> dict[str, str]:

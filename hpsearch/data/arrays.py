@@ -11,8 +11,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.training.splits import Example
-from hpsearch.training.tokenizer import SEP, Tokenizer
+from hpsearch.data.splits import Example
+from hpsearch.data.tokenizer import SEP, Tokenizer
 
 
 class Strings(Sequence[str]):

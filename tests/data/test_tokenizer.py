@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.data import tokenizer as module
+from hpsearch.data.tokenizer import BASE_SPECIALS, EOS, SEP, Tokenizer
 from hpsearch.errors import DataError
-from hpsearch.training import tokenizer as module
-from hpsearch.training.tokenizer import BASE_SPECIALS, EOS, SEP, Tokenizer
 
 SPECIALS = [*BASE_SPECIALS, "<|set:mail|>", "<|mail=ham|>", "<|mail=not ham|>"]
 TEXTS = ["the cat sat on the mat", "the dog sat on the log", "that cat, that dog", "Où est la forêt ?"] * 5

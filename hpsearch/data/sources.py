@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hpsearch.config import AnySet, ClassificationSet, Files, TextSet
+from hpsearch.data import columns, files, functions
+from hpsearch.data.splits import PARTS, Example, Splits, check_labels, divide, warnings
 from hpsearch.errors import DataError
-from hpsearch.training import columns, files, functions
-from hpsearch.training.config import AnySet, ClassificationSet, Files, TextSet
-from hpsearch.training.splits import PARTS, Example, Splits, check_labels, divide, warnings
 
 __all__ = ["Example", "Splits", "check_sources", "fingerprint", "identify", "load", "warnings"]
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from hpsearch.training.config import ModelConfig, Objective, TrainConfig, TrainingConfig, digest
+from hpsearch.config import ModelConfig, Objective, TrainConfig, TrainingConfig, digest
 
 TEXT = {"task": "text", "files": {"train": "a.txt"}}
 PAIRS = {"task": "translation", "files": {"train": "a.tsv"}}

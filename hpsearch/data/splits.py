@@ -6,8 +6,8 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 
+from hpsearch.config import Split
 from hpsearch.errors import DataError
-from hpsearch.training.config import Split
 
 Example = dict[str, str]
 """text: {"text"}; translation: {"source", "target"}; classification: {"text", "label"}; whatever the columns are."""

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.training import data, files
-from hpsearch.training.arrays import (
+from hpsearch.config import TokenizerConfig, TrainConfig, digest
+from hpsearch.contract import Setting
+from hpsearch.data import files, sources
+from hpsearch.data.arrays import (
     CorpusSet,
     Encoder,
     PairTokens,
@@ -24,10 +26,8 @@ from hpsearch.training.arrays import (
     map_set,
     task_token,
 )
-from hpsearch.training.config import TokenizerConfig, TrainConfig, digest
-from hpsearch.training.contract import Setting
-from hpsearch.training.data import Splits
-from hpsearch.training.tokenizer import BASE_SPECIALS, Tokenizer
+from hpsearch.data.sources import Splits
+from hpsearch.data.tokenizer import BASE_SPECIALS, Tokenizer
 
 __all__ = ["Corpus", "CorpusSet", "PairTokens", "Strings", "TextTokens", "label_token", "specials", "task_token"]
 
@@ -48,7 +48,7 @@ class Contents:
         """The contents of config.data; raises DataError for files and functions that cannot be read."""
         prints, loaded = {}, {}
         for name, data_set in config.data.items():
-            prints[name], splits = data.identify(name, data_set, base=base, cache=None)
+            prints[name], splits = sources.identify(name, data_set, base=base, cache=None)
             if splits is not None:
                 loaded[name] = splits
         tokenizer: dict[str, Any] = {"kind": config.tokenizer.kind}
@@ -148,7 +148,7 @@ def _prepare(work: _Work) -> None:
     try:
         for name, data_set in work.config.data.items():
             if name not in loaded:
-                loaded[name] = data.load(name, data_set, cache=staging / "library", base=work.base)
+                loaded[name] = sources.load(name, data_set, cache=staging / "library", base=work.base)
         shutil.rmtree(staging / "library", ignore_errors=True)
         _write(staging, work, loaded)
         shutil.rmtree(work.folder, ignore_errors=True)
@@ -177,7 +177,7 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
         task = work.config.data[name].task
         about["sets"][name] = {"task": task, "label_names": names, "label_ids": ids, "splits": splits}
         about["counts"][name] = {part: {k: one[k] for k in ("examples", "tokens")} for part, one in splits.items()}
-    about["warnings"] = [line for name, splits in loaded.items() for line in data.warnings(name, splits)]
+    about["warnings"] = [line for name, splits in loaded.items() for line in sources.warnings(name, splits)]
     (folder / "corpus.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     _seal(folder)
     work.progress("data ready", 1.0)

@@ -12,8 +12,8 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from hpsearch.atomic import write_atomically
 from hpsearch.errors import DataError
-from hpsearch.training.atomic import write_atomically
 
 EOS = "<|endoftext|>"  # between documents, at the end of a translation, and padding
 SEP = "<|sep|>"  # between a prompt and its target

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hpsearch.config import AnySet
+from hpsearch.data.columns import row_example
+from hpsearch.data.splits import PARTS, Example
 from hpsearch.errors import DataError, HpsearchError
-from hpsearch.training.columns import row_example
-from hpsearch.training.config import AnySet
-from hpsearch.training.splits import PARTS, Example
 
 PREFIX = "python:"
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hpsearch.config import TrainConfig
+from hpsearch.data.corpus import Contents, Corpus, PairTokens, TextTokens
+from hpsearch.data.tokenizer import EOS, SEP
 from hpsearch.errors import DataError
-from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import Contents, Corpus, PairTokens, TextTokens
-from hpsearch.training.tokenizer import EOS, SEP
 
 PAIRS = [("good day", "bonjour"), ("thank you", "merci à toi"), ("the end", "fin")]
 MAILS = [("buy now", "spam"), ("see you", "ham"), ("win big", "spam")]
@@ -130,8 +130,8 @@ def test_a_cached_corpus_is_opened_without_the_datasets_library_and_for_its_owne
     assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, *folder.glob("*/"))} <= {0o700}
     (tmp_path / "config.json").write_text(config.model_dump_json())
     script = (
-        "import sys; from pathlib import Path; from hpsearch.training.config import TrainConfig\n"
-        "from hpsearch.training.corpus import Corpus\n"
+        "import sys; from pathlib import Path; from hpsearch.config import TrainConfig\n"
+        "from hpsearch.data.corpus import Corpus\n"
         "config = TrainConfig.model_validate_json(Path('config.json').read_text())\n"
         "Corpus.open(config, cache=Path('cache/corpus'), base=Path('.'))\n"
         "print(sorted({'datasets', 'torch', 'pandas', 'pyarrow'} & set(sys.modules)))"
