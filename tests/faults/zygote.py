@@ -13,7 +13,7 @@ import time
 
 from tests.faults import power
 
-EARLY = ["run", "driver", "search", "launchers.local", "views.shipper", "training.corpus", "toy"]
+EARLY = ["run", "driver", "search", "launchers.local", "views.shipper", "data.corpus", "toy"]
 
 
 class NoViews:
