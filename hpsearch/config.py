@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -87,6 +87,14 @@ class ClassificationSet(DataSet):
     task: Literal["classification"]
     text: str = "text"
     label: str = "label"
+    positive: str | int | bool | None = None  # the label that f1, precision and recall are of
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _one_label(cls, raw: Any) -> Any:
+        if raw is None or isinstance(raw, str | int):
+            return raw
+        raise ValueError("must be one of the labels (text, a whole number, true or false)")
 
 
 AnySet = Annotated[TextSet | TranslationSet | ClassificationSet, Field(discriminator="task")]
@@ -164,6 +172,11 @@ class TrainingConfig(Section):
         return self
 
 
+BleuTokenizer = Literal[
+    "auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab", "flores101", "flores200", "spBLEU-1K"
+]
+
+
 class EvaluationConfig(Section):
     """When and how a training is measured on its validation split."""
 
@@ -172,6 +185,15 @@ class EvaluationConfig(Section):
     decode_sample: int = Field(200, ge=1)  # validation pairs decoded; the same ones each time
     beam_size: int = Field(1, ge=1, le=64)  # 1: greedy
     max_new_tokens: int = Field(128, ge=1)
+    bleu_tokenize: BleuTokenizer = "auto"  # as sacrebleu names them; auto: by the script of the targets
+    ter: Literal["auto"] | bool = "auto"  # translation edit rate; auto: where targets are short, for it takes its time
+
+    @field_validator("ter", mode="before")
+    @classmethod
+    def _auto_or_switch(cls, raw: Any) -> Any:
+        if raw == "auto" or isinstance(raw, bool):
+            return raw
+        raise ValueError(f"must be auto, true or false, not {raw!r}")
 
 
 class Objective(Section):

@@ -52,7 +52,7 @@ DOORS = {
     "ray": ["launchers.actor", "launchers.cluster"],
     "rich": ["cli"],
     "ruamel": ["best", "space.document", "space.nodes"],
-    "sacrebleu": ["training.metrics"],
+    "sacrebleu": ["training.translations"],
     "safetensors": ["training.export"],
     "sklearn": ["training.metrics", "report.importances"],
     "tokenizers": ["data.tokenizer"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from hpsearch.config import Objective
@@ -13,18 +14,27 @@ from hpsearch.space.settings import Settings
 from hpsearch.space.space import Space
 
 MINIMIZED = ("loss", "perplexity", "bits_per_byte")
-MAXIMIZED = {"translation": ("bleu", "chrf"), "classification": ("f1_macro", "f1_micro", "accuracy")}
+OF_TASK = {  # with the direction in which each is better
+    "translation": {"bleu": "maximize", "chrf": "maximize", "ter": "minimize", "exact_match": "maximize"},
+    "classification": dict.fromkeys(("f1_macro", "f1_micro", "f1_weighted", "accuracy", "mcc"), "maximize"),
+}
+OF_POSITIVE = dict.fromkeys(("f1", "precision", "recall"), "maximize")  # of the label that a set calls positive
 
 
-def metrics(tasks: Mapping[str, str]) -> dict[str, str]:
-    """Every validation metric of the data sets (name -> task), with the direction in which it is better."""
+def metrics(tasks: Mapping[str, str], *, positive: Collection[str] = ()) -> dict[str, str]:
+    """Every validation metric of the data sets (name -> task), with the direction in which it is better.
+
+    positive: the names of the sets that have a positive label.
+    """
     names: dict[str, str] = {}
-    for prefix, kinds in [("val", list(tasks.values())), *((f"val/{name}", [task]) for name, task in tasks.items())]:
+    for prefix, sets in [("val", list(tasks)), *((f"val/{name}", [name]) for name in tasks)]:
         if prefix != "val" and len(tasks) == 1:
             continue
-        names |= dict.fromkeys((f"{prefix}/{name}" for name in MINIMIZED), "minimize")
-        better = (name for task, group in MAXIMIZED.items() if task in kinds for name in group)
-        names |= dict.fromkeys((f"{prefix}/{name}" for name in better), "maximize")
+        better = dict.fromkeys(MINIMIZED, "minimize")
+        for task, group in OF_TASK.items():
+            better |= group if task in (tasks[name] for name in sets) else {}
+        better |= OF_POSITIVE if set(sets) & set(positive) else {}
+        names |= {f"{prefix}/{name}": direction for name, direction in better.items()}
     return names
 
 
@@ -32,10 +42,13 @@ def objective(raw: Mapping[str, Any], settings: Settings, space: Space) -> Objec
     """The objective with its direction, refused where the data cannot give it or trials cannot be compared by it."""
     given = raw.get("objective") or {}
     metric = settings.objective.metric
-    known = metrics({name: data_set.task for name, data_set in settings.data.items()})
+    tasks = {name: data_set.task for name, data_set in settings.data.items()}
+    positive = [name for name, data_set in settings.data.items() if getattr(data_set, "positive", None) is not None]
+    known = metrics(tasks, positive=positive)
     if metric not in known:
-        reason = f"{_no_such_metric(metric, known)}; these data sets give {', '.join(known)}"
-        raise Fault(("objective", "metric"), reason)
+        raise Fault(("objective", "metric"), _no_such_metric(metric, known, tasks))
+    if metric.endswith("/ter") and settings.evaluation.ter is False:
+        raise Fault(("evaluation", "ter"), f"the objective is {metric}: leave ter out, or write true")
     if vocabulary_varies(space) and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
         better = metric.rsplit("/", 1)[0] + "/bits_per_byte"
         reason = f"{metric} cannot be compared between vocabularies, and the tokenizer has a range; use {better}"
@@ -50,9 +63,19 @@ def _extreme(direction: str) -> str:
     return "lower" if direction == "minimize" else "higher"
 
 
-def _no_such_metric(metric: str, known: Iterable[str]) -> str:
-    near = [name for name in known if name.rsplit("/", 1)[1] == metric.rsplit("/", 1)[-1]]
-    return f"no metric {wording.shown(metric)}" + (f" (did you mean '{near[0]}'?)" if near else "")
+def _no_such_metric(metric: str, known: Iterable[str], tasks: Mapping[str, str]) -> str:
+    """Why the data have no such metric: of another task, without its label, or misspelt."""
+    reason, last, known = f"no metric {wording.shown(metric)}", metric.rsplit("/", 1)[-1], list(known)
+    near = [name for name in known if name.rsplit("/", 1)[1] == last]
+    task = next((task for task, group in OF_TASK.items() if last in group and task not in tasks.values()), None)
+    if task is not None:
+        return f"{reason} ({last} is of {task}, and no data set is one); these data sets give {', '.join(known)}"
+    if not near and last in OF_POSITIVE and "classification" in tasks.values():
+        name = next(name for name, of in tasks.items() if of == "classification")
+        return f"{reason} ({last} is of one label: name it as data.{name}.positive, or use val/f1_macro)"
+    near = near or difflib.get_close_matches(metric, known, n=1)
+    reason += f" (did you mean '{near[0]}'?)" if near else ""
+    return f"{reason}; these data sets give {', '.join(known)}"
 
 
 def vocabulary_varies(space: Space) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,14 +13,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpsearch.config import TrainConfig
+from hpsearch.config import AnySet, TrainConfig
 from hpsearch.data.corpus import Corpus, CorpusSet
+from hpsearch.data.positive import place
 from hpsearch.training import metrics
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
 from hpsearch.training.device import autocast
 from hpsearch.training.generate import generate
 from hpsearch.training.ladder import Ladder
 from hpsearch.training.model import Llama
+from hpsearch.training.translations import Scoring
 
 SHOWN = 20  # sample translations kept
 DECODED = 128  # rows (prompts times beams) decoded at once
@@ -67,6 +70,9 @@ class Evaluator:
         """`sample`: how many pairs are decoded (None: all)."""
         self.corpus, self.rows, self.config, self.sample = corpus, rows, config, sample
         self.device = next(iter(rows.values())).device
+        self.scorings = {
+            name: Scoring.of(_references(one), config) for name, one in corpus.sets.items() if one.task == "translation"
+        }
         budget = 1 << (28 if self.device.type == "cuda" else 23)  # logits held at once
         context, beam_size = config.model.context, config.evaluation.beam_size
         self.max_tokens = Ladder(
@@ -87,7 +93,7 @@ class Evaluator:
 
     @torch.inference_mode()
     def measure(self, model: Llama, *, decode: bool = True) -> Measured:
-        """One pass over the split, in the training's precision; with `decode` also BLEU and chrF."""
+        """One pass over the split, in the training's precision; with `decode` also BLEU and its kind."""
         was_training = model.training
         model.eval()
         with autocast(self.config.training, self.device):
@@ -130,7 +136,9 @@ class Evaluator:
             _count(sums, _nll(logits, batch.targets))
             if corpus_set.task == "classification":
                 guesses[numbers] = logits[:, corpus_set.label_ids].argmax(-1).cpu().numpy()
-        return sums, _judge_labels(corpus_set, rows, guesses) if corpus_set.task == "classification" else {}
+        if corpus_set.task != "classification":
+            return sums, {}
+        return sums, _judge_labels(corpus_set, rows, guesses, self.config.data[name])
 
     def _translate(self, model: Llama, name: str, rows: PairRows, at_once: int) -> dict[str, Any]:
         evaluation, tokenizer = self.config.evaluation, self.corpus.tokenizer
@@ -145,18 +153,20 @@ class Evaluator:
         )
         hypotheses = [tokenizer.decode(tokens) for tokens in decoded]
         references = [rows.pairs.references[i] for i in chosen]
-        bleu, bleu_signature = metrics.bleu(hypotheses, references)
-        chrf, chrf_signature = metrics.chrf(hypotheses, references)
+        found, signatures = self.scorings[name].score(hypotheses, references)
         shown = [
             {"source": rows.pairs.sources[i], "reference": reference, "hypothesis": hypothesis}
             for i, reference, hypothesis in list(zip(chosen, references, hypotheses, strict=True))[:SHOWN]
         ]
         return {
-            "bleu": bleu,
-            "chrf": chrf,
-            "signatures": {"bleu": bleu_signature, "chrf": chrf_signature},
+            **found,
+            "signatures": {self._signed(name, metric): signature for metric, signature in signatures.items()},
             "samples": {"task": "translation", "examples": shown},
         }
+
+    def _signed(self, name: str, metric: str) -> str:
+        """What the signature of a set's metric goes by: with several such sets, each may be scored in its own way."""
+        return metric if len(self.scorings) == 1 else f"{name}/{metric}"
 
 
 def score(model: Llama, batch: Batch) -> Tensor:
@@ -185,11 +195,17 @@ def _count(sums: Sums, nll: Tensor) -> None:
     sums.tokens += nll.numel()
 
 
-def _judge_labels(corpus_set: CorpusSet, rows: PairRows, guesses: np.ndarray) -> dict[str, Any]:
+def _references(corpus_set: CorpusSet) -> Sequence[str]:
+    """The targets of the train split, by which a translation set's scores are chosen."""
+    return corpus_set.splits["train"].references  # type: ignore[union-attr]
+
+
+def _judge_labels(corpus_set: CorpusSet, rows: PairRows, guesses: np.ndarray, data_set: AnySet) -> dict[str, Any]:
     labels = corpus_set.label_names
+    positive = place(corpus_set.name, data_set, labels)
     truth = [int(label) for label in np.asarray(rows.pairs.labels)]
     guessed = [int(label) for label in guesses]
-    found: dict[str, Any] = dict(metrics.classification(truth, guessed, list(range(len(labels)))))
+    found: dict[str, Any] = {**metrics.classification(truth, guessed, list(range(len(labels))), positive=positive)}
     confusion = metrics.confusion(truth, guessed, list(range(len(labels))))
     return found | {"samples": {"task": "classification", "labels": labels, "confusion": confusion}}
 

@@ -1,4 +1,4 @@
-"""Metrics as numbers people can compare: the only door to sacrebleu and scikit-learn, opened when first needed."""
+"""Metrics as numbers people can compare: the only door to scikit-learn, opened when first needed."""
 
 from __future__ import annotations
 
@@ -21,36 +21,25 @@ def bits_per_byte(nll_sum: float, n_bytes: int) -> float:
     return nll_sum / math.log(2) / n_bytes
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
-    """Corpus BLEU (0 to 100) with one reference each, and sacrebleu's signature of how it was computed."""
-    from sacrebleu.metrics.bleu import BLEU
+def classification(
+    y_true: Sequence[int], y_pred: Sequence[int], labels: Sequence[int], *, positive: int | None = None
+) -> dict[str, float]:
+    """Macro, micro and weighted F1, accuracy (each 0 to 1) and Matthews correlation (-1 to 1; 0 is chance).
 
-    return _corpus_score(BLEU(), hypotheses, references)
-
-
-def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
-    """Corpus chrF2 (0 to 100) with one reference each, and sacrebleu's signature."""
-    from sacrebleu.metrics.chrf import CHRF
-
-    return _corpus_score(CHRF(), hypotheses, references)
-
-
-def _corpus_score(metric: object, hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
-    """The score of a sacrebleu metric, and its signature (which sacrebleu knows only once it has scored)."""
-    if not references or len(hypotheses) != len(references):
-        raise ValueError(f"{len(hypotheses)} hypotheses against {len(references)} references: give as many, and some")
-    score = metric.corpus_score(list(hypotheses), [list(references)]).score  # type: ignore[attr-defined]
-    return float(score), str(metric.get_signature())  # type: ignore[attr-defined]
-
-
-def classification(y_true: Sequence[int], y_pred: Sequence[int], labels: Sequence[int]) -> dict[str, float]:
-    """Macro F1, micro F1 and accuracy (each 0 to 1) over all `labels`; one that never occurs has F1 0."""
-    from sklearn.metrics import accuracy_score, f1_score
+    Over all `labels`; one that never occurs has F1 0. With `positive`, one of them, also its F1, precision and recall.
+    """
+    from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precision_recall_fscore_support
 
     def f1(average: str) -> float:
         return float(f1_score(y_true, y_pred, labels=list(labels), average=average, zero_division=0.0))
 
-    return {"f1_macro": f1("macro"), "f1_micro": f1("micro"), "accuracy": float(accuracy_score(y_true, y_pred))}
+    found = {f"f1_{average}": f1(average) for average in ("macro", "micro", "weighted")}
+    found["accuracy"] = float(accuracy_score(y_true, y_pred))
+    found["mcc"] = float(matthews_corrcoef(y_true, y_pred))
+    if positive is not None:
+        of_one = precision_recall_fscore_support(y_true, y_pred, labels=[positive], zero_division=0.0)
+        found |= {name: float(of_one[i][0]) for i, name in enumerate(("precision", "recall", "f1"))}
+    return found
 
 
 def confusion(y_true: Sequence[int], y_pred: Sequence[int], labels: Sequence[int]) -> list[list[int]]:
