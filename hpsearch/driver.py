@@ -20,7 +20,7 @@ from hpsearch.config import TrainConfig
 from hpsearch.contract import Setting
 from hpsearch.data import sources
 from hpsearch.data.corpus import Contents, Corpus
-from hpsearch.errors import DataError, HpsearchError, StorageFailed, UserError
+from hpsearch.errors import ConfigError, DataError, HpsearchError, StorageFailed, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Happening
 from hpsearch.history import History
@@ -38,6 +38,7 @@ from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.keeping import Keeping, keep_corpus
 from hpsearch.storage.storage import Storage
 from hpsearch.study import Study, read_history
+from hpsearch.training import measurable
 from hpsearch.views import shipper, shipping
 from hpsearch.views.mlflow import run_ids
 
@@ -70,12 +71,18 @@ def prepare(
         contents = Contents.of(config, base=experiment.base)
         check_data(experiment, history or History(), contents.facts)
         corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress, contents=contents)
+        doubts = measurable.doubts(config, corpus)
     facts = {**contents.facts, "sets": corpus.counts}
-    return Prepared({config.corpus_digest(): corpus.folder}, facts, corpus.warnings)
+    return Prepared({config.corpus_digest(): corpus.folder}, facts, [*corpus.warnings, *doubts])
 
 
 def check(experiment: Experiment) -> None:
-    """What can be seen of the data sets at once: raises DataError, with the place in the space file."""
+    """What can be seen of the data sets at once: raises DataError, with the place in the space file.
+
+    ConfigError where the machine lacks the tokenizer that BLEU is to have.
+    """
+    if reason := measurable.missing_tokenizer(experiment.settings):
+        raise ConfigError(f"{experiment.where('evaluation', 'bleu_tokenize')}: evaluation.bleu_tokenize: {reason}")
     for name, data_set in experiment.settings.data.items():
         with _placed(experiment):
             sources.check_sources(name, data_set, base=experiment.base)

@@ -28,7 +28,7 @@ LEVELS = [
     ["training"],
     ["space", "samples"],
     ["experiment"],
-    ["journal", "lock", "history", "verdict", "environment"],
+    ["journal", "lock", "history", "caveats", "verdict", "environment"],
     ["identity", "storage", "outline", "home"],
     ["report"],  # below the views: its pictures are artifacts of the MLflow view
     ["sampling", "study", "views", "launchers"],

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from hpsearch.caveats import at_chance, constant_objective
 from hpsearch.cli.text import params, plain
 from hpsearch.driver import Driver
 from hpsearch.experiment import Experiment
@@ -43,6 +44,7 @@ class Board:
         self._slots: dict[int, TaskID] = {}
         self._unsaved: set[int] = set()  # trials that were stopped and could not save their state then
         self._history: History | None = None
+        self._constant = False  # it was said that the objective is
 
     def say(self, line: str) -> None:
         """One line above the bars."""
@@ -108,6 +110,7 @@ class Board:
         elif isinstance(happening, Finished):
             self._clear(slot)
             self.console.print(self._line(trial))
+            self._say_if_constant()
 
     def conclude(self, driver: Driver) -> None:
         """The best trials, what the views lack, and the next commands."""
@@ -116,6 +119,9 @@ class Board:
         if not history.trials:
             return
         self.console.print(best_table(history))
+        self._say_if_constant()
+        for line in at_chance(history):
+            self.say(f"warning: {line}")
         with self.console.status("MLflow takes in the last of it"):
             exported, lacking = driver.export(), driver.finish_views()
         behind = ", ".join(f"{name} lacks {n} events" for name, n in lacking.items() if n)
@@ -149,6 +155,13 @@ class Board:
 
     def _name(self) -> str:
         return self.experiment.study
+
+    def _say_if_constant(self) -> None:
+        """Once, as soon as it shows: whoever reads it need not wait for the end of the search."""
+        line = None if self._constant or self._history is None else constant_objective(self._history)
+        if line is not None:
+            self._constant = True
+            self.say(f"warning: {line}")
 
     def _clear(self, slot: int) -> None:
         if slot in self._slots:

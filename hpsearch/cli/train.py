@@ -89,7 +89,7 @@ def lines(metrics: Mapping[str, float], signatures: Mapping[str, str]) -> Iterat
     """The test's metrics as a person reads them, BLEU and chrF with their signatures."""
     tested = {name: value for name, value in sorted(metrics.items()) if name.startswith("test/")}
     for name, value in tested.items():
-        signature = signatures.get(name.rsplit("/", 1)[-1])
+        signature = signatures.get(name.removeprefix("test/")) or signatures.get(name.rsplit("/", 1)[-1])
         if not name.endswith("stderr"):
             yield f"{name} {value:.6g}" + (f"  ({signature})" if signature else "")
     if not tested:

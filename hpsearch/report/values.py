@@ -50,7 +50,7 @@ def _best_line(axis: Axes, history: History, trials: list[TrialHistory]) -> None
 
 
 def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> bytes | None:
-    """A confusion matrix: true labels down, predicted across, shaded by share of the true label."""
+    """A confusion matrix: true labels down with their F1, predicted across, shaded by share of the true label."""
     if not labels:
         return None
     n, names = len(labels), [cut(label, 24) for label in labels]
@@ -65,11 +65,19 @@ def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> bytes |
         each = -(-n // 40)  # beyond 40 labels only some can be read, and each name takes its time to draw
         slant: dict[str, Any] = {"rotation": 45, "ha": "right"} if n > 3 else {}
         axis.set_xticks(range(0, n, each), names[::each], fontsize=small, **slant)
-        axis.set_yticks(range(0, n, each), names[::each], fontsize=small)
-        axis.set(xlabel="predicted", ylabel="true")
+        scored = [f"{name}  {f1}" for name, f1 in zip(names, f1_of_each(counts), strict=True)]
+        axis.set_yticks(range(0, n, each), scored[::each], fontsize=small)
+        axis.set(xlabel="predicted", ylabel="true, with the F1 of each label")
         axis.grid(False)
         for i, row in enumerate(counts) if n <= 25 else ():
             for j, count in enumerate(row):
                 colour = "white" if shares[i][j] > 0.55 else "#3c4148"
                 axis.text(j, i, str(count), ha="center", va="center", fontsize=7, color=colour) if count else None
     return drawn.png
+
+
+def f1_of_each(counts: Sequence[Sequence[int]]) -> list[str]:
+    """The F1 of each label of a confusion matrix, as a picture shows it; "-" for one that the split does not have."""
+    predicted = [sum(column) for column in zip(*counts, strict=True)]
+    pairs = zip(counts, predicted, strict=True)
+    return [f"{2 * row[i] / (sum(row) + n):.2f}" if sum(row) else "-" for i, (row, n) in enumerate(pairs)]

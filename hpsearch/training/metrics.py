@@ -35,7 +35,8 @@ def classification(
 
     found = {f"f1_{average}": f1(average) for average in ("macro", "micro", "weighted")}
     found["accuracy"] = float(accuracy_score(y_true, y_pred))
-    found["mcc"] = float(matthews_corrcoef(y_true, y_pred))
+    several = len({*y_true, *y_pred}) > 1  # else scikit-learn warns, and gives 0 as well
+    found["mcc"] = float(matthews_corrcoef(y_true, y_pred)) if several else 0.0
     if positive is not None:
         of_one = precision_recall_fscore_support(y_true, y_pred, labels=[positive], zero_division=0.0)
         found |= {name: float(of_one[i][0]) for i, name in enumerate(("precision", "recall", "f1"))}

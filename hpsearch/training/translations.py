@@ -34,7 +34,7 @@ class Scoring:
     def of(cls, references: Sequence[str], config: TrainConfig) -> Scoring:
         """The scoring of a set, by its references in the train split."""
         evaluation, sample = config.evaluation, script.spread(references)
-        tokenize = evaluation.bleu_tokenize
+        tokenize: str = evaluation.bleu_tokenize
         if tokenize == "auto":
             names = script.tokenizers(sample)
             tokenize = next((name for name in names if unavailable(name) is None), names[-1])

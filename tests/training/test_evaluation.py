@@ -13,8 +13,18 @@ from tests.training.tiny import MIXED, MOODS, PAIRS, TEXT, model, opened, rows, 
 
 PER_SET = {
     "text": {"loss", "loss_stderr", "perplexity", "bits_per_byte"},
-    "pairs": {"loss", "loss_stderr", "perplexity", "bits_per_byte", "bleu", "chrf"},
-    "moods": {"loss", "loss_stderr", "perplexity", "bits_per_byte", "f1_macro", "f1_micro", "accuracy"},
+    "pairs": {"loss", "loss_stderr", "perplexity", "bits_per_byte", "bleu", "chrf", "ter", "exact_match"},
+    "moods": {
+        "loss",
+        "loss_stderr",
+        "perplexity",
+        "bits_per_byte",
+        "f1_macro",
+        "f1_micro",
+        "f1_weighted",
+        "accuracy",
+        "mcc",
+    },
 }
 
 

@@ -1,11 +1,13 @@
-"""Metrics against values known by hand and against the libraries called directly."""
+"""Metrics against values known by hand and against scikit-learn called directly."""
 
 import math
+import random
 
 import pytest
-import sacrebleu
 import sklearn.metrics
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precision_score, recall_score
 
+from hpsearch.data.splits import Splits, warnings
 from hpsearch.training import metrics
 
 
@@ -26,48 +28,6 @@ def test_bits_per_byte_of_uniform_bytes_is_eight():
 def test_bits_per_byte_of_no_bytes_is_refused():
     with pytest.raises(ValueError, match="at least one byte"):
         metrics.bits_per_byte(1.0, 0)
-
-
-PERFECT = ["the cat sat on the mat today", "a dog ran after the ball"]
-
-
-def test_perfect_translations_score_a_hundred():
-    assert metrics.bleu(PERFECT, PERFECT)[0] == pytest.approx(100)
-    assert metrics.chrf(PERFECT, PERFECT)[0] == pytest.approx(100)
-
-
-def test_translations_with_nothing_right_score_zero():
-    assert metrics.bleu(["x y z w v"], ["a b c d e"])[0] < 10  # sacrebleu smooths: 100/10, 100/16, ... of no match
-    assert metrics.chrf(["xyz"], ["abc"])[0] == 0
-    assert metrics.bleu(["", ""], PERFECT)[0] == 0
-
-
-def test_bleu_by_hand():
-    """5 of 6 words, 3 of 5 pairs, 2 of 4 triples, 1 of 3 quadruples; equal lengths, so no brevity penalty."""
-    expected = 100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25
-    assert metrics.bleu(["the cat sat on a mat"], ["the cat sat on the mat"])[0] == pytest.approx(expected)
-
-
-def test_scores_are_sacrebleus_over_the_corpus():
-    hypotheses = ["the cat sat on mat", "a dog ran after ball .", "Bonjour le monde"]
-    references = ["the cat sat on the mat", "a dog ran after the ball.", "Salut le monde entier"]
-    assert metrics.bleu(hypotheses, references)[0] == sacrebleu.corpus_bleu(hypotheses, [references]).score
-    assert metrics.chrf(hypotheses, references)[0] == sacrebleu.corpus_chrf(hypotheses, [references]).score
-
-
-def test_signatures_say_how_it_was_computed():
-    version = sacrebleu.__version__
-    signature = metrics.bleu(PERFECT, PERFECT)[1]
-    assert signature == f"nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:{version}"
-    assert metrics.chrf(PERFECT, PERFECT)[1] == f"nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:{version}"
-
-
-@pytest.mark.parametrize("score", [metrics.bleu, metrics.chrf])
-def test_hypotheses_and_references_must_pair_up(score):
-    with pytest.raises(ValueError, match="1 hypotheses against 2 references"):
-        score(["a"], ["a", "b"])
-    with pytest.raises(ValueError, match="0 hypotheses"):
-        score([], [])
 
 
 def test_f1_by_hand():
@@ -93,3 +53,45 @@ def test_one_label_predicted_throughout_warns_of_nothing():
 
 def test_confusion_counts_true_by_row_and_predicted_by_column():
     assert metrics.confusion([5, 5, 6, 6, 6], [5, 6, 6, 6, 5], [5, 6, 7]) == [[1, 1, 0], [1, 2, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_score_of_labels_is_sklearns(seed):
+    """Unbalanced labels, of which one is never true and one never guessed."""
+    rng = random.Random(seed)
+    truth = rng.choices([0, 1, 2, 3], weights=[70, 20, 10, 5], k=60)
+    guesses = [t if rng.random() < 0.6 else rng.choice([0, 1, 2, 4]) for t in truth]
+    labels = [0, 1, 2, 3, 4]
+    found = metrics.classification(truth, guesses, labels, positive=1)
+    averages = {"f1_macro": "macro", "f1_micro": "micro", "f1_weighted": "weighted"}
+    scored = {k: f1_score(truth, guesses, labels=labels, average=v, zero_division=0) for k, v in averages.items()}
+    scored["accuracy"], scored["mcc"] = accuracy_score(truth, guesses), matthews_corrcoef(truth, guesses)
+    of_one = {"labels": [1], "average": None}
+    scored["f1"] = f1_score(truth, guesses, **of_one)[0]
+    scored["precision"] = precision_score(truth, guesses, **of_one)[0]
+    scored["recall"] = recall_score(truth, guesses, **of_one)[0]
+    assert found == pytest.approx(scored)
+
+
+def test_matthews_correlation_by_hand():
+    """6 true positives, 3 true negatives, 1 false positive, 2 false negatives."""
+    truth, guesses = [1] * 8 + [0] * 4, [1] * 6 + [0] * 2 + [1] + [0] * 3
+    expected = (6 * 3 - 1 * 2) / math.sqrt(7 * 8 * 4 * 5)
+    assert metrics.classification(truth, guesses, [0, 1])["mcc"] == pytest.approx(expected)
+
+
+def test_the_majority_label_throughout_is_chance_by_mcc_alone():
+    found = metrics.classification([0] * 9 + [1], [0] * 10, [0, 1], positive=1)
+    assert (found["accuracy"], found["mcc"], found["f1"], found["precision"]) == (0.9, 0.0, 0.0, 0.0)
+
+
+def test_without_a_positive_label_there_is_no_f1_of_one():
+    assert {"f1", "precision", "recall"}.isdisjoint(metrics.classification([0, 1], [0, 1], [0, 1]))
+
+
+def test_a_perfect_guess_of_labels_that_a_split_lacks_has_the_ceiling_that_is_told():
+    truth = [0, 0, 0]
+    assert metrics.classification(truth, truth, [0, 1, 2, 3])["f1_macro"] == 0.25
+    parts = [{"text": str(i), "label": label} for i, label in enumerate("abcd")]
+    told = warnings("s", Splits(parts, [{"text": "x", "label": "a"}]))
+    assert told[-1] == "data.s: 3 of 4 labels are not in valid: f1_macro can reach 0.25 at most there"

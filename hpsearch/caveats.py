@@ -1,0 +1,109 @@
+"""What a study's numbers do not say: an objective that never changes, a winner that one of its data sets is lost on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+
+from hpsearch.history import Event, History, TrialHistory, number
+
+TRIALS, EVALUATIONS = 2, 3  # an objective is constant only where at least so many trials have so many values each
+BEST = {"bleu": 100.0, "chrf": 100.0, "ter": 0.0}  # of others 1; losses have none
+# metric -> (at most: no better than chance, at least: clearly better)
+CHANCE = {"mcc": (0.05, 0.3), "bleu": (1.0, 10.0)}
+SHOWN = {"mcc": "f1_macro", "bleu": "chrf"}  # what is said beside it
+
+REASONS = {
+    "bleu": "no output shares as many words in a row with its reference as BLEU counts: train longer, see that "
+    "evaluation.bleu_tokenize fits the language, or take val/chrf, which counts letters",
+    "exact_match": "no output equals its reference: train longer, or take val/chrf or val/loss",
+    "chrf": "the outputs are empty or share no letters with the references: train longer",
+    "loss": "the trainings do not differ: each may be of one step, or the learning rates of no effect",
+}
+ONE_LABEL = (
+    "the models may answer one label whatever the text: train longer, or take val/loss, which changes before that"
+)
+
+
+def caveats(history: History) -> list[str]:
+    """All that is to be said of a study as it stands, a line each."""
+    constant = constant_objective(history)
+    return [*([constant] if constant else []), *at_chance(history)]
+
+
+def constant_objective(history: History) -> str | None:
+    """A line where every evaluation of several trials has the same value of the objective, with the likely reason.
+
+    It stops at the first two values that differ, so that it can be asked after each trial.
+    """
+    curves = (trial.curve(history.metric)[1] for trial in history.trials.values())
+    long = (curve for curve in curves if len(curve) >= EVALUATIONS)
+    first: float | None = None
+    trials = 0
+    for curve in long:
+        first = curve[0] if first is None else first
+        if any(value != first and not (math.isnan(value) and math.isnan(first)) for value in curve):
+            return None
+        trials += 1
+    if first is None or trials < TRIALS:
+        return None
+    said = f"{history.metric} is {first:g} at every evaluation of {trials} trials, so none of them is the better one"
+    return f"{said}: {_reason(history.metric.rsplit('/', 1)[-1], first)}"
+
+
+def _reason(metric: str, value: float) -> str:
+    if math.isnan(value):
+        return "it was never a finite number; lower the learning rates"
+    if metric in ("loss", "perplexity", "bits_per_byte"):
+        return REASONS["loss"]
+    if math.isclose(value, BEST.get(metric, 1.0), abs_tol=1e-9):
+        return "it is the best value that there is, so the validation split is too easy or too small to choose by"
+    if metric == "ter":
+        return "the outputs may be empty: train longer"
+    return REASONS.get(metric, ONE_LABEL)
+
+
+def at_chance(history: History) -> list[str]:
+    """A line for each data set on which the winner is no better than chance: another trial is, or none."""
+    winner = history.best()
+    evaluation = _best_evaluation(winner) if winner else None
+    if winner is None or evaluation is None:
+        return []
+    return [line for metric in _judged(evaluation) if (line := _lost(history, winner, evaluation, metric))]
+
+
+def _judged(evaluation: Event) -> Iterator[str]:
+    """The metrics that show chance: those of each set where there are several sets."""
+    names = [name for name in evaluation["metrics"] if name.startswith("val/") and name.rsplit("/", 1)[1] in CHANCE]
+    several = any(name.count("/") > 1 for name in evaluation["metrics"] if name.startswith("val/"))
+    return (name for name in names if (name.count("/") > 1) == several)
+
+
+def _lost(history: History, winner: TrialHistory, evaluation: Event, metric: str) -> str | None:
+    chance, clear = CHANCE[metric.rsplit("/", 1)[1]]
+    perfect = evaluation["metrics"].get(metric.replace("/mcc", "/accuracy")) == 1.0  # of one label alone: mcc is 0
+    if perfect or not number(evaluation["metrics"][metric]) <= chance:
+        return None
+    where = f"on data set '{name}'" if (name := metric.removeprefix("val/").rpartition("/")[0]) else "on its data"
+    said = f"trial {winner.number} is best by {history.metric}, but no better than chance {where}"
+    said = f"{said} ({_values(evaluation, metric)})"
+    for other in islice(history.ranked(), 1, None):
+        found = _best_evaluation(other)
+        if found is not None and number(found["metrics"].get(metric)) >= clear:
+            values = f"{_values(found, metric)}; {history.metric} {other.value:.4g} against {winner.value:.4g}"
+            better = metric.replace("/mcc", "/f1_macro")
+            return f"{said}; trial {other.number} is ({values}): objective.metric {better} chooses by that set"
+    return f"{said}, and no other trial is clearly better: train longer, or look at the data"
+
+
+def _values(evaluation: Event, metric: str) -> str:
+    """The metric and the one that people know better, as they were measured."""
+    prefix, last = metric.rsplit("/", 1)
+    names = [name for name in (f"{prefix}/{SHOWN[last]}", metric) if name in evaluation["metrics"]]
+    return ", ".join(f"{name.rsplit('/', 1)[1]} {evaluation['metrics'][name]:.3g}" for name in names)
+
+
+def _best_evaluation(trial: TrialHistory) -> Event | None:
+    """What was measured where the trial's best value is from."""
+    return trial.evaluations.get(trial.best["index"]) if trial.best else None
