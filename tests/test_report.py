@@ -12,6 +12,7 @@ import pytest
 
 from hpsearch import report
 from hpsearch.history import History, TrialHistory
+from hpsearch.report.values import f1_of_each
 
 SPACE: dict[str, Any] = {
     "learning_rate": {"low": 1e-4, "high": 1e-1, "step": None, "log": True},
@@ -108,6 +109,12 @@ def test_a_stopped_trial_stands_by_the_best_it_had() -> None:
 def test_a_confusion_matrix_of_any_size(n: int) -> None:
     counts = [[5 if i == j else 0 for j in range(n)] for i in range(n)]
     assert min(size(report.confusion([f"label {i}" for i in range(n)], counts))) > 100
+
+
+def test_each_label_of_a_confusion_matrix_has_its_f1() -> None:
+    """Of the first: precision 8/10, recall 8/9, F1 16/19; the third does not occur; the last is never guessed."""
+    counts = [[8, 1, 0, 0], [1, 4, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0]]
+    assert f1_of_each(counts) == [f"{16 / 19:.2f}", f"{8 / 11:.2f}", "-", "0.00"]
 
 
 def test_scales_place_choices_evenly_and_logarithms_by_ratio() -> None:

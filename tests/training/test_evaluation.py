@@ -195,6 +195,29 @@ def test_labels_are_judged_as_sklearn_judges_guesses_made_one_by_one(tmp_path, c
     assert found.samples["moods"]["labels"] == moods.label_names == ["cold", "warm"]
 
 
+def test_one_label_may_have_metrics_of_its_own(tmp_path, corpus_files):
+    config = tiny({"moods": {**MOODS, "positive": "warm"}})
+    corpus = opened(config, tmp_path)
+    found = evaluator(config, tmp_path, split="train").measure(model(config, corpus, seed=1))
+    [[_, fp], [fn, tp]] = found.samples["moods"]["confusion"]
+    assert found.metrics["f1"] == pytest.approx(2 * tp / max(1, 2 * tp + fp + fn))
+    assert found.metrics["recall"] == pytest.approx(tp / (tp + fn))
+    assert found.metrics["f1"] != pytest.approx(found.metrics["f1_macro"])
+
+
+def test_sets_of_two_languages_are_scored_each_in_its_way(tmp_path, corpus_files):
+    lines = [f'{{"en": "{n} apples", "fr": "现在学生认识{n}个苹果。"}}' for n in range(40)]
+    (corpus_files / "chinese.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    config = tiny({"pairs": PAIRS, "zh": {**PAIRS, "files": {"train": "data/chinese.jsonl"}}})
+    made = evaluator(config, tmp_path)
+    assert {name: scoring.tokenize for name, scoring in made.scorings.items()} == {"pairs": "13a", "zh": "zh"}
+    found = made.measure(model(config, opened(config, tmp_path)))
+    assert "tok:zh" in found.signatures["zh/bleu"]
+    assert "tok:13a" in found.signatures["pairs/bleu"]
+    assert "asian:yes" in found.signatures["zh/ter"]
+    assert found.metrics["ter"] == pytest.approx((found.metrics["zh/ter"] + found.metrics["pairs/ter"]) / 2)
+
+
 def test_translations_are_judged_as_sacrebleu_judges_those_decoded_one_by_one(tmp_path, corpus_files):
     config = tiny({"pairs": PAIRS}, model={"context": 64}, evaluation={"max_new_tokens": 12})
     corpus = opened(config, tmp_path)

@@ -1,0 +1,53 @@
+"""What `hpsearch run` says of a study's numbers, and `hpsearch export` again."""
+
+from types import SimpleNamespace
+
+from hpsearch.cli.terminal import Board
+from hpsearch.happenings import Finished
+from hpsearch.home import Home
+from tests.searching import evaluation, experiment, opened
+
+
+def searched(folder, *trials, metric="val/loss"):
+    """A study whose trials measured this, evaluation by evaluation."""
+    data = "objective: {metric: val/loss}\nbudget: {trials: 9}\nsearch: {pruner: none, overfitting: false}\n"
+    study = opened(experiment(data), folder)
+    for curve in trials:
+        number = study.ask()
+        study.start(number, device="cpu", threads=1, worker=0)
+        for i, metrics in enumerate(curve, start=1):
+            study.report(number, evaluation(i, **metrics))
+        study.finish(number, "completed")
+    return study
+
+
+def board(study, tmp_path):
+    made = Board(study.experiment, Home(tmp_path), tmp_path / "space.yaml")
+    made.opened(SimpleNamespace(study=study, folder=tmp_path, settings=[]))
+    return made
+
+
+def test_an_objective_that_never_changes_is_told_once_and_while_it_is_searched(tmp_path, capsys):
+    study = searched(tmp_path / "toy", *[[{"loss": 2.0}] * 3] * 3)
+    shown = board(study, tmp_path)
+    for trial in study.history.trials.values():
+        shown.show(Finished(trial, 0))
+    driver = SimpleNamespace(study=study, export=lambda: None, finish_views=lambda: {})
+    shown.conclude(driver)
+    study.journal.close()
+    out = capsys.readouterr().out
+    assert out.count("warning: val/loss is 2 at every evaluation of 3 trials") == 1
+    assert out.index("warning: val/loss") < out.index("trial 1 finished")
+
+
+def test_a_winner_at_chance_is_told_at_the_end_and_when_it_is_exported(tmp_path, capsys, call):
+    lost, known = ({"val/a/mcc": mcc, "val/a/f1_macro": 0.5 + mcc / 2} for mcc in (0.0, 0.9))
+    study = searched(tmp_path / "toy", [{"loss": 2.0, **lost}], [{"loss": 2.1, **known}])
+    driver = SimpleNamespace(study=study, export=lambda: None, finish_views=lambda: {})
+    board(study, tmp_path).conclude(driver)
+    study.journal.close()
+    line = "warning: trial 0 is best by val/loss, but no better than chance on data set 'a' (f1_macro 0.5, mcc 0)"
+    assert line in capsys.readouterr().out
+    code, out, _ = call("export", "toy", "-o", tmp_path / "best.yaml", "--home", tmp_path)
+    assert code == 0
+    assert line in out

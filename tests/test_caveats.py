@@ -1,0 +1,119 @@
+"""What the end of a study says about its own numbers."""
+
+import math
+
+import pytest
+
+from hpsearch.caveats import at_chance, caveats, constant_objective
+from hpsearch.history import History
+from tests.searching import evaluation
+
+STARS = "val/stars"
+
+
+def event(name, **fields):
+    return {"event": name, "time": 1.0, **fields}
+
+
+def history(*curves, metric="val/loss", direction="minimize", state="COMPLETE"):
+    """A study whose trials measured these metrics, evaluation by evaluation."""
+    events = [event("study_created", study="s", objective={"metric": metric, "direction": direction})]
+    for n, curve in enumerate(curves):
+        for i, metrics in enumerate(curve, start=1):
+            measured = {**evaluation(i, 1.0), "metrics": metrics}
+            events.append(event("evaluation", trial=n, evaluation=measured))
+        sign = 1 if direction == "minimize" else -1
+        finite = [(sign * m[metric], i) for i, m in enumerate(curve, 1) if math.isfinite(m.get(metric, math.nan))]
+        best = {"index": min(finite)[1]} if finite else None
+        value = sign * min(finite)[0] if finite else None
+        told = {"outcome": "completed", "state": state, "value": value, "best_evaluation": best}
+        events.append(event("trial_finished", trial=n, **told))
+    return History.of(events)
+
+
+def constant(metric, *curves, direction="maximize"):
+    return constant_objective(
+        history(*([{metric: v} for v in curve] for curve in curves), metric=metric, direction=direction)
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "reason"),
+    [
+        ("val/bleu", 0.0, "evaluation.bleu_tokenize fits the language"),
+        ("val/pairs/bleu", 0.0, "no output shares as many words in a row"),
+        ("val/bleu", 100.00000000000004, "the best value that there is"),
+        ("val/exact_match", 0.0, "no output equals its reference"),
+        ("val/ter", 0.0, "the best value that there is"),
+        ("val/ter", 100.0, "may be empty"),
+        ("val/f1_macro", 0.4, "one label whatever the text"),
+        ("val/mcc", 0.0, "one label whatever the text"),
+        ("val/accuracy", 1.0, "the best value that there is"),
+        ("val/loss", 2.5, "do not differ"),
+        ("val/loss", math.nan, "never a finite number"),
+    ],
+)
+def test_an_objective_that_never_changes_is_told_with_the_likely_reason(metric, value, reason):
+    line = constant(metric, [value] * 3, [value] * 4)
+    assert line.startswith(f"{metric} is {value:g} at every evaluation of 2 trials")
+    assert reason in line
+
+
+def test_an_objective_that_changes_anywhere_or_is_hardly_measured_is_not():
+    assert constant("val/bleu", [0, 0, 0], [0, 0, 0.1]) is None
+    assert constant("val/bleu", [0, 0, 0], [1, 1, 1]) is None
+    assert constant("val/bleu", [0, 0, 0]) is None  # one trial has nothing to be compared with
+    assert constant("val/bleu", [0, 0, 0], [0, 0]) is None  # too early to say
+    assert constant("val/loss", [math.nan] * 3, [math.nan, 1.0, 1.0]) is None
+    assert caveats(History()) == []
+
+
+def one(loss, mcc, *, f1=0.5, accuracy=0.7):
+    """An evaluation of two sets, on one of which it knows this much."""
+    return [
+        {"val/loss": loss, f"{STARS}/mcc": mcc, f"{STARS}/f1_macro": f1, f"{STARS}/accuracy": accuracy, "val/mcc": 1}
+    ]
+
+
+def test_a_winner_at_chance_on_one_of_its_sets_is_told_with_a_trial_that_is_not():
+    told = history(one(2.0, 0.01, f1=0.46), one(2.5, 0.1), one(2.1, 0.88, f1=0.94))
+    assert at_chance(told) == [
+        "trial 0 is best by val/loss, but no better than chance on data set 'stars' (f1_macro 0.46, mcc 0.01); "
+        "trial 2 is (f1_macro 0.94, mcc 0.88; val/loss 2.1 against 2): "
+        "objective.metric val/stars/f1_macro chooses by that set"
+    ]
+
+
+def test_what_counts_is_the_winners_best_evaluation():
+    curve = [*one(2.0, 0.9), *one(2.5, 0.0)]
+    assert at_chance(history(curve, one(2.2, 0.9))) == []
+    assert len(at_chance(history(curve[::-1], one(1.9, 0.0), one(2.2, 0.9)))) == 1
+
+
+def test_a_set_that_no_trial_learns_is_told():
+    [line] = at_chance(history(one(2.0, 0.01), one(2.1, 0.2)))
+    assert line.endswith("and no other trial is clearly better: train longer, or look at the data")
+
+
+def test_a_winner_that_is_better_than_chance_is_not_told():
+    assert at_chance(history(one(2.0, 0.06), one(2.1, 0.9))) == []
+    assert at_chance(history(one(2.0, 0.0, accuracy=1.0), one(2.1, 0.9))) == []  # valid has one label: mcc is 0
+    assert at_chance(history([{"val/loss": 1.0}], [{"val/loss": 2.0}])) == []
+    assert at_chance(history(one(2.0, 0.0), state="PRUNED")) == []
+
+
+def test_translations_are_lost_where_bleu_is_nearly_nothing():
+    def pairs(loss, bleu):
+        return [{"val/loss": loss, "val/pairs/bleu": bleu, "val/pairs/chrf": 2 * bleu, "val/text/loss": 1.0}]
+
+    [line] = at_chance(history(pairs(1.0, 0.3), pairs(1.1, 22.0)))
+    assert "data set 'pairs' (chrf 0.6, bleu 0.3); trial 1 is (chrf 44, bleu 22;" in line
+    assert "objective.metric val/pairs/bleu" in line
+
+
+def test_one_set_alone_goes_without_a_name():
+    alone = [{"val/loss": 1.0, "val/mcc": 0.0, "val/f1_macro": 0.4}]
+    other = [{"val/loss": 1.1, "val/mcc": 0.9, "val/f1_macro": 0.9}]
+    [line] = at_chance(history(alone, other))
+    assert "chance on its data (f1_macro 0.4, mcc 0)" in line
+    assert "objective.metric val/f1_macro" in line
