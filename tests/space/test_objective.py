@@ -83,7 +83,7 @@ def test_how_translations_are_scored_is_checked(line, reason):
 
 @pytest.mark.parametrize("label", ["[a]", "1.5", "{a: b}"])
 def test_a_positive_label_is_one_value(label):
-    with pytest.raises(ConfigError, match="data.spam.positive: must be one of the labels"):
+    with pytest.raises(ConfigError, match=r"data.spam.positive: must be one of the labels"):
         Experiment.loads(SETS["spam"].replace("positive: spam", f"positive: {label}"))
 
 
