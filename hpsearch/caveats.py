@@ -11,7 +11,7 @@ from hpsearch.history import Event, History, TrialHistory, number
 TRIALS, EVALUATIONS = 2, 3  # an objective is constant only where at least so many trials have so many values each
 BEST = {"bleu": 100.0, "chrf": 100.0, "ter": 0.0}  # of others 1; losses have none
 # metric -> (at most: no better than chance, at least: clearly better)
-CHANCE = {"mcc": (0.05, 0.3), "bleu": (1.0, 10.0)}
+CHANCE = {"mcc": (0.1, 0.3), "bleu": (2.0, 10.0)}
 SHOWN = {"mcc": "f1_macro", "bleu": "chrf"}  # what is said beside it
 
 REASONS = {
@@ -29,7 +29,7 @@ ONE_LABEL = (
 def caveats(history: History) -> list[str]:
     """All that is to be said of a study as it stands, a line each."""
     constant = constant_objective(history)
-    return [*([constant] if constant else []), *at_chance(history)]
+    return [*([constant] if constant else []), *at_chance(history), *computed_differently(history)]
 
 
 def constant_objective(history: History) -> str | None:
@@ -95,6 +95,25 @@ def _lost(history: History, winner: TrialHistory, evaluation: Event, metric: str
             better = metric.replace("/mcc", "/f1_macro")
             return f"{said}; trial {other.number} is ({values}): objective.metric {better} chooses by that set"
     return f"{said}, and no other trial is clearly better: train longer, or look at the data"
+
+
+def computed_differently(history: History) -> list[str]:
+    """A line where trials have another signature of the objective: tokenizers or versions differ between workers."""
+    last = history.metric.rsplit("/", 1)[-1]
+    ways: dict[str, dict[str, list[int]]] = {}
+    for trial in history.trials.values():
+        signatures = {k: v for e in trial.evaluations.values() for k, v in e.get("signatures", {}).items()}
+        for name, signature in signatures.items():
+            if name.rsplit("/", 1)[-1] == last:
+                ways.setdefault(name, {}).setdefault(signature, []).append(trial.number)
+    return [_differing(name, found) for name, found in ways.items() if len(found) > 1]
+
+
+def _differing(name: str, ways: dict[str, list[int]]) -> str:
+    said = "; ".join(
+        f"{signature} (trial {numbers[0]} and {len(numbers) - 1} more)" for signature, numbers in ways.items()
+    )
+    return f"val/{name} was not computed in the same way by all trials, which cannot be compared by it: {said}"
 
 
 def _values(evaluation: Event, metric: str) -> str:

@@ -96,7 +96,7 @@ def test_a_set_that_no_trial_learns_is_told():
 
 
 def test_a_winner_that_is_better_than_chance_is_not_told():
-    assert at_chance(history(one(2.0, 0.06), one(2.1, 0.9))) == []
+    assert at_chance(history(one(2.0, 0.11), one(2.1, 0.9))) == []
     assert at_chance(history(one(2.0, 0.0, accuracy=1.0), one(2.1, 0.9))) == []  # valid has one label: mcc is 0
     assert at_chance(history([{"val/loss": 1.0}], [{"val/loss": 2.0}])) == []
     assert at_chance(history(one(2.0, 0.0), state="PRUNED")) == []
@@ -109,6 +109,18 @@ def test_translations_are_lost_where_bleu_is_nearly_nothing():
     [line] = at_chance(history(pairs(1.0, 0.3), pairs(1.1, 22.0)))
     assert "data set 'pairs' (chrf 0.6, bleu 0.3); trial 1 is (chrf 44, bleu 22;" in line
     assert "objective.metric val/pairs/bleu" in line
+
+
+def test_trials_whose_scores_were_computed_in_other_ways_are_told():
+    told = history([{"val/bleu": 1.0}], [{"val/bleu": 2.0}], [{"val/bleu": 3.0}], metric="val/bleu")
+    for number, tokenize in enumerate(["char", "ja-mecab", "char"]):
+        told.trials[number].evaluations[1]["signatures"] = {"bleu": f"tok:{tokenize}", "chrf": f"nc:{number}"}
+    assert [line for line in caveats(told) if "same way" in line] == [
+        "val/bleu was not computed in the same way by all trials, which cannot be compared by it: "
+        "tok:char (trial 0 and 1 more); tok:ja-mecab (trial 1 and 0 more)"
+    ]
+    told.trials[1].evaluations[1]["signatures"] = {"bleu": "tok:char"}
+    assert [line for line in caveats(told) if "same way" in line] == []
 
 
 def test_one_set_alone_goes_without_a_name():

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hpsearch.caveats import at_chance, constant_objective
+from hpsearch.caveats import at_chance, computed_differently, constant_objective
 from hpsearch.cli.text import params, plain
 from hpsearch.driver import Driver
 from hpsearch.experiment import Experiment
@@ -120,7 +120,7 @@ class Board:
             return
         self.console.print(best_table(history))
         self._say_if_constant()
-        for line in at_chance(history):
+        for line in [*at_chance(history), *computed_differently(history)]:
             self.say(f"warning: {line}")
         with self.console.status("MLflow takes in the last of it"):
             exported, lacking = driver.export(), driver.finish_views()
