@@ -71,9 +71,9 @@ def prepare(
         contents = Contents.of(config, base=experiment.base)
         check_data(experiment, history or History(), contents.facts)
         corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress, contents=contents)
-        doubts = measurable.doubts(config, corpus)
+        corpus.warnings += measurable.doubts(config, corpus)
     facts = {**contents.facts, "sets": corpus.counts}
-    return Prepared({config.corpus_digest(): corpus.folder}, facts, [*corpus.warnings, *doubts])
+    return Prepared({config.corpus_digest(): corpus.folder}, facts, corpus.warnings)
 
 
 def check(experiment: Experiment) -> None:

@@ -119,9 +119,6 @@ class Board:
         if not history.trials:
             return
         self.console.print(best_table(history))
-        self._say_if_constant()
-        for line in [*at_chance(history), *computed_differently(history)]:
-            self.say(f"warning: {line}")
         with self.console.status("MLflow takes in the last of it"):
             exported, lacking = driver.export(), driver.finish_views()
         behind = ", ".join(f"{name} lacks {n} events" for name, n in lacking.items() if n)
@@ -130,6 +127,9 @@ class Board:
         if exported is None:
             self.say("no trial has completed: there is no winner yet")
             return
+        self._say_if_constant()
+        for line in [*at_chance(history), *computed_differently(history)]:
+            self.say(f"warning: {line}")
         self.say("next:")
         self.say(f"  hpsearch ui{self.home.option}    compare the trials")
         self.say(

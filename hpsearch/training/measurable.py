@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from hpsearch.config import TrainConfig
 from hpsearch.data.corpus import Corpus
 from hpsearch.data.positive import place
 from hpsearch.training.translations import ORDER, Scoring, unavailable
+
+SHOWN = 5  # labels that a split lacks
 
 
 def missing_tokenizer(config: TrainConfig) -> str | None:
@@ -23,7 +27,7 @@ def doubts(config: TrainConfig, corpus: Corpus) -> list[str]:
     """What to know of the metrics on these data, one line each; raises DataError for a positive label they lack."""
     for name, corpus_set in corpus.sets.items():
         place(name, config.data[name], corpus_set.label_names)
-    return list(_short_targets(config, corpus))
+    return [*_short_targets(config, corpus), *_ceilings(corpus)]
 
 
 def _short_targets(config: TrainConfig, corpus: Corpus) -> Iterator[str]:
@@ -39,3 +43,18 @@ def _short_targets(config: TrainConfig, corpus: Corpus) -> Iterator[str]:
                 f"data.{name}: the targets are short (too few have {ORDER} words, as {scoring.tokenize} counts them): "
                 f"BLEU compares {longest} there; {metric.removesuffix('bleu')}chrf tells such outputs apart better"
             )
+
+
+def _ceilings(corpus: Corpus) -> Iterator[str]:
+    """What macro-F1 can reach on splits that lack labels: their F1 is 0 there, whatever is guessed."""
+    for name, corpus_set in corpus.sets.items():
+        labels = corpus_set.label_names
+        for part, split in corpus_set.splits.items() if labels else ():
+            there = set(np.unique(np.asarray(split.labels)).tolist())  # type: ignore[union-attr]
+            missing = [label for place, label in enumerate(labels) if place not in there]
+            if missing:
+                named = ", ".join(f"{label[:60]!r}" for label in missing[:SHOWN]) + ", ..." * (len(missing) > SHOWN)
+                yield (
+                    f"data.{name}: {len(missing)} of {len(labels)} labels are not in {part} ({named}): "
+                    f"f1_macro can reach {len(there) / len(labels):.3g} at most there"
+                )

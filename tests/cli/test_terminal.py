@@ -1,8 +1,9 @@
-"""What `hpsearch run` says of a study's numbers, and `hpsearch export` again."""
+"""What commands say of a study's numbers: `hpsearch run` at its end, `hpsearch export` again, `hpsearch train`."""
 
 from types import SimpleNamespace
 
 from hpsearch.cli.terminal import Board
+from hpsearch.cli.train import lines
 from hpsearch.happenings import Finished
 from hpsearch.home import Home
 from tests.searching import evaluation, experiment, opened
@@ -32,7 +33,7 @@ def test_an_objective_that_never_changes_is_told_once_and_while_it_is_searched(t
     shown = board(study, tmp_path)
     for trial in study.history.trials.values():
         shown.show(Finished(trial, 0))
-    driver = SimpleNamespace(study=study, export=lambda: None, finish_views=lambda: {})
+    driver = SimpleNamespace(study=study, export=lambda: "best.yaml", finish_views=lambda: {})
     shown.conclude(driver)
     study.journal.close()
     out = capsys.readouterr().out
@@ -43,7 +44,7 @@ def test_an_objective_that_never_changes_is_told_once_and_while_it_is_searched(t
 def test_a_winner_at_chance_is_told_at_the_end_and_when_it_is_exported(tmp_path, capsys, call):
     lost, known = ({"val/a/mcc": mcc, "val/a/f1_macro": 0.5 + mcc / 2} for mcc in (0.0, 0.9))
     study = searched(tmp_path / "toy", [{"loss": 2.0, **lost}], [{"loss": 2.1, **known}])
-    driver = SimpleNamespace(study=study, export=lambda: None, finish_views=lambda: {})
+    driver = SimpleNamespace(study=study, export=lambda: "best.yaml", finish_views=lambda: {})
     board(study, tmp_path).conclude(driver)
     study.journal.close()
     line = "warning: trial 0 is best by val/loss, but no better than chance on data set 'a' (f1_macro 0.5, mcc 0)"
@@ -51,3 +52,12 @@ def test_a_winner_at_chance_is_told_at_the_end_and_when_it_is_exported(tmp_path,
     code, out, _ = call("export", "toy", "-o", tmp_path / "best.yaml", "--home", tmp_path)
     assert code == 0
     assert line in out
+
+
+def test_every_score_of_translations_goes_with_the_signature_of_its_set():
+    one = {"test/bleu": 20.0, "test/pairs/bleu": 20.0, "test/exact_match": 0.5, "val/bleu": 1.0}
+    said = list(lines(one, {"bleu": "tok:zh"}))
+    assert said == ["test/bleu 20  (tok:zh)", "test/exact_match 0.5", "test/pairs/bleu 20  (tok:zh)"]
+    two = {"test/bleu": 25.0, "test/fr/bleu": 30.0, "test/zh/bleu": 20.0}
+    said = list(lines(two, {"fr/bleu": "tok:13a", "zh/bleu": "tok:zh"}))
+    assert said == ["test/bleu 25", "test/fr/bleu 30  (tok:13a)", "test/zh/bleu 20  (tok:zh)"]

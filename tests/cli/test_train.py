@@ -4,7 +4,6 @@ import json
 import signal
 import time
 
-from hpsearch.cli.train import lines
 from tests.cli.processes import end, started, wait_for
 from tests.cli.test_run import one_line
 from tests.conftest import TOY_SPACE
@@ -41,20 +40,6 @@ def test_missing_data_are_named_with_their_place(call, space_file, tmp_path):
     path = space_file(TINY, data="{text: {task: text, files: {train: data/none.txt, valid: data/valid.txt}}}")
     result = call("train", path, "-o", tmp_path / "model", "--home", tmp_path / "home")
     one_line(result, 2, r"space.yaml:1:\d+: data.text: .*none.txt")
-
-
-def test_every_score_of_translations_goes_with_the_signature_of_its_set():
-    one = {"test/bleu": 20.0, "test/pairs/bleu": 20.0, "test/text/loss": 1.0, "test/exact_match": 0.5, "val/bleu": 1.0}
-    said = list(lines(one, {"bleu": "tok:zh"}))
-    assert said == [
-        "test/bleu 20  (tok:zh)",
-        "test/exact_match 0.5",
-        "test/pairs/bleu 20  (tok:zh)",
-        "test/text/loss 1",
-    ]
-    two = {"test/bleu": 25.0, "test/fr/bleu": 30.0, "test/zh/bleu": 20.0}
-    said = list(lines(two, {"fr/bleu": "tok:13a", "zh/bleu": "tok:zh"}))
-    assert said == ["test/bleu 25", "test/fr/bleu 30  (tok:13a)", "test/zh/bleu 20  (tok:zh)"]
 
 
 def test_ctrl_c_saves_the_state_and_says_how_to_go_on(story, space_file, tmp_path):
