@@ -112,9 +112,9 @@ def test_a_confusion_matrix_of_any_size(n: int) -> None:
 
 
 def test_each_label_of_a_confusion_matrix_has_its_f1() -> None:
-    """Of the first: precision 8/10, recall 8/9, F1 16/19; the third does not occur; the last is never guessed."""
-    counts = [[8, 1, 0, 0], [1, 4, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0]]
-    assert f1_of_each(counts) == [f"{16 / 19:.2f}", f"{8 / 11:.2f}", "-", "0.00"]
+    """Of the first: precision 8/10, recall 8/9, F1 16/19; the third is guessed and never true; the last the reverse."""
+    counts = [[8, 1, 0, 0], [1, 4, 1, 0], [0, 0, 0, 0], [1, 1, 0, 0]]
+    assert f1_of_each(counts) == [f"{16 / 19:.2f}", f"{8 / 12:.2f}", "-", "0.00"]
 
 
 def test_scales_place_choices_evenly_and_logarithms_by_ratio() -> None:
