@@ -75,7 +75,7 @@ def test_a_missing_data_file_is_found_with_its_place_before_anything_is_made(tmp
 
 
 def test_opening_makes_the_study_and_leaves_its_space_beside_the_journal(tmp_path, space_file):
-    path, said = space_file(TOY_SPACE), []
+    path, said = space_file(TOY_SPACE.replace("training:", "training:\n  batch_size: 4")), []
     mine = driver(path, tmp_path / "home", say=said.append)
     study = mine.open(quiet)
     mine.close()
@@ -114,7 +114,7 @@ def test_changed_data_are_refused(tmp_path, space_file, corpus_files):
 
 def test_a_budget_that_names_nothing_is_said(tmp_path, space_file):
     said = []
-    mine = driver(space_file("study: toy\n"), tmp_path / "home", say=said.append)
+    mine = driver(space_file("study: toy\ntraining: {batch_size: 4}\n"), tmp_path / "home", say=said.append)
     mine.open(quiet)
     mine.close()
     assert said == ["warning: the budget names neither trials nor hours: 20 trials"]

@@ -73,9 +73,12 @@ class TextRows:
         index = torch.from_numpy(starts).to(self.tokens.device)[:, None] + torch.arange(
             self.context + 1, device=self.tokens.device
         )
-        rows = self.tokens[index % self.n_tokens].to(self.device, torch.int64, non_blocking=True)  # (B, T + 1)
+        first, last = starts.min(), starts.max() + self.context
+        if first < 0 or last >= self.n_tokens:  # rows that go round the ring
+            index %= self.n_tokens
+        rows = self.tokens[index].to(self.device, torch.int64, non_blocking=True)  # (B, T + 1)
         targets = rows[:, 1:].reshape(-1)
-        if (starts >= 0).all():
+        if first >= 0:
             return Batch(rows[:, :-1], None, targets, targets.numel())
         scored = (starts >= 0)[:, None] | (np.arange(self.context) >= self.context - self.rest)  # (B, T)
         positions = send(np.flatnonzero(scored), self.device)
@@ -107,6 +110,7 @@ class PairRows:
         self.whole_targets = np.diff(self.starts) - whole
         self.prompts, self.targets = cut.kept(whole, self.whole_targets)
         self.heads, self.gaps = cut.heads(self.prompts), whole - self.prompts
+        self.is_cut = bool(self.gaps.any())
         self.lengths = self.prompts + self.targets - 1  # as input: the last token is only a target
         self.n_rows = len(self.lengths)
 
@@ -135,11 +139,11 @@ class PairRows:
         width = min(-(-int(lengths.max()) // PAD_TO) * PAD_TO, self.context)  # the model knows no position beyond
         columns = np.arange(width)
         inside = columns < lengths[:, None]  # (B, T)
-        index = np.where(inside, self._places(rows, columns), 0)
+        index = np.minimum(self._places(rows, columns), len(self.tokens) - 1)
         tokens = np.where(inside, self.tokens[index], 0)
         positions = np.flatnonzero(inside & (columns >= prompts[:, None] - 1))
-        behind = self.starts[rows] + self.gaps[rows] + 1  # a target's place less its column: the gap is before it
-        targets = self.tokens[behind[positions // width] + positions % width]
+        behind = self.starts[rows] + self.gaps[rows] + 1 - np.arange(len(rows)) * width  # all gaps are in prompts
+        targets = self.tokens[np.repeat(behind, self.targets[rows]) + positions]
         tensors = [send(array, self.device) for array in (tokens, positions, targets)]
         return Batch(tensors[0], tensors[1], tensors[2], int(lengths.sum()))
 
@@ -170,8 +174,8 @@ class PairRows:
     def _places(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Where the tokens of these columns of the rows are mapped (B, T)."""
         places: np.ndarray = self.starts[rows][:, None] + columns
-        if (gaps := self.gaps[rows]).any():
-            places += np.where(columns >= self.heads[rows][:, None], gaps[:, None], 0)
+        if self.is_cut:
+            places += (columns >= self.heads[rows][:, None]) * self.gaps[rows][:, None]
         return places
 
 
