@@ -93,15 +93,20 @@ def _cut_lines(experiment: Experiment, corpus: Corpus, name: str, contexts: Rang
         if not low.examples:
             continue
         also = f" ({high.examples} at {contexts.high})" if contexts.varies else ""
-        what, found = "texts" if data_set.task == "classification" else "sources", []
+        found = []
         if low.prompts:
-            found.append(f"{low.prompts} {what} lose their {LOST[data_set.truncate]} (truncate: {data_set.truncate})")
+            what = "text" if data_set.task == "classification" else "source"
+            found.append(f"{_lose(low.prompts, what, LOST[data_set.truncate])} (truncate: {data_set.truncate})")
         if low.targets:
-            found.append(f"{low.targets} targets lose their end")
+            found.append(_lose(low.targets, "target", "end"))
         yield (
             f"data.{name}: {low.examples} of {len(lengths[0])} {part} examples ({low.tokens} tokens) are cut "
             f"at context {contexts.low}{also}: {', '.join(found)}"
         )
+
+
+def _lose(n: int, what: str, lost: str) -> str:
+    return f"1 {what} loses its {lost}" if n == 1 else f"{n} {what}s lose their {lost}"
 
 
 # --------------------------------------------------------------------------------------------------- what is compared

@@ -115,18 +115,27 @@ def vocabulary_of(corpus):
     }
 
 
-def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files):
-    config = tiny(MIXED, model={"context": 64})  # no pair is cut
+@pytest.mark.parametrize("context", [64, 32, 16])  # nothing is cut; targets; prompts too
+def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files, context):
+    config = tiny(MIXED, model={"context": context})
     corpus = opened(config, tmp_path)
     net = model(config, corpus).eval()
     text = corpus.sets["text"].splits["valid"].tokens.tolist()
     by_set = {"text": [], "pairs": [], "moods": []}
-    for start in range(0, len(text) - 1, 64):
-        by_set["text"] += nll_alone(net, text[start : start + 65], first=1)
+    for start in range(0, len(text) - 1, context):
+        by_set["text"] += nll_alone(net, text[start : start + context + 1], first=1)
+    kinds = rows(config, tmp_path, "valid")
     for name in ("pairs", "moods"):
-        for prompt, target in examples(corpus.sets[name].splits["valid"]):
+        for i in range(kinds[name].n_rows):
+            prompt, target = kinds[name].prompt(i), kinds[name].target(i)
             by_set[name] += nll_alone(net, prompt + target, first=len(prompt))
-    n_bytes = {name: _target_bytes(corpus.sets[name].splits["valid"]) for name in by_set}
+    targets = [kinds["pairs"].target(i) for i in range(kinds["pairs"].n_rows)]
+    assert any(corpus.tokenizer.eos_id not in target for target in targets) == (context < 64)
+    n_bytes = {
+        "text": corpus.sets["text"].splits["valid"].n_bytes,
+        "pairs": sum(token < 256 for target in targets for token in target),  # a token is a byte
+        "moods": 4 * kinds["moods"].n_rows,  # warm, cold
+    }
 
     found = evaluator(config, tmp_path).measure(net).metrics
     for name, values in by_set.items():
@@ -139,10 +148,6 @@ def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files):
     assert found["loss"] != pytest.approx(np.mean([found[f"{name}/loss"] for name in by_set]), rel=1e-3)
     assert found["loss_stderr"] == pytest.approx(np.std(every) / len(every) ** 0.5, rel=1e-4)
     assert found["bits_per_byte"] == pytest.approx(sum(every) / math.log(2) / sum(n_bytes.values()), rel=1e-5)
-
-
-def _target_bytes(tokens):
-    return int(tokens.target_bytes.sum()) if hasattr(tokens, "target_bytes") else tokens.n_bytes
 
 
 def test_sums_of_nothing_do_not_divide_by_zero():

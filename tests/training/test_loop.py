@@ -515,3 +515,25 @@ def test_translating_is_learnt(tmp_path, corpus_files):
     assert last.metrics["val/chrf"] > 80
     examples = best_of(config, given)[3]["pairs"]["examples"]
     assert any(example["hypothesis"] == example["reference"] for example in examples)
+
+
+@pytest.mark.parametrize("data", [{"text": TEXT}, {"pairs": PAIRS}, MIXED], ids=["text", "pairs", "mixed"])
+def test_equal_epochs_are_as_many_tokens_at_each_batch_size(tmp_path, corpus_files, data):
+    ends = set()
+    for size in (5, 8, 21, 500):
+        config = tiny(data, training={"epochs": 2, "batch_size": size}, evaluation={"times": 1})
+        *_, last = train(config, handle(tmp_path, str(size)))
+        ends.add((last.epoch, last.tokens))
+    assert len(ends) == 1
+
+
+@pytest.mark.parametrize("epochs", [0.3, 1.5])
+def test_a_training_ends_at_its_epochs_within_a_batch(tmp_path, corpus_files, epochs):
+    ends = set()
+    for size in (2, 5, 500):
+        config = tiny({"text": TEXT}, training={"epochs": epochs, "batch_size": size}, evaluation={"times": 4})
+        seen = list(train(config, handle(tmp_path, str(size))))
+        assert [e.epoch for e in seen] == pytest.approx([epochs * e.progress for e in seen])
+        ends.add((seen[-1].epoch, seen[-1].tokens // 32))  # in one of them the row that is shorter may be seen
+    assert {epoch for epoch, _ in ends} == {epochs}
+    assert max(n for _, n in ends) - min(n for _, n in ends) <= 1
