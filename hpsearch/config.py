@@ -22,6 +22,7 @@ class Section(BaseModel):
 # ---------------------------------------------------------------------------------------------------------------- data
 
 Paths = str | list[str]
+Truncate = Literal["left", "right", "middle"]  # what a text longer than the context loses
 
 
 class Files(Section):
@@ -79,6 +80,7 @@ class TranslationSet(DataSet):
     task: Literal["translation"]
     source: str = "source"
     target: str = "target"
+    truncate: Truncate = "right"
 
 
 class ClassificationSet(DataSet):
@@ -87,6 +89,7 @@ class ClassificationSet(DataSet):
     task: Literal["classification"]
     text: str = "text"
     label: str = "label"
+    truncate: Truncate = "right"
     positive: str | int | bool | None = None  # the label that f1, precision and recall are of
 
     @field_validator("positive", mode="before")

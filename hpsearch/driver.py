@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch import best, crash
+from hpsearch import best, crash, fit
 from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.config import TrainConfig
 from hpsearch.contract import Setting
@@ -73,7 +73,8 @@ def prepare(
         corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress, contents=contents)
         corpus.warnings += measurable.doubts(config, corpus)
     facts = {**contents.facts, "sets": corpus.counts}
-    return Prepared({config.corpus_digest(): corpus.folder}, facts, corpus.warnings)
+    warnings = [*corpus.warnings, *fit.check(experiment, corpus)]
+    return Prepared({config.corpus_digest(): corpus.folder}, facts, warnings)
 
 
 def check(experiment: Experiment) -> None:

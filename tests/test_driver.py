@@ -9,7 +9,7 @@ import pytest
 
 from hpsearch.data.corpus import Corpus
 from hpsearch.driver import Driver, first_config, prepare, setting_for
-from hpsearch.errors import DataError, StudyBusy, StudyMismatch, UserError
+from hpsearch.errors import ConfigError, DataError, StudyBusy, StudyMismatch, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.home import Home, history_of
 from tests.conftest import TOY_SPACE
@@ -75,7 +75,7 @@ def test_a_missing_data_file_is_found_with_its_place_before_anything_is_made(tmp
 
 
 def test_opening_makes_the_study_and_leaves_its_space_beside_the_journal(tmp_path, space_file):
-    path, said = space_file(TOY_SPACE), []
+    path, said = space_file(TOY_SPACE.replace("training:", "training:\n  batch_size: 4")), []
     mine = driver(path, tmp_path / "home", say=said.append)
     study = mine.open(quiet)
     mine.close()
@@ -114,7 +114,7 @@ def test_changed_data_are_refused(tmp_path, space_file, corpus_files):
 
 def test_a_budget_that_names_nothing_is_said(tmp_path, space_file):
     said = []
-    mine = driver(space_file("study: toy\n"), tmp_path / "home", say=said.append)
+    mine = driver(space_file("study: toy\ntraining: {batch_size: 4}\n"), tmp_path / "home", say=said.append)
     mine.open(quiet)
     mine.close()
     assert said == ["warning: the budget names neither trials nor hours: 20 trials"]
@@ -136,3 +136,29 @@ def test_the_final_training_takes_the_trials_threads_unless_told(tmp_path, space
     plain = replace(experiment, settings=experiment.settings.model_copy(update={"provenance": {}}))
     assert setting_for(plain, home, prepared, None).threads == 1
     assert setting_for(experiment, home, prepared, None).corpora == prepared.corpora
+
+
+LONG_PAIRS = "{pairs: {task: translation, files: {train: data/pairs.jsonl}, source: en, target: fr, truncate: middle}}"
+
+
+def test_a_range_of_contexts_that_cut_targets_is_refused_with_its_place_before_anything_trains(tmp_path, space_file):
+    body = "study: cut\ntokenizer: {kind: bytes}\nmodel: {n_layers: 1, context: {choices: [64, 16]}}\n"
+    mine = driver(space_file(body, data=LONG_PAIRS), tmp_path / "home")
+    with pytest.raises(
+        ConfigError, match=r"space.yaml:4:31: model.context: val/loss cannot be compared .* at context 16"
+    ):
+        mine.open(quiet)
+    mine.close()
+    assert not (tmp_path / "home" / "cut").exists()
+
+
+def test_what_is_cut_is_warned_of_at_each_run(tmp_path, space_file):
+    body = "study: cut\ntokenizer: {kind: bytes}\nmodel: {n_layers: 1, context: 16}\ntraining: {batch_size: 2}\n"
+    for _ in range(2):
+        said = []
+        mine = driver(space_file(body, data=LONG_PAIRS), tmp_path / "home", say=said.append)
+        mine.open(quiet)
+        mine.close()
+        cut = [line for line in said if "are cut at context 16" in line]
+        assert [line.split()[5] for line in cut] == ["train", "valid", "test"]
+        assert all("sources lose their middle (truncate: middle)" in line for line in cut)

@@ -29,7 +29,7 @@ LEVELS = [
     ["space", "samples"],
     ["experiment"],
     ["journal", "lock", "history", "caveats", "verdict", "environment"],
-    ["identity", "storage", "outline", "home"],
+    ["identity", "fit", "storage", "outline", "home"],
     ["report"],  # below the views: its pictures are artifacts of the MLflow view
     ["sampling", "study", "views", "launchers"],
     ["happenings", "placing", "search"],

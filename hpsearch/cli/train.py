@@ -60,6 +60,8 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     with Progress(*columns, console=console, transient=True) as bars:
         bar = bars.add_task("reading the data", total=1.0, value="")
         prepared = prepare(experiment, home, lambda what, share: bars.update(bar, description=what, completed=share))
+        for warning in prepared.warnings:
+            say(f"warning: {warning}")
         setting = setting_for(experiment, home, prepared, threads)
         final = FinalTraining(wanted, output, setting)
         run = FinalRun(home.path, experiment.tracking.uri, experiment.study, say=say)

@@ -170,4 +170,5 @@ def _map_pairs(folder: Path, part: str) -> PairTokens:
 
 
 def _map(folder: Path, part: str, key: str) -> NDArray[Any]:
-    return np.load(folder / f"{part}-{key}.npy", mmap_mode="r")  # type: ignore[no-any-return]
+    """Copy on write: torch takes no read-only memory, and would copy it; nobody writes."""
+    return np.load(folder / f"{part}-{key}.npy", mmap_mode="c")  # type: ignore[no-any-return]

@@ -31,7 +31,7 @@ from hpsearch.data.tokenizer import BASE_SPECIALS, Tokenizer
 
 __all__ = ["Corpus", "CorpusSet", "PairTokens", "Strings", "TextTokens", "label_token", "specials", "task_token"]
 
-FORMAT = 1  # of the files and of what the tokens mean; a new one makes every cached corpus another
+FORMAT = 2  # of the files, of what the tokens mean and of what an epoch reads; a new one makes every corpus another
 Progress = Callable[[str, float], None]  # (what is being done, share of it done)
 
 

@@ -119,6 +119,13 @@ class Tokenizer:
         """The text of the ids, specials left out; bytes that are no UTF-8 come out as U+FFFD."""
         return str(self._inner.decode(list(ids), skip_special_tokens=True))
 
+    def n_bytes(self, text: str, ids: Sequence[int]) -> int:
+        """The UTF-8 bytes of a text that its first tokens, `ids`, stand for."""
+        if isinstance(self._inner.decoder, decoders.ByteLevel) and self._inner.normalizer is None:
+            return sum(len(self._inner.id_to_token(i) or "") for i in ids)  # a character of a token is a byte
+        places = self._inner.encode(text, add_special_tokens=False).offsets[: len(ids)]
+        return len(text[: max((end for _, end in places), default=0)].encode())
+
     def save(self, folder: Path) -> None:
         """Writes what `load` and `transformers.AutoTokenizer.from_pretrained` read."""
         folder.mkdir(parents=True, exist_ok=True)

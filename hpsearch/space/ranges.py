@@ -231,6 +231,14 @@ Leaf = Fixed | Number | Choices
 Node = Fixed | Number | Choices | Branches
 
 
+def ends(leaf: Leaf) -> tuple[Any, Any]:
+    """The lowest and the highest value of numbers."""
+    if isinstance(leaf, Number):
+        return leaf.low, leaf.high
+    values = leaf.choices if isinstance(leaf, Choices) else (leaf.value,)
+    return min(values, key=float), max(values, key=float)
+
+
 def product(sizes: Any) -> int | None:
     """The product of the sizes, or None where one of them is None."""
     total = 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import ConfigError
 from hpsearch.space.document import Fault, Keys
-from hpsearch.space.ranges import Branches, Choices, Fixed, Internal, Node, Number, Range, Trial, product
+from hpsearch.space.ranges import Branches, Choices, Fixed, Internal, Leaf, Node, Number, Range, Trial, product
 from hpsearch.space.sections import SECTIONS, check_section, read_section
 
 if TYPE_CHECKING:  # optuna takes 0.4 s to import, and a space does not need it to be read
@@ -63,6 +63,16 @@ class Space:
     def size(self) -> int | None:
         """How many distinct configs there are; None where a range is continuous."""
         return product(node.size for nodes in self.sections.values() for node in nodes.values())
+
+    def leaves(self, section: str, key: str) -> list[Leaf]:
+        """Every value or range that a trial may take a key from, those of sub-configs too; else its default."""
+        nodes = self.sections.get(section, {})
+        choices = [node for node in nodes.values() if isinstance(node, Branches)]
+        found = [branch[key] for node in choices for branch in node.branches if key in branch]
+        if any(all(key in branch for branch in node.branches) for node in choices):
+            return found
+        own = nodes.get(key, Fixed((section,), getattr(SECTIONS[section](), key)))
+        return found if isinstance(own, Branches) else [own, *found]
 
     # ---------------------------------------------------------------------------------------------- one trial's values
 

@@ -1,7 +1,8 @@
 """Which examples each step sees, and how they become tensors on the device.
 
 The order is a pure function of (seed, epoch), so a resumed training needs no state of it. Text is cut into sequences of
-`context` tokens at a new offset each epoch; pairs are padded to the longest of a batch of similar lengths.
+`context` tokens at a new offset each epoch; pairs are padded to the longest of a batch of similar lengths. An epoch has
+every row once, whatever the batch size: what does not fill a batch is a smaller one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from hpsearch.config import TrainConfig
 from hpsearch.data.corpus import Corpus, PairTokens, TextTokens
+from hpsearch.data.cutting import Cut, text_rows
 
 POOL = 50  # batches whose pairs are sorted by length together: near-full batches, still a random order
 PAD_TO = 8  # lengths are rounded up to this: fewer shapes
@@ -31,38 +33,56 @@ class Batch:
 
 
 class TextRows:
-    """Running text as rows of `context` tokens; row r of an epoch begins at its offset + r * context."""
+    """Running text as rows of `context` tokens; an epoch begins anywhere and has every token as a target once.
+
+    The text is read as a ring: behind its last token stands the EOS that it begins with. What does not fill a row
+    (`rest` tokens) is scored at the end of a whole row whose other targets belong to the row before. A row is named by
+    its first token, that one by its first token less the length of the text: a negative number.
+    """
 
     def __init__(self, text: TextTokens, *, context: int, device: torch.device) -> None:
         self.context = min(context, len(text.tokens) - 1)
         self.n_tokens = len(text.tokens)
         self.device = device
         self.tokens = on_device(text.tokens, device)
-        self.n_rows = max(1, (self.n_tokens - 1) // self.context - 1)  # one spare row makes room for the offset
+        self.n_rows = text_rows(self.n_tokens, context)
+        self.rest = self.context if self.n_rows == 1 else self.n_tokens - (self.n_rows - 1) * self.context
         self.n_bytes = text.n_bytes
 
     def order(self, rng: np.random.Generator, batch_size: int) -> list[np.ndarray]:
         """The first token of every row, a batch each, in the order of one epoch."""
-        spare = self.n_tokens - 1 - self.n_rows * self.context
-        starts = rng.integers(0, spare + 1) + rng.permutation(self.n_rows) * self.context  # the end is reached too
-        n_batches = max(1, self.n_rows // batch_size)
-        return [starts[i * batch_size : (i + 1) * batch_size] for i in range(n_batches)]
+        if self.n_rows == 1:  # as validation reads it
+            return [np.zeros(1, dtype=np.int64)]
+        starts = rng.integers(self.n_tokens) + np.arange(self.n_rows) * self.context
+        starts %= self.n_tokens
+        if self.rest < self.context:
+            starts[-1] = (starts[-1] + self.rest - self.context) % self.n_tokens - self.n_tokens
+        starts = starts[rng.permutation(self.n_rows)]
+        return [starts[i : i + batch_size] for i in range(0, self.n_rows, batch_size)]
 
     def n_batches(self, batch_size: int) -> int:
-        """Batches in an epoch."""
-        return max(1, self.n_rows // batch_size)
+        """Batches in an epoch; the last may be smaller."""
+        return -(-self.n_rows // batch_size)
 
     def n_targets(self, starts: np.ndarray) -> int:
         """Tokens that rows beginning there predict."""
-        return len(starts) * self.context
+        return len(starts) * self.context - int((starts < 0).sum()) * (self.context - self.rest)
 
     def batch(self, starts: np.ndarray) -> Batch:
         """Rows that begin at these tokens."""
         index = torch.from_numpy(starts).to(self.tokens.device)[:, None] + torch.arange(
             self.context + 1, device=self.tokens.device
         )
+        first, last = starts.min(), starts.max() + self.context
+        if first < 0 or last >= self.n_tokens:  # rows that go round the ring
+            index %= self.n_tokens
         rows = self.tokens[index].to(self.device, torch.int64, non_blocking=True)  # (B, T + 1)
-        return Batch(rows[:, :-1], None, rows[:, 1:].reshape(-1), rows[:, 1:].numel())
+        targets = rows[:, 1:].reshape(-1)
+        if first >= 0:
+            return Batch(rows[:, :-1], None, targets, targets.numel())
+        scored = (starts >= 0)[:, None] | (np.arange(self.context) >= self.context - self.rest)  # (B, T)
+        positions = send(np.flatnonzero(scored), self.device)
+        return Batch(rows[:, :-1], positions, targets[positions], len(positions))
 
     def in_turn(self, max_tokens: int) -> Iterator[Batch]:
         """All the text once, front to back: every token but the first is a target once."""
@@ -77,33 +97,41 @@ class TextRows:
 
 
 class PairRows:
-    """Pairs as padded rows; only their targets are scored."""
+    """Pairs as padded rows, cut to the context; only their targets are scored. The tokens stay where they are mapped.
 
-    def __init__(self, pairs: PairTokens, *, context: int, device: torch.device) -> None:
-        self.device, self.context = device, context
-        self.tokens, self.starts, self.prompts = _fit(pairs, context)
-        self.lengths = np.diff(self.starts) - 1  # as input: the last token is only a target
+    A row is its example less a gap: `gaps` tokens of the prompt behind its first `heads` ones.
+    """
+
+    def __init__(self, pairs: PairTokens, *, context: int, device: torch.device, cut: Cut | None = None) -> None:
+        """`cut`: the set's rule at this context; None: prompts leave half of the context to their targets."""
+        self.device, self.context, self.pairs = device, context, pairs
+        self.tokens, self.starts = np.asarray(pairs.tokens), np.asarray(pairs.starts)
+        whole, cut = np.asarray(pairs.prompt_lengths), cut or Cut.of(context)
+        self.whole_targets = np.diff(self.starts) - whole
+        self.prompts, self.targets = cut.kept(whole, self.whole_targets)
+        self.heads, self.gaps = cut.heads(self.prompts), whole - self.prompts
+        self.is_cut = bool(self.gaps.any())
+        self.lengths = self.prompts + self.targets - 1  # as input: the last token is only a target
         self.n_rows = len(self.lengths)
-        self.pairs = pairs
 
     def order(self, rng: np.random.Generator, batch_size: int) -> list[np.ndarray]:
         """The examples of every batch in the order of one epoch; a batch holds examples of similar length."""
-        n_batches, pool = self.n_batches(batch_size), POOL * batch_size
-        shuffled = rng.permutation(self.n_rows)[: n_batches * batch_size]  # before sorting: any length may be left out
+        n_full, pool = self.n_rows // batch_size * batch_size, POOL * batch_size
+        shuffled = rng.permutation(self.n_rows)
         ranked = [
             part[np.argsort(self.lengths[part], kind="stable")]
-            for part in (shuffled[i : i + pool] for i in range(0, len(shuffled), pool))
+            for part in (shuffled[i : min(i + pool, n_full)] for i in range(0, n_full, pool))
         ]
-        rows = np.concatenate(ranked)
-        return [rows[i * batch_size : (i + 1) * batch_size] for i in rng.permutation(n_batches)]
+        rows = np.concatenate([*ranked, shuffled[n_full:]])  # what fills no batch may be of any length
+        return [rows[i * batch_size : (i + 1) * batch_size] for i in rng.permutation(self.n_batches(batch_size))]
 
     def n_batches(self, batch_size: int) -> int:
-        """Batches in an epoch."""
-        return max(1, self.n_rows // batch_size)
+        """Batches in an epoch; one of them may be smaller."""
+        return -(-self.n_rows // batch_size)
 
     def n_targets(self, rows: np.ndarray) -> int:
         """Tokens that these examples predict."""
-        return int((self.lengths[rows] - self.prompts[rows] + 1).sum())
+        return int(self.targets[rows].sum())
 
     def batch(self, rows: np.ndarray) -> Batch:
         """These examples, padded on the right (causal attention never looks there)."""
@@ -111,11 +139,13 @@ class PairRows:
         width = min(-(-int(lengths.max()) // PAD_TO) * PAD_TO, self.context)  # the model knows no position beyond
         columns = np.arange(width)
         inside = columns < lengths[:, None]  # (B, T)
-        index = np.minimum(self.starts[rows][:, None] + columns, len(self.tokens) - 2)
+        index = np.minimum(self._places(rows, columns), len(self.tokens) - 1)
         tokens = np.where(inside, self.tokens[index], 0)
         positions = np.flatnonzero(inside & (columns >= prompts[:, None] - 1))
-        targets = self.tokens[index + 1].reshape(-1)[positions]
-        return Batch(self._send(tokens), self._send(positions), self._send(targets), int(lengths.sum()))
+        behind = self.starts[rows] + self.gaps[rows] + 1 - np.arange(len(rows)) * width  # all gaps are in prompts
+        targets = self.tokens[np.repeat(behind, self.targets[rows]) + positions]
+        tensors = [send(array, self.device) for array in (tokens, positions, targets)]
+        return Batch(tensors[0], tensors[1], tensors[2], int(lengths.sum()))
 
     def in_turn(self, max_tokens: int) -> Iterator[tuple[np.ndarray, Batch]]:
         """All the examples once, those of similar length together; gives their numbers with each batch."""
@@ -130,14 +160,23 @@ class PairRows:
 
     def prompt(self, row: int) -> list[int]:
         """The tokens of an example up to where its target begins."""
-        start = self.starts[row]
-        return [int(token) for token in self.tokens[start : start + self.prompts[row]]]
+        return self.row(row)[: self.prompts[row]]
 
-    def _send(self, array: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
-        if self.device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
+    def target(self, row: int) -> list[int]:
+        """The tokens of an example that are scored."""
+        return self.row(row)[self.prompts[row] :]
+
+    def row(self, row: int) -> list[int]:
+        """The tokens of an example, as it is read and predicted."""
+        places = self._places(np.array([row]), np.arange(self.lengths[row] + 1))
+        return [int(token) for token in self.tokens[places[0]]]
+
+    def _places(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Where the tokens of these columns of the rows are mapped (B, T)."""
+        places: np.ndarray = self.starts[rows][:, None] + columns
+        if self.is_cut:
+            places += (columns >= self.heads[rows][:, None]) * self.gaps[rows][:, None]
+        return places
 
 
 Rows = TextRows | PairRows
@@ -150,27 +189,49 @@ def rows_of(corpus: Corpus, split: str, config: TrainConfig, device: torch.devic
         tokens = corpus_set.splits.get(split)
         if tokens is None:
             continue
-        kind = TextRows if isinstance(tokens, TextTokens) else PairRows
-        made[name] = kind(tokens, context=config.model.context, device=device)  # type: ignore[arg-type]
+        context = config.model.context
+        if isinstance(tokens, TextTokens):
+            made[name] = TextRows(tokens, context=context, device=device)
+            continue
+        cut = Cut.of_set(config.data[name], context=context, max_new_tokens=config.evaluation.max_new_tokens)
+        made[name] = PairRows(tokens, context=context, device=device, cut=cut)
     return made
 
 
 class BatchOrder:
     """The batches of every epoch: all sets' batches, mixed."""
 
-    def __init__(self, sets: dict[str, Rows], *, batch_size: int, seed: int) -> None:
+    def __init__(self, sets: dict[str, Rows], *, batch_size: int, seed: int, epochs: float = 1.0) -> None:
         self.sets, self.batch_size, self.seed = sets, batch_size, seed
         self.steps_per_epoch = sum(rows.n_batches(batch_size) for rows in sets.values())
         self._epoch = -1
         self._batches: list[tuple[str, np.ndarray]] = []
+        whole, part = divmod(epochs, 1.0)
+        self._n_whole = int(whole)
+        self._last = self._begun(part)  # the batches of an epoch that is not whole
+        self.total_steps = self._n_whole * self.steps_per_epoch + len(self._last)
 
     def at(self, step: int) -> tuple[Rows, np.ndarray]:
         """The set and the rows of a step."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._batches = epoch, self._shuffled(epoch)
-        name, rows = self._batches[place]
+        is_last = epoch == self._n_whole and place < len(self._last)
+        name, rows = (self._last if is_last else self._batches)[place]
         return self.sets[name], rows
+
+    def _begun(self, share: float) -> list[tuple[str, np.ndarray]]:
+        """The batches of the last epoch up to a share of its rows: the same number with any batch size."""
+        if share == 0.0:
+            return []
+        batches = self._shuffled(self._n_whole)
+        left = max(round(share * sum(len(rows) for _, rows in batches)), 1 if self._n_whole == 0 else 0)
+        found = []
+        for name, rows in batches:
+            if left > 0:
+                found.append((name, rows[:left]))
+            left -= len(rows)
+        return found
 
     def _shuffled(self, epoch: int) -> list[tuple[str, np.ndarray]]:
         rng = np.random.default_rng([self.seed, epoch])
@@ -186,20 +247,9 @@ def on_device(tokens: np.ndarray, device: torch.device) -> Tensor:
     return mapped.to(device)
 
 
-def _fit(pairs: PairTokens, context: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs cut to `context` input tokens: the prompt loses its end (but keeps its separator), then the target."""
-    tokens, starts, prompts = np.asarray(pairs.tokens), np.asarray(pairs.starts), np.asarray(pairs.prompt_lengths)
-    if int(np.diff(starts).max(initial=0)) <= context + 1:
-        return tokens, starts, prompts
-    rows, kept = [], []
-    for i in range(len(prompts)):
-        row = tokens[starts[i] : starts[i + 1]]
-        prompt, target = row[: prompts[i]], row[prompts[i] :]
-        target = target[: max(1, context + 1 - min(len(prompt), context // 2))]
-        room = context + 1 - len(target)
-        if len(prompt) > room:
-            prompt = np.concatenate([prompt[: room - 1], prompt[-1:]])
-        rows.append(np.concatenate([prompt, target]))
-        kept.append(len(prompt))
-    lengths = np.array([len(row) for row in rows])
-    return np.concatenate(rows), np.concatenate([[0], np.cumsum(lengths)]), np.array(kept)
+def send(array: np.ndarray, device: torch.device) -> Tensor:
+    """A batch's numbers on the device."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)

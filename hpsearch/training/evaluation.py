@@ -73,6 +73,7 @@ class Evaluator:
         self.scorings = {
             name: Scoring.of(_references(one), config) for name, one in corpus.sets.items() if one.task == "translation"
         }
+        self._n_bytes: dict[str, int] = {}  # by set, once they are counted
         budget = 1 << (28 if self.device.type == "cuda" else 23)  # logits held at once
         context, beam_size = config.model.context, config.evaluation.beam_size
         self.max_tokens = Ladder(
@@ -129,7 +130,7 @@ class Evaluator:
 
     def _pairs(self, model: Llama, name: str, rows: PairRows, max_tokens: int) -> tuple[Sums, dict[str, Any]]:
         corpus_set = self.corpus.sets[name]
-        sums = Sums(n_bytes=int(np.asarray(rows.pairs.target_bytes).sum()))
+        sums = Sums(n_bytes=self._target_bytes(name, rows))
         guesses = np.zeros(rows.n_rows, dtype=np.int64)
         for numbers, batch in rows.in_turn(max_tokens):
             logits = score(model, batch)
@@ -139,6 +140,15 @@ class Evaluator:
         if corpus_set.task != "classification":
             return sums, {}
         return sums, _judge_labels(corpus_set, rows, guesses, self.config.data[name])
+
+    def _target_bytes(self, name: str, rows: PairRows) -> int:
+        """The bytes of all that is scored; a target that is cut has those of the tokens it keeps."""
+        if name not in self._n_bytes:
+            cut = np.flatnonzero(rows.targets < rows.whole_targets)
+            whole = np.delete(np.asarray(rows.pairs.target_bytes), cut)
+            kept = (self.corpus.tokenizer.n_bytes(rows.pairs.references[i], rows.target(i)) for i in cut.tolist())
+            self._n_bytes[name] = int(whole.sum()) + sum(kept)
+        return self._n_bytes[name]
 
     def _translate(self, model: Llama, name: str, rows: PairRows, at_once: int) -> dict[str, Any]:
         evaluation, tokenizer = self.config.evaluation, self.corpus.tokenizer

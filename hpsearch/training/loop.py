@@ -76,7 +76,10 @@ class Training:
         corpus = open_corpus(config, handle.setting)
         self._identity = digest([config.digest(), corpus.fingerprint])  # the same config may meet other data
         self.order = BatchOrder(
-            rows_of(corpus, "train", config, self.device), batch_size=config.training.batch_size, seed=config.seed
+            rows_of(corpus, "train", config, self.device),
+            batch_size=config.training.batch_size,
+            seed=config.seed,
+            epochs=config.training.epochs,
         )
         self.evaluator = Evaluator(
             corpus, rows_of(corpus, "valid", config, self.device), config, sample=config.evaluation.decode_sample
@@ -89,7 +92,7 @@ class Training:
         self.model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(self.device)
         self.model.train()
         self.optimizer = make_optimizer(self.model, config.training)
-        self.total_steps = max(1, round(config.training.epochs * self.order.steps_per_epoch))
+        self.total_steps = self.order.total_steps
         self.due, self.last_step = evaluation_steps(config, self.total_steps)
         self.interval = max(1, math.ceil(self.total_steps / config.evaluation.times / POINTS))
         self._loss = torch.compile(loss_sum, dynamic=None) if config.training.compile else loss_sum
@@ -184,7 +187,7 @@ class Training:
             index=index,
             step=self.step,
             tokens=self.tokens,
-            epoch=self.step / self.order.steps_per_epoch,
+            epoch=self.config.training.epochs * self.step / self.total_steps,
             progress=self.step / self.total_steps,
             seconds=self.seconds,
             metrics={"train/loss": train_loss} | {f"val/{name}": value for name, value in measured.metrics.items()},

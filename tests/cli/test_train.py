@@ -42,6 +42,18 @@ def test_missing_data_are_named_with_their_place(call, space_file, tmp_path):
     one_line(result, 2, r"space.yaml:1:\d+: data.text: .*none.txt")
 
 
+def test_what_is_cut_is_said(call, space_file, tmp_path):
+    data = (
+        "{moods: {task: classification, files: {train: data/moods.tsv}, text: sentence, label: mood, truncate: left}}"
+    )
+    path = space_file(TINY.replace("3000, batch_size: 2", "1, batch_size: 8").replace("500", "1"), data=data)
+    code, out, err = call("train", path, "-o", tmp_path / "model", "--home", tmp_path / "home")
+    assert (code, err) == (0, "")
+    for part in ("train", "valid", "test"):
+        assert f" {part} examples (" in out
+    assert out.count("are cut at context 16: ") == out.count("texts lose their beginning (truncate: left)") == 3
+
+
 def test_ctrl_c_saves_the_state_and_says_how_to_go_on(story, space_file, tmp_path):
     home, checkpoints = story.home, tmp_path / "model" / "checkpoints"
     process = started("train", space_file(TINY).name, "-o", "model", "--home", home, cwd=tmp_path)

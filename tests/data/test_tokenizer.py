@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tokenizers
 
 from hpsearch.data import tokenizer as module
 from hpsearch.data.tokenizer import BASE_SPECIALS, EOS, SEP, Tokenizer
@@ -140,3 +142,33 @@ def test_a_forked_child_encodes_without_a_warning(capfd: pytest.CaptureFixture[s
         os._exit(0 if tokenizer.encode(TEXTS) else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert capfd.readouterr().err == ""
+
+
+# ---------------------------------------------------------------------------------------------------------------- bytes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_bytes_of_a_texts_first_tokens_are_those_of_their_pieces(kind: str) -> None:
+    tokenizer = KINDS[kind]()
+    text = "the cat, o\u00f9 est la for\u00eat \u20ac \U0001f680"
+    (ids,) = tokenizer.encode([text])
+    lengths = [tokenizer.n_bytes(text, ids[:n]) for n in range(len(ids) + 1)]
+    assert (lengths[0], lengths[-1]) == (0, len(text.encode()))
+    assert all(a < b for a, b in itertools.pairwise(lengths))
+    if kind == "bytes":
+        assert lengths == list(range(len(ids) + 1))
+
+
+def test_the_bytes_of_tokens_of_a_normalising_tokenizer_are_those_of_the_text_as_it_was(tmp_path: Path) -> None:
+    words = {word: i for i, word in enumerate(["[UNK]", "un", "deja", "##vu", "foret"])}
+    inner = tokenizers.Tokenizer(tokenizers.models.WordPiece(words, unk_token="[UNK]"))
+    inner.normalizer = tokenizers.normalizers.BertNormalizer()  # lower case, without accents
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    inner.save(str(tmp_path / "own.json"))
+    tokenizer = Tokenizer.from_file(tmp_path / "own.json", specials=SPECIALS)
+    text = "Un D\u00e9j\u00e0VU, for\u00eat"
+    (ids,) = tokenizer.encode([text])
+    assert [tokenizer.n_bytes(text, ids[:n]) for n in range(len(ids) + 1)] == [
+        len(part.encode())
+        for part in ("", "Un", "Un D\u00e9j\u00e0", "Un D\u00e9j\u00e0VU", "Un D\u00e9j\u00e0VU,", text)
+    ]

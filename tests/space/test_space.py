@@ -9,6 +9,7 @@ from optuna.trial import FixedTrial
 
 from hpsearch.errors import ConfigError
 from hpsearch.space.document import Fault
+from hpsearch.space.ranges import ends
 from hpsearch.space.space import Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -305,3 +306,25 @@ def test_schedules_must_fit_at_every_corner():
     assert Space.parse({"training": {**training, "cooldown": {"low": 0.1, "high": 0.5}}}).size is None
     with pytest.raises(Fault, match=r"warmup 0\.5 and cooldown 0\.6"):
         Space.parse({"training": {**training, "cooldown": {"low": 0.1, "high": 0.6}}})
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({}, [(128, 128)]),
+        ({"context": 64}, [(64, 64)]),
+        ({"context": {"low": 16, "high": 99}}, [(16, 99)]),
+        ({"context": {"choices": [256, 32]}}, [(32, 256)]),
+        ({"choices": [{"context": 64}, {"context": {"low": 8, "high": 12}}], "context": 500}, [(64, 64), (8, 12)]),
+        ({"choices": [{"context": 64}, {"n_layers": 2}], "context": 500}, [(500, 500), (64, 64)]),
+        ({"choices": [{"context": 64}, {"n_layers": 2}]}, [(128, 128), (64, 64)]),
+        ({"context": {"choices": [{"context": 8, "n_layers": 1}, 16]}}, [(8, 8), (16, 16)]),
+        ({"n_layers": {"choices": [{"n_layers": 1, "context": 9}, 2]}}, [(128, 128), (9, 9)]),
+    ],
+)
+def test_the_leaves_of_a_key_are_all_that_a_trial_may_take_it_from(model, expected):
+    try:
+        space = Space.parse({"model": model})
+    except Fault:
+        pytest.skip("no such space")
+    assert [ends(leaf) for leaf in space.leaves("model", "context")] == expected

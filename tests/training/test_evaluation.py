@@ -1,5 +1,6 @@
 """Evaluation against numbers worked out by hand, example by example, with other tools."""
 
+import json
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ from sacrebleu import corpus_bleu, corpus_chrf
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from hpsearch.training.evaluation import Evaluator, Sums, sample_rows
-from tests.training.tiny import MIXED, MOODS, PAIRS, TEXT, model, opened, rows, tiny
+from tests.training.tiny import LONG, MIXED, MOODS, PAIRS, TEXT, long_pairs, model, opened, rows, tiny
 
 PER_SET = {
     "text": {"loss", "loss_stderr", "perplexity", "bits_per_byte"},
@@ -94,18 +95,57 @@ def test_bits_per_byte_count_bytes_not_tokens(tmp_path):
     assert found["bits_per_byte"] == pytest.approx(n_tokens * math.log2(corpus.tokenizer.vocab_size) / n_bytes)
 
 
-def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files):
-    config = tiny(MIXED, model={"context": 64})  # no pair is cut
+KINDS = {"bytes": {"kind": "bytes"}, "bpe": {"kind": "bpe", "vocab_size": 300}}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("context", [8, 16, 64, 128, 512])
+def test_a_model_that_knows_nothing_has_the_same_bits_a_byte_however_targets_are_cut(tmp_path, context, kind):
+    long_pairs(tmp_path)
+    config = tiny({"long": LONG}, tokenizer=KINDS[kind], model={"context": context, "tied_embeddings": False})
+    corpus = opened(config, tmp_path)
+    net = model(config, corpus)
+    torch.nn.init.zeros_(net.head.weight)
+    found = evaluator(config, tmp_path, split="train").measure(net, decode=False).metrics
+    (kind_rows,) = rows(config, tmp_path).values()
+    kept = [kind_rows.target(i) for i in range(kind_rows.n_rows)]
+    assert context > 64 or any(len(ids) < n for ids, n in zip(kept, kind_rows.whole_targets, strict=True))
+    # By hand: the bytes that stand in the vocabulary for each token kept. The end token has none.
+    vocabulary = {i: name for name, i in vocabulary_of(corpus).items()}
+    n_bytes = sum(len(vocabulary[i]) for ids in kept for i in ids if i != corpus.tokenizer.eos_id)
+    n_tokens = sum(map(len, kept))
+    assert found["bits_per_byte"] == pytest.approx(n_tokens * math.log2(corpus.tokenizer.vocab_size) / n_bytes)
+    if kind == "bytes":
+        assert found["bits_per_byte"] == pytest.approx(8.1, abs=0.2)
+
+
+def vocabulary_of(corpus):
+    return json.loads((corpus.folder / "tokenizer" / "tokenizer.json").read_text())["model"]["vocab"] | {
+        special: corpus.tokenizer.id(special) for special in corpus.tokenizer.specials
+    }
+
+
+@pytest.mark.parametrize("context", [64, 32, 16])  # nothing is cut; targets; prompts too
+def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files, context):
+    config = tiny(MIXED, model={"context": context})
     corpus = opened(config, tmp_path)
     net = model(config, corpus).eval()
     text = corpus.sets["text"].splits["valid"].tokens.tolist()
     by_set = {"text": [], "pairs": [], "moods": []}
-    for start in range(0, len(text) - 1, 64):
-        by_set["text"] += nll_alone(net, text[start : start + 65], first=1)
+    for start in range(0, len(text) - 1, context):
+        by_set["text"] += nll_alone(net, text[start : start + context + 1], first=1)
+    kinds = rows(config, tmp_path, "valid")
     for name in ("pairs", "moods"):
-        for prompt, target in examples(corpus.sets[name].splits["valid"]):
+        for i in range(kinds[name].n_rows):
+            prompt, target = kinds[name].prompt(i), kinds[name].target(i)
             by_set[name] += nll_alone(net, prompt + target, first=len(prompt))
-    n_bytes = {name: _target_bytes(corpus.sets[name].splits["valid"]) for name in by_set}
+    targets = [kinds["pairs"].target(i) for i in range(kinds["pairs"].n_rows)]
+    assert any(corpus.tokenizer.eos_id not in target for target in targets) == (context < 64)
+    n_bytes = {
+        "text": corpus.sets["text"].splits["valid"].n_bytes,
+        "pairs": sum(token < 256 for target in targets for token in target),  # a token is a byte
+        "moods": 4 * kinds["moods"].n_rows,  # warm, cold
+    }
 
     found = evaluator(config, tmp_path).measure(net).metrics
     for name, values in by_set.items():
@@ -118,10 +158,6 @@ def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files):
     assert found["loss"] != pytest.approx(np.mean([found[f"{name}/loss"] for name in by_set]), rel=1e-3)
     assert found["loss_stderr"] == pytest.approx(np.std(every) / len(every) ** 0.5, rel=1e-4)
     assert found["bits_per_byte"] == pytest.approx(sum(every) / math.log(2) / sum(n_bytes.values()), rel=1e-5)
-
-
-def _target_bytes(tokens):
-    return int(tokens.target_bytes.sum()) if hasattr(tokens, "target_bytes") else tokens.n_bytes
 
 
 def test_sums_of_nothing_do_not_divide_by_zero():
@@ -236,6 +272,29 @@ def test_translations_are_judged_as_sacrebleu_judges_those_decoded_one_by_one(tm
     assert found.metrics["chrf"] == pytest.approx(corpus_chrf(hypotheses, [list(split.references)]).score)
     assert "version:" in found.signatures["bleu"]
     assert "version:" in found.signatures["chrf"]
+
+
+@pytest.mark.parametrize("beam_size", [1, 2])
+@pytest.mark.parametrize(("context", "new"), [(16, 100), (64, 100), (64, 20), (512, 30)])
+def test_what_is_decoded_does_not_know_how_long_its_reference_is(tmp_path, context, new, beam_size):
+    (tmp_path / "data").mkdir()
+    sources = ["a" * n for n in (1, 10, 30, 90)]
+    lines = [{"source": source, "target": "b" * n} for source in sources for n in (1, 5, 20, 60, 200)]
+    (tmp_path / "data" / "long.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    settings = {"max_new_tokens": new, "beam_size": beam_size}
+    config = tiny({"long": {**LONG, "split": {"test": 0}}}, model={"context": context}, evaluation=settings)
+    corpus = opened(config, tmp_path)
+    net = model(config, corpus)
+    scores = torch.zeros(corpus.tokenizer.vocab_size)
+    scores[ord("x")], scores[corpus.tokenizer.eos_id] = 9.0, -99.0  # it never ends
+    net.logits = lambda hidden: scores.expand(*hidden.shape[:-1], -1)
+    lengths = {}
+    for split in ("train", "valid"):
+        measured = evaluator(config, tmp_path, split=split).measure(net)
+        for shown in measured.samples["long"]["examples"]:
+            lengths.setdefault(shown["source"], set()).add(len(shown["hypothesis"]))
+    longest = context - min(new, context // 2)
+    assert lengths == {source: {min(new, context - min(longest, len(source) + 2))} for source in sources}
 
 
 def test_the_same_sample_is_decoded_each_time(tmp_path, corpus_files):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import random
 import stat
 
 import pytest
@@ -251,7 +252,11 @@ def test_finish_writes_the_weights_and_samples_of_the_best_evaluation(tmp_path, 
 
 
 def test_the_best_is_not_the_last_where_training_overfits(tmp_path, corpus_files):
-    config = config_of("text", training={"epochs": 60}, model={"dropout": 0.0}, evaluation={"times": 12})
+    valid = corpus_files / "valid.txt"
+    letters = list(valid.read_text())
+    random.Random(0).shuffle(letters)
+    valid.write_text("".join(letters))
+    config = config_of("text", training={"epochs": 10}, model={"dropout": 0.0}, evaluation={"times": 12})
     given = handle(tmp_path)
     values = [one[5]["val/loss"] for one in run(config, given)]
     _, value, evaluation, _ = best_of(config, given)
@@ -286,13 +291,13 @@ def test_weights_that_are_no_numbers_give_an_early_evaluation_and_an_end(tmp_pat
 
     def step_then_break(self):
         whole_step(self)
-        if self.step == 21:
+        if self.step == 23:
             torch.nn.init.constant_(self.model.norm.weight, math.nan)
 
     monkeypatch.setattr(Training, "train_step", step_then_break)
     seen = list(train(config, given))
     sound, broken = seen
-    assert (sound.step, broken.step) == (19, 22)  # a third of 56 steps; the next point of the curve (every second step)
+    assert (sound.step, broken.step) == (22, 24)  # a third of 64 steps; the next point of the curve (every third step)
     assert math.isnan(broken.metrics["val/loss"])
     assert math.isnan(broken.metrics["train/loss"])
     assert (sound.index, broken.index) == (1, 2)
@@ -453,7 +458,7 @@ def test_the_gradient_is_that_of_the_mean_loss_of_a_target(tmp_path, corpus_file
     kind, numbers = again.order.at(0)
     losses = []
     for i in numbers:
-        tokens = torch.from_numpy(kind.tokens[kind.starts[i] : kind.starts[i + 1]].astype("int64"))
+        tokens = torch.tensor(kind.row(i))
         log_probs = again.model(tokens[None, :-1])[0].log_softmax(-1)
         first = int(kind.prompts[i]) - 1
         losses += [-log_probs[place, tokens[place + 1]] for place in range(first, len(tokens) - 1)]
@@ -510,3 +515,25 @@ def test_translating_is_learnt(tmp_path, corpus_files):
     assert last.metrics["val/chrf"] > 80
     examples = best_of(config, given)[3]["pairs"]["examples"]
     assert any(example["hypothesis"] == example["reference"] for example in examples)
+
+
+@pytest.mark.parametrize("data", [{"text": TEXT}, {"pairs": PAIRS}, MIXED], ids=["text", "pairs", "mixed"])
+def test_equal_epochs_are_as_many_tokens_at_each_batch_size(tmp_path, corpus_files, data):
+    ends = set()
+    for size in (5, 8, 21, 500):
+        config = tiny(data, training={"epochs": 2, "batch_size": size}, evaluation={"times": 1})
+        *_, last = train(config, handle(tmp_path, str(size)))
+        ends.add((last.epoch, last.tokens))
+    assert len(ends) == 1
+
+
+@pytest.mark.parametrize("epochs", [0.3, 1.5])
+def test_a_training_ends_at_its_epochs_within_a_batch(tmp_path, corpus_files, epochs):
+    ends = set()
+    for size in (2, 5, 500):
+        config = tiny({"text": TEXT}, training={"epochs": epochs, "batch_size": size}, evaluation={"times": 4})
+        seen = list(train(config, handle(tmp_path, str(size))))
+        assert [e.epoch for e in seen] == pytest.approx([epochs * e.progress for e in seen])
+        ends.add((seen[-1].epoch, seen[-1].tokens // 32))  # in one of them the row that is shorter may be seen
+    assert {epoch for epoch, _ in ends} == {epochs}
+    assert max(n for _, n in ends) - min(n for _, n in ends) <= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ CPU = torch.device("cpu")
 TEXT = {"task": "text", "files": {part: f"data/{part}.txt" for part in ("train", "valid", "test")}}
 PAIRS = {"task": "translation", "files": {"train": "data/pairs.jsonl"}, "source": "en", "target": "fr"}
 MOODS = {"task": "classification", "files": {"train": "data/moods.tsv"}, "text": "sentence", "label": "mood"}
+LONG = {"task": "translation", "files": {"train": "data/long.jsonl"}}  # of `long_pairs`
 MIXED = {"text": TEXT, "pairs": PAIRS, "moods": MOODS}
 
 
@@ -36,6 +39,18 @@ def tiny(data: dict[str, Any], **given: Any) -> TrainConfig:
 def opened(config: TrainConfig, folder: Path) -> Corpus:
     """The corpus of a config whose files lie in folder/data."""
     return Corpus.open(config, cache=folder / "cache", base=folder)
+
+
+def long_pairs(folder: Path, *, n: int = 60, length: int = 100, unit: str = "ab\u20ac ") -> None:
+    """Writes pairs most of which no small context holds: sources and targets of 1 to `length` characters, unrelated."""
+    (folder / "data").mkdir(exist_ok=True)
+    draw = random.Random(0)
+
+    def text() -> str:
+        return "".join(draw.choice(unit) for _ in range(draw.randint(0, length - 1))) + "."
+
+    lines = [json.dumps({"source": text(), "target": text()}) for _ in range(n)]
+    (folder / "data" / "long.jsonl").write_text("\n".join(lines), encoding="utf-8")
 
 
 def rows(config: TrainConfig, folder: Path, split: str = "train") -> dict[str, Rows]:

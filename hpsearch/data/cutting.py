@@ -1,0 +1,54 @@
+"""What of the data a context holds: how long examples are cut, and the rows that a running text makes.
+
+One rule for training, loss and decoding. How much of a prompt stays is decided by the prompt alone, so that nothing
+that is decoded depends on the length of its reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.config import AnySet, Truncate
+
+Lengths = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The rule for prompts (task token, text, separator) and targets of one set at one context."""
+
+    context: int  # tokens that the model reads; it predicts one more
+    longest_prompt: int
+    truncate: Truncate = "right"  # what a long text loses; a target loses its end
+
+    @classmethod
+    def of(cls, context: int, *, room: int | None = None, truncate: Truncate = "right") -> Cut:
+        """A prompt leaves room for `room` tokens of the target, at most for half of the context (None) and an end."""
+        half = context // 2 + 1
+        return cls(context, context + 1 - min(half if room is None else room, half), truncate)
+
+    @classmethod
+    def of_set(cls, data_set: AnySet, *, context: int, max_new_tokens: int) -> Cut:
+        """The rule for a translation set (room for what may be decoded) or a classification set (for a label)."""
+        room = 1 if data_set.task == "classification" else max_new_tokens + 1  # and the end token
+        return cls.of(context, room=room, truncate=getattr(data_set, "truncate", "right"))
+
+    def kept(self, prompts: Lengths, targets: Lengths) -> tuple[Lengths, Lengths]:
+        """How many tokens stay of prompts and targets of these lengths."""
+        left = np.minimum(prompts, self.longest_prompt)
+        return left, np.minimum(targets, self.context + 1 - left)
+
+    def heads(self, kept: Lengths) -> Lengths:
+        """How many of a prompt's kept tokens stand before the gap: the first is the task's, the last the separator."""
+        if self.truncate == "left":
+            return np.minimum(kept, 1)
+        return kept - 1 if self.truncate == "right" else 1 + (kept - 1) // 2
+
+
+def text_rows(n_tokens: int, context: int) -> int:
+    """The rows of an epoch of running text: every token is a target once, the last row may have fewer targets."""
+    return 1 if n_tokens - 1 <= context else -(-n_tokens // context)

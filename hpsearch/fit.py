@@ -1,0 +1,186 @@
+"""Whether the data fit the space: what its contexts cut off, and batches and epochs that the rows do not fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpsearch.config import ClassificationSet, TranslationSet
+from hpsearch.data.corpus import Corpus, PairTokens, TextTokens
+from hpsearch.data.cutting import Cut, Lengths, text_rows
+from hpsearch.errors import ConfigError
+from hpsearch.experiment import Experiment
+from hpsearch.space.document import Keys, dotted
+from hpsearch.space.objective import vocabulary_varies
+from hpsearch.space.ranges import Choices, ends
+
+LOSSES = ("loss", "perplexity", "bits_per_byte")  # over the tokens of the targets
+LOST = {"right": "end", "left": "beginning", "middle": "middle"}
+
+
+def check(experiment: Experiment, corpus: Corpus) -> list[str]:
+    """Warnings, a line each; ConfigError, with the place, where trials could not be compared by the objective."""
+    contexts = Range.of(experiment, "model", "context")
+    _refuse_other_tokens(experiment, corpus, contexts)
+    cut = [line for name in corpus.sets for line in _cut_lines(experiment, corpus, name, contexts)]
+    return [*cut, *_row_lines(experiment, corpus, contexts)]
+
+
+@dataclass(frozen=True)
+class Range:
+    """The ends of all values that a key may have in a space."""
+
+    low: Any
+    high: Any
+    keys: Keys  # where the lowest stands
+
+    @classmethod
+    def of(cls, experiment: Experiment, section: str, key: str) -> Range:
+        """The range of a number."""
+        leaves = experiment.space.leaves(section, key)
+        lowest = min(leaves, key=lambda leaf: float(ends(leaf)[0]))
+        return cls(ends(lowest)[0], max((ends(leaf)[1] for leaf in leaves), key=float), lowest.keys)
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is more than one value."""
+        return bool(self.low != self.high)
+
+
+# ---------------------------------------------------------------------------------------------------------- what is cut
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a context cuts off a split's examples."""
+
+    examples: int
+    prompts: int
+    targets: int
+    tokens: int
+
+    @classmethod
+    def of(cls, prompts: Lengths, targets: Lengths, cut: Cut) -> Losses:
+        """What the rule leaves out of prompts and targets of these lengths."""
+        kept_prompts, kept_targets = cut.kept(prompts, targets)
+        off_prompts, off_targets = prompts - kept_prompts, targets - kept_targets
+        either = (off_prompts > 0) | (off_targets > 0)
+        n_tokens = int(off_prompts.sum()) + int(off_targets.sum())
+        return cls(int(either.sum()), int((off_prompts > 0).sum()), int((off_targets > 0).sum()), n_tokens)
+
+
+def _cut_of(experiment: Experiment, name: str, context: int) -> Cut:
+    settings = experiment.settings
+    return Cut.of_set(settings.data[name], context=context, max_new_tokens=settings.evaluation.max_new_tokens)
+
+
+def _lengths(pairs: PairTokens) -> tuple[Lengths, Lengths]:
+    prompts = np.asarray(pairs.prompt_lengths)
+    return prompts, np.diff(pairs.starts) - prompts
+
+
+def _cut_lines(experiment: Experiment, corpus: Corpus, name: str, contexts: Range) -> Iterator[str]:
+    """One line for each split of a set that has examples longer than the lowest context."""
+    data_set = experiment.settings.data[name]
+    for part, pairs in corpus.sets[name].splits.items():
+        if not isinstance(pairs, PairTokens) or not isinstance(data_set, TranslationSet | ClassificationSet):
+            continue
+        lengths = _lengths(pairs)
+        low, high = (Losses.of(*lengths, _cut_of(experiment, name, end)) for end in (contexts.low, contexts.high))
+        if not low.examples:
+            continue
+        also = f" ({high.examples} at {contexts.high})" if contexts.varies else ""
+        found = []
+        if low.prompts:
+            what = "text" if data_set.task == "classification" else "source"
+            found.append(f"{_lose(low.prompts, what, LOST[data_set.truncate])} (truncate: {data_set.truncate})")
+        if low.targets:
+            found.append(_lose(low.targets, "target", "end"))
+        yield (
+            f"data.{name}: {low.examples} of {len(lengths[0])} {part} examples ({low.tokens} tokens) are cut "
+            f"at context {contexts.low}{also}: {', '.join(found)}"
+        )
+
+
+def _lose(n: int, what: str, lost: str) -> str:
+    return f"1 {what} loses its {lost}" if n == 1 else f"{n} {what}s lose their {lost}"
+
+
+# --------------------------------------------------------------------------------------------------- what is compared
+
+
+def _refuse_other_tokens(experiment: Experiment, corpus: Corpus, contexts: Range) -> None:
+    """A loss over targets that some trials cut more than others is a loss over other tokens."""
+    metric = experiment.objective.metric
+    about, _, kind = metric.removeprefix("val/").rpartition("/")
+    tokenizers = vocabulary_varies(experiment.space)
+    if kind not in LOSSES or not (contexts.varies or tokenizers):
+        return
+    keys, what = (contexts.keys, "context") if contexts.varies else (("tokenizer",), "tokenizer")
+    for name, corpus_set in corpus.sets.items():
+        pairs = corpus_set.splits["valid"]
+        if corpus_set.task != "translation" or not isinstance(pairs, PairTokens) or about not in ("", name):
+            continue
+        lengths = _in_bytes(pairs) if tokenizers and _may_be_bytes(experiment) else _lengths(pairs)
+        n = Losses.of(*lengths, _cut_of(experiment, name, contexts.low)).targets
+        if n:
+            whole = _whole(experiment, name, lengths, contexts.low)
+            raise ConfigError(
+                f"{experiment.where(*keys)}: {dotted(keys)}: {metric} cannot be compared over this range of {what}: "
+                f"at context {contexts.low} {n} of {len(lengths[0])} valid targets of data.{name} are cut; "
+                f"from context {whole} on none is, or use val/bleu or val/chrf"
+            )
+
+
+def _in_bytes(pairs: PairTokens) -> tuple[Lengths, Lengths]:
+    """The lengths of prompts and targets where each byte is a token."""
+    return np.array([len(text.encode()) for text in pairs.sources]) + 2, np.asarray(pairs.target_bytes) + 1
+
+
+def _may_be_bytes(experiment: Experiment) -> bool:
+    kinds = experiment.space.leaves("tokenizer", "kind")
+    return any("bytes" in (leaf.choices if isinstance(leaf, Choices) else [leaf.written()]) for leaf in kinds)
+
+
+def _whole(experiment: Experiment, name: str, lengths: tuple[Lengths, Lengths], low: int) -> int:
+    """The lowest context that cuts no target."""
+    high = int(max(low, (lengths[0] + lengths[1]).max()))
+    while low < high:
+        middle = (low + high) // 2
+        if Losses.of(*lengths, _cut_of(experiment, name, middle)).targets:
+            low = middle + 1
+        else:
+            high = middle
+    return high
+
+
+# ------------------------------------------------------------------------------------------------ batches and epochs
+
+
+def _row_lines(experiment: Experiment, corpus: Corpus, contexts: Range) -> Iterator[str]:
+    """Batch sizes that no step reaches, epochs that are no step: such trainings are the same one."""
+    batches, epochs = (Range.of(experiment, "training", key) for key in ("batch_size", "epochs"))
+    rows = {name: _n_rows(one.splits["train"], contexts.high) for name, one in corpus.sets.items()}
+    largest, total = max(rows, key=lambda name: rows[name]), sum(rows.values())
+    if batches.high > rows[largest]:
+        of = f"data.{largest}" if len(rows) == 1 else f"data.{largest}, the largest set,"
+        same = _same(f"of {rows[largest]} or more", batches) or "each step reads all of them"
+        yield f"training.batch_size {batches.high}: the train split of {of} has {rows[largest]} rows; {same}"
+    read = max(1, round(epochs.low * total))
+    if epochs.low < 1 and read < batches.high:
+        same = _same(f"of {read} or more", batches) or "the training is a single step"
+        yield f"training.epochs {epochs.low:g}: {read} of {total} rows, less than a batch of {batches.high}; {same}"
+
+
+def _same(sizes: str, batches: Range) -> str:
+    return f"trainings that differ only in a batch size {sizes} are the same training" if batches.varies else ""
+
+
+def _n_rows(tokens: TextTokens | PairTokens, context: int) -> int:
+    """The rows of an epoch; of text, at the context given."""
+    if isinstance(tokens, TextTokens):
+        return text_rows(len(tokens.tokens), context)
+    return len(tokens.prompt_lengths)
