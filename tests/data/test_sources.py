@@ -128,8 +128,8 @@ def test_windows_files_lose_their_mark_and_line_ends_in_tables(tmp_path: Path) -
         ]
 
 
-def test_columns_have_the_names_of_the_config_and_numbers_are_text(tmp_path: Path) -> None:
-    name = write(tmp_path / "d.json", '{"body": "a", "stars": 1, "score": 0.5}\n{"body": 7, "stars": 2}\n')
+def test_columns_have_the_names_of_the_config_and_labels_may_be_numbers(tmp_path: Path) -> None:
+    name = write(tmp_path / "d.json", '{"body": "a", "stars": 1, "score": 0.5}\n{"body": "7", "stars": 2.0}\n')
     splits = load(labelled(files={"train": name, "valid": name, "test": name}, text="body", label="stars"), tmp_path)
     assert splits.train == [{"text": "a", "label": "1"}, {"text": "7", "label": "2"}]
 
@@ -220,9 +220,10 @@ def module(tmp_path: Path) -> Iterator[str]:
     """A module beside space.yaml."""
     source = """
 def flat(): return [f"text {i}" for i in range(50)]
-def split(): return {"train": [("a", 1), {"text": "b", "label": "y"}], "valid": iter([("c", "y")]), "test": []}
+def split(): return {"train": [("a", "1"), {"text": "b", "label": "y"}], "valid": iter([("c", "y")]), "test": []}
 def broken(): raise KeyError("no\\nsuch")
-def odd(): return {"train": ["a"], "dev": ["b"]}
+def odd(): return {"train": ["a"], "extra": ["b"]}
+def both(): return {"train": ["a"], "dev": ["b"], "valid": ["b"]}
 def short(): return [("a",)]
 def none(): return [("a", None)]
 def half(): return ["\\ud800"]
@@ -248,7 +249,8 @@ def test_a_function_beside_the_config_gives_texts_tuples_or_records(tmp_path: Pa
     ("function", "message"),
     [
         ("broken", "raised KeyError: 'no\\nsuch'"),
-        ("odd", "returned train, dev, allowed: train, valid, test"),
+        ("odd", "returned train, extra, allowed: train, valid, test"),
+        ("both", "returned train, dev, valid, allowed: train, valid, test"),
         ("short", "train: example 0: 1 values, (text, label) or a dict is wanted"),
         ("none", "train: example 0: the label is missing, text (or a number) is wanted"),
         ("nothing", "raised TypeError: 'NoneType' object is not iterable"),
@@ -310,7 +312,7 @@ def test_one_label_and_labels_that_train_lacks_are_refused(tmp_path: Path) -> No
         ),
         ("d.jsonl", b'[{"text": "a"}]\n', "d.jsonl:1: a JSON list, one object a line is wanted"),
         ("d.jsonl", b"[" * 100_000 + b"\n", "d.jsonl:1: not JSON (nested too deeply), one object a line is wanted"),
-        ("d.jsonl", b'{"text": ["a"]}\n', "d.jsonl:1: the text is a list, text (or a number) is wanted"),
+        ("d.jsonl", b'{"text": ["a"]}\n', "d.jsonl:1: the text is a list, text is wanted"),
         ("d.csv", b'text\n"a" b\n', "d.csv:2: wrong csv quoting or line end"),
         ("d.csv", b'text\n"never closed\n\n', "d.csv:3: wrong csv quoting or line end"),
         ("d.txt", b" \n\n\t\n", "d.txt: the file holds no text"),
