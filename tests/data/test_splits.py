@@ -100,9 +100,9 @@ def test_shares_are_rounded_to_the_nearest_number_of_texts() -> None:
     assert counted(splits.valid) == {"x": 1, "y": 2, "z": 3}
 
 
-def test_a_column_of_ids_as_label_is_named_as_what_it_is() -> None:
-    with pytest.raises(DataError, match=r"each of the 90 labels has one text only.*is the label the right column"):
-        cut(labelled({f"id {i}": 1 for i in range(90)}))
+def test_labels_of_one_text_each_cannot_be_cut() -> None:
+    with pytest.raises(DataError, match=r"each of the 15 labels has one text only.*is the label the right column"):
+        cut(labelled({f"id {i}": 1 for i in range(15)}))
 
 
 def test_text_and_pairs_are_cut_as_they_were_and_given_parts_are_not_cut() -> None:
