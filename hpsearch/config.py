@@ -49,6 +49,7 @@ class DataSet(Section):
     files: Files | None = None
     dataset: str | None = None
     split: Split = Split()
+    normalise: Literal["nfc"] | None = None  # of texts and labels, as they are read
 
     @model_validator(mode="before")
     @classmethod

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import AnySet, ClassificationSet, Files, TextSet
-from hpsearch.data import columns, files, functions
-from hpsearch.data.splits import PARTS, Example, Splits, check_labels, divide, warnings
+from hpsearch.data import columns, files, functions, tables
+from hpsearch.data.answers import Answers
+from hpsearch.data.splits import PARTS, Example, Splits, check_labels, divide, named_parts, warnings
 from hpsearch.errors import DataError
 
 __all__ = ["Example", "Splits", "check_sources", "fingerprint", "identify", "load", "warnings"]
-
-NAMES = {"train": ("train",), "valid": ("dev", "val", "validation", "valid"), "test": ("test",)}  # of the hub's splits
 
 
 def load(name: str, data_set: AnySet, *, cache: Path | None, base: Path) -> Splits:
@@ -38,21 +37,21 @@ def check_sources(name: str, data_set: AnySet, *, base: Path) -> None:
     """Raises DataError for what shows at once: no such file, an unknown ending, a missing column or function."""
     with _about(name):
         if data_set.files is not None:
-            for path in (path for paths in _paths(data_set.files, base).values() for path in paths):
-                _check_file(name, data_set, path)
+            for part, path in ((part, path) for part, paths in _read_paths(data_set, base).items() for path in paths):
+                _check_file(name, data_set, path, part)
         elif _origin(data_set).startswith(functions.PREFIX):
             functions.find(name, _origin(data_set), base)
         else:
             _local_folder(name, data_set, base)
 
 
-def _check_file(name: str, data_set: AnySet, path: Path) -> None:
+def _check_file(name: str, data_set: AnySet, path: Path, part: str) -> None:
     files.check_regular(path)
     _check_kind(name, data_set, path)
     if files.format_of(path) == "txt":
         files.check_beginning(path)
     else:
-        columns.require(str(path), files.columns(path), data_set)
+        columns.require(str(path), files.columns(path), data_set, optional=Answers(data_set, part).optional)
 
 
 def fingerprint(name: str, data_set: AnySet, *, base: Path, cache: Path | None = None) -> str:
@@ -69,6 +68,7 @@ def identify(name: str, data_set: AnySet, *, base: Path, cache: Path | None) -> 
 def _identified(name: str, data_set: AnySet, *, base: Path, cache: Path | None) -> tuple[str, Splits | None]:
     digests: Any
     keys = {"task": data_set.task, "columns": columns.columns_of(data_set), "split": data_set.split.model_dump()}
+    keys |= _newer_keys(data_set)
     if data_set.files is not None:
         paths = _paths(data_set.files, base)
         digests = {part: [[files.format_of(p), files.digest(p)] for p in paths[part]] for part in paths}
@@ -79,6 +79,14 @@ def _identified(name: str, data_set: AnySet, *, base: Path, cache: Path | None) 
         splits = load(name, data_set, cache=cache, base=base)
         return _digest([keys, [splits.train, splits.valid, splits.test]]), splits
     return _digest([keys, digests]), None
+
+
+def _newer_keys(data_set: AnySet) -> dict[str, Any]:
+    """What else makes the examples what they are; absent where they are what they were before there was such a key."""
+    keys: dict[str, Any] = {"normalise": data_set.normalise} if data_set.normalise else {}
+    given = data_set.files is not None and data_set.files.valid is not None
+    given = given and (data_set.files.test is not None or not data_set.split.test)  # type: ignore[union-attr]
+    return keys if given or not isinstance(data_set, ClassificationSet) else keys | {"cut": "by label"}
 
 
 @contextmanager
@@ -97,11 +105,11 @@ def _digest(value: Any) -> str:
 
 def _parts(name: str, data_set: AnySet, *, cache: Path | None, base: Path) -> dict[str, list[Example]]:
     if data_set.files is not None:
-        return _from_files(name, data_set, _paths(data_set.files, base), cache)
+        return _from_files(name, data_set, _read_paths(data_set, base), cache)
     if _origin(data_set).startswith(functions.PREFIX):
         return functions.examples(name, data_set, base)
     folder = _local_folder(name, data_set, base)
-    if folder and not _is_saved(folder) and "train" in (paths := files.in_folder(folder)):
+    if folder and not _is_saved(folder) and "train" in (paths := _wanted(data_set, files.in_folder(folder))):
         return _from_files(name, data_set, paths, cache)
     return _from_library(name, data_set, folder, cache)
 
@@ -118,6 +126,16 @@ def _paths(named: Files, base: Path) -> dict[str, list[Path]]:
     return found
 
 
+def _read_paths(data_set: AnySet, base: Path) -> dict[str, list[Path]]:
+    """The files of the set that are read."""
+    return _wanted(data_set, _paths(data_set.files, base) if data_set.files else {})
+
+
+def _wanted(data_set: AnySet, parts: dict[str, Any]) -> dict[str, Any]:
+    """The parts without a test that `split: {test: 0}` leaves out."""
+    return {part: some for part, some in parts.items() if part != "test" or data_set.split.test}
+
+
 def _check_kind(name: str, data_set: AnySet, path: Path) -> None:
     if files.format_of(path) == "txt" and not isinstance(data_set, TextSet):
         raise DataError(f"{path}: a .txt file has no columns, data.{name} ({data_set.task}) wants a table of examples")
@@ -130,34 +148,37 @@ def _from_files(
     parts: dict[str, list[Example]] = {}
     for part, some in paths.items():
         examples: list[Example] = []
+        answers = Answers(data_set, part)
         for path in some:
             files.check_regular(path)
             _check_kind(name, data_set, path)
-            examples += _read(path, data_set, whole="valid" in paths, cache=cache)
+            examples += _read(path, data_set, answers, whole="valid" in paths, cache=cache)
         parts[part] = examples
     if "valid" in parts and any(files.format_of(path) == "txt" for path in paths["train"]):
         parts.setdefault("test", [])  # a document is not cut up for a test split that nobody gave
     return parts
 
 
-def _read(path: Path, data_set: AnySet, *, whole: bool, cache: Path | None) -> list[Example]:
+def _read(path: Path, data_set: AnySet, answers: Answers, *, whole: bool, cache: Path | None) -> list[Example]:
     kind = files.format_of(path)
+    answers.typed = kind not in ("csv", "tsv")
     if kind == "txt":
-        return [{"text": files.document(path)}] if whole else [{"text": text} for text in files.paragraphs(path)]
+        texts = [files.document(path)] if whole else files.paragraphs(path)
+        return [columns.document(text, data_set) for text in texts]
     if kind == "parquet":
-        examples = _from_parquet(path, data_set, cache)
+        examples = _from_parquet(path, data_set, answers, cache)
     else:
-        examples = [columns.example(where, record, data_set) for where, record in files.records(path)]
+        examples = [columns.example(where, record, data_set, answers) for where, record in files.records(path)]
     if not examples:
         raise DataError(f"{path}: no examples (a header alone, or blank lines)")
     return examples
 
 
-def _from_parquet(path: Path, data_set: AnySet, cache: Path | None) -> list[Example]:
-    columns.require(str(path), files.columns(path), data_set)
+def _from_parquet(path: Path, data_set: AnySet, answers: Answers, cache: Path | None) -> list[Example]:
+    columns.require(str(path), files.columns(path), data_set, optional=answers.optional)
     with _library(str(path)) as datasets:
         table = datasets.load_dataset("parquet", data_files=[str(path)], cache_dir=_folder(cache), split="train")
-    return list(_table_examples(f"{path}:", table, data_set))
+    return _table_examples(f"{path}:", table, data_set, answers)
 
 
 # ---------------------------------------------------------------------------------------------------------- the library
@@ -190,25 +211,18 @@ def _from_library(name: str, data_set: AnySet, folder: Path | None, cache: Path 
             found = datasets.load_from_disk(str(folder))
         else:
             found = datasets.load_dataset(str(folder or _origin(data_set)), cache_dir=_folder(cache))
-    tables = found if isinstance(found, dict) else {"train": found}
-    if "train" not in tables:
-        raise DataError(f"{where}: no train split, there are: {', '.join(tables)}")
-    named = {part: tables[other] for part, others in NAMES.items() for other in others if other in tables}
-    return {part: list(_table_examples(f"{where}: {part}", table, data_set)) for part, table in named.items()}
+    named = named_parts(found if isinstance(found, dict) else {"train": found}, strict=False)
+    if named is None:
+        raise DataError(f"{where}: no train split, there are: {', '.join(found)}")
+    return {
+        part: _table_examples(f"{where}: {part}", table, data_set, Answers(data_set, part))
+        for part, table in _wanted(data_set, named).items()
+    }
 
 
-def _table_examples(where: str, table: Any, data_set: AnySet) -> Iterator[Example]:
-    columns.require(where, table.column_names, data_set)
-    for i, row in enumerate(_rows(table, data_set)):
-        yield columns.example(f"{where} row {i + 1}", row, data_set)
-
-
-def _rows(table: Any, data_set: AnySet) -> Iterator[dict[str, Any]]:
-    """The rows of a library's table, the numbers of its class labels as their names."""
-    table = table.select_columns(list(columns.columns_of(data_set).values()))
-    names = {column: kind.int2str for column, kind in table.features.items() if hasattr(kind, "int2str")}
-    for row in table:
-        yield {key: names[key](value) if key in names and value is not None else value for key, value in row.items()}
+def _table_examples(where: str, table: Any, data_set: AnySet, answers: Answers) -> list[Example]:
+    rows = enumerate(tables.rows(where.removesuffix(":"), table, data_set, optional=answers.optional), start=1)
+    return [columns.example(f"{where} row {i}", row, data_set, answers) for i, row in rows]
 
 
 def _folder(cache: Path | None) -> str | None:

@@ -128,8 +128,8 @@ def test_windows_files_lose_their_mark_and_line_ends_in_tables(tmp_path: Path) -
         ]
 
 
-def test_columns_have_the_names_of_the_config_and_numbers_are_text(tmp_path: Path) -> None:
-    name = write(tmp_path / "d.json", '{"body": "a", "stars": 1, "score": 0.5}\n{"body": 7, "stars": 2}\n')
+def test_columns_have_the_names_of_the_config_and_labels_may_be_numbers(tmp_path: Path) -> None:
+    name = write(tmp_path / "d.json", '{"body": "a", "stars": 1, "score": 0.5}\n{"body": "7", "stars": 2.0}\n')
     splits = load(labelled(files={"train": name, "valid": name, "test": name}, text="body", label="stars"), tmp_path)
     assert splits.train == [{"text": "a", "label": "1"}, {"text": "7", "label": "2"}]
 
@@ -220,9 +220,10 @@ def module(tmp_path: Path) -> Iterator[str]:
     """A module beside space.yaml."""
     source = """
 def flat(): return [f"text {i}" for i in range(50)]
-def split(): return {"train": [("a", 1), {"text": "b", "label": "y"}], "valid": iter([("c", "y")]), "test": []}
+def split(): return {"train": [("a", "1"), {"text": "b", "label": "y"}], "valid": iter([("c", "y")]), "test": []}
 def broken(): raise KeyError("no\\nsuch")
-def odd(): return {"train": ["a"], "dev": ["b"]}
+def odd(): return {"train": ["a"], "extra": ["b"]}
+def both(): return {"train": ["a"], "dev": ["b"], "valid": ["b"]}
 def short(): return [("a",)]
 def none(): return [("a", None)]
 def half(): return ["\\ud800"]
@@ -248,7 +249,8 @@ def test_a_function_beside_the_config_gives_texts_tuples_or_records(tmp_path: Pa
     ("function", "message"),
     [
         ("broken", "raised KeyError: 'no\\nsuch'"),
-        ("odd", "returned train, dev, allowed: train, valid, test"),
+        ("odd", "returned train, extra, allowed: train, valid, test"),
+        ("both", "returned train, dev, valid, allowed: train, valid, test"),
         ("short", "train: example 0: 1 values, (text, label) or a dict is wanted"),
         ("none", "train: example 0: the label is missing, text (or a number) is wanted"),
         ("nothing", "raised TypeError: 'NoneType' object is not iterable"),
@@ -310,7 +312,7 @@ def test_one_label_and_labels_that_train_lacks_are_refused(tmp_path: Path) -> No
         ),
         ("d.jsonl", b'[{"text": "a"}]\n', "d.jsonl:1: a JSON list, one object a line is wanted"),
         ("d.jsonl", b"[" * 100_000 + b"\n", "d.jsonl:1: not JSON (nested too deeply), one object a line is wanted"),
-        ("d.jsonl", b'{"text": ["a"]}\n', "d.jsonl:1: the text is a list, text (or a number) is wanted"),
+        ("d.jsonl", b'{"text": ["a"]}\n', "d.jsonl:1: the text is a list, text is wanted"),
         ("d.csv", b'text\n"a" b\n', "d.csv:2: wrong csv quoting or line end"),
         ("d.csv", b'text\n"never closed\n\n', "d.csv:3: wrong csv quoting or line end"),
         ("d.txt", b" \n\n\t\n", "d.txt: the file holds no text"),
@@ -398,3 +400,18 @@ def test_the_fingerprint_of_a_function_is_that_of_its_examples(tmp_path: Path, m
     again = sources.fingerprint("x", text(dataset=module + "flat"), base=tmp_path)
     sys.modules["my_examples"].flat = lambda: ["others", "than", "before"]  # type: ignore[attr-defined]
     assert sources.fingerprint("x", text(dataset=module + "flat"), base=tmp_path) != one == again
+
+
+def test_fingerprints_are_what_they_were_but_for_the_sets_that_are_cut_otherwise(tmp_path: Path) -> None:
+    """The values are those of the version before there were cuts by label and `normalise`."""
+    write(tmp_path / "d.tsv", tsv_text(LABELLED))
+    given = {"train": "d.tsv", "valid": "d.tsv"}
+
+    def start(data_set: AnySet) -> str:
+        return sources.fingerprint("x", data_set, base=tmp_path)[:12]
+
+    assert start(labelled(files={**given, "test": "d.tsv"})) == "0ef3b6579ee9"
+    assert start(labelled(files=given, split={"test": 0})) == "c93cfb726c7a"
+    assert start(text(files={"train": "d.tsv"})) == "37b476a036ad"
+    assert start(labelled(files={"train": "d.tsv"})) != "b22b0cd62800"
+    assert start(text(files={"train": "d.tsv"}, normalise="nfc")) != "37b476a036ad"
