@@ -15,7 +15,7 @@ from typing import Any
 
 from hpsearch.config import TokenizerConfig, TrainConfig, digest
 from hpsearch.contract import Setting
-from hpsearch.data import files, sources
+from hpsearch.data import files, paths, sources
 from hpsearch.data.arrays import (
     CorpusSet,
     Encoder,
@@ -53,7 +53,7 @@ class Contents:
                 loaded[name] = splits
         tokenizer: dict[str, Any] = {"kind": config.tokenizer.kind}
         if config.tokenizer.file is not None:
-            tokenizer["file"] = files.digest(base / config.tokenizer.file)
+            tokenizer["file"] = files.digest(paths.place(base, config.tokenizer.file))
         elif config.tokenizer.kind == "bpe":
             tokenizer["vocab_size"] = config.tokenizer.vocab_size
         return cls(digest({"format": FORMAT, "sets": prints, "tokenizer": tokenizer}), prints, loaded)
@@ -186,7 +186,7 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
 def _tokenizer(config: TokenizerConfig, tokens: list[str], loaded: dict[str, Splits], base: Path) -> Tokenizer:
     """The tokenizer that the config describes; what is learnt is learnt from the train splits alone."""
     if config.file is not None:
-        return Tokenizer.from_file(base / config.file, specials=tokens)
+        return Tokenizer.from_file(paths.place(base, config.file), specials=tokens)
     if config.kind == "bytes":
         return Tokenizer.bytes(specials=tokens)
     texts = (
