@@ -83,6 +83,7 @@ class DataSet(Section):
     files: Files | None = None
     dataset: str | None = None
     split: Split = Split()
+    normalise: Literal["nfc"] | None = None  # of texts and labels, as they are read
 
     # How the files are read; what is left out is seen from the files themselves.
     encoding: str | None = None  # of text files; None: UTF-8, or what a byte order mark says

@@ -53,6 +53,8 @@ class Prepared:
     corpora: dict[str, Path]
     facts: dict[str, Any]  # fingerprint, and examples and tokens by set and split
     warnings: list[str]
+    summary: list[str]  # what was read, a line a set
+    untested: list[str]  # why the tests of sets cannot be used
 
 
 def prepare(
@@ -71,7 +73,8 @@ def prepare(
         check_data(experiment, history or History(), contents.facts)
         corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress, contents=contents)
     facts = {**contents.facts, "sets": corpus.counts}
-    return Prepared({config.corpus_digest(): corpus.folder}, facts, corpus.warnings)
+    folders = {config.corpus_digest(): corpus.folder}
+    return Prepared(folders, facts, corpus.warnings, corpus.summary, corpus.untested)
 
 
 def check(experiment: Experiment) -> None:
@@ -110,7 +113,7 @@ class Driver:
         check_space(self.experiment, history)
         self._workers = self._launch()  # they import torch while the data are prepared
         self._prepared = prepare(self.experiment, self.home, progress, history=history)
-        for warning in [*self.experiment.warnings, *self._prepared.warnings]:
+        for warning in [*self.experiment.warnings, *self._prepared.warnings, *self._prepared.untested]:
             self.say(f"warning: {warning}")
         if self._storage is not None:
             corpora = self._prepared.corpora.items()
@@ -119,6 +122,11 @@ class Driver:
         self._stack.callback(self.study.journal.close)
         write_atomically(self.folder / "space.yaml", self.experiment.source.encode())
         return self.study
+
+    @property
+    def summary(self) -> list[str]:
+        """What was read, a line a set."""
+        return self._prepared.summary
 
     def run(self, stopping: Callable[[], bool]) -> Iterator[Happening]:
         """Searches; when it ends, however it ends, the journal says so and no worker is left."""

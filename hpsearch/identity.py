@@ -61,7 +61,7 @@ def _data_changes(history: History, data: Mapping[str, Any]) -> list[Change]:
 def _changes(before: Any, now: Any, keys: Keys = ()) -> Iterator[Change]:
     """Where two values differ; mappings are compared key by key, ranges and lists as one value."""
     if not (_has_parts(before) and _has_parts(now)):
-        if before != now:
+        if before != now and not (before is MISSING and now is None):  # a key of later versions, left out
             yield keys, before, now
         return
     for key in {**before, **now}:

@@ -42,7 +42,7 @@ LEVELS = [
 # The modules (files or folders) that may import a dependency.
 DOORS = {
     "click": ["cli"],
-    "datasets": ["data.sources"],
+    "datasets": ["data.library"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow", "views.mlflow_view"],

@@ -62,10 +62,6 @@ class Board:
         study = driver.study
         assert study is not None
         self._history = history = study.history
-        sets = ", ".join(
-            f"{name} ({'/'.join(str(split['examples']) for split in splits.values())} examples)"
-            for name, splits in history.origin["data"]["sets"].items()
-        )
         budget = self.experiment.budget
         wanted = [f"{budget.trials} trials"] if budget.trials else []
         wanted += [f"{budget.hours:g} h"] if budget.hours else []
@@ -73,7 +69,9 @@ class Board:
         self.say(
             f"study {history.study}: {' and '.join(wanted)}, {self.experiment.objective.metric} in {driver.folder}"
         )
-        self.say(f"  data {sets}; searching {ranges}")
+        for line in driver.summary:
+            self.say(f"  {line}")
+        self.say(f"  searching {ranges}")
         self.say(f"  workers: {', '.join(f'{s.device} ({s.threads} thread)' for s in driver.settings)}")
         if history.trials:
             waiting = len(study.unfinished())

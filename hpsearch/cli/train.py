@@ -60,6 +60,8 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     with Progress(*columns, console=console, transient=True) as bars:
         bar = bars.add_task("reading the data", total=1.0, value="")
         prepared = prepare(experiment, home, lambda what, share: bars.update(bar, description=what, completed=share))
+        for said in prepared.summary:
+            say(said)
         setting = setting_for(experiment, home, prepared, threads)
         final = FinalTraining(wanted, output, setting)
         run = FinalRun(home.path, experiment.tracking.uri, experiment.study, say=say)
@@ -79,8 +81,8 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
         metrics = final.test()
     line = reproduction(experiment.provenance, wanted, metrics[metric], setting)
     run.finish(metrics, output)
-    for text in lines(metrics, final.signatures):
-        console.print(text)
+    for text in [*lines(metrics, final.signatures), *prepared.untested]:
+        say(text)
     console.print(line or f"{metric} {metrics[metric]:.6g}")
     console.print(f"model: {output}  (transformers.AutoModelForCausalLM.from_pretrained reads it)")
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hpsearch.config import AnySet, ClassificationSet, Column, TextSet
+from hpsearch.data.answers import Answers
 from hpsearch.data.splits import Example
+from hpsearch.data.values import Unfit, described, label_of, plain, text_of
 from hpsearch.errors import DataError
-
-MISSING = object()
 
 
 def columns_of(data_set: AnySet) -> dict[str, Column]:
@@ -26,68 +27,94 @@ def wanted(data_set: AnySet) -> list[str]:
     return [name for column in columns_of(data_set).values() for name in _several(column)]
 
 
-def require(where: str, there: Iterable[str], data_set: AnySet, *, hint: str = "") -> None:
-    """Raises DataError for a column of the config that is not there or there twice, naming those that are.
+def _several(column: Column) -> list[str]:
+    return [column] if isinstance(column, str) else column
 
-    there: names of columns; "meta.body" for what is inside of one. hint: what else may be wrong.
+
+def require(where: str, there: Iterable[str], data_set: AnySet, *, optional: str | None = None, hint: str = "") -> None:
+    """Raises DataError for a column of the config that is not there, naming those that are.
+
+    there: names of columns, "meta.body" for what is inside of one; optional: a key that may lack its column; hint: what
+    else may be wrong.
     """
     there = list(map(str, there))
     for key, column in columns_of(data_set).items():
         for name in _several(column):
-            if there.count(name) > 1:
-                raise DataError(f"{where}:1: column {name!r} is in the header twice, and the {key} is to come from it")
-            if not _is_there(name, there):
+            if key != optional and not _is_there(name, there):
                 names = ", ".join(there) or "none"
                 raise DataError(f"{where}: no column {name!r} for {key}, there are: {names}{hint}")
 
 
-def _is_there(name: str, there: list[str]) -> bool:
-    """Whether there is a column of this name, or one inside of another.
+def require_one_each(where: str, header: list[str], data_set: AnySet) -> None:
+    """Raises DataError for a column of the config that the header has twice; others may be there twice."""
+    for name in wanted(data_set):
+        if header.count(name) > 1:
+            raise DataError(f"{where}: column {name!r} is in the header twice")
 
-    A name without dots may be that of a field inside the one column that has such a field: the hub's form of pairs,
-    {"translation": {"en": ..., "fr": ...}}.
-    """
+
+def _is_there(name: str, there: list[str]) -> bool:
     if name in there or any(other.startswith(f"{name}.") for other in there):  # a mapping is refused as a value
         return True
-    return "." not in name and len(outers_of(name, there)) == 1
+    return "." not in name and len(_outers(name, there)) == 1
 
 
-def outers_of(name: str, there: Iterable[str]) -> list[str]:
+def _outers(name: str, there: Iterable[str]) -> list[str]:
     """The columns that have a field of this name inside."""
     return [other.partition(".")[0] for other in there if other.partition(".")[2] == name]
 
 
-def example(where: str, record: Any, data_set: AnySet) -> Example:
+def outer(name: str, there: list[str], nested: list[str]) -> str | None:
+    """The column of a table that holds the one of this name: itself, or the one that it is inside of.
+
+    A name without dots may be that of a field inside the one column that has such a field: the hub's form of pairs,
+    {"translation": {"en": ..., "fr": ...}}.
+    """
+    found = [name, name.partition(".")[0], *_outers(name, nested)]
+    return next((column for column in found if column in there), None)
+
+
+def example(where: str, record: Any, data_set: AnySet, answers: Answers) -> Example:
     """The record's example under canonical keys; raises DataError for a value that is no text, or an empty one."""
-    return {key: _taken(where, key, column, record, data_set) for key, column in columns_of(data_set).items()}
+    try:
+        return {
+            key: _normalised(_taken(where, key, column, record, answers), data_set)
+            for key, column in columns_of(data_set).items()
+        }
+    except KeyError as error:
+        require(where, names_in(record), data_set, optional=answers.optional)
+        raise DataError(f"{where}: no column {error.args[0]!r}") from None
 
 
-def _taken(where: str, key: str, column: Column, record: Any, data_set: AnySet) -> str:
+def _taken(where: str, key: str, column: Column, record: Mapping[str, Any], answers: Answers) -> str:
     if isinstance(column, str):
-        return _value(where, key, record[column] if column in record else _inner(where, column, record, data_set))
-    values = [record[name] if name in record else _inner(where, name, record, data_set) for name in column]
-    given = [value for value in values if value is not None and str(value).strip()] or values[
-        :1
-    ]  # a title may be missing
-    return "\n".join(_value(where, key, value) for value in given)
+        if column in record:
+            return _value(where, key, record[column], answers)
+        lacks = key == answers.optional and not _is_there(column, names_in(record))
+        return _value(where, key, None if lacks else _inner(column, record), answers)
+    values = [plain(record[name] if name in record else _inner(name, record)) for name in column]
+    given = [value for value in values if value is not None and str(value).strip()]  # a title may be missing
+    return "\n".join(_value(where, key, value, answers) for value in given or values[:1])
 
 
-def _inner(where: str, name: str, record: Mapping[str, Any], data_set: AnySet) -> Any:
-    """What lies inside another column: by a dotted path, or in the one mapping that has a field of this name."""
+def _inner(name: str, record: Mapping[str, Any]) -> Any:
+    """What lies inside another column, by a dotted path or in the one mapping that has it; KeyError where none does."""
+    if "." not in name:
+        found = [value[name] for value in record.values() if isinstance(value, Mapping) and name in value]
+        if len(found) != 1:
+            raise KeyError(name)
+        return found[0]
     value: Any = record
     for step in name.split("."):
-        value = value.get(step, MISSING) if isinstance(value, Mapping) else None if value is None else MISSING
-    if value is MISSING and "." not in name:
-        inner = [outer[name] for outer in record.values() if isinstance(outer, Mapping) and name in outer]
-        value = inner[0] if len(inner) == 1 else MISSING
-    if value is MISSING:
-        require(where, names_in(record), data_set)
-        raise DataError(f"{where}: no column {name!r}")
+        if value is None:  # the outer column is missing in this record
+            return None
+        if not isinstance(value, Mapping) or step not in value:
+            raise KeyError(name)
+        value = value[step]
     return value
 
 
 def names_in(record: Mapping[str, Any]) -> list[str]:
-    """The columns of a record, those inside mappings as "meta.body"."""
+    """The columns of a record, those inside of mappings as "meta.body"."""
     names: list[str] = []
     for key, value in record.items():
         inner = names_in(value) if isinstance(value, Mapping) else []
@@ -95,28 +122,55 @@ def names_in(record: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def _several(column: Column) -> list[str]:
-    return [column] if isinstance(column, str) else column
-
-
-def row_example(where: str, row: Any, data_set: AnySet) -> Example:
+def row_example(where: str, row: Any, data_set: AnySet, answers: Answers) -> Example:
     """`example` of what a data function may give: a text, a tuple in canonical order, or a record."""
-    if isinstance(row, dict):
-        return example(where, row, data_set)
+    row = row if type(row) in (dict, str, tuple, list) else _unpacked(row)
+    if isinstance(row, Mapping):
+        return example(where, row, data_set, answers)
     named = wanted(data_set)
-    values = [row] if isinstance(row, str) else list(row) if isinstance(row, (tuple, list)) else None
+    values = list(row) if isinstance(row, (tuple, list)) else [row] if len(named) == 1 or isinstance(row, str) else None
     if values is None or len(values) != len(named):
-        what = type(row).__name__ if values is None else f"{len(values)} values"
+        what = described(plain(row)).removeprefix("is ") if values is None else f"{len(values)} values"
         needed = "a text" if len(named) == 1 else f"({', '.join(named)})"
         raise DataError(f"{where}: {what}, {needed} or a dict is wanted")
-    return example(where, dict(zip(named, values, strict=True)), data_set)
+    return example(where, dict(zip(named, values, strict=True)), data_set, answers)
 
 
-def _value(where: str, key: str, value: Any) -> str:
-    if value is None or not isinstance(value, (str, int, float)):
-        kind = "missing" if value is None else f"a {type(value).__name__}"
-        raise DataError(f"{where}: the {key} is {kind}, text (or a number) is wanted")
-    text = str(value).strip() if key == "label" else str(value)
+def _unpacked(row: Any) -> Any:
+    """A row of pandas, a named tuple or an array of numpy as a mapping or a list."""
+    for convert in ("to_dict", "_asdict", "tolist"):
+        if hasattr(row, convert):
+            return getattr(row, convert)()
+    return row
+
+
+def document(text: str, data_set: AnySet) -> Example:
+    """The example that a text without columns is."""
+    return {"text": _normalised(text, data_set)}
+
+
+def _normalised(text: str, data_set: AnySet) -> str:
+    return unicodedata.normalize("NFC", text) if data_set.normalise == "nfc" else text
+
+
+def _value(where: str, key: str, value: Any, answers: Answers) -> str:
+    value = plain(value)
+    if key == answers.optional and (value is None or (isinstance(value, str) and not value.strip())):
+        return answers.lacks(where)
+    try:
+        text = label_of(value) if key == "label" else text_of(value)
+    except Unfit as reason:
+        raise DataError(f"{where}: the {key} {reason}") from None
+    _check(where, key, text)
+    if key == "label":
+        answers.saw(where, value)
+    elif key == answers.key:
+        answers.given(where)
+    return text
+
+
+def _check(where: str, key: str, text: str) -> None:
+    """Raises DataError for an empty text and characters that are none."""
     if not text.strip():
         raise DataError(f"{where}: the {key} is empty")
     if "\0" in text:
@@ -125,4 +179,3 @@ def _value(where: str, key: str, value: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise DataError(f"{where}: the {key} has half of a surrogate pair, which is not Unicode text") from None
-    return text

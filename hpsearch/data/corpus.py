@@ -27,6 +27,7 @@ from hpsearch.data.arrays import (
     task_token,
 )
 from hpsearch.data.sources import Splits
+from hpsearch.data.summary import summary, untested
 from hpsearch.data.tokenizer import BASE_SPECIALS, Tokenizer
 
 __all__ = ["Corpus", "CorpusSet", "PairTokens", "Strings", "TextTokens", "label_token", "specials", "task_token"]
@@ -74,6 +75,8 @@ class Corpus:
     fingerprint: str  # of the data and the tokenizer's config
     counts: dict[str, dict[str, dict[str, int]]]  # {set: {split: {"examples", "tokens"}}}
     warnings: list[str] = field(default_factory=list)
+    summary: list[str] = field(default_factory=list)  # what was read, a line a set
+    untested: list[str] = field(default_factory=list)  # what `train` says of tests that could not be used
 
     @classmethod
     def open(
@@ -107,7 +110,8 @@ class Corpus:
         about = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
         sets = {name: map_set(folder / str(i), name, one) for i, (name, one) in enumerate(about["sets"].items())}
         tokenizer = Tokenizer.load(folder / "tokenizer")
-        return cls(sets, tokenizer, folder, about["fingerprint"], about["counts"], about["warnings"])
+        said = {key: about.get(key, []) for key in ("warnings", "summary", "untested")}
+        return cls(sets, tokenizer, folder, about["fingerprint"], about["counts"], **said)
 
 
 def open_corpus(config: TrainConfig, setting: Setting) -> Corpus:
@@ -178,6 +182,9 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
         about["sets"][name] = {"task": task, "label_names": names, "label_ids": ids, "splits": splits}
         about["counts"][name] = {part: {k: one[k] for k in ("examples", "tokens")} for part, one in splits.items()}
     about["warnings"] = [line for name, splits in loaded.items() for line in sources.warnings(name, splits)]
+    about["summary"] = [line for some in loaded.values() for line in some.told]
+    about["summary"] += [summary(name, some, work.config.data[name].split) for name, some in loaded.items()]
+    about["untested"] = [line for name, some in loaded.items() if (line := untested(name, some))]
     (folder / "corpus.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     _seal(folder)
     work.progress("data ready", 1.0)

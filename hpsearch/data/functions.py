@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hpsearch.config import AnySet
+from hpsearch.data import tables
+from hpsearch.data.answers import Answers
 from hpsearch.data.columns import row_example
-from hpsearch.data.splits import PARTS, Example
+from hpsearch.data.splits import PARTS, Example, named_parts
 from hpsearch.errors import DataError, HpsearchError
 
 PREFIX = "python:"
@@ -42,21 +44,33 @@ def examples(name: str, data_set: AnySet, base: Path) -> dict[str, list[Example]
     try:
         with _on_path(base):
             returned = function()
-            parts = returned if isinstance(returned, dict) else {"train": returned}
-            parts = {part: rows if isinstance(rows, str) else list(rows) for part, rows in parts.items()}
+            parts = returned if isinstance(returned, Mapping) else {"train": returned}
+            parts = {part: rows if _is_whole(rows) else list(rows) for part, rows in parts.items()}
     except HpsearchError:
         raise
     except Exception as error:
         raise DataError(f"data.{name}: {origin}: raised {_line(error)}") from error
-    if "train" not in parts or set(parts) - set(PARTS):
+    named = named_parts(parts)
+    if named is None:
         raise DataError(f"data.{name}: {origin}: returned {', '.join(map(str, parts))}, allowed: {', '.join(PARTS)}")
-    return {part: _checked(f"{origin}: {part}", rows, data_set) for part, rows in parts.items()}
+    if not data_set.split.test:
+        named.pop("test", None)
+    return {
+        part: _checked(f"{origin}: {part}", rows, data_set, Answers(data_set, part)) for part, rows in named.items()
+    }
 
 
-def _checked(where: str, rows: Any, data_set: AnySet) -> list[Example]:
-    if isinstance(rows, str):
+def _is_whole(rows: Any) -> bool:
+    """Whether it is no iterable of examples: a table, or a text by mistake."""
+    return isinstance(rows, str | bytes) or tables.is_table(rows)
+
+
+def _checked(where: str, rows: Any, data_set: AnySet, answers: Answers) -> list[Example]:
+    if isinstance(rows, str | bytes):
         raise DataError(f"{where}: one text, a list of examples is wanted")
-    return [row_example(f"{where}: example {i}", row, data_set) for i, row in enumerate(rows)]
+    if tables.is_table(rows):
+        rows = tables.rows(where, rows, data_set, optional=answers.optional)
+    return [row_example(f"{where}: example {i}", row, data_set, answers) for i, row in enumerate(rows)]
 
 
 @contextmanager

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from hpsearch.config import Split
+from hpsearch.data.lookalikes import escaped, groups, remedy, seen
 from hpsearch.errors import DataError
+
+T = TypeVar("T")
 
 Example = dict[str, str]
 """text: {"text"}; translation: {"source", "target"}; classification: {"text", "label"}; whatever the columns are."""
 
 
 PARTS = ("train", "valid", "test")
+NAMES = {
+    "train": ("train",),
+    "valid": ("dev", "val", "validation", "valid"),
+    "test": ("test",),
+}  # what others call them
 LONGEST = 60  # characters of a label in a message
+SHOWN = 5  # labels, and groups of them, that are told of one by one
+NO_VALUE = ("nan", "nat", "<na>", "#n/a")  # how programs write a missing value
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,10 @@ class Splits:
     train: list[Example]
     valid: list[Example]
     test: list[Example] = field(default_factory=list)
+    cut: tuple[str, ...] = field(default=(), compare=False)  # the parts that were cut from train
+    untested: str | None = field(
+        default=None, compare=False
+    )  # what a given test lacks ("label"), so that it is left out
     warned: list[str] = field(default_factory=list, compare=False)  # what reading them found, a line each
     told: list[str] = field(default_factory=list, compare=False)  # what was read
 
@@ -32,17 +48,26 @@ class Splits:
         return {name: part for name in PARTS if (part := getattr(self, name))}
 
 
-def divide(name: str, parts: dict[str, list[Example]], split: Split) -> Splits:
-    """Splits in which a part that `parts` lacks is cut from the train part.
+def named_parts(found: Mapping[str, T], *, strict: bool = True) -> dict[str, T] | None:
+    """The parts under our names; None without a train part (strict: with an unknown name, or two names of one part)."""
+    named = {part: found[other] for part, others in NAMES.items() for other in others if other in found}
+    return None if "train" not in named or (strict and len(named) < len(found)) else named
 
-    By a hash of the example's text and the seed: the same on every machine, and equal texts on one side.
-    Raises DataError for an empty part or too few examples.
+
+def divide(name: str, parts: dict[str, list[Example]], split: Split) -> Splits:
+    """Splits in which a part that `parts` lacks is cut from the train part; a test without answers is left out.
+
+    By a hash of the example's text and the seed: the same on every machine, equal texts on one side, and of every label
+    its share. Raises DataError for an empty part or too few examples.
     """
+    untested = _lacking(parts.get("test", []))
+    parts = {**parts, "test": []} if untested else parts
     shares = {part: getattr(split, part) for part in ("test", "valid") if part not in parts and getattr(split, part)}
     if sum(shares.values()) >= 1:
         raise DataError(f"data.{name}.split: valid {split.valid} + test {split.test} leave nothing to train on")
     parts = {**parts, **_cut(name, parts["train"], shares, split.seed)} if shares else parts
-    splits = Splits(parts["train"], parts["valid"], parts.get("test", []))
+    cut = tuple(part for part in PARTS if part in shares)
+    splits = Splits(parts["train"], parts["valid"], parts.get("test", []), cut, untested)
     for part in ("train", "valid"):
         if not getattr(splits, part):
             few = f", {len(parts['train'])} examples are too few to cut it from" if part in shares else ""
@@ -50,16 +75,68 @@ def divide(name: str, parts: dict[str, list[Example]], split: Split) -> Splits:
     return splits
 
 
+def _lacking(test: list[Example]) -> str | None:
+    """The key that a test's examples have no value for: label or target (of one, and so of all: answers.py)."""
+    return next((key for key in ("label", "target") if test and test[0].get(key) == ""), None)
+
+
 def _cut(name: str, examples: list[Example], shares: dict[str, float], seed: int) -> dict[str, list[Example]]:
-    places = {key: _place(key, seed) for key in map(_key, examples)}
-    if len(places) <= len(shares):
-        raise DataError(f"data.{name}: {len(places)} different examples are too few to cut {' and '.join(shares)} from")
-    side = _sides(places, shares)
-    _return_lonely_labels(examples, side)
+    keys = [_key(example) for example in examples]
+    if len(set(keys)) <= len(shares):
+        raise DataError(
+            f"data.{name}: {len(set(keys))} different examples are too few to cut {' and '.join(shares)} from"
+        )
+    places = _places(examples, keys, seed)
+    side = _by_label(name, examples, keys, places, shares) if "label" in examples[0] else _sides(places, shares)
     cut: dict[str, list[Example]] = {part: [] for part in ("train", *shares)}
-    for example in examples:
-        cut[side[_key(example)]].append(example)
+    for key, example in zip(keys, examples, strict=True):
+        cut[side[key]].append(example)
     return cut
+
+
+def _places(examples: list[Example], keys: list[str], seed: int) -> dict[str, float]:
+    """{key: place in [0, 1)}: by the spelling that comes first of those that look alike."""
+    places: dict[str, float] = {}
+    known: dict[str, float] = {}
+    for example, key in zip(examples, keys, strict=True):
+        spelt = _spelling(example)
+        if spelt not in known:
+            known[spelt] = _place(spelt, seed)
+            places[key] = min(places.get(key, 1.0), known[spelt])
+    return places
+
+
+def _by_label(
+    name: str, examples: list[Example], keys: list[str], places: dict[str, float], shares: dict[str, float]
+) -> dict[str, str]:
+    """{key: split}: of each label's texts the shares; a text with several labels counts for the first."""
+    of_label: dict[str, str] = {}
+    labelled: dict[str, dict[str, float]] = {}
+    for example, key in zip(examples, keys, strict=True):
+        if of_label.setdefault(key, example["label"]) == example["label"]:
+            labelled.setdefault(example["label"], {})[key] = places[key]
+    side = {key: part for some in labelled.values() for key, part in _dealt(some, shares).items()}
+    if "valid" in shares and "valid" not in side.values():
+        raise DataError(
+            f"data.{name}: each of the {len(labelled)} labels has one text only, "
+            "so none can be in train and in valid; is the label the right column?"
+        )
+    _return_lonely_labels(examples, keys, side)
+    return side
+
+
+def _dealt(places: dict[str, float], shares: dict[str, float]) -> dict[str, str]:
+    """{key: split} of one label's texts: train has one at least, then valid, then test; beyond that the shares."""
+    ordered = sorted(places, key=lambda key: (places[key], key))
+    counts: dict[str, int] = {}
+    left = len(ordered) - 1
+    for part in ("valid", "test"):
+        if part in shares:
+            reserve = 1 if part == "valid" and "test" in shares and left > 1 else 0
+            counts[part] = min(max(1, int(len(ordered) * shares[part] + 0.5)), left - reserve)
+            left -= counts[part]
+    names = ["test"] * counts.get("test", 0) + ["valid"] * counts.get("valid", 0)
+    return {key: names[i] if i < len(names) else "train" for i, key in enumerate(ordered)}
 
 
 def _sides(places: dict[str, float], shares: dict[str, float]) -> dict[str, str]:
@@ -76,18 +153,28 @@ def _sides(places: dict[str, float], shares: dict[str, float]) -> dict[str, str]
     return {**side, **dict.fromkeys(ordered[start:], "train")}
 
 
-def _return_lonely_labels(examples: list[Example], side: dict[str, str]) -> None:
-    """Gives train an example of each label that it would else never see (a label can be rarer than 1 in 10)."""
-    seen = {example.get("label") for example in examples if side[_key(example)] == "train"}
-    for example in examples:
-        if example.get("label") not in seen:
-            side[_key(example)] = "train"
-            seen.add(example.get("label"))
+def _return_lonely_labels(examples: list[Example], keys: list[str], side: dict[str, str]) -> None:
+    """Gives train an example of each label that it would else never see (its texts count for other labels)."""
+    labelled = list(zip(keys, (example["label"] for example in examples), strict=True))
+    known = {label for key, label in labelled if side[key] == "train"}
+    for key, label in labelled:
+        if label not in known:
+            side[key] = "train"
+            known.add(label)
 
 
 def _key(example: Example) -> str:
-    """What two examples share when they must not be on two sides: their text, whatever its case and spaces."""
-    return " ".join((example["text"] if "text" in example else example["source"]).casefold().split())
+    """What two examples share when they must not be on two sides: the look of their text."""
+    return seen(_first(example))
+
+
+def _spelling(example: Example) -> str:
+    """The text, whatever its case and spaces."""
+    return " ".join(_first(example).casefold().split())
+
+
+def _first(example: Example) -> str:
+    return example["text"] if "text" in example else example["source"]
 
 
 def _place(key: str, seed: int) -> float:
@@ -104,8 +191,14 @@ def check_labels(name: str, splits: Splits) -> None:
         raise DataError(f"data.{name}: train has one label only ({_named(train.pop())}), two or more are wanted")
     for part in ("valid", "test"):
         unseen = sorted({example["label"] for example in getattr(splits, part)} - train)
-        if unseen:
-            raise DataError(f"data.{name}: label {_named(unseen[0])} is in {part} but not in train")
+        for label in unseen:
+            alike = sorted(other for other in train if seen(other) == seen(label))
+            if alike:
+                raise DataError(
+                    f"data.{name}: label {escaped(label)} is in {part} but not in train, "
+                    f"which has {escaped(alike[0])}: {remedy([label, alike[0]])}"
+                )
+            raise DataError(f"data.{name}: label {_named(label)} is in {part} but not in train")
 
 
 def _named(label: str) -> str:
@@ -120,7 +213,7 @@ def warnings(name: str, splits: Splits) -> list[str]:
     repeats = len(splits.train) - len({tuple(example.values()) for example in splits.train})
     if repeats > 0.05 * len(splits.train):
         found.append(f"data.{name}: {repeats} of {len(splits.train)} train examples repeat another")
-    return splits.warned + found + _label_warnings(name, splits)
+    return splits.warned + found + (_label_warnings(name, splits) if "label" in splits.train[0] else [])
 
 
 def _shared(name: str, parts: dict[str, list[Example]], part: str) -> list[str]:
@@ -134,11 +227,25 @@ def _shared(name: str, parts: dict[str, list[Example]], part: str) -> list[str]:
 
 
 def _label_warnings(name: str, splits: Splits) -> list[str]:
-    if "label" not in splits.train[0]:
-        return []
     train = Counter(example["label"] for example in splits.train)
-    missing = sorted(set(train) - {example["label"] for example in splits.valid})
-    found = [f"data.{name}: label {_named(label)} is not in valid (train has {train[label]})" for label in missing[:5]]
-    if len(missing) > 5:
-        found.append(f"data.{name}: {len(missing) - 5} more labels are not in valid")
+    found = []
+    for part in ("valid", "test"):
+        if part == "valid" or (part in splits.cut and splits.test):
+            found += _lacking_labels(name, part, train, {example["label"] for example in getattr(splits, part)})
+    for alike in groups(train)[:SHOWN]:
+        counted = ", ".join(f"{escaped(label)} ({train[label]} in train)" for label in alike[:SHOWN])
+        found.append(f"data.{name}: {len(alike)} labels look alike and are different ones: {counted}; {remedy(alike)}")
+    odd = [label for label in train if label.casefold() in NO_VALUE]
+    return found + [
+        f"data.{name}: label {_named(label)} ({train[label]} in train) looks like a missing value" for label in odd
+    ]
+
+
+def _lacking_labels(name: str, part: str, train: Counter[str], there: set[str]) -> list[str]:
+    missing = sorted(set(train) - there)
+    found = [
+        f"data.{name}: label {_named(label)} is not in {part} (train has {train[label]})" for label in missing[:SHOWN]
+    ]
+    if len(missing) > SHOWN:
+        found.append(f"data.{name}: {len(missing) - SHOWN} more labels are not in {part}")
     return found

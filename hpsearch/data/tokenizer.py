@@ -36,8 +36,11 @@ class Tokenizer:
     def __init__(self, inner: tokenizers.Tokenizer, specials: list[str], *, cuttable: bool = False) -> None:
         if len(set(specials)) < len(specials):
             raise DataError(f"two special tokens are spelt alike among: {', '.join(specials)}")
+        known = [special for special in specials if inner.token_to_id(special) is not None]
         inner.add_special_tokens([tokenizers.AddedToken(s, special=True, normalized=False) for s in specials])
         inner.encode_special_tokens = True  # "<|sep|>" in a text is six or so characters, not the separator
+        inner.post_processor = None  # of a tokenizer.json: it would have transformers add tokens that no training saw
+        _refuse_spelt(inner, known)
         self._inner = inner
         self._cuttable = cuttable
         self.specials = list(specials)
@@ -77,7 +80,10 @@ class Tokenizer:
             raise DataError(f"{path}: not a tokenizer.json ({str(error).splitlines()[0]})") from None
         inner.no_padding()
         inner.no_truncation()
-        return cls(inner, specials)
+        try:
+            return cls(inner, specials)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:
@@ -127,12 +133,25 @@ class Tokenizer:
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "clean_up_tokenization_spaces": False,
+            "split_special_tokens": True,  # a text that spells a special is characters there as it is here
             "hpsearch_specials": self.specials,
             "hpsearch_cuttable": self._cuttable,
             **named,
         }
         for name, content in (("tokenizer_config.json", config), ("special_tokens_map.json", named)):
             (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _refuse_spelt(inner: tokenizers.Tokenizer, specials: list[str]) -> None:
+    """Raises DataError where a text gives one of the specials: the tokenizer has learnt its spelling as a word."""
+    for special in specials:
+        spelt = [special, f" {special}", f"{special} ", f"a{special}a", special * 2, f"\n{special}\n"]
+        id_ = inner.token_to_id(special)
+        if any(id_ in inner.encode(text, add_special_tokens=False).ids for text in spelt):
+            raise DataError(
+                f"the tokenizer gives token {id_} for the text {special!r}, which no text may: "
+                "take it out of its vocabulary, or learn one without such texts"
+            )
 
 
 def _byte_level(model: models.Model) -> tokenizers.Tokenizer:

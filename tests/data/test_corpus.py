@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpsearch.config import TrainConfig
+from hpsearch.config import Split, TrainConfig
 from hpsearch.data.corpus import Contents, Corpus, PairTokens, TextTokens
+from hpsearch.data.splits import Splits
+from hpsearch.data.summary import summary
 from hpsearch.data.tokenizer import EOS, SEP
 from hpsearch.errors import DataError
 
@@ -94,6 +96,53 @@ def test_counts_and_warnings_are_those_of_the_splits(config: TrainConfig, tmp_pa
     assert corpus.counts["mails"]["train"] == {"examples": 3, "tokens": 3 * (7 + 3)}
     assert "data.mails: 3 of 3 valid examples are also in train" in corpus.warnings
     assert "test" not in corpus.counts["prose"]
+
+
+def test_what_was_read_is_said_of_a_cached_corpus_too(config: TrainConfig, tmp_path: Path) -> None:
+    rows = "".join(f"mail {i}\t{'spam' if i % 4 else 'ham'}\n" for i in range(40))
+    (tmp_path / "mails.tsv").write_text("text\tlabel\n" + rows)
+    (tmp_path / "unlabelled.tsv").write_text("text\na mail\n")
+    mails = {"task": "classification", "files": {"train": "mails.tsv"}, "split": {"valid": 0.2}}
+    given = {**mails, "files": {**both("mails.tsv"), "test": "unlabelled.tsv"}}
+    raw = {**config.model_dump(exclude_unset=True)["data"], "mails": mails, "given": given}
+    wanted = TrainConfig.model_validate({"data": raw, "tokenizer": {"kind": "bytes"}})
+    for _ in range(2):
+        corpus = opened(wanted, tmp_path)
+        assert sorted(corpus.summary) == [
+            "data.given: 40 train, 40 valid examples (no test: it has no labels); 2 labels: spam 30, ham 10",
+            "data.mails: 28 train, 8 valid, 4 test examples (valid 0.2 and test 0.1 cut from train by label, seed 0); "
+            "2 labels: spam 21, ham 7",
+            "data.pairs: 3 train, 3 valid examples (no test)",
+            "data.prose: 2 train, 1 valid examples (no test)",
+        ]
+        assert corpus.untested == ["data.given: the test split has no labels: the model is not tested on it"]
+        assert "test" not in corpus.sets["given"].splits
+
+
+def test_many_labels_are_named_as_far_as_a_line_goes() -> None:
+    rows = [{"text": f"text {i}", "label": f"{'long ' * 20}{i % 30}"} for i in range(60)]
+    said = summary("s", Splits([{"text": "a", "label": "x"}] * 5 + rows, rows, rows), Split())
+    assert said.startswith("data.s: 65 train, 60 valid, 60 test examples; 31 labels: x 5, long long ")
+    assert said.endswith(" more")
+    assert len(said) < 200
+
+
+def test_normalise_makes_one_label_and_one_text_of_two_forms(config: TrainConfig, tmp_path: Path) -> None:
+    rows = [("cafe\u0301", "the\u0301"), ("caf\u00e9!", "th\u00e9"), ("b", "x")]
+    (tmp_path / "mails.tsv").write_text("text\tlabel\n" + "".join(f"{t}\t{label}\n" for t, label in rows))
+    (tmp_path / "prose.txt").write_text("de\u0301ja\u0300")
+    plain = opened(config, tmp_path)
+    assert plain.sets["mails"].label_names == ["the\u0301", "th\u00e9", "x"]
+    one = {"normalise": "nfc"}
+    data = {name: {**raw, **one} for name, raw in config.model_dump(exclude_unset=True)["data"].items()}
+    composed = opened(TrainConfig.model_validate({"data": data, "tokenizer": {"kind": "bytes"}}), tmp_path)
+    assert composed.sets["mails"].label_names == ["th\u00e9", "x"]
+    mails, prose = composed.sets["mails"].splits["train"], composed.sets["prose"].splits["train"]
+    assert isinstance(mails, PairTokens)
+    assert isinstance(prose, TextTokens)
+    assert list(mails.sources) == ["caf\u00e9", "caf\u00e9!", "b"]
+    assert prose.tokens.tolist() == [256, *"d\u00e9j\u00e0".encode()] * 2
+    assert composed.fingerprint != plain.fingerprint
 
 
 def test_the_tokenizer_is_learnt_from_the_train_split_alone(tmp_path: Path) -> None:

@@ -128,8 +128,8 @@ def test_windows_files_lose_their_mark_and_line_ends_in_tables(tmp_path: Path) -
         ]
 
 
-def test_columns_have_the_names_of_the_config_and_numbers_are_text(tmp_path: Path) -> None:
-    name = write(tmp_path / "d.json", '{"body": "a", "stars": 1, "score": 0.5}\n{"body": 7, "stars": 2}\n')
+def test_columns_have_the_names_of_the_config_and_labels_may_be_numbers(tmp_path: Path) -> None:
+    name = write(tmp_path / "d.json", '{"body": "a", "stars": 1, "score": 0.5}\n{"body": "7", "stars": 2.0}\n')
     splits = load(labelled(files={"train": name, "valid": name, "test": name}, text="body", label="stars"), tmp_path)
     assert splits.train == [{"text": "a", "label": "1"}, {"text": "7", "label": "2"}]
 
@@ -220,9 +220,10 @@ def module(tmp_path: Path) -> Iterator[str]:
     """A module beside space.yaml."""
     source = """
 def flat(): return [f"text {i}" for i in range(50)]
-def split(): return {"train": [("a", 1), {"text": "b", "label": "y"}], "valid": iter([("c", "y")]), "test": []}
+def split(): return {"train": [("a", "1"), {"text": "b", "label": "y"}], "valid": iter([("c", "y")]), "test": []}
 def broken(): raise KeyError("no\\nsuch")
-def odd(): return {"train": ["a"], "dev": ["b"]}
+def odd(): return {"train": ["a"], "extra": ["b"]}
+def both(): return {"train": ["a"], "dev": ["b"], "valid": ["b"]}
 def short(): return [("a",)]
 def none(): return [("a", None)]
 def half(): return ["\\ud800"]
@@ -248,7 +249,8 @@ def test_a_function_beside_the_config_gives_texts_tuples_or_records(tmp_path: Pa
     ("function", "message"),
     [
         ("broken", "raised KeyError: 'no\\nsuch'"),
-        ("odd", "returned train, dev, allowed: train, valid, test"),
+        ("odd", "returned train, extra, allowed: train, valid, test"),
+        ("both", "returned train, dev, valid, allowed: train, valid, test"),
         ("short", "train: example 0: 1 values, (text, label) or a dict is wanted"),
         ("none", "train: example 0: the label is missing, text (or a number) is wanted"),
         ("nothing", "raised TypeError: 'NoneType' object is not iterable"),
@@ -273,11 +275,18 @@ BAD_TABLES = {
     "empty": (b"", "d.tsv: the file is empty"),
     "header only": (b"text\tlabel\n", "d.tsv: no examples (a header alone, or blank lines)"),
     "blank lines": (b"\n\n\r\n", "d.tsv: no examples (a header alone, or blank lines)"),
-    "no column": (b"body\tlabel\na\tx\n", "d.tsv: no column 'text' for text, there are: body, label; if that is a row and no header: columns: [A, B]"),
+    "no column": (
+        b"body\tlabel\na\tx\n",
+        "d.tsv: no column 'text' for text, there are: body, label; if that is a row and no header: columns: [A, B]",
+    ),
     "ragged": (b"text\tlabel\na\tx\nb\n", "d.tsv:3: 1 fields, the header has 2 (text, label)"),
     "too many": (b"text\tlabel\na\tx\tz\n", "d.tsv:2: 3 fields, the header has 2 (text, label)"),
-    "column twice": (b"text\ttext\na\tx\n", "d.tsv:1: column 'text' is in the header twice, and the text is to come from it"),
-    "not UTF-8": (b"text\tlabel\ncaf\xe9\tx\n", "d.tsv:2: byte 4 of the line is not UTF-8; in cp1252 it reads 'café\\tx': if that is right, give encoding: cp1252"),
+    "column twice": (b"text\ttext\na\tx\n", "d.tsv:1: column 'text' is in the header twice"),
+    "not UTF-8": (
+        b"text\tlabel\ncaf\xe9\tx\n",
+        "d.tsv:2: byte 4 of the line is not UTF-8; in cp1252 it reads 'café\\tx': "
+        "if that is right, give encoding: cp1252",
+    ),
     "NUL": (b"text\tlabel\na\tx\n\0\ty\n", "d.tsv:3: a NUL byte, UTF-8 text is wanted; " + FUNCTION),
     "UTF-16": ("text\tlabel\n".encode("utf-16")[:-1], "d.tsv:1: not utf-16 from here on, or soon after"),
     "empty text": (b"text\tlabel\n \tx\nb\ty\n", "d.tsv:2: the text is empty"),
@@ -311,7 +320,7 @@ def test_one_label_and_labels_that_train_lacks_are_refused(tmp_path: Path) -> No
         ),
         ("d.jsonl", b'[{"text": "a"}]\n', "d.jsonl:1: a JSON list, one object a line is wanted"),
         ("d.jsonl", b"[" * 100_000 + b"\n", "d.jsonl:1: not JSON (nested too deeply), one object a line is wanted"),
-        ("d.jsonl", b'{"text": ["a"]}\n', "d.jsonl:1: the text is a list, text (or a number) is wanted"),
+        ("d.jsonl", b'{"text": ["a"]}\n', "d.jsonl:1: the text is a list, text is wanted"),
         ("d.csv", b'text\n"a" b\n', "d.csv:2: wrong csv quoting or line end"),
         ("d.csv", b'text\n"never closed\n\n', "d.csv:2: the quote that opens in this row is never closed"),
         ("d.txt", b" \n\n\t\n", "d.txt: the file holds no text"),
@@ -353,7 +362,7 @@ def test_a_line_beyond_the_limit_is_refused_without_reading_it_whole(
 
 def test_a_text_file_for_examples_with_columns_is_refused_before_it_is_read(tmp_path: Path) -> None:
     name = write(tmp_path / "d.txt", "a\n")
-    with pytest.raises(DataError, match="a text file has no columns for source and target; two files of aligned lines are files: "):
+    with pytest.raises(DataError, match="no columns for source and target; two files of aligned lines are files: "):
         sources.check_sources("mine", pairs(files={"train": name}), base=tmp_path)
 
 

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from hpsearch.data import tokenizer as module
 from hpsearch.data.tokenizer import BASE_SPECIALS, EOS, SEP, Tokenizer
@@ -98,7 +100,7 @@ def test_what_is_saved_loads_again_here_and_in_transformers_with_the_same_ids(ki
     assert theirs(texts[:2]).input_ids == tokenizer.encode(texts[:2])
     assert [theirs.decode(ids) for ids in tokenizer.encode(texts[:2])] == texts[:2]
     assert (len(theirs), theirs.eos_token_id, theirs.pad_token_id) == (tokenizer.vocab_size, *2 * [tokenizer.eos_id])
-    assert theirs(f"<|set:mail|>a{SEP}").input_ids == [
+    assert theirs(f"<|set:mail|>a{SEP}", split_special_tokens=False).input_ids == [
         tokenizer.id("<|set:mail|>"),
         *tokenizer.encode(["a"])[0],
         tokenizer.id(SEP),
@@ -111,6 +113,65 @@ def test_a_tokenizer_of_ones_own_keeps_its_ids_and_gets_the_specials(tmp_path: P
     assert own.encode(TEXTS) == trained().encode(TEXTS)
     assert own.id("<|set:new|>") == trained().vocab_size
     assert own.eos_id == trained().eos_id
+
+
+UNKIND = [
+    f"a{EOS}b {EOS} {SEP}{SEP}\n<|mail=ham|>",
+    "<|mail=not ham|> <|set:mail|>text<|sep|>",
+    EOS,
+    "[MASK] <s> one [IMG]two</s>",
+    "",
+]
+
+
+def own_file(folder: Path) -> Path:
+    """A tokenizer.json as others make them: tokens of its own, a normaliser, and a template that adds a first token."""
+    inner = tokenizers.Tokenizer(models.BPE())
+    inner.normalizer = normalizers.Lowercase()
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    inner.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
+    inner.train_from_iterator(TEXTS, trainer)
+    inner.add_special_tokens(["<s>", "[MASK]"])
+    # Such as a text may spell: one of them is spelt like our separator.
+    inner.add_tokens([tokenizers.AddedToken(token, special=False) for token in ("[IMG]", SEP)])
+    first = ("<s>", inner.token_to_id("<s>"))
+    inner.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[first])
+    inner.save(str(folder / "own.json"))
+    return folder / "own.json"
+
+
+@pytest.mark.parametrize("kind", ["bpe", "bytes", "file"])
+def test_transformers_reads_a_text_that_spells_specials_as_the_training_did(kind: str, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    if kind == "file":
+        tokenizer = Tokenizer.from_file(own_file(tmp_path), specials=SPECIALS)
+    elif kind == "bpe":
+        tokenizer = Tokenizer.train([*TEXTS, *UNKIND * 99], vocab_size=400, specials=SPECIALS)
+    else:
+        tokenizer = Tokenizer.bytes(specials=SPECIALS)
+    tokenizer.save(tmp_path / "model")
+    ours = tokenizer.encode(UNKIND)
+    assert not {tokenizer.id(special) for special in SPECIALS} & {i for ids in ours for i in ids}
+    assert Tokenizer.load(tmp_path / "model").encode(UNKIND) == ours
+    for how in ({}, {"use_fast": False}):
+        theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "model", **how)
+        assert theirs(UNKIND).input_ids == ours
+        assert [theirs.encode(text) for text in UNKIND] == ours
+        theirs.save_pretrained(tmp_path / "again")
+        again = transformers.AutoTokenizer.from_pretrained(tmp_path / "again")
+        assert again(UNKIND).input_ids == ours
+        assert again.convert_tokens_to_ids(SPECIALS) == [tokenizer.id(special) for special in SPECIALS]
+
+
+def test_a_tokenizer_that_has_learnt_a_special_as_a_word_is_refused(tmp_path: Path) -> None:
+    inner = tokenizers.Tokenizer(models.BPE())  # nothing cuts texts into words: a merge may span "<|sep|>"
+    inner.train_from_iterator([f"a{SEP}b {SEP} c"] * 50, trainers.BpeTrainer(vocab_size=300, show_progress=False))
+    assert inner.encode(SEP).tokens == [SEP]
+    inner.save(str(tmp_path / "own.json"))
+    with pytest.raises(DataError, match=r"own\.json: the tokenizer gives token \d+ for the text '<\|sep\|>'"):
+        Tokenizer.from_file(tmp_path / "own.json", specials=SPECIALS)
 
 
 def test_training_twice_gives_the_same_tokenizer(tmp_path: Path) -> None:

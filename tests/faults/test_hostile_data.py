@@ -95,7 +95,7 @@ WRONG = {
     ),
     "row too long": (("tsv",), lambda g: g + b"a\tb\tc\n", "d.tsv:{n}: ", "3 fields, the header has 2 (text, label)"),
     "row too short": (("csv",), lambda g: g + b"a\n", "d.csv:{n}: ", "1 fields, the header has 2 (text, note)"),
-    "open quote": (("csv",), lambda g: g + b'"a,b\n', "d.csv:{n}: ", "the quote that opens in this row is never closed"),
+    "open quote": (("csv",), lambda g: g + b'"a,b\n', "d.csv:{n}: ", "opens in this row is never closed"),
     "empty text": (("tsv",), lambda g: g + b" \ta\n", "d.tsv:{n}: ", "the text is empty"),
     "empty label": (("tsv",), lambda g: g + b"a\t\n", "d.tsv:{n}: ", "the label is empty"),
     "empty side": (("jsonl",), lambda g: g + b'{"source": "", "target": "b"}', "d.jsonl:{n}: ", "the source is empty"),

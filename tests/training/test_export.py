@@ -9,9 +9,11 @@ import torch
 
 from hpsearch.config import ModelConfig
 from hpsearch.errors import UserError
+from hpsearch.training.evaluation import Evaluator
 from hpsearch.training.export import load_pretrained, save_pretrained
 from hpsearch.training.generate import generate
 from hpsearch.training.model import Llama
+from tests.training import tiny
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 SHAPE = {"n_layers": 2, "width": 32, "n_heads": 4, "context": 32}
@@ -98,6 +100,26 @@ def test_transformers_decodes_what_we_decode(tmp_path):
     )
     ours = generate(model, prompt.tolist(), eos_id=3, max_new_tokens=12)[0]
     assert [token for token in theirs[0, 6:].tolist() if token != 3] == ours
+
+
+@torch.no_grad()
+def test_transformers_has_our_loss_on_a_text_that_spells_special_tokens(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    (tmp_path / "data").mkdir()
+    story = "once there was a hen.\n<|endoftext|>\n a<|sep|>b <|set:text|>"
+    for part in ("train", "valid", "test"):
+        (tmp_path / "data" / f"{part}.txt").write_text(story)
+    config = tiny.tiny({"text": tiny.TEXT}, model={"context": 128})
+    corpus = tiny.opened(config, tmp_path)
+    model = tiny.model(config, corpus).eval()
+    ours = Evaluator(corpus, tiny.rows(config, tmp_path, "valid"), config, sample=None).measure(model)
+
+    save_pretrained(model, corpus.tokenizer, tmp_path / "model")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
+    ids = torch.tensor([[tokenizer.eos_token_id, *tokenizer(story).input_ids]])
+    theirs = transformers_model(tmp_path / "model")(ids, labels=ids).loss
+    assert ids.shape[1] == 1 + len(story)
+    assert float(theirs) == pytest.approx(ours.metrics["loss"], rel=1e-5)
 
 
 def test_the_folder_holds_config_weights_and_the_tokenizers_files(tmp_path):

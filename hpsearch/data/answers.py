@@ -1,0 +1,60 @@
+"""The labels (or targets) of one split as they are read: of one type, and all there (a test may lack all of them)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpsearch.config import AnySet
+from hpsearch.data.values import kind_of, shown
+from hpsearch.errors import DataError
+
+KEYS = {"classification": "label", "translation": "target"}  # what a model is to answer
+NONE = ""  # the answer of an example that has none; no other example has an empty one
+
+
+class Answers:
+    """What is known so far of a split's answers."""
+
+    def __init__(self, data_set: AnySet, part: str) -> None:
+        self.key = KEYS.get(data_set.task)
+        self.optional = self.key if part == "test" else None  # the key that may be missing
+        self.typed = True  # False while rows of csv or tsv come, where every value is text
+        self._kinds: dict[str, tuple[str, Any]] = {}  # {kind: (where, value) of its first label}
+        self._given = self._missing = ""  # where the first example with an answer is, and the first without
+
+    def saw(self, where: str, value: Any) -> None:
+        """Takes note of a label; raises DataError, with both places, for the second type."""
+        kind = kind_of(value)
+        if self.typed and kind not in self._kinds:
+            for other, (place, first) in self._kinds.items():
+                raise DataError(
+                    f"{where}: the label {shown(value)} is {kind}, but {shown(first)} ({place}) is {other}, "
+                    "labels of one type are wanted"
+                )
+            self._kinds[kind] = where, value
+        self.given(where)
+
+    def given(self, where: str) -> None:
+        """Takes note of an example with an answer."""
+        if not self._given:
+            self._given = where
+            self._check()
+
+    def lacks(self, where: str) -> str:
+        """Takes note of an example without an answer; gives what stands for it."""
+        if not self._missing:
+            self._missing = where
+            self._check()
+        return NONE
+
+    def _check(self) -> None:
+        if self._given and self._missing:
+            raise DataError(
+                f"{self._missing}: the {self.key} is missing, but {self._given} has one: "
+                f"give every test example its {self.key}, or none"
+            )
+
+
+def are_missing(key: str | None, examples: list[dict[str, str]]) -> bool:
+    """Whether the examples of a split have no answers."""
+    return bool(key and examples) and examples[0].get(str(key)) == NONE

@@ -1,0 +1,42 @@
+"""Texts that look equal and are not: other cases, spaces, invisible characters, other forms of one letter."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+# Unicode's Default_Ignorable_Code_Point but for tags, which tell flags apart: zero-width and direction marks, joiners,
+# soft hyphens, variation selectors.
+UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def seen(text: str) -> str:
+    """What a reader takes two texts for equal by: without case, width of spaces and invisible characters, in NFKC."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", UNSEEN.sub("", unicodedata.normalize("NFKC", text)).casefold())
+    return " ".join(text.casefold().split())
+
+
+def groups(texts: Iterable[str]) -> list[list[str]]:
+    """Those of the texts that look like another, together."""
+    found: dict[str, list[str]] = {}
+    for text in sorted(set(texts)):
+        found.setdefault(seen(text), []).append(text)
+    return [some for some in found.values() if len(some) > 1]
+
+
+def escaped(text: str, longest: int = 60) -> str:
+    """The text quoted, whatever is not ASCII as its code: 'caf\\u00e9'."""
+    codes = (c if " " <= c <= "~" else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in text)
+    whole = "".join(codes)
+    return f"'{whole if len(whole) <= longest else whole[:longest] + '...'}'"
+
+
+def remedy(texts: list[str]) -> str:
+    """How the texts become one: the config's key where it is enough."""
+    same = len({unicodedata.normalize("NFC", text) for text in texts}) == 1
+    return "`normalise: nfc` makes them one" if same else "write them alike in the data if they are one"

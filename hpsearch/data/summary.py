@@ -1,0 +1,46 @@
+"""What was read, a line for each set: examples by split, which splits were cut, and the labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hpsearch.config import Split
+from hpsearch.data.splits import LONGEST, Splits
+
+WIDTH = 100  # characters of the labels that are named
+
+
+def summary(name: str, splits: Splits, split: Split) -> str:
+    """The line of one set, as a person reads it."""
+    counts = ", ".join(f"{len(part)} {part_name}" for part_name, part in splits.parts().items())
+    line = f"data.{name}: {counts} examples{_origin(splits, split)}"
+    return f"{line}; {labels(splits)}" if "label" in splits.train[0] else line
+
+
+def _origin(splits: Splits, split: Split) -> str:
+    if splits.untested:
+        return f" (no test: it has no {splits.untested}s)"
+    if not splits.cut:
+        return "" if splits.test else " (no test)"
+    shares = " and ".join(f"{part} {getattr(split, part):g}" for part in splits.cut)
+    by_label = " by label" if "label" in splits.train[0] else ""
+    return f" ({shares} cut from train{by_label}, seed {split.seed})"
+
+
+def untested(name: str, splits: Splits) -> str | None:
+    """What is to be said of a test that a set has and that cannot be used."""
+    return splits.untested and f"data.{name}: the test split has no {splits.untested}s: the model is not tested on it"
+
+
+def labels(splits: Splits) -> str:
+    """The labels with their numbers in train, the frequent ones first, as many as fit a line."""
+    counts = Counter(example["label"] for example in splits.train)
+    named, length = [], 0
+    for label, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        word = f"{label if len(label) <= LONGEST else label[:LONGEST] + '...'} {n}"
+        length += len(word) + 2
+        if length > WIDTH:
+            break
+        named.append(word)
+    more = [f"{len(counts) - len(named)} more"] if len(named) < len(counts) else []
+    return f"{len(counts)} labels: {', '.join(named + more)}"
