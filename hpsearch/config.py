@@ -138,13 +138,14 @@ class DataSet(Section):
 
     @model_serializer(mode="wrap")
     def _without_defaults_of_form(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves out what is not set of `FORM`: a study is what it was before there were these keys."""
+        """Leaves out what is not set of `LATER`: a study is what it was before there were these keys."""
         fields = type(self).model_fields
-        return {key: value for key, value in handler(self).items() if key not in FORM or value != fields[key].default}
+        return {key: value for key, value in handler(self).items() if key not in LATER or value != fields[key].default}
 
 
 FORM = ("encoding", "columns", "delimiter", "quoting", "skip_bad_rows", "config", "splits", "lines")
 """The keys about the form of files: which examples a set has depends on them, by default on the files alone."""
+LATER = (*FORM, "normalise", "weight", "truncate")  # keys of sets that the first studies had not
 
 Column = str | list[str]  # a list: their texts, joined by line ends
 

@@ -95,8 +95,8 @@ def _narrow(part: Part, stream: IO[bytes], name: str, found: Findings) -> Iterat
 
 def _wide(part: Part, stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
     number = 0
+    text = io.TextIOWrapper(stream, encoding=name, newline="\n")
     try:
-        text = io.TextIOWrapper(stream, encoding=name, newline="\n")
         for number, line in enumerate(iter(lambda: text.readline(MAX_LINE + 1), ""), start=1):
             if "\0" in line:
                 raise DataError(f"{part}:{number}: a NUL character, text is wanted; {OTHERWISE}")
@@ -105,6 +105,8 @@ def _wide(part: Part, stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]
             yield number, line
     except UnicodeError:  # its place is one in a block of bytes that the reader took
         raise DataError(f"{part}:{number + 1}: not {name} from here on, or soon after") from None
+    finally:
+        text.detach()  # the stream is closed by whoever opened it
 
 
 def _decoded(raw: bytes, part: Part, number: int, codec: str) -> str:

@@ -27,7 +27,7 @@ def records(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple
 
 
 def _begins_with(part: Part, encoding: str | None, character: str) -> bool:
-    return next((line.lstrip()[0] == character for _, line in lines(part, encoding) if line.strip()), False)
+    return next((block.lstrip()[0] == character for block in blocks(part, encoding) if block.strip()), False)
 
 
 def _of_lines(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple[str, Record]]:

@@ -108,7 +108,7 @@ def splits_in(folder: Path, names: SplitNames | None) -> dict[str, list[Path]] |
         check_alike(folder, part, some)
     if "train" not in splits:
         raise DataError(f"{folder}: no file's name begins with train, there are: {listed(there)}; name it in files:")
-    return splits
+    return {part: splits[part] for part in ("train", "valid", "test") if part in splits}
 
 
 def _part_of(path: Path, names: SplitNames | None) -> str | None:

@@ -47,7 +47,8 @@ class Reader:
     def _check_columns(self, path: Path, optional: str | None) -> None:
         layout = rows.Layout.of(self.data_set)
         there = rows.columns_in(path, layout)
-        columns.require_one_each(f"{path}:1", there, self.data_set)
+        if format_of(self.data_set, path) in ("csv", "tsv"):
+            columns.require_one_each(f"{path}:1", there, self.data_set)
         hint = rows.hint(path, layout, there)
         columns.require(str(path), there, self.data_set, optional=optional, hint=hint)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import socket
@@ -14,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from hpsearch.config import AnySet, ClassificationSet, TextSet, TranslationSet
-from hpsearch.data import encoding, sources
+from hpsearch.config import AnySet, ClassificationSet, TextSet, TranslationSet, digest
+from hpsearch.data import encoding, rows, sources
 from hpsearch.data.splits import Splits
 from hpsearch.errors import DataError
 
@@ -408,3 +409,68 @@ def test_the_fingerprint_of_a_function_is_that_of_its_examples(tmp_path: Path, m
     again = sources.fingerprint("x", text(dataset=module + "flat"), base=tmp_path)
     sys.modules["my_examples"].flat = lambda: ["others", "than", "before"]  # type: ignore[attr-defined]
     assert sources.fingerprint("x", text(dataset=module + "flat"), base=tmp_path) != one == again
+
+
+FIRST_PRINTS = {  # as the first version had them, of these bytes
+    "d.csv": ("0f010de871f1a7d653c4280538a27136e41dd434db6c65fdd31dbcc611918314", "26160e4a"),
+    "d.tsv": ("d5fd430a37b8ce2f1693ee11b4ec8999e98f3680bc2a44fedb0fe2c2524ee157", "74682f9f"),
+    "d.jsonl": ("70dea722073ddd40c928e4aa160395908a82906d6a3fdf46e6bffb31cface07b", "a208a120"),
+    "d.parquet": ("626f1cc2bf4a0bd2a4f4f0ef3148a279b5490f0864d4f7febcffa84aaa00502e", "e45cf797"),
+    "d.txt": ("9ebf235318087f6d17be9d21cfe69f504d97d10cedc78d4de42cdad3cc84d6b4", "4514ff26"),
+    "folder": ("0d59c5cbe78132bae68d35036a7496e79b19a1fe1296abaffb7298c7abb6a95b", "a4a902d6"),
+}
+
+
+def test_sets_that_were_studied_before_there_were_keys_for_their_form_are_the_same(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name, content in {
+        "d.csv": "text,label\na,x\nb,y\n",
+        "d.tsv": "source\ttarget\na\tx\n",
+        "d.jsonl": '{"text": "a"}\n',
+        "d.parquet": "PAR1 any bytes",
+        "d.txt": "some words\n",
+        "folder/train.csv": "text,label\na,x\n",
+    }.items():
+        (tmp_path / name).write_text(content)
+    sets = {
+        "d.csv": labelled(files={"train": "d.csv", "valid": "d.csv", "test": "d.csv"}),
+        "d.tsv": pairs(files={"train": "d.tsv", "valid": ["d.tsv"]}),
+        "d.jsonl": text(files={"train": "d.jsonl"}, split={"seed": 3}),
+        "d.parquet": text(files={"train": "d.parquet"}, text="body"),
+        "d.txt": text(files={"train": "d.txt", "test": "d.txt"}),
+        "folder": text(dataset="folder"),
+    }
+    for name, given in sets.items():
+        known = digest(given.model_dump(mode="json"))[:8]
+        assert (sources.fingerprint("x", given, base=tmp_path), known) == FIRST_PRINTS[name], name
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"encoding": "cp1252"},
+        {"columns": ["text", "label"]},
+        {"delimiter": ";"},
+        {"quoting": "none"},
+        {"skip_bad_rows": True},
+        {"lines": True},
+        {"text": ["text", "label"]},
+    ],
+    ids=str,
+)
+def test_the_form_of_the_files_is_part_of_the_fingerprint(tmp_path: Path, form: dict[str, Any]) -> None:
+    name = write(tmp_path / "d.csv", "text,label\na,x\n")
+    plain = sources.fingerprint("x", text(files={"train": name}), base=tmp_path)
+    assert sources.fingerprint("x", text(files={"train": name}, **form), base=tmp_path) != plain
+
+
+def test_a_tsv_that_is_now_read_as_quoted_has_another_fingerprint_than_the_same_bytes_unquoted(tmp_path: Path) -> None:
+    name = write(tmp_path / "d.tsv", 'text\tlabel\n"a ""b"""\tx\n')
+    quoted = sources.fingerprint("x", labelled(files={"train": name}), base=tmp_path)
+    write(tmp_path / "d.tsv", 'text\tlabel\n"a ""b""\tx\n')
+    assert not rows.quoted(tmp_path / name, rows.Layout())
+    write(tmp_path / "d.tsv", 'text\tlabel\n"a ""b"""\tx\n')
+    assert rows.quoted(tmp_path / name, rows.Layout())
+    assert sources.fingerprint("x", labelled(files={"train": name}), base=tmp_path) == quoted
+    whole = sources._file_digest(labelled(files={"train": name}), tmp_path / name)
+    assert whole == ["tsv", hashlib.sha256((tmp_path / name).read_bytes()).hexdigest(), "quoted"]
