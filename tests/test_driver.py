@@ -12,6 +12,7 @@ from hpsearch.driver import Driver, first_config, prepare, setting_for
 from hpsearch.errors import DataError, StudyBusy, StudyMismatch, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.home import Home, history_of
+from hpsearch.identity import check_space
 from tests.conftest import TOY_SPACE
 from tests.searching import go
 
@@ -136,3 +137,29 @@ def test_the_final_training_takes_the_trials_threads_unless_told(tmp_path, space
     plain = replace(experiment, settings=experiment.settings.model_copy(update={"provenance": {}}))
     assert setting_for(plain, home, prepared, None).threads == 1
     assert setting_for(experiment, home, prepared, None).corpora == prepared.corpora
+
+
+def test_the_data_are_told_and_a_test_without_labels_is_a_warning(tmp_path, space_file, corpus_files):
+    (corpus_files / "test.tsv").write_text("sentence\nit is blue today\n")
+    files = "{train: data/moods.tsv, test: data/test.tsv}"
+    mine = f"{{moods: {{task: classification, files: {files}, text: sentence, label: mood}}}}"
+    said = []
+    with_test = driver(space_file(TOY_SPACE, data=mine), tmp_path / "home", say=said.append)
+    with_test.open(quiet)
+    with_test.close()
+    assert said == ["warning: data.moods: the test split has no labels: the model is not tested on it"]
+    assert with_test.summary == [
+        "data.moods: 72 train, 8 valid examples (no test: it has no labels); 2 labels: cold 36, warm 36"
+    ]
+
+
+def test_a_study_from_before_a_key_whose_default_is_nothing_goes_on(tmp_path, space_file):
+    path = space_file(TOY_SPACE)
+    mine = driver(path, tmp_path / "home")
+    history = mine.open(quiet).history
+    mine.close()
+    assert history.origin["identity"]["data"]["text"].pop("normalise") is None
+    check_space(Experiment.load(path), history)
+    history.origin["identity"]["data"]["text"].pop("task")
+    with pytest.raises(StudyMismatch, match=r"data\.text\.task: \(not there\) -> text"):
+        check_space(Experiment.load(path), history)

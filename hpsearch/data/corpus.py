@@ -182,8 +182,11 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
         about["sets"][name] = {"task": task, "label_names": names, "label_ids": ids, "splits": splits}
         about["counts"][name] = {part: {k: one[k] for k in ("examples", "tokens")} for part, one in splits.items()}
     about["warnings"] = [line for name, splits in loaded.items() for line in sources.warnings(name, splits)]
-    about["summary"] = [line for some in loaded.values() for line in some.told]
-    about["summary"] += [summary(name, some, work.config.data[name].split) for name, some in loaded.items()]
+    about["summary"] = [
+        line
+        for name, one in work.config.data.items()
+        for line in (*loaded[name].told, summary(name, loaded[name], one.split))
+    ]
     about["untested"] = [line for name, some in loaded.items() if (line := untested(name, some))]
     (folder / "corpus.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     _seal(folder)

@@ -38,5 +38,8 @@ def escaped(text: str, longest: int = 60) -> str:
 
 def remedy(texts: list[str]) -> str:
     """How the texts become one: the config's key where it is enough."""
-    same = len({unicodedata.normalize("NFC", text) for text in texts}) == 1
-    return "`normalise: nfc` makes them one" if same else "write them alike in the data if they are one"
+    forms = {unicodedata.normalize("NFC", text) for text in texts}
+    if len(forms) == 1:
+        return "`normalise: nfc` makes them one"
+    some = "`normalise: nfc` makes some of them one, " if len(forms) < len(texts) else ""
+    return f"{some}write them alike in the data if they are one"

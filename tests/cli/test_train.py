@@ -4,6 +4,8 @@ import json
 import signal
 import time
 
+import pytest
+
 from tests.cli.processes import end, started, wait_for
 from tests.cli.test_run import one_line
 from tests.conftest import TOY_SPACE
@@ -55,3 +57,18 @@ def test_ctrl_c_saves_the_state_and_says_how_to_go_on(story, space_file, tmp_pat
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["checkpoints"]
     with (checkpoints / "last.pt").open("rb") as file:
         assert json.loads(file.readline())["bytes"] > 0
+
+
+@pytest.mark.slow
+def test_what_was_read_is_said_and_a_test_without_labels_is_no_test(call, space_file, corpus_files, tmp_path):
+    (corpus_files / "test.tsv").write_text("sentence\nit is blue today\nit is red\n")
+    files = "{train: data/moods.tsv, test: data/test.tsv}"
+    mine = f"{{moods: {{task: classification, files: {files}, text: sentence, label: mood}}}}"
+    space = space_file(TINY.replace("3000", "0.1").replace("500", "1"), data=mine)
+    code, out, err = call("train", space, "-o", tmp_path / "model", "--home", tmp_path / "home")
+    assert (code, err) == (0, "")
+    assert "data.moods: 72 train, 8 valid examples (no test: it has no labels); 2 labels: cold 36, warm 36\n" in out
+    assert "no test split: the model is not tested\n" in out
+    assert "data.moods: the test split has no labels: the model is not tested on it\n" in out
+    metrics = json.loads((tmp_path / "model" / "metrics.json").read_text())
+    assert {name.split("/")[0] for name in metrics} == {"val"}

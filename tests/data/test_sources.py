@@ -474,3 +474,18 @@ def test_a_tsv_that_is_now_read_as_quoted_has_another_fingerprint_than_the_same_
     assert sources.fingerprint("x", labelled(files={"train": name}), base=tmp_path) == quoted
     whole = sources._file_digest(labelled(files={"train": name}), tmp_path / name)
     assert whole == ["tsv", hashlib.sha256((tmp_path / name).read_bytes()).hexdigest(), "quoted"]
+
+
+def test_fingerprints_are_what_they_were_but_for_the_sets_that_are_cut_otherwise(tmp_path: Path) -> None:
+    """The values are those of the version before there were cuts by label and `normalise`."""
+    write(tmp_path / "d.tsv", tsv_text(LABELLED))
+    given = {"train": "d.tsv", "valid": "d.tsv"}
+
+    def start(data_set: AnySet) -> str:
+        return sources.fingerprint("x", data_set, base=tmp_path)[:12]
+
+    assert start(labelled(files={**given, "test": "d.tsv"})) == "0ef3b6579ee9"
+    assert start(labelled(files=given, split={"test": 0})) == "c93cfb726c7a"
+    assert start(text(files={"train": "d.tsv"})) == "37b476a036ad"
+    assert start(labelled(files={"train": "d.tsv"})) != "b22b0cd62800"
+    assert start(text(files={"train": "d.tsv"}, normalise="nfc")) != "37b476a036ad"

@@ -148,8 +148,16 @@ def test_labels_that_look_alike_are_told_with_escapes_and_counts() -> None:
         "write them alike in the data if they are one",
     ]
     forms = [{"text": f"text {i}", "label": unicodedata.normalize(f, CAFE)} for i, f in enumerate(("NFC", "NFD"))]
-    told = warnings("mine", Splits(forms, forms))
+    more = [*forms, {"text": "text", "label": "Café"}]
+    assert any(
+        line.endswith("some of them one, write them alike in the data if they are one") for line in told_of(more)
+    )
+    told = told_of(forms)
     assert any("'cafe\\u0301' (1 in train), 'caf\\u00e9' (1 in train); `normalise: nfc` makes" in line for line in told)
+
+
+def told_of(rows: list[Example]) -> list[str]:
+    return warnings("mine", Splits(rows, rows))
 
 
 def test_a_label_that_train_has_in_another_form_is_refused_with_both() -> None:
