@@ -40,11 +40,25 @@ def found(base: Path, named: Paths, *, task: str, delimiter: str | None = None) 
     for text in [named] if isinstance(named, str) else named:
         path = place(base, text)
         if os.path.isdir(path):
-            some += _of_folder(path, task=task, delimiter=delimiter)
+            some += _of_one_split(path, _of_folder(path, task=task, delimiter=delimiter))
         elif re.search(r"[*?\[]", text) and not os.path.exists(path):
-            some += _of_glob(path)
+            some += _of_one_split(path, _of_glob(path))
         else:
             some.append(path)
+    return some
+
+
+def _of_one_split(place: Path, some: list[Path]) -> list[Path]:
+    """The files; raises DataError where their names are those of several splits: a test must not be trained on."""
+    named: dict[str, Path] = {}
+    for path in some:
+        if part := _part_of(Path(path.name), None):
+            named.setdefault(part, path)
+    if len(named) > 1:
+        raise DataError(
+            f"{place}: files of several splits ({listed(named.values())}); name them one by one, "
+            f"or give the folder as dataset: {place.name if place.is_dir() else place.parent.name}"
+        )
     return some
 
 
@@ -96,7 +110,7 @@ def splits_in(folder: Path, names: SplitNames | None) -> dict[str, list[Path]] |
         return None
     splits: dict[str, list[Path]] = {}
     for path in there:
-        if part := _part_of(path, names):
+        if part := _part_of(path.relative_to(folder), names):
             splits.setdefault(part, []).append(path)
     if names is not None and (
         lacking := [part for part, name in names.model_dump().items() if name and part not in splits]
@@ -105,19 +119,26 @@ def splits_in(folder: Path, names: SplitNames | None) -> dict[str, list[Path]] |
         raise DataError(f"{folder}: no file of split {name!r}, there are: {listed(there)}")
     splits = splits or {"train": there}
     for part, some in splits.items():
-        check_alike(folder, part, some)
+        if splits != {"train": there} or {files.known_format(path) for path in some} != {
+            "txt"
+        }:  # all texts of a folder
+            check_alike(folder, part, some)
     if "train" not in splits:
         raise DataError(f"{folder}: no file's name begins with train, there are: {listed(there)}; name it in files:")
     return {part: splits[part] for part in ("train", "valid", "test") if part in splits}
 
 
 def _part_of(path: Path, names: SplitNames | None) -> str | None:
-    if names is not None:
-        called = {name: part for part, name in names.model_dump().items() if name}
-        matches = [name for name in called if re.match(rf"{re.escape(name)}(?![A-Za-z0-9_])", path.name)]
-        return called[max(matches, key=len)] if matches else None
-    start = re.match(r"(train|valid(?:ation)?|val|dev|test)(?![a-z])", path.name.lower())
-    return PART_OF.get(start[1], "valid") if start else None
+    """The split that a file's name begins with, or else the name of a folder that it lies in."""
+    for name in reversed(path.parts):
+        if names is not None:
+            called = {other: part for part, other in names.model_dump().items() if other}
+            matches = [other for other in called if re.match(rf"{re.escape(other)}(?![A-Za-z0-9_])", name)]
+            if matches:
+                return called[max(matches, key=len)]
+        elif start := re.match(r"(train|valid(?:ation)?|val|dev|test)(?![a-z])", name.lower()):
+            return PART_OF.get(start[1], "valid")
+    return None
 
 
 def _has_card(folder: Path) -> bool:

@@ -140,6 +140,28 @@ def test_a_folder_with_one_file_of_any_name_is_read(tmp_path: Path) -> None:
     assert loaded(tmp_path, a_set("text", dataset="set")).told == ["data.mine: train from reviews.csv"]
 
 
+@pytest.mark.parametrize("named", ["in", "in/*.csv", "in/t*"])
+def test_files_of_several_splits_are_never_one(tmp_path: Path, named: str) -> None:
+    table(tmp_path, "in/train.csv", "in/test.csv")
+    said = refusal(tmp_path, a_set("classification", named))
+    assert said.endswith(
+        ": files of several splits (2 files: test.csv, train.csv); name them one by one, "
+        "or give the folder as dataset: in"
+    )
+
+
+def test_texts_of_any_names_are_the_training_split_and_folders_may_be_the_splits(tmp_path: Path) -> None:
+    write(tmp_path, "all/some.txt", "all/other.txt", "all/third.txt", text="{name}\n\nmore of {name}\n")
+    assert len(loaded(tmp_path, a_set("text", dataset="all")).train) >= 3
+    write(tmp_path, "set/train/0.txt", "set/train/1.txt", "set/dev/0.txt", "set/test/0.txt")
+    parts = loaded(tmp_path, a_set("text", dataset="set")).parts()
+    assert {part: [e["text"].strip() for e in some] for part, some in parts.items()} == {
+        "train": ["set/train/0.txt", "set/train/1.txt"],
+        "valid": ["set/dev/0.txt"],
+        "test": ["set/test/0.txt"],
+    }
+
+
 def test_a_configuration_and_names_of_splits_choose_among_files(tmp_path: Path) -> None:
     names = ["train.csv", "validation_matched.csv", "validation_mismatched.csv"]
     table(tmp_path, *(f"set/{config}/{name}" for config in ("de", "en") for name in names))
