@@ -147,7 +147,7 @@ FORM = ("encoding", "columns", "delimiter", "quoting", "skip_bad_rows", "config"
 """The keys about the form of files: which examples a set has depends on them, by default on the files alone."""
 LATER = (*FORM, "normalise", "weight", "truncate")  # keys of sets that the first studies had not
 
-Column = str | list[str]  # a list: their texts, joined by line ends
+Column = str | Annotated[list[str], Field(min_length=1)]  # a list: their texts, joined by line ends
 
 
 class TextSet(DataSet):

@@ -131,3 +131,8 @@ def test_a_field_that_two_columns_have_and_a_mapping_are_refused(tmp_path: Path)
     assert "a.jsonl:2: no column 'a.t' for text, there are: a.u" in refusal(
         tmp_path, a_set("text", "a.jsonl", text="a.t")
     )
+
+
+def test_an_empty_list_of_columns_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1 item"):
+        a_set("text", "a.jsonl", text=[])
