@@ -53,8 +53,3 @@ class Answers:
                 f"{self._missing}: the {self.key} is missing, but {self._given} has one: "
                 f"give every test example its {self.key}, or none"
             )
-
-
-def are_missing(key: str | None, examples: list[dict[str, str]]) -> bool:
-    """Whether the examples of a split have no answers."""
-    return bool(key and examples) and examples[0].get(str(key)) == NONE

@@ -80,17 +80,29 @@ def test_the_cut_is_the_same_for_any_order_of_the_rows_and_another_for_another_s
     assert places["valid"] == {f"x text {i}" for i in (38, 7, 5, 9)}
 
 
-def test_equal_texts_with_two_labels_stay_on_one_side_and_no_label_is_lost_to_train() -> None:
-    rows = labelled({"x": 30, "y": 30}) + [{"text": f"x text {i}", "label": "z"} for i in range(30)]
+def test_texts_with_two_labels_stay_on_one_side_and_count_for_the_first() -> None:
+    rows = labelled({"x": 30, "y": 30}) + [{"text": f"x text {i}", "label": "z"} for i in range(10)]
     splits = cut(rows, valid=0.3, test=0.3)
     sides = [{e["text"] for e in part} for part in splits.parts().values()]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 60
+    assert [counted(part)["x"] for part in splits.parts().values()] == [12, 9, 9]
     assert set(counted(splits.train)) == {"x", "y", "z"}
 
 
-def test_a_column_of_ids_as_label_is_named_as_what_it_is() -> None:
-    with pytest.raises(DataError, match=r"each of the 90 labels has one text only.*is the label the right column"):
-        cut(labelled({f"id {i}": 1 for i in range(90)}))
+def test_a_label_whose_one_text_counts_for_another_is_not_lost_to_train() -> None:
+    rows = labelled({"x": 40, "y": 9})
+    assert {"text": "x text 13", "label": "x"} in cut(rows).test
+    assert {"text": "x text 13", "label": "z"} in cut([*rows, {"text": "x text 13", "label": "z"}]).train
+
+
+def test_shares_are_rounded_to_the_nearest_number_of_texts() -> None:
+    splits = cut(labelled({"x": 14, "y": 15, "z": 26}), test=0)
+    assert counted(splits.valid) == {"x": 1, "y": 2, "z": 3}
+
+
+def test_labels_of_one_text_each_cannot_be_cut() -> None:
+    with pytest.raises(DataError, match=r"each of the 15 labels has one text only.*is the label the right column"):
+        cut(labelled({f"id {i}": 1 for i in range(15)}))
 
 
 def test_text_and_pairs_are_cut_as_they_were_and_given_parts_are_not_cut() -> None:
@@ -182,5 +194,7 @@ def test_texts_that_look_equal_stay_on_one_side_and_shared_ones_are_counted(seed
     splits = cut([{"text": text} for text in forms], valid=0.3, test=0.3, seed=seed)
     sides = [{seen(example["text"]) for example in part} for part in splits.parts().values()]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 40
+    turned = cut([{"text": text} for text in forms[::-1]], valid=0.3, test=0.3, seed=seed)  # by no order of the rows
+    assert sides == [{seen(example["text"]) for example in part} for part in turned.parts().values()]
     told = warnings("mine", Splits([{"text": ALIKE[0]}], [{"text": text} for text in ALIKE]))
     assert f"data.mine: {len(ALIKE)} of {len(ALIKE)} valid examples are also in train" in told

@@ -14,6 +14,7 @@ import pytest
 
 from hpsearch.config import ClassificationSet, TextSet, TranslationSet
 from hpsearch.data import sources
+from hpsearch.data import tables as tables_module
 from hpsearch.data.splits import Splits
 from hpsearch.data.summary import untested
 from hpsearch.data.values import Unfit, described, label_of, plain, text_of
@@ -175,7 +176,10 @@ def tables() -> dict[str, Any]:
         *("rows of pandas", "named tuples", "array"),
     ],
 )
-def test_tables_of_other_libraries_are_rows_of_examples(returning: Any, name: str) -> None:
+def test_tables_of_other_libraries_are_rows_of_examples(
+    returning: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables_module, "BATCH", 7)  # of 20 rows
     table, expected = tables()[name], rows()
     assert returning({"train": table, "dev": table, "test": table}) == Splits(expected, expected, expected)
     if name != "array":
