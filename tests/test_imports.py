@@ -42,13 +42,13 @@ LEVELS = [
 # The modules (files or folders) that may import a dependency.
 DOORS = {
     "click": ["cli"],
-    "datasets": ["data.sources", "data.files"],
+    "datasets": ["data.library"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow", "views.mlflow_view"],
     "optuna": ["report", "sampling", "space", "views.optuna"],
     "psycopg": ["views.postgres"],
-    "pyarrow": ["data.sources", "data.files"],
+    "pyarrow": ["data.rows", "data.packed"],
     "ray": ["launchers.actor", "launchers.cluster"],
     "rich": ["cli"],
     "ruamel": ["best", "space.document", "space.nodes"],

@@ -6,15 +6,15 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hpsearch.config import AnySet, ClassificationSet, TextSet
+from hpsearch.config import AnySet, ClassificationSet, Column, TextSet
 from hpsearch.data.answers import Answers
 from hpsearch.data.splits import Example
 from hpsearch.data.values import Unfit, described, label_of, plain, text_of
 from hpsearch.errors import DataError
 
 
-def columns_of(data_set: AnySet) -> dict[str, str]:
-    """{canonical key: column} of a set, in canonical order."""
+def columns_of(data_set: AnySet) -> dict[str, Column]:
+    """{canonical key: column, or columns to be joined} of a set, in canonical order."""
     if isinstance(data_set, TextSet):
         return {"text": data_set.text}
     if isinstance(data_set, ClassificationSet):
@@ -22,22 +22,104 @@ def columns_of(data_set: AnySet) -> dict[str, str]:
     return {"source": data_set.source, "target": data_set.target}
 
 
-def require(where: str, there: Iterable[str], data_set: AnySet, *, optional: str | None = None) -> None:
-    """Raises DataError for a column of the config that is not there, naming those that are; `optional`: a key."""
-    there = list(there)
+def wanted(data_set: AnySet) -> list[str]:
+    """The columns that a set's examples are made of."""
+    return [name for column in columns_of(data_set).values() for name in _several(column)]
+
+
+def _several(column: Column) -> list[str]:
+    return [column] if isinstance(column, str) else column
+
+
+def require(where: str, there: Iterable[str], data_set: AnySet, *, optional: str | None = None, hint: str = "") -> None:
+    """Raises DataError for a column of the config that is not there, naming those that are.
+
+    there: names of columns, "meta.body" for what is inside of one; optional: a key that may lack its column; hint: what
+    else may be wrong.
+    """
+    there = list(map(str, there))
     for key, column in columns_of(data_set).items():
-        if column not in there and key != optional:
-            names = ", ".join(map(str, there)) or "none"
-            raise DataError(f"{where}: no column {column!r} for {key}, there are: {names}")
+        for name in _several(column):
+            if key != optional and not _is_there(name, there):
+                names = ", ".join(there) or "none"
+                raise DataError(f"{where}: no column {name!r} for {key}, there are: {names}{hint}")
+
+
+def require_one_each(where: str, header: list[str], data_set: AnySet) -> None:
+    """Raises DataError for a column of the config that the header has twice; others may be there twice."""
+    for name in wanted(data_set):
+        if header.count(name) > 1:
+            raise DataError(f"{where}: column {name!r} is in the header twice")
+
+
+def _is_there(name: str, there: list[str]) -> bool:
+    if name in there or any(other.startswith(f"{name}.") for other in there):  # a mapping is refused as a value
+        return True
+    return "." not in name and len(_outers(name, there)) == 1
+
+
+def _outers(name: str, there: Iterable[str]) -> list[str]:
+    """The columns that have a field of this name inside."""
+    return [other.partition(".")[0] for other in there if other.partition(".")[2] == name]
+
+
+def outer(name: str, there: list[str], nested: list[str]) -> str | None:
+    """The column of a table that holds the one of this name: itself, or the one that it is inside of.
+
+    A name without dots may be that of a field inside the one column that has such a field: the hub's form of pairs,
+    {"translation": {"en": ..., "fr": ...}}.
+    """
+    found = [name, name.partition(".")[0], *_outers(name, nested)]
+    return next((column for column in found if column in there), None)
 
 
 def example(where: str, record: Any, data_set: AnySet, answers: Answers) -> Example:
     """The record's example under canonical keys; raises DataError for a value that is no text, or an empty one."""
-    require(where, record, data_set, optional=answers.optional)
-    return {
-        key: _normalised(_value(where, key, record.get(column), answers), data_set)
-        for key, column in columns_of(data_set).items()
-    }
+    try:
+        return {
+            key: _normalised(_taken(where, key, column, record, answers), data_set)
+            for key, column in columns_of(data_set).items()
+        }
+    except KeyError as error:
+        require(where, names_in(record), data_set, optional=answers.optional)
+        raise DataError(f"{where}: no column {error.args[0]!r}") from None
+
+
+def _taken(where: str, key: str, column: Column, record: Mapping[str, Any], answers: Answers) -> str:
+    if isinstance(column, str):
+        if column in record:
+            return _value(where, key, record[column], answers)
+        lacks = key == answers.optional and not _is_there(column, names_in(record))
+        return _value(where, key, None if lacks else _inner(column, record), answers)
+    values = [plain(record[name] if name in record else _inner(name, record)) for name in column]
+    given = [value for value in values if value is not None and str(value).strip()]  # a title may be missing
+    return "\n".join(_value(where, key, value, answers) for value in given or values[:1])
+
+
+def _inner(name: str, record: Mapping[str, Any]) -> Any:
+    """What lies inside another column, by a dotted path or in the one mapping that has it; KeyError where none does."""
+    if "." not in name:
+        found = [value[name] for value in record.values() if isinstance(value, Mapping) and name in value]
+        if len(found) != 1:
+            raise KeyError(name)
+        return found[0]
+    value: Any = record
+    for step in name.split("."):
+        if value is None:  # the outer column is missing in this record
+            return None
+        if not isinstance(value, Mapping) or step not in value:
+            raise KeyError(name)
+        value = value[step]
+    return value
+
+
+def names_in(record: Mapping[str, Any]) -> list[str]:
+    """The columns of a record, those inside of mappings as "meta.body"."""
+    names: list[str] = []
+    for key, value in record.items():
+        inner = names_in(value) if isinstance(value, Mapping) else []
+        names += [f"{key}.{name}" for name in inner] or [str(key)]
+    return names
 
 
 def row_example(where: str, row: Any, data_set: AnySet, answers: Answers) -> Example:
@@ -45,12 +127,12 @@ def row_example(where: str, row: Any, data_set: AnySet, answers: Answers) -> Exa
     row = row if type(row) in (dict, str, tuple, list) else _unpacked(row)
     if isinstance(row, Mapping):
         return example(where, row, data_set, answers)
-    named = list(columns_of(data_set).values())
+    named = wanted(data_set)
     values = list(row) if isinstance(row, (tuple, list)) else [row] if len(named) == 1 or isinstance(row, str) else None
     if values is None or len(values) != len(named):
         what = described(plain(row)).removeprefix("is ") if values is None else f"{len(values)} values"
-        wanted = "a text" if len(named) == 1 else f"({', '.join(named)})"
-        raise DataError(f"{where}: {what}, {wanted} or a dict is wanted")
+        needed = "a text" if len(named) == 1 else f"({', '.join(named)})"
+        raise DataError(f"{where}: {what}, {needed} or a dict is wanted")
     return example(where, dict(zip(named, values, strict=True)), data_set, answers)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from hpsearch.config import TokenizerConfig, TrainConfig, digest
 from hpsearch.contract import Setting
-from hpsearch.data import files, sources
+from hpsearch.data import files, paths, sources
 from hpsearch.data.arrays import (
     CorpusSet,
     Encoder,
@@ -54,7 +54,7 @@ class Contents:
                 loaded[name] = splits
         tokenizer: dict[str, Any] = {"kind": config.tokenizer.kind}
         if config.tokenizer.file is not None:
-            tokenizer["file"] = files.digest(base / config.tokenizer.file)
+            tokenizer["file"] = files.digest(paths.place(base, config.tokenizer.file))
         elif config.tokenizer.kind == "bpe":
             tokenizer["vocab_size"] = config.tokenizer.vocab_size
         return cls(digest({"format": FORMAT, "sets": prints, "tokenizer": tokenizer}), prints, loaded)
@@ -182,7 +182,11 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
         about["sets"][name] = {"task": task, "label_names": names, "label_ids": ids, "splits": splits}
         about["counts"][name] = {part: {k: one[k] for k in ("examples", "tokens")} for part, one in splits.items()}
     about["warnings"] = [line for name, splits in loaded.items() for line in sources.warnings(name, splits)]
-    about["summary"] = [summary(name, loaded[name], one.split) for name, one in work.config.data.items()]
+    about["summary"] = [
+        line
+        for name, one in work.config.data.items()
+        for line in (*loaded[name].told, summary(name, loaded[name], one.split))
+    ]
     about["untested"] = [line for name, some in loaded.items() if (line := untested(name, some))]
     (folder / "corpus.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     _seal(folder)
@@ -192,7 +196,7 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
 def _tokenizer(config: TokenizerConfig, tokens: list[str], loaded: dict[str, Splits], base: Path) -> Tokenizer:
     """The tokenizer that the config describes; what is learnt is learnt from the train splits alone."""
     if config.file is not None:
-        return Tokenizer.from_file(base / config.file, specials=tokens)
+        return Tokenizer.from_file(paths.place(base, config.file), specials=tokens)
     if config.kind == "bytes":
         return Tokenizer.bytes(specials=tokens)
     texts = (

@@ -40,6 +40,8 @@ class Splits:
     untested: str | None = field(
         default=None, compare=False
     )  # what a given test lacks ("label"), so that it is left out
+    warned: list[str] = field(default_factory=list, compare=False)  # what reading them found, a line each
+    told: list[str] = field(default_factory=list, compare=False)  # what was read
 
     def parts(self) -> dict[str, list[Example]]:
         """The splits that hold examples, by name."""
@@ -211,7 +213,7 @@ def warnings(name: str, splits: Splits) -> list[str]:
     repeats = len(splits.train) - len({tuple(example.values()) for example in splits.train})
     if repeats > 0.05 * len(splits.train):
         found.append(f"data.{name}: {repeats} of {len(splits.train)} train examples repeat another")
-    return found + (_label_warnings(name, splits) if "label" in splits.train[0] else [])
+    return splits.warned + found + (_label_warnings(name, splits) if "label" in splits.train[0] else [])
 
 
 def _shared(name: str, parts: dict[str, list[Example]], part: str) -> list[str]:

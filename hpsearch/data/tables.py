@@ -32,14 +32,23 @@ def _features(table: Any) -> dict[str, Any]:
     return (table.features or {}) if _has(table, "features") else {}
 
 
+def _inside(features: dict[str, Any]) -> dict[str, Any]:
+    """The columns with what is inside of them (the feature for translations knows its languages)."""
+    return {
+        name: dict.fromkeys(kind.languages) if hasattr(kind, "languages") else kind for name, kind in features.items()
+    }
+
+
 def rows(where: str, table: Any, data_set: AnySet, *, optional: str | None = None) -> Iterator[dict[str, Any]]:
     """The rows of the set's columns; the column of the key `optional` may be missing.
 
     The numbers of class labels come as their names; one below 0 is how `datasets` writes a missing label.
     """
     there = column_names(table)
-    columns.require(where, there, data_set, optional=optional)
-    wanted = [column for column in columns.columns_of(data_set).values() if column in there]
+    nested = columns.names_in(_inside(_features(table))) or there
+    columns.require(where, nested, data_set, optional=optional)
+    outers = (columns.outer(name, there, nested) for name in columns.wanted(data_set))
+    wanted = list(dict.fromkeys(column for column in outers if column is not None))
     for column in wanted:
         if there.count(column) > 1:
             raise DataError(f"{where}: {there.count(column)} columns are named {column!r}")

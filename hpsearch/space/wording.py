@@ -122,7 +122,9 @@ def _is_path_or_paths(problem: Mapping[str, Any]) -> bool:
 
 
 def _wrong_path(problem: dict[str, Any], problems: list[dict[str, Any]]) -> dict[str, Any]:
-    """In a list of paths the one that is none, else the problem itself."""
+    """In a list of paths the one that is none, in the two files of a pair what is wrong there, else the problem."""
+    if isinstance(problem["input"], Mapping):
+        return next((p for p in problems if "Aligned" in p["loc"]), problem)
     around = problem["loc"][:-1]
     items = (p for p in problems if p["loc"][: len(around)] == around and isinstance(p["loc"][-1], int))
     return next(items, problem)

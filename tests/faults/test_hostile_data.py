@@ -57,6 +57,7 @@ def refused(result, folder, begins, words):
 
 
 ALL = tuple(TASKS)
+FUNCTION = 'what is no text can be read by a function: dataset: "python:module:function"\n'
 TABLES = ("csv", "jsonl", "tsv")
 HERE = "space.yaml:1:14: data.mine: "  # where the set stands, for what has no line of its own
 
@@ -75,7 +76,7 @@ WRONG = {
         "1 different examples are too few to cut test and valid from",
     ),
     "not UTF-8": (ALL, lambda g: g + b"caf\xe9", "d.{kind}:{n}: ", "byte 4 of the line is not UTF-8"),
-    "UTF-16": (ALL, lambda g: g.decode().encode("utf-16"), "d.{kind}:1: ", "UTF-16, save the file as UTF-8 text"),
+    "half of UTF-16": (ALL, lambda g: g.decode().encode("utf-16")[:-1], "d.{kind}:", "not utf-16 from here on"),
     "NUL": (ALL, lambda g: g + b"a\0b", "d.{kind}:{n}: ", "a NUL byte, UTF-8 text is wanted"),
     "binary": (ALL, lambda g: bytes(range(256)) * 9, "d.{kind}:1: ", "a NUL byte, UTF-8 text is wanted"),
     "missing column": (("csv", "tsv"), lambda g: g.replace(b"text", b"txet", 1), HERE, "no column 'text' for text"),
@@ -94,7 +95,7 @@ WRONG = {
     ),
     "row too long": (("tsv",), lambda g: g + b"a\tb\tc\n", "d.tsv:{n}: ", "3 fields, the header has 2 (text, label)"),
     "row too short": (("csv",), lambda g: g + b"a\n", "d.csv:{n}: ", "1 fields, the header has 2 (text, note)"),
-    "open quote": (("csv",), lambda g: g + b'"a,b\n', "d.csv:{n}: ", "wrong csv quoting"),
+    "open quote": (("csv",), lambda g: g + b'"a,b\n', "d.csv:{n}: ", "opens in this row is never closed"),
     "empty text": (("tsv",), lambda g: g + b" \ta\n", "d.tsv:{n}: ", "the text is empty"),
     "empty label": (("tsv",), lambda g: g + b"a\t\n", "d.tsv:{n}: ", "the label is empty"),
     "empty side": (("jsonl",), lambda g: g + b'{"source": "", "target": "b"}', "d.jsonl:{n}: ", "the source is empty"),
@@ -193,6 +194,8 @@ def test_f48_label_in_test_alone_is_refused(call, tmp_path):
 
 FINE = {
     "CRLF": (ALL, lambda g: g.replace(b"\n", b"\r\n")),
+    "UTF-16": (ALL, lambda g: g.decode().encode("utf-16")),
+    "UTF-16 without a mark": (ALL, lambda g: g.decode().encode("utf-16-be")),
     "BOM": (ALL, lambda g: b"\xef\xbb\xbf" + g),
     "no last line end": (ALL, lambda g: g.rstrip(b"\n")),
     "blank lines at the end": (TABLES, lambda g: g + b"\n\n"),
@@ -281,7 +284,7 @@ def test_f48_a_sparse_file_of_1_gb_is_refused_without_reading_it(tmp_path, plain
     with (tmp_path / "d.txt").open("wb") as file:
         file.truncate(1 << 30)
     result, peak, read = measured(tmp_path, "txt")
-    assert result == (2, result[1], "error: d.txt:1: a NUL byte, UTF-8 text is wanted\n")
+    assert result == (2, result[1], "error: d.txt:1: a NUL byte, UTF-8 text is wanted; " + FUNCTION)
     assert peak - plain[0] < 300 << 20
     assert read - plain[1] < 70 << 20
 

@@ -1,0 +1,130 @@
+"""The bytes of a text file as lines: the encoding seen where it is certain, a wrong byte refused with its line."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from typing import IO
+
+from hpsearch.config import FUNCTION
+from hpsearch.data.findings import Findings
+from hpsearch.data.packed import Part, check_unpacked, opened, readable
+from hpsearch.errors import DataError
+
+MAX_LINE = 64 << 20  # bytes; a longer line is a file of another kind, and would have to be held whole
+HEAD = 4096  # bytes from which an encoding is told
+MARKS = {  # what a file begins with that says its encoding; UTF-32's begins as UTF-16's
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8",
+}
+OTHERWISE = f"what is no text can be read by a function: {FUNCTION}"
+WIDE = ("utf-16", "utf-32")  # of more than a byte for every character: a line end is no single byte
+
+
+def lines(part: Part, encoding: str | None = None, found: Findings | None = None) -> Iterator[tuple[int, str]]:
+    """(number, line with its end) of a text file, one line in memory at a time; a byte order mark is left out.
+
+    encoding: None: UTF-8, or what a byte order mark or UTF-16's pattern of NUL bytes says.
+    """
+    found = found or Findings()
+    check_unpacked(part)
+    name = encoding_of(part, encoding)
+    with readable(part.path), opened(part) as stream:
+        yield from _wide(part, stream, name) if name.startswith(WIDE) else _narrow(part, stream, name, found)
+
+
+def blocks(part: Part, encoding: str | None = None) -> Iterator[str]:
+    """The text in blocks of a megabyte or so, for what has no lines to read by."""
+    check_unpacked(part)
+    name = encoding_of(part, encoding)
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)()
+    with readable(part.path), opened(part) as stream:
+        try:
+            while block := stream.read(1 << 20):
+                yield decoder.decode(block)
+            yield decoder.decode(b"", final=True)
+        except UnicodeError as error:
+            raise DataError(f"{part}: not {name} ({error})") from None
+
+
+def check_beginning(part: Part, encoding: str | None = None) -> None:
+    """Raises DataError for a first line that is too long or no text: what can be known before all of it is read."""
+    name = encoding_of(part, encoding)
+    with readable(part.path), opened(part) as stream:
+        if not name.startswith(WIDE):
+            _decoded(stream.readline(MAX_LINE + 1), part, 1, "utf-8-sig" if name == "utf-8" else name)
+
+
+def encoding_of(part: Part, encoding: str | None) -> str:
+    """Python's name of the encoding that is given, or seen from the beginning of the file."""
+    with readable(part.path), opened(part) as stream:
+        head = stream.read(HEAD)
+    marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+    if encoding is None:
+        return marked or _by_pattern(head) or "utf-8"
+    name = codecs.lookup(encoding).name.removesuffix("-sig")
+    if marked and not name.startswith(marked):
+        raise DataError(f"{part}:1: it begins with the byte order mark of {marked}, which is not {encoding}")
+    return marked or name
+
+
+def _by_pattern(head: bytes) -> str | None:
+    """UTF-16 without a mark, where most of every second byte is NUL and no other byte is."""
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    for name, nul, other in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+        if other == 0 and nul > len(head) // 4:
+            return name
+    return None
+
+
+def _narrow(part: Part, stream: IO[bytes], name: str, found: Findings) -> Iterator[tuple[int, str]]:
+    codec = "utf-8-sig" if name == "utf-8" else name
+    for number, raw in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), b""), start=1):
+        try:
+            yield number, _decoded(raw, part, number, codec)
+        except DataError as error:
+            if len(raw) > MAX_LINE:
+                raise
+            found.bad(error)
+        codec = name
+
+
+def _wide(part: Part, stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
+    number = 0
+    text = io.TextIOWrapper(stream, encoding=name, newline="\n")
+    try:
+        for number, line in enumerate(iter(lambda: text.readline(MAX_LINE + 1), ""), start=1):
+            if "\0" in line:
+                raise DataError(f"{part}:{number}: a NUL character, text is wanted; {OTHERWISE}")
+            if len(line) > MAX_LINE:
+                raise DataError(f"{part}:{number}: a line of more than {MAX_LINE >> 20} MiB, break it up")
+            yield number, line
+    except UnicodeError:  # its place is one in a block of bytes that the reader took
+        raise DataError(f"{part}:{number + 1}: not {name} from here on, or soon after") from None
+    finally:
+        text.detach()  # the stream is closed by whoever opened it
+
+
+def _decoded(raw: bytes, part: Part, number: int, codec: str) -> str:
+    if b"\0" in raw:
+        raise DataError(f"{part}:{number}: a NUL byte, UTF-8 text is wanted; {OTHERWISE}")
+    if len(raw) > MAX_LINE:
+        raise DataError(f"{part}:{number}: a line of more than {MAX_LINE >> 20} MiB, break it up")
+    try:
+        return raw.decode(codec)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{part}:{number}: {_undecodable(raw, error, codec)}") from None
+
+
+def _undecodable(raw: bytes, error: UnicodeDecodeError, codec: str) -> str:
+    """What byte of a line is wrong, and how the text around it reads in the encoding that it likely has."""
+    said = f"byte {error.start + 1} of the line is not {'UTF-8' if codec.startswith('utf-8') else codec}"
+    around = raw[max(0, error.start - 12) : error.start + 12].strip()
+    try:
+        return f"{said}; in cp1252 it reads {around.decode('cp1252')!r}: if that is right, give encoding: cp1252"
+    except UnicodeDecodeError:
+        return f"{said}; give its encoding: (cp1252, latin-1, cp1251, shift_jis, gb18030, ...)"

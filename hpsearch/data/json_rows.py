@@ -1,0 +1,141 @@
+"""Objects of a jsonl file, one a line, or of a .json that is one array of them (pandas' orient="records")."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from hpsearch.config import FUNCTION
+from hpsearch.data.encoding import MAX_LINE, blocks, lines
+from hpsearch.data.findings import Findings
+from hpsearch.data.packed import Part
+from hpsearch.errors import DataError
+
+Record = dict[str, Any]
+FORMS = "one object a line is wanted, or one array of objects in a .json"
+_SPACE = re.compile(r"[ \t\r\n]*")
+OTHERWISE = f"others are read by a function: {FUNCTION}"
+
+
+def records(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple[str, Record]]:
+    """("file:line", record) of every object; raises DataError for what is none."""
+    if part.name.lower().endswith(".json") and _begins_with(part, encoding, "["):
+        return _of_array(part, encoding, found)
+    return _of_lines(part, encoding, found)
+
+
+def _begins_with(part: Part, encoding: str | None, character: str) -> bool:
+    return next((block.lstrip()[0] == character for block in blocks(part, encoding) if block.strip()), False)
+
+
+def _of_lines(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple[str, Record]]:
+    for number, line in lines(part, encoding, found):
+        if not line.strip():
+            continue
+        where = f"{part}:{number}"
+        try:
+            record = json.loads(line, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            found.bad(DataError(f"{where}: not JSON ({_what(error)}), {FORMS}; {OTHERWISE}"))
+            continue
+        if not isinstance(record, dict):
+            found.bad(DataError(f"{where}: a JSON {type(record).__name__}, {FORMS}; {OTHERWISE}"))
+        elif (inner := _only_list(record)) is not None:
+            raise DataError(f"{where}: one object with a list in {inner!r}: save that list alone, {FORMS}; {OTHERWISE}")
+        else:
+            yield where, record
+
+
+def _of_array(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple[str, Record]]:
+    """The array's objects one by one: no more than one of them and a block of text is held."""
+    text = _Text(part, encoding)
+    text.take("[")
+    while text.next() != "]":
+        where = f"{part}:{text.line}"
+        record = text.object()
+        if record is None:
+            found.bad(DataError(f"{where}: in the array there is what is no object, {FORMS}; {OTHERWISE}"))
+        else:
+            yield where, record
+        if text.next() != "]":
+            text.take(",")
+    text.take("]")
+    if text.next():
+        raise DataError(f"{part}:{text.line}: more text after the array, {FORMS}; {OTHERWISE}")
+
+
+class _Text:
+    """The text of a file from which JSON values are taken one after another."""
+
+    def __init__(self, part: Part, encoding: str | None) -> None:
+        self.part, self.line = part, 1
+        self._blocks = blocks(part, encoding)
+        self._text, self._at = "", 0
+        self._decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+
+    def next(self) -> str:
+        """The next character that is no space, which stays; empty at the end."""
+        while True:
+            end = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]
+            self._advance(end)
+            if end < len(self._text) or not self._more():
+                return self._text[end : end + 1]
+
+    def take(self, character: str) -> None:
+        """Goes beyond the character; raises DataError where another comes next."""
+        if self.next() != character:
+            self._refuse(f"{character!r} is missing")
+        self._advance(self._at + 1)
+
+    def object(self) -> Record | None:
+        """The next value; None for what is no object."""
+        self.next()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:  # or it goes on in the next block
+                if not self._more():
+                    self._refuse(error.msg)
+                continue
+            except (ValueError, RecursionError) as error:
+                self._refuse(_what(error))
+            if end < len(self._text) or not self._more():
+                self._advance(end)
+                return value if isinstance(value, dict) else None
+
+    def _advance(self, end: int) -> None:
+        self.line += self._text.count("\n", self._at, end)
+        self._at = end
+
+    def _more(self) -> bool:
+        """Reads on, as much again as it holds: a long value is tried a few times only."""
+        held = len(self._text) - self._at
+        if held > MAX_LINE:
+            self._refuse(f"a value of more than {MAX_LINE >> 20} MiB")
+        self._text, self._at, before = self._text[self._at :], 0, held
+        for block in self._blocks:
+            self._text += block
+            if len(self._text) >= 2 * before:
+                break
+        return len(self._text) > before
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise DataError(f"{self.part}:{self.line}: not JSON ({what}), {FORMS}; {OTHERWISE}")
+
+
+def _only_list(record: Record) -> str | None:
+    """The key of an object that is nothing but a list of objects: the whole table as one."""
+    if len(record) != 1:
+        return None
+    key, value = next(iter(record.items()))
+    return key if isinstance(value, list) and value and isinstance(value[0], dict) else None
+
+
+def _what(error: ValueError | RecursionError) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else getattr(error, "msg", str(error))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON's")

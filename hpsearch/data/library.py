@@ -1,0 +1,72 @@
+"""Data sets of the `datasets` library (hub names, its folders, parquet), which only this file imports."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hpsearch.config import AnySet
+from hpsearch.data.findings import Findings
+from hpsearch.data.origins import is_saved, origin
+from hpsearch.data.splits import named_parts
+from hpsearch.errors import DataError
+
+
+def parquet(path: Path, cache: Path | None) -> Any:
+    """The table of a parquet file, its class labels with their names."""
+    with _library(str(path)) as datasets:
+        return datasets.load_dataset("parquet", data_files=[str(path)], cache_dir=_folder(cache), split="train")
+
+
+def tables(name: str, data_set: AnySet, found: Findings, *, folder: Path | None, cache: Path | None) -> dict[str, Any]:
+    """The set's tables by our splits; what they are called there is told. Raises DataError where there is no train."""
+    where = f"data.{name}: dataset {origin(data_set)!r}" + ("" if folder else " (no folder, so sought on the hub)")
+    with _library(where) as datasets:
+        if folder and is_saved(folder):
+            loaded = datasets.load_from_disk(str(folder))
+        else:
+            known = folder is not None and folder.name == data_set.config  # its own folder was chosen by it
+            config = [data_set.config] if data_set.config and not known else []
+            loaded = datasets.load_dataset(str(folder or origin(data_set)), *config, cache_dir=_folder(cache))
+    there = loaded if isinstance(loaded, dict) else {"train": loaded}
+    named = _named(where, data_set, there)
+    called = {other: part for other in there for part, table in named.items() if table is there[other]}
+    left = [other for other in there if other not in called]
+    line = ", ".join(f"{part} from split {other}" for other, part in called.items())
+    found.told.append(f"data.{name}: {line}" + (f"; not read: {', '.join(left)}" if left else ""))
+    return named
+
+
+def _named(where: str, data_set: AnySet, there: dict[str, Any]) -> dict[str, Any]:
+    if data_set.splits is None:
+        named = named_parts(there, strict=False)
+        if named is None:
+            raise DataError(f"{where}: no train split, there are: {', '.join(there)}; splits: {{train: NAME}} names it")
+        return named
+    called = {part: other for part, other in data_set.splits.model_dump().items() if other is not None}
+    for other in called.values():
+        if other not in there:
+            raise DataError(f"{where}: no split {other!r}, there are: {', '.join(there)}")
+    return {part: there[other] for part, other in called.items()}
+
+
+def _folder(cache: Path | None) -> str | None:
+    return None if cache is None else str(cache)
+
+
+@contextmanager
+def _library(where: str) -> Iterator[Any]:
+    """The `datasets` library, silenced, its failures one line (imported here: it takes 1.5 s)."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it announces each of its five attempts
+    try:
+        yield datasets
+    except Exception as error:  # the library's errors have no common base
+        line = " ".join(part.strip() for part in str(error).strip().splitlines()[:2])[:300]
+        raise DataError(f"{where}: the datasets library cannot load it ({type(error).__name__}: {line})") from error

@@ -1,0 +1,104 @@
+"""Where a set's examples are: its files by split, its folder, or a name that the `datasets` library knows."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from hpsearch.config import ALIGNED, Aligned, AnySet, Files, Paths, TranslationSet
+from hpsearch.data import files, parallel, paths
+from hpsearch.data.splits import PARTS
+from hpsearch.errors import DataError
+
+Given = Path | tuple[Path, Path]
+"""A file, or the two of a pair whose lines are aligned."""
+
+
+def origin(data_set: AnySet) -> str:
+    """What `dataset` says."""
+    return data_set.dataset or ""
+
+
+def named_files(data_set: AnySet, base: Path) -> Files | None:
+    """The files that the config names; `dataset: reviews.csv` is one where it lies there or has an ending of data."""
+    if data_set.files is not None:
+        return data_set.files
+    path = paths.place(base, origin(data_set))
+    if os.path.isdir(path) or not (os.path.isfile(path) or files.known_format(path) or "*" in path.name):
+        return None
+    return Files(train=origin(data_set))
+
+
+def file_paths(name: str, data_set: AnySet, base: Path) -> dict[str, list[Given]] | None:
+    """The set's files by split; None where the `datasets` library is to find them."""
+    named = named_files(data_set, base)
+    if named is not None:
+        given = {part: one for part in PARTS if (one := getattr(named, part)) is not None}
+        return {part: _paths(data_set, one, base) for part, one in given.items()}
+    folder = local_folder(name, data_set, base)
+    if folder is None or is_saved(folder):
+        return None
+    some = paths.splits_in(folder, data_set.splits)
+    if some is None and isinstance(data_set, TranslationSet) and len(list(folder.glob("train.*"))) > 1:
+        raise DataError(f"data.{name}: {folder} has no table of pairs; two files of aligned lines are {ALIGNED}")
+    return None if some is None else {part: list(one) for part, one in some.items()}
+
+
+def _paths(data_set: AnySet, named: Paths | Aligned, base: Path) -> list[Given]:
+    if not isinstance(named, Aligned):
+        return list(paths.found(base, named, task=data_set.task, delimiter=data_set.delimiter))
+    if not isinstance(data_set, TranslationSet):
+        raise DataError(f"source and target files are for task: translation, not {data_set.task}")
+    sides = [paths.found(base, side, task="text") for side in (named.source, named.target)]
+    parallel.check_as_many(*sides)
+    return list(zip(*sides, strict=True))
+
+
+def wanted(data_set: AnySet, parts: dict[str, Any]) -> dict[str, Any]:
+    """The parts without a test that `split: {test: 0}` leaves out."""
+    return {part: some for part, some in parts.items() if part != "test" or data_set.split.test}
+
+
+def told(name: str, data_set: AnySet, some: dict[str, list[Given]], folder: Path | None) -> list[str]:
+    """Which files are read, where the config does not name each of them, and which of a folder are not."""
+    lines = []
+    for part, one in some.items():
+        if folder is not None or len(one) > _named(getattr(data_set.files, part, None)):
+            named = (f"{path[0].name} with {path[1].name}" if isinstance(path, tuple) else path for path in one)
+            lines.append(f"data.{name}: {part} from {paths.listed(named)}")
+    if folder is not None:
+        left = [path for path in paths.data_files(folder) if all(path not in one for one in some.values())]
+        lines += [f"data.{name}: not read in {folder.name}: {paths.listed(left)}"] if left else []
+    return lines
+
+
+def _named(given: Paths | Aligned | None) -> int:
+    """How many files, globs or folders the config names for a split."""
+    given = given.source if isinstance(given, Aligned) else given
+    return len(given) if isinstance(given, list) else 1
+
+
+def local_folder(name: str, data_set: AnySet, base: Path) -> Path | None:
+    """The folder that `dataset` names (or its configuration's in it), or None for a name on the hub."""
+    if named_files(data_set, base) is not None:
+        return None
+    folder = paths.place(base, origin(data_set))
+    if os.path.isdir(folder):
+        inner = folder / (data_set.config or ".")
+        return inner if inner.is_dir() else folder
+    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", origin(data_set)):
+        what = f"dataset {origin(data_set)!r}: no such folder, and no name of a data set on the hub"
+        raise DataError(f"data.{name}: {what}{files.near(folder)}")
+    return None
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether the folder is what the library's save_to_disk writes."""
+    return (folder / "dataset_dict.json").exists() or (folder / "state.json").exists()
+
+
+def format_of(data_set: AnySet, path: Path) -> str:
+    """The format of one of the set's files."""
+    return files.format_of(path, delimiter=data_set.delimiter)

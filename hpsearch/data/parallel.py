@@ -1,0 +1,53 @@
+"""Two text files of aligned lines as pairs: line i of the one translates line i of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+from hpsearch.data import files
+from hpsearch.data.encoding import lines
+from hpsearch.data.findings import Findings
+from hpsearch.errors import DataError
+
+Pair = tuple[str, dict[str, str]]  # where, {"source", "target"}
+
+
+def check_as_many(sources: list[Path], targets: list[Path]) -> None:
+    """Raises DataError unless every source file has a target file."""
+    if len(sources) != len(targets):
+        raise DataError(f"{len(sources)} source files, {len(targets)} target files: they go together one by one")
+
+
+def pairs(source: Path, target: Path, encoding: str | None, found: Findings) -> Iterator[Pair]:
+    """The lines of the two files side by side; those that are blank in both are left out.
+
+    Raises DataError for a line that is blank on one side, and for files of unequal numbers of lines.
+    """
+    sides = [_numbered(path, encoding) for path in (source, target)]
+    for number, (one, other) in enumerate(zip_longest(*sides), start=1):
+        if one is None or other is None:
+            if (one or other or "").strip():
+                raise DataError(_unequal(source, target, encoding))
+            continue  # blank lines at the end of one file
+        blank = [not one.strip(), not other.strip()]
+        if all(blank):
+            continue
+        if any(blank):
+            empty, full = (source, target) if blank[0] else (target, source)
+            found.bad(DataError(f"{empty}:{number}: the line is blank, its partner {full}:{number} is not"))
+            continue
+        yield f"{source}:{number}", {"source": one, "target": other}
+
+
+def _numbered(path: Path, encoding: str | None) -> Iterator[str]:
+    """The lines; one that is no text ends the reading also where rows are skipped: its partner would be another's."""
+    files.check_regular(path)
+    for _, line in lines(files.table_part(path), encoding):
+        yield line.rstrip("\r\n")
+
+
+def _unequal(source: Path, target: Path, encoding: str | None) -> str:
+    counts = [sum(1 for _ in _numbered(path, encoding)) for path in (source, target)]
+    return f"{source} has {counts[0]} lines, {target} has {counts[1]}: line i of one translates line i of the other"

@@ -1,0 +1,160 @@
+"""Rows of fields between delimiters, quoted or not, and which of the two a file is."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hpsearch.config import FUNCTION
+from hpsearch.data.encoding import MAX_LINE, WIDE, check_beginning, encoding_of, lines
+from hpsearch.data.findings import Findings
+from hpsearch.data.packed import Part, check_unpacked, opened, readable
+from hpsearch.errors import DataError
+
+Row = tuple[int, list[str]]  # the line that it begins in, its fields
+LONG = 10  # lines that a field of a file with one column goes over before it is told
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the fields of one file are told apart."""
+
+    part: Part
+    encoding: str | None
+    delimiter: str
+    quoting: str  # "csv", "none", or "auto": what the file itself says
+
+
+def plain_rows(form: Form, found: Findings) -> Iterator[Row]:
+    """Rows split at the delimiter; a quote is a character like any other, as most TSV files have it."""
+    for number, line in lines(form.part, form.encoding, found):
+        row = line.rstrip("\n").removesuffix("\r").split(form.delimiter)
+        if row != [""]:
+            yield number, row
+
+
+def quoted_rows(form: Form, found: Findings) -> Iterator[Row]:
+    """Rows with the standard quoting ("" inside quotes is a quote; a quoted field may go over lines)."""
+    for start, row, raw in _parsed(form, found):
+        if len(raw) > 2 and _looks_swallowed(form, raw, len(row)):
+            found.swallowed.append((f"{form.part}:{start}", len(raw)))
+        if row:
+            yield start, row
+
+
+def _parsed(form: Form, found: Findings) -> Iterator[tuple[int, list[str], list[str]]]:
+    """(line that it begins in, fields, lines) of every row; a quote that is never closed ends the reading."""
+    csv.field_size_limit(MAX_LINE)
+    raw: list[str] = []
+    number = 0
+
+    def noted() -> Iterator[str]:
+        nonlocal number
+        for at, line in lines(form.part, form.encoding, found):
+            number = at
+            raw.append(line)
+            yield line
+
+    reader = csv.reader(noted(), delimiter=form.delimiter, strict=True)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            _refuse(form, found, str(error), number - len(raw) + 1)
+        else:
+            yield number - len(raw) + 1, row, raw
+        raw.clear()
+
+
+def _refuse(form: Form, found: Findings, error: str, start: int) -> None:
+    open_ended = "unexpected end" in error or "field larger" in error
+    what = (
+        "the quote that opens in this row is never closed" if open_ended else f"wrong csv quoting or line end ({error})"
+    )
+    refusal = DataError(
+        f"{form.part}:{start}: {what}; quoting: none reads quotes as characters, and a function reads other forms: "
+        f"{FUNCTION}"
+    )
+    if open_ended:  # what follows it is lost, and not one row
+        raise refusal
+    found.bad(refusal)
+
+
+def _looks_swallowed(form: Form, raw: list[str], width: int) -> bool:
+    """Whether all lines inside a quoted field have as many delimiters as a row: a stray quote may have opened it."""
+    if width == 1:
+        return len(raw) > LONG
+    return all(line.count(form.delimiter) == width - 1 for line in raw[1:-1])
+
+
+# ------------------------------------------------------------------------------------------------------ quoted or not
+
+
+def is_quoted(form: Form) -> tuple[bool, str]:
+    """Whether the file's fields are quoted, and a warning where it cannot be told for certain.
+
+    "auto": they are where everything that begins with a quote is a whole quoted field, and something in it shows that
+    it was quoted: a doubled quote, a delimiter or a line end inside, or a header in quotes.
+    """
+    if form.quoting != "auto":
+        return form.quoting == "csv", ""
+    check_beginning(form.part, form.encoding)
+    with readable(form.part.path):
+        about = form.part.path.stat()
+    return _judged(form, about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _judged(form: Form, size: int, changed: int) -> tuple[bool, str]:
+    if not _may_be_quoted(form):
+        return False, ""
+    shown = width = 0
+    failed = 0
+    try:
+        for start, row, raw in _parsed(form, Findings()):
+            if not row:
+                continue
+            width = width or len(row)
+            if len(row) != width or (len(raw) > 2 and _looks_swallowed(form, raw, width)):
+                failed = start
+                break
+            if not shown and (_shows_quotes(form, row, "".join(raw)) or (start == 1 and raw[0].startswith('"'))):
+                shown = start
+    except DataError as error:
+        failed = int(str(error).removeprefix(f"{form.part}:").partition(":")[0] or 1)
+    if shown and failed:
+        return False, (
+            f"{form.part}:{shown}: a field in quotes that were doubled, but line {failed} is not quoted like it: "
+            "quotes are read as characters (quoting: none says so, quoting: csv reads them as quotes)"
+        )
+    return bool(shown), ""
+
+
+def _shows_quotes(form: Form, row: list[str], raw: str) -> bool:
+    """Whether a field was quoted for what is in it: a quote, a delimiter, a line end."""
+    for text in row:
+        if form.delimiter in text or "\n" in text or "\r" in text:
+            return True
+        if '"' in text and f'"{text.replace(chr(34), chr(34) * 2)}"' in raw:
+            return True
+    return False
+
+
+def _may_be_quoted(form: Form) -> bool:
+    """Whether any field begins with a quote, by the bytes: most files have none, and are read once then."""
+    check_unpacked(form.part)
+    name = encoding_of(form.part, form.encoding)
+    if name.startswith(WIDE):
+        return True
+    openings = (b'\n"', form.delimiter.encode(name) + b'"')
+    with readable(form.part.path), opened(form.part) as stream:
+        last = b"\n"
+        while block := stream.read(1 << 20):
+            if last + block[:1] in openings or any(opening in block for opening in openings):
+                return True
+            last = block[-1:]
+        return False

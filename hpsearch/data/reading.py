@@ -1,0 +1,134 @@
+"""A set's files as examples, and what can be known of them before they are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch.config import ALIGNED, AnySet, TextSet, TranslationSet
+from hpsearch.data import columns, encoding, files, library, parallel, rows, tables, texts
+from hpsearch.data.answers import Answers
+from hpsearch.data.findings import Findings
+from hpsearch.data.origins import Given, format_of
+from hpsearch.data.packed import parts as parts_of
+from hpsearch.data.splits import Example
+from hpsearch.errors import DataError
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the files of one set."""
+
+    name: str
+    data_set: AnySet
+    found: Findings
+    cache: Path | None = None  # of the `datasets` library
+
+    # ---------------------------------------------------------------------------------------------------- beforehand
+
+    def check(self, path: Given, part: str) -> None:
+        """Raises DataError for what shows at once: no such file, an unknown ending, a missing column."""
+        if isinstance(path, tuple):
+            for side in path:
+                files.check_regular(side)
+                encoding.check_beginning(files.table_part(side), self.data_set.encoding)
+            return
+        self._check_kind(path)
+        kind = format_of(self.data_set, path)
+        if kind == "txt":
+            for one in parts_of(path):
+                encoding.check_beginning(one, self.data_set.encoding)
+        elif not (self.data_set.skip_bad_rows and kind == "jsonl"):
+            self._check_columns(path, Answers(self.data_set, part).optional)
+
+    def _check_columns(self, path: Path, optional: str | None) -> None:
+        layout = rows.Layout.of(self.data_set)
+        there = rows.columns_in(path, layout)
+        if format_of(self.data_set, path) in ("csv", "tsv"):
+            columns.require_one_each(f"{path}:1", there, self.data_set)
+        hint = rows.hint(path, layout, there)
+        columns.require(str(path), there, self.data_set, optional=optional, hint=hint)
+
+    def _check_kind(self, path: Path) -> None:
+        pair = f"; two files of aligned lines are {ALIGNED}" if isinstance(self.data_set, TranslationSet) else ""
+        try:
+            files.check_regular(path)
+        except DataError as error:
+            raise DataError(f"{error}{'' if os.path.exists(path) else pair}") from None
+        if files.known_format(path) in (None, "txt") and not self.data_set.delimiter and pair:
+            raise DataError(f"{path}: a text file has no columns for source and target{pair}")
+        if format_of(self.data_set, path) == "txt" and not isinstance(self.data_set, TextSet):
+            raise DataError(
+                f"{path}: a .txt file has no columns, data.{self.name} ({self.data_set.task}) wants a table of "
+                'examples; if it holds one, say what stands between its columns: delimiter: "\\t"'
+            )
+
+    # ------------------------------------------------------------------------------------------------------ to examples
+
+    def examples(self, some: dict[str, list[Given]]) -> dict[str, list[Example]]:
+        """The examples by split: with a valid file a .txt is one document; without, paragraphs are dealt out."""
+        parts: dict[str, list[Example]] = {}
+        whole = "valid" in some
+        for part, one in some.items():
+            answers = Answers(self.data_set, part)
+            parts[part] = [example for path in one for example in self._read(path, answers, whole=whole)]
+        if whole and any(self._is_document(path) for path in some["train"]):
+            parts.setdefault("test", [])  # a document is not cut up for a test split that nobody gave
+        return parts
+
+    def _is_document(self, path: Given) -> bool:
+        is_lines = isinstance(self.data_set, TextSet) and self.data_set.lines
+        return isinstance(path, Path) and not is_lines and format_of(self.data_set, path) == "txt"
+
+    def _read(self, path: Given, answers: Answers, *, whole: bool) -> list[Example]:
+        skipped = self.found.skipped
+        if isinstance(path, tuple):
+            examples = self._of_pair(path, answers)
+        else:
+            self._check_kind(path)
+            kind = format_of(self.data_set, path)
+            answers.typed = kind not in ("csv", "tsv")
+            examples = self._texts(path, whole=whole) if kind == "txt" else self._of_table(path, kind, answers)
+        if not examples and self.found.skipped == skipped:
+            raise DataError(f"{path}: no examples (a header alone, or blank lines)")
+        return examples
+
+    def _texts(self, path: Path, *, whole: bool) -> list[Example]:
+        lines = isinstance(self.data_set, TextSet) and self.data_set.lines
+        read = texts.single_lines if lines else texts.documents if whole else texts.paragraphs
+        return [columns.document(text, self.data_set) for text in read(path, self.data_set.encoding, self.found)]
+
+    def _of_pair(self, path: tuple[Path, Path], answers: Answers) -> list[Example]:
+        sides = self.data_set.model_copy(update={"source": "source", "target": "target"})
+        pairs = parallel.pairs(*path, self.data_set.encoding, self.found)
+        return examples_of(pairs, sides, answers, self.found)
+
+    def _of_table(self, path: Path, kind: str, answers: Answers) -> list[Example]:
+        if kind != "jsonl":
+            self._check_columns(path, answers.optional)
+        if kind == "parquet":
+            return self.of_library(str(path), library.parquet(path, self.cache), answers)
+        records = rows.records(path, rows.Layout.of(self.data_set), self.found)
+        return examples_of(records, self.data_set, answers, self.found)
+
+    def of_library(self, where: str, table: Any, answers: Answers) -> list[Example]:
+        """The examples of a table of the `datasets` library."""
+        records = enumerate(tables.rows(where, table, self.data_set, optional=answers.optional), start=1)
+        placed = ((f"{where}{':' if where.endswith('.parquet') else ''} row {i}", row) for i, row in records)
+        return examples_of(placed, self.data_set, answers, self.found)
+
+
+def examples_of(
+    records: Iterable[tuple[str, Any]], data_set: AnySet, answers: Answers, found: Findings
+) -> list[Example]:
+    """The examples of (where, record); one that is not as it should be is refused or skipped."""
+    examples = []
+    for where, record in records:
+        try:
+            examples.append(columns.example(where, record, data_set, answers))
+        except DataError as error:
+            found.bad(error)
+    return examples

@@ -1,0 +1,45 @@
+"""Text files as documents, as the paragraphs between blank lines, or as their lines."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+from hpsearch.data import files
+from hpsearch.data.encoding import lines
+from hpsearch.data.findings import Findings
+from hpsearch.data.packed import Part, parts
+from hpsearch.errors import DataError
+
+
+def documents(path: Path, encoding: str | None, found: Findings) -> list[str]:
+    """The whole file as one text (of a .zip: each of its files), line ends kept."""
+    files.check_regular(path)
+    texts = [_document(part, encoding, found) for part in parts(path)]
+    if not any(text.strip() for text in texts):
+        raise DataError(f"{path}: the file holds no text")
+    return [text for text in texts if text.strip()]
+
+
+def _document(part: Part, encoding: str | None, found: Findings) -> str:
+    content = io.StringIO(newline="")  # a tenth of the memory of a list of short lines
+    for _, line in lines(part, encoding, found):
+        content.write(line)
+    return content.getvalue()
+
+
+def paragraphs(path: Path, encoding: str | None, found: Findings) -> list[str]:
+    """The runs of lines between blank lines."""
+    blank = r"(?:\r?\n[^\S\n]*)(?:\r?\n[^\S\n]*)+"
+    pieces = (piece for text in documents(path, encoding, found) for piece in re.split(blank, text))
+    return [piece.strip("\r\n") for piece in pieces if piece.strip()]
+
+
+def single_lines(path: Path, encoding: str | None, found: Findings) -> list[str]:
+    """The lines that are not blank, without their ends."""
+    files.check_regular(path)
+    texts = [line.rstrip("\r\n") for part in parts(path) for _, line in lines(part, encoding, found) if line.strip()]
+    if not texts:
+        raise DataError(f"{path}: the file holds no text")
+    return texts

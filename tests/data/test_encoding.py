@@ -1,0 +1,64 @@
+"""Encodings: seen where they are certain, else refused with the line and the key that names them."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+import pytest
+
+from hpsearch.config import ClassificationSet
+from tests.data.forms import a_set, refusal, train
+
+TABLE = "text\tlabel\ncafé £5\tx\n日本 Ωμέγα\ty\n"
+ROWS = [("café £5", "x"), ("日本 Ωμέγα", "y")]
+SEEN = {
+    "UTF-8 with a mark": (codecs.BOM_UTF8, "utf-8"),
+    "UTF-16": (codecs.BOM_UTF16_LE, "utf-16-le"),
+    "UTF-16, big endian": (codecs.BOM_UTF16_BE, "utf-16-be"),
+    "UTF-16 without a mark": (b"", "utf-16-le"),
+    "UTF-16, big endian, without a mark": (b"", "utf-16-be"),
+    "UTF-32": (codecs.BOM_UTF32_LE, "utf-32-le"),
+}
+
+
+@pytest.mark.parametrize(("mark", "codec"), SEEN.values(), ids=SEEN)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_an_encoding_that_is_certain_is_seen(tmp_path: Path, mark: bytes, codec: str, end: str) -> None:
+    (tmp_path / "a.tsv").write_bytes(mark + TABLE.replace("\n", end).encode(codec))
+    assert train(tmp_path, "classification", "a.tsv") == ROWS
+
+
+@pytest.mark.parametrize("name", ["cp1252", "latin-1", "cp1251", "gb18030", "shift_jis", "utf-16-le", "UTF8"])
+def test_an_encoding_that_is_named_is_read(tmp_path: Path, name: str) -> None:
+    text = {"cp1251": "кот", "gb18030": "大家好", "shift_jis": "ソース表", "utf-16-le": "大家"}.get(name, "café \xa3")
+    (tmp_path / "a.csv").write_bytes(f'v1,v2,,,\r\nspam,"{text}, {text}",,,\r\nham,{text},,,\r\n'.encode(name))
+    rows = train(tmp_path, "classification", "a.csv", label="v1", text="v2", encoding=name)
+    assert rows == [(f"{text}, {text}", "spam"), (text, "ham")]
+
+
+def test_a_byte_that_is_not_utf_8_is_named_with_how_it_reads_in_cp1252(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("text,label\nplain,x\ncall \xa31000 now,y\n".encode("cp1252"))
+    assert refusal(tmp_path, a_set("classification", "a.csv")) == (
+        "a.csv:3: byte 6 of the line is not UTF-8; in cp1252 it reads 'call £1000 now,y': "
+        "if that is right, give encoding: cp1252"
+    )
+    (tmp_path / "a.csv").write_bytes(b"text,label\nplain,x\n\x83\x81,y\n")
+    assert "a.csv:3: byte 1 of the line is not UTF-8; give its encoding: " in refusal(
+        tmp_path, a_set("classification", "a.csv")
+    )
+
+
+def test_a_mark_against_the_named_encoding_and_names_that_are_none_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(codecs.BOM_UTF8 + b"text,label\na,x\nb,y\n")
+    said = refusal(tmp_path, a_set("classification", "a.csv", encoding="cp1252"))
+    assert said == "a.csv:1: it begins with the byte order mark of utf-8, which is not cp1252"
+    assert train(tmp_path, "classification", "a.csv", encoding="utf-8") == [("a", "x"), ("b", "y")]
+    for name in ("klingon", "base64", "rot13", ""):
+        with pytest.raises(ValueError, match="is no encoding that Python knows"):
+            ClassificationSet.model_validate({"task": "classification", "files": "a.csv", "encoding": name})
+
+
+def test_bytes_with_a_few_nuls_are_not_taken_for_utf_16(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\0" + b"some words " * 40)
+    assert refusal(tmp_path, a_set("text", "a.txt")).startswith("a.txt:1: a NUL byte, UTF-8 text is wanted; what is no")
