@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.atomic import sync_folder
+from hpsearch.errors import UserError
 
 BUSY_TIMEOUT = 20.0  # seconds a statement waits for another program's lock
 SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -43,6 +44,20 @@ def make_ready(path: Path, make: Callable[[Path], None]) -> Found:
         _make(path, make)
     _choose_journal(path)
     return Found(made, damage, aside)
+
+
+def url(path: Path) -> str:
+    """The file's URL, quoted by SQLAlchemy itself: `?`, `#` and `%41` in a path are parts of names.
+
+    It names the driver, since MLflow makes the folder that it reads, without unquoting, in a bare `sqlite:///`.
+    Raises UserError where the installed SQLAlchemy cannot quote the path (2.0 and `?`).
+    """
+    from sqlalchemy.engine import URL, make_url
+
+    found = URL.create("sqlite+pysqlite", database=str(path)).render_as_string()
+    if make_url(found).database != str(path):
+        raise UserError(f"{path}: no database URL can name it: choose a path without `?`, or install sqlalchemy>=2.1")
+    return found
 
 
 def set_aside(path: Path) -> Path:
