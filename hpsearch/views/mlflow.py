@@ -38,6 +38,7 @@ BROKEN = 3  # answers with status 500 to a batch, until the server is taken to b
 PROOF = 5  # more of them to that one thing alone, until it is left out
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # opens the runs in the UI, not the traces
 
+STAYS_DELETED = "MLflow: the deleted run {} stays deleted; hpsearch repair brings it back"
 WRONG = "hpsearch.wrong"  # tag: hpsearch deleted the run itself, and another has its place
 
 
@@ -67,6 +68,7 @@ class Store:
             self._client = connected(self.uri)
             return
         with locked(self.home / ".views.lock", timeout=120):
+            schema.check_home(self.home, None)  # before anything is changed, and below, when it can be read
             found = sqlite.make_ready(self._file, lambda path: release(connected(sqlite.url(path), ask=True)))
             schema.check(self.uri)
             self._identity = sqlite.identity(self._file)
@@ -154,19 +156,21 @@ class Store:
         self.client.delete_run(run_id)
 
     def restore(self, run_id: str) -> bool:
-        """Brings back a run that was deleted, alone or with its experiment; False when the store has it no more."""
+        """Brings back a run that a person deleted, alone or with its experiment; False when there is no such run."""
         from mlflow.exceptions import MlflowException
 
         try:
-            info = self.client.get_run(run_id).info
+            run = self.client.get_run(run_id)
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return False
             raise
-        if self.client.get_experiment(info.experiment_id).lifecycle_stage != "active":
-            self.client.restore_experiment(info.experiment_id)
-            info = self.client.get_run(run_id).info
-        if info.lifecycle_stage != "active":
+        if WRONG in run.data.tags:
+            return False
+        if self.client.get_experiment(run.info.experiment_id).lifecycle_stage != "active":
+            self.client.restore_experiment(run.info.experiment_id)
+            run = self.client.get_run(run_id)
+        if run.info.lifecycle_stage != "active":
             self.client.restore_run(run_id)
         return True
 
@@ -213,7 +217,7 @@ class Store:
             if not is_refusal(error) and not (insist and status_of(error) == 500):
                 raise
             if self.tags(run_id) is None:
-                self._say(f"MLflow: run {run_id} was deleted and stays so; hpsearch repair brings it back")
+                self._say(STAYS_DELETED.format(run_id))
             elif len(entities) == 1:
                 self._leave_out(run_id, entities[0].key, error, lambda: self.client.log_batch(*batch))
             else:  # finds those that the store refuses, and stores the rest
@@ -229,7 +233,7 @@ class Store:
         this one point: then it waits. One that breaks at it must do so again and again.
         """
         if self.tags(run_id) is None:
-            self._say(f"MLflow: run {run_id} was deleted and stays so; hpsearch repair brings it back")
+            self._say(STAYS_DELETED.format(run_id))
             return
         for _ in range(0 if is_refusal(error) else PROOF):
             with contextlib.suppress(Exception):

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 def connected(uri: str, *, ask: bool = False) -> MlflowClient:
     """A client of a store; `ask`: it answers, and has its tables."""
     from mlflow.tracking import MlflowClient
+    from mlflow.tracking._tracking_service import utils
 
+    # MLflow remembers by run id alone where artifacts go, and a copied home has the same runs.
+    getattr(utils, "_artifact_repos_cache", {}).clear()
     for name in ("mlflow", "alembic"):  # importing MLflow has set levels of its own
         logging.getLogger(name).setLevel(logging.CRITICAL)
     client = MlflowClient(tracking_uri=uri)
