@@ -281,9 +281,14 @@ class Store:
         try:
             call(run_id, *arguments, **options)
         except Exception as error:
-            if not is_refusal(error, own=self.own):
+            if not is_refusal(error, own=self.own and not self._is_elsewhere(error)):
                 raise
             self._leave_out(run_id, call.__name__, error, lambda: None)
+
+    def _is_elsewhere(self, error: Exception) -> bool:
+        """Whether the error is about a file outside the home, in a folder that somebody chose for the artifacts."""
+        place = error.filename if isinstance(error, OSError) else None
+        return isinstance(place, str) and not Path(place).is_relative_to(self.home)
 
 
 def run_ids(home: Path, study: str) -> dict[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from hpsearch.cli.ui import _follow as follow
+from hpsearch.errors import HpsearchError
 from hpsearch.views import moved, shipping
 from hpsearch.views.mlflow import Store
 from tests.faults.stores import Small, ship
@@ -145,3 +148,26 @@ def test_the_exported_config_of_a_copy_is_its_own(place: Path) -> None:
     assert shipping.sync(new / "study", new, None, ["mlflow"], say=print) == {"mlflow": 0}
     [stored] = (new / "artifacts").rglob("best.yaml")
     assert stored.read_text() == "of: the copy\n"
+
+
+def test_a_closed_folder_that_a_person_chose_keeps_no_run_from_its_end(place: Path) -> None:
+    home, said = place / "old" / "mlruns", list[str]()
+    (place / "closed").touch()  # nothing can be made below a file, also by root
+    query(home, f"update experiments set artifact_location = 'file://{place}/closed/x' where name = 'study'")
+    assert ship(study_in(home), "mlflow", say=said.append) == {"mlflow": 0}
+    assert query(home, "select name from runs where status = 'RUNNING'") == []
+    assert [
+        line for line in said if re.match(r"MLflow refuses log_dict of run \w+, left out \(NotADirectoryError", line)
+    ]
+
+
+def test_the_ui_follows_as_well(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.rename(place / "old", place / "new")
+    home = place / "new" / "mlruns"
+    follow(home)
+    assert f"{home} was moved or copied from {place}/old/mlruns" in capsys.readouterr().out
+    follow(home)
+    assert capsys.readouterr().out == ""
+    (home / "mlflow.db").write_bytes(b"dear diary " * 1000)
+    with pytest.raises(HpsearchError, match="hpsearch repair sets a damaged one aside"):
+        follow(home)
