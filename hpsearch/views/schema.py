@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
+import sqlite3
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -28,21 +29,22 @@ def check_home(home: Path, tracking: str | None) -> None:
     """
     from sqlalchemy.exc import DBAPIError
 
-    with contextlib.suppress(DBAPIError):
-        check(sqlite.url(home.resolve() / "mlflow.db") if tracking is None else tracking, servers=False)
+    url = sqlite.url(home.resolve() / "mlflow.db") if tracking is None else tracking
+    if scheme(url) == "sqlite":
+        with contextlib.suppress(DBAPIError, sqlite3.Error):
+            check(url, timeout=0.5)
 
 
-def check(url: str, *, servers: bool = True) -> None:
+def check(url: str, *, timeout: float = sqlite.BUSY_TIMEOUT) -> None:
     """Raises UserError when the database has tables that the installed MLflow would migrate, or does not know.
 
-    Raises what SQLAlchemy raises when it cannot be read. `servers`: whether one may be asked, which may take long.
+    Raises what SQLAlchemy or SQLite raises when it cannot be read; an SQLite file that is locked is waited for.
     """
-    scheme = re.split(r"[+:]", url, maxsplit=1)[0]
-    if scheme not in DATABASES or (scheme != "sqlite" and not servers):
+    if scheme(url) not in DATABASES:
         return
-    tables, revision = _read(url)
+    tables, revision = _read(url, timeout)
     revisions, head = known()
-    if not tables or head is None or revision == head:
+    if not tables or head is None or revision == head or _is_damaged(url):
         return
     if not tables >= THERE:
         raise UserError(f"{_named(url)}: is a database, but not one of MLflow's; {_ELSEWHERE}")
@@ -54,6 +56,22 @@ def check(url: str, *, servers: bool = True) -> None:
     raise UserError(
         f"{_named(url)}: is of a newer MLflow than the installed {_version()}; install that one, or {_ELSEWHERE}"
     )
+
+
+def scheme(url: str) -> str:
+    """What kind of store a tracking URI names."""
+    return re.split(r"[+:]", url, maxsplit=1)[0]
+
+
+def _is_damaged(url: str) -> bool:
+    """Whether what was read of an SQLite file means nothing."""
+    return scheme(url) == "sqlite" and bool(sqlite.damage_of(_file(url)))
+
+
+def _file(url: str) -> Path:
+    from sqlalchemy.engine import make_url
+
+    return Path(make_url(url).database or "")
 
 
 _ELSEWHERE = "to leave it as it is, use another --home"
@@ -75,16 +93,15 @@ def known() -> tuple[frozenset[str], str | None]:
     return frozenset(revisions), heads.pop() if len(heads) == 1 else None
 
 
-def _read(url: str) -> tuple[set[str], str | None]:
+def _read(url: str, timeout: float) -> tuple[set[str], str | None]:
     """The tables of a database, and the revision that Alembic has noted in it."""
     from sqlalchemy import create_engine, inspect, text
-    from sqlalchemy.engine import make_url
     from sqlalchemy.pool import NullPool
 
-    address = make_url(url)
-    if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
+    is_file = scheme(url) == "sqlite"
+    if is_file and not _file(url).is_file():
         return set(), None
-    engine = create_engine(address, poolclass=NullPool)
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": timeout} if is_file else {})
     with engine.connect() as connection:
         tables = set(inspect(connection).get_table_names())
         revision = None
@@ -95,17 +112,12 @@ def _read(url: str) -> tuple[set[str], str | None]:
 
 def _shown(url: str) -> str:
     """The URL as a person writes it: with an SQLite file's own path where that is plain."""
-    from sqlalchemy.engine import make_url
-
-    path = make_url(url).database or ""
-    plain = url.startswith("sqlite") and not re.search(r"[?#%]", path)
-    return f"sqlite:///{path}" if plain else redact(url)
+    plain = scheme(url) == "sqlite" and not re.search(r"[?#%]", str(_file(url)))
+    return f"sqlite:///{_file(url)}" if plain else redact(url)
 
 
 def _named(url: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    return make_url(url).database or "" if url.startswith("sqlite") else redact(url)
+    return str(_file(url)) if scheme(url) == "sqlite" else redact(url)
 
 
 def _version() -> str:

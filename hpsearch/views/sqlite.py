@@ -37,7 +37,7 @@ def make_ready(path: Path, make: Callable[[Path], None]) -> Found:
     Raises sqlite3.OperationalError while another program locks the file or the disk does not give it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    damage = _damage(path) if _size(path) else ""
+    damage = damage_of(path) if _size(path) else ""
     aside = set_aside(path) if damage else None
     made = not path.exists() or _is_blank(path)
     if made:
@@ -99,7 +99,7 @@ def journal_mode(folder: Path, mounts: str | None = None) -> str:
     return "DELETE" if kind.startswith(NETWORK) else "WAL"
 
 
-def _damage(path: Path) -> str:
+def damage_of(path: Path) -> str:
     """What SQLite finds wrong with a database, in a few words; "" when it is whole.
 
     integrity_check reads the indexes too (10 ns a byte); quick_check does not, and a damaged index hides rows.

@@ -14,7 +14,7 @@ import pytest
 from hpsearch.errors import UserError
 from hpsearch.views import schema, shipping, sqlite
 from hpsearch.views.mlflow import Store
-from tests.faults.stores import Small
+from tests.faults.stores import Small, held
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -132,6 +132,20 @@ def test_another_program_s_is_no_store(tmp_path: Path) -> None:
         shipping.check(tmp_path, None)
 
 
-def test_a_damaged_one_is_for_others_to_find(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_bytes(b"dear diary " * 1000)
-    schema.check_home(tmp_path, None)
+@pytest.mark.parametrize("damage", ["no database", "a block of zeros"])
+def test_a_damaged_one_is_for_others_to_find(study: Small, damage: str) -> None:
+    database = study.home / "mlflow.db"
+    if damage == "no database":
+        database.write_bytes(b"dear diary " * 1000)
+    else:  # of an index, so that the revision can be read
+        with contextlib.closing(sqlite3.connect(database)) as opened:
+            [(page,)] = opened.execute("select rootpage from sqlite_master where name = 'sqlite_autoindex_tags_1'")
+        content = bytearray(database.read_bytes())
+        content[4096 * (page - 1) : 4096 * page] = bytes(4096)
+        database.write_bytes(content)
+    schema.check_home(study.home, None)
+
+
+def test_a_locked_one_is_not_waited_for(study: Small) -> None:
+    with held(study.home / "mlflow.db"):
+        schema.check_home(study.home, None)
