@@ -112,7 +112,7 @@ class Driver:
 
     def open(self, progress: Callable[[str, float], None]) -> Study:
         """Everything up to the first trial that can fail by the user's mistake."""
-        shipping.check_address()
+        shipping.check(self.home.path, self.experiment.tracking.uri)
         make_folder(self.folder)
         lock = StudyLock(self.folder / "lock", what=f"study '{self.experiment.study}'")
         self._stack.callback(lock.release)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import getpass
 import os
 import platform
 import re
+import shutil
 import subprocess
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -34,6 +38,23 @@ def refuse_old(*packages: str) -> None:
                 f"{package} {installed} is installed; below {wanted} it is not safe ({hole}): "
                 f"pip install '{package}>={wanted}'"
             )
+
+
+def stand_in_for_user() -> None:
+    """Sets HOME and LOGNAME where the system knows neither: a container's user without an entry in /etc/passwd.
+
+    MLflow asks for both when it is imported; others keep caches in HOME, which is a temporary folder then.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = f"uid{os.getuid()}"
+    try:
+        Path.home()
+    except RuntimeError:
+        folder, here = tempfile.mkdtemp(prefix="hpsearch-home-"), os.getpid()
+        os.environ["HOME"] = folder
+        atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if os.getpid() == here else None)
 
 
 def environment(folder: Path) -> dict[str, Any]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hpsearch import journal
 from hpsearch.atomic import make_folder
@@ -29,10 +32,22 @@ class Home:
             raise UserError(f"--home {self.path}: cannot write there")
         return self
 
+    @classmethod
+    def at(cls, path: Path) -> Home:
+        """The home that `--home PATH` means: PATH, or PATH-hpsearch beside it where PATH is an MLflow file store.
+
+        MLflow takes every folder of such a store for an experiment, and fails at those that are none.
+        """
+        path = path if path.name else path.resolve()
+        beside = path.with_name(f"{path.name}-hpsearch")
+        if not _has_studies(path) and (_is_file_store(path) or _has_studies(beside)):
+            return cls(beside)
+        return cls(path)
+
     @property
     def option(self) -> str:
         """What a later command must be told to find this home: nothing for the default one."""
-        return "" if self.path == Path("mlruns") else f" --home {self.path}"
+        return "" if self.path == Path("mlruns") else f" --home {shlex.quote(str(self.path))}"
 
     @property
     def cache(self) -> Path:
@@ -46,6 +61,36 @@ class Home:
     def journal(self, name: str) -> Path:
         """A study's journal."""
         return self.study(name) / "journal.jsonl"
+
+
+def _has_studies(path: Path) -> bool:
+    return next(path.glob("*/journal.jsonl"), None) is not None
+
+
+def _is_file_store(path: Path) -> bool:
+    """Whether MLflow has kept experiments there as folders, as it did by default before version 3.7."""
+    return any(next(path.glob(found), None) is not None for found in ("*/meta.yaml", ".trash/*/meta.yaml"))
+
+
+def base_of(history: History, folder: Path) -> Path:
+    """The folder at which relative paths of the study's data begin; `folder` is where the study is now.
+
+    A project that was moved or copied as a whole has it where it was, as seen from the study.
+    """
+    base, exported = Path(history.origin["base"]), history.exported or {}
+    former = history.origin.get("folder") or os.path.dirname(exported.get("path", ""))
+    here = Path(os.path.normpath(folder.resolve() / os.path.relpath(base, former))) if former else base
+    if here == base or not here.is_dir():
+        return base
+    files = [file for data_set in history.origin["experiment"]["data"].values() for file in _files(data_set)]
+    plain = (file for file in files if not set(file) & set("*?[$"))
+    return here if all((here / file).exists() for file in plain) or not base.is_dir() else base
+
+
+def _files(data_set: dict[str, Any]) -> Iterator[str]:
+    """The files of a data set as the space file names them."""
+    for found in (data_set.get("files") or {}).values():
+        yield from [found] if isinstance(found, str) else [file for file in found or () if isinstance(file, str)]
 
 
 def history_of(home: Home, study: str, *, curves: bool = True) -> History:

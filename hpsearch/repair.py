@@ -16,7 +16,7 @@ from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.soundness import Found, on_disk
 from hpsearch.storage.storage import Storage
 from hpsearch.views import shipping
-from hpsearch.views.audit import Audit, audit, discard
+from hpsearch.views.audit import Audit, audit, discard, restore
 from hpsearch.views.follower import Follower, Say, once
 
 VIEWS = ("mlflow", "optuna")
@@ -52,6 +52,8 @@ def check_journal(path: Path, say: Say) -> bool:
 def mend(follower: Follower, study_folder: Path, say: Say) -> bool:
     """Stores anew what the journal tells; whether the store says just that at the end."""
     before = look(follower, study_folder)
+    if before is not None and (restored := restore(follower.view)):
+        say(f"{follower.view.name}: {restored} deleted runs restored")
     ship_all(follower)
     after = look(follower, study_folder)
     if after is not None and after.wrong:

@@ -54,7 +54,7 @@ class Study:
         crash.point("journal_read")
         journal = Journal(folder / "journal.jsonl", after=history.last)
         if not history.origin:
-            history.add(journal.append("study_created", **_origin(experiment, data)))
+            history.add(journal.append("study_created", **_origin(experiment, data, folder)))
             journal.sync()
         study = cls(experiment, journal, history)
         crash.point("study_rebuilt")
@@ -241,13 +241,14 @@ def points(trial: TrialHistory) -> list[Point]:
     ]
 
 
-def _origin(experiment: Experiment, data: dict[str, Any]) -> dict[str, Any]:
+def _origin(experiment: Experiment, data: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {
         "study": experiment.study,
         "experiment": experiment.normalised(),
         "identity": experiment.identity(),
         "source": experiment.source,
         "base": str(experiment.base.resolve()),
+        "folder": str(folder.resolve()),  # a project that is moved keeps the way from here to its base
         "objective": experiment.objective.model_dump(),
         "space": experiment.space.describe(),
         "environment": environment(experiment.base),

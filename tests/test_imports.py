@@ -45,7 +45,7 @@ DOORS = {
     "datasets": ["data.library"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
-    "mlflow": ["views.mlflow", "views.mlflow_view"],
+    "mlflow": ["views.mlflow", "views.mlflow_client"],
     "optuna": ["report", "sampling", "space", "views.optuna"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.rows", "data.packed"],

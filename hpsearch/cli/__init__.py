@@ -22,7 +22,7 @@ from hpsearch.cli.stop import stop
 from hpsearch.cli.sync import sync
 from hpsearch.cli.train import train
 from hpsearch.cli.ui import ui
-from hpsearch.environment import refuse_old
+from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.errors import HpsearchError, StorageFailed, StudyMismatch
 from hpsearch.printable import printable
 from hpsearch.secrets import guard, redact
@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The `hpsearch` program: exit 0 done, 2 the user's mistake, 1 a failure, 73 busy, 74 the disk, 130 Ctrl-C."""
     os.umask(0o077)  # what is written is the user's own
     guard()
+    stand_in_for_user()
     try:
         sys.exit(commands.main(arguments, prog_name="hpsearch", standalone_mode=False))
     except HpsearchError as error:

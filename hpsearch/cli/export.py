@@ -24,14 +24,16 @@ def export(space_or_study: str, output: Path, home_path: Path) -> None:
     from hpsearch import best
     from hpsearch.caveats import caveats
     from hpsearch.experiment import Experiment
-    from hpsearch.home import Home, history_of
+    from hpsearch.home import Home, base_of, history_of
     from hpsearch.views.mlflow import run_ids
 
     name, _ = study_named(space_or_study)
     home = Home(home_path)
     history = history_of(home, name)
     winner = best.winner(history)
-    best.write(history, output, base=Path(history.origin["base"]), run_id=run_ids(home.path, name).get(winner.number))
+    best.write(
+        history, output, base=base_of(history, home.study(name)), run_id=run_ids(home.path, name).get(winner.number)
+    )
     Experiment.load(output).train_config()  # what is exported can be read
     click.echo(f"{output}: trial {winner.number}, {history.metric} {winner.value:.6g} ({winner.outcome})")
     for line in caveats(history):

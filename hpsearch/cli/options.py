@@ -13,12 +13,24 @@ from hpsearch.errors import UserError
 if TYPE_CHECKING:
     from hpsearch.home import Home
 
+
+def _home(context: click.Context, param: click.Parameter, path: Path) -> Path:
+    """The folder in which hpsearch keeps what belongs into this home."""
+    from hpsearch.home import Home
+
+    found = Home.at(path).path
+    if found.resolve() != path.resolve():
+        click.echo(f"{path} is an MLflow file store; hpsearch keeps its studies beside it, in {found}", err=True)
+    return found
+
+
 home_option = click.option(
     "--home",
     "home_path",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("mlruns"),
     show_default=True,
+    callback=_home,
     help="Folder of all studies, their databases and the cache.",
 )
 device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to train.")

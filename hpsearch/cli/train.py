@@ -41,10 +41,12 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     from hpsearch.experiment import Experiment
     from hpsearch.final import FinalTraining, reproduction
     from hpsearch.views.final_run import FinalRun
+    from hpsearch.views.schema import check_home
 
     experiment = Experiment.load(config).override(device=device)
     wanted = experiment.train_config()
     home = open_home(home_path)
+    check_home(home.path, experiment.tracking.uri)
     console = Console(highlight=False, soft_wrap=True)
     signals = Signals()
 

@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import NoReturn
 import click
 
 from hpsearch.cli.options import home_option, study_named
-from hpsearch.errors import UserError
+from hpsearch.errors import HpsearchError, UserError
 
 TOLD_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Variables by which MLflow and uvicorn would be told another address, other hosts, no checks or a foreign store.
@@ -37,6 +38,7 @@ Example:
 @home_option
 def ui(space: str | None, port: int, home_path: Path) -> None:
     """Open the MLflow UI, for this machine alone. SPACE matters only where it names another tracking store."""
+    from hpsearch.views import schema
     from hpsearch.views.mlflow_ui import ui_command
 
     uri = study_named(space)[1] if space else None
@@ -51,9 +53,24 @@ def ui(space: str | None, port: int, home_path: Path) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise UserError(f"--port {port}: something listens there already; choose another") from None
+    schema.check_home(home_path, uri)
+    if uri is None:
+        _follow(home_path.resolve())
     command, environment = ui_command(home_path, uri, port)
     click.echo(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)")
     sys.exit(_serve(command, _environment(environment)))
+
+
+def _follow(home: Path) -> None:
+    """Points a moved home's store to the artifacts where they are now."""
+    from hpsearch.views import moved
+
+    try:
+        followed = moved.follow(home / "mlflow.db", home)
+    except sqlite3.Error as error:
+        raise HpsearchError(f"{home / 'mlflow.db'}: {error}; hpsearch repair sets a damaged one aside") from None
+    if followed:
+        click.echo(followed)
 
 
 def _serve(command: list[str], environment: dict[str, str]) -> int:

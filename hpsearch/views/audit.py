@@ -76,6 +76,10 @@ class Remembered(Store):
         self.runs[run_id].facts |= {(name, exact(value), milliseconds(at), step) for name, value, at, step in rows}
         self.runs[run_id].params |= {name: text(value) for name, value in (params or {}).items()}
 
+    def tags(self, run_id: str) -> dict[str, str] | None:
+        """No run is ever deleted here."""
+        return {}
+
     def running(self, run_id: str) -> None:
         """Remembers that it goes on."""
         self.runs[run_id].status = "RUNNING"
@@ -84,7 +88,7 @@ class Remembered(Store):
         """Remembers its end."""
         self.runs[run_id].status, self.runs[run_id].end = status, milliseconds(at)
 
-    def found(self, experiment: str, tags: dict[str, str]) -> dict[str, dict[str, str]]:
+    def found(self, experiment: str, tags: dict[str, str], *, deleted: bool = False) -> dict[str, dict[str, str]]:
         """Nobody asks for more than the runs that it was told of."""
         return {}
 
@@ -116,6 +120,14 @@ def discard(view: View, wrong: list[str]) -> None:
         view.storage.delete_study(view.state["study"])
     elif isinstance(view, MlflowView):
         delete_runs(view, wrong)
+
+
+def restore(view: View) -> int:
+    """Brings back the study's runs that a person deleted in MLflow; gives their number."""
+    if not isinstance(view, MlflowView):
+        return 0
+    runs = [view.state["parent"], *view.state["runs"].values()] if "parent" in view.state else []
+    return sum(view.store.tags(run_id) is None and view.store.restore(run_id) for run_id in runs)
 
 
 def delete_runs(view: MlflowView, wrong: list[str]) -> None:

@@ -6,7 +6,6 @@ Only `MlflowClient` with explicit run ids is used: the fluent API hides its curr
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch import crash
 from hpsearch.history import number
-from hpsearch.views import sqlite
+from hpsearch.views import moved, schema, sqlite
 from hpsearch.views.facts import PARAM_LENGTH, Row, milliseconds, text
 from hpsearch.views.follower import Say, describe, describe_loss, locked, once, read_state, state_file
+from hpsearch.views.mlflow_client import connected, given, release
 from hpsearch.views.mlflow_ui import UI_ENVIRONMENT
 from hpsearch.views.refusals import is_refusal, status_of
 
@@ -38,6 +38,9 @@ BROKEN = 3  # answers with status 500 to a batch, until the server is taken to b
 PROOF = 5  # more of them to that one thing alone, until it is left out
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # opens the runs in the UI, not the traces
 
+STAYS_DELETED = "MLflow: the deleted run {} stays deleted; hpsearch repair brings it back"
+WRONG = "hpsearch.wrong"  # tag: hpsearch deleted the run itself, and another has its place
+
 
 class Store:
     """An MLflow tracking store: HOME/mlflow.db with its artifacts in HOME/artifacts, or what `tracking` names."""
@@ -46,7 +49,7 @@ class Store:
 
     def __init__(self, home: Path, tracking: str | None, *, study: str = "", say: Say = lambda message: None) -> None:
         """`study`: the one whose journal fills the store when it has to be made anew."""
-        self.home, self.uri, self.study = home, tracking or sqlite_uri(home / "mlflow.db"), study
+        self.home, self.uri, self.study = home, tracking or sqlite.url(home / "mlflow.db"), study
         self.own, self._say = tracking is None, once(say)  # own: the file in `home`
         self._file = home / "mlflow.db"
         self._identity: tuple[int, int] | None = None  # of the file that is open
@@ -61,14 +64,20 @@ class Store:
             os.environ.setdefault(name, value)
         os.environ.update(ONE_TRY)
         if not self.own:
+            schema.check(self.uri)
             self._client = connected(self.uri)
             return
         with locked(self.home / ".views.lock", timeout=120):
-            found = sqlite.make_ready(self._file, lambda path: release(connected(sqlite_uri(path), ask=True)))
+            schema.check_home(self.home, None)  # before anything is changed, and below, when it can be read
+            found = sqlite.make_ready(self._file, lambda path: release(connected(sqlite.url(path), ask=True)))
+            schema.check(self.uri)
             self._identity = sqlite.identity(self._file)
+            followed = moved.follow(self._file, self.home)
             self._client = connected(self.uri, ask=True)
         if lost := describe_loss(found, self._file, name="mlflow", study=self.study):
             self._say(lost)
+        if followed:
+            self._say(followed)
 
     @property
     def client(self) -> MlflowClient:
@@ -101,22 +110,30 @@ class Store:
     def run(self, experiment: str, *, name: str, tags: dict[str, str], identity: Iterable[str], began: float) -> str:
         """The id of the run whose tags named in `identity` are those given, found or made.
 
-        Looking first makes creation repeatable: a process that died before it stored the id makes no second run.
+        Looking first makes creation repeatable: a process that died before it stored the id makes no second run. A run
+        that a person deleted is found as well, and stays deleted.
         """
-        if found := self.found(experiment, {key: tags[key] for key in identity}):
+        wanted = {key: tags[key] for key in identity}
+        if found := self.found(experiment, wanted) or self.found(experiment, wanted, deleted=True):
             return next(iter(found))
         tags = {key: text(value) for key, value in tags.items()}
         run = self.client.create_run(experiment, start_time=milliseconds(began), tags=tags, run_name=name)
         crash.point("run_made")
         return given(run.info.run_id)
 
-    def found(self, experiment: str, tags: dict[str, str]) -> dict[str, dict[str, str]]:
-        """The ids of the experiment's runs that have these tags, the newest first, and all their tags."""
+    def found(self, experiment: str, tags: dict[str, str], *, deleted: bool = False) -> dict[str, dict[str, str]]:
+        """The ids of the experiment's runs that have these tags, the newest first, and all their tags.
+
+        deleted: those that were deleted, but not by `delete`, in place of those that were not.
+        """
+        from mlflow.entities import ViewType
+
+        kind = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
         wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
         found, page = dict[str, dict[str, str]](), None
         while True:
-            runs = self.client.search_runs([experiment], filter_string=wanted, page_token=page)
-            found |= {given(run.info.run_id): run.data.tags for run in runs}
+            runs = self.client.search_runs([experiment], wanted, kind, page_token=page)
+            found |= {given(run.info.run_id): run.data.tags for run in runs if WRONG not in run.data.tags}
             page = runs.token
             if not page:
                 return found
@@ -134,8 +151,28 @@ class Store:
         return dict(run.data.tags) if run.info.lifecycle_stage == "active" else None
 
     def delete(self, run_id: str) -> None:
-        """Moves a run to the store's deleted ones."""
+        """Moves a run, one that ought not to be there, to the store's deleted ones."""
+        self.client.set_tag(run_id, WRONG, "true")
         self.client.delete_run(run_id)
+
+    def restore(self, run_id: str) -> bool:
+        """Brings back a run that a person deleted, alone or with its experiment; False when there is no such run."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+        if WRONG in run.data.tags:
+            return False
+        if self.client.get_experiment(run.info.experiment_id).lifecycle_stage != "active":
+            self.client.restore_experiment(run.info.experiment_id)
+            run = self.client.get_run(run_id)
+        if run.info.lifecycle_stage != "active":
+            self.client.restore_run(run_id)
+        return True
 
     def rows(self, run_id: str, names: Iterable[str]) -> Iterator[tuple[str, float, int, int]]:
         """What the store has of a run's metrics: name, value, milliseconds, step."""
@@ -179,7 +216,9 @@ class Store:
             insist = insist or self._broken[mark] >= BROKEN
             if not is_refusal(error) and not (insist and status_of(error) == 500):
                 raise
-            if len(entities) == 1:
+            if self.tags(run_id) is None:
+                self._say(STAYS_DELETED.format(run_id))
+            elif len(entities) == 1:
                 self._leave_out(run_id, entities[0].key, error, lambda: self.client.log_batch(*batch))
             else:  # finds those that the store refuses, and stores the rest
                 self._batch(run_id, entities[: len(entities) // 2], insist=insist)
@@ -194,7 +233,7 @@ class Store:
         this one point: then it waits. One that breaks at it must do so again and again.
         """
         if self.tags(run_id) is None:
-            self._say(f"MLflow refuses what belongs to a deleted run: {run_id}, left out")
+            self._say(STAYS_DELETED.format(run_id))
             return
         for _ in range(0 if is_refusal(error) else PROOF):
             with contextlib.suppress(Exception):
@@ -242,40 +281,14 @@ class Store:
         try:
             call(run_id, *arguments, **options)
         except Exception as error:
-            if not is_refusal(error, own=self.own):
+            if not is_refusal(error, own=self.own and not self._is_elsewhere(error)):
                 raise
             self._leave_out(run_id, call.__name__, error, lambda: None)
 
-
-def connected(uri: str, *, ask: bool = False) -> MlflowClient:
-    """A client of a store; `ask`: it answers, and has its tables."""
-    from mlflow.tracking import MlflowClient
-
-    for name in ("mlflow", "alembic"):  # importing MLflow has set levels of its own
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    client = MlflowClient(tracking_uri=uri)
-    if ask:
-        client.search_experiments(max_results=1)
-    return client
-
-
-def release(client: MlflowClient) -> None:
-    """Closes the connections of a client to a database, which MLflow itself keeps for ever."""
-    store = client._tracking_client.store
-    if hasattr(store, "engine"):
-        store.engine.dispose()
-
-
-def given(identifier: Any) -> str:
-    """An id that a server gave; raises ConnectionError when it gave none, which MLflow does not."""
-    if not identifier:
-        raise ConnectionError("the server's answers are not those of MLflow")
-    return str(identifier)
-
-
-def sqlite_uri(path: Path) -> str:
-    """A database file as MLflow and Optuna want it named."""
-    return f"sqlite:///{path}"
+    def _is_elsewhere(self, error: Exception) -> bool:
+        """Whether the error is about a file outside the home, in a folder that somebody chose for the artifacts."""
+        place = error.filename if isinstance(error, OSError) else None
+        return isinstance(place, str) and not Path(place).is_relative_to(self.home)
 
 
 def run_ids(home: Path, study: str) -> dict[int, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from hpsearch.views import sqlite
+
 UI_ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
@@ -20,7 +22,7 @@ def ui_command(home: Path, tracking: str | None, port: int) -> tuple[list[str], 
     """
     options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--no-serve-artifacts"]  # they are files
     hosts = ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}"]
-    uri = tracking or f"sqlite:///{home.resolve() / 'mlflow.db'}"
+    uri = tracking or sqlite.url(home.resolve() / "mlflow.db")
     artifacts = (home.resolve() / "artifacts").as_uri()
     environment = {**UI_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts}
     return [sys.executable, "-m", "mlflow", "server", *options, *hosts], environment

@@ -45,6 +45,7 @@ class MlflowView:
     def __init__(self, study_folder: Path, store: Store, *, say: Say) -> None:
         self.state: dict[str, Any] = {}  # experiment, parent, runs {trial: run id}, running [trials], winner
         self._folder, self.store, self._artifacts = study_folder, store, Artifacts(store, say=say)
+        self._say = say
         self._history = History()
         self._pending: dict[str, Pending] = {}  # by run id
 
@@ -58,12 +59,20 @@ class MlflowView:
         self._history, self._pending = History(), {}
         if "parent" not in state:
             return 0
-        tags = self.store.tags(state["parent"])
+        tags = self._parent_tags()
         if tags is None:
             return None
         self._history = History.of(iterate(self._folder / "journal.jsonl"))
         noted = tags.get(NOTE, "")
         return int(noted) if noted.isdecimal() else 0
+
+    def _parent_tags(self) -> dict[str, str] | None:
+        """The tags of the study's run, which is restored when somebody deleted it; None when it is gone for good."""
+        tags = self.store.tags(self._parent)
+        if tags is None and self.store.restore(self._parent):
+            self._say(f"MLflow: the run of study '{self._folder.name}' was deleted, and is restored")
+            tags = self.store.tags(self._parent)
+        return tags
 
     def note(self, offset: int) -> None:
         """Writes into the study's run how far into the journal the store goes; raises when that run is lost."""
@@ -128,6 +137,7 @@ class MlflowView:
         tags |= provenance(environment, event.get("data", {}), event.get("experiment", {}).get("seed"))
         parent = self.store.run(experiment, name=event["study"], tags=tags, identity=identity, began=event["time"])
         self.state |= {"experiment": experiment, "parent": parent, "tags": tags}
+        self._parent_tags()
         self.store.log(parent, tags={f"space.{name}": describe_range(r) for name, r in event.get("space", {}).items()})
         self.store.text(parent, "space.yaml", event.get("source", ""))
 
@@ -183,13 +193,14 @@ class MlflowView:
             name=f"trial-{trial:04d}",
             tags=tags,
             began=event["time"],
-            identity=("mlflow.parentRunId", "hpsearch.trial"),
+            identity=("hpsearch.study", "hpsearch.created", "hpsearch.trial"),
         )
         self.state["runs"][str(trial)] = run_id
         self._goes_on(trial)
         self._describe(run_id, event)
 
     def _describe(self, run_id: str, event: Event) -> None:
+        self._of(run_id).tags["mlflow.parentRunId"] = self._parent  # another one, where the former is gone for good
         self._of(run_id).params |= event.get("params") or {}
         if "config" in event:
             self.store.yaml(run_id, "config.yaml", event["config"])
@@ -263,7 +274,8 @@ class MlflowView:
         self._of(winner).tags["hpsearch.winner"] = "true"
         self._of(self._parent).tags |= {"best_trial": trial, "best_run": winner, "best_value": value}
         with suppress(OSError):
-            self.store.text(self._parent, "best.yaml", Path(event["path"]).read_text(encoding="utf-8"))
+            exported = self._folder / Path(event["path"]).name  # the folder may have been moved since
+            self.store.text(self._parent, "best.yaml", exported.read_text(encoding="utf-8"))
         samples = self._folder / "checkpoints" / f"{trial:04d}" / "samples.json"
         self._artifacts.samples(samples, (winner, self._parent))
 

@@ -207,7 +207,7 @@ def connected(path: Path) -> RDBStorage:
     """The Optuna storage in a file, made where there is none."""
     from optuna.storages import RDBStorage
 
-    return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": sqlite.BUSY_TIMEOUT}})
+    return RDBStorage(sqlite.url(path), engine_kwargs={"connect_args": {"timeout": sqlite.BUSY_TIMEOUT}})
 
 
 def on_server(url: str, name: str) -> RDBStorage:

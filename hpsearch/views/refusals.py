@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "PERMISSION_DENIED", "NOT_FOUND")
+CLOSED = (PermissionError, NotADirectoryError, FileExistsError)  # nothing can be made there, now or later
 # What a database says of itself, passed on by MLflow as if the request were bad.
 UNWELL = re.compile(r"\((\w+\.)+(DatabaseError|OperationalError|InternalError|InterfaceError)\)")
 
 
 def is_refusal(error: Exception, *, own: bool = False) -> bool:
     """Whether a store said no to what it was sent (too large, not allowed), rather than being unwell."""
-    if isinstance(error, PermissionError):
+    if isinstance(error, CLOSED) or (isinstance(error, OSError) and error.errno == errno.EROFS):
         return not own  # artifacts of somebody else's store; at home the disk is unwell
     if UNWELL.search(str(error)):
         return False

@@ -24,7 +24,7 @@ from typing import Any
 from hpsearch import crash
 from hpsearch.errors import HpsearchError, StudyBusy
 from hpsearch.lock import StudyLock
-from hpsearch.views import postgres
+from hpsearch.views import postgres, schema
 from hpsearch.views.follower import Follower, Say, View, lacking, locked
 
 POLL, LONGEST_POLL = 0.5, 3.0  # seconds between looks at the journal
@@ -81,7 +81,7 @@ def followers(
     study_folder: Path, home: Path, tracking: str | None, names: Iterable[str], *, say: Say
 ) -> Iterator[list[Follower]]:
     """The views of a study, for this process alone; raises HpsearchError when another process ships the study."""
-    check_address()
+    check(home, tracking)
     with locked(study_folder / "views" / "lock", timeout=10):
         found = [Follower(view_named(n, study_folder, home, tracking, say=say), study_folder, say=say) for n in names]
         try:
@@ -94,6 +94,12 @@ def followers(
 def check_address() -> None:
     """Raises UserError when HPSEARCH_OPTUNA_URL is set to what no database can be reached by; asks no server."""
     postgres.address()
+
+
+def check(home: Path, tracking: str | None) -> None:
+    """Raises UserError for a wrong HPSEARCH_OPTUNA_URL, or an MLflow database of another version; asks no server."""
+    check_address()
+    schema.check_home(home, tracking)
 
 
 def prepare(home: Path, tracking: str | None) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.atomic import sync_folder
+from hpsearch.errors import UserError
 
 BUSY_TIMEOUT = 20.0  # seconds a statement waits for another program's lock
 SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -36,13 +37,27 @@ def make_ready(path: Path, make: Callable[[Path], None]) -> Found:
     Raises sqlite3.OperationalError while another program locks the file or the disk does not give it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    damage = _damage(path) if _size(path) else ""
+    damage = damage_of(path) if _size(path) else ""
     aside = set_aside(path) if damage else None
     made = not path.exists() or _is_blank(path)
     if made:
         _make(path, make)
     _choose_journal(path)
     return Found(made, damage, aside)
+
+
+def url(path: Path) -> str:
+    """The file's URL, quoted by SQLAlchemy itself: `?`, `#` and `%41` in a path are parts of names.
+
+    It names the driver, since MLflow makes the folder that it reads, without unquoting, in a bare `sqlite:///`.
+    Raises UserError where the installed SQLAlchemy cannot quote the path (2.0 and `?`).
+    """
+    from sqlalchemy.engine import URL, make_url
+
+    found = URL.create("sqlite+pysqlite", database=str(path)).render_as_string()
+    if make_url(found).database != str(path):
+        raise UserError(f"{path}: no database URL can name it: choose a path without `?`, or install sqlalchemy>=2.1")
+    return found
 
 
 def set_aside(path: Path) -> Path:
@@ -84,7 +99,7 @@ def journal_mode(folder: Path, mounts: str | None = None) -> str:
     return "DELETE" if kind.startswith(NETWORK) else "WAL"
 
 
-def _damage(path: Path) -> str:
+def damage_of(path: Path) -> str:
     """What SQLite finds wrong with a database, in a few words; "" when it is whole.
 
     integrity_check reads the indexes too (10 ns a byte); quick_check does not, and a damaged index hides rows.

@@ -19,6 +19,7 @@ from hpsearch.journal import decode
 from hpsearch.views import shipping
 from hpsearch.views.follower import read_state, state_file
 from hpsearch.views.mlflow import Store
+from hpsearch.views.moved import follow
 from hpsearch.views.sqlite import journal_mode, set_aside
 from tests.cli.processes import descendants, end, events, hpsearch, started, wait_for
 from tests.faults.stores import SPACE, Reference, Small, both, held, often, query, runs, ship, trials, whole
@@ -59,6 +60,7 @@ def impatient(monkeypatch):
 def moved(template, home, name="study"):
     """A copy of a home, and its study."""
     shutil.copytree(template, home)
+    follow(home / "mlflow.db", home)  # which would be said once
     found = Small.__new__(Small)
     found.home, found.study, found.folder = home, name, home / name
     found.events = events(found.folder / "journal.jsonl")

@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -78,6 +79,57 @@ def test_times_never_run_backwards(tmp_path, monkeypatch):
     second = log.append("a")["time"]
     log.close()
     assert later <= first <= second < later + 60
+
+
+class SlowDisk:
+    """os.fdatasync as it is on a disk that takes its time: each call waits until it is let go."""
+
+    def __init__(self, monkeypatch):
+        self.begun, self.let_go = threading.Semaphore(0), threading.Semaphore(0)
+        self._fdatasync = os.fdatasync
+        monkeypatch.setattr(os, "fdatasync", self.fdatasync)
+
+    def fdatasync(self, file):
+        self.begun.release()
+        assert self.let_go.acquire(timeout=30)
+        self._fdatasync(file)
+
+
+@pytest.fixture
+def synced():
+    """Has a journal synced in a thread; gives what is set once that is acknowledged."""
+
+    def start(log):
+        acknowledged = threading.Event()
+        threading.Thread(target=lambda: (log.sync(), acknowledged.set()), daemon=True).start()
+        return acknowledged
+
+    return start
+
+
+def test_nothing_is_acknowledged_before_the_disk_has_it(tmp_path, monkeypatch, synced):
+    disk, log = SlowDisk(monkeypatch), Journal(tmp_path / "j")
+    log.append("study_created")
+    acknowledged = synced(log)
+    assert disk.begun.acquire(timeout=30)
+    assert not acknowledged.wait(0.05)
+    disk.let_go.release()
+    assert acknowledged.wait(30)
+    log.close()
+
+
+def test_a_sync_under_way_acknowledges_nothing_that_came_after_it_began(tmp_path, monkeypatch, synced):
+    disk, log = SlowDisk(monkeypatch), Journal(tmp_path / "j")
+    log.append("study_created")
+    assert disk.begun.acquire(timeout=30)
+    log.append("late")
+    acknowledged = synced(log)
+    disk.let_go.release()
+    assert disk.begun.acquire(timeout=30)  # the second, for what came late
+    assert not acknowledged.wait(0.05)
+    disk.let_go.release()
+    assert acknowledged.wait(30)
+    log.close()
 
 
 # -------------------------------------------------------------------------------------------------------- full disks
