@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,8 @@ def show(space_or_study: str, as_json: bool, top: int, home_path: Path) -> None:
             trial.running = False
     runs = run_ids(home.path, name)
     if as_json:
-        click.echo(json.dumps(as_dict(history, runs), indent=1, ensure_ascii=False))
+        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        click.echo(json.dumps(as_dict(history, runs), indent=1, ensure_ascii=not unicode))
     else:
         _print(history, runs, top=top)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hpsearch.cli.text import params, plain
+from hpsearch.cli.text import params, plain, spinner
 from hpsearch.driver import Driver
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Finished, Happening, Measured, Notice, Paused, Started
@@ -51,7 +51,8 @@ class Board:
     @contextlib.contextmanager
     def preparing(self) -> Iterator[Callable[[str, float], None]]:
         """A bar for the preparation of the data; gives the function that moves it."""
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
+        turning = SpinnerColumn(spinner(self.console))
+        columns = (turning, TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
         quiet = not self.console.is_terminal
         with Progress(*columns, console=self.console, transient=True, disable=quiet) as progress:
             task = progress.add_task("checking", total=1.0)
@@ -116,7 +117,7 @@ class Board:
         if not history.trials:
             return
         self.console.print(best_table(history))
-        with self.console.status("MLflow takes in the last of it"):
+        with self.console.status("MLflow takes in the last of it", spinner=spinner(self.console)):
             exported, lacking = driver.export(), driver.finish_views()
         behind = ", ".join(f"{name} lacks {n} events" for name, n in lacking.items() if n)
         if behind:
