@@ -6,6 +6,7 @@ Every part is its own file; here they are put together, in the order that keeps 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import time
@@ -18,7 +19,7 @@ from hpsearch import best, crash
 from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.config import TrainConfig
 from hpsearch.contract import Setting
-from hpsearch.data import sources
+from hpsearch.data import repeating, sources
 from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import DataError, HpsearchError, StorageFailed, UserError
 from hpsearch.experiment import Experiment
@@ -67,11 +68,15 @@ def prepare(
     make_folder(home.cache)
     with _placed(experiment):
         progress("reading the data", 0.0)
-        contents = Contents.of(config, base=experiment.base)
+        contents, took = repeating.timed(lambda: Contents.of(config, base=experiment.base))
         check_data(experiment, history or History(), contents.facts)
-        corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress, contents=contents)
+        begins = history is not None and not history.origin
+        again = repeating.asked_again(config, contents, base=experiment.base, took=took if begins else math.inf)
+        with again as warnings:
+            corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress, contents=contents)
+            unsteady = warnings()
     facts = {**contents.facts, "sets": corpus.counts}
-    return Prepared({config.corpus_digest(): corpus.folder}, facts, corpus.warnings)
+    return Prepared({config.corpus_digest(): corpus.folder}, facts, [*corpus.warnings, *unsteady])
 
 
 def check(experiment: Experiment) -> None:

@@ -136,3 +136,20 @@ def test_the_final_training_takes_the_trials_threads_unless_told(tmp_path, space
     plain = replace(experiment, settings=experiment.settings.model_copy(update={"provenance": {}}))
     assert setting_for(plain, home, prepared, None).threads == 1
     assert setting_for(experiment, home, prepared, None).corpora == prepared.corpora
+
+
+def test_a_function_that_shuffles_is_told_at_the_first_run_and_named_at_the_second(tmp_path, space_file):
+    (tmp_path / "shuffling.py").write_text(
+        "import random\nTEXTS = [f'{i} and some words' for i in range(40)]\ndef f(): return random.sample(TEXTS, 40)\n"
+    )
+    path, said = space_file(TOY_SPACE, data="{own: {task: text, dataset: 'python:shuffling:f'}}"), []
+    first = driver(path, tmp_path / "home", say=said.append)
+    first.open(quiet)
+    first.close()
+    order = "data.own: python:shuffling:f returned its examples in another order when it was called again"
+    assert [line.split(": this study")[0] for line in said] == [f"warning: {order}"]
+    second = driver(path, tmp_path / "home")
+    with pytest.raises(StudyMismatch, match=r"data.own: contents .* \(python:shuffling:f: a function that shuffles"):
+        second.open(quiet)
+    second.close()
+    del sys.modules["shuffling"]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hpsearch.config import AnySet
+from hpsearch.data import guest
 from hpsearch.data.columns import row_example
 from hpsearch.data.splits import PARTS, Example
 from hpsearch.errors import DataError, HpsearchError
 
 PREFIX = "python:"
+NO_SCRIPT = "put what a script does under: if __name__ == '__main__':"
 
 
 def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
@@ -25,9 +25,12 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
     module_name, _, function_name = origin.removeprefix(PREFIX).partition(":")
     if not module_name or not function_name:
         raise DataError(f"data.{name}: {origin!r}, python:package.module:function is wanted")
+    what = f"data.{name}: {origin}: importing module {module_name}"
     try:
-        with _on_path(base):
+        with guest.running(module_name, base=base, what=what, remedy=NO_SCRIPT):
             found = getattr(importlib.import_module(module_name), function_name, None)
+    except DataError:
+        raise
     except Exception as error:  # whatever a user's module does wrong while it is imported
         raise DataError(f"data.{name}: {origin}: cannot be imported ({_line(error)})") from error
     if not callable(found):
@@ -39,8 +42,11 @@ def examples(name: str, data_set: AnySet, base: Path) -> dict[str, list[Example]
     """The examples that the set's function returns, by split; a flat list is all train."""
     origin = data_set.dataset or ""
     function = find(name, origin, base)
+    what = f"data.{name}: {origin}: the function"
     try:
-        with _on_path(base):
+        with guest.running(
+            getattr(function, "__module__", ""), base=base, what=what, remedy="it is to return the examples"
+        ):
             returned = function()
             parts = returned if isinstance(returned, dict) else {"train": returned}
             parts = {part: rows if isinstance(rows, str) else list(rows) for part, rows in parts.items()}
@@ -57,16 +63,6 @@ def _checked(where: str, rows: Any, data_set: AnySet) -> list[Example]:
     if isinstance(rows, str):
         raise DataError(f"{where}: one text, a list of examples is wanted")
     return [row_example(f"{where}: example {i}", row, data_set) for i, row in enumerate(rows)]
-
-
-@contextmanager
-def _on_path(base: Path) -> Iterator[None]:
-    folder = str(base.resolve())
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
 
 
 def _line(error: Exception) -> str:
