@@ -43,7 +43,7 @@ def show(space_or_study: str, as_json: bool, top: int, home_path: Path) -> None:
 
     name, _ = study_named(space_or_study)
     home = Home(home_path)
-    history = history_of(home, name, curves=False)
+    history = history_of(home, name, curves=False, space=space_or_study)
     if not is_driven(home.study(name) / "lock"):  # its driver was killed, and could not say so
         for trial in history.trials.values():
             trial.running = False
