@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -82,7 +83,7 @@ def prepare(
 def check(experiment: Experiment) -> None:
     """What can be seen of the data sets at once: raises DataError, with the place in the space file."""
     for name, data_set in experiment.settings.data.items():
-        with _placed(experiment):
+        with _placed(experiment), _based(experiment):
             sources.check_sources(name, data_set, base=experiment.base)
 
 
@@ -268,6 +269,24 @@ def _placed(experiment: Experiment) -> Iterator[None]:
         yield
     except DataError as error:
         raise experiment.placed(error) from error
+
+
+@contextlib.contextmanager
+def _based(experiment: Experiment) -> Iterator[None]:
+    """Names `base` behind an error of data that are not there: a best.yaml that was moved still begins where it was."""
+    try:
+        yield
+    except DataError as error:
+        if experiment.settings.base is None or not re.search(r"no such (file|folder)|cannot be imported", str(error)):
+            raise
+        folder = os.path.abspath(experiment.base)
+        gone = "which is not there" if not os.path.isdir(folder) else "which may no longer fit"
+        place = experiment.where("base")
+        found = DataError(
+            f"{error}; its path begins in {folder} ({place}: base), {gone}: was this file moved? Mend base"
+        )
+        found.data_set = error.data_set
+        raise found from error
 
 
 def setting_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> Setting:

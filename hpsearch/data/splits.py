@@ -14,6 +14,8 @@ Example = dict[str, str]
 
 
 PARTS = ("train", "valid", "test")
+FEW = 20  # examples whose labels may all differ
+MOST_DISTINCT = 0.8  # labels for each example; beyond it they are no classes
 LONGEST = 60  # characters of a label in a message
 
 
@@ -39,6 +41,8 @@ def divide(name: str, parts: dict[str, list[Example]], split: Split) -> Splits:
     shares = {part: getattr(split, part) for part in ("test", "valid") if part not in parts and getattr(split, part)}
     if sum(shares.values()) >= 1:
         raise DataError(f"data.{name}.split: valid {split.valid} + test {split.test} leave nothing to train on")
+    if shares:
+        _refuse_ids(name, parts["train"])
     parts = {**parts, **_cut(name, parts["train"], shares, split.seed)} if shares else parts
     splits = Splits(parts["train"], parts["valid"], parts.get("test", []))
     for part in ("train", "valid"):
@@ -103,7 +107,19 @@ def check_labels(name: str, splits: Splits) -> None:
     for part in ("valid", "test"):
         unseen = sorted({example["label"] for example in getattr(splits, part)} - train)
         if unseen:
+            _refuse_ids(name, splits.train)
             raise DataError(f"data.{name}: label {_named(unseen[0])} is in {part} but not in train")
+
+
+def _refuse_ids(name: str, examples: list[Example]) -> None:
+    """Raises DataError for labels that nearly all differ: a column of ids, or of numbers to be estimated."""
+    labels = {example["label"] for example in examples if "label" in example}
+    if len(examples) >= FEW and len(labels) > MOST_DISTINCT * len(examples):
+        some = ", ".join(map(_named, sorted(labels)[:3]))
+        raise DataError(
+            f"data.{name}.label: {len(labels)} labels for {len(examples)} examples ({some}, ...) look like an id "
+            "column or free text, not like classes: name the column of the classes (label: ...)"
+        )
 
 
 def _named(label: str) -> str:

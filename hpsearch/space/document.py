@@ -30,6 +30,11 @@ class Fault(ConfigError):
         super().__init__(f"{dotted(keys)}: {message}" if keys else message)
         self.keys = keys
         self.at_key = at_key
+        self._message = message
+
+    def extended(self, words: str) -> Fault:
+        """The same mistake with words behind it."""
+        return Fault(self.keys, self._message + words, at_key=self.at_key)
 
 
 def dotted(keys: Keys) -> str:
