@@ -12,6 +12,8 @@ import click
 
 from hpsearch.cli.options import home_option, study_named
 
+WIDE, SHORT = 110, 8  # columns from which on MLflow's run ids are shown whole; characters of them elsewhere
+
 if TYPE_CHECKING:
     from hpsearch.history import History, TrialHistory
 
@@ -93,6 +95,7 @@ def _print(history: History, runs: dict[int, str], *, top: int) -> None:
 
     from hpsearch.cli.text import params, plain
 
+    console = Console(highlight=False)
     table = Table(title=f"{history.study}: {history.metric}, {history.direction}", title_justify="left")
     for column in ("trial", "outcome", history.metric, "at epoch", "params", "MLflow run"):
         table.add_column(column, overflow="fold")
@@ -107,9 +110,8 @@ def _print(history: History, runs: dict[int, str], *, top: int) -> None:
             "" if value is None else f"{value:.4f}",
             f"{found['epoch']:.3g}" if found else "",
             plain(params(trial)),
-            runs.get(number, ""),
+            runs.get(number, "")[: SHORT if console.is_terminal and console.width < WIDE else None],
         )
-    console = Console(highlight=False)
     console.print(table)
     if left := len(history.trials) - len(rows):
         console.print(f"{left} more trials; all of them: --top {len(history.trials)}, or --json")

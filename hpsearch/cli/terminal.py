@@ -8,9 +8,10 @@ import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.console import Console, OverflowMethod
+from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from hpsearch.cli.text import params, plain, spinner
 from hpsearch.driver import Driver
@@ -25,6 +26,23 @@ SHOWN = 5  # trials in the closing table
 PATIENCE_WHEN_STOPPED = 4.0  # seconds: who pressed Ctrl-C wants to leave
 
 
+class Described(TextColumn):
+    """What a bar is about, cut so that bar, percentage, value and time stay on the same line."""
+
+    BESIDE = 50  # columns of the others
+
+    def __init__(self, console: Console) -> None:
+        super().__init__("{task.description}")
+        self._console = console
+
+    def render(self, task: Task) -> Text:
+        """The description, as wide as there is room now."""
+        text = super().render(task)
+        overflow: OverflowMethod = "crop" if self._console.options.ascii_only else "ellipsis"
+        text.truncate(max(20, self._console.width - self.BESIDE), overflow=overflow)
+        return text
+
+
 class Board:
     """The terminal of one `hpsearch run`."""
 
@@ -32,7 +50,7 @@ class Board:
         self.experiment, self.home, self.space = experiment, home, space
         self.console = Console(highlight=False, soft_wrap=True)
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            Described(self.console),
             BarColumn(bar_width=20),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[value]}"),
