@@ -1,7 +1,7 @@
 """The commands: the only place that prints or exits.
 
 run.py stop.py show.py export.py train.py ui.py sync.py repair.py     one command each
-terminal.py text.py losses.py               what several of them print, and what is said when nobody reads it
+terminal.py bars.py text.py losses.py       what several of them print, and what is said when nobody reads it
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rich.console import Console, OverflowMethod
-from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from rich.text import Text
 
+from hpsearch.cli.bars import Described
 from hpsearch.cli.text import params, plain, spinner
 from hpsearch.driver import Driver
 from hpsearch.experiment import Experiment
@@ -24,23 +24,6 @@ from hpsearch.secrets import redact
 COLOURS = {"completed": "green", "overfit": "yellow", "pruned": "cyan", "diverged": "red", "failed": "red"}
 SHOWN = 5  # trials in the closing table
 PATIENCE_WHEN_STOPPED = 4.0  # seconds: who pressed Ctrl-C wants to leave
-
-
-class Described(TextColumn):
-    """What a bar is about, cut so that bar, percentage, value and time stay on the same line."""
-
-    BESIDE = 50  # columns of the others
-
-    def __init__(self, console: Console) -> None:
-        super().__init__("{task.description}")
-        self._console = console
-
-    def render(self, task: Task) -> Text:
-        """The description, as wide as there is room now."""
-        text = super().render(task)
-        overflow: OverflowMethod = "crop" if self._console.options.ascii_only else "ellipsis"
-        text.truncate(max(20, self._console.width - self.BESIDE), overflow=overflow)
-        return text
 
 
 class Board:
