@@ -28,7 +28,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
+
+try:
+    import accelerate  # noqa: F401  # what transformers.Trainer wants when it is made, minutes from here
+    import psutil
+except ImportError as error:
+    sys.exit(f"{error.name} is missing: pip install -e '.[benchmarks]'")
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs in a checkout that was never installed, too
 

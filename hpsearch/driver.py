@@ -6,7 +6,9 @@ Every part is its own file; here they are put together, in the order that keeps 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from hpsearch import best, crash, fit
 from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.config import TrainConfig
 from hpsearch.contract import Setting
-from hpsearch.data import sources
+from hpsearch.data import repeating, sources
 from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import ConfigError, DataError, HpsearchError, StorageFailed, UserError
 from hpsearch.experiment import Experiment
@@ -70,12 +72,15 @@ def prepare(
     make_folder(home.cache)
     with _placed(experiment):
         progress("reading the data", 0.0)
-        contents = Contents.of(config, base=experiment.base)
+        contents, took = repeating.timed(lambda: Contents.of(config, base=experiment.base))
         check_data(experiment, history or History(), contents.facts)
-        corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress, contents=contents)
-        corpus.warnings += measurable.doubts(config, corpus)
+        begins = history is not None and not history.origin
+        again = repeating.asked_again(config, contents, base=experiment.base, took=took if begins else math.inf)
+        with again as unsteady:
+            corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress, contents=contents)
+            doubts = [*unsteady(), *measurable.doubts(config, corpus)]
     facts = {**contents.facts, "sets": corpus.counts}
-    warnings = [*corpus.warnings, *fit.check(experiment, corpus)]
+    warnings = [*corpus.warnings, *doubts, *fit.check(experiment, corpus)]
     folders = {config.corpus_digest(): corpus.folder}
     return Prepared(folders, facts, warnings, corpus.summary, corpus.untested)
 
@@ -88,7 +93,7 @@ def check(experiment: Experiment) -> None:
     if reason := measurable.missing_tokenizer(experiment.settings):
         raise ConfigError(f"{experiment.where('evaluation', 'bleu_tokenize')}: evaluation.bleu_tokenize: {reason}")
     for name, data_set in experiment.settings.data.items():
-        with _placed(experiment):
+        with _placed(experiment), _based(experiment):
             sources.check_sources(name, data_set, base=experiment.base)
 
 
@@ -279,6 +284,24 @@ def _placed(experiment: Experiment) -> Iterator[None]:
         yield
     except DataError as error:
         raise experiment.placed(error) from error
+
+
+@contextlib.contextmanager
+def _based(experiment: Experiment) -> Iterator[None]:
+    """Names `base` behind an error of data that are not there: a best.yaml that was moved still begins where it was."""
+    try:
+        yield
+    except DataError as error:
+        if experiment.settings.base is None or not re.search(r"no such (file|folder)|cannot be imported", str(error)):
+            raise
+        folder = os.path.abspath(experiment.base)
+        gone = "which is not there" if not os.path.isdir(folder) else "which may no longer fit"
+        place = experiment.where("base")
+        found = DataError(
+            f"{error}; its path begins in {folder} ({place}: base), {gone}: was this file moved? Mend base"
+        )
+        found.data_set = error.data_set
+        raise found from error
 
 
 def setting_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> Setting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from collections.abc import Iterator
@@ -93,13 +94,34 @@ def _files(data_set: dict[str, Any]) -> Iterator[str]:
         yield from [found] if isinstance(found, str) else [file for file in found or () if isinstance(file, str)]
 
 
-def history_of(home: Home, study: str, *, curves: bool = True) -> History:
+def elsewhere(home: Home, held: str, *, space: str | Path | None = None, above: bool = True) -> Path | None:
+    """Another home that holds this file: beside the space file, or with `above` in a folder over the working one."""
+    folders = [] if space is None else [Path(space).parent, Path(os.path.realpath(space)).parent]
+    folders += [Path(*[".."] * n) for n in range(1, len(Path.cwd().parents) + 1)] if above else []
+    for folder in folders:
+        other = Path(os.path.normpath(folder)) / "mlruns"
+        with contextlib.suppress(OSError):  # a folder of others
+            if (other / held).exists() and not (home.path.exists() and other.samefile(home.path)):
+                return other
+    return None
+
+
+def hint(home: Home, study: str, space: str | Path | None) -> str:
+    """Where else a study is, as the end of a message; empty where it is nowhere."""
+    other = elsewhere(home, f"{study}/journal.jsonl", space=space)
+    return f"; it is in {other}: --home {other}" if other else ""
+
+
+def history_of(home: Home, study: str, *, curves: bool = True, space: str | Path | None = None) -> History:
     """What the journal of a study says; raises UserError when there is no such study.
 
-    curves: with all evaluations of trials that have ended (see outline.py).
+    curves: with all evaluations of trials that have ended (see outline.py); space: the file that named the study, for
+    the error names the home beside it.
     """
     path = home.journal(study)
     if not path.exists():
+        if told := hint(home, study, space):
+            raise UserError(f"no study '{study}' in {home.path}{told}")
         there = sorted(entry.parent.name for entry in home.path.glob("*/journal.jsonl"))
         known = f"there are: {', '.join(there)}" if there else "there is none yet"
         raise UserError(f"no study '{study}' in {home.path}; {known}")

@@ -75,11 +75,21 @@ def _has_parts(value: Any) -> bool:
 def _refuse(experiment: Experiment, history: History, found: list[Change]) -> None:
     if not found:
         return
-    lines = [f"  {dotted(keys)}: {_shown(before)} -> {_shown(now)}" for keys, before, now in found]
+    lines = [
+        f"  {dotted(keys)}: {_shown(before)} -> {_shown(now)}{_reason(experiment, keys)}" for keys, before, now in found
+    ]
     raise StudyMismatch(
         f"{experiment.where(*found[0][0])}: study '{history.study}' was made from another space or other data; "
         "name a new study (--study NAME, or study: in the file), or undo:\n" + "\n".join(lines)
     )
+
+
+def _reason(experiment: Experiment, keys: Keys) -> str:
+    """Why a set's contents may have changed though nobody has touched them: it comes from a function."""
+    origin = experiment.settings.data[str(keys[1])].dataset if len(keys) == 2 and keys[0] == "data" else None
+    if origin is None or not origin.startswith("python:"):
+        return ""
+    return f" ({origin}: a function that shuffles without a seed, or lists a set, returns other examples each time)"
 
 
 def _shown(value: Any) -> str:

@@ -1,6 +1,8 @@
 """The documents name what there is."""
 
 import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -63,4 +65,17 @@ def test_every_fault_names_a_test_that_there_is():
 
 def test_every_fault_of_the_table_is_there():
     rows = re.findall(r"^\| F(\d+) \|", (ROOT / "docs" / "faults.md").read_text(), re.M)
-    assert sorted(map(int, rows)) == list(range(1, 65))
+    assert sorted(map(int, rows)) == list(range(1, 71))
+
+
+def test_what_the_benchmarks_import_comes_with_their_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    listed = " ".join([*project["dependencies"], *extras["benchmarks"], *extras["ray"]])
+    brought = set(re.findall(r"[a-z0-9_-]+", listed)) | {"sklearn", "hpsearch"}
+    scripts = list((ROOT / "benchmarks").glob("*.py"))
+    for path in scripts:
+        imports = re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), re.M)
+        outside = set(imports) - set(sys.stdlib_module_names) - {script.stem for script in scripts}
+        assert outside <= brought, path.name
+    assert {"accelerate", "psutil"} <= brought

@@ -8,6 +8,8 @@ from hpsearch.identity import check_data, check_identity, check_space
 from tests.searching import experiment
 
 BEFORE = {"fingerprint": "a" * 64, "contents": {"text": "b" * 64}}
+REASON = "a function that shuffles without a seed, or lists a set, returns other examples each time"
+CHANGED = f"data.text: contents bbbbbbbbbbbb -> contents dddddddddddd (python:a:b: {REASON})"
 AFTER = {"fingerprint": "c" * 64, "contents": {"text": "d" * 64}}
 
 
@@ -38,14 +40,13 @@ def test_a_study_without_a_beginning_is_any():
 def test_the_space_is_checked_without_data_and_the_data_without_the_space():
     assert lines(check_space, experiment("seed: 5\n"), history()) == ["seed: 0 -> 5"]
     check_data(experiment("seed: 5\n"), history(), BEFORE)
-    found = ["data.text: contents bbbbbbbbbbbb -> contents dddddddddddd"]
-    assert lines(check_data, experiment(), history(), AFTER) == found
+    assert lines(check_data, experiment(), history(), AFTER) == [CHANGED]
     check_space(experiment(), history())
 
 
 def test_both_are_one_refusal():
     found = lines(check_identity, experiment("seed: 5\n"), history(), AFTER)
-    assert found == ["seed: 0 -> 5", "data.text: contents bbbbbbbbbbbb -> contents dddddddddddd"]
+    assert found == ["seed: 0 -> 5", CHANGED]
 
 
 def test_contents_of_no_known_set_are_told_as_a_whole():
@@ -64,3 +65,12 @@ def test_a_set_that_is_split_otherwise_is_told_once():
 def test_where_the_first_change_stands_and_how_to_go_on_are_said():
     with pytest.raises(StudyMismatch, match=r"^\./space\.yaml:3:7: study 'toy' was made .*--study NAME.*or undo:\n"):
         check_space(experiment("seed: 5\n"), history())
+
+
+def test_changed_files_are_not_blamed_on_a_function():
+    files = "data: {text: {task: text, files: {train: train.txt}}}"
+    other = type(experiment()).loads(
+        experiment().source.replace("data: {text: {task: text, dataset: 'python:a:b'}}", files)
+    )
+    found = ["data.text: contents bbbbbbbbbbbb -> contents dddddddddddd"]
+    assert lines(check_data, other, history(), AFTER) == found

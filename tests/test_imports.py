@@ -22,7 +22,7 @@ PACKAGE = ROOT / "hpsearch"
 
 # Lowest first. A module imports its own level and those below; a name stands for a file or a folder.
 LEVELS = [
-    ["errors", "crash", "secrets", "printable"],
+    ["errors", "crash", "secrets", "printable", "output"],
     ["config", "contract", "atomic"],
     ["data"],
     ["training"],

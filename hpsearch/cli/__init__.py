@@ -1,7 +1,7 @@
 """The commands: the only place that prints or exits.
 
 run.py stop.py show.py export.py train.py ui.py sync.py repair.py     one command each
-terminal.py text.py                         what several of them print
+terminal.py bars.py text.py losses.py       what several of them print, and what is said when nobody reads it
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import click
 
 from hpsearch import __version__
+from hpsearch.cli import losses
 from hpsearch.cli.export import export
 from hpsearch.cli.repair import repair
 from hpsearch.cli.run import run
@@ -24,6 +25,7 @@ from hpsearch.cli.train import train
 from hpsearch.cli.ui import ui
 from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.errors import HpsearchError, StorageFailed, StudyMismatch
+from hpsearch.output import unfailing
 from hpsearch.printable import printable
 from hpsearch.secrets import guard, redact
 
@@ -43,6 +45,7 @@ def commands(context: click.Context) -> None:
     hpsearch export space.yaml       the winner as best.yaml
     hpsearch train best.yaml         the final training, and the test
     """
+    losses.running(context.invoked_subcommand or "")
     refuse_old(*NEEDS.get(context.invoked_subcommand or "", ()))
 
 
@@ -55,8 +58,15 @@ def main(arguments: list[str] | None = None) -> None:
     os.umask(0o077)  # what is written is the user's own
     guard()
     stand_in_for_user()
+    with unfailing(losses.tell):
+        _main(arguments)
+
+
+def _main(arguments: list[str] | None) -> None:
     try:
-        sys.exit(commands.main(arguments, prog_name="hpsearch", standalone_mode=False))
+        code = commands.main(arguments, prog_name="hpsearch", standalone_mode=False)
+        losses.check()
+        sys.exit(code)
     except HpsearchError as error:
         _say_error(str(error), keep="\n" if isinstance(error, StudyMismatch) else "")  # its difference has lines
         sys.exit(error.exit_code)
@@ -70,9 +80,6 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of a pipe has gone
-        sys.exit(1)
     except OSError as error:
         if error.errno not in DISK:
             raise

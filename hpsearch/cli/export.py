@@ -29,7 +29,7 @@ def export(space_or_study: str, output: Path, home_path: Path) -> None:
 
     name, _ = study_named(space_or_study)
     home = Home(home_path)
-    history = history_of(home, name)
+    history = history_of(home, name, space=space_or_study)
     winner = best.winner(history)
     best.write(
         history, output, base=base_of(history, home.study(name)), run_id=run_ids(home.path, name).get(winner.number)

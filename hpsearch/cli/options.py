@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpsearch.errors import UserError
+from hpsearch.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from hpsearch.home import Home
@@ -56,13 +56,20 @@ def open_home(path: Path) -> Home:
 
 
 def study_named(space_or_study: str) -> tuple[str, str | None]:
-    """The study's name and its tracking URI, from a space file or from the name itself."""
+    """The study's name and its tracking URI, from a space file or from the name itself.
+
+    Raises ConfigError for a file that cannot be read, with the name that it seems to give.
+    """
     from hpsearch.experiment import Experiment
     from hpsearch.space.checking import wrong_study
+    from hpsearch.space.document import study_in
 
     path = Path(space_or_study)
     if path.suffix in (".yaml", ".yml") or os.path.isfile(path):  # path.is_file() raises for a name that is too long
-        experiment = Experiment.load(path)
+        try:
+            experiment = Experiment.load(path)
+        except ConfigError as error:
+            raise ConfigError(f"{error}; the study's name would do, too: {study_in(path)}") from None
         return experiment.study, experiment.tracking.uri
     if reason := wrong_study(space_or_study):
         raise UserError(f"neither a space file (.yaml) nor the name of a study: {reason}")

@@ -30,7 +30,7 @@ def repair(space_or_study: str | None, every: bool, home_path: Path) -> None:
         raise UserError("--all and a study: give one of them")
     if space_or_study is not None:
         name, uri = study_named(space_or_study)
-        if not _repair(name, uri, home_path):
+        if not _repair(name, uri, home_path, space=space_or_study):
             raise HpsearchError(f"study '{name}' is not whole")
         return
     names = list(studies(home_path))
@@ -59,13 +59,13 @@ def _repair_all(names: list[str], home_path: Path) -> None:
         raise StudyBusy(f"left out, for they are being run: {', '.join(busy)}")
 
 
-def _repair(name: str, uri: str | None, home_path: Path) -> bool:
+def _repair(name: str, uri: str | None, home_path: Path, *, space: str | None = None) -> bool:
     """Repairs a study, under a heading; whether it is whole."""
     from hpsearch.home import Home, history_of
     from hpsearch.repair import repair as mend
 
     click.echo(f"{name}:")
     home = Home(home_path)
-    history = history_of(home, name)
+    history = history_of(home, name, space=space)
     uri = uri or history.origin["experiment"].get("tracking", {}).get("uri")
     return mend(home.study(name), home.path, uri, say=lambda line: click.echo(f"  {line}"))

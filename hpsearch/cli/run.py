@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from hpsearch.cli.options import Workers, device_option, home_option, open_home
+from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
     from hpsearch.cli.terminal import Board
@@ -48,6 +50,7 @@ def run(space: Path, home_path: Path, **changes: Any) -> None:
     if changes["hours"] is not None and not math.isfinite(changes["hours"]):
         raise click.BadParameter("must be a finite number above 0", param_hint="--hours")
     experiment = Experiment.load(space).override(**changes)
+    _refuse_anew(experiment.study, space, home_path)
     home = open_home(home_path)
     board = Board(experiment, home, space)
     driver = Driver(experiment, home, say=board.say)
@@ -56,6 +59,20 @@ def run(space: Path, home_path: Path, **changes: Any) -> None:
         _search(driver, board, signals)
     if signals.caught is not None:
         sys.exit(128 + signals.caught)
+
+
+def _refuse_anew(study: str, space: Path, home_path: Path) -> None:
+    """Raises UserError where nobody chose the home, and the study is in the one beside the space file."""
+    from hpsearch.home import Home, elsewhere
+
+    home, held = Home(home_path), f"{study}/journal.jsonl"
+    chosen = click.get_current_context().get_parameter_source("home_path") is not ParameterSource.DEFAULT
+    if chosen or home.journal(study).exists():
+        return
+    if other := elsewhere(home, held, space=space, above=False):
+        raise UserError(
+            f"study '{study}' is in {other}: --home {other} goes on with it, --home {home_path} begins anew"
+        )
 
 
 def _search(driver: Driver, board: Board, signals: Signals) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hpsearch.cli.options import home_option, study_named
+
+WIDE, SHORT = 110, 8  # columns from which on MLflow's run ids are shown whole; characters of them elsewhere
 
 if TYPE_CHECKING:
     from hpsearch.history import History, TrialHistory
@@ -42,13 +45,14 @@ def show(space_or_study: str, as_json: bool, top: int, home_path: Path) -> None:
 
     name, _ = study_named(space_or_study)
     home = Home(home_path)
-    history = history_of(home, name, curves=False)
+    history = history_of(home, name, curves=False, space=space_or_study)
     if not is_driven(home.study(name) / "lock"):  # its driver was killed, and could not say so
         for trial in history.trials.values():
             trial.running = False
     runs = run_ids(home.path, name)
     if as_json:
-        click.echo(json.dumps(as_dict(history, runs), indent=1, ensure_ascii=False))
+        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        click.echo(json.dumps(as_dict(history, runs), indent=1, ensure_ascii=not unicode))
     else:
         _print(history, runs, top=top)
 
@@ -91,6 +95,7 @@ def _print(history: History, runs: dict[int, str], *, top: int) -> None:
 
     from hpsearch.cli.text import params, plain
 
+    console = Console(highlight=False)
     table = Table(title=f"{history.study}: {history.metric}, {history.direction}", title_justify="left")
     for column in ("trial", "outcome", history.metric, "at epoch", "params", "MLflow run"):
         table.add_column(column, overflow="fold")
@@ -105,9 +110,8 @@ def _print(history: History, runs: dict[int, str], *, top: int) -> None:
             "" if value is None else f"{value:.4f}",
             f"{found['epoch']:.3g}" if found else "",
             plain(params(trial)),
-            runs.get(number, ""),
+            runs.get(number, "")[: SHORT if console.is_terminal and console.width < WIDE else None],
         )
-    console = Console(highlight=False)
     console.print(table)
     if left := len(history.trials) - len(rows):
         console.print(f"{left} more trials; all of them: --top {len(history.trials)}, or --json")

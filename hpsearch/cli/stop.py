@@ -9,13 +9,15 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from hpsearch.cli.options import home_option, study_named
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import ConfigError, HpsearchError
 from hpsearch.lock import is_held
+from hpsearch.space.checking import wrong_study
+from hpsearch.space.document import study_in
 
 LOOK = 0.1  # seconds between looks whether the run has ended
 NAMING = 1.0  # seconds within which who holds a lock has written who they are
@@ -30,12 +32,11 @@ Example:
 @home_option
 def stop(space_or_study: str, home_path: Path) -> None:
     """End the run of SPACE_OR_STUDY as Ctrl-C would: its trials save their state; wait until it has ended."""
-    name, _ = study_named(space_or_study)
+    name = _name(space_or_study, home_path)
     lock = home_path / name / "lock"
     driver = holder(lock)
     if driver is None:
-        _check_study(home_path, name)
-        raise HpsearchError(f"study '{name}' is not being run")
+        _refuse(home_path, name, space_or_study)
     pid = _process(driver, name, lock)
     with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
         _terminate(pid, name)
@@ -74,12 +75,26 @@ def _facts(content: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _check_study(home: Path, name: str) -> None:
-    """Raises UserError, naming those there are, when there is no such study."""
-    if not (home / name).is_dir():
-        from hpsearch.home import Home, history_of
+def _name(space_or_study: str, home: Path) -> str:
+    """The study's name; of a space file that is being edited and cannot be read, if it names a study that runs."""
+    try:
+        return study_named(space_or_study)[0]
+    except ConfigError:
+        name = study_in(space_or_study)
+        if wrong_study(name) or holder(home / name / "lock") is None:
+            raise
+        return name
 
-        history_of(Home(home), name)
+
+def _refuse(home: Path, name: str, space: str) -> NoReturn:
+    """Raises UserError, naming those there are, when there is no such study; HpsearchError when it does not run."""
+    from hpsearch.home import Home, hint, history_of
+
+    if not (home / name).is_dir():
+        history_of(Home(home), name, space=space)
+    raise HpsearchError(
+        f"study '{name}' is not being run{hint(Home(home), name, space).replace('; it is', ' here; one is')}"
+    )
 
 
 def _process(driver: dict[str, Any], name: str, lock: Path) -> int:

@@ -25,7 +25,7 @@ def sync(space_or_study: str, home_path: Path) -> None:
 
     name, uri = study_named(space_or_study)
     home = Home(home_path)
-    history = history_of(home, name)
+    history = history_of(home, name, space=space_or_study)
     uri = uri or history.origin["experiment"].get("tracking", {}).get("uri")
     lacking = shipping.sync(home.study(name), home.path, uri, VIEWS, say=click.echo)
     for view, count in lacking.items():

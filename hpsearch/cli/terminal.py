@@ -13,7 +13,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from hpsearch.caveats import at_chance, computed_differently, constant_objective
-from hpsearch.cli.text import params, plain
+from hpsearch.cli.bars import Described
+from hpsearch.cli.text import params, plain, spinner
 from hpsearch.driver import Driver
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Finished, Happening, Measured, Notice, Paused, Started
@@ -33,7 +34,7 @@ class Board:
         self.experiment, self.home, self.space = experiment, home, space
         self.console = Console(highlight=False, soft_wrap=True)
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            Described(self.console),
             BarColumn(bar_width=20),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[value]}"),
@@ -53,7 +54,8 @@ class Board:
     @contextlib.contextmanager
     def preparing(self) -> Iterator[Callable[[str, float], None]]:
         """A bar for the preparation of the data; gives the function that moves it."""
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
+        turning = SpinnerColumn(spinner(self.console))
+        columns = (turning, TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
         quiet = not self.console.is_terminal
         with Progress(*columns, console=self.console, transient=True, disable=quiet) as progress:
             task = progress.add_task("checking", total=1.0)
@@ -117,7 +119,7 @@ class Board:
         if not history.trials:
             return
         self.console.print(best_table(history))
-        with self.console.status("MLflow takes in the last of it"):
+        with self.console.status("MLflow takes in the last of it", spinner=spinner(self.console)):
             exported, lacking = driver.export(), driver.finish_views()
         behind = ", ".join(f"{name} lacks {n} events" for name, n in lacking.items() if n)
         if behind:

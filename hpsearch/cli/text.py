@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 
 from hpsearch.history import TrialHistory
@@ -14,6 +15,11 @@ from hpsearch.secrets import redact
 def plain(text: str) -> str:
     """Text that is printed as it is: no markup, nothing that a terminal would obey."""
     return escape(printable(redact(text)))
+
+
+def spinner(console: Console) -> str:
+    """The name of a spinner that the terminal's encoding has."""
+    return "line" if console.options.ascii_only else "dots"
 
 
 def params(trial: TrialHistory) -> str:

@@ -36,7 +36,7 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
 
     from hpsearch.cli.run import Signals
     from hpsearch.cli.terminal import warnings_said
-    from hpsearch.cli.text import plain
+    from hpsearch.cli.text import plain, spinner
     from hpsearch.driver import prepare, setting_for
     from hpsearch.experiment import Experiment
     from hpsearch.final import FinalTraining, reproduction
@@ -69,17 +69,18 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
         run = FinalRun(home.path, experiment.tracking.uri, experiment.study, say=say)
         run.start(wanted.model_dump(mode="json"), experiment.provenance)
         metric = experiment.objective.metric
+        bars.update(bar, description="training", completed=0.0)
         with signals, warnings_said(say):
             for evaluation in final.run(signals.stopping):
                 value = evaluation.metrics.get(metric, float("nan"))
                 done = evaluation.progress / wanted.training.stop_at
-                bars.update(bar, description="training", completed=done, value=f"{metric} {value:.4f}")
+                bars.update(bar, completed=done, value=f"{metric} {value:.4f}")
                 run.evaluation(asdict(evaluation))
     if final.stopped:
         run.finish({}, status="KILLED")
         console.print(f"stopped; everything is saved. Go on with: hpsearch train {config} -o {output}{home.option}")
         sys.exit(128 + (signals.caught or 0))
-    with console.status("testing"):
+    with console.status("testing", spinner=spinner(console)):
         metrics = final.test()
     line = reproduction(experiment.provenance, wanted, metrics[metric], setting)
     run.finish(metrics, output)

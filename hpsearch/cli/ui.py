@@ -38,6 +38,7 @@ Example:
 @home_option
 def ui(space: str | None, port: int, home_path: Path) -> None:
     """Open the MLflow UI, for this machine alone. SPACE matters only where it names another tracking store."""
+    from hpsearch.home import Home, elsewhere
     from hpsearch.views import schema
     from hpsearch.views.mlflow_ui import ui_command
 
@@ -46,7 +47,9 @@ def ui(space: str | None, port: int, home_path: Path) -> None:
         click.echo(f"this study's runs are on {uri}: open that page")
         return
     if uri is None and not (home_path / "mlflow.db").exists():
-        raise UserError(f"--home {home_path}: holds no mlflow.db yet; `hpsearch run` makes it")
+        other = elsewhere(Home(home_path), "mlflow.db", space=space)
+        way = f"there is one in {other}: --home {other}" if other else "`hpsearch run` makes it"
+        raise UserError(f"--home {home_path}: holds no mlflow.db yet; {way}")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hpsearch.config import AnySet
-from hpsearch.data import tables
+from hpsearch.data import guest, tables
 from hpsearch.data.answers import Answers
 from hpsearch.data.columns import row_example
 from hpsearch.data.splits import PARTS, Example, named_parts
 from hpsearch.errors import DataError, HpsearchError
 
 PREFIX = "python:"
+NO_SCRIPT = "put what a script does under: if __name__ == '__main__':"
 
 
 def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
@@ -27,9 +26,12 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
     module_name, _, function_name = origin.removeprefix(PREFIX).partition(":")
     if not module_name or not function_name:
         raise DataError(f"data.{name}: {origin!r}, python:package.module:function is wanted")
+    what = f"data.{name}: {origin}: importing module {module_name}"
     try:
-        with _on_path(base):
+        with guest.running(module_name, base=base, what=what, remedy=NO_SCRIPT):
             found = getattr(importlib.import_module(module_name), function_name, None)
+    except DataError:
+        raise
     except Exception as error:  # whatever a user's module does wrong while it is imported
         raise DataError(f"data.{name}: {origin}: cannot be imported ({_line(error)})") from error
     if not callable(found):
@@ -41,8 +43,11 @@ def examples(name: str, data_set: AnySet, base: Path) -> dict[str, list[Example]
     """The examples that the set's function returns, by split; a flat list is all train."""
     origin = data_set.dataset or ""
     function = find(name, origin, base)
+    what = f"data.{name}: {origin}: the function"
     try:
-        with _on_path(base):
+        with guest.running(
+            getattr(function, "__module__", ""), base=base, what=what, remedy="it is to return the examples"
+        ):
             returned = function()
             parts = returned if isinstance(returned, Mapping) else {"train": returned}
             parts = {part: rows if _is_whole(rows) else list(rows) for part, rows in parts.items()}
@@ -71,16 +76,6 @@ def _checked(where: str, rows: Any, data_set: AnySet, answers: Answers) -> list[
     if tables.is_table(rows):
         rows = tables.rows(where, rows, data_set, optional=answers.optional)
     return [row_example(f"{where}: example {i}", row, data_set, answers) for i, row in enumerate(rows)]
-
-
-@contextmanager
-def _on_path(base: Path) -> Iterator[None]:
-    folder = str(base.resolve())
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
 
 
 def _line(error: Exception) -> str:

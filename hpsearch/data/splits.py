@@ -24,6 +24,8 @@ NAMES = {
     "valid": ("dev", "val", "validation", "valid"),
     "test": ("test",),
 }  # what others call them
+FEW = 20  # examples whose labels may all differ
+MOST_DISTINCT = 0.8  # labels for each example; beyond it they are no classes
 LONGEST = 60  # characters of a label in a message
 SHOWN = 5  # labels, and groups of them, that are told of one by one
 NO_VALUE = ("nan", "nat", "<na>", "#n/a")  # how programs write a missing value
@@ -65,6 +67,8 @@ def divide(name: str, parts: dict[str, list[Example]], split: Split) -> Splits:
     shares = {part: getattr(split, part) for part in ("test", "valid") if part not in parts and getattr(split, part)}
     if sum(shares.values()) >= 1:
         raise DataError(f"data.{name}.split: valid {split.valid} + test {split.test} leave nothing to train on")
+    if shares:
+        _refuse_ids(name, parts["train"])
     parts = {**parts, **_cut(name, parts["train"], shares, split.seed)} if shares else parts
     cut = tuple(part for part in PARTS if part in shares)
     splits = Splits(parts["train"], parts["valid"], parts.get("test", []), cut, untested)
@@ -191,6 +195,8 @@ def check_labels(name: str, splits: Splits) -> None:
         raise DataError(f"data.{name}: train has one label only ({_named(train.pop())}), two or more are wanted")
     for part in ("valid", "test"):
         unseen = sorted({example["label"] for example in getattr(splits, part)} - train)
+        if unseen:
+            _refuse_ids(name, splits.train)
         for label in unseen:
             alike = sorted(other for other in train if seen(other) == seen(label))
             if alike:
@@ -199,6 +205,17 @@ def check_labels(name: str, splits: Splits) -> None:
                     f"which has {escaped(alike[0])}: {remedy([label, alike[0]])}"
                 )
             raise DataError(f"data.{name}: label {_named(label)} is in {part} but not in train")
+
+
+def _refuse_ids(name: str, examples: list[Example]) -> None:
+    """Raises DataError for labels that nearly all differ: a column of ids, or of numbers to be estimated."""
+    labels = {example["label"] for example in examples if "label" in example}
+    if len(examples) >= FEW and len(labels) > MOST_DISTINCT * len(examples):
+        some = ", ".join(map(_named, sorted(labels)[:3]))
+        raise DataError(
+            f"data.{name}.label: {len(labels)} labels for {len(examples)} examples ({some}, ...) look like an id "
+            "column or free text, not like classes: name the column of the classes (label: ...)"
+        )
 
 
 def _named(label: str) -> str:

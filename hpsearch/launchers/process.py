@@ -20,6 +20,7 @@ from hpsearch.launchers import memory
 from hpsearch.launchers.devices import alone_with_its_gpu
 from hpsearch.launchers.messages import Alive, Answer, Ended, Evaluated, Failed, Noted, Reply, Task
 from hpsearch.launchers.worker import Session
+from hpsearch.output import unfailing
 from hpsearch.secrets import guard, redact
 
 BEAT = 1.0  # seconds between signs of life
@@ -37,7 +38,7 @@ def work(slot: int, setting: Setting, trainer: str, connection: Connection, driv
     guard()
     crash.driven_by(driver)
     threading.Thread(target=_warm_up, args=(trainer,), daemon=True).start()
-    with contextlib.suppress(EOFError, OSError):
+    with unfailing(), contextlib.suppress(EOFError, OSError):
         worker.run()
 
 

@@ -13,6 +13,7 @@ from hpsearch.errors import ConfigError
 from hpsearch.secrets import NO_PASSWORDS, url_with_password
 from hpsearch.space import wording
 from hpsearch.space.document import Document, Fault, Keys
+from hpsearch.space.foreign import SECTIONS as SECTIONS_OF_OTHERS
 from hpsearch.space.objective import objective, vocabulary_varies
 from hpsearch.space.ranges import Branches, Choices
 from hpsearch.space.sections import RANGE_KEYS, SECTIONS
@@ -69,7 +70,8 @@ def _refuse_unknown(raw: Mapping[str, Any]) -> None:
     """Misspelt top keys first: what else is wrong may follow from them."""
     for key in raw:
         if key not in Settings.model_fields:
-            raise Fault((key,), wording.unknown(key, Settings.model_fields), at_key=True)
+            ours = f"unknown key; {SECTIONS_OF_OTHERS[key]}" if key in SECTIONS_OF_OTHERS else ""
+            raise Fault((key,), ours or wording.unknown(key, Settings.model_fields), at_key=True)
 
 
 def _refuse_misplaced_ranges(raw: Any, keys: Keys) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from hpsearch.space.nodes import Mark, Node, Reader, mark_after, place_of
 Keys = tuple[str | int, ...]
 
 MAX_BYTES = 1_000_000
+_STUDY_LINE = re.compile(r"""^study:[ \t]*["']?([A-Za-z0-9][A-Za-z0-9._-]*)""", re.MULTILINE)
 
 
 class Fault(ConfigError):
@@ -27,6 +30,11 @@ class Fault(ConfigError):
         super().__init__(f"{dotted(keys)}: {message}" if keys else message)
         self.keys = keys
         self.at_key = at_key
+        self._message = message
+
+    def extended(self, words: str) -> Fault:
+        """The same mistake with words behind it."""
+        return Fault(self.keys, self._message + words, at_key=self.at_key)
 
 
 def dotted(keys: Keys) -> str:
@@ -65,7 +73,7 @@ def read(path: str | Path) -> Document:
     try:
         raw = _bytes(path)
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
+        raise ConfigError(f"{path}: no such file{_near(path)}") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(raw) > MAX_BYTES:
@@ -76,6 +84,27 @@ def read(path: str | Path) -> Document:
         before = raw[: error.start].decode("utf-8-sig", errors="replace")
         raise ConfigError(f"{place_of(path, mark_after(before))}: not UTF-8 text; save the file as UTF-8") from None
     return parse(text, path=path)
+
+
+def study_in(path: str | Path) -> str:
+    """The study that a file seems to name, whatever else is wrong with it: its `study:` line, or else its name."""
+    try:
+        found = _STUDY_LINE.search(_bytes(path).decode("utf-8-sig", errors="replace"))
+    except (OSError, ValueError, ConfigError):
+        found = None
+    return found[1] if found else Path(path).stem
+
+
+def _near(path: str | Path) -> str:
+    """The file of the same folder that a name most resembles, as the end of a message."""
+    folder, name = os.path.split(path)
+    try:
+        there = [entry.name for entry in os.scandir(folder or ".") if entry.is_file()]
+    except (OSError, ValueError):
+        return f" (there is no folder {folder})" if folder and not os.path.isdir(folder) else ""
+    stems = {Path(other).stem: other for other in there if other.endswith((".yaml", ".yml"))}
+    near = difflib.get_close_matches(Path(name).stem, stems, n=1, cutoff=0.6)
+    return f"; did you mean {os.path.join(folder, stems[near[0]])}?" if near else ""
 
 
 def _bytes(path: str | Path) -> bytes:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from hpsearch.config import ModelConfig, Section, TokenizerConfig, TrainingConfig
 from hpsearch.space.document import Fault, Keys
+from hpsearch.space.foreign import WORDS, suggestion
 from hpsearch.space.ranges import Branches, Choices, Fixed, Leaf, Node, Number
 from hpsearch.space.wording import check_value, phrase, shown, unknown
 
@@ -87,7 +88,7 @@ def _leaf(name: str, raw: Any, keys: Keys, *, field: str = "") -> Leaf:
     """A value or a plain range of the section's field (the last key, unless named)."""
     field = field or str(keys[-1])
     if not isinstance(raw, Mapping):
-        return Fixed(keys, check_value(SECTIONS[name], field, raw, keys=keys))
+        return Fixed(keys, _value(SECTIONS[name], field, raw, keys))
     if not raw:
         raise Fault(keys, "an empty mapping; a range is {low: ..., high: ...} or {choices: [...]}")
     _only(raw, RANGE_KEYS, keys)
@@ -95,6 +96,14 @@ def _leaf(name: str, raw: Any, keys: Keys, *, field: str = "") -> Leaf:
         _only(raw, ("choices",), keys)
         return _choices(name, field, raw["choices"], (*keys, "choices"))
     return _number(name, field, raw, keys)
+
+
+def _value(section: type[Section], field: str, raw: Any, keys: Keys) -> Any:
+    """The value; Fault, with the range that another tool's spelling means, where it is none."""
+    try:
+        return check_value(section, field, raw, keys=keys)
+    except Fault as fault:
+        raise fault.extended(suggestion(raw)) from None
 
 
 def _choices(name: str, field: str, raw: Any, keys: Keys) -> Choices:
@@ -182,7 +191,8 @@ def _known(key: str, name: str, keys: Keys) -> str:
 def _only(raw: Mapping[str, Any], allowed: Sequence[str], keys: Keys) -> None:
     for key in raw:
         if key not in RANGE_KEYS:
-            raise Fault((*keys, key), unknown(key, RANGE_KEYS), at_key=True)
+            ours = suggestion(raw) if key.lower() in WORDS else ""
+            raise Fault((*keys, key), f"unknown key{ours}" if ours else unknown(key, RANGE_KEYS), at_key=True)
         if key not in allowed:
             raise Fault((*keys, key), f"{key} cannot stand beside choices", at_key=True)
 

@@ -240,9 +240,20 @@ def make_durable(path: Path) -> None:
 
 def describe(error: BaseException) -> str:
     """An error in one short line, without the passwords and tokens that it may hold."""
+    error = _database_error(error) or error
     lines = redact(str(error)).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     return text[:300]
+
+
+def _database_error(error: BaseException) -> BaseException | None:
+    """What the database itself said, if it was one: Optuna calls a full disk "invalid data in the commit"."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(said := getattr(cause, "orig", None), BaseException):  # SQLAlchemy's name for it
+            return said
+        cause = cause.__cause__
+    return None
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """`hpsearch train`: what it refuses, and that it can be stopped; what it trains is in tests/test_final.py."""
 
 import json
+import re
 import signal
 import time
 
@@ -58,7 +59,9 @@ def test_what_is_cut_is_said(call, space_file, tmp_path):
 
 def test_ctrl_c_saves_the_state_and_says_how_to_go_on(story, space_file, tmp_path):
     home, checkpoints = story.home, tmp_path / "model" / "checkpoints"
-    process = started("train", space_file(TINY).name, "-o", "model", "--home", home, cwd=tmp_path)
+    path = space_file(TINY.replace("times: 500", "times: 1"))  # the one evaluation is far away
+    command = ["train", path.name, "-o", "model", "--home", home]
+    process = started(*command, cwd=tmp_path, FORCE_COLOR="1")  # bars as in a terminal
     try:
         wait_for(lambda: checkpoints.exists() or process.poll() is not None)
         time.sleep(2)  # the training begins
@@ -66,6 +69,7 @@ def test_ctrl_c_saves_the_state_and_says_how_to_go_on(story, space_file, tmp_pat
         out, err = end(process, signal.SIGINT)
     assert (process.returncode, err) == (130, "")
     assert f"Go on with: hpsearch train space.yaml -o model --home {home}" in out
+    assert re.search(r"training\s", out), "the bar said something else while it trained"
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["checkpoints"]
     with (checkpoints / "last.pt").open("rb") as file:
         assert json.loads(file.readline())["bytes"] > 0

@@ -161,3 +161,20 @@ def test_a_locked_database_is_tried_again(tmp_path: Path, new_study: NewStudy, m
     other.execute("ROLLBACK")
     other.close()
     assert ship(study) == {"optuna": 0}
+
+
+def test_a_full_disk_is_told_in_the_databases_words_and_not_in_optunas(tmp_path: Path) -> None:
+    from sqlalchemy import event
+
+    from hpsearch.views.follower import describe
+    from hpsearch.views.optuna import connected, release
+
+    storage = connected(tmp_path / "optuna.db")
+    number = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], "full")
+    storage.remove_session()
+    storage.engine.dispose()
+    event.listen(storage.engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 1"))
+    with pytest.raises(optuna.exceptions.StorageInternalError, match="invalid data") as refusal:
+        storage.set_study_user_attr(number, "long", "x" * 1_000_000)
+    assert describe(refusal.value) == "OperationalError: database or disk is full"
+    release(storage)

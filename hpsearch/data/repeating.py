@@ -1,0 +1,115 @@
+"""Does a data function return the same examples when it is called again? Asked of a process of its own.
+
+A study resumes on the data that it began with. A function that shuffles without a seed, or lists a Python set, returns
+others in each process (the hashes of texts differ, too), so its study could never be resumed. Only a fresh process can
+tell: a second call in the same one would go on in the same random numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from hpsearch.config import AnySet, TrainConfig, digest
+from hpsearch.data import sources
+from hpsearch.data.corpus import Contents
+from hpsearch.data.functions import PREFIX
+from hpsearch.data.splits import Splits
+
+LONGEST = 5.0  # seconds: data that take longer to read are not read again
+PATIENCE = 20.0  # seconds that the second reading may take, beside what else the driver does
+OURS = f"{PREFIX}hpsearch."
+
+
+@contextlib.contextmanager
+def asked_again(
+    config: TrainConfig, contents: Contents, *, base: Path, took: float
+) -> Iterator[Callable[[], list[str]]]:
+    """Reads the sets of the user's own functions again, meanwhile; gives what waits for it and returns warnings.
+
+    took: seconds that the first reading took.
+    """
+    sets = {n: s for n, s in config.data.items() if (s.dataset or "").startswith(PREFIX) and n in contents.loaded}
+    sets = {n: s for n, s in sets.items() if not str(s.dataset).startswith(OURS)}
+    if not sets or took > LONGEST:
+        yield list
+        return
+    process = _start(sets, base)
+    try:
+        yield lambda: _warnings(sets, contents, _answer(process))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _start(sets: Mapping[str, AnySet], base: Path) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # a Ctrl-C in the terminal is for the driver
+    )
+    assert process.stdin is not None
+    task = {"base": str(base.resolve()), "sets": {name: one.model_dump(mode="json") for name, one in sets.items()}}
+    with contextlib.suppress(OSError):
+        process.stdin.write(json.dumps(task).encode() + b"\n")
+        process.stdin.flush()
+    return process
+
+
+def _answer(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """What the process found, by set; nothing where it failed or takes too long."""
+    try:
+        return dict(json.loads(process.communicate(timeout=PATIENCE)[0]))
+    except (subprocess.TimeoutExpired, ValueError):
+        return {}
+
+
+def _warnings(sets: Mapping[str, AnySet], contents: Contents, again: Mapping[str, Any]) -> list[str]:
+    return [
+        f"data.{name}: {sets[name].dataset} returned {_what(contents.loaded[name], found['unordered'])} when it was "
+        "called again: this study could not be resumed. Give what it shuffles a seed (random.Random(0)), sort what it "
+        "takes from a set or a folder"
+        for name, found in again.items()
+        if found["fingerprint"] != contents.sets[name]
+    ]
+
+
+def _what(before: Splits, unordered: str) -> str:
+    return "its examples in another order" if _unordered(before) == unordered else "other examples"
+
+
+def _unordered(splits: Splits) -> str:
+    """A digest of all examples, whatever their order and split."""
+    return digest(sorted(json.dumps(example) for part in splits.parts().values() for example in part))
+
+
+def main() -> None:
+    """The process: reads what standard input names, and writes what the sets are."""
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the functions print has been printed already
+    task = json.loads(sys.stdin.readline())
+    found = {}
+    for name, values in task["sets"].items():
+        data_set: AnySet = TypeAdapter(AnySet).validate_python(values)
+        with contextlib.suppress(Exception):  # no second reading, no second opinion
+            fingerprint, splits = sources.identify(name, data_set, base=Path(task["base"]), cache=None)
+            found[name] = {"fingerprint": fingerprint, "unordered": _unordered(splits or Splits([], []))}
+    json.dump(found, answer)
+    answer.close()
+
+
+def timed(read: Callable[[], Contents]) -> tuple[Contents, float]:
+    """What is read, and the seconds that it took."""
+    began = time.monotonic()
+    return read(), time.monotonic() - began

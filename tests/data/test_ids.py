@@ -1,0 +1,33 @@
+"""A column of ids, or of numbers to be estimated, that was named as the label."""
+
+import pytest
+
+from hpsearch.config import Split
+from hpsearch.data.splits import Splits, check_labels, divide
+from hpsearch.errors import DataError
+
+
+def labelled(labels):
+    return [{"text": f"text number {i}", "label": str(label)} for i, label in enumerate(labels)]
+
+
+SAID = r"^data.mine.label: 50 labels for 50 examples \('0', '1', '10', ...\) look like an id column .*\(label: ...\)$"
+
+
+def test_ids_are_named_before_splits_are_cut():
+    with pytest.raises(DataError, match=SAID):
+        divide("mine", {"train": labelled(range(50))}, Split())
+
+
+def test_ids_are_named_where_a_valid_split_is_given():
+    with pytest.raises(DataError, match=SAID):
+        check_labels("mine", Splits(labelled(range(50)), labelled(range(50, 60))))
+
+
+def test_classes_of_one_example_each_pass_where_valid_knows_them_all():
+    check_labels("mine", Splits(labelled(range(50)), labelled(range(10))))
+
+
+@pytest.mark.parametrize("labels", [[i % 25 for i in range(50)], ["a", "b"] * 5 + list(range(9))])
+def test_many_classes_are_no_ids(labels):
+    assert divide("mine", {"train": labelled(labels)}, Split()).valid
