@@ -192,8 +192,7 @@ class Training:
             epoch=self.step / self.order.steps_per_epoch,
             progress=self.step / self.total_steps,
             seconds=self.seconds,
-            metrics={"train/interval_loss": train_loss}
-            | {f"val/{name}": value for name, value in measured.metrics.items()},
+            metrics={"train/interval_loss": train_loss, **_validated(measured)},
             points=self.points,
             signatures=measured.signatures,
             peak_memory=peak_memory(self.device),
@@ -279,7 +278,7 @@ class Training:
         if self.evaluator.translations() - samples.keys():
             self.model.load_state_dict(weights)
             decoded = self.evaluator.decode(self.model)
-            best["metrics"] |= {f"val/{name}": found for name, found in decoded.metrics.items()}
+            best["metrics"] |= _validated(decoded)
             best["signatures"] |= decoded.signatures
             samples = samples | decoded.samples
         state = {"model": weights, "value": value, "evaluation": best, "samples": samples, "precision": self.precision}
@@ -308,6 +307,10 @@ class Training:
             self._ladders[name].begin_with(size)
         set_rng_state(state["rng"], self.device)
         return True
+
+
+def _validated(measured: Measured) -> dict[str, float]:
+    return {f"val/{name}": value for name, value in measured.metrics.items()}
 
 
 def evaluation_steps(config: TrainConfig, total_steps: int) -> tuple[dict[int, int], int]:

@@ -1,4 +1,4 @@
-"""The training loss as a curve: of each set, and over sets in the mix of `val/loss`, whatever a window's batches were."""
+"""The training loss as a curve: of each set, and over sets in the mix of `val/loss`, whatever the batches were of."""
 
 from __future__ import annotations
 
