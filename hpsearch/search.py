@@ -20,7 +20,7 @@ from hpsearch.verdict import Verdict
 LOOK = 0.25  # seconds between looks whether a person wants to stop
 STUMBLES = 3  # times that a trial may find the disk closed, and open again when somebody looks
 SAVED = "stopped; its checkpoint is saved"
-NOT_SAVED = "stopped; it saved no checkpoint: it goes on from the one before, where there is one, or trains anew"
+NOT_SAVED = "stopped; it saved no checkpoint: it goes on from the one before, or trains anew"
 ANSWERS = {
     Verdict.CONTINUE: Answer.GO_ON,
     Verdict.PRUNE: Answer.DROP,

@@ -81,9 +81,10 @@ def test_the_best_is_among_complete_trials_only_and_the_first_of_equals(directio
     assert history.best(among=[0, 3]).number == (3 if direction == "minimize" else 0)
 
 
-def test_the_best_evaluation_is_finite_and_the_first_of_equals():
+def test_the_best_evaluation_is_finite_and_the_last_of_equals():
     history = of(trial(0, 3.0, math.nan, 2.0, 2.0, -math.inf))
-    assert history.best_evaluation(0)["index"] == 3
+    assert history.best_evaluation(0)["index"] == 4
+    assert history.best_evaluation(0, until=3)["index"] == 3
     assert history.best_evaluation(0, until=2)["index"] == 1
     assert of(trial(0, math.nan)).best_evaluation(0) is None
 
