@@ -90,7 +90,9 @@ def test_curves_stand_over_tokens_with_the_journals_times(client: Any, shipped: 
     rows = [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run_id, "val/loss")]
     times = [1000 * e["time"] for e in evaluations]
     assert rows == [(1000, 2.4, times[0]), (2000, 1.5, times[1]), (3000, 1.9, times[2])]
-    assert [m.step for m in client.get_metric_history(run_id, "train/loss")] == [500, 1500, 2500]
+    losses = [(m.step, m.value) for m in client.get_metric_history(run_id, "train/loss")]
+    assert losses == [(500, 1.85), (1000, 1.75), (1500, 1.6), (2000, 1.5), (2500, 1.35), (3000, 1.25)]
+    assert client.get_run(run_id).data.tags["precision"] == "bf16"
 
 
 def test_the_best_value_and_where_it_was(client: Any, shipped: Any) -> None:
