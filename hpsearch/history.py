@@ -125,21 +125,20 @@ class History:
         return sorted(t.number for t in others if t.value is not None and t.value == trial.value)
 
     def best_evaluation(self, trial: int, *, until: int | None = None) -> Event | None:
-        """The trial's best evaluation by the objective (the last of equals), up to the index `until`.
+        """The trial's best evaluation by the objective, up to the index `until`.
 
-        The one that the journal calls the best of a finished trial stays it, whatever rule chose it then.
+        Of equal ones the last, or where the trial has finished the one that its journal names (once it was the first).
         """
-        evaluations, told = self.trials[trial].evaluations, (self.trials[trial].best or {}).get("index")
-        if until is None and told in evaluations:
-            return evaluations[told]
+        evaluations, named = self.trials[trial].evaluations, (self.trials[trial].best or {}).get("index")
         sign = 1 if self.direction == "minimize" else -1
-        found = [
-            (sign * number(e["metrics"][self.metric]), -index)
+        found = {
+            index: sign * number(e["metrics"][self.metric])
             for index, e in evaluations.items()
             if self.metric in e["metrics"] and (until is None or index <= until)
-        ]
-        found = [pair for pair in found if math.isfinite(pair[0])]
-        return evaluations[-min(found)[1]] if found else None
+        }
+        best = min((value for value in found.values() if math.isfinite(value)), default=None)
+        equal = [index for index, value in found.items() if value == best]
+        return evaluations[named if named in equal and until is None else max(equal)] if equal else None
 
     def better(self, a: float, b: float) -> bool:
         """Whether the objective's value a beats b."""

@@ -243,8 +243,10 @@ def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_pa
     final.start(config, {"trial": 4}, {"data_fingerprint": "f00d"})
     measured = {"tokens": 1000, "epoch": 1.0, "progress": 0.5, "step": 10, "metrics": {"val/loss": 2.0}}
     final.evaluation(measured)
-    final.finish({"test/loss": 1.9, "test/bleu": math.inf}, tmp_path)
+    final.finish({"test/loss": 1.9, "test/bleu": math.inf, "val/loss": 1.5, "val/bleu": 12.0}, tmp_path)
     run = client.get_run(final.run_id)
+    assert [m.value for m in client.get_metric_history(final.run_id, "val/loss")] == [2.0]  # the best is no later point
+    assert run.data.metrics["val/bleu"] == 12.0  # decoded at the end alone
     assert (run.info.run_name, run.info.status) == ("final", "FINISHED")
     assert run.data.params == {"width": "64", "batch_size": "8", "seed": "3"}
     assert run.data.metrics["test/loss"] == 1.9
