@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap
 from hpsearch.atomic import write_atomically
 from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
-from hpsearch.history import History, TrialHistory
+from hpsearch.history import History, TrialHistory, number
 
 
 def winner(history: History) -> TrialHistory:
@@ -27,13 +28,16 @@ def winner(history: History) -> TrialHistory:
 
 
 def winning_config(trial: TrialHistory) -> TrainConfig:
-    """The trial's config, ending where its best evaluation stood: the schedule stays that of all its epochs."""
+    """The trial's config in the precision it had, ending where its best evaluation stood: the schedule stays that of
+    all its epochs.
+    """
     config = TrainConfig.model_validate(trial.config)
-    best = trial.best
-    if best is None or best["index"] >= config.evaluation.times * config.training.stop_at:
-        return config
-    stop_at = best["index"] / config.evaluation.times
-    return config.model_copy(update={"training": config.training.model_copy(update={"stop_at": stop_at})})
+    update: dict[str, Any] = {}
+    if config.training.precision == "auto" and trial.precision:
+        update["precision"] = trial.precision  # another machine's auto may be another
+    if trial.best is not None and trial.best["index"] < config.evaluation.times * config.training.stop_at:
+        update["stop_at"] = trial.best["index"] / config.evaluation.times
+    return config.model_copy(update={"training": config.training.model_copy(update=update)})
 
 
 def text(history: History, *, base: str, run_id: str | None) -> str:
@@ -44,7 +48,9 @@ def text(history: History, *, base: str, run_id: str | None) -> str:
     for key, value in config.model_dump(mode="json", exclude_none=True).items():
         document[key] = _commented(value)
     if config.training.stop_at < 1.0:
-        _explain_stop(document["training"], config, trial)
+        _explain_stop(document["training"], config, trial, after(history, trial))
+    if trial.config["training"].get("precision") == "auto" != config.training.precision:
+        document["training"].yaml_add_eol_comment(f"what auto came to in trial {trial.number}", "precision")
     document["provenance"] = _commented(_provenance(history, trial, run_id))
     document.yaml_set_start_comment(
         f"The best of {len(history.trials)} trials of study {history.study}.\n"
@@ -73,12 +79,28 @@ def _commented(value: Any) -> Any:
     return value
 
 
-def _explain_stop(training: CommentedMap, config: TrainConfig, trial: TrialHistory) -> None:
+def after(history: History, trial: TrialHistory) -> str:
+    """How the trial went on after its best evaluation, in a few words."""
+    best, value = trial.best or {}, trial.value
+    later = [e for index, e in trial.evaluations.items() if index > best.get("index", 0)]
+    values = [number(e["metrics"][history.metric]) for e in later if history.metric in e["metrics"]]
+    losses = [number(e["metrics"].get("val/loss")) for e in later]
+    at_best = trial.evaluations.get(best.get("index", 0), {"metrics": {}})["metrics"].get("val/loss", math.nan)
+    if not later:
+        return "the trial ended there"
+    if trial.outcome == "overfit" and all(loss > at_best for loss in losses):
+        return "later it overfits"
+    if value in values:
+        return "later ones tie with it or are worse"
+    return "later ones are worse" if values else "later ones do not measure the objective"
+
+
+def _explain_stop(training: CommentedMap, config: TrainConfig, trial: TrialHistory, then: str) -> None:
     index, epochs = trial.best["index"] if trial.best else 0, config.training.epochs
     training.yaml_add_eol_comment("the length of the schedule, not of the training: see stop_at", "epochs")
     training.yaml_add_eol_comment(
         f"ends at evaluation {index} of {config.evaluation.times}, the best one: "
-        f"{config.training.stop_at * epochs:.4g} epochs; later it overfits",
+        f"{config.training.stop_at * epochs:.4g} epochs; {then}",
         "stop_at",
     )
 
@@ -90,6 +112,7 @@ def _provenance(history: History, trial: TrialHistory, run_id: str | None) -> di
         "trial": trial.number,
         "mlflow_run_id": run_id,
         "outcome": trial.outcome,
+        **({"equal_trials": tied} if (tied := history.tied(trial)) else {}),
         history.metric: trial.value,
         "evaluation": trial.best["index"] if trial.best else None,
         "trials": len(history.trials),

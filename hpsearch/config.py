@@ -84,6 +84,7 @@ class DataSet(Section):
     files: Files | None = None
     dataset: str | None = None
     split: Split = Split()
+    weight: float = Field(1.0, gt=0, le=1000)  # passes over the set in an epoch; counts likewise in overall metrics
     normalise: Literal["nfc"] | None = None  # of texts and labels, as they are read
 
     # How the files are read; what is left out is seen from the files themselves.
@@ -269,7 +270,7 @@ class EvaluationConfig(Section):
     """When and how a training is measured on its validation split."""
 
     times: int = Field(20, ge=1, le=1000)  # evaluations, at equal fractions of the training, the last at its end
-    decode_every: int = Field(1, ge=1)  # decode at every k-th, at each new best and at the last
+    decode_every: int = Field(1, ge=1)  # decode at every k-th and at the last, and at the end the best
     decode_sample: int = Field(200, ge=1)  # validation pairs decoded; the same ones each time
     beam_size: int = Field(1, ge=1, le=64)  # 1: greedy
     max_new_tokens: int = Field(128, ge=1)
@@ -312,7 +313,10 @@ class TrainConfig(Section):
 
     def corpus_digest(self) -> str:
         """A hash of what the tokenised data depend on, beside the contents of the files."""
-        return digest(self.model_dump(mode="json", include={"data", "tokenizer"}))
+        found = self.model_dump(mode="json", include={"data", "tokenizer"})
+        for data_set in found["data"].values():
+            del data_set["weight"]
+        return digest(found)
 
 
 def digest(value: Any) -> str:

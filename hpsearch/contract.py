@@ -58,8 +58,9 @@ class Evaluation:
     epoch: float
     progress: float  # share of the schedule, 0..1
     seconds: float  # of training and evaluating so far, over all attempts
-    metrics: dict[str, float]
+    metrics: dict[str, float]  # val/...; train/interval_loss: the mean training loss since the last one
     points: list[dict[str, Any]] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
     peak_memory: int = 0  # bytes, the most so far: on CUDA reserved by torch, else of the whole process
     device_memory: int = 0  # bytes that the device has in all; 0: it has none of its own (CPU, MPS)
+    precision: str = ""  # of its matrix products: bf16 or fp32

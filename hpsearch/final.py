@@ -75,7 +75,8 @@ class FinalTraining:
         metrics: dict[str, Any] = {}
         rows = rows_of(corpus, "test", self.config, device)
         if rows:
-            measured = Evaluator(corpus, rows, self.config, sample=None).measure(model)
+            precision = state["precision"]
+            measured = Evaluator(corpus, rows, self.config, sample=None, precision=precision).measure(model)
             metrics |= {f"test/{name}": value for name, value in measured.metrics.items()}
             self.signatures = measured.signatures
             for name, found in {"samples": measured.samples, "signatures": measured.signatures}.items():

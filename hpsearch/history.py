@@ -43,6 +43,17 @@ class TrialHistory:
         """Bytes, the most that it had over all its evaluations; 0: none said so."""
         return max((int(e.get("peak_memory", 0)) for e in self.evaluations.values()), default=0)
 
+    @property
+    def precision(self) -> str:
+        """What its training's `precision` came to (bf16, fp32); empty: no evaluation says so."""
+        return next((e["precision"] for e in self.evaluations.values() if e.get("precision")), "")
+
+    def training_loss(self) -> list[tuple[float, float]]:
+        """(tokens, training loss): its points, or where they are not kept the means between evaluations."""
+        if self.training:
+            return [(float(tokens), loss) for tokens, loss in self.training]
+        return [(float(e["tokens"]), interval_loss(e["metrics"])) for _, e in sorted(self.evaluations.items())]
+
     def curve(self, metric: str, x: str = "progress") -> tuple[list[float], list[float]]:
         """The metric at each evaluation that has it, over `x` (progress, tokens, epoch, index); may hold nan."""
         found = [e for _, e in sorted(self.evaluations.items()) if metric in e["metrics"]]
@@ -94,30 +105,40 @@ class History:
         return self.searched + (max(0.0, self.last - self.began) if self.began is not None else 0.0)
 
     def ranked(self, *, among: Iterable[int] | None = None) -> list[TrialHistory]:
-        """The COMPLETE trials, the best first, of all or of the numbers given."""
+        """The COMPLETE trials, the best first, of all or of the numbers given; equal ones by number."""
         sign = 1 if self.direction == "minimize" else -1
         trials = self.trials.values() if among is None else [self.trials[n] for n in among]
         found = [t for t in trials if t.state == "COMPLETE" and math.isfinite(number(t.value))]
         return sorted(found, key=lambda t: (sign * number(t.value), t.number))
 
     def best(self, *, among: Iterable[int] | None = None) -> TrialHistory | None:
-        """The COMPLETE trial with the best value, among all or the numbers given."""
+        """The COMPLETE trial with the best value, among all or the numbers given; of equal ones the lowest number."""
         numbers = self.trials if among is None else among
         found = [self.trials[n] for n in numbers if self.trials[n].state == "COMPLETE"]
         found = [trial for trial in found if trial.value is not None and math.isfinite(trial.value)]
         sign = 1 if self.direction == "minimize" else -1
-        return min(found, key=lambda trial: sign * number(trial.value), default=None)
+        return min(found, key=lambda trial: (sign * number(trial.value), trial.number), default=None)
+
+    def tied(self, trial: TrialHistory) -> list[int]:
+        """The other COMPLETE trials that have the trial's very value."""
+        others = (t for t in self.trials.values() if t.state == "COMPLETE" and t.number != trial.number)
+        return sorted(t.number for t in others if t.value is not None and t.value == trial.value)
 
     def best_evaluation(self, trial: int, *, until: int | None = None) -> Event | None:
-        """The trial's best evaluation by the objective (the first of equals), up to the index `until`."""
+        """The trial's best evaluation by the objective, up to the index `until`.
+
+        Of equal ones the last, or where the trial has finished the one that its journal names (once it was the first).
+        """
+        evaluations, named = self.trials[trial].evaluations, (self.trials[trial].best or {}).get("index")
         sign = 1 if self.direction == "minimize" else -1
-        found = [
-            (sign * number(e["metrics"][self.metric]), index)
-            for index, e in self.trials[trial].evaluations.items()
+        found = {
+            index: sign * number(e["metrics"][self.metric])
+            for index, e in evaluations.items()
             if self.metric in e["metrics"] and (until is None or index <= until)
-        ]
-        found = [pair for pair in found if math.isfinite(pair[0])]
-        return self.trials[trial].evaluations[min(found)[1]] if found else None
+        }
+        best = min((value for value in found.values() if math.isfinite(value)), default=None)
+        equal = [index for index, value in found.items() if value == best]
+        return evaluations[named if named in equal and until is None else max(equal)] if equal else None
 
     def better(self, a: float, b: float) -> bool:
         """Whether the objective's value a beats b."""
@@ -203,6 +224,11 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def interval_loss(metrics: dict[str, Any]) -> float:
+    """The mean training loss since the evaluation before; nan where it is not known. (Once it was `train/loss`.)"""
+    return number(metrics.get("train/interval_loss", metrics.get("train/loss")))
 
 
 def number(value: Any) -> float:

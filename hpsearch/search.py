@@ -19,6 +19,8 @@ from hpsearch.verdict import Verdict
 
 LOOK = 0.25  # seconds between looks whether a person wants to stop
 STUMBLES = 3  # times that a trial may find the disk closed, and open again when somebody looks
+SAVED = "stopped; its checkpoint is saved"
+NOT_SAVED = "stopped; it saved no checkpoint: it goes on from the one before, or trains anew"
 ANSWERS = {
     Verdict.CONTINUE: Answer.GO_ON,
     Verdict.PRUNE: Answer.DROP,
@@ -122,7 +124,7 @@ class Search:
             if not self._pausing:  # its worker was told to end; it goes on with another
                 self._placing.put_back(number)
             self.study.interrupt(number)
-            return Paused(trial, message.slot, "stopped; its checkpoint is saved", saved=True)
+            return Paused(trial, message.slot, SAVED if message.saved else NOT_SAVED, saved=message.saved)
         verdict, reason = self._verdicts.pop(number, (Verdict.CONTINUE, ""))
         return self._finish(message, OUTCOMES.get(verdict, "completed"), reason)
 

@@ -17,7 +17,7 @@ from hpsearch import journal as journals
 from hpsearch.config import TrainConfig
 from hpsearch.environment import environment
 from hpsearch.experiment import Experiment
-from hpsearch.history import DESCRIPTION, History, TrialHistory, uncollected
+from hpsearch.history import DESCRIPTION, History, TrialHistory, interval_loss, uncollected
 from hpsearch.identity import check_identity
 from hpsearch.journal import Event, Journal, evaluation_event
 from hpsearch.sampling.proposals import STATES, Proposals
@@ -234,7 +234,7 @@ def points(trial: TrialHistory) -> list[Point]:
             index=index,
             progress=evaluation["progress"],
             val_loss=evaluation["metrics"].get("val/loss", math.nan),
-            train_loss=evaluation["metrics"].get("train/loss", math.nan),
+            train_loss=interval_loss(evaluation["metrics"]),
             stderr=evaluation["metrics"].get("val/loss_stderr", 0.0),
         )
         for index, evaluation in sorted(trial.evaluations.items())

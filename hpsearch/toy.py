@@ -64,8 +64,9 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
             _note(handle, found)
         if state["step"] % every == 0:
             _save(handle, state)
-    _save(handle, state)
-    if told is not Told.PAUSE:
+    if told is Told.PAUSE:
+        _save(handle, state)
+    else:
         write_json(handle.folder / "best.pt", state)
 
 

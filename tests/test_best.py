@@ -1,5 +1,6 @@
 """The winner as a file: it can be read, trained and searched again, from wherever it lies."""
 
+import copy
 import os
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from hpsearch.config import TrainConfig
 from hpsearch.data import sources
 from hpsearch.errors import UserError
 from hpsearch.experiment import Experiment
-from tests.searching import FACTS, go, opened
+from hpsearch.history import History, TrialHistory
+from tests.searching import FACTS, evaluation, go, opened
 
 OWN = "def lines():\n    return {'train': ['one two three'] * 3, 'valid': ['four five'], 'test': ['six']}\n"
 SPACE = """
@@ -130,3 +132,55 @@ def test_a_place_that_cannot_be_written_is_named(searched, tmp_path):
     history, folder = searched
     with pytest.raises(UserError, match=r"missing/best.yaml: cannot write: No such file or directory"):
         best.write(history, tmp_path / "missing" / "best.yaml", base=folder, run_id=None)
+
+
+AFTER = {
+    "it overfits": ("overfit", [2.0, 1.0, 1.2, 1.3], 2, "later it overfits"),
+    "it ended": ("overfit", [2.0, 1.0], 2, "the trial ended there"),
+    "it got worse": ("completed", [2.0, 1.0, 1.2, 1.1], 2, "later ones are worse"),
+    "a tie of an old journal": ("completed", [2.0, 1.0, 1.0, 1.0], 2, "later ones tie with it or are worse"),
+}
+
+
+@pytest.mark.parametrize("case", AFTER)
+def test_it_says_how_the_trial_went_on_after_its_best(case):
+    outcome, values, index, said = AFTER[case]
+    trial = TrialHistory(0, outcome=outcome, state="COMPLETE", value=values[index - 1], best={"index": index})
+    trial.evaluations = {i: evaluation(i, value) for i, value in enumerate(values, start=1)}
+    assert best.after(History(metric="val/loss", trials={0: trial}), trial) == said
+
+
+def test_where_f1_only_ties_nothing_is_said_to_overfit():
+    """F1 at its ceiling from the second evaluation on; validation loss still falls."""
+    trial = TrialHistory(0, outcome="overfit", state="COMPLETE", value=1.0, best={"index": 2})
+    values = enumerate([(3.0, 0.5), (2.0, 1.0), (1.0, 1.0)], start=1)
+    trial.evaluations = {i: evaluation(i, loss, **{"val/f1_macro": f1}) for i, (loss, f1) in values}
+    said = best.after(History(metric="val/f1_macro", direction="maximize", trials={0: trial}), trial)
+    assert said == "later ones tie with it or are worse"
+
+
+@pytest.mark.parametrize(("given", "found"), [("auto", "bf16"), ("fp32", "fp32")])
+def test_auto_is_exported_as_what_it_came_to(searched, tmp_path, given, found):
+    history, folder = searched
+    history = copy.deepcopy(history)
+    winner = history.best()
+    winner.config["training"]["precision"] = given
+    for one in winner.evaluations.values():
+        one["precision"] = found
+    experiment = exported((history, folder), tmp_path / "best.yaml")
+    assert experiment.train_config().training.precision == found
+    said = f"what auto came to in trial {winner.number}" in (tmp_path / "best.yaml").read_text()
+    assert said == (given == "auto")
+    for one in winner.evaluations.values():
+        del one["precision"]  # a journal of before
+    assert exported((history, folder), tmp_path / "old.yaml").train_config().training.precision == given
+
+
+def test_equal_trials_are_named(searched, tmp_path):
+    history, folder = searched
+    history = copy.deepcopy(history)
+    first, second = history.ranked()[:2]
+    second.value = first.value
+    low, high = sorted((first, second), key=lambda trial: trial.number)
+    assert exported((history, folder), tmp_path / "best.yaml").provenance["trial"] == low.number
+    assert f"equal_trials:\n  - {high.number}" in (tmp_path / "best.yaml").read_text()

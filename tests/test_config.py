@@ -133,6 +133,7 @@ def test_every_value_is_in_the_digest_and_only_data_and_tokenizer_in_that_of_the
         {"training": {"stop_at": 0.5}},
         {"model": {"dropout": 0.1}},
         {"evaluation": {"times": 3}},
+        {"data": {"text": {**TEXT, "weight": 2}}},
     ):
         assert made(**given).digest() != made().digest()
         assert made(**given).corpus_digest() == made().corpus_digest()

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from hpsearch.history import History, TrialHistory
+from hpsearch.history import History, TrialHistory, interval_loss
 from tests.searching import evaluation
 
 CREATED = {
@@ -81,9 +81,10 @@ def test_the_best_is_among_complete_trials_only_and_the_first_of_equals(directio
     assert history.best(among=[0, 3]).number == (3 if direction == "minimize" else 0)
 
 
-def test_the_best_evaluation_is_finite_and_the_first_of_equals():
+def test_the_best_evaluation_is_finite_and_the_last_of_equals():
     history = of(trial(0, 3.0, math.nan, 2.0, 2.0, -math.inf))
-    assert history.best_evaluation(0)["index"] == 3
+    assert history.best_evaluation(0)["index"] == 4
+    assert history.best_evaluation(0, until=3)["index"] == 3
     assert history.best_evaluation(0, until=2)["index"] == 1
     assert of(trial(0, math.nan)).best_evaluation(0) is None
 
@@ -112,3 +113,20 @@ def test_the_peak_of_memory_is_that_of_the_highest_evaluation():
     assert trial.peak_memory == 0
     trial.evaluations = {1: {"peak_memory": 5}, 2: {"peak_memory": 9}, 3: {}}
     assert trial.peak_memory == 9
+
+
+def test_a_finished_trial_keeps_the_best_evaluation_that_its_journal_names():
+    """Journals of before named the first of equals; its best.pt has these weights."""
+    told = {"index": 1, "step": 10, "tokens": 1000, "epoch": 0.05, "progress": 0.05, "value": 2.0}
+    end = event("trial_finished", 9, trial=0, outcome="completed", state="COMPLETE", value=2.0, best_evaluation=told)
+    history = of(trial(0, 2.0, 2.0), [end])
+    assert history.best_evaluation(0)["index"] == 1
+    assert history.best_evaluation(0, until=2)["index"] == 2
+
+
+def test_the_training_loss_is_its_points_or_the_means_between_evaluations():
+    history = of(trial(0, 3.0, 2.0))
+    assert [loss for _, loss in history.trials[0].training_loss()] == [3.0, 2.0]
+    assert interval_loss({"train/loss": 1.0}) == 1.0  # as old journals have it
+    assert interval_loss({"train/loss": 1.0, "train/interval_loss": 2.0}) == 2.0
+    assert math.isnan(interval_loss({}))

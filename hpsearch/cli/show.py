@@ -93,7 +93,7 @@ def _print(history: History, runs: dict[int, str], *, top: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hpsearch.cli.text import params, plain
+    from hpsearch.cli.text import equals, measured, params, plain
 
     console = Console(highlight=False)
     table = Table(title=f"{history.study}: {history.metric}, {history.direction}", title_justify="left")
@@ -107,12 +107,14 @@ def _print(history: History, runs: dict[int, str], *, top: int) -> None:
         table.add_row(
             f"{number}{mark}",
             trial.outcome or ("running" if trial.running else "interrupted"),
-            "" if value is None else f"{value:.4f}",
+            "" if value is None else measured(value),
             f"{found['epoch']:.3g}" if found else "",
             plain(params(trial)),
             runs.get(number, "")[: SHORT if console.is_terminal and console.width < WIDE else None],
         )
     console.print(table)
+    if best is not None and (line := equals(history, best)):
+        console.print(plain(line))
     if left := len(history.trials) - len(rows):
         console.print(f"{left} more trials; all of them: --top {len(history.trials)}, or --json")
 

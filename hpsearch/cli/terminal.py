@@ -14,7 +14,7 @@ from rich.table import Table
 
 from hpsearch.caveats import at_chance, computed_differently, constant_objective
 from hpsearch.cli.bars import Described
-from hpsearch.cli.text import params, plain, spinner
+from hpsearch.cli.text import equals, measured, params, plain, spinner
 from hpsearch.driver import Driver
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Finished, Happening, Measured, Notice, Paused, Started
@@ -102,7 +102,7 @@ class Board:
         elif isinstance(happening, Measured):
             value = happening.evaluation["metrics"].get(self.experiment.objective.metric, math.nan)
             progress = happening.evaluation["progress"]
-            self._bars.update(self._slots[slot], completed=progress, value=f"{value:.4f}")
+            self._bars.update(self._slots[slot], completed=progress, value=measured(value))
         elif isinstance(happening, Paused):
             self._clear(slot)
             self.say(f"trial {trial.number} paused: {happening.reason}")
@@ -119,6 +119,8 @@ class Board:
         if not history.trials:
             return
         self.console.print(best_table(history))
+        if (best := history.best()) is not None and (line := equals(history, best)):
+            self.say(line)
         with self.console.status("MLflow takes in the last of it", spinner=spinner(self.console)):
             exported, lacking = driver.export(), driver.finish_views()
         behind = ", ".join(f"{name} lacks {n} events" for name, n in lacking.items() if n)
@@ -169,7 +171,7 @@ class Board:
 
     def _line(self, trial: TrialHistory) -> str:
         outcome = f"[{COLOURS.get(trial.outcome or '', 'white')}]{trial.outcome}[/]"
-        value = f" {self.experiment.objective.metric} {trial.value:.4f}" if trial.value is not None else ""
+        value = f" {self.experiment.objective.metric} {measured(trial.value)}" if trial.value is not None else ""
         at = f" at epoch {trial.best['epoch']:.3g}" if trial.best else ""
         why = f": {plain(trial.reason)}" if trial.outcome in ("failed", "out_of_memory") else ""
         words = f"[dim]{plain(params(trial))}[/]"
@@ -204,5 +206,5 @@ def best_table(history: History) -> Table:
         table.add_column(column)
     for trial in history.ranked()[:SHOWN]:
         epoch = f"{trial.best['epoch']:.3g}" if trial.best else ""
-        table.add_row(str(trial.number), f"{trial.value:.4f}", epoch, trial.outcome, plain(params(trial)))
+        table.add_row(str(trial.number), measured(trial.value or 0.0), epoch, trial.outcome, plain(params(trial)))
     return table

@@ -36,7 +36,7 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
 
     from hpsearch.cli.run import Signals
     from hpsearch.cli.terminal import warnings_said
-    from hpsearch.cli.text import plain, spinner
+    from hpsearch.cli.text import measured, plain, spinner
     from hpsearch.driver import prepare, setting_for
     from hpsearch.experiment import Experiment
     from hpsearch.final import FinalTraining, reproduction
@@ -74,7 +74,7 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
             for evaluation in final.run(signals.stopping):
                 value = evaluation.metrics.get(metric, float("nan"))
                 done = evaluation.progress / wanted.training.stop_at
-                bars.update(bar, completed=done, value=f"{metric} {value:.4f}")
+                bars.update(bar, completed=done, value=f"{metric} {measured(value)}")
                 run.evaluation(asdict(evaluation))
     if final.stopped:
         run.finish({}, status="KILLED")

@@ -137,7 +137,7 @@ class _Worker:
         if isinstance(message, Failed) and message.kind in REPLACED_AFTER:
             self.process.kill()
             self.dead = True
-        if isinstance(message, Ended) and message.answer is Answer.PAUSE and not self._pausing:
+        if isinstance(message, Ended) and message.leaving and not self._pausing:
             self.dead = True  # it was terminated, and is about to end
 
     def obituary(self) -> list[Message]:

@@ -52,13 +52,17 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial has ceased; `answer` says what it was told (GO_ON: it came to its own end)."""
+    """A trial has ceased; `answer` says what its training was told: GO_ON where it came to its own end before it
+    heard of a pause.
+    """
 
     slot: int
     trial: int
     answer: Answer
     memory: int = field(default=0, compare=False)  # bytes that its worker still has, where it looked
     leaks: bool = field(default=False, compare=False)  # too many: the worker is to be replaced
+    saved: bool = field(default=False, compare=False)  # a paused trial has written a checkpoint since it was told
+    leaving: bool = field(default=False, compare=False)  # its worker was told to end
 
 
 @dataclass(frozen=True)

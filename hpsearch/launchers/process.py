@@ -73,7 +73,7 @@ class Worker:
             message = session.step()
             if isinstance(message, Ended):
                 kept, leaks = self._leak.after_trial()
-                message = replace(message, memory=kept, leaks=leaks)
+                message = replace(message, memory=kept, leaks=leaks, leaving=self._terminated)
             self.connection.send(message)
             if not isinstance(message, Evaluated):
                 self._session = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 from hpsearch.atomic import make_folder
 from hpsearch.config import TrainConfig
-from hpsearch.contract import Evaluation, Handle, Setting, Told
+from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Setting, Told
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Task
 from hpsearch.secrets import redact
@@ -24,6 +25,7 @@ TRAINER = "hpsearch.training.loop:train"
 LISTEN = 0.05  # seconds between looks for a message while training: a look costs microseconds, a step can cost fewer
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}  # what a disk says, wherever in the training
 CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}  # likewise, where it is about the trial's own folder
+STRENGTH = [Answer.GO_ON, Answer.PAUSE, Answer.FINISH, Answer.DROP]  # the stronger answer stands
 TOLD = {Answer.GO_ON: Told.GO_ON, Answer.PAUSE: Told.PAUSE, Answer.FINISH: Told.FINISH}
 
 
@@ -33,27 +35,28 @@ class Session:
     def __init__(self, slot: int, task: Task, setting: Setting, *, trainer: str, listen: Callable[[], None]) -> None:
         self.slot, self.task = slot, task
         self.last = Answer.GO_ON
+        self._heard = Answer.GO_ON  # what the training has been told
+        self._before: set[tuple[int, int]] = set()  # the checkpoints that stood when it heard of a pause
         self._listen, self._listened = listen, time.monotonic()
         handle = Handle(replace(setting, corpora=task.corpora), task.folder, self._told)
         self._evaluations = _train(trainer, TrainConfig.model_validate(task.config), handle)
 
     def answer(self, answer: Answer) -> None:
-        """What the trial is to do from now on; a PAUSE stands against a later GO_ON."""
-        if not (answer is Answer.GO_ON and self.last is Answer.PAUSE):
-            self.last = answer
+        """What the trial is to do from now on; a PAUSE stands against a later GO_ON, a FINISH against a PAUSE."""
+        self.last = max(self.last, answer, key=STRENGTH.index)
 
     def step(self) -> Message:
         """Trains to the next evaluation or the end; every error becomes a message."""
         trial = self.task.trial
         if self.last is Answer.DROP:
             self._evaluations.close()  # type: ignore[attr-defined]
-            return Ended(self.slot, trial, self.last)
+            return self._ended()
         try:
             evaluation = asdict(next(self._evaluations))
             for metrics in (evaluation["metrics"], *(point["metrics"] for point in evaluation["points"])):
                 metrics.update({name: number(name, value) for name, value in metrics.items()})
         except StopIteration:
-            return Ended(self.slot, trial, self.last)
+            return self._ended()
         except Exception as error:
             kind = _kind(error, self.task.folder)
             return Failed(self.slot, trial, kind, _one_line(error), redact(traceback.format_exc()))
@@ -64,7 +67,27 @@ class Session:
         if now - self._listened > LISTEN:
             self._listened = now
             self._listen()
+        if self.last is Answer.PAUSE and self._heard is not Answer.PAUSE:
+            self._before = _checkpoints(self.task.folder)
+        self._heard = self.last
         return TOLD.get(self.last, Told.PAUSE)
+
+    def _ended(self) -> Ended:
+        """Says how the trial ended: a training that asked for no step after the pause came has trained to its end."""
+        if self.last is Answer.DROP or self._heard is not Answer.PAUSE:
+            return Ended(self.slot, self.task.trial, self.last if self.last is not Answer.PAUSE else Answer.GO_ON)
+        saved = bool(_checkpoints(self.task.folder) - self._before)
+        return Ended(self.slot, self.task.trial, Answer.PAUSE, saved=saved)
+
+
+def _checkpoints(folder: Path) -> set[tuple[int, int]]:
+    """The checkpoints in a folder as file number and time: one that is written anew is another."""
+    found = set()
+    for name in CHECKPOINTS:
+        with contextlib.suppress(OSError):
+            status = (folder / name).stat()
+            found.add((status.st_ino, status.st_mtime_ns))
+    return found
 
 
 def number(name: str, value: Any) -> float:

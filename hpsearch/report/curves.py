@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
@@ -42,8 +41,7 @@ def trial_curves(history: History, trial_number: int) -> bytes | None:
 
 
 def _losses(axis: Axes, trial: TrialHistory) -> None:
-    points: Iterable[tuple[float, float]] = trial.training or zip(*trial.curve("train/loss", "tokens"), strict=True)
-    training = [(x, y) for x, y in points if math.isfinite(y)]
+    training = [(x, y) for x, y in trial.training_loss() if math.isfinite(y)]
     if training:
         axis.plot(*zip(*training, strict=True), color="#9fb0c3", lw=1, label="training loss")
     _line(axis, trial, "val/loss", COLOURS["completed"], "validation loss")

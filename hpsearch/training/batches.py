@@ -7,7 +7,7 @@ every row once, whatever the batch size: what does not fill a batch is a smaller
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -199,11 +199,21 @@ def rows_of(corpus: Corpus, split: str, config: TrainConfig, device: torch.devic
 
 
 class BatchOrder:
-    """The batches of every epoch: all sets' batches, mixed."""
+    """The batches of every epoch: all sets' batches, mixed; of a set with a weight that many passes over it."""
 
-    def __init__(self, sets: dict[str, Rows], *, batch_size: int, seed: int, epochs: float = 1.0) -> None:
+    def __init__(
+        self,
+        sets: dict[str, Rows],
+        *,
+        batch_size: int,
+        seed: int,
+        epochs: float = 1.0,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
+        """`weights`: batches of a set in an epoch, as a multiple of one pass over it (1 where it is not named)."""
         self.sets, self.batch_size, self.seed = sets, batch_size, seed
-        self.steps_per_epoch = sum(rows.n_batches(batch_size) for rows in sets.values())
+        self.weights = {name: (weights or {}).get(name, 1.0) for name in sets}
+        self.steps_per_epoch = sum(self._n_batches(name) for name in sets)
         self._epoch = -1
         self._batches: list[tuple[str, np.ndarray]] = []
         whole, part = divmod(epochs, 1.0)
@@ -213,12 +223,20 @@ class BatchOrder:
 
     def at(self, step: int) -> tuple[Rows, np.ndarray]:
         """The set and the rows of a step."""
+        name, rows = self.named(step)
+        return self.sets[name], rows
+
+    def named(self, step: int) -> tuple[str, np.ndarray]:
+        """The name of the set and the rows of a step."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._batches = epoch, self._shuffled(epoch)
         is_last = epoch == self._n_whole and place < len(self._last)
         name, rows = (self._last if is_last else self._batches)[place]
-        return self.sets[name], rows
+        return name, rows
+
+    def _n_batches(self, name: str) -> int:
+        return max(1, round(self.weights[name] * self.sets[name].n_batches(self.batch_size)))
 
     def _begun(self, share: float) -> list[tuple[str, np.ndarray]]:
         """The batches of the last epoch up to a share of its rows: the same number with any batch size."""
@@ -235,8 +253,24 @@ class BatchOrder:
 
     def _shuffled(self, epoch: int) -> list[tuple[str, np.ndarray]]:
         rng = np.random.default_rng([self.seed, epoch])
-        batches = [(name, rows) for name, kind in self.sets.items() for rows in kind.order(rng, self.batch_size)]
+        batches = [
+            (name, rows)
+            for place, (name, kind) in enumerate(self.sets.items())
+            for rows in (
+                kind.order(rng, self.batch_size) if self.weights[name] == 1 else self._weighted(place, name, epoch)
+            )
+        ]
         return [batches[i] for i in rng.permutation(len(batches))]
+
+    def _weighted(self, place: int, name: str, epoch: int) -> list[np.ndarray]:
+        """An epoch's stretch of a set's endless passes: no example comes again before all others have come."""
+        first, size = epoch * self._n_batches(name), self.sets[name].n_batches(self.batch_size)
+        last = first + self._n_batches(name)
+        found: list[np.ndarray] = []
+        for number in range(first // size, -(-last // size)):
+            rng = np.random.default_rng([self.seed, number, place + 1])
+            found += self.sets[name].order(rng, self.batch_size)[max(0, first - number * size) : last - number * size]
+        return found
 
 
 def on_device(tokens: np.ndarray, device: torch.device) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor
 from hpsearch.config import TrainingConfig
 from hpsearch.contract import Setting
 from hpsearch.training import memory
+
+_log = logging.getLogger(__name__)
 
 
 def fast_bf16(device: torch.device) -> bool:
@@ -29,9 +32,28 @@ def prepare_device(setting: Setting) -> torch.device:
     return torch.device(setting.device)
 
 
-def autocast(config: TrainingConfig, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """The precision of a config's matrix products, in training and in evaluation alike."""
-    if config.precision == "bf16" or (config.precision == "auto" and fast_bf16(device)):
+def precision_of(config: TrainingConfig, device: torch.device) -> str:
+    """What a config's precision comes to on a device: bf16 or fp32."""
+    if config.precision == "auto":
+        return "bf16" if fast_bf16(device) else "fp32"
+    return config.precision
+
+
+def resumed_precision(before: str, config: TrainingConfig, device: torch.device) -> str:
+    """The precision that a training began in; the device's own, with a warning, where it has no autocast."""
+    own = precision_of(config, device)
+    if before == own:
+        return own
+    if before == "bf16" and not torch.amp.is_autocast_available(device.type):
+        _log.warning("precision: the training began in %s, which %s lacks; it goes on in %s", before, device, own)
+        return own
+    _log.warning("precision: the training goes on in %s, as it began; %s alone would take %s", before, device, own)
+    return before
+
+
+def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """The precision (bf16 or fp32) of the matrix products, in training and in evaluation alike."""
+    if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
 

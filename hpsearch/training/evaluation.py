@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from hpsearch.data.corpus import Corpus, CorpusSet
 from hpsearch.data.positive import place
 from hpsearch.training import metrics
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
-from hpsearch.training.device import autocast
+from hpsearch.training.device import autocast, precision_of
 from hpsearch.training.generate import generate
 from hpsearch.training.ladder import Ladder
 from hpsearch.training.model import Llama
@@ -30,25 +31,28 @@ DECODED = 128  # rows (prompts times beams) decoded at once
 
 @dataclass
 class Sums:
-    """Sums over target tokens, so that a mean over sets is a mean over tokens."""
+    """Sums over target tokens, so that a mean over sets is a mean over tokens, each counted with its set's weight."""
 
     nll: float = 0.0  # nats
     squares: float = 0.0
-    tokens: int = 0
-    n_bytes: int = 0
+    tokens: float = 0
+    n_bytes: float = 0
+    twice: float = 0.0  # of several sets: tokens times their weight, twice
 
-    def add(self, other: Sums) -> None:
-        """Takes another's sums in."""
-        self.nll, self.squares = self.nll + other.nll, self.squares + other.squares
-        self.tokens, self.n_bytes = self.tokens + other.tokens, self.n_bytes + other.n_bytes
+    def add(self, other: Sums, weight: float = 1.0) -> None:
+        """Adds another's sums, `weight` times."""
+        self.nll, self.squares = self.nll + weight * other.nll, self.squares + weight * other.squares
+        self.tokens, self.n_bytes = self.tokens + weight * other.tokens, self.n_bytes + weight * other.n_bytes
+        self.twice += weight * weight * other.tokens
 
     def metrics(self) -> dict[str, float]:
         """Loss (nats a token) with its standard error, perplexity, bits a byte of the text."""
         loss = self.nll / max(1, self.tokens)
         variance = max(0.0, self.squares / max(1, self.tokens) - loss * loss)
+        effective = self.tokens * self.tokens / self.twice if self.twice else self.tokens  # Kish's sample size
         return {
             "loss": loss,
-            "loss_stderr": math.sqrt(variance / max(1, self.tokens)),
+            "loss_stderr": math.sqrt(variance / max(1, effective)),
             "perplexity": metrics.perplexity(loss),
             "bits_per_byte": metrics.bits_per_byte(self.nll, self.n_bytes),
         }
@@ -66,10 +70,19 @@ class Measured:
 class Evaluator:
     """Measures a model on one split of a corpus, always on the same examples."""
 
-    def __init__(self, corpus: Corpus, rows: dict[str, Rows], config: TrainConfig, *, sample: int | None) -> None:
-        """`sample`: how many pairs are decoded (None: all)."""
+    def __init__(
+        self,
+        corpus: Corpus,
+        rows: dict[str, Rows],
+        config: TrainConfig,
+        *,
+        sample: int | None,
+        precision: str | None = None,
+    ) -> None:
+        """`sample`: how many pairs are decoded (None: all); `precision`: bf16 or fp32 (None: by config and device)."""
         self.corpus, self.rows, self.config, self.sample = corpus, rows, config, sample
         self.device = next(iter(rows.values())).device
+        self.precision = precision or precision_of(config.training, self.device)
         self.scorings = {
             name: Scoring.of(_references(one), config) for name, one in corpus.sets.items() if one.task == "translation"
         }
@@ -95,27 +108,49 @@ class Evaluator:
     @torch.inference_mode()
     def measure(self, model: Llama, *, decode: bool = True) -> Measured:
         """One pass over the split, in the training's precision; with `decode` also BLEU and its kind."""
+        with self._at_rest(model):
+            return self._measure(model, decode)
+
+    @torch.inference_mode()
+    def decode(self, model: Llama) -> Measured:
+        """What `measure` gives of decoded translations, without the pass over the split."""
+        with self._at_rest(model):
+            each, samples, signatures = self._decoded(model)
+        return Measured(_means(each, self.config) | _by_set(each, len(self.rows)), samples, signatures)
+
+    def translations(self) -> set[str]:
+        """The sets whose targets are decoded."""
+        found = (name for name, rows in self.rows.items() if isinstance(rows, PairRows))
+        return {name for name in found if self.corpus.sets[name].task == "translation"}
+
+    @contextlib.contextmanager
+    def _at_rest(self, model: Llama) -> Iterator[None]:
         was_training = model.training
         model.eval()
-        with autocast(self.config.training, self.device):
-            measured = self._measure(model, decode)
+        with autocast(self.precision, self.device):
+            yield
         model.train(was_training)
-        return measured
 
     def _measure(self, model: Llama, decode: bool) -> Measured:
         total, each = Sums(), {}
-        samples: dict[str, Any] = {}
-        signatures: dict[str, str] = {}
+        decoded, samples, signatures = self._decoded(model) if decode else ({}, {}, {})
         for name, rows in self.rows.items():
             sums, found = self.max_tokens.run(partial(self._score, model, name, rows))
-            if isinstance(rows, PairRows) and self.corpus.sets[name].task == "translation" and decode:
-                found |= self.decoded.run(partial(self._translate, model, name, rows))
-                signatures |= found.pop("signatures")
             if "samples" in found:
                 samples[name] = found.pop("samples")
-            each[name] = sums.metrics() | found
-            total.add(sums)
-        return Measured(_merged(total, each), samples, signatures)
+            each[name] = sums.metrics() | found | decoded.get(name, {})
+            total.add(sums, self.config.data[name].weight)
+        return Measured(_merged(total, each, self.config), samples, signatures)
+
+    def _decoded(self, model: Llama) -> tuple[dict[str, dict[str, float]], dict[str, Any], dict[str, str]]:
+        """Of each set whose targets are decoded the scores and samples; the signatures of the scores."""
+        each, samples, signatures = {}, {}, dict[str, str]()
+        for name in sorted(self.translations()):
+            found = self.decoded.run(partial(self._translate, model, name, cast(PairRows, self.rows[name])))
+            samples[name] = found.pop("samples")
+            signatures |= found.pop("signatures")
+            each[name] = found
+        return each, samples, signatures
 
     def _score(self, model: Llama, name: str, rows: Rows, max_tokens: int) -> tuple[Sums, dict[str, Any]]:
         if isinstance(rows, TextRows):
@@ -220,12 +255,32 @@ def _judge_labels(corpus_set: CorpusSet, rows: PairRows, guesses: np.ndarray, da
     return found | {"samples": {"task": "classification", "labels": labels, "confusion": confusion}}
 
 
-def _merged(total: Sums, each: dict[str, dict[str, float]]) -> dict[str, float]:
+def shares(rows: Mapping[str, Rows], config: TrainConfig) -> dict[str, float]:
+    """How much each set counts in the split's loss: its weight times its target tokens."""
+    targets = {
+        name: kind.n_tokens - 1 if isinstance(kind, TextRows) else kind.n_targets(np.arange(kind.n_rows))
+        for name, kind in rows.items()
+    }
+    return {name: config.data[name].weight * max(1, count) for name, count in targets.items()}
+
+
+def _merged(total: Sums, each: dict[str, dict[str, float]], config: TrainConfig) -> dict[str, float]:
     """Overall metrics: sums over sums for the losses, the mean over its sets for any other; per set beside them."""
     overall = total.metrics()
-    for name in sorted({key for found in each.values() for key in found} - set(overall)):
-        values = [found[name] for found in each.values() if name in found]
-        overall[name] = sum(values) / len(values)
-    if len(each) > 1:
-        overall |= {f"{name}/{key}": value for name, found in each.items() for key, value in found.items()}
-    return overall
+    return {**_means(each, config), **overall} | _by_set(each, len(each))
+
+
+def _means(each: Mapping[str, Mapping[str, float]], config: TrainConfig) -> dict[str, float]:
+    """The mean of each metric over the sets that have it, by their weights."""
+    means = {}
+    for metric in sorted({key for found in each.values() for key in found}):
+        values = [(found[metric], config.data[name].weight) for name, found in each.items() if metric in found]
+        means[metric] = sum(value * weight for value, weight in values) / sum(weight for _, weight in values)
+    return means
+
+
+def _by_set(each: Mapping[str, Mapping[str, float]], n_sets: int) -> dict[str, float]:
+    """`SET/METRIC` of each set, where there are several."""
+    if n_sets < 2:
+        return {}
+    return {f"{name}/{key}": value for name, found in each.items() for key, value in found.items()}

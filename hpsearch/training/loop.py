@@ -25,14 +25,17 @@ from hpsearch.training.device import (
     autocast,
     forget_peak,
     peak_memory,
+    precision_of,
     prepare_device,
+    resumed_precision,
     rng_state,
     set_rng_state,
     total_memory,
 )
-from hpsearch.training.evaluation import Evaluator, Measured
+from hpsearch.training.evaluation import Evaluator, Measured, shares
 from hpsearch.training.ladder import Ladder
 from hpsearch.training.loss import loss_sum
+from hpsearch.training.losses import TrainLoss
 from hpsearch.training.model import Llama
 from hpsearch.training.optimizer import learning_rate, make_optimizer
 from hpsearch.training.window import Window
@@ -44,7 +47,8 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     """Trains from where the handle's folder stands; the evaluations of its checkpoint come again first.
 
     Yields at fixed fractions of the schedule, and at once when the training loss is no longer finite: then it ends.
-    When it ends by itself or is told to FINISH, best.pt holds the weights of the best evaluation.
+    When it ends by itself or is told to FINISH, best.pt holds the weights of the best evaluation. Told anything at its
+    last evaluation, it ends by itself: it asks `told` before steps alone.
     """
     run = Training(config, handle)
     run.resume()
@@ -72,6 +76,7 @@ class Training:
     def __init__(self, config: TrainConfig, handle: Handle) -> None:
         self.config, self.handle = config, handle
         self.device = prepare_device(handle.setting)
+        self.precision = precision_of(config.training, self.device)
         forget_peak(self.device)
         corpus = open_corpus(config, handle.setting)
         self._identity = digest([config.digest(), corpus.fingerprint])  # the same config may meet other data
@@ -80,10 +85,11 @@ class Training:
             batch_size=config.training.batch_size,
             seed=config.seed,
             epochs=config.training.epochs,
+            weights={name: data_set.weight for name, data_set in config.data.items()},
         )
-        self.evaluator = Evaluator(
-            corpus, rows_of(corpus, "valid", config, self.device), config, sample=config.evaluation.decode_sample
-        )
+        valid = rows_of(corpus, "valid", config, self.device)
+        self.evaluator = Evaluator(corpus, valid, config, sample=config.evaluation.decode_sample)
+        self.train_loss = TrainLoss(shares(valid, config))
         batch_size = config.training.batch_size
         saying = f"out of memory with micro-batch {{before}}; goes on with {{after}} (same batch of {batch_size})"
         self.micro_batch = Ladder(config.training.micro_batch_size or batch_size, saying=saying)
@@ -100,7 +106,6 @@ class Training:
         self.seconds = 0.0
         self.evaluations: list[Evaluation] = []
         self.points: list[dict[str, Any]] = []
-        self.interval_loss = [0.0, 0]  # since the last evaluation: nats, target tokens
         self.best: tuple[float, Evaluation, dict[str, Tensor], dict[str, Any]] | None = None
         self._window = Window(self.device)
         self._saved_at = self._clock = time.monotonic()
@@ -110,7 +115,8 @@ class Training:
     def train_step(self) -> None:
         """One optimizer step over the whole batch, whatever its micro-batches."""
         training = self.config.training
-        rows, numbers = self.order.at(self.step)
+        name, numbers = self.order.named(self.step)
+        rows = self.order.sets[name]
         n_targets = rows.n_targets(numbers)
         loss = self._backward(rows, numbers, n_targets)
         norm = self._clip()
@@ -120,7 +126,7 @@ class Training:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self._window.add(loss, norm, n_targets)
+        self._window.add(name, loss, norm, n_targets)
         if self.step % self.interval == 0 or self.step in self.due:
             self._close_window(rate)
 
@@ -145,7 +151,7 @@ class Training:
         for first in range(0, len(numbers), size):
             batch = rows.batch(numbers[first : first + size])
             self.tokens += batch.n_tokens
-            with autocast(self.config.training, self.device):
+            with autocast(self.precision, self.device):
                 loss = self._loss(self.model, batch)
             (loss / n_targets).backward()  # type: ignore[no-untyped-call]  # torch's own
             total += loss.detach()
@@ -156,16 +162,14 @@ class Training:
         return torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit, foreach=True)
 
     def _close_window(self, rate: float) -> None:
-        nats, targets, norm = self._window.close()  # the one place in the steps that waits for the device
-        now = time.monotonic()
-        self.interval_loss = [self.interval_loss[0] + nats, self.interval_loss[1] + targets]
+        sums, norm = self._window.close()  # the one place in the steps that waits for the device
         found = {
-            "train/loss": nats / max(1, targets),
+            **self.train_loss.window(sums),
             "learning_rate": rate,
             "gradient_norm": norm,
-            "tokens_per_second": (self.tokens - self._window.tokens_before) / max(1e-9, now - self._window.began),
+            "tokens_per_second": (self.tokens - self._window.tokens_before) / max(1e-9, self._window.seconds),
         }
-        self._window.restart(self.tokens, now)
+        self._window.restart(self.tokens)
         self.points.append({"step": self.step, "tokens": self.tokens, "time": time.time(), "metrics": found})
 
     # ------------------------------------------------------------------------------------------------------ evaluations
@@ -178,8 +182,7 @@ class Training:
     def evaluate(self) -> Evaluation:
         """Measures the validation split; keeps the weights when they are the best so far."""
         index = self.due.get(self.step) or min(i for step, i in self.due.items() if step > self.step)
-        nats, targets = self.interval_loss
-        train_loss = nats / max(1, targets)
+        train_loss = self.train_loss.close_interval()
         measured = self._measure(index) if math.isfinite(train_loss) else Measured({"loss": math.nan})
         now = time.monotonic()
         self.seconds, self._clock = self.seconds + now - self._clock, now
@@ -190,41 +193,42 @@ class Training:
             epoch=self.config.training.epochs * self.step / self.total_steps,
             progress=self.step / self.total_steps,
             seconds=self.seconds,
-            metrics={"train/loss": train_loss} | {f"val/{name}": value for name, value in measured.metrics.items()},
+            metrics={"train/interval_loss": train_loss, **_validated(measured)},
             points=self.points,
             signatures=measured.signatures,
             peak_memory=peak_memory(self.device),
             device_memory=total_memory(self.device),
+            precision=self.precision,
         )
-        self.points, self.interval_loss = [], [0.0, 0]
+        self.points = []
         self.evaluations.append(evaluation)
         self._keep_if_best(evaluation, measured)
-        self._window.restart(self.tokens, time.monotonic())  # an evaluation's time is not the steps'
+        self._window.restart(self.tokens)  # an evaluation's time is not the steps'
         return evaluation
 
     @property
     def diverged(self) -> bool:
         """Whether the training loss has left the finite numbers: the gradients took the weights with them."""
-        return bool(self.evaluations) and not math.isfinite(self.evaluations[-1].metrics["train/loss"])
+        return bool(self.evaluations) and not math.isfinite(self.evaluations[-1].metrics["train/interval_loss"])
 
     def hand_out(self, evaluation: Evaluation) -> Iterator[Evaluation]:
         """Yields it; what the caller does meanwhile costs neither random numbers nor time of this training."""
         rng = rng_state(self.device)
+        self._window.stop_clock()
         yield evaluation
         set_rng_state(rng, self.device)
-        self._clock = self._window.began = time.monotonic()
+        self._window.start_clock()
+        self._clock = time.monotonic()
 
     def _measure(self, index: int) -> Measured:
         decode = self.step == self.last_step or index % self.config.evaluation.decode_every == 0
-        measured = self.evaluator.measure(self.model, decode=decode)
-        if not decode and self._is_best(measured.metrics):
-            measured = self.evaluator.measure(self.model, decode=True)
-        return measured
+        return self.evaluator.measure(self.model, decode=decode)
 
     def _is_best(self, found: dict[str, float]) -> bool:
+        """Whether no evaluation before was better: of equal ones the last has trained most."""
         objective = self.config.objective
         value = found.get(objective.metric.removeprefix("val/"), math.nan)
-        return math.isfinite(value) and (self.best is None or objective.better(value, self.best[0]))
+        return math.isfinite(value) and (self.best is None or not objective.better(self.best[0], value))
 
     def _keep_if_best(self, evaluation: Evaluation, measured: Measured) -> None:
         if self._is_best(measured.metrics):
@@ -244,6 +248,7 @@ class Training:
         """Writes last.pt (to go on from), with the best weights in it; the one before stays as previous.pt."""
         now = time.monotonic()
         self.seconds, self._clock = self.seconds + now - self._clock, now
+        self._window.stop_clock()  # saving is no step either
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -252,20 +257,32 @@ class Training:
             "rng": rng_state(self.device),
             "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
             "points": self.points,
-            "interval_loss": self.interval_loss,
+            "train_loss": self.train_loss.state(),
             "window": self._window.state(),
+            "precision": self.precision,
             "best": (self.best[0], asdict(self.best[1]), *self.best[2:]) if self.best else None,
         }
         last, previous = (self.handle.folder / name for name in CHECKPOINTS)
         checkpoint.save(last, state, config_hash=self._identity, former=previous)
         self._saved_at = time.monotonic()
+        self._window.start_clock()
 
     def save_best(self) -> None:
-        """Writes best.pt and samples.json of the best evaluation; nothing when none was finite."""
+        """Ends the training: writes best.pt and samples.json of the best evaluation; nothing when none was finite.
+
+        Its translations are decoded now where they were not: metrics and samples of best.pt have them.
+        """
         if self.best is None:
             return
         value, evaluation, weights, samples = self.best
-        state = {"model": weights, "value": value, "evaluation": asdict(evaluation), "samples": samples}
+        best = asdict(evaluation)
+        if self.evaluator.translations() - samples.keys():
+            self.model.load_state_dict(weights)
+            decoded = self.evaluator.decode(self.model)
+            best["metrics"] |= _validated(decoded)
+            best["signatures"] |= decoded.signatures
+            samples = samples | decoded.samples
+        state = {"model": weights, "value": value, "evaluation": best, "samples": samples, "precision": self.precision}
         checkpoint.save(self.handle.folder / "best.pt", state, config_hash=self.config.digest())
         write_json(self.handle.folder / "samples.json", samples)
 
@@ -279,7 +296,10 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.tokens, self.seconds = (state["place"][key] for key in ("step", "tokens", "seconds"))
         self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
-        self.points, self.interval_loss = state["points"], state["interval_loss"]
+        self.points = state["points"]
+        self.train_loss.load(state["train_loss"])
+        self.precision = resumed_precision(state["precision"], self.config.training, self.device)
+        self.evaluator.precision = self.precision
         if state["best"]:
             value, evaluation, weights, samples = state["best"]
             self.best = (value, Evaluation(**evaluation), weights, samples)
@@ -288,6 +308,10 @@ class Training:
             self._ladders[name].begin_with(size)
         set_rng_state(state["rng"], self.device)
         return True
+
+
+def _validated(measured: Measured) -> dict[str, float]:
+    return {f"val/{name}": value for name, value in measured.metrics.items()}
 
 
 def evaluation_steps(config: TrainConfig, total_steps: int) -> tuple[dict[int, int], int]:

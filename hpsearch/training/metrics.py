@@ -14,7 +14,7 @@ def perplexity(loss: float) -> float:
         return math.inf
 
 
-def bits_per_byte(nll_sum: float, n_bytes: int) -> float:
+def bits_per_byte(nll_sum: float, n_bytes: float) -> float:
     """The bits it takes to code each byte of a text whose negative log likelihood is `nll_sum` nats in all."""
     if n_bytes <= 0:
         raise ValueError(f"bits per byte need a text of at least one byte, not {n_bytes}")

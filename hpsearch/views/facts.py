@@ -13,13 +13,20 @@ Row = tuple[str, float, float, int]  # metric name, value, unix seconds, step
 
 
 def rows_of(evaluation: dict[str, Any], at: float) -> list[Row]:
-    """One evaluation and the training points before it as metric rows over the tokens seen, each (name, step) once."""
+    """One evaluation and the training points before it as metric rows over the tokens seen, each (name, step) once.
+
+    A curve of the points is theirs alone: an evaluation's mean under the same name would be a tooth in it.
+    """
     tokens = int(evaluation["tokens"])
     values = {**evaluation["metrics"], **{key: evaluation[key] for key in ("epoch", "progress", "step")}}
     if evaluation.get("peak_memory"):
         values["memory/peak_gib"] = evaluation["peak_memory"] / 2**30
-    rows = {(name, tokens): (name, number(value), at, tokens) for name, value in values.items()}
-    for point in evaluation.get("points", ()):
+    points = evaluation.get("points", ())
+    of_points = {name for point in points for name in point["metrics"]}
+    rows = {
+        (name, tokens): (name, number(value), at, tokens) for name, value in values.items() if name not in of_points
+    }
+    for point in points:
         for name, value in point["metrics"].items():
             key = (name, int(point["tokens"]))
             rows.setdefault(key, (name, number(value), point.get("time", at), key[1]))

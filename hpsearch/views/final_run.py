@@ -31,6 +31,7 @@ class FinalRun:
         self._calls: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue()
         self._failed: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._status = "FINISHED"
+        self._curves: set[str] = set()  # metrics of the evaluations: the best one's are there, where it stood
         self._thread = threading.Thread(target=self._work, name="mlflow-final", daemon=True)
         self._thread.start()
 
@@ -90,10 +91,12 @@ class FinalRun:
     def _evaluation(self, evaluation: dict[str, Any], at: float) -> None:
         self._store.log(self._made(), rows=rows_of(evaluation, at))
         self._tokens = int(evaluation["tokens"])
+        self._curves |= evaluation["metrics"].keys()
 
     def _finish(self, metrics: dict[str, float], folder: Path | None, status: str, at: float) -> None:
         step = getattr(self, "_tokens", 0)
-        self._store.log(self._made(), rows=[(name, value, at, step) for name, value in metrics.items()])
+        rows = [(name, value, at, step) for name, value in metrics.items() if name not in self._curves]
+        self._store.log(self._made(), rows=rows)
         if folder is not None:
             self._store.files(self._made(), folder)
         self._store.ended(self._made(), status, at=at)

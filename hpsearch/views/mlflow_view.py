@@ -226,6 +226,8 @@ class MlflowView:
             return  # measured again after a resume: each (metric, step) stands once, as first measured
         rows = self._of(self._run(trial)).rows
         rows += rows_of(evaluation, event["time"])
+        if evaluation.get("precision"):
+            self._of(self._run(trial)).tags["precision"] = evaluation["precision"]
         if self._history.best_evaluation(trial, until=evaluation["index"]) is stored:
             value = number(evaluation["metrics"][self._history.metric])
             rows.append((f"best/{self._history.metric}", value, event["time"], int(evaluation["tokens"])))

@@ -1,5 +1,7 @@
 """Batches: what is seen in an epoch, in which order, and what each position is asked to predict."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -336,3 +338,53 @@ def test_the_shortest_training_is_one_row():
     order = BatchOrder({"pairs": pair_rows([(3, 1)] * 10)}, batch_size=4, seed=0, epochs=1e-6)
     assert order.total_steps == 1
     assert len(order.at(0)[1]) == 1
+
+
+# -------------------------------------------------------------------------------------------------------------- weights
+
+
+def passes(kinds, weights, epochs, *, batch_size=8):
+    """Of every set the examples of each epoch, in order."""
+    made = BatchOrder(kinds, batch_size=batch_size, seed=1, weights=weights)
+    seen = {name: [[] for _ in range(epochs)] for name in kinds}
+    for step in range(epochs * made.steps_per_epoch):
+        name, numbers = made.named(step)
+        seen[name][step // made.steps_per_epoch].append(numbers.tolist())
+    return seen
+
+
+def examples_of(epoch):
+    return sorted(row for batch in epoch for row in batch)
+
+
+def test_a_weight_is_the_passes_over_a_set_in_an_epoch(tmp_path, corpus_files):
+    kinds = rows(tiny(MIXED), tmp_path)
+    plain = passes(kinds, {}, 2)
+    assert passes(kinds, dict.fromkeys(kinds, 1.0), 2) == plain
+    n = kinds["moods"].n_batches(8)
+    seen = passes(kinds, {"moods": 2.0, "pairs": 0.5}, 4)
+    assert [len(epoch) for epoch in seen["moods"]] == [2 * n] * 4
+    once = [len(part) for part in plain["moods"]]
+    assert once == [n, n]
+    for epoch in seen["moods"]:
+        counts = Counter(examples_of(epoch))
+        assert max(counts.values()) == 2  # two passes, each of other batches
+        assert sum(counts.values()) == 2 * len(examples_of(plain["moods"][0]))
+    half = round(kinds["pairs"].n_batches(8) / 2)
+    assert [len(epoch) for epoch in seen["pairs"]] == [half] * 4
+    first, second = (set(examples_of(epoch)) for epoch in seen["pairs"][:2])
+    assert len(first | second) >= len(examples_of(plain["pairs"][0]))  # all of a pass
+    assert len(first & second) <= 8 * (2 * half - kinds["pairs"].n_batches(8))  # seven batches: one begins the next
+    assert seen["moods"][0] != seen["moods"][1]
+
+
+def test_weighted_batches_are_a_function_of_the_step(tmp_path, corpus_files):
+    kinds, weights = rows(tiny(MIXED), tmp_path), {"text": 0.3, "pairs": 1.7, "moods": 3.0}
+    in_turn = BatchOrder(kinds, batch_size=4, seed=1, weights=weights)
+    steps_of = [in_turn.named(step) for step in range(4 * in_turn.steps_per_epoch)]
+    for step in (0, 5, in_turn.steps_per_epoch, 3 * in_turn.steps_per_epoch + 2):
+        name, numbers = BatchOrder(kinds, batch_size=4, seed=1, weights=weights).named(step)
+        assert (name, numbers.tolist()) == (steps_of[step][0], steps_of[step][1].tolist())
+    wanted = {name: max(1, round(weights[name] * kind.n_batches(4))) for name, kind in kinds.items()}
+    assert Counter(name for name, _ in steps_of) == {name: 4 * n for name, n in wanted.items()}
+    assert in_turn.steps_per_epoch == sum(wanted.values())

@@ -9,7 +9,7 @@ import torch
 from sacrebleu import corpus_bleu, corpus_chrf
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from hpsearch.training.evaluation import Evaluator, Sums, sample_rows
+from hpsearch.training.evaluation import Evaluator, Sums, sample_rows, score, shares
 from tests.training.tiny import LONG, MIXED, MOODS, PAIRS, TEXT, long_pairs, model, opened, rows, tiny
 
 PER_SET = {
@@ -335,3 +335,54 @@ def test_measuring_leaves_no_trace(tmp_path, corpus_files, training):
     assert all(torch.equal(weight, weights[name]) for name, weight in net.state_dict().items())
     assert all(weight.grad is None and weight.requires_grad for weight in net.parameters())
     assert made.measure(net) == first  # without dropout
+
+
+def test_a_weight_counts_in_what_is_said_over_sets(tmp_path, corpus_files):
+    """Losses: each token with its set's weight; scores: each set with its weight; of one set nothing changes."""
+    weights = {"text": 0.5, "pairs": 3.0, "moods": 1.0}
+    data = {name: {**data_set, "weight": weights[name]} for name, data_set in MIXED.items()}
+    config = tiny(data)
+    net = model(config, opened(config, tmp_path))
+    whole = evaluator(config, tmp_path)
+    found = whole.measure(net).metrics
+    plain = evaluator(tiny(MIXED), tmp_path).measure(net).metrics
+    assert {k: v for k, v in found.items() if k.count("/")} == {k: v for k, v in plain.items() if k.count("/")}
+    nats = {name: [] for name in data}
+    for name, kind in whole.rows.items():
+        for one in kind.in_turn(64):
+            batch = one if name == "text" else one[1]
+            log_probs = score(net, batch).double().log_softmax(-1)
+            nats[name] += (-log_probs[torch.arange(len(batch.targets)), batch.targets]).tolist()
+    each = [(nll, weights[name]) for name, values in nats.items() for nll in values]
+    loss = sum(nll * weight for nll, weight in each) / sum(weight for _, weight in each)
+    assert found["loss"] == pytest.approx(loss)
+    assert found["loss"] != pytest.approx(plain["loss"], rel=1e-3)
+    counts = {name: len(values) * weights[name] for name, values in nats.items()}
+    assert shares(whole.rows, config) == counts
+    variance = sum(weight * (nll - loss) ** 2 for nll, weight in each) / sum(weight for _, weight in each)
+    effective = sum(weight for _, weight in each) ** 2 / sum(weight**2 for _, weight in each)
+    assert found["loss_stderr"] == pytest.approx(math.sqrt(variance / effective))
+    assert found["perplexity"] == pytest.approx(math.exp(loss))
+
+
+def test_scores_over_sets_are_their_mean_by_weight(tmp_path, corpus_files):
+    data = {"moods": {**MOODS, "weight": 3}, "again": {**MOODS, "split": {"seed": 5}}}
+    config = tiny(data)
+    found = evaluator(config, tmp_path).measure(model(config, opened(config, tmp_path))).metrics
+    mean = (3 * found["moods/accuracy"] + found["again/accuracy"]) / 4
+    assert found["accuracy"] == pytest.approx(mean)
+
+
+def test_decoding_alone_is_what_a_whole_pass_says_of_it(tmp_path, corpus_files):
+    data = {"pairs": {**PAIRS, "weight": 2}, "more": {**PAIRS, "split": {"seed": 9}}, "moods": MOODS}
+    config = tiny(data)
+    net, whole = model(config, opened(config, tmp_path)), evaluator(config, tmp_path, sample=3)
+    measured, decoded = whole.measure(net), whole.decode(net)
+    assert {"bleu", "chrf", "pairs/bleu", "more/chrf"} <= decoded.metrics.keys()
+    assert decoded.metrics.items() <= measured.metrics.items()
+    assert decoded.samples.items() <= measured.samples.items()
+    assert decoded.signatures == measured.signatures
+    assert whole.translations() == {"pairs", "more"}
+    one = evaluator(tiny({"pairs": PAIRS}), tmp_path, sample=3)
+    net = model(one.config, one.corpus)
+    assert one.decode(net).metrics.items() <= one.measure(net).metrics.items()

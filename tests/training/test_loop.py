@@ -13,7 +13,9 @@ import torch
 
 from hpsearch.contract import Told
 from hpsearch.training import checkpoint
+from hpsearch.training.evaluation import Evaluator
 from hpsearch.training.loop import Training, evaluation_steps, train
+from hpsearch.training.loss import loss_sum
 from tests.training.tiny import MIXED, MOODS, PAIRS, TEXT, handle, tiny
 
 CASES = {
@@ -240,7 +242,7 @@ def test_finish_writes_the_weights_and_samples_of_the_best_evaluation(tmp_path, 
     given = handle(tmp_path, told=told_at(expected[1][1], Told.FINISH))
     assert run(config, given) == expected[:2]
     weights, value, evaluation, samples = best_of(config, given)
-    best = max(expected[:2], key=lambda one: one[5]["val/bleu"])
+    best = max(expected[:2], key=lambda one: (one[5]["val/bleu"], one[0]))
     assert (evaluation["index"], value) == (best[0], best[5]["val/bleu"])
     assert json.loads((given.folder / "samples.json").read_text()) == samples
     assert samples.keys() == {"pairs", "moods"}
@@ -248,7 +250,7 @@ def test_finish_writes_the_weights_and_samples_of_the_best_evaluation(tmp_path, 
     fresh = Training(config, handle(tmp_path, "fresh"))
     fresh.model.load_state_dict({name: torch.tensor(weight) for name, weight in weights.items()})
     again = fresh.evaluator.measure(fresh.model).metrics
-    assert {f"val/{name}": x for name, x in again.items()} == {k: v for k, v in best[5].items() if k != "train/loss"}
+    assert {f"val/{name}": x for name, x in again.items()} == {k: v for k, v in best[5].items() if k.startswith("val/")}
 
 
 def test_the_best_is_not_the_last_where_training_overfits(tmp_path, corpus_files):
@@ -299,7 +301,7 @@ def test_weights_that_are_no_numbers_give_an_early_evaluation_and_an_end(tmp_pat
     sound, broken = seen
     assert (sound.step, broken.step) == (22, 24)  # a third of 64 steps; the next point of the curve (every third step)
     assert math.isnan(broken.metrics["val/loss"])
-    assert math.isnan(broken.metrics["train/loss"])
+    assert math.isnan(broken.metrics["train/interval_loss"])
     assert (sound.index, broken.index) == (1, 2)
     again = list(train(config, given))
     assert len(again) == 2  # nor does resuming mend it
@@ -311,7 +313,7 @@ def test_an_absurd_learning_rate_ends_in_numbers_or_in_an_early_nan(tmp_path, co
     config = config_of("text", training={"learning_rate": 10, "grad_clip": 0, "epochs": 10})
     seen = list(train(config, handle(tmp_path)))
     assert len({evaluation.index for evaluation in seen}) == len(seen)
-    assert all(math.isfinite(evaluation.metrics["train/loss"]) for evaluation in seen[:-1])
+    assert all(math.isfinite(evaluation.metrics["train/interval_loss"]) for evaluation in seen[:-1])
 
 
 # -------------------------------------------------------------------------------------------- when evaluations are made
@@ -340,7 +342,7 @@ def test_the_points_between_evaluations_come_once_and_end_at_the_evaluation(tmp_
     assert all(evaluation.points[-1]["tokens"] == evaluation.tokens for evaluation in seen)
     for evaluation in seen:
         losses = [point["metrics"]["train/loss"] for point in evaluation.points]
-        assert min(losses) <= evaluation.metrics["train/loss"] <= max(losses)
+        assert min(losses) <= evaluation.metrics["train/interval_loss"] <= max(losses)
 
 
 @pytest.mark.parametrize("case", ["text", "mixed"])
@@ -358,20 +360,143 @@ def test_stop_at_is_the_exact_beginning_of_the_whole_schedule(tmp_path, corpus_f
         assert not any(better(one[5][metric], value) for one in expected[:k])
 
 
-def test_a_new_best_is_decoded_out_of_turn_so_that_stopping_there_gives_the_same(tmp_path, corpus_files):
+def counted(monkeypatch):
+    """How often each of the evaluator's passes is made."""
+    calls = {"_score": 0, "_translate": 0}
+    for name in calls:
+        whole = getattr(Evaluator, name)
+
+        def count(self, *args, whole=whole, name=name):
+            calls[name] += 1
+            return whole(self, *args)
+
+        monkeypatch.setattr(Evaluator, name, count)
+    return calls
+
+
+@pytest.mark.parametrize(("direction", "decodings"), [("minimize", 1), ("maximize", 2)])
+def test_decoding_every_twentieth_time_costs_one_decoding_and_one_more_for_a_best_before(
+    tmp_path, corpus_files, monkeypatch, direction, decodings
+):
+    """Each evaluation of a falling loss is a new best; where loss is maximized, the first is the best."""
+    more = {"evaluation": {"times": 20, "decode_every": 20}, "training": {"epochs": 4, "learning_rate": 1e-3}}
+    config = config_of("mixed", **more, objective={"metric": "val/loss", "direction": direction})
+    calls, given = counted(monkeypatch), handle(tmp_path)
+    seen = list(train(config, given))
+    assert len(seen) == 20
+    assert calls == {"_score": 20 * 3, "_translate": decodings}
+    assert ["val/bleu" in one.metrics for one in seen] == [False] * 19 + [True]
+    state = checkpoint.load(given.folder / "best.pt", config_hash=config.digest())
+    assert state["evaluation"]["index"] == (20 if decodings == 1 else 1)
+    assert state["samples"].keys() == {"pairs", "moods"}
+    assert {"val/bleu", "val/pairs/bleu", "val/pairs/chrf"} <= state["evaluation"]["metrics"].keys()
+    best = Training(config, handle(tmp_path, "fresh"))
+    best.model.load_state_dict(state["model"])
+    metrics = best.evaluator.measure(best.model).metrics  # what one whole pass over these weights gives
+    found = {name: value for name, value in state["evaluation"]["metrics"].items() if name.startswith("val/")}
+    assert found == {f"val/{name}": value for name, value in metrics.items()}
+
+
+def test_a_stop_at_the_best_gives_its_weights_however_seldom_it_decodes(tmp_path, corpus_files):
     more = {"evaluation": {"times": 6, "decode_every": 4}, "objective": {"metric": "val/loss"}}
     expected = run(config_of("mixed", **more), handle(tmp_path, "whole"))
-    losses = [one[5]["val/loss"] for one in expected]
-    assert losses == sorted(losses, reverse=True)  # each is a new best
-    assert all("val/bleu" in one[5] for one in expected)
-    stopped = config_of("mixed", **more, training={"stop_at": 5 / 6})
-    assert run(stopped, handle(tmp_path, "stopped")) == expected[:5]
+    assert ["val/bleu" in one[5] for one in expected] == [False, False, False, True, False, True]
+    found = run(config_of("mixed", **more, training={"stop_at": 5 / 6}), handle(tmp_path, "stopped"))
+    assert [one[:5] for one in found] == [one[:5] for one in expected[:5]]
+    assert found[4][5].items() >= expected[4][5].items()  # the last is decoded
 
 
-def test_what_is_no_best_is_decoded_in_turn_alone(tmp_path, corpus_files):
-    evaluation = {"times": 4, "decode_every": 2}
-    config = config_of("mixed", evaluation=evaluation, objective={"metric": "val/loss", "direction": "maximize"})
-    assert ["val/bleu" in one[5] for one in run(config, handle(tmp_path))] == [True, True, False, True]
+def test_of_equal_values_the_later_evaluation_is_the_best(tmp_path, corpus_files):
+    config = config_of("text", training={"learning_rate": 1e-12, "weight_decay": 0}, objective={"metric": "val/loss"})
+    given = handle(tmp_path)
+    seen = list(train(config, given))
+    assert len({one.metrics["val/loss"] for one in seen}) == 1
+    assert best_of(config, given)[2]["index"] == 3
+
+
+# ------------------------------------------------------------------------------------------------- the training's curve
+
+
+def test_tokens_per_second_are_those_of_the_steps_however_often_it_was_resumed(tmp_path, corpus_files, monkeypatch):
+    """Each step takes a second of a clock of our own, each break a thousand."""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    config = config_of("text", evaluation={"times": 2}, training={"epochs": 6})
+
+    def ticking(limit):
+        def told():
+            limit[0] -= 1
+            if limit[0] < 0:
+                return Told.PAUSE
+            clock[0] += 1
+            return Told.GO_ON
+
+        return told
+
+    def speeds(name, steps):
+        given, seen = handle(tmp_path, name), []
+        for _ in range(100):
+            given.told = ticking([steps])
+            seen = [point for evaluation in train(config, given) for point in evaluation.points]
+            clock[0] += 1000
+            if (given.folder / "best.pt").exists():
+                return [(p["step"], p["tokens"], p["metrics"]["tokens_per_second"]) for p in seen]
+        raise AssertionError("it never ends")
+
+    whole = speeds("whole", 1000)
+    assert whole[1][0] - whole[0][0] == 3  # steps in a window: it is resumed within
+    before = 0, 0
+    for step, tokens, speed in whole:
+        assert speed == pytest.approx((tokens - before[1]) / (step - before[0]))
+        before = step, tokens
+    assert speeds("every step", 1) == whole
+    assert speeds("every second step", 2) == whole
+
+
+def test_of_several_sets_each_has_its_curve_and_their_mean_is_in_the_shares_of_the_validation(tmp_path, corpus_files):
+    """A point for each step, of one set: the mean goes on from the sets' latest values, as computed here by hand."""
+    config = config_of("mixed", evaluation={"times": 1}, training={"epochs": 0.3}, model={"dropout": 0.0})
+    training = Training(config, handle(tmp_path))
+    training.interval = 1
+    rows, latest = training.evaluator.rows, {}
+    shares = {name: sum(batch.targets.numel() for batch in batches(rows[name])) for name in rows}
+    while training.step < 8:
+        name, numbers = training.order.named(training.step)
+        with torch.no_grad():
+            batch = training.order.sets[name].batch(numbers)
+            latest[name] = float(loss_sum(training.model, batch)) / batch.targets.numel()
+        training.train_step()
+        found = training.points[-1]["metrics"]
+        assert {key: found[key] for key in found if key.endswith("/loss") and key != "train/loss"} == {
+            f"train/{name}/loss": pytest.approx(latest[name], rel=1e-5)
+        }
+        mean = sum(shares[key] * latest[key] for key in latest) / sum(shares[key] for key in latest)
+        assert found["train/loss"] == pytest.approx(mean, rel=1e-5)
+    assert len(latest) > 1
+
+
+def batches(rows):
+    return (found[1] if isinstance(found, tuple) else found for found in rows.in_turn(64))
+
+
+# ---------------------------------------------------------------------------------------------------------- precision
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_resumed_training_keeps_its_precision_and_says_so(tmp_path, corpus_files, monkeypatch, caplog, fast):
+    config = config_of("text", training={"precision": "auto"})
+    monkeypatch.setattr("hpsearch.training.device.fast_bf16", lambda device: fast)
+    began = "bf16" if fast else "fp32"
+    expected = run(config, handle(tmp_path, "whole"))
+    given = handle(tmp_path, told=told_at(5, Told.PAUSE))
+    run(config, given)
+    monkeypatch.setattr("hpsearch.training.device.fast_bf16", lambda device: not fast)
+    given.told = lambda: Told.GO_ON
+    seen = list(train(config, given))
+    assert [essence(one) for one in seen] == expected
+    assert {one.precision for one in seen} == {began}
+    assert f"goes on in {began}, as it began" in caplog.text
+    assert checkpoint.load(given.folder / "best.pt", config_hash=config.digest())["precision"] == began
 
 
 @pytest.mark.parametrize("total", [*range(1, 60), 997, 10_000, 123_457])
@@ -486,7 +611,7 @@ def test_an_easy_text_is_learnt(tmp_path):
         (tmp_path / "data" / f"{part}.txt").write_text("abcdefg " * 300)
     config = tiny({"text": TEXT}, training={"epochs": 10}, evaluation={"times": 6})
     seen = list(train(config, handle(tmp_path)))
-    losses = [evaluation.metrics["train/loss"] for evaluation in seen]
+    losses = [evaluation.metrics["train/interval_loss"] for evaluation in seen]
     assert losses == sorted(losses, reverse=True)
     assert seen[-1].metrics["val/loss"] < 0.05
     assert seen[-1].metrics["val/perplexity"] < 1.05

@@ -26,12 +26,15 @@ OUTCOMES = {0: ("completed", "COMPLETE", 2.0), 1: ("overfit", "COMPLETE", 1.5), 
 
 
 def evaluation(index: int, loss: float) -> Event:
-    point = {
-        "step": 10 * index - 5,
-        "tokens": 1000 * index - 500,
-        "time": BEGAN + index,
-        "metrics": {"train/loss": 2.0},
-    }
+    points = [
+        {
+            "step": 10 * index - before,
+            "tokens": 1000 * index - 100 * before,
+            "time": BEGAN + index,
+            "metrics": {"train/loss": 2.0 - index / 4 + before / 50},
+        }
+        for before in (5, 0)  # the last one stands where the evaluation does
+    ]
     return {
         "index": index,
         "step": 10 * index,
@@ -39,8 +42,9 @@ def evaluation(index: int, loss: float) -> Event:
         "epoch": index / 2,
         "progress": index / 4,
         "seconds": float(index),
-        "metrics": {"val/loss": loss, "val/f1_macro": 0.1 * index},
-        "points": [point],
+        "metrics": {"val/loss": loss, "val/f1_macro": 0.1 * index, "train/interval_loss": 9.0},
+        "precision": "bf16",
+        "points": points,
     }
 
 

@@ -90,7 +90,9 @@ def test_curves_stand_over_tokens_with_the_journals_times(client: Any, shipped: 
     rows = [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run_id, "val/loss")]
     times = [1000 * e["time"] for e in evaluations]
     assert rows == [(1000, 2.4, times[0]), (2000, 1.5, times[1]), (3000, 1.9, times[2])]
-    assert [m.step for m in client.get_metric_history(run_id, "train/loss")] == [500, 1500, 2500]
+    losses = [(m.step, m.value) for m in client.get_metric_history(run_id, "train/loss")]
+    assert losses == [(500, 1.85), (1000, 1.75), (1500, 1.6), (2000, 1.5), (2500, 1.35), (3000, 1.25)]
+    assert client.get_run(run_id).data.tags["precision"] == "bf16"
 
 
 def test_the_best_value_and_where_it_was(client: Any, shipped: Any) -> None:
@@ -241,8 +243,10 @@ def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_pa
     final.start(config, {"trial": 4}, {"data_fingerprint": "f00d"})
     measured = {"tokens": 1000, "epoch": 1.0, "progress": 0.5, "step": 10, "metrics": {"val/loss": 2.0}}
     final.evaluation(measured)
-    final.finish({"test/loss": 1.9, "test/bleu": math.inf}, tmp_path)
+    final.finish({"test/loss": 1.9, "test/bleu": math.inf, "val/loss": 1.5, "val/bleu": 12.0}, tmp_path)
     run = client.get_run(final.run_id)
+    assert [m.value for m in client.get_metric_history(final.run_id, "val/loss")] == [2.0]  # the best is no later point
+    assert run.data.metrics["val/bleu"] == 12.0  # decoded at the end alone
     assert (run.info.run_name, run.info.status) == ("final", "FINISHED")
     assert run.data.params == {"width": "64", "batch_size": "8", "seed": "3"}
     assert run.data.metrics["test/loss"] == 1.9

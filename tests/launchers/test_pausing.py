@@ -1,0 +1,172 @@
+"""What is said of a trial that was told to pause is what its worker did, wherever the pause finds it."""
+
+import pytest
+
+from hpsearch.contract import Evaluation, Setting, Told
+from hpsearch.experiment import Experiment
+from hpsearch.happenings import Finished, Measured, Paused
+from hpsearch.launchers.inline import InlineLauncher
+from hpsearch.launchers.local import LocalLauncher
+from hpsearch.launchers.messages import Answer, Ended, Evaluated, Reply, Task
+from hpsearch.launchers.worker import TRAINER, Session
+from hpsearch.search import Search
+from hpsearch.training.loop import Training
+from tests.searching import TOY, experiment, opened
+from tests.training.tiny import TEXT, tiny
+
+SPACE = """
+study: stopped
+budget: {trials: 1}
+data: {text: {task: text, files: {train: data/train.txt, valid: data/valid.txt}}}
+tokenizer: {kind: bytes}
+model: {n_layers: 1, width: 16, n_heads: 2, context: 32}
+training: {batch_size: 8, epochs: 1.5, precision: fp32}
+evaluation: {times: 3}
+"""
+HERE = "tests.launchers.test_pausing"
+
+
+def config():
+    return tiny({"text": TEXT}, training={"epochs": 1.5}).model_dump(mode="json")
+
+
+def setting(folder):
+    return Setting(device="cpu", threads=1, cache=folder / "cache", base=folder)
+
+
+def told_at(launcher, task, index, answer):
+    """Trains a task that hears `answer` at an evaluation, GO_ON at all others; gives its end."""
+    launcher.train(0, task)
+    while True:
+        for message in launcher.messages(timeout=5):
+            if not isinstance(message, Evaluated):
+                return message
+            at = message.evaluation["index"]
+            launcher.reply(0, Reply(task.trial, answer if at == index else Answer.GO_ON, at))
+
+
+@pytest.mark.parametrize(
+    ("kind", "trainer"),
+    [
+        (InlineLauncher, TRAINER),
+        (InlineLauncher, TOY),
+        pytest.param(lambda given, trainer: LocalLauncher([given], trainer=trainer), TOY, id="local-toy"),
+        pytest.param(
+            lambda given, trainer: LocalLauncher([given], trainer=trainer), TRAINER, marks=pytest.mark.slow, id="local"
+        ),
+    ],
+)
+def test_a_pause_at_the_last_evaluation_finishes_the_trial(tmp_path, corpus_files, monkeypatch, kind, trainer):
+    """F14b, with the trainings' own habits: checkpoints once a minute."""
+    monkeypatch.setenv("TOY_CHECKPOINT", "100000")
+    launcher = kind(setting(tmp_path), trainer=trainer)
+    try:
+        ended = told_at(launcher, Task(0, 1, config(), tmp_path / "0000"), 3, Answer.PAUSE)
+        assert ended == Ended(0, 0, Answer.GO_ON)
+        assert (tmp_path / "0000/best.pt").exists()
+        ended = told_at(launcher, Task(1, 1, config(), tmp_path / "0001"), 2, Answer.PAUSE)
+        assert (ended, ended.saved) == (Ended(0, 1, Answer.PAUSE), True)
+        assert [path.name for path in (tmp_path / "0001").iterdir()] == ["last.pt"]
+    finally:
+        launcher.close()
+
+
+def searched(study, folder, *, stop_at=None):
+    """One driver's work, stopped right after an evaluation was answered; gives what happened."""
+    seen = []
+
+    def stopping():
+        return any(isinstance(h, Measured) and h.evaluation["index"] == stop_at for h in seen)
+
+    launcher = InlineLauncher(setting(folder))
+    for happening in Search(study, launcher, checkpoints=folder / "checkpoints", stopping=stopping).run():
+        seen.append(happening)
+    return seen
+
+
+def test_a_stop_after_the_last_evaluation_leaves_nothing_to_train_again(tmp_path, corpus_files, monkeypatch):
+    steps, whole_step = [], Training.train_step
+
+    def step(self):
+        steps.append(self.step)
+        whole_step(self)
+
+    monkeypatch.setattr(Training, "train_step", step)
+    wanted = Experiment.loads(SPACE, path=str(tmp_path / "space.yaml"))
+    study = opened(wanted, tmp_path / "home")
+    seen = searched(study, tmp_path, stop_at=3)
+    assert isinstance(seen[-1], Finished)
+    assert [h for h in seen if isinstance(h, Paused)] == []
+    assert (study.history.trials[0].outcome, study.unfinished()) == ("completed", [])
+    assert (tmp_path / "checkpoints/0000/best.pt").exists()
+    n_steps = len(steps)
+    study.journal.close()
+    study = opened(wanted, tmp_path / "home")
+    assert searched(study, tmp_path) == []
+    assert len(steps) == n_steps == len(set(steps))
+    study.journal.close()
+
+
+def saves_nothing(config, handle):
+    while handle.told() is Told.GO_ON:
+        yield Evaluation(1, 1, 1, 0.1, 0.1, 0.1, {"val/loss": 1.0})
+
+
+def saves_now_and_then(config, handle):
+    (handle.folder / "last.pt").write_text("of an evaluation")
+    yield from saves_nothing(config, handle)
+
+
+def saves_when_told(config, handle):
+    yield from saves_now_and_then(config, handle)
+    (handle.folder / "new").write_text("of the pause")
+    (handle.folder / "new").rename(handle.folder / "last.pt")
+
+
+def never_asks(config, handle):
+    yield Evaluation(1, 1, 1, 0.5, 0.5, 0.1, {"val/loss": 1.0})
+    (handle.folder / "best.pt").write_text("trained to its end")
+
+
+@pytest.mark.parametrize(
+    ("trainer", "answer", "saved"),
+    [
+        (saves_nothing, Answer.PAUSE, False),
+        (saves_now_and_then, Answer.PAUSE, False),
+        (saves_when_told, Answer.PAUSE, True),
+        (never_asks, Answer.GO_ON, False),
+    ],
+)
+def test_a_pause_that_saves_nothing_is_not_called_saved(tmp_path, trainer, answer, saved):
+    launcher = InlineLauncher(setting(tmp_path), trainer=f"{HERE}:{trainer.__name__}")
+    ended = told_at(launcher, Task(0, 1, config(), tmp_path / "0000"), 1, Answer.PAUSE)
+    assert (ended.answer, ended.saved) == (answer, saved)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "said"),
+    [
+        (saves_nothing, "stopped; it saved no checkpoint: it goes on from the one before, or trains anew"),
+        (saves_when_told, "stopped; its checkpoint is saved"),
+    ],
+)
+def test_a_person_reads_whether_a_paused_trial_was_saved(tmp_path, trainer, said):
+    study, seen = opened(experiment("budget: {trials: 1}\n"), tmp_path / "home"), []
+    launcher = InlineLauncher(setting(tmp_path), trainer=f"{HERE}:{trainer.__name__}")
+    search = Search(study, launcher, checkpoints=tmp_path / "checkpoints", stopping=lambda: len(seen) > 1)
+    for happening in search.run():
+        seen.append(happening)
+    study.journal.close()
+    (paused,) = (h for h in seen if isinstance(h, Paused))
+    assert (paused.reason, paused.saved) == (said, trainer is saves_when_told)
+
+
+def test_a_worker_told_to_end_still_finishes_what_was_to_finish(tmp_path):
+    """Told FINISH for its overfitting, then SIGTERM: the best weights are kept all the same."""
+    task = Task(0, 1, config(), tmp_path / "0000")
+    session = Session(0, task, setting(tmp_path), trainer=TOY, listen=lambda: None)
+    session.step()
+    session.answer(Answer.FINISH)
+    session.answer(Answer.PAUSE)
+    assert session.step() == Ended(0, 0, Answer.FINISH)
+    assert (tmp_path / "0000/best.pt").exists()
