@@ -13,15 +13,16 @@ from ruamel.yaml.comments import CommentedMap
 from hpsearch.atomic import write_atomically
 from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
-from hpsearch.history import History, TrialHistory
+from hpsearch.history import UNFINISHED, History, TrialHistory
 
 
 def winner(history: History) -> TrialHistory:
-    """The COMPLETE trial with the best validation value; raises UserError when there is none yet."""
-    best = history.best()
+    """The trial with the best validation value, an unfinished one included; raises UserError when there is none yet."""
+    best = history.leader()
     if best is None or best.best is None:
         raise UserError(
-            f"study '{history.study}': none of its {len(history.trials)} trials has completed; run it further first"
+            f"study '{history.study}': none of its {len(history.trials)} trials has completed or measured a finite "
+            f"{history.metric}; run it further first"
         )
     return best
 
@@ -43,7 +44,9 @@ def text(history: History, *, base: str, run_id: str | None) -> str:
     document = CommentedMap({"study": history.study, "base": base})
     for key, value in config.model_dump(mode="json", exclude_none=True).items():
         document[key] = _commented(value)
-    if config.training.stop_at < 1.0:
+    if config.training.stop_at < 1.0 and trial.outcome == UNFINISHED:
+        _explain_unfinished(document["training"], config, trial)
+    elif config.training.stop_at < 1.0:
         _explain_stop(document["training"], config, trial)
     document["provenance"] = _commented(_provenance(history, trial, run_id))
     document.yaml_set_start_comment(
@@ -79,6 +82,16 @@ def _explain_stop(training: CommentedMap, config: TrainConfig, trial: TrialHisto
     training.yaml_add_eol_comment(
         f"ends at evaluation {index} of {config.evaluation.times}, the best one: "
         f"{config.training.stop_at * epochs:.4g} epochs; later it overfits",
+        "stop_at",
+    )
+
+
+def _explain_unfinished(training: CommentedMap, config: TrainConfig, trial: TrialHistory) -> None:
+    index, epochs = trial.best["index"] if trial.best else 0, config.training.epochs
+    training.yaml_add_eol_comment("the length of the schedule, not of the training: see stop_at", "epochs")
+    training.yaml_add_eol_comment(
+        f"ends at evaluation {index} of {config.evaluation.times}: {config.training.stop_at * epochs:.4g} epochs; "
+        f"trial {trial.number} is unfinished, this is its best evaluation so far",
         "stop_at",
     )
 

@@ -130,3 +130,20 @@ def test_a_place_that_cannot_be_written_is_named(searched, tmp_path):
     history, folder = searched
     with pytest.raises(UserError, match=r"missing/best.yaml: cannot write: No such file or directory"):
         best.write(history, tmp_path / "missing" / "best.yaml", base=folder, run_id=None)
+
+
+def test_an_unfinished_trial_wins_where_it_is_the_best_and_is_said_to_be_unfinished(tmp_path):
+    """A budget of hours may end before a trial completes; the config then ends at the best evaluation it had."""
+    folder = project(tmp_path / "project", 3)
+    study, _ = go(Experiment.load(folder), tmp_path / "home", kill_after=12)  # ten evaluations of trial 0
+    found = exported((study.history, folder.parent), tmp_path / "best.yaml")
+    measured = {i: e["metrics"]["val/loss"] for i, e in study.history.trials[0].evaluations.items()}
+    index = min(measured, key=measured.get)
+    assert study.history.finished == []
+    assert found.provenance["trial"] == 0
+    assert (found.provenance["outcome"], found.provenance["val/loss"]) == ("unfinished", measured[index])
+    assert found.train_config().training.stop_at == index / 20
+    [line] = [line for line in (tmp_path / "best.yaml").read_text().splitlines() if line.strip().startswith("stop_at")]
+    assert f"ends at evaluation {index} of 20" in line
+    assert "trial 0 is unfinished, this is its best evaluation so far" in line
+    assert "overfit" not in line

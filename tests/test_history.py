@@ -112,3 +112,35 @@ def test_the_peak_of_memory_is_that_of_the_highest_evaluation():
     assert trial.peak_memory == 0
     trial.evaluations = {1: {"peak_memory": 5}, 2: {"peak_memory": 9}, 3: {}}
     assert trial.peak_memory == 9
+
+
+@pytest.mark.parametrize(("value", "leader"), [(2.5, 1), (2.0, 0), (1.0, 0)])
+def test_what_an_unfinished_trial_has_measured_counts(value, leader):
+    """It wins where it is better than all that have completed, and of equal values they come first."""
+    history = of(trial(0, 3.0, value, outcome="completed", value=value), trial(1, 3.0, 2.0, 2.2), trial(2, math.nan))
+    for number in (0, 1, 2):
+        history.trials[number].config = {"seed": 0}
+    best = history.leader()
+    assert best.number == leader
+    assert (best.outcome, best.value) == (("unfinished", 2.0) if leader else ("completed", value))
+    assert history.so_far(history.trials[1]).best == {
+        "index": 2, "value": 2.0, **{k: history.trials[1].evaluations[2][k] for k in ("step", "tokens", "epoch", "progress")}
+    }  # fmt: skip
+    assert [t.number for t in history.ranked(unfinished=True)] == ([1, 0] if leader else [0, 1])
+    assert [t.number for t in history.ranked()] == [0]
+    assert history.best().number == 0
+    assert history.trials[1].outcome is None
+
+
+def test_what_was_pruned_or_has_measured_nothing_does_not_count():
+    history = of(trial(0, 1.0, outcome="pruned", state="PRUNED", value=1.0), trial(1, math.nan), trial(2))
+    for found in history.trials.values():
+        found.config = {"seed": 0}
+    assert history.leader() is None
+
+
+def test_an_export_after_the_end_is_no_searching():
+    """Else a study looked at on the next day would have spent its hours."""
+    history = of([event("driver_started", 100), event("driver_stopped", 120, reason="finished")])
+    history.add(event("study_exported", 90_000, trial=0, path="best.yaml"))
+    assert history.seconds == 20
