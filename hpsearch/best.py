@@ -14,6 +14,7 @@ from hpsearch.atomic import write_atomically
 from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
 from hpsearch.history import UNFINISHED, History, TrialHistory
+from hpsearch.provenance import provenance
 
 
 def winner(history: History) -> TrialHistory:
@@ -48,7 +49,8 @@ def text(history: History, *, base: str, run_id: str | None) -> str:
         _explain_unfinished(document["training"], config, trial)
     elif config.training.stop_at < 1.0:
         _explain_stop(document["training"], config, trial)
-    document["provenance"] = _commented(_provenance(history, trial, run_id))
+    document["provenance"] = known = _commented(provenance(history, trial, config, run_id))
+    known["config"].fa.set_flow_style()  # a few lines of it
     document.yaml_set_start_comment(
         f"The best of {len(history.trials)} trials of study {history.study}.\n"
         "Train it, test it once and write the model:  hpsearch train THIS_FILE -o model\n"
@@ -94,23 +96,3 @@ def _explain_unfinished(training: CommentedMap, config: TrainConfig, trial: Tria
         f"trial {trial.number} is unfinished, this is its best evaluation so far",
         "stop_at",
     )
-
-
-def _provenance(history: History, trial: TrialHistory, run_id: str | None) -> dict[str, Any]:
-    environment = history.origin["environment"]
-    return {
-        "study": history.study,
-        "trial": trial.number,
-        "mlflow_run_id": run_id,
-        "outcome": trial.outcome,
-        history.metric: trial.value,
-        "evaluation": trial.best["index"] if trial.best else None,
-        "trials": len(history.trials),
-        "device": trial.device,
-        "threads": trial.threads,
-        "data_fingerprint": history.origin["data"]["fingerprint"],
-        "git_commit": environment["git_commit"],
-        "git_dirty": environment["git_dirty"],
-        "python": environment["python"],
-        "versions": environment["versions"],
-    }

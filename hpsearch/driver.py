@@ -9,7 +9,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,17 @@ class Prepared:
 
 
 def prepare(
-    experiment: Experiment, home: Home, progress: Callable[[str, float], None], *, history: History | None = None
+    experiment: Experiment,
+    home: Home,
+    progress: Callable[[str, float], None],
+    *,
+    history: History | None = None,
+    known: Callable[[Mapping[str, Any]], None] = lambda facts: None,
 ) -> Prepared:
     """Checks the data sets, tokenises what the cache lacks; raises DataError or ConfigError, with the place.
 
-    history: of the study to be resumed; raises StudyMismatch, before it tokenises, where the data are not the same.
+    history: of the study to be resumed; raises StudyMismatch, before it tokenises, where the data are not the same;
+    known: is told the fingerprints of the data at that time, to raise an error of its own.
     """
     check(experiment)
     config = first_config(experiment)
@@ -69,6 +75,7 @@ def prepare(
         progress("reading the data", 0.0)
         contents = Contents.of(config, base=experiment.base)
         check_data(experiment, history or History(), contents.facts)
+        known(contents.facts)
         corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress, contents=contents)
     facts = {**contents.facts, "sets": corpus.counts}
     return Prepared({config.corpus_digest(): corpus.folder}, facts, corpus.warnings)

@@ -123,9 +123,9 @@ def test_what_an_unfinished_trial_has_measured_counts(value, leader):
     best = history.leader()
     assert best.number == leader
     assert (best.outcome, best.value) == (("unfinished", 2.0) if leader else ("completed", value))
-    assert history.so_far(history.trials[1]).best == {
-        "index": 2, "value": 2.0, **{k: history.trials[1].evaluations[2][k] for k in ("step", "tokens", "epoch", "progress")}
-    }  # fmt: skip
+    measured = history.trials[1].evaluations[2]
+    place = {key: measured[key] for key in ("index", "step", "tokens", "epoch", "progress")}
+    assert history.so_far(history.trials[1]).best == place | {"value": 2.0}
     assert [t.number for t in history.ranked(unfinished=True)] == ([1, 0] if leader else [0, 1])
     assert [t.number for t in history.ranked()] == [0]
     assert history.best().number == 0
