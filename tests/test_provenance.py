@@ -158,7 +158,14 @@ def test_a_final_training_does_not_go_on_with_other_data(project):
     FinalTraining(config, project / "model", None, data=prepared.facts).close()  # it is not locked
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_value_of_changed_data_is_not_compared_as_if_it_were_the_trials(project):
+    experiment, _ = loaded(project)
+    known, config = experiment.provenance, experiment.train_config()
+    line = reproduction(known, config, 3.0, setting=None, data_changed=True)
+    assert line == "the data changed: this is another training than trial 0; val/loss 3 against its 3"
+
+
+@pytest.mark.slow  # a real training, and MLflow makes its database
 def test_changed_data_are_trained_on_where_they_are_wanted(project, call):
     with (project / "right.txt").open("a") as file:
         file.write("more of it")
