@@ -132,6 +132,13 @@ def test_what_an_unfinished_trial_has_measured_counts(value, leader):
     assert history.trials[1].outcome is None
 
 
+def test_of_equal_values_that_of_a_trial_that_completed_wins():
+    history = of(trial(0, 2.0), trial(1, 2.0, outcome="completed", value=2.0))
+    for found in history.trials.values():
+        found.config = {"seed": 0}
+    assert [t.number for t in history.ranked(unfinished=True)] == [1, 0]
+
+
 def test_what_was_pruned_or_has_measured_nothing_does_not_count():
     history = of(trial(0, 1.0, outcome="pruned", state="PRUNED", value=1.0), trial(1, math.nan), trial(2))
     for found in history.trials.values():

@@ -104,13 +104,15 @@ def layers(study):
     return [trial.config["model"]["n_layers"] for trial in study.history.trials.values()]
 
 
-def test_another_config_may_be_of_another_branch(tmp_path):
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("ranges", "size"), [(BRANCHES, 8), (FIVE, 5)], ids=["eight", "five"])
+def test_another_config_may_be_of_another_branch(tmp_path, seed, ranges, size):
     """Optuna's trial then has the parameters of that branch and no others, before a restart and after it."""
-    wanted = experiment("budget: {trials: 8}\n" + QUIET.format("random"), ranges=BRANCHES)
-    assert wanted.space.size == 8
-    study, internal = asked(wanted, tmp_path / "home", 8)
-    assert len({tuple(values.items()) for values in internal}) == 8
-    assert {len(values) for values in internal} == {2, 3}
+    wanted = experiment(f"seed: {seed}\nbudget: {{trials: 8}}\n" + QUIET.format("random"), ranges=ranges)
+    assert wanted.space.size == size
+    study, internal = asked(wanted, tmp_path / "home", size)
+    assert len({tuple(values.items()) for values in internal}) == size
+    assert len({len(values) for values in internal}) == 2
     again = opened(wanted, tmp_path / "home")
     for each in (study, again):
         known = each.proposals.study.get_trials(deepcopy=False)
