@@ -14,15 +14,17 @@ from ruamel.yaml.comments import CommentedMap
 from hpsearch.atomic import write_atomically
 from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
-from hpsearch.history import History, TrialHistory, number
+from hpsearch.history import UNFINISHED, History, TrialHistory, number
+from hpsearch.provenance import provenance
 
 
 def winner(history: History) -> TrialHistory:
-    """The COMPLETE trial with the best validation value; raises UserError when there is none yet."""
-    best = history.best()
+    """The trial with the best validation value, an unfinished one included; raises UserError when there is none yet."""
+    best = history.leader()
     if best is None or best.best is None:
         raise UserError(
-            f"study '{history.study}': none of its {len(history.trials)} trials has completed; run it further first"
+            f"study '{history.study}': none of its {len(history.trials)} trials has completed or measured a finite "
+            f"{history.metric}; run it further first"
         )
     return best
 
@@ -47,11 +49,14 @@ def text(history: History, *, base: str, run_id: str | None) -> str:
     document = CommentedMap({"study": history.study, "base": base})
     for key, value in config.model_dump(mode="json", exclude_none=True).items():
         document[key] = _commented(value)
-    if config.training.stop_at < 1.0:
+    if config.training.stop_at < 1.0 and trial.outcome == UNFINISHED:
+        _explain_unfinished(document["training"], config, trial)
+    elif config.training.stop_at < 1.0:
         _explain_stop(document["training"], config, trial, after(history, trial))
     if trial.config["training"].get("precision") == "auto" != config.training.precision:
         document["training"].yaml_add_eol_comment(f"what auto came to in trial {trial.number}", "precision")
-    document["provenance"] = _commented(_provenance(history, trial, run_id))
+    document["provenance"] = known = _commented(provenance(history, trial, config, run_id))
+    known["config"].fa.set_flow_style()  # a few lines of it
     document.yaml_set_start_comment(
         f"The best of {len(history.trials)} trials of study {history.study}.\n"
         "Train it, test it once and write the model:  hpsearch train THIS_FILE -o model\n"
@@ -105,22 +110,11 @@ def _explain_stop(training: CommentedMap, config: TrainConfig, trial: TrialHisto
     )
 
 
-def _provenance(history: History, trial: TrialHistory, run_id: str | None) -> dict[str, Any]:
-    environment = history.origin["environment"]
-    return {
-        "study": history.study,
-        "trial": trial.number,
-        "mlflow_run_id": run_id,
-        "outcome": trial.outcome,
-        **({"equal_trials": tied} if (tied := history.tied(trial)) else {}),
-        history.metric: trial.value,
-        "evaluation": trial.best["index"] if trial.best else None,
-        "trials": len(history.trials),
-        "device": trial.device,
-        "threads": trial.threads,
-        "data_fingerprint": history.origin["data"]["fingerprint"],
-        "git_commit": environment["git_commit"],
-        "git_dirty": environment["git_dirty"],
-        "python": environment["python"],
-        "versions": environment["versions"],
-    }
+def _explain_unfinished(training: CommentedMap, config: TrainConfig, trial: TrialHistory) -> None:
+    index, epochs = trial.best["index"] if trial.best else 0, config.training.epochs
+    training.yaml_add_eol_comment("the length of the schedule, not of the training: see stop_at", "epochs")
+    training.yaml_add_eol_comment(
+        f"ends at evaluation {index} of {config.evaluation.times}: {config.training.stop_at * epochs:.4g} epochs; "
+        f"trial {trial.number} is unfinished, this is its best evaluation so far",
+        "stop_at",
+    )

@@ -315,7 +315,7 @@ class TrainConfig(Section):
         """A hash of what the tokenised data depend on, beside the contents of the files."""
         found = self.model_dump(mode="json", include={"data", "tokenizer"})
         for data_set in found["data"].values():
-            del data_set["weight"]
+            data_set.pop("weight", None)
         return digest(found)
 
 

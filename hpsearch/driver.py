@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import ConfigError, DataError, HpsearchError, StorageFailed, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Happening
-from hpsearch.history import History
+from hpsearch.history import UNFINISHED, History
 from hpsearch.home import Home
 from hpsearch.identity import check_data, check_space
 from hpsearch.launchers.devices import plan
@@ -61,11 +61,17 @@ class Prepared:
 
 
 def prepare(
-    experiment: Experiment, home: Home, progress: Callable[[str, float], None], *, history: History | None = None
+    experiment: Experiment,
+    home: Home,
+    progress: Callable[[str, float], None],
+    *,
+    history: History | None = None,
+    known: Callable[[Mapping[str, Any]], None] = lambda facts: None,
 ) -> Prepared:
     """Checks the data sets, tokenises what the cache lacks; raises DataError or ConfigError, with the place.
 
-    history: of the study to be resumed; raises StudyMismatch, before it tokenises, where the data are not the same.
+    history: of the study to be resumed; raises StudyMismatch, before it tokenises, where the data are not the same;
+    known: is told the fingerprints of the data at that time, to raise an error of its own.
     """
     check(experiment)
     config = first_config(experiment)
@@ -74,6 +80,7 @@ def prepare(
         progress("reading the data", 0.0)
         contents, took = repeating.timed(lambda: Contents.of(config, base=experiment.base))
         check_data(experiment, history or History(), contents.facts)
+        known(contents.facts)
         begins = history is not None and not history.origin
         again = repeating.asked_again(config, contents, base=experiment.base, took=took if begins else math.inf)
         with again as unsteady:
@@ -112,6 +119,7 @@ class Driver:
         self.folder = home.study(experiment.study)
         self._stack = contextlib.ExitStack()
         self.study: Study | None = None
+        self.idle = False  # the study's budget was spent before this driver
         self._storage: Storage | None = None  # None: workers see the home
         self._stored: dict[str, str] = {}  # digest of data and tokenizer -> their name in the storage
 
@@ -148,7 +156,7 @@ class Driver:
         self._stack.callback(self.shipper.kill)
         self._checkpoints = Checkpoints(self.folder.resolve() / "checkpoints", study.history, self._keeping(study))
         self._checkpoints.tidy()
-        nothing_to_do = spent(study)
+        nothing_to_do = self.idle = spent(study)
         if nothing_to_do and study.history.stopped is not None:
             return
         search = Search(
@@ -177,17 +185,24 @@ class Driver:
                 study.journal.sync()
 
     def export(self) -> Path | None:
-        """Writes best.yaml of the study as it stands; None when no trial has completed."""
+        """Writes best.yaml of the study as it stands; None when no trial has a value yet."""
         study = self._opened()
-        if study.history.best() is None:
+        if study.history.leader() is None:
             return None
         path, winner = self.folder / "best.yaml", best.winner(study.history)
         best.write(study.history, path, base=self.experiment.base, run_id=self._run_id(winner.number))
         crash.point("best_exported")
+        said = {
+            "trial": winner.number,
+            "outcome": winner.outcome,
+            "value": winner.value,
+            "best_evaluation": winner.best,
+        }
         exported = study.history.exported
-        if exported is None or exported["trial"] != winner.number:
-            self._bring_samples(winner.number)
-            study.record("study_exported", path=str(path), trial=winner.number)
+        if exported is None or {key: exported.get(key, value) for key, value in said.items()} != said:
+            if winner.outcome != UNFINISHED:  # its weights are not kept for others to read yet
+                self._bring_samples(winner.number)
+            study.record("study_exported", path=str(path), ended=len(study.history.finished), **said)
             study.journal.sync()
         return path
 

@@ -22,6 +22,7 @@ FLOORS = {
     "mlflow": ((3, 11), "CVE-2026-4137: other users of the machine can change models in its temporary folders"),
     "ray": ((2, 59), "known security holes"),  # where somebody launches workers with it; hpsearch itself does not
 }
+PACKAGES = ("hpsearch", "torch", "optuna", "mlflow", "scikit-learn", "sacrebleu", "tokenizers", "datasets")
 # A repository's own settings may name programs that git runs; what is asked here needs none, and writes nothing.
 _HARMLESS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
@@ -59,14 +60,18 @@ def stand_in_for_user() -> None:
 
 def environment(folder: Path) -> dict[str, Any]:
     """What the results may depend on beside the config: commit, Python, platform, package versions."""
-    packages = ("hpsearch", "torch", "optuna", "mlflow", "scikit-learn", "sacrebleu", "tokenizers", "datasets")
     return {
         "git_commit": _git(folder, "rev-parse", "HEAD"),
         "git_dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: _version(name) for name in packages},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """The versions of the packages that results may depend on; None: it is not installed."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -174,11 +174,7 @@ class Experiment:
         they lie (their contents have a fingerprint of their own).
         """
         data = {
-            name: {
-                key: value
-                for key, value in data_set.items()
-                if key not in ("files", "dataset") and (key, value) != ("weight", 1.0)  # studies before it go on
-            }
+            name: {key: value for key, value in data_set.items() if key not in ("files", "dataset")}
             for name, data_set in self._train_values["data"].items()
         }
         return self._train_values | {"data": data} | self._sections()

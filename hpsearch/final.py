@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from hpsearch.atomic import write_atomically, write_json
 from hpsearch.config import TrainConfig
 from hpsearch.contract import Evaluation, Handle, Setting, Told
 from hpsearch.errors import TrainingFailed, UserError
+from hpsearch.identity import data_changes, described
 from hpsearch.lock import StudyLock
 
 CHECKPOINTS = "checkpoints"
@@ -25,8 +25,14 @@ class FinalTraining:
     stopped = False  # it was stopped before its end
     signatures: Mapping[str, str] = MappingProxyType({})  # how the test's BLEU and chrF were computed
 
-    def __init__(self, config: TrainConfig, folder: Path, setting: Setting) -> None:
-        """Raises UserError when the folder holds a finished model or something else, StudyBusy when it is in use."""
+    def __init__(
+        self, config: TrainConfig, folder: Path, setting: Setting, *, data: Mapping[str, Any] | None = None
+    ) -> None:
+        """`data`: the fingerprints of what it trains on, noted in the folder.
+
+        Raises UserError when the folder holds a finished model, something else or a training that was begun on other
+        data, StudyBusy when it is in use.
+        """
         self.config, self.folder, self.setting = config, folder, setting
         if (folder / "metrics.json").exists():
             raise UserError(f"{folder}: holds a finished training (metrics.json); choose another folder with -o")
@@ -38,6 +44,20 @@ class FinalTraining:
         except OSError as error:
             raise UserError(f"{folder}: cannot make the folder: {error.strerror}") from error
         self._lock: StudyLock | None = StudyLock(folder / CHECKPOINTS / "lock", what=f"the final training in {folder}")
+        if data is not None:
+            self._check_data(data)
+
+    def _check_data(self, data: Mapping[str, Any]) -> None:
+        """Raises UserError where the training that goes on here was begun on other data."""
+        noted, facts = self.folder / CHECKPOINTS / "data.json", {key: data[key] for key in ("fingerprint", "contents")}
+        if not noted.exists():
+            write_json(noted, facts)
+        elif found := data_changes(json.loads(noted.read_text(encoding="utf-8")), facts):
+            self.close()
+            raise UserError(
+                f"{self.folder}: its training was begun on other data; undo, or choose another folder with -o:\n"
+                + described(found)
+            )
 
     def run(self, stopping: Callable[[], bool]) -> Iterator[Evaluation]:
         """Trains; told to stop, it saves its state and ends early (`stopped` is then True)."""
@@ -96,23 +116,3 @@ class FinalTraining:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-
-
-def reproduction(provenance: dict[str, Any], config: TrainConfig, found: float, setting: Setting) -> str | None:
-    """One line saying whether the trial's value came again; None when the config comes from no trial."""
-    metric = config.objective.metric
-    expected = provenance.get(metric)
-    if not isinstance(expected, int | float):
-        return None
-    trial = f"trial {provenance.get('trial')}'s"
-    if found == expected:
-        return f"{metric} {found:.6g}: {trial} value, reproduced to the last bit"
-    difference = f"{metric} {found:.6g}, {trial} was {expected:.6g} (difference {found - expected:+.2g})"
-    kind = str(provenance.get("device")).partition("@")[0]  # cpu@host: on Ray
-    if (setting.device, kind) != ("cpu", "cpu"):
-        return f"{difference}: GPUs do not repeat to the last bit"
-    if setting.threads != provenance.get("threads"):
-        return f"{difference}: trained with {setting.threads} threads instead of {provenance.get('threads')}"
-    if math.isclose(found, expected, rel_tol=0.01):
-        return f"{difference}: another processor or package version"
-    return f"{difference}: NOT reproduced; have the data or packages changed?"

@@ -6,11 +6,12 @@ import contextlib
 import gc
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Event = dict[str, Any]
 DESCRIPTION = ("params", "internal", "config")  # of a trial
+UNFINISHED = "unfinished"  # outcome of a trial that has not ended and counts by its best evaluation so far
 
 
 @dataclass
@@ -73,8 +74,8 @@ class History:
     finished: list[int] = field(default_factory=list)  # trial numbers in the order in which they ended
     last: float = 0.0
     origin: Event = field(default_factory=dict)  # study_created
-    searched: float = 0.0  # seconds of searching by the drivers before the latest
-    began: float | None = None  # when the latest driver started
+    searched: float = 0.0  # seconds of searching by the drivers before that
+    began: float | None = None  # when the driver started that has not said that it stopped
     stopped: str | None = None  # why the latest driver stopped; None: it runs, or was killed
     exported: Event | None = None
 
@@ -104,12 +105,38 @@ class History:
         """Seconds of searching, over all drivers."""
         return self.searched + (max(0.0, self.last - self.began) if self.began is not None else 0.0)
 
-    def ranked(self, *, among: Iterable[int] | None = None) -> list[TrialHistory]:
-        """The COMPLETE trials, the best first, of all or of the numbers given; equal ones by number."""
+    def ranked(self, *, among: Iterable[int] | None = None, unfinished: bool = False) -> list[TrialHistory]:
+        """The COMPLETE trials, the best first, of all or of the numbers given; equal ones by number.
+
+        unfinished: with those that have not ended, as `so_far` gives them; of equal values a COMPLETE one comes first.
+        """
         sign = 1 if self.direction == "minimize" else -1
-        trials = self.trials.values() if among is None else [self.trials[n] for n in among]
-        found = [t for t in trials if t.state == "COMPLETE" and math.isfinite(number(t.value))]
-        return sorted(found, key=lambda t: (sign * number(t.value), t.number))
+        trials = list(self.trials.values()) if among is None else [self.trials[n] for n in among]
+        if unfinished:
+            trials = [self.so_far(trial) for trial in trials]
+        found = [t for t in trials if t.state == "COMPLETE" or t.outcome == UNFINISHED]
+        found = [t for t in found if math.isfinite(number(t.value))]
+        return sorted(found, key=lambda t: (sign * number(t.value), t.outcome == UNFINISHED, t.number))
+
+    def leader(self) -> TrialHistory | None:
+        """The trial with the best value of all that was measured, unfinished ones included; None: there is none."""
+        return next(iter(self.ranked(unfinished=True)), None)
+
+    def so_far(self, trial: TrialHistory) -> TrialHistory:
+        """A trial that has not ended with its best evaluation as its value; another one, or one without any, as it is.
+
+        What has been measured counts: the same config, ended at that evaluation, comes to the same value.
+        """
+        best = self.best_place(trial.number) if trial.outcome is None and trial.config else None
+        return trial if best is None else replace(trial, outcome=UNFINISHED, value=best["value"], best=best)
+
+    def best_place(self, trial: int) -> Event | None:
+        """Where the trial's best evaluation was, and its value, as the end of a trial says it."""
+        best = self.best_evaluation(trial)
+        if best is None:
+            return None
+        place = {key: best[key] for key in ("index", "step", "tokens", "epoch", "progress")}
+        return place | {"value": best["metrics"][self.metric]}
 
     def best(self, *, among: Iterable[int] | None = None) -> TrialHistory | None:
         """The COMPLETE trial with the best value, among all or the numbers given; of equal ones the lowest number."""
@@ -151,7 +178,9 @@ class History:
             self.searched = self.seconds
             self.began, self.stopped = event["time"], None
         else:
-            self.stopped = event["reason"]
+            if self.began is not None:
+                self.searched += max(0.0, event["time"] - self.began)
+            self.began, self.stopped = None, event["reason"]  # what comes after it, as an export, is no searching
 
     def _created(self, event: Event) -> None:
         self.origin = event

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from hpsearch.errors import StudyMismatch
@@ -42,30 +43,48 @@ def check_identity(experiment: Experiment, history: History, data: Mapping[str, 
 
 
 def _space_changes(experiment: Experiment, history: History) -> list[Change]:
-    return list(_changes(history.origin["identity"], experiment.identity())) if history.origin else []
+    return list(changes(history.origin["identity"], experiment.identity())) if history.origin else []
 
 
 def _data_changes(history: History, data: Mapping[str, Any]) -> list[Change]:
-    if not history.origin or history.origin["data"]["fingerprint"] == data["fingerprint"]:
+    return data_changes(history.origin["data"], data) if history.origin else []
+
+
+def data_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+    """Where the data of two facts differ (see `check_data`): by set, or as a whole where none of the sets is told."""
+    if before["fingerprint"] == now["fingerprint"]:
         return []
-    before, now = history.origin["data"].get("contents", {}), data.get("contents", {})
-    named: list[Change] = [
-        (("data", name), f"contents {before[name][:12]}", f"contents {now[name][:12]}")
-        for name in before
-        if name in now and before[name] != now[name]
-    ]
-    prints = (facts["fingerprint"][:12] for facts in (history.origin["data"], data))
-    return named or [(("data",), *(f"contents {digits}" for digits in prints))]  # type: ignore[list-item]
+    both = before.get("contents", {}).keys() & now.get("contents", {}).keys()
+    parts = (
+        {name: facts["contents"][name] for name in facts.get("contents", {}) if name in both} for facts in (before, now)
+    )
+    whole: Change = (("data",), _contents(before["fingerprint"]), _contents(now["fingerprint"]))
+    return named_contents(*parts) or [whole]
 
 
-def _changes(before: Any, now: Any, keys: Keys = ()) -> Iterator[Change]:
+def named_contents(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
+    """The sets of which the contents differ."""
+    old, new = ({name: _contents(digits) for name, digits in contents.items()} for contents in (before, now))
+    return list(changes(old, new, ("data",)))
+
+
+def _contents(digits: str) -> str:
+    return f"contents {digits[:12]}"
+
+
+def described(found: list[Change], reason: Callable[[Keys], str] = lambda keys: "") -> str:
+    """A line for each difference, with what `reason` adds to it."""
+    return "\n".join(f"  {dotted(keys)}: {shown(before)} -> {shown(now)}{reason(keys)}" for keys, before, now in found)
+
+
+def changes(before: Any, now: Any, keys: Keys = ()) -> Iterator[Change]:
     """Where two values differ; mappings are compared key by key, ranges and lists as one value."""
     if not (_has_parts(before) and _has_parts(now)):
         if before != now and not (before is MISSING and now is None):  # a key of later versions, left out
             yield keys, before, now
         return
     for key in {**before, **now}:
-        yield from _changes(before.get(key, MISSING), now.get(key, MISSING), (*keys, key))
+        yield from changes(before.get(key, MISSING), now.get(key, MISSING), (*keys, key))
 
 
 def _has_parts(value: Any) -> bool:
@@ -75,12 +94,10 @@ def _has_parts(value: Any) -> bool:
 def _refuse(experiment: Experiment, history: History, found: list[Change]) -> None:
     if not found:
         return
-    lines = [
-        f"  {dotted(keys)}: {_shown(before)} -> {_shown(now)}{_reason(experiment, keys)}" for keys, before, now in found
-    ]
     raise StudyMismatch(
         f"{experiment.where(*found[0][0])}: study '{history.study}' was made from another space or other data; "
-        "name a new study (--study NAME, or study: in the file), or undo:\n" + "\n".join(lines)
+        "name a new study (--study NAME, or study: in the file), or undo:\n"
+        + described(found, partial(_reason, experiment))
     )
 
 
@@ -92,7 +109,8 @@ def _reason(experiment: Experiment, keys: Keys) -> str:
     return f" ({origin}: a function that shuffles without a seed, or lists a set, returns other examples each time)"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value in a line of the difference."""
     text = "(not there)" if value is MISSING else _inline(value)
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 

@@ -19,7 +19,7 @@ from hpsearch.environment import environment
 from hpsearch.experiment import Experiment
 from hpsearch.history import DESCRIPTION, History, TrialHistory, interval_loss, uncollected
 from hpsearch.identity import check_identity
-from hpsearch.journal import Event, Journal, evaluation_event
+from hpsearch.journal import Journal, evaluation_event
 from hpsearch.sampling.proposals import STATES, Proposals
 from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
 from hpsearch.verdict import reason as explain
@@ -150,7 +150,7 @@ class Study:
     def finish(self, number: int, outcome: str, reason: str = "") -> TrialHistory:
         """Ends a trial; when this returns, its end is on the disk."""
         trial = self.history.trials[number]
-        best = self._best_evaluation(number)
+        best = self.history.best_place(number)
         if best is None and outcome in ("completed", "overfit"):
             outcome, reason = "failed", f"no finite {self.history.metric} was measured"
         state = STATES[outcome]
@@ -181,13 +181,6 @@ class Study:
     def record(self, event: str, **fields: Any) -> None:
         """Puts an event into the journal and the history."""
         self.history.add(self.journal.append(event, **fields))
-
-    def _best_evaluation(self, number: int) -> Event | None:
-        best = self.history.best_evaluation(number)
-        if best is None:
-            return None
-        place = {key: best[key] for key in ("index", "step", "tokens", "epoch", "progress")}
-        return place | {"value": best["metrics"][self.history.metric]}
 
     def _rebuild(self, trial: TrialHistory) -> None:
         """Has the sampler know a trial of the journal; one whose params stood on damaged lines alone has failed."""

@@ -77,9 +77,10 @@ def test_the_file_says_why_it_ends_before_its_schedule(searched, tmp_path):
     assert "hpsearch train" in text
     if winner.best["index"] < 20:
         index, epochs = winner.best["index"], winner.best["index"] / 20 * winner.config["training"]["epochs"]
-        [line] = [line for line in text.splitlines() if line.strip().startswith("stop_at")]
+        settings, _, _ = text.partition("\nprovenance:")
+        [line] = [line for line in settings.splitlines() if line.strip().startswith("stop_at")]
         assert f"ends at evaluation {index} of 20, the best one: {epochs:.4g} epochs; later it overfits" in line
-        [line] = [line for line in text.splitlines() if line.strip().startswith("epochs")]
+        [line] = [line for line in settings.splitlines() if line.strip().startswith("epochs")]
         assert "the length of the schedule, not of the training: see stop_at" in line
 
 
@@ -184,3 +185,20 @@ def test_equal_trials_are_named(searched, tmp_path):
     low, high = sorted((first, second), key=lambda trial: trial.number)
     assert exported((history, folder), tmp_path / "best.yaml").provenance["trial"] == low.number
     assert f"equal_trials:\n  - {high.number}" in (tmp_path / "best.yaml").read_text()
+
+
+def test_an_unfinished_trial_wins_where_it_is_the_best_and_is_said_to_be_unfinished(tmp_path):
+    """A budget of hours may end before a trial completes; the config then ends at the best evaluation it had."""
+    folder = project(tmp_path / "project", 3)
+    study, _ = go(Experiment.load(folder), tmp_path / "home", kill_after=12)  # ten evaluations of trial 0
+    found = exported((study.history, folder.parent), tmp_path / "best.yaml")
+    measured = {i: e["metrics"]["val/loss"] for i, e in study.history.trials[0].evaluations.items()}
+    index = min(measured, key=measured.get)
+    assert study.history.finished == []
+    assert found.provenance["trial"] == 0
+    assert (found.provenance["outcome"], found.provenance["val/loss"]) == ("unfinished", measured[index])
+    assert found.train_config().training.stop_at == index / 20
+    [line] = [line for line in (tmp_path / "best.yaml").read_text().splitlines() if line.strip().startswith("stop_at")]
+    assert f"ends at evaluation {index} of 20" in line
+    assert "trial 0 is unfinished, this is its best evaluation so far" in line
+    assert "overfit" not in line

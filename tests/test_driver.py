@@ -184,7 +184,7 @@ def test_a_study_from_before_a_key_whose_default_is_nothing_goes_on(tmp_path, sp
     mine = driver(path, tmp_path / "home")
     history = mine.open(quiet).history
     mine.close()
-    assert history.origin["identity"]["data"]["text"].pop("normalise") is None
+    assert not {"normalise", "weight", "truncate"} & set(history.origin["identity"]["data"]["text"])
     check_space(Experiment.load(path), history)
     history.origin["identity"]["data"]["text"].pop("task")
     with pytest.raises(StudyMismatch, match=r"data\.text\.task: \(not there\) -> text"):

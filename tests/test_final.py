@@ -14,8 +14,9 @@ from hpsearch.contract import Setting
 from hpsearch.driver import Home, prepare, setting_for
 from hpsearch.errors import StudyBusy, UserError
 from hpsearch.experiment import Experiment
-from hpsearch.final import FinalTraining, reproduction
+from hpsearch.final import FinalTraining
 from hpsearch.launchers.inline import InlineLauncher
+from hpsearch.provenance import reproduction
 from hpsearch.training.export import load_pretrained
 from tests.searching import go
 

@@ -130,3 +130,42 @@ def test_the_training_loss_is_its_points_or_the_means_between_evaluations():
     assert interval_loss({"train/loss": 1.0}) == 1.0  # as old journals have it
     assert interval_loss({"train/loss": 1.0, "train/interval_loss": 2.0}) == 2.0
     assert math.isnan(interval_loss({}))
+
+
+@pytest.mark.parametrize(("value", "leader"), [(2.5, 1), (2.0, 0), (1.0, 0)])
+def test_what_an_unfinished_trial_has_measured_counts(value, leader):
+    """It wins where it is better than all that have completed, and of equal values they come first."""
+    history = of(trial(0, 3.0, value, outcome="completed", value=value), trial(1, 3.0, 2.0, 2.2), trial(2, math.nan))
+    for number in (0, 1, 2):
+        history.trials[number].config = {"seed": 0}
+    best = history.leader()
+    assert best.number == leader
+    assert (best.outcome, best.value) == (("unfinished", 2.0) if leader else ("completed", value))
+    measured = history.trials[1].evaluations[2]
+    place = {key: measured[key] for key in ("index", "step", "tokens", "epoch", "progress")}
+    assert history.so_far(history.trials[1]).best == place | {"value": 2.0}
+    assert [t.number for t in history.ranked(unfinished=True)] == ([1, 0] if leader else [0, 1])
+    assert [t.number for t in history.ranked()] == [0]
+    assert history.best().number == 0
+    assert history.trials[1].outcome is None
+
+
+def test_of_equal_values_that_of_a_trial_that_completed_wins():
+    history = of(trial(0, 2.0), trial(1, 2.0, outcome="completed", value=2.0))
+    for found in history.trials.values():
+        found.config = {"seed": 0}
+    assert [t.number for t in history.ranked(unfinished=True)] == [1, 0]
+
+
+def test_what_was_pruned_or_has_measured_nothing_does_not_count():
+    history = of(trial(0, 1.0, outcome="pruned", state="PRUNED", value=1.0), trial(1, math.nan), trial(2))
+    for found in history.trials.values():
+        found.config = {"seed": 0}
+    assert history.leader() is None
+
+
+def test_an_export_after_the_end_is_no_searching():
+    """Else a study looked at on the next day would have spent its hours."""
+    history = of([event("driver_started", 100), event("driver_stopped", 120, reason="finished")])
+    history.add(event("study_exported", 90_000, trial=0, path="best.yaml"))
+    assert history.seconds == 20

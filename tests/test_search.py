@@ -7,7 +7,7 @@ import pytest
 
 from hpsearch import journal
 from hpsearch.contract import Setting
-from hpsearch.errors import TrainingFailed, UserError
+from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.happenings import Finished, Notice, Paused, Started
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed
 from hpsearch.search import Search
@@ -261,3 +261,29 @@ def test_a_lost_machine_is_no_fault_of_its_trials(tmp_path):
     assert "Paused node 7 went away; it will be continued" in {
         f"Paused {s.reason}" for s in seen if isinstance(s, Paused)
     }
+
+
+def closed(task, *, times):
+    """The messages of a trial that finds the disk closed in so many attempts, and open when somebody looks."""
+    if task.attempt > times:
+        return healthy(task)
+    return iter([lambda slot: Failed(slot, task.trial, "disk", "No space left on device")])
+
+
+def test_a_trial_may_find_the_disk_closed_three_times(tmp_path, monkeypatch):
+    monkeypatch.setattr("hpsearch.storage.room.PAUSE", 0.0)
+    wanted = experiment("budget: {trials: 1}\n" + QUIET)
+    launcher = Scripted(workers(tmp_path, 1), lambda task: closed(task, times=3))
+    study, seen = go(wanted, tmp_path / "home", launcher=launcher)
+    assert [task.attempt for task in launcher.tasks] == [1, 2, 3, 4]
+    assert study.history.trials[0].outcome == "completed"
+    assert sum(isinstance(happening, Paused) for happening in seen) == 3
+
+
+def test_at_the_fourth_time_the_search_ends_and_names_the_disk(tmp_path, monkeypatch):
+    """A disk that takes a probe and refuses a checkpoint each time would be tried for ever."""
+    monkeypatch.setattr("hpsearch.storage.room.PAUSE", 0.0)
+    launcher = Scripted(workers(tmp_path, 1), lambda task: closed(task, times=4))
+    with pytest.raises(StorageFailed, match="trial 0 cannot save its state: No space left on device"):
+        go(experiment("budget: {trials: 1}\n" + QUIET), tmp_path / "home", launcher=launcher)
+    assert len(launcher.tasks) == 4

@@ -19,7 +19,7 @@ NINE = "seed: 3\nbudget: {trials: 9}\n"
 GRID = """
 training:
   learning_rate: {choices: [1e-4, 3e-3, 1e-2]}
-  epochs: {low: 2, high: 10, step: 4}
+  epochs: {low: 2, high: 18, step: 4}
 """
 CONDITIONAL = """
 model:

@@ -59,12 +59,12 @@ def show(space_or_study: str, as_json: bool, top: int, home_path: Path) -> None:
 
 def as_dict(history: History, runs: dict[int, str]) -> dict[str, Any]:
     """The study as programs read it; numbers that are not finite are null."""
-    best = history.best()
+    best = history.leader()
     trials = [_trial(history, trial, runs) for _, trial in sorted(history.trials.items())]
     return {
         "study": history.study,
         "objective": {"metric": history.metric, "direction": history.direction},
-        "best": _trial(history, best, runs) if best else None,
+        "best": _trial(history, history.trials[best.number], runs) if best else None,
         "trials": trials,
     }
 
@@ -79,8 +79,8 @@ def _trial(history: History, trial: TrialHistory, runs: dict[int, str]) -> dict[
         "outcome": trial.outcome or ("running" if trial.running else "interrupted"),
         "state": trial.state or "RUNNING",
         "params": trial.params,
-        "value": trial.value,
-        "best_evaluation": trial.best,
+        "value": history.so_far(trial).value,
+        "best_evaluation": history.so_far(trial).best,
         "metrics": metrics,
         "reason": trial.reason,
         "seconds": trial.seconds,
@@ -99,7 +99,7 @@ def _print(history: History, runs: dict[int, str], *, top: int) -> None:
     table = Table(title=f"{history.study}: {history.metric}, {history.direction}", title_justify="left")
     for column in ("trial", "outcome", history.metric, "at epoch", "params", "MLflow run"):
         table.add_column(column, overflow="fold")
-    best, rows = history.best(), _rows(history, top)
+    best, rows = history.leader(), _rows(history, top)
     for number, trial in rows:
         found = trial.best or history.best_evaluation(number)
         value = trial.best["value"] if trial.best else (found["metrics"][history.metric] if found else None)
@@ -123,6 +123,6 @@ def _rows(history: History, top: int) -> list[tuple[int, TrialHistory]]:
     """The trials to list, by number: all, or where they are many the best and what runs."""
     if len(history.trials) <= top:
         return sorted(history.trials.items())
-    chosen = {trial.number for trial in history.ranked()[:top]}
+    chosen = {trial.number for trial in history.ranked(unfinished=True)[:top]}
     chosen |= {number for number, trial in history.trials.items() if trial.running}
     return [(number, history.trials[number]) for number in sorted(chosen)]

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from hpsearch.caveats import at_chance, computed_differently, constant_objective
 from hpsearch.cli.bars import Described
+from hpsearch.cli.closing import closing, named
 from hpsearch.cli.text import equals, measured, params, plain, spinner
 from hpsearch.driver import Driver
 from hpsearch.experiment import Experiment
@@ -119,15 +120,16 @@ class Board:
         if not history.trials:
             return
         self.console.print(best_table(history))
-        if (best := history.best()) is not None and (line := equals(history, best)):
+        if (best := history.leader()) is not None and (line := equals(history, best)):
             self.say(line)
         with self.console.status("MLflow takes in the last of it", spinner=spinner(self.console)):
             exported, lacking = driver.export(), driver.finish_views()
         behind = ", ".join(f"{name} lacks {n} events" for name, n in lacking.items() if n)
         if behind:
             self.say(f"warning: {behind}; `hpsearch sync {self._name()}{self.home.option}` ships them")
+        for line in closing(history, self.experiment, idle=driver.idle, again=self._command()):
+            self.say(line)
         if exported is None:
-            self.say("no trial has completed: there is no winner yet")
             return
         self._say_if_constant()
         for line in [*at_chance(history), *computed_differently(history)]:
@@ -140,13 +142,16 @@ class Board:
 
     def interrupted(self, driver: Driver) -> None:
         """How to go on; MLflow hears of the stop if it listens."""
-        named = self.experiment.settings.study or self.space.stem
-        study = "" if self._name() == named else f" --study {self._name()}"
         saved = "everything is saved"
         if self._unsaved:
             trials = ", ".join(f"trial {number}" for number in sorted(self._unsaved))
             saved = f"{trials} will go on from the last checkpoint, all else is saved"
-        self.say(f"stopped; {saved}. Go on with: hpsearch run {self.space}{study}{self.home.option}")
+        self.say(f"stopped; {saved}. Go on with: {self._command()}")
+        if driver.study is not None and (best := driver.study.history.leader()):
+            self.say(
+                f"best so far: {named(driver.study.history, best)}; "
+                f"`hpsearch export {self._name()}{self.home.option}` writes its config"
+            )
         driver.finish_views(PATIENCE_WHEN_STOPPED)
 
     def left_early(self) -> None:
@@ -154,6 +159,12 @@ class Board:
         self.say(
             f"the search is over and saved; `hpsearch sync {self._name()}{self.home.option}` ships what MLflow lacks"
         )
+
+    def _command(self) -> str:
+        """What goes on with the study."""
+        own = self.experiment.settings.study or self.space.stem
+        study = "" if self._name() == own else f" --study {self._name()}"
+        return f"hpsearch run {self.space}{study}{self.home.option}"
 
     def _name(self) -> str:
         return self.experiment.study
@@ -204,7 +215,7 @@ def best_table(history: History) -> Table:
     table = Table(title=f"{history.study}: {counts}; {history.seconds / 60:.1f} minutes", title_justify="left")
     for column in ("trial", history.metric, "epoch", "outcome", "params"):
         table.add_column(column)
-    for trial in history.ranked()[:SHOWN]:
+    for trial in history.ranked(unfinished=True)[:SHOWN]:
         epoch = f"{trial.best['epoch']:.3g}" if trial.best else ""
         table.add_row(str(trial.number), measured(trial.value or 0.0), epoch, trial.outcome, plain(params(trial)))
     return table

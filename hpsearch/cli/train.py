@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,12 +25,15 @@ Example:
 @click.option(
     "--threads", type=click.IntRange(1), help="CPU threads (else the trial's: equal ones repeat to the last bit)."
 )
+@click.option("--data-changed", is_flag=True, help="Train on data that are not those of the search.")
 @device_option
 @home_option
-def train(config: Path, output: Path, threads: int | None, device: str | None, home_path: Path) -> None:
+def train(
+    config: Path, output: Path, threads: int | None, data_changed: bool, device: str | None, home_path: Path
+) -> None:
     """Train CONFIG (no ranges), test it once and write the model to a folder that transformers reads.
 
-    Ctrl-C saves the state; the same command goes on.
+    Data other than those that CONFIG was exported with are refused. Ctrl-C saves the state; the same command goes on.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -39,7 +43,8 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     from hpsearch.cli.text import measured, plain, spinner
     from hpsearch.driver import prepare, setting_for
     from hpsearch.experiment import Experiment
-    from hpsearch.final import FinalTraining, reproduction
+    from hpsearch.final import FinalTraining
+    from hpsearch.provenance import data_changes, may_have_changed, refuse_changed, reproduction
     from hpsearch.views.final_run import FinalRun
     from hpsearch.views.schema import check_home
 
@@ -53,6 +58,16 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     def say(line: str) -> None:
         console.print(plain(line))
 
+    changed: list[str] = []
+
+    def check(facts: Mapping[str, Any]) -> None:
+        found = data_changes(experiment.provenance, facts)
+        if not data_changed:
+            refuse_changed(experiment, found)
+        changed.extend(str(keys[-1]) for keys, *_ in found)
+        if may_have_changed(experiment.provenance, facts):
+            say(f"warning: {config} does not say what its data held: whether they are the same cannot be told")
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
@@ -61,11 +76,16 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
     )
     with Progress(*columns, console=console, transient=True) as bars:
         bar = bars.add_task("reading the data", total=1.0, value="")
-        prepared = prepare(experiment, home, lambda what, share: bars.update(bar, description=what, completed=share))
+        prepared = prepare(
+            experiment,
+            home,
+            lambda what, share: bars.update(bar, description=what, completed=share),
+            known=check,
+        )
         for said in [*prepared.summary, *(f"warning: {warning}" for warning in prepared.warnings)]:
             say(said)
         setting = setting_for(experiment, home, prepared, threads)
-        final = FinalTraining(wanted, output, setting)
+        final = FinalTraining(wanted, output, setting, data=prepared.facts)
         run = FinalRun(home.path, experiment.tracking.uri, experiment.study, say=say)
         run.start(wanted.model_dump(mode="json"), experiment.provenance)
         metric = experiment.objective.metric
@@ -82,7 +102,7 @@ def train(config: Path, output: Path, threads: int | None, device: str | None, h
         sys.exit(128 + (signals.caught or 0))
     with console.status("testing", spinner=spinner(console)):
         metrics = final.test()
-    line = reproduction(experiment.provenance, wanted, metrics[metric], setting)
+    line = reproduction(experiment.provenance, wanted, metrics[metric], setting, data_changed=bool(changed))
     run.finish(metrics, output)
     for text in [*lines(metrics, final.signatures), *prepared.untested]:
         say(text)

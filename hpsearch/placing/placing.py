@@ -8,6 +8,7 @@ from typing import Any
 
 from hpsearch.launchers.messages import Launcher
 from hpsearch.placing.sharing import Sharing
+from hpsearch.sampling.proposals import OutOfConfigs
 from hpsearch.study import Study
 
 DEVICE_ERRORS = 2  # trials that end in an error of a device, after which it is left alone
@@ -93,7 +94,10 @@ class Placing:
     def _new(self, device: str) -> int | None:
         if out_of_trials(self._study) or not self._sharing.fits(None, device):
             return None
-        number = self._study.ask()
+        try:
+            number = self._study.ask()
+        except OutOfConfigs:
+            return None
         if self._sharing.fits(number, device):
             return number
         self._waiting.append(number)
@@ -153,6 +157,5 @@ def out_of_trials(study: Study) -> bool:
 
 
 def out_of_configs(study: Study) -> bool:
-    """Whether there is a trial for each config of a space of choices and whole numbers: no config is tried twice."""
-    size = study.experiment.space.size
-    return size is not None and len(study.history.trials) >= size
+    """Whether the study has every training of a space of choices and whole numbers: none is made twice."""
+    return study.proposals.trainings.used_up

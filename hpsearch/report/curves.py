@@ -84,7 +84,7 @@ def study_curves(history: History) -> bytes | None:
     curves = {n: curve for n, curve in curves.items() if any(map(math.isfinite, curve[1]))}
     if not curves:
         return None
-    best = history.best()
+    best = history.leader()
     with picture(7.5, 4.6) as drawn:
         axis = drawn.figure.subplots()
         alpha = max(0.25, min(0.8, 12 / len(curves)))

@@ -59,7 +59,7 @@ def parallel_coordinates(history: History) -> bytes | None:
     values = [score(history, trial) for trial in trials]
     limits = axis_limits(values, history.direction)
     scales = [Scale(history.space.get(n, {}), [t.params[n] for t in trials if n in t.params]) for n in names]
-    best = history.best()
+    best = history.leader()
     with picture(max(5.0, 1.35 * (len(names) + 1) + 0.8), 4.6) as drawn:
         axis = drawn.figure.subplots()
         for rank, (trial, value) in enumerate(zip(trials, values, strict=True)):

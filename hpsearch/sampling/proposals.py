@@ -15,6 +15,7 @@ from hpsearch.experiment import Experiment
 from hpsearch.history import History, TrialHistory
 from hpsearch.sampling.samplers import make_pruner, make_sampler, mix, takes_notes
 from hpsearch.sampling.shortlist import Shortlist
+from hpsearch.sampling.trainings import Trainings
 
 STATES = {
     "completed": optuna.trial.TrialState.COMPLETE,
@@ -26,6 +27,10 @@ STATES = {
 }
 WORST = 1e30  # what Optuna is told of a loss that is not finite: behind all others, in whatever order they come
 DRAWS = 1000  # configs drawn in place of one that the study has, at most
+
+
+class OutOfConfigs(Exception):
+    """The study has every training that its space has."""
 
 
 class Proposals:
@@ -46,16 +51,19 @@ class Proposals:
         self._shortlist = Shortlist(self.study)
         self._trials: dict[int, optuna.Trial] = {}  # that have not ended
         self._distributions = {name: experiment.space.distribution(name) for name in experiment.space.params}
-        self._known: set[tuple[tuple[str, Any], ...]] = set()  # internal values of all trials
+        self.trainings = Trainings(experiment.space)
 
     def ask(self, number: int) -> dict[str, Any]:
-        """The internal values of a new trial, which no other has; what the sampler proposes, if that is new."""
+        """The internal values of a new trial, which no other has; what the sampler proposes, if that is new.
+
+        Raises OutOfConfigs where there is none.
+        """
         self.study.sampler = make_sampler(self.experiment, number, self._shortlist)
         trial = self._trials[number] = self.study.ask()
         internal = self.experiment.space.suggest(trial)
-        if _key(internal) in self._known:
-            internal = self._another(number, internal)
-        self._known.add(_key(internal))
+        if self.trainings.has(internal):
+            internal = self._another(number)
+        self.trainings.add(internal)
         return internal
 
     def report(self, number: int, evaluation: dict[str, Any]) -> None:
@@ -77,33 +85,44 @@ class Proposals:
 
     def rebuild(self, trial: TrialHistory) -> None:
         """Puts a trial of the journal back, under its number."""
-        self._known.add(_key(trial.internal))
         if not trial.config:  # its params stood on damaged lines alone; the sampler passes it over
             self.study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
-        elif trial.outcome is None or takes_notes(self.experiment.search.pruner):
+            return
+        self.trainings.add(trial.internal)
+        if trial.outcome is None or takes_notes(self.experiment.search.pruner):
             self._replay(trial)
         else:
             self.study.add_trial(self._frozen(trial))  # a fifth of the time, for the same trial
 
     # --------------------------------------------------------------------------------------------------------- inwards
 
-    def _another(self, number: int, proposed: dict[str, Any]) -> dict[str, Any]:
-        """A config that no trial has, drawn at random, in place of the proposed one; that one where none is found.
+    def _another(self, number: int) -> dict[str, Any]:
+        """A config that no trial has, drawn at random, in place of the proposed one; raises OutOfConfigs."""
+        found = self._drawn(number)
+        if found is None:
+            self.trainings.none_left = True
+            self.study.tell(self._trials.pop(number), state=optuna.trial.TrialState.FAIL)
+            raise OutOfConfigs
+        self._put(number, found)
+        return found
 
-        It has the same parameters (of a choice with parameters of its own, the same branch): Optuna's trial stays, with
-        other values.
-        """
+    def _drawn(self, number: int) -> dict[str, Any] | None:
+        """One of those that are left, where the space can be listed; else the first new one of many draws."""
+        if self.trainings.listed:
+            return self.trainings.left(mix(self.experiment.seed, number))
         for draw in range(DRAWS):
             sampler = optuna.samplers.RandomSampler(seed=mix(self.experiment.seed, number, draw))
             found = self.experiment.space.suggest(optuna.create_study(sampler=sampler).ask())
-            if found.keys() == proposed.keys() and _key(found) not in self._known:
-                self._put(number, found)
+            if not self.trainings.has(found):
                 return found
-        return proposed
+        return None
 
     def _put(self, number: int, internal: dict[str, Any]) -> None:
+        """Has Optuna's trial these values in place of its own; of another branch they may be other parameters."""
         study = self._storage.get_study_id_from_name(self.experiment.study)
         trial = self._storage.get_trial_id_from_study_id_trial_number(study, self._trials[number].number)
+        frozen = self._storage.get_trial(trial)  # the storage's own, not a copy
+        frozen.params, frozen.distributions = {}, {}
         for name, value in internal.items():
             distribution = self._distributions[name]
             self._storage.set_trial_param(trial, name, distribution.to_internal_repr(value), distribution)
@@ -144,10 +163,6 @@ class Proposals:
             distributions={name: self._distributions[name] for name in trial.internal},
             intermediate_values=reports,
         )
-
-
-def _key(internal: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(internal.items()))
 
 
 def _was_compared(trial: TrialHistory, index: int) -> bool:

@@ -7,7 +7,6 @@ an undisturbed one would have, instead of its first configs again.
 from __future__ import annotations
 
 import hashlib
-import math
 from itertools import islice
 from typing import Any
 
@@ -151,12 +150,9 @@ class Sobol(optuna.samplers.QMCSampler):
 
 def _grid(experiment: Experiment, number: int) -> optuna.samplers.BaseSampler:
     """The grid in an order that the seed shuffles: trial n takes its n-th point."""
-    axes = experiment.space.grid()
-    shape = [len(values) for values in axes.values()]
-    size = math.prod(shape)
+    size = experiment.space.size or 1
     index = int(np.random.default_rng(experiment.seed).permutation(size)[number % size])
-    places = np.unravel_index(index, shape) if shape else ()
-    point = {name: values[int(place)] for (name, values), place in zip(axes.items(), places, strict=True)}
+    point = experiment.space.point(index)
     return optuna.samplers.PartialFixedSampler(point, optuna.samplers.RandomSampler(seed=mix(experiment.seed, number)))
 
 

@@ -46,7 +46,7 @@ def checked(document: Document) -> Checked:
     _check_data(settings)
     settings = settings.model_copy(update={"objective": objective(raw, settings, space)})
     if settings.search.sampler == "grid":
-        space.grid()
+        space.check_grid()
     _refuse_passwords(document)
     if getattr(settings.resources.launcher, "storage", None) and vocabulary_varies(space):
         reason = "the tokenizer has a range, and only data that the driver has prepared are brought to the nodes"
@@ -98,7 +98,7 @@ def _first(space: Space) -> dict[str, Any]:
         if isinstance(node, Branches):
             values[name] = node.labels[0]
         else:
-            values[name] = node.grid()[0] if isinstance(node, Choices) else node.low
+            values[name] = node.point(0)[node.keys] if isinstance(node, Choices) else node.low
     return values
 
 

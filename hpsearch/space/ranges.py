@@ -6,14 +6,16 @@ integer range, other choices are labels); *values* are what people see and what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Protocol
 
 from hpsearch.space.document import Keys
 
 Internal = int | float | str
+Point = dict[Keys, Internal]  # the internal values of some ranges
 Scalar = int | float | str | bool | None
 
 
@@ -99,13 +101,11 @@ class Number:
             return (int(self.high) - int(self.low)) // int(self.step or 1) + 1
         return None if self.step is None else round((self.high - self.low) / self.step) + 1
 
-    def grid(self) -> list[Internal] | None:
-        """Every number in order, or None where they cannot be counted."""
-        if self.size is None:
-            return None
+    def point(self, index: int) -> Point:
+        """The index-th number, from low upwards."""
         if self.integer:
-            return list(range(int(self.low), int(self.high) + 1, int(self.step or 1)))
-        return [self.value(self.low + index * (self.step or 0)) for index in range(self.size)]
+            return {self.keys: int(self.low) + index * int(self.step or 1)}
+        return {self.keys: self.value(self.low + index * (self.step or 0))}
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Choices:
         """Whether all choices are numbers."""
         return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in self.choices)
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         """A distinct text for each choice."""
         return unique([text(choice) for choice in self.choices])
@@ -156,9 +156,9 @@ class Choices:
         """How many choices there are."""
         return len(self.choices)
 
-    def grid(self) -> list[Internal]:
-        """Every index or label."""
-        return list(range(self.size)) if self.ordered else [*self.labels]
+    def point(self, index: int) -> Point:
+        """The index or label of the index-th choice."""
+        return {self.keys: index if self.ordered else self.labels[index]}
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Branches:
     keys: Keys  # of the section, or of the key whose choices they are
     branches: tuple[Mapping[str, Fixed | Number | Choices], ...]
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         """`n_layers=2, width=96` for each branch; the key is left out where it is the only one and is ours."""
         return unique([self._label(branch) for branch in self.branches])
@@ -218,12 +218,19 @@ class Branches:
     @property
     def size(self) -> int | None:
         """How many configs the branches have together."""
-        sizes = [product(node.size for node in branch.values()) for branch in self.branches]
-        return None if None in sizes else sum(size or 0 for size in sizes)
+        return None if None in self._sizes else sum(size or 0 for size in self._sizes)
 
-    def grid(self) -> list[Internal]:
-        """Every label."""
-        return [*self.labels]
+    @cached_property
+    def _sizes(self) -> list[int | None]:
+        return [product(node.size for node in branch.values()) for branch in self.branches]
+
+    def point(self, index: int) -> Point:
+        """The label of a branch and the values of its ranges: the index-th config, one branch after the other."""
+        for label, branch, size in zip(self.labels, self.branches, self._sizes, strict=True):
+            if index < (size or 0):
+                return {self.keys: label} | point(branch.values(), index)
+            index -= size or 0
+        raise IndexError(index)
 
 
 Range = Number | Choices | Branches
@@ -247,6 +254,15 @@ def product(sizes: Any) -> int | None:
             return None
         total *= size
     return total
+
+
+def point(nodes: Iterable[Node], index: int) -> Point:
+    """The index-th combination of the nodes' values, the last one's varying fastest."""
+    found: Point = {}
+    for node in reversed([node for node in nodes if not isinstance(node, Fixed)]):
+        index, place = divmod(index, node.size or 1)
+        found |= node.point(place)
+    return found
 
 
 def text(value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import ConfigError
 from hpsearch.space.document import Fault, Keys
-from hpsearch.space.ranges import Branches, Choices, Fixed, Internal, Leaf, Node, Number, Range, Trial, product
+from hpsearch.space.ranges import Branches, Choices, Fixed, Internal, Leaf, Node, Number, Range, Trial, point, product
 from hpsearch.space.sections import SECTIONS, check_section, read_section
 
 if TYPE_CHECKING:  # optuna takes 0.4 s to import, and a space does not need it to be read
@@ -55,6 +55,10 @@ class Space:
         return {node.keys: name for name, node in self.params.items()}
 
     @property
+    def _nodes(self) -> list[Node]:
+        return [node for nodes in self.sections.values() for node in nodes.values()]
+
+    @property
     def conditional(self) -> bool:
         """Whether some parameters exist only in some trials."""
         return any(isinstance(node, Branches) and node.conditional for node in self.params.values())
@@ -62,7 +66,7 @@ class Space:
     @property
     def size(self) -> int | None:
         """How many distinct configs there are; None where a range is continuous."""
-        return product(node.size for nodes in self.sections.values() for node in nodes.values())
+        return product(node.size for node in self._nodes)
 
     def leaves(self, section: str, key: str) -> list[Leaf]:
         """Every value or range that a trial may take a key from, those of sub-configs too; else its default."""
@@ -133,21 +137,21 @@ class Space:
         """The sections as a file would have them, ranges in place and normalised."""
         return {name: _written(nodes) for name, nodes in self.sections.items()}
 
-    def grid(self) -> dict[str, list[Internal]]:
-        """Short name -> every internal value, for the grid sampler; Fault where they cannot be listed."""
-        lists: dict[str, list[Internal]] = {}
+    def point(self, index: int) -> dict[str, Internal]:
+        """The internal values of the index-th of the `size` configs, the last range of the file varying fastest."""
+        found = point(self._nodes, index)
+        return {self._names[node.keys]: internal for node, internal in self._active(lambda node: found[node.keys])}
+
+    def check_grid(self) -> None:
+        """Fault where the configs cannot be listed one by one."""
+        for leaf in self.params.values():
+            if leaf.size is None and not isinstance(leaf, Branches):
+                raise Fault(leaf.keys, "a grid needs a step or choices here: the range is continuous")
         points = 1
-        for name, node in self.params.items():
-            if isinstance(node, Branches) and node.conditional:
-                raise Fault(node.keys, "a grid cannot hold choices that have ranges of their own; use sampler: tpe")
+        for node in self._nodes:
             points *= node.size or 1
             if points > MAX_GRID:
                 raise Fault(node.keys, f"a grid of more than {MAX_GRID:,} points; take larger steps or fewer choices")
-            values = node.grid()
-            if values is None:
-                raise Fault(node.keys, "a grid needs a step or choices here: the range is continuous")
-            lists[name] = values
-        return lists
 
     def distribution(self, name: str) -> BaseDistribution:
         """What the sampler knows of a parameter: the distribution that `suggest` gives it."""

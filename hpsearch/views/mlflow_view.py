@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch import report
-from hpsearch.history import History, TrialHistory, number
+from hpsearch.history import UNFINISHED, History, TrialHistory, number
 from hpsearch.journal import Event, iterate
 from hpsearch.views.artifacts import Artifacts
 from hpsearch.views.facts import Row, best_rows, describe_range, provenance, rows_of
@@ -150,9 +150,18 @@ class MlflowView:
     def _driver_stopped(self, event: Event) -> None:
         self._orphans_interrupted(event)
         self.state["pictures_due"] = True
-        self.store.log(self._parent, tags={"outcome": event["reason"]})
+        self.store.log(self._parent, tags={"outcome": event["reason"], **self._leader()})
         status = STUDY_STATUS.get(event["reason"], "KILLED")
         self.store.ended(self._parent, status, at=max(event["time"], self._history.created))
+
+    def _leader(self) -> dict[str, Any]:
+        """Tags that name the best trial of all that was measured, unfinished ones included."""
+        best = self._history.leader()
+        if best is None:
+            return {}
+        tags = {"best_trial": best.number, "best_value": best.value, "best_outcome": best.outcome}
+        run_id = self.state["runs"].get(str(best.number))  # none yet, where the history is ahead of what is shipped
+        return tags | ({"best_run": run_id} if run_id else {})
 
     def _orphans_interrupted(self, event: Event) -> None:
         """No run may claim to go on when its driver does not: a worker dies with its driver."""
@@ -272,14 +281,26 @@ class MlflowView:
         if former is not None and former != winner:
             self.store.untag(former, "hpsearch.winner")
         self.state["winner"] = winner
-        value = self._history.trials[trial].value
+        value = event.get("value", self._history.trials[trial].value)
+        outcome = event.get("outcome", self._history.trials[trial].outcome)
         self._of(winner).tags["hpsearch.winner"] = "true"
-        self._of(self._parent).tags |= {"best_trial": trial, "best_run": winner, "best_value": value}
+        tags = {"best_trial": trial, "best_run": winner, "best_value": value, "best_outcome": outcome}
+        self._of(self._parent).tags |= tags
+        if outcome == UNFINISHED:
+            self._unfinished_won(event)
         with suppress(OSError):
             exported = self._folder / Path(event["path"]).name  # the folder may have been moved since
             self.store.text(self._parent, "best.yaml", exported.read_text(encoding="utf-8"))
         samples = self._folder / "checkpoints" / f"{trial:04d}" / "samples.json"
         self._artifacts.samples(samples, (winner, self._parent))
+
+    def _unfinished_won(self, event: Event) -> None:
+        """What the end of a trial says of its best evaluation, of one that has not ended, by the event alone."""
+        trial, best, metric = event["trial"], event["best_evaluation"], self._history.metric
+        evaluation = self._history.trials[trial].evaluations.get(best["index"])
+        if evaluation is not None:
+            self._of(self._run(trial)).rows += best_rows(evaluation, metric, event["time"])
+        self._of(self._parent).rows.append((f"best/{metric}", number(event["value"]), event["time"], event["ended"]))
 
     # ---------------------------------------------------------------------------------------------------------- helpers
 

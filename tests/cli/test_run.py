@@ -82,13 +82,17 @@ def test_a_second_driver_is_refused_while_the_first_runs(story):
 def test_a_study_can_be_looked_at_while_it_runs(story):
     trials = story.journals["while it runs"]["trials"]
     assert {trial["outcome"] for trial in trials} == {"running"}
-    assert trials[0]["value"] is None
+    assert trials[0]["state"] == "RUNNING"
+    assert trials[0]["value"] == trials[0]["best_evaluation"]["value"] > 0  # the best so far
 
 
 def test_ctrl_c_saves_returns_130_and_says_how_to_go_on(story):
     code, out, err = story.said["interrupted"]
     assert (code, err) == (130, "")
     assert "stopped; everything is saved. Go on with: hpsearch run space.yaml --home home" in out
+    assert re.search(
+        r"best so far: trial \d \((unfinished|completed|overfit)\), val/loss \d.*hpsearch export story", out
+    )
     *_, before, last = story.journals["interrupted"]
     assert (before["event"], last["event"], last["reason"]) == ("trial_interrupted", "driver_stopped", "interrupted")
     assert len(of(story, "interrupted", "trial_interrupted")) == 2

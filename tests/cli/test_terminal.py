@@ -24,7 +24,7 @@ def searched(folder, *trials, metric="val/loss"):
 
 def board(study, tmp_path):
     made = Board(study.experiment, Home(tmp_path), tmp_path / "space.yaml")
-    made.opened(SimpleNamespace(study=study, folder=tmp_path, settings=[]))
+    made.opened(SimpleNamespace(study=study, folder=tmp_path, settings=[], summary=[]))
     return made
 
 
@@ -33,7 +33,7 @@ def test_an_objective_that_never_changes_is_told_once_and_while_it_is_searched(t
     shown = board(study, tmp_path)
     for trial in study.history.trials.values():
         shown.show(Finished(trial, 0))
-    driver = SimpleNamespace(study=study, export=lambda: "best.yaml", finish_views=lambda: {})
+    driver = SimpleNamespace(study=study, export=lambda: "best.yaml", finish_views=lambda: {}, idle=None)
     shown.conclude(driver)
     study.journal.close()
     out = capsys.readouterr().out
@@ -44,7 +44,7 @@ def test_an_objective_that_never_changes_is_told_once_and_while_it_is_searched(t
 def test_a_winner_at_chance_is_told_at_the_end_and_when_it_is_exported(tmp_path, capsys, call):
     lost, known = ({"val/a/mcc": mcc, "val/a/f1_macro": 0.5 + mcc / 2} for mcc in (0.0, 0.9))
     study = searched(tmp_path / "toy", [{"loss": 2.0, **lost}], [{"loss": 2.1, **known}])
-    driver = SimpleNamespace(study=study, export=lambda: "best.yaml", finish_views=lambda: {})
+    driver = SimpleNamespace(study=study, export=lambda: "best.yaml", finish_views=lambda: {}, idle=None)
     board(study, tmp_path).conclude(driver)
     study.journal.close()
     line = "warning: trial 0 is best by val/loss, but no better than chance on data set 'a' (f1_macro 0.5, mcc 0)"

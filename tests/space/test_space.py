@@ -192,7 +192,7 @@ def test_tpe_with_groups_searches_a_conditional_space():
 
 def test_a_space_without_ranges_has_one_config():
     space = Space.parse({"model": {"n_layers": 2}})
-    assert (space.params, space.size, space.conditional, space.grid()) == ({}, 1, False, {})
+    assert (space.params, space.size, space.conditional, space.point(0)) == ({}, 1, False, {})
     assert space.config({}) == {"model": {"n_layers": 2}}
 
 
@@ -219,7 +219,7 @@ def test_the_size_of_branches_is_their_sum():
 def test_high_comes_down_to_the_last_step():
     space = Space.parse({"training": {"warmup": {"low": 0.1, "high": 0.55, "step": 0.2}}})
     assert space.describe()["warmup"]["high"] == 0.5
-    assert space.grid()["warmup"] == [0.1, 0.3, 0.5]
+    assert [space.point(index)["warmup"] for index in range(3)] == [0.1, 0.3, 0.5]
 
 
 def test_a_grid_visits_every_config_once():
@@ -232,16 +232,33 @@ def test_a_grid_visits_every_config_once():
         },
     }
     space = Space.parse(raw)
-    study = optuna.create_study(sampler=optuna.samplers.GridSampler(space.grid(), seed=0))
-    seen = {json.dumps(space.values(space.suggest(study.ask()))) for _ in range(space.size or 0)}
+    seen = {json.dumps(space.values(space.point(index))) for index in range(space.size or 0)}
     assert len(seen) == space.size == 32
+
+
+def test_points_stand_in_the_order_of_the_file_the_last_range_first():
+    """Also where a branch has ranges of its own; a study with a grid that was begun before goes on with its order."""
+    branches = [{"n_layers": 2}, {"n_layers": {"low": 3, "high": 4}, "dropout": {"choices": [0.0, 0.1]}}]
+    space = Space.parse({"model": {"choices": branches}, "training": {"epochs": {"choices": [1, 2]}}})
+    found = [tuple(space.values(space.point(index)).values())[1:] for index in range(space.size)]
+    inner = [(layers, dropout, epochs) for layers in (3, 4) for dropout in (0.0, 0.1) for epochs in (1, 2)]
+    assert found == [(1,), (2,), *inner]
+
+
+def test_whole_numbers_in_the_logarithm_are_drawn_so():
+    """Half of what is drawn from 1 to 1000 is below 32, the geometric middle; without the logarithm 3 % would be."""
+    space = Space.parse({"training": {"batch_size": {"low": 1, "high": 1000, "log": True}}})
+    assert space.distribution("batch_size") == IntDistribution(1, 1000, log=True)
+    drawn = [internal["batch_size"] for _, internal in suggestions(space, n=300)]
+    assert 110 < sum(value < 32 for value in drawn) < 190
 
 
 def test_a_grid_refuses_what_it_cannot_list():
     with pytest.raises(Fault, match=r"training\.warmup: a grid needs a step or choices"):
-        Space.parse({"training": {"warmup": {"low": 0.0, "high": 0.3}}}).grid()
-    with pytest.raises(Fault, match="model: a grid cannot hold choices that have ranges"):
-        Space.parse(CONDITIONAL).grid()
+        Space.parse({"training": {"warmup": {"low": 0.0, "high": 0.3}}}).check_grid()
+    inner = {"choices": [{"width": 64}, {"width": 96, "dropout": {"low": 0.0, "high": 0.3}}]}
+    with pytest.raises(Fault, match=r"model\.choices\[2\]\.dropout: a grid needs a step or choices"):
+        Space.parse({"model": inner}).check_grid()
 
 
 def test_distributions_of_the_sampler_and_of_the_view():

@@ -320,3 +320,28 @@ def test_the_peak_of_memory_is_a_metric_of_each_evaluation_that_says_it() -> Non
     assert "memory/peak_gib" not in {name for name, *_ in rows_of(evaluation, 2.0)}
     said = rows_of({**evaluation, "peak_memory": 3 << 29}, 2.0)
     assert ("memory/peak_gib", 1.5, 2.0, 40) in said
+
+
+def test_an_unfinished_winner_is_named_with_its_best_evaluation(client: Any, new_study: NewStudy) -> None:
+    """Trial 3 is interrupted at 2.2; nothing else of the study counts."""
+    study = new_study("unfinished")
+    first = next(i for i, e in enumerate(study.events) if e.get("trial") == 3)
+    study.events[2:first] = []
+    (study.folder / "journal.jsonl").unlink()
+    study.add(*study.events)
+    study.later(event="driver_stopped", reason="finished")
+    ship(study)
+    tags = runs_of(client, "unfinished")["unfinished"].data.tags
+    run_id = run_ids(study.home, "unfinished")[3]
+    expected = {"best_trial": "3", "best_run": run_id, "best_value": "2.2", "best_outcome": "unfinished"}
+    assert {name: tags.get(name) for name in expected} == expected
+    best = {"index": 2, "step": 20, "tokens": 2000, "epoch": 1.0, "progress": 0.5, "value": 2.2}
+    said = {"trial": 3, "outcome": "unfinished", "value": 2.2, "best_evaluation": best, "ended": 0}
+    study.later(event="study_exported", path=str(study.folder / "best.yaml"), **said)
+    ship(study)
+    runs = runs_of(client, "unfinished")
+    assert {name: runs["unfinished"].data.tags.get(name) for name in expected} == expected
+    assert runs["unfinished"].data.metrics["best/val/loss"] == 2.2
+    assert runs["trial-0003"].data.tags["hpsearch.winner"] == "true"
+    assert runs["trial-0003"].data.metrics["best/epoch"] == 1.0
+    assert runs["trial-0003"].info.status == "KILLED"

@@ -1,0 +1,40 @@
+"""What a search came to, in words: who won, and what to do where the budget ended before something was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hpsearch.experiment import Experiment
+from hpsearch.history import UNFINISHED, History, TrialHistory
+
+
+def closing(history: History, experiment: Experiment, *, idle: bool, again: str) -> Iterator[str]:
+    """The lines below the closing table; `idle`: there was nothing to do; `again`: the command that goes on."""
+    best = history.leader()
+    if best is None:
+        yield _why_no_winner(history)
+    elif best.outcome == UNFINISHED:
+        yield f"the winner is unfinished, its best evaluation so far counts: {named(history, best)}"
+    waiting = sum(trial.outcome is None for trial in history.trials.values())
+    budget = experiment.budget
+    if budget.hours is not None and history.seconds >= budget.hours * 3600 and (waiting or idle):
+        unfinished = f", trials unfinished: {waiting}" if waiting else ""
+        yield f"the budget of {budget.hours:g} h is spent{unfinished}; with more: {again} --hours {2 * budget.hours:g}"
+    elif idle and budget.trials is not None and len(history.trials) >= budget.trials:
+        yield f"the budget of {budget.trials} trials is spent; with more: {again} --trials {2 * budget.trials}"
+
+
+def named(history: History, trial: TrialHistory) -> str:
+    """A trial by its number, value and place."""
+    at = f" at epoch {trial.best['epoch']:.3g}" if trial.best else ""
+    return f"trial {trial.number} ({trial.outcome}), {history.metric} {trial.value:.6g}{at}"
+
+
+def _why_no_winner(history: History) -> str:
+    trials = history.trials.values()
+    if any(trial.evaluations or trial.outcome is not None for trial in trials):
+        return f"no trial has completed or measured a finite {history.metric}: there is no winner yet"
+    return (
+        f"no evaluation was made in {history.seconds / 60:.2g} minutes: there is no winner yet; "
+        "give more hours, a smaller model or more evaluations (evaluation.times)"
+    )

@@ -1,0 +1,149 @@
+"""Where an exported config comes from, and whether what is trained from it is that training still.
+
+best.yaml carries the contents of its data sets and the config as it was exported: changed data are refused, and a value
+that somebody edited is named for what it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from hpsearch.config import TrainConfig
+from hpsearch.contract import Setting
+from hpsearch.environment import versions
+from hpsearch.errors import StudyMismatch
+from hpsearch.experiment import Experiment
+from hpsearch.history import History, TrialHistory
+from hpsearch.identity import Change, changes, described, named_contents, shown
+from hpsearch.space.document import dotted
+
+CLOSE = 0.01  # relative; further apart than this, more than rounding differs
+
+
+def provenance(history: History, trial: TrialHistory, config: TrainConfig, run_id: str | None) -> dict[str, Any]:
+    """What best.yaml says of the study and the trial that its config comes from."""
+    environment, data = history.origin["environment"], history.origin["data"]
+    return {
+        "study": history.study,
+        "trial": trial.number,
+        "mlflow_run_id": run_id,
+        "outcome": trial.outcome,
+        **({"equal_trials": tied} if (tied := history.tied(trial)) else {}),
+        history.metric: trial.value,
+        "evaluation": trial.best["index"] if trial.best else None,
+        "trials": len(history.trials),
+        "device": trial.device,
+        "threads": trial.threads,
+        "data_fingerprint": data["fingerprint"],
+        "data_contents": data.get("contents", {}),
+        "config": _values(config),
+        "git_commit": environment["git_commit"],
+        "git_dirty": environment["git_dirty"],
+        "python": environment["python"],
+        "versions": environment["versions"],
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------- the data
+
+
+def data_changes(known: Mapping[str, Any], data: Mapping[str, Any]) -> list[Change]:
+    """Which sets hold something else than when the config was exported; none where the file does not say what.
+
+    The sets are compared, not the fingerprint of what was prepared from them: a newer version prepares them anew.
+    """
+    contents = known.get("data_contents")
+    return named_contents(contents, data["contents"]) if contents else []
+
+
+def may_have_changed(known: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Whether a file that does not carry the contents of its sets leaves open if they are the same."""
+    fingerprint = known.get("data_fingerprint")
+    return bool(fingerprint) and not known.get("data_contents") and fingerprint != data["fingerprint"]
+
+
+def refuse_changed(experiment: Experiment, found: list[Change]) -> None:
+    """Raises StudyMismatch with the sets that changed."""
+    if found:
+        known = experiment.provenance
+        raise StudyMismatch(
+            f"{experiment.where(*found[0][0][:1])}: the data are not those of trial {known.get('trial')} of study "
+            f"'{known.get('study')}'; undo, or train on them as they are with --data-changed:\n" + described(found)
+        )
+
+
+# --------------------------------------------------------------------------------------------------------- the training
+
+
+def edits(known: Mapping[str, Any], config: TrainConfig) -> list[str]:
+    """The values that were edited since the config was exported: `training.epochs was edited (20 -> 10)`."""
+    before = known.get("config")
+    if not isinstance(before, Mapping):
+        return []
+    now = _values(config)
+    found = changes(_completed(before, config), now)
+    return [f"{dotted(keys)} was edited ({shown(old)} -> {shown(new)})" for keys, old, new in found]
+
+
+def reproduction(
+    known: Mapping[str, Any], config: TrainConfig, found: float, setting: Setting, *, data_changed: bool = False
+) -> str | None:
+    """One line saying whether the trial's value came again; None when the config comes from no trial."""
+    metric, trial = config.objective.metric, f"trial {known.get('trial')}"
+    expected, edited = known.get(metric), edits(known, config)
+    if edited or data_changed:
+        why = "; ".join([*edited, *(["the data changed"] if data_changed else [])])
+        against = f" against its {expected:.6g}" if isinstance(expected, int | float) else ""
+        return f"{why}: this is another training than {trial}; {metric} {found:.6g}{against}"
+    if not isinstance(expected, int | float):
+        return None
+    if found == expected:
+        return f"{metric} {found:.6g}: {trial}'s value, reproduced to the last bit"
+    difference = f"{metric} {found:.6g}, {trial}'s was {expected:.6g} (difference {found - expected:+.2g})"
+    return f"{difference}: {_why(known, setting, close=math.isclose(found, expected, rel_tol=CLOSE))}"
+
+
+def _why(known: Mapping[str, Any], setting: Setting, *, close: bool) -> str:
+    """What may have made the difference."""
+    kind = str(known.get("device")).partition("@")[0]  # cpu@host: on Ray
+    if (setting.device, kind) != ("cpu", "cpu"):
+        return "GPUs do not repeat to the last bit"
+    if setting.threads != known.get("threads"):
+        return f"trained with {setting.threads} threads instead of {known.get('threads')}"
+    packages = _other_versions(known)
+    if close:
+        return f"another package version ({packages})" if packages else "another processor or package version"
+    if packages:
+        return f"NOT reproduced; packages changed: {packages}"
+    return (
+        "NOT reproduced; have the packages changed?"
+        if known.get("data_contents")
+        else ("NOT reproduced; have the data or packages changed?")
+    )
+
+
+def _other_versions(known: Mapping[str, Any]) -> str:
+    before, now = known.get("versions") or {}, versions()
+    other = [f"{name} {before[name]} -> {now[name]}" for name in now if name in before and before[name] != now[name]]
+    return ", ".join(other)
+
+
+def _values(config: TrainConfig) -> dict[str, Any]:
+    """All that a training depends on; of the data sets all but where they lie, for they have their contents."""
+    origins = {name: {"files", "dataset"} for name in config.data}
+    return config.model_dump(mode="json", exclude_none=True, exclude={"data": origins})
+
+
+def _completed(before: Mapping[str, Any], config: TrainConfig) -> dict[str, Any]:
+    """An exported config's values with the defaults of keys that its version of hpsearch did not have."""
+    data = {name: data_set.model_dump(mode="json") for name, data_set in config.data.items()}
+    for name, values in before.get("data", {}).items():
+        data[name] = {key: data.get(name, {}).get(key) for key in ("files", "dataset")} | dict(values)
+    try:
+        return _values(TrainConfig.model_validate({**before, "data": data}))
+    except ValidationError:  # of another version, with keys that are gone
+        return dict(before)
