@@ -209,8 +209,9 @@ class Bench:
     def __init__(self, place: Path, options: argparse.Namespace) -> None:
         import overhead
 
-        from hpsearch.driver import Home, first_config, prepare
         from hpsearch.experiment import Experiment
+        from hpsearch.home import Home
+        from hpsearch.preparation import first_config, prepare
 
         self.place, self.options = place, options
         numbers = {"trials": options.trials, "workers": options.workers}

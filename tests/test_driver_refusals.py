@@ -4,17 +4,18 @@ import sys
 
 import pytest
 
-from hpsearch.driver import prepare
 from hpsearch.errors import DataError, StudyMismatch
 from hpsearch.experiment import Experiment
 from hpsearch.home import Home
+from hpsearch.preparation import prepare
 from tests.conftest import TOY_SPACE
 from tests.test_driver import driver, quiet
 
 
 def test_a_function_that_shuffles_is_told_at_the_first_run_and_named_at_the_second(tmp_path, space_file):
     (tmp_path / "shuffling.py").write_text(
-        "import random\nTEXTS = [f'{i} and some words ' * 50 for i in range(40)]\ndef f(): return random.sample(TEXTS, 40)\n"
+        "import random\nTEXTS = [f'{i} and some words ' * 50 for i in range(40)]\n"
+        "def f(): return random.sample(TEXTS, 40)\n"
     )
     path, said = space_file(TOY_SPACE, data="{own: {task: text, dataset: 'python:shuffling:f'}}"), []
     first = driver(path, tmp_path / "home", say=said.append)

@@ -11,11 +11,12 @@ import torch
 
 from hpsearch import best
 from hpsearch.contract import Setting
-from hpsearch.driver import Home, prepare, setting_for
 from hpsearch.errors import StudyBusy, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.final import FinalTraining
+from hpsearch.home import Home
 from hpsearch.launchers.inline import InlineLauncher
+from hpsearch.preparation import prepare, setting_for
 from hpsearch.provenance import reproduction
 from hpsearch.training.export import load_pretrained
 from tests.searching import go

@@ -33,7 +33,7 @@ LEVELS = [
     ["report"],  # below the views: its pictures are artifacts of the MLflow view
     ["sampling", "study", "views", "launchers"],
     ["happenings", "placing", "search"],
-    ["best", "final", "provenance", "repair"],
+    ["preparation", "best", "final", "provenance", "repair"],
     ["driver"],
     ["testing", "toy"],
     ["cli"],

@@ -3,11 +3,11 @@
 import pytest
 
 from hpsearch import best
-from hpsearch.driver import prepare
 from hpsearch.errors import UserError
 from hpsearch.experiment import Experiment
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
+from hpsearch.preparation import prepare
 from hpsearch.provenance import data_changes, edits, may_have_changed, refuse_changed, reproduction
 from tests.searching import evaluation, opened
 

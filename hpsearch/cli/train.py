@@ -41,9 +41,9 @@ def train(
     from hpsearch.cli.run import Signals
     from hpsearch.cli.terminal import warnings_said
     from hpsearch.cli.text import measured, plain, spinner
-    from hpsearch.driver import prepare, setting_for
     from hpsearch.experiment import Experiment
     from hpsearch.final import FinalTraining
+    from hpsearch.preparation import prepare, setting_for
     from hpsearch.provenance import data_changes, may_have_changed, refuse_changed, reproduction
     from hpsearch.views.final_run import FinalRun
     from hpsearch.views.schema import check_home

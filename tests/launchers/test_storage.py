@@ -5,11 +5,11 @@ import json
 import pytest
 
 from hpsearch.contract import Setting
-from hpsearch.driver import prepare
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Finished, Notice, Paused, Started
 from hpsearch.home import Home
 from hpsearch.launchers.inline import InlineLauncher
+from hpsearch.preparation import prepare
 from hpsearch.search import Search
 from hpsearch.space.settings import RayWorkers, Resources
 from hpsearch.storage.checkpoints import Checkpoints

@@ -2,10 +2,11 @@
 
 import pytest
 
-from hpsearch.driver import Driver, prepare
+from hpsearch.driver import Driver
 from hpsearch.errors import ConfigError, DataError
 from hpsearch.experiment import Experiment
 from hpsearch.home import Home
+from hpsearch.preparation import prepare
 
 
 def quiet(what, share):
