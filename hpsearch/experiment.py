@@ -1,6 +1,6 @@
 """space.yaml -> Experiment: parsed and checked, with errors that name file, line and column.
 
-The schema is the training config's (config.py) with ranges allowed in model, training and tokenizer
+The schema is the training config's (config/) with ranges allowed in model, training and tokenizer
 (space/space.py), and what the search needs beside it (space/settings.py); space/checking.py looks at it as a whole.
 """
 

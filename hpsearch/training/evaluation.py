@@ -66,6 +66,10 @@ class Measured:
     samples: dict[str, Any] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
 
+    def validated(self) -> dict[str, float]:
+        """The metrics of the validation split under their names."""
+        return {f"val/{name}": value for name, value in self.metrics.items()}
+
 
 class Evaluator:
     """Measures a model on one split of a corpus, always on the same examples."""

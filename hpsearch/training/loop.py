@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.atomic import write_json
 from hpsearch.config import TrainConfig, digest
 from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told
 from hpsearch.data.corpus import open_corpus
 from hpsearch.training import checkpoint
 from hpsearch.training.batches import BatchOrder, Rows, rows_of
+from hpsearch.training.best import Best
 from hpsearch.training.device import (
     autocast,
     forget_peak,
@@ -32,12 +32,13 @@ from hpsearch.training.device import (
     set_rng_state,
     total_memory,
 )
+from hpsearch.training.due import evaluation_steps
 from hpsearch.training.evaluation import Evaluator, Measured, shares
 from hpsearch.training.ladder import Ladder
 from hpsearch.training.loss import loss_sum
-from hpsearch.training.losses import TrainLoss
 from hpsearch.training.model import Llama
 from hpsearch.training.optimizer import learning_rate, make_optimizer
+from hpsearch.training.train_loss import TrainLoss
 from hpsearch.training.window import Window
 
 POINTS = 10  # training points between two evaluations, at most
@@ -106,7 +107,7 @@ class Training:
         self.seconds = 0.0
         self.evaluations: list[Evaluation] = []
         self.points: list[dict[str, Any]] = []
-        self.best: tuple[float, Evaluation, dict[str, Tensor], dict[str, Any]] | None = None
+        self.best: Best | None = None
         self._window = Window(self.device)
         self._saved_at = self._clock = time.monotonic()
 
@@ -193,7 +194,7 @@ class Training:
             epoch=self.config.training.epochs * self.step / self.total_steps,
             progress=self.step / self.total_steps,
             seconds=self.seconds,
-            metrics={"train/interval_loss": train_loss, **_validated(measured)},
+            metrics={"train/interval_loss": train_loss, **measured.validated()},
             points=self.points,
             signatures=measured.signatures,
             peak_memory=peak_memory(self.device),
@@ -224,18 +225,12 @@ class Training:
         decode = self.step == self.last_step or index % self.config.evaluation.decode_every == 0
         return self.evaluator.measure(self.model, decode=decode)
 
-    def _is_best(self, found: dict[str, float]) -> bool:
-        """Whether no evaluation before was better: of equal ones the last has trained most."""
-        objective = self.config.objective
-        value = found.get(objective.metric.removeprefix("val/"), math.nan)
-        return math.isfinite(value) and (self.best is None or not objective.better(self.best[0], value))
-
     def _keep_if_best(self, evaluation: Evaluation, measured: Measured) -> None:
-        if self._is_best(measured.metrics):
-            value = evaluation.metrics[self.config.objective.metric]
-            keep = "cpu" if self.device.type == "cuda" else self.device  # device memory is for training
-            weights = {name: w.detach().to(keep, copy=True) for name, w in self.model.state_dict().items()}
-            self.best = (value, evaluation, weights, measured.samples)
+        """Keeps the weights unless an evaluation before was better: of equal ones the last has trained most."""
+        objective = self.config.objective
+        value = evaluation.metrics.get(objective.metric, math.nan)
+        if math.isfinite(value) and (self.best is None or not objective.better(self.best.value, value)):
+            self.best = Best.of(value, evaluation, self.model, measured.samples)
 
     # ------------------------------------------------------------------------------------------------------ checkpoints
 
@@ -260,7 +255,7 @@ class Training:
             "train_loss": self.train_loss.state(),
             "window": self._window.state(),
             "precision": self.precision,
-            "best": (self.best[0], asdict(self.best[1]), *self.best[2:]) if self.best else None,
+            "best": self.best.state() if self.best else None,
         }
         last, previous = (self.handle.folder / name for name in CHECKPOINTS)
         checkpoint.save(last, state, config_hash=self._identity, former=previous)
@@ -274,17 +269,10 @@ class Training:
         """
         if self.best is None:
             return
-        value, evaluation, weights, samples = self.best
-        best = asdict(evaluation)
-        if self.evaluator.translations() - samples.keys():
-            self.model.load_state_dict(weights)
-            decoded = self.evaluator.decode(self.model)
-            best["metrics"] |= _validated(decoded)
-            best["signatures"] |= decoded.signatures
-            samples = samples | decoded.samples
-        state = {"model": weights, "value": value, "evaluation": best, "samples": samples, "precision": self.precision}
-        checkpoint.save(self.handle.folder / "best.pt", state, config_hash=self.config.digest())
-        write_json(self.handle.folder / "samples.json", samples)
+        if self.evaluator.translations() - self.best.samples.keys():
+            self.model.load_state_dict(self.best.weights)
+            self.best = self.best.with_decoded(self.evaluator.decode(self.model))
+        self.best.write(self.handle.folder, precision=self.precision, config_hash=self.config.digest())
 
     def resume(self) -> bool:
         """Goes back to the newest checkpoint that is whole, of this config and these data; False: there is none."""
@@ -300,28 +288,9 @@ class Training:
         self.train_loss.load(state["train_loss"])
         self.precision = resumed_precision(state["precision"], self.config.training, self.device)
         self.evaluator.precision = self.precision
-        if state["best"]:
-            value, evaluation, weights, samples = state["best"]
-            self.best = (value, Evaluation(**evaluation), weights, samples)
+        self.best = Best.of_state(state["best"]) if state["best"] else None
         self._window.load(state["window"])
-        for name, size in state.get("at_once", {}).items():  # older checkpoints have none
+        for name, size in state["at_once"].items():
             self._ladders[name].begin_with(size)
         set_rng_state(state["rng"], self.device)
         return True
-
-
-def _validated(measured: Measured) -> dict[str, float]:
-    return {f"val/{name}": value for name, value in measured.metrics.items()}
-
-
-def evaluation_steps(config: TrainConfig, total_steps: int) -> tuple[dict[int, int], int]:
-    """Step -> evaluation index, and the step at which the training ends.
-
-    Indices whose fractions fall on one step are one evaluation, under the highest index.
-    """
-    times, stop_at = config.evaluation.times, config.training.stop_at
-    due = {math.ceil(i * total_steps / times): i for i in range(1, times + 1)}
-    last = min(total_steps, math.ceil(stop_at * total_steps - 1e-9))
-    due = {step: index for step, index in due.items() if step <= last}
-    due.setdefault(last, max(1, math.ceil(stop_at * times - 1e-9)))
-    return due, last

@@ -14,7 +14,7 @@ import torch
 from hpsearch.contract import Told
 from hpsearch.training import checkpoint
 from hpsearch.training.evaluation import Evaluator
-from hpsearch.training.loop import Training, evaluation_steps, train
+from hpsearch.training.loop import Training, train
 from hpsearch.training.loss import loss_sum
 from tests.training.tiny import MIXED, MOODS, PAIRS, TEXT, handle, tiny
 
@@ -497,22 +497,6 @@ def test_a_resumed_training_keeps_its_precision_and_says_so(tmp_path, corpus_fil
     assert {one.precision for one in seen} == {began}
     assert f"goes on in {began}, as it began" in caplog.text
     assert checkpoint.load(given.folder / "best.pt", config_hash=config.digest())["precision"] == began
-
-
-@pytest.mark.parametrize("total", [*range(1, 60), 997, 10_000, 123_457])
-@pytest.mark.parametrize("times", [1, 3, 7, 10, 20, 49])
-def test_every_stop_at_ends_on_the_step_of_its_evaluation(total, times):
-    whole, last = evaluation_steps(tiny({"text": TEXT}, evaluation={"times": times}), total)
-    assert last == total == max(whole)
-    assert set(whole) == {math.ceil(i * total / times) for i in range(1, times + 1)}
-    for step, index in whole.items():
-        config = tiny({"text": TEXT}, evaluation={"times": times}, training={"stop_at": index / times})
-        assert evaluation_steps(config, total) == ({s: i for s, i in whole.items() if s <= step}, step)
-
-
-def test_a_stop_between_evaluations_is_evaluated_too():
-    config = tiny({"text": TEXT}, evaluation={"times": 4}, training={"stop_at": 0.6})
-    assert evaluation_steps(config, 100) == ({25: 1, 50: 2, 60: 3}, 60)
 
 
 # --------------------------------------------------------------------------------------------------------------- seeds

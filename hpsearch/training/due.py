@@ -1,0 +1,20 @@
+"""When a training is measured."""
+
+from __future__ import annotations
+
+import math
+
+from hpsearch.config import TrainConfig
+
+
+def evaluation_steps(config: TrainConfig, total_steps: int) -> tuple[dict[int, int], int]:
+    """Step -> evaluation index, and the step at which the training ends.
+
+    Indices whose fractions fall on one step are one evaluation, under the highest index.
+    """
+    times, stop_at = config.evaluation.times, config.training.stop_at
+    due = {math.ceil(i * total_steps / times): i for i in range(1, times + 1)}
+    last = min(total_steps, math.ceil(stop_at * total_steps - 1e-9))
+    due = {step: index for step, index in due.items() if step <= last}
+    due.setdefault(last, max(1, math.ceil(stop_at * times - 1e-9)))
+    return due, last
