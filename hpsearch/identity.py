@@ -12,6 +12,7 @@ from hpsearch.history import History
 from hpsearch.space.document import Keys, dotted
 from hpsearch.space.sections import RANGE_KEYS
 
+RULES = 2  # of cutting, training and scoring; a new number where a config comes to other values than before
 MISSING = object()
 LONGEST = 100  # characters of a value in a line of the difference
 
@@ -19,10 +20,12 @@ Change = tuple[Keys, Any, Any]  # where, what it was (or MISSING), what it is no
 
 
 def check_space(experiment: Experiment, history: History) -> None:
-    """Raises StudyMismatch when the study on disk was made from another space than this experiment's.
+    """Raises StudyMismatch when the study on disk was made from another space than this experiment's, or by an
+    hpsearch whose trials cannot be compared with this one's.
 
     It needs no data, so it can come before anything is read, prepared or started.
     """
+    _check_rules(experiment, history)
     _refuse(experiment, history, _space_changes(experiment, history))
 
 
@@ -36,10 +39,27 @@ def check_data(experiment: Experiment, history: History, data: Mapping[str, Any]
 
 def check_identity(experiment: Experiment, history: History, data: Mapping[str, Any]) -> None:
     """`check_space` and `check_data` as one refusal."""
+    _check_rules(experiment, history)
     space, contents = _space_changes(experiment, history), _data_changes(history, data)
     told = {keys[:2] for keys, _, _ in space}  # a set that is split otherwise has another fingerprint, too
     named = [change for change in contents if len(change[0]) > 1]
     _refuse(experiment, history, [*space, *(change for change in named if change[0][:2] not in told)] or contents)
+
+
+def of_other_rules(noted: Mapping[str, Any]) -> str:
+    """Which hpsearch made a study or an exported config, "an earlier hpsearch" say; empty: one like this."""
+    rules = noted.get("rules", 1)  # before they had a number
+    return "" if rules == RULES else "an earlier hpsearch" if rules < RULES else "a later hpsearch"
+
+
+def _check_rules(experiment: Experiment, history: History) -> None:
+    maker = of_other_rules(history.origin) if history.origin else ""
+    if maker:
+        raise StudyMismatch(
+            f"{experiment.where('study')}: study '{history.study}' was made by {maker}, which cuts, trains and scores "
+            "otherwise: its trials cannot be compared with new ones; name a new study (--study NAME, or study: in the "
+            "file). show, export, ui, sync and repair still read it"
+        )
 
 
 def _space_changes(experiment: Experiment, history: History) -> list[Change]:

@@ -18,7 +18,7 @@ from hpsearch.environment import versions
 from hpsearch.errors import StudyMismatch
 from hpsearch.experiment import Experiment
 from hpsearch.history import History, TrialHistory
-from hpsearch.identity import Change, changes, described, named_contents, shown
+from hpsearch.identity import Change, changes, described, named_contents, of_other_rules, shown
 from hpsearch.space.document import dotted
 
 CLOSE = 0.01  # relative; further apart than this, more than rounding differs
@@ -38,6 +38,7 @@ def provenance(history: History, trial: TrialHistory, config: TrainConfig, run_i
         "trials": len(history.trials),
         "device": trial.device,
         "threads": trial.threads,
+        "rules": history.origin.get("rules", 1),
         "data_fingerprint": data["fingerprint"],
         "data_contents": data.get("contents", {}),
         "config": _values(config),
@@ -52,18 +53,25 @@ def provenance(history: History, trial: TrialHistory, config: TrainConfig, run_i
 
 
 def data_changes(known: Mapping[str, Any], data: Mapping[str, Any]) -> list[Change]:
-    """Which sets hold something else than when the config was exported; none where the file does not say what.
+    """Which sets hold something else than when the config was exported; none where that cannot be told.
 
     The sets are compared, not the fingerprint of what was prepared from them: a newer version prepares them anew.
     """
     contents = known.get("data_contents")
-    return named_contents(contents, data["contents"]) if contents else []
+    return named_contents(contents, data["contents"]) if contents and not of_other_rules(known) else []
 
 
-def may_have_changed(known: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
-    """Whether a file that does not carry the contents of its sets leaves open if they are the same."""
-    fingerprint = known.get("data_fingerprint")
-    return bool(fingerprint) and not known.get("data_contents") and fingerprint != data["fingerprint"]
+def cannot_tell(known: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
+    """Why it is left open whether the data are those of the trial; None where it can be told.
+
+    Other versions of hpsearch may split the data otherwise, and the first ones did not note what the sets held.
+    """
+    if not known.get("data_fingerprint") or known["data_fingerprint"] == data["fingerprint"]:
+        return None
+    if known.get("data_contents") == data["contents"] or data_changes(known, data):
+        return None
+    maker = of_other_rules(known) or "an hpsearch that did not note what they held"
+    return f"it comes from {maker}: whether the data are still those of trial {known.get('trial')} cannot be told"
 
 
 def refuse_changed(experiment: Experiment, found: list[Change]) -> None:
@@ -109,6 +117,8 @@ def reproduction(
 
 def _why(known: Mapping[str, Any], setting: Setting, *, close: bool) -> str:
     """What may have made the difference."""
+    if maker := of_other_rules(known):
+        return f"{known.get('study')} was searched by {maker}, which cuts, trains and scores otherwise"
     kind = str(known.get("device")).partition("@")[0]  # cpu@host: on Ray
     if (setting.device, kind) != ("cpu", "cpu"):
         return "GPUs do not repeat to the last bit"

@@ -18,7 +18,7 @@ from hpsearch.config import TrainConfig
 from hpsearch.environment import environment
 from hpsearch.experiment import Experiment
 from hpsearch.history import DESCRIPTION, History, TrialHistory, interval_loss, uncollected
-from hpsearch.identity import check_identity
+from hpsearch.identity import RULES, check_identity
 from hpsearch.journal import Journal, evaluation_event
 from hpsearch.sampling.proposals import STATES, Proposals
 from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
@@ -238,6 +238,7 @@ def _origin(experiment: Experiment, data: dict[str, Any], folder: Path) -> dict[
     return {
         "study": experiment.study,
         "experiment": experiment.normalised(),
+        "rules": RULES,
         "identity": experiment.identity(),
         "source": experiment.source,
         "base": str(experiment.base.resolve()),

@@ -8,7 +8,7 @@ from hpsearch.experiment import Experiment
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
 from hpsearch.preparation import prepare
-from hpsearch.provenance import data_changes, edits, may_have_changed, refuse_changed, reproduction
+from hpsearch.provenance import cannot_tell, data_changes, edits, refuse_changed, reproduction
 from tests.searching import evaluation, opened
 
 SPACE = """
@@ -102,11 +102,27 @@ def test_a_file_from_before_is_taken_and_what_cannot_be_told_is_said(project):
     experiment, prepared = loaded(project)
     old = {key: value for key, value in experiment.provenance.items() if key not in ("data_contents", "config")}
     assert data_changes(old, prepared.facts) == []
-    assert not may_have_changed(old, prepared.facts)
-    assert may_have_changed(old, {**prepared.facts, "fingerprint": "0" * 64})
-    assert not may_have_changed({}, prepared.facts)
+    assert cannot_tell(old, prepared.facts) is None
+    said = "it comes from an hpsearch that did not note what they held: whether the data are still those of trial 0"
+    assert cannot_tell(old, {**prepared.facts, "fingerprint": "0" * 64}) == f"{said} cannot be told"
+    assert cannot_tell({}, prepared.facts) is None
     assert edits(old, experiment.train_config()) == []
     refuse_changed(experiment, [])
+
+
+def test_an_export_of_an_earlier_hpsearch_is_trained_and_nothing_else_is_blamed(project):
+    """It dealt labelled sets out otherwise, trained and scored otherwise: no data changed, and no package did."""
+    experiment, prepared = loaded(project)
+    old = {key: value for key, value in experiment.provenance.items() if key != "rules"}
+    dealt = {"fingerprint": "0" * 64, "contents": {**prepared.facts["contents"], "right": "1" * 64}}
+    assert data_changes(old, dealt) == []
+    said = "it comes from an earlier hpsearch: whether the data are still those of trial 0 cannot be told"
+    assert cannot_tell(old, dealt) == said
+    assert cannot_tell(old, {**prepared.facts, "fingerprint": "0" * 64}) is None  # the sets are as they were
+    line = reproduction(old, experiment.train_config(), 2.0, setting=None)
+    assert line.endswith(
+        "(difference -1): tiny was searched by an earlier hpsearch, which cuts, trains and scores otherwise"
+    )
 
 
 @pytest.mark.parametrize(

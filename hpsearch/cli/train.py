@@ -44,7 +44,7 @@ def train(
     from hpsearch.experiment import Experiment
     from hpsearch.final import FinalTraining
     from hpsearch.preparation import prepare, setting_for
-    from hpsearch.provenance import data_changes, may_have_changed, refuse_changed, reproduction
+    from hpsearch.provenance import cannot_tell, data_changes, refuse_changed, reproduction
     from hpsearch.views.final_run import FinalRun
     from hpsearch.views.schema import check_home
 
@@ -65,8 +65,8 @@ def train(
         if not data_changed:
             refuse_changed(experiment, found)
         changed.extend(str(keys[-1]) for keys, *_ in found)
-        if may_have_changed(experiment.provenance, facts):
-            say(f"warning: {config} does not say what its data held: whether they are the same cannot be told")
+        if reason := cannot_tell(experiment.provenance, facts):
+            say(f"warning: {config}: {reason}")
 
     columns = (
         TextColumn("{task.description}"),
