@@ -157,6 +157,15 @@ def test_pairs_in_turn_come_once_within_the_budget():
     assert sum(len(batch.targets) for _, batch in found) == kind.n_targets(np.arange(50))
 
 
+@pytest.mark.parametrize("budget", [35, 52, 70, 88])
+def test_padded_pairs_in_turn_stay_within_the_budget(budget):
+    kind = pair_rows([(8, 2)] * 20)  # nine tokens read, padded to sixteen
+    sizes = [batch.tokens.shape for _, batch in kind.in_turn(budget)]
+    assert {width for _, width in sizes} == {16}
+    assert sizes[0] == (budget // 17, 16)
+    assert sum(n for n, _ in sizes) == 20
+
+
 def test_a_pair_longer_than_the_budget_still_comes():
     assert [numbers.tolist() for numbers, _ in pair_rows([(3, 2), (30, 2)]).in_turn(4)] == [[0], [1]]
 
@@ -376,6 +385,12 @@ def test_a_weight_is_the_passes_over_a_set_in_an_epoch(tmp_path, corpus_files):
     assert len(first | second) >= len(examples_of(plain["pairs"][0]))  # all of a pass
     assert len(first & second) <= 8 * (2 * half - kinds["pairs"].n_batches(8))  # seven batches: one begins the next
     assert seen["moods"][0] != seen["moods"][1]
+
+
+def test_two_sets_of_one_weight_come_each_in_an_order_of_its_own():
+    kinds = {name: pair_rows([(3, 1)] * 40) for name in ("one", "other")}
+    seen = passes(kinds, {"one": 2.0, "other": 2.0}, 1)
+    assert sorted(map(sorted, seen["one"][0])) != sorted(map(sorted, seen["other"][0]))
 
 
 def test_weighted_batches_are_a_function_of_the_step(tmp_path, corpus_files):

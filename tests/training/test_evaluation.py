@@ -363,6 +363,9 @@ def test_a_weight_counts_in_what_is_said_over_sets(tmp_path, corpus_files):
     effective = sum(weight for _, weight in each) ** 2 / sum(weight**2 for _, weight in each)
     assert found["loss_stderr"] == pytest.approx(math.sqrt(variance / effective))
     assert found["perplexity"] == pytest.approx(math.exp(loss))
+    bits = {name: sum(values) / math.log(2) for name, values in nats.items()}
+    n_bytes = sum(weights[name] * bits[name] / found[f"{name}/bits_per_byte"] for name in nats)
+    assert found["bits_per_byte"] == pytest.approx(sum(weights[name] * bits[name] for name in nats) / n_bytes)
 
 
 def test_scores_over_sets_are_their_mean_by_weight(tmp_path, corpus_files):

@@ -51,7 +51,7 @@ def test_one_label_predicted_throughout_warns_of_nothing():
 
 
 def test_confusion_counts_true_by_row_and_predicted_by_column():
-    assert metrics.confusion([5, 5, 6, 6, 6], [5, 6, 6, 6, 5], [5, 6, 7]) == [[1, 1, 0], [1, 2, 0], [0, 0, 0]]
+    assert metrics.confusion([5, 5, 6, 6, 6], [6, 6, 6, 6, 5], [5, 6, 7]) == [[0, 2, 0], [1, 2, 0], [0, 0, 0]]
 
 
 @pytest.mark.parametrize("seed", range(4))

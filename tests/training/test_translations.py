@@ -99,6 +99,7 @@ def test_the_edit_rate_counts_characters_where_there_are_no_words():
     value, signature = ter(["abcdeX"], ["abcdef"], tokenize="char")
     assert value == pytest.approx(100 / 6)
     assert signature.endswith("|words:char")
+    assert ter(["abc"], ["abcdef"], tokenize="char")[0] == pytest.approx(50)  # by the reference's characters
     assert "asian:yes" in ter(CHINESE, CHINESE, tokenize="zh")[1]
 
 
@@ -172,6 +173,25 @@ def test_orders_that_a_small_split_lacks_are_left_out_there():
     assert four.score(["a b c"], ["a b c"])[1]["bleu"].endswith("|order:3")
 
 
+def test_targets_of_two_words_are_scored_by_words_and_pairs():
+    found, signature = bleu(["a b", "c x"], ["a b", "c d"])
+    assert found == pytest.approx(100 * (3 / 4 * 1 / 2) ** 0.5)
+    assert signature.endswith("|order:2")
+    assert bleu(["a", "x"], ["a", "b"])[1].endswith("|order:1")
+
+
+def test_short_targets_take_no_4_grams_from_long_ones():
+    references = ["one two three four five", *"abcdefgh"]
+    assert "order" not in bleu(references, references)[1]
+
+
+def test_a_split_with_longer_targets_than_the_training_is_scored_by_the_orders_of_the_training():
+    hypotheses, references = ["one two three four six"], ["one two three four five"]
+    found, signature = bleu(hypotheses, references, order=3)
+    assert found == pytest.approx(100 * (4 / 5 * 3 / 4 * 2 / 3) ** (1 / 3))
+    assert signature.endswith("|order:3")
+
+
 def test_the_choice_is_by_examples_of_all_the_split_and_the_same_each_time():
     texts = ["one two three four five"] * 600 + CHINESE * 200
     assert scoring(texts) == scoring(texts) == Scoring("zh", 4, True)
@@ -184,6 +204,8 @@ def test_the_choice_is_by_examples_of_all_the_split_and_the_same_each_time():
     ("words", "ter", "metric", "expected"),
     [
         (8, "auto", "val/loss", True),
+        (15, "auto", "val/loss", True),
+        (16, "auto", "val/loss", False),
         (25, "auto", "val/loss", False),
         (25, "auto", "val/ter", True),
         (25, True, "val/loss", True),
