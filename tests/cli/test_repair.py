@@ -24,7 +24,7 @@ from tests.faults.stores import Reference, Small, both, runs, ship
 
 WHOLE = """study:
   journal.jsonl: 13 lines, whole
-  mlflow: 3 runs, 39 rows: all there
+  mlflow: 3 runs, 49 rows: all there
   optuna: 2 trials, 5 values: all there
   checkpoints: 0 of unfinished trials checked
 """
@@ -81,7 +81,7 @@ def test_damaged_databases_are_set_aside_and_all_studies_filled_in_again(call, s
             rf"^  .*{name} is damaged \(file is not a database\) and was set aside as {name}.corrupt-", out, re.M
         )
         assert len(list(study.home.glob(f"{name}.corrupt-*"))) == 1
-    assert out.count("mlflow: 3 runs, 39 rows: all there") == out.count("optuna: 2 trials, 5 values: all there") == 2
+    assert out.count("mlflow: 3 runs, 49 rows: all there") == out.count("optuna: 2 trials, 5 values: all there") == 2
     assert both(study) == expected
     assert set(runs(study.home / "mlflow.db", "other")) == {"other", "trial-0001", "trial-0003"}
 
@@ -100,7 +100,7 @@ def test_what_was_changed_in_mlflow_is_put_right(call, study, expected, name):
     change(study.home / "mlflow.db", MLFLOW_CHANGES[name])
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, ""), out
-    assert "mlflow: 3 runs, 39 rows: all there (before: " in out
+    assert "mlflow: 3 runs, 49 rows: all there (before: " in out
     assert both(study) == expected
     assert call("repair", "study", "--home", study.home)[:2] == (0, WHOLE)
 
@@ -127,7 +127,7 @@ def test_runs_and_studies_that_were_deleted_come_back(call, study, expected):
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, "")
     assert "  MLflow: the run of study 'study' was deleted, and is restored\n  mlflow: 2 deleted runs restored\n" in out
-    assert "  mlflow: 3 runs, 39 rows: all there (before: 40 lacking)\n" in out
+    assert "  mlflow: 3 runs, 49 rows: all there (before: 50 lacking)\n" in out
     assert both(study) == expected
     with contextlib.closing(sqlite3.connect(study.home / "mlflow.db")) as database:
         assert database.execute("select count(*) from runs").fetchone() == (6,)  # of both studies: none made anew

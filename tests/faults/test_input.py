@@ -297,7 +297,11 @@ MEANINGS = [
     ("training: {batch_size: {low: 1, high: 8, logs: true}}", "2:42", "unknown key; did you mean 'log'?"),
     ("training: {lerning_rate: 0.1}", "2:12", "unknown key; did you mean 'learning_rate'?"),
     ("modle: {width: 64}", "2:1", "unknown key; did you mean 'model'?"),
-    ("objective: {metric: val/los}", "2:21", "no metric 'val/los'; these data sets give val/loss"),
+    (
+        "objective: {metric: val/los}",
+        "2:21",
+        "no metric 'val/los' (did you mean 'val/loss'?); these data sets give val/loss",
+    ),
     ("objective: {direction: maximise}", "2:24", "must be one of minimize, maximize"),
 ]
 
