@@ -393,6 +393,13 @@ def test_two_sets_of_one_weight_come_each_in_an_order_of_its_own():
     assert sorted(map(sorted, seen["one"][0])) != sorted(map(sorted, seen["other"][0]))
 
 
+def test_a_set_of_the_least_weight_has_a_batch_in_each_epoch():
+    kinds = {name: pair_rows([(3, 1)] * 40) for name in ("one", "other")}
+    seen = passes(kinds, {"one": 0.001}, 6)
+    assert [len(epoch) for epoch in seen["one"]] == [1] * 6
+    assert len(examples_of(sum(seen["one"][:5], []))) == 40 == len({*examples_of(sum(seen["one"][:5], []))})
+
+
 def test_weighted_batches_are_a_function_of_the_step(tmp_path, corpus_files):
     kinds, weights = rows(tiny(MIXED), tmp_path), {"text": 0.3, "pairs": 1.7, "moods": 3.0}
     in_turn = BatchOrder(kinds, batch_size=4, seed=1, weights=weights)
