@@ -31,7 +31,7 @@ class Section(BaseModel):
 
 # ---------------------------------------------------------------------------------------------------------------- data
 
-Paths = str | list[str]
+Paths = str | Annotated[list[str], Field(min_length=1)]
 Truncate = Literal["left", "right", "middle"]  # what a text longer than the context loses
 ALIGNED = "files: {train: {source: train.de, target: train.en}}"  # how two files of aligned lines are written
 FUNCTION = 'dataset: "python:module:function"'  # how a data function is written

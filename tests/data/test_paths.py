@@ -257,3 +257,9 @@ def test_a_single_line_is_refused_as_too_few(tmp_path: Path) -> None:
     assert refusal(tmp_path, a_set("text", files="one.txt")) == (
         "data.mine: 1 different examples are too few to cut test and valid from"
     )
+
+
+@pytest.mark.parametrize("files", [[], {"train": []}, {"train": "a.csv", "valid": []}])
+def test_an_empty_list_of_files_is_refused(files: Any) -> None:
+    with pytest.raises(ValueError, match="at least 1 item"):
+        a_set("text", files=files)
