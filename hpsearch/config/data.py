@@ -16,7 +16,7 @@ from pydantic import (
 
 from hpsearch.config.section import Section
 
-Paths = str | list[str]
+Paths = str | Annotated[list[str], Field(min_length=1)]
 Truncate = Literal["left", "right", "middle"]  # what a text longer than the context loses
 ALIGNED = "files: {train: {source: train.de, target: train.en}}"  # how two files of aligned lines are written
 FUNCTION = 'dataset: "python:module:function"'  # how a data function is written

@@ -8,9 +8,12 @@ from typing import Any
 
 from hpsearch.config import AnySet, ClassificationSet, Column, TextSet
 from hpsearch.data.answers import Answers
+from hpsearch.data.lookalikes import UNSEEN, escaped
 from hpsearch.data.splits import Example
 from hpsearch.data.values import Unfit, described, label_of, plain, text_of
 from hpsearch.errors import DataError
+
+SHORT = 100  # characters up to which a text is looked at for being invisible
 
 
 def columns_of(data_set: AnySet) -> dict[str, Column]:
@@ -100,6 +103,8 @@ def _inner(name: str, record: Mapping[str, Any]) -> Any:
     """What lies inside another column, by a dotted path or in the one mapping that has it; KeyError where none does."""
     if "." not in name:
         found = [value[name] for value in record.values() if isinstance(value, Mapping) and name in value]
+        if not found and None in record.values():  # the mapping that has it elsewhere is missing in this record
+            return None
         if len(found) != 1:
             raise KeyError(name)
         return found[0]
@@ -173,6 +178,8 @@ def _check(where: str, key: str, text: str) -> None:
     """Raises DataError for an empty text and characters that are none."""
     if not text.strip():
         raise DataError(f"{where}: the {key} is empty")
+    if len(text) <= SHORT and not text.isascii() and not UNSEEN.sub("", text).strip():
+        raise DataError(f"{where}: the {key} has invisible characters alone ({escaped(text)})")
     if "\0" in text:
         raise DataError(f"{where}: the {key} has a NUL character")
     try:

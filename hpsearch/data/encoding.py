@@ -111,13 +111,21 @@ def _wide(part: Part, stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]
 
 def _decoded(raw: bytes, part: Part, number: int, codec: str) -> str:
     if b"\0" in raw:
-        raise DataError(f"{part}:{number}: a NUL byte, UTF-8 text is wanted; {OTHERWISE}")
+        raise DataError(f"{part}:{number}: a NUL byte, UTF-8 text is wanted; {_maybe_wide(raw)}{OTHERWISE}")
     if len(raw) > MAX_LINE:
         raise DataError(f"{part}:{number}: a line of more than {MAX_LINE >> 20} MiB, break it up")
     try:
         return raw.decode(codec)
     except UnicodeDecodeError as error:
         raise DataError(f"{part}:{number}: {_undecodable(raw, error, codec)}") from None
+
+
+def _maybe_wide(raw: bytes) -> str:
+    """What to do where every second byte may be a NUL: UTF-16 of a script that has few such, without a mark."""
+    even, odd = raw[::2].count(0), raw[1::2].count(0)
+    if min(even, odd) or max(even, odd) < 2:
+        return ""
+    return f"if it is UTF-16 without a byte order mark: encoding: utf-16-{'be' if even else 'le'}; "
 
 
 def _undecodable(raw: bytes, error: UnicodeDecodeError, codec: str) -> str:

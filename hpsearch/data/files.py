@@ -34,6 +34,11 @@ def format_of(path: Path, *, delimiter: str | None = None) -> str:
         suffix = Path(unpacked_name(path)).suffix.lower()
         allowed = f"{', '.join(FORMATS)} (all but .parquet also {', '.join(ENDINGS)})"
         other = f"others are read by a function: {FUNCTION}"
+        if packing(path) == ".zip" and os.path.isfile(path):
+            names = ", ".join(part.name for part in parts(path)[:3])
+            raise DataError(
+                f"{path}: files of no or several formats in it ({names}), one is wanted: {allowed}; {other}"
+            )
         raise DataError(f"{path}: unknown ending {suffix or path.name!r}, allowed: {allowed}; {other}")
     if found == "parquet" and packing(path):
         raise DataError(f"{path}: parquet is packed already, give the file without {packing(path)}")

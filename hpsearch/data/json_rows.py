@@ -42,6 +42,11 @@ def _of_lines(part: Part, encoding: str | None, found: Findings) -> Iterator[tup
             continue
         if not isinstance(record, dict):
             found.bad(DataError(f"{where}: a JSON {type(record).__name__}, {FORMS}; {OTHERWISE}"))
+        elif _is_columns(record):
+            raise DataError(
+                f"{where}: one object with a mapping for each column (pandas' to_json): save it with "
+                f'orient="records", {FORMS}; {OTHERWISE}'
+            )
         elif (inner := _only_list(record)) is not None:
             raise DataError(f"{where}: one object with a list in {inner!r}: save that list alone, {FORMS}; {OTHERWISE}")
         else:
@@ -123,6 +128,13 @@ class _Text:
 
     def _refuse(self, what: str) -> NoReturn:
         raise DataError(f"{self.part}:{self.line}: not JSON ({what}), {FORMS}; {OTHERWISE}")
+
+
+def _is_columns(record: Record) -> bool:
+    """Whether an object is a whole table: {"text": {"0": ..., "1": ...}, "label": {"0": ..., "1": ...}}."""
+    columns = list(record.values())
+    tables = all(isinstance(column, dict) and "0" in column for column in columns)
+    return bool(columns) and tables and all(column.keys() == columns[0].keys() for column in columns)
 
 
 def _only_list(record: Record) -> str | None:

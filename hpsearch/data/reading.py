@@ -77,7 +77,26 @@ class Reader:
             parts[part] = [example for path in one for example in self._read(path, answers, whole=whole)]
         if whole and any(self._is_document(path) for path in some["train"]):
             parts.setdefault("test", [])  # a document is not cut up for a test split that nobody gave
+        if not whole and all(self._is_document(path) for path in some["train"]):
+            parts["train"] = self._lines_of_few(parts["train"], n_parts=2 + self._cuts_test(some))
         return parts
+
+    def _cuts_test(self, some: dict[str, list[Given]]) -> bool:
+        return "test" not in some and self.data_set.split.test > 0
+
+    def _lines_of_few(self, examples: list[Example], *, n_parts: int) -> list[Example]:
+        """The paragraphs, or their lines (told as a doubt) where there are fewer paragraphs than splits."""
+        if len({example["text"] for example in examples}) >= n_parts:
+            return examples
+        lines = [line.rstrip("\r") for example in examples for line in example["text"].split("\n") if line.strip()]
+        if len(set(lines)) < n_parts:
+            return examples
+        self.found.doubts.append(
+            f"data.{self.name}: {len(examples)} {'text is' if len(examples) == 1 else 'texts are'} too few to be dealt "
+            f"out to {n_parts} splits, so each of the {len(lines)} lines is an example: lines: true if that is meant, "
+            "else put blank lines between the examples, or give a valid file"
+        )
+        return [{"text": line} for line in lines]
 
     def _is_document(self, path: Given) -> bool:
         is_lines = isinstance(self.data_set, TextSet) and self.data_set.lines

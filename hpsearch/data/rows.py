@@ -99,19 +99,34 @@ def columns_in(path: Path, layout: Layout) -> list[str]:
     else:
         rows = _rows(layout.form(path), Findings())
         first = next(rows, None)
-        if first is not None and (layout.columns or next(rows, None) is not None):
+        if first is not None and (layout.columns or _goes_on(path, layout, rows, first[1])):
             return list(layout.columns) or first[1]
     raise DataError(f"{path}: no examples (a header alone, or blank lines)")
+
+
+def _goes_on(path: Path, layout: Layout, rows: Iterator[tuple[int, list[str]]], header: list[str]) -> bool:
+    """Whether there is a second row; one that cannot be read for another delimiter than the header's has that named."""
+    try:
+        return next(rows, None) is not None
+    except DataError as error:
+        other = _other_delimiter(header) if layout.delimiter is None else ""
+        raise DataError(f"{error}{other}") from None
 
 
 def hint(path: Path, layout: Layout, there: list[str]) -> str:
     """What may be wrong where a csv or tsv lacks a column: its delimiter, or there is no header."""
     if files.format_of(path, delimiter=layout.delimiter) not in ("csv", "tsv") or layout.columns:
         return ""
+    header = f"; if that is a row and no header: columns: [{', '.join('ABCDEFGH'[: len(there)])}]"
+    return _other_delimiter(there) or header
+
+
+def _other_delimiter(header: list[str]) -> str:
+    """What to do where the header is one column that has a delimiter of another kind in it."""
     for delimiter, written in ((";", "';'"), ("\t", '"\\t"'), ("|", "'|'"), (",", "','")):
-        if len(there) == 1 and delimiter in there[0]:
+        if len(header) == 1 and delimiter in header[0]:
             return f"; if {written} stands between the columns: delimiter: {written}"
-    return f"; if that is a row and no header: columns: [{', '.join('ABCDEFGH'[: len(there)])}]"
+    return ""
 
 
 def _parquet_columns(path: Path) -> list[str]:

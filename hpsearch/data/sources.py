@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import FORM, AnySet, ClassificationSet, TextSet
+from hpsearch.config import FORM, AnySet, ClassificationSet
 from hpsearch.data import columns, files, functions, library, origins, rows
 from hpsearch.data.answers import Answers
 from hpsearch.data.findings import Findings
@@ -32,23 +32,10 @@ def load(name: str, data_set: AnySet, *, cache: Path | None, base: Path) -> Spli
     with _about(name):
         parts = _parts(name, data_set, found, cache=cache, base=base)
         warned = found.warnings(sum(map(len, parts.values())))
-        with _lines_hint(data_set, parts):
-            splits = divide(name, parts, data_set.split)
+        splits = divide(name, parts, data_set.split)
         if isinstance(data_set, ClassificationSet):
             check_labels(name, splits)
     return replace(splits, warned=warned, told=found.told)
-
-
-@contextmanager
-def _lines_hint(data_set: AnySet, parts: dict[str, list[Example]]) -> Iterator[None]:
-    """Has the refusal of too few texts say that each of their lines could be one."""
-    try:
-        yield
-    except DataError as error:
-        n = sum(example.get("text", "").strip().count("\n") + 1 for example in parts["train"])
-        if not isinstance(data_set, TextSet) or data_set.lines or n < 3 * len(parts["train"]):
-            raise
-        raise DataError(f"{error}; it has {n} lines: if each is an example of its own, lines: true") from None
 
 
 def check_sources(name: str, data_set: AnySet, *, base: Path) -> None:

@@ -62,3 +62,12 @@ def test_a_mark_against_the_named_encoding_and_names_that_are_none_are_refused(t
 def test_bytes_with_a_few_nuls_are_not_taken_for_utf_16(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\0" + b"some words " * 40)
     assert refusal(tmp_path, a_set("text", "a.txt")).startswith("a.txt:1: a NUL byte, UTF-8 text is wanted; what is no")
+
+
+@pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_that_its_letters_do_not_show_is_named(tmp_path: Path, name: str) -> None:
+    rows = "text\tlabel\n" + "".join(f"\u3053\u308c\u306f\u826f\u3044\u672c\u3067\u3059{i}\t\u826f\n" for i in range(9))
+    (tmp_path / "a.tsv").write_bytes(rows.encode(name))
+    said = refusal(tmp_path, a_set("classification", "a.tsv"))
+    assert f"if it is UTF-16 without a byte order mark: encoding: {name}; " in said
+    assert train(tmp_path, "classification", "a.tsv", encoding=name, label="text")[0][0].endswith("0")

@@ -136,3 +136,32 @@ def test_a_field_that_two_columns_have_and_a_mapping_are_refused(tmp_path: Path)
 def test_an_empty_list_of_columns_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1 item"):
         a_set("text", "a.jsonl", text=[])
+
+
+def test_a_table_by_columns_is_refused_with_the_form_that_is_wanted(tmp_path: Path) -> None:
+    table = pandas.DataFrame({"text": ["a", "b"], "label": ["x", "y"]})
+    table.to_json(tmp_path / "a.json")
+    said = refusal(tmp_path, a_set("classification", "a.json"))
+    assert said.startswith(
+        "a.json:1: one object with a mapping for each column (pandas' to_json): save it with orient="
+    )
+    table.to_json(tmp_path / "a.json", orient="records")
+    assert train(tmp_path, "classification", "a.json") == [("a", "x"), ("b", "y")]
+
+
+def test_a_record_without_the_mapping_that_others_have_lacks_what_is_in_it(tmp_path: Path) -> None:
+    pair = '{"translation": {"en": "a", "fr": "b"}}\n'
+    (tmp_path / "a.jsonl").write_text(pair + '{"translation": null}\n' + pair)
+    given = {"source": "en", "target": "fr"}
+    assert (
+        refusal(tmp_path, a_set("translation", "a.jsonl", **given))
+        == "a.jsonl:2: the source is missing, text is wanted"
+    )
+    assert train(tmp_path, "translation", "a.jsonl", skip_bad_rows=True, **given) == [("a", "b")] * 2
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff ", "\u200e\u200f"])
+def test_a_value_that_cannot_be_seen_is_refused_as_an_empty_one_is(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": text, "label": "x"}) + "\n")
+    said = refusal(tmp_path, a_set("classification", "a.jsonl"))
+    assert said.startswith("a.jsonl:1: the text has invisible characters alone ('\\u")

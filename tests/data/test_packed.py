@@ -118,3 +118,13 @@ def test_a_packed_table_and_packed_aligned_files_are_read(tmp_path: Path) -> Non
     pair = {"source": "train.de.gz", "target": "train.en.bz2"}
     assert train(tmp_path, "translation", pair) == [("eins", "one"), ("zwei", "two")]
     assert loaded(tmp_path, a_set("translation", pair)).told == []
+
+
+def test_a_zip_of_other_files_is_refused_with_what_is_in_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("data/readme.md", "about")
+        archive.writestr("data/a.csv", "text,label\na,x\n")
+    said = refusal(tmp_path, a_set("classification", "a.zip"))
+    assert said.startswith(
+        "a.zip: files of no or several formats in it (a.csv, readme.md), one is wanted: .txt, .jsonl"
+    )

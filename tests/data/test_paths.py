@@ -230,11 +230,36 @@ def test_keys_of_a_dataset_and_of_files_are_refused_where_they_say_nothing() -> 
 # ---------------------------------------------------------------------------------------------------------------- lines
 
 
-def test_a_text_of_lines_is_refused_with_the_key_that_makes_examples_of_them(tmp_path: Path) -> None:
-    names = "".join(f"name {i}\n" for i in range(200))
+def test_a_text_without_blank_lines_is_dealt_out_by_lines_and_the_key_that_says_so_is_named(tmp_path: Path) -> None:
+    names = "".join(f"name {i}\r\n" for i in range(200))
     write(tmp_path, "names.txt", text=names)
-    said = refusal(tmp_path, a_set("text", files="names.txt"))
-    assert said.endswith("; it has 200 lines: if each is an example of its own, lines: true")
-    splits = loaded(tmp_path, a_set("text", files="names.txt", lines=True))
+    splits = loaded(tmp_path, a_set("text", files="names.txt"))
+    assert splits.warned == [
+        "data.mine: 1 text is too few to be dealt out to 3 splits, so each of the 200 lines is an example: lines: true "
+        "if that is meant, else put blank lines between the examples, or give a valid file"
+    ]
+    said = loaded(tmp_path, a_set("text", files="names.txt", lines=True))
+    assert said.warned == []
+    assert said == splits
     assert sum(map(len, splits.parts().values())) == 200
     assert {"text": "name 7"} in [e for part in splits.parts().values() for e in part]
+
+
+def test_a_text_of_as_many_paragraphs_as_splits_stays_one_of_paragraphs(tmp_path: Path) -> None:
+    write(tmp_path, "two.txt", text="a\nb\nc\n\nd\ne\n")
+    splits = loaded(tmp_path, a_set("text", files="two.txt", split={"test": 0}))
+    assert sorted(example["text"] for example in splits.train + splits.valid) == ["a\nb\nc", "d\ne"]
+    assert splits.warned == []
+
+
+def test_a_single_line_is_refused_as_too_few(tmp_path: Path) -> None:
+    write(tmp_path, "one.txt", text="one line\n")
+    assert refusal(tmp_path, a_set("text", files="one.txt")) == (
+        "data.mine: 1 different examples are too few to cut test and valid from"
+    )
+
+
+@pytest.mark.parametrize("files", [[], {"train": []}, {"train": "a.csv", "valid": []}])
+def test_an_empty_list_of_files_is_refused(files: Any) -> None:
+    with pytest.raises(ValueError, match="at least 1 item"):
+        a_set("text", files=files)

@@ -172,3 +172,11 @@ def test_a_line_in_another_encoding_is_skipped_too(tmp_path: Path) -> None:
     splits = loaded(tmp_path, a_set("classification", "a.tsv", skip_bad_rows=True))
     assert [e["text"] for e in splits.train] == ["a", "b"]
     assert "a.tsv:3: byte 4 of the line is not UTF-8" in splits.warned[0]
+
+
+def test_a_second_row_that_csv_cannot_read_has_the_delimiter_of_the_header_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b'\xef\xbb\xbftext;label\r\n"a;\r\nb";x\r\n"c";y\r\n')
+    said = refusal(tmp_path, a_set("classification", "a.csv"))
+    assert said.startswith("a.csv:2: wrong csv quoting or line end")
+    assert said.endswith("; if ';' stands between the columns: delimiter: ';'")
+    assert train(tmp_path, "classification", "a.csv", delimiter=";") == [("a;\r\nb", "x"), ("c", "y")]

@@ -300,7 +300,7 @@ MEANINGS = [
     (
         "objective: {metric: val/los}",
         "2:21",
-        "no metric 'val/los' (did you mean 'val/loss'?); these data sets give val/loss",
+        "no metric 'val/los' (did you mean 'val/loss'?); these data sets give",
     ),
     ("objective: {direction: maximise}", "2:24", "must be one of minimize, maximize"),
 ]
