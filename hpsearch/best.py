@@ -49,9 +49,7 @@ def text(history: History, *, base: str, run_id: str | None) -> str:
     document = CommentedMap({"study": history.study, "base": base})
     for key, value in config.model_dump(mode="json", exclude_none=True).items():
         document[key] = _commented(value)
-    if config.training.stop_at < 1.0 and trial.outcome == UNFINISHED:
-        _explain_unfinished(document["training"], config, trial)
-    elif config.training.stop_at < 1.0:
+    if config.training.stop_at < 1.0:
         _explain_stop(document["training"], config, trial, after(history, trial))
     if trial.config["training"].get("precision") == "auto" != config.training.precision:
         document["training"].yaml_add_eol_comment(f"what auto came to in trial {trial.number}", "precision")
@@ -86,6 +84,8 @@ def _commented(value: Any) -> Any:
 
 def after(history: History, trial: TrialHistory) -> str:
     """How the trial went on after its best evaluation, in a few words."""
+    if trial.outcome == UNFINISHED:
+        return f"trial {trial.number} is unfinished, this is its best evaluation so far"
     best, value = trial.best or {}, trial.value
     later = [e for index, e in trial.evaluations.items() if index > best.get("index", 0)]
     values = [number(e["metrics"][history.metric]) for e in later if history.metric in e["metrics"]]
@@ -106,15 +106,5 @@ def _explain_stop(training: CommentedMap, config: TrainConfig, trial: TrialHisto
     training.yaml_add_eol_comment(
         f"ends at evaluation {index} of {config.evaluation.times}, the best one: "
         f"{config.training.stop_at * epochs:.4g} epochs; {then}",
-        "stop_at",
-    )
-
-
-def _explain_unfinished(training: CommentedMap, config: TrainConfig, trial: TrialHistory) -> None:
-    index, epochs = trial.best["index"] if trial.best else 0, config.training.epochs
-    training.yaml_add_eol_comment("the length of the schedule, not of the training: see stop_at", "epochs")
-    training.yaml_add_eol_comment(
-        f"ends at evaluation {index} of {config.evaluation.times}: {config.training.stop_at * epochs:.4g} epochs; "
-        f"trial {trial.number} is unfinished, this is its best evaluation so far",
         "stop_at",
     )

@@ -111,13 +111,17 @@ def _wide(part: Part, stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]
 
 def _decoded(raw: bytes, part: Part, number: int, codec: str) -> str:
     if b"\0" in raw:
-        raise DataError(f"{part}:{number}: a NUL byte, UTF-8 text is wanted; {_maybe_wide(raw)}{OTHERWISE}")
+        raise DataError(f"{part}:{number}: a NUL byte, {_named(codec)} text is wanted; {_maybe_wide(raw)}{OTHERWISE}")
     if len(raw) > MAX_LINE:
         raise DataError(f"{part}:{number}: a line of more than {MAX_LINE >> 20} MiB, break it up")
     try:
         return raw.decode(codec)
     except UnicodeDecodeError as error:
         raise DataError(f"{part}:{number}: {_undecodable(raw, error, codec)}") from None
+
+
+def _named(codec: str) -> str:
+    return "UTF-8" if codec.startswith("utf-8") else codec
 
 
 def _maybe_wide(raw: bytes) -> str:
@@ -130,7 +134,7 @@ def _maybe_wide(raw: bytes) -> str:
 
 def _undecodable(raw: bytes, error: UnicodeDecodeError, codec: str) -> str:
     """What byte of a line is wrong, and how the text around it reads in the encoding that it likely has."""
-    said = f"byte {error.start + 1} of the line is not {'UTF-8' if codec.startswith('utf-8') else codec}"
+    said = f"byte {error.start + 1} of the line is not {_named(codec)}"
     around = raw[max(0, error.start - 12) : error.start + 12].strip()
     try:
         return f"{said}; in cp1252 it reads {around.decode('cp1252')!r}: if that is right, give encoding: cp1252"

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -79,9 +80,15 @@ def opened(part: Part) -> IO[bytes]:
 
 def check_unpacked(part: Part) -> None:
     """Raises DataError for a packed file that is cut short or unpacks to what no text does, before it is read."""
-    if not part.packed:
-        return
-    limit, unpacked = max(MAX_UNPACKED, MAX_RATIO * part.path.stat().st_size), 0
+    if part.packed:
+        with readable(part.path):
+            about = part.path.stat()
+        _check_unpacked(part, about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)  # a table is opened several times: for its encoding, its columns, its rows
+def _check_unpacked(part: Part, size: int, changed: int) -> None:
+    limit, unpacked = max(MAX_UNPACKED, MAX_RATIO * size), 0
     with readable(part.path), opened(part) as stream:
         while block := stream.read(1 << 20):
             unpacked += len(block)

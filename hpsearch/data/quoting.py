@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -125,7 +126,8 @@ def _judged(form: Form, size: int, changed: int) -> tuple[bool, str]:
             if not shown and (_shows_quotes(form, row, "".join(raw)) or (start == 1 and raw[0].startswith('"'))):
                 shown = start
     except DataError as error:
-        failed = int(str(error).removeprefix(f"{form.part}:").partition(":")[0] or 1)
+        place = re.match(rf"{re.escape(str(form.part))}:(\d+): ", str(error))
+        failed = int(place[1]) if place else 1
     if shown and failed:
         return False, (
             f"{form.part}:{shown}: a field in quotes that were doubled, but line {failed} is not quoted like it: "

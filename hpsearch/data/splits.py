@@ -19,11 +19,7 @@ Example = dict[str, str]
 
 
 PARTS = ("train", "valid", "test")
-NAMES = {
-    "train": ("train",),
-    "valid": ("dev", "val", "validation", "valid"),
-    "test": ("test",),
-}  # what others call them
+NAMES = {"train": ("train",), "valid": ("dev", "val", "validation", "valid"), "test": ("test",)}  # as others call them
 FEW = 20  # examples whose labels may all differ
 MOST_DISTINCT = 0.8  # labels for each example; beyond it they are no classes
 LONGEST = 60  # characters of a label in a message
@@ -39,9 +35,7 @@ class Splits:
     valid: list[Example]
     test: list[Example] = field(default_factory=list)
     cut: tuple[str, ...] = field(default=(), compare=False)  # the parts that were cut from train
-    untested: str | None = field(
-        default=None, compare=False
-    )  # what a given test lacks ("label"), so that it is left out
+    untested: str | None = field(default=None, compare=False)  # what a given test lacks ("label"): it is left out
     warned: list[str] = field(default_factory=list, compare=False)  # what reading them found, a line each
     told: list[str] = field(default_factory=list, compare=False)  # what was read
 
@@ -194,17 +188,21 @@ def check_labels(name: str, splits: Splits) -> None:
     if len(train) < 2:
         raise DataError(f"data.{name}: train has one label only ({_named(train.pop())}), two or more are wanted")
     for part in ("valid", "test"):
-        unseen = sorted({example["label"] for example in getattr(splits, part)} - train)
+        unseen = {example["label"] for example in getattr(splits, part)} - train
         if unseen:
             _refuse_ids(name, splits.train)
-        for label in unseen:
-            alike = sorted(other for other in train if seen(other) == seen(label))
-            if alike:
-                raise DataError(
-                    f"data.{name}: label {escaped(label)} is in {part} but not in train, "
-                    f"which has {escaped(alike[0])}: {remedy([label, alike[0]])}"
-                )
-            raise DataError(f"data.{name}: label {_named(label)} is in {part} but not in train")
+            _refuse_unseen(f"data.{name}: label", min(unseen), part, train)
+
+
+def _refuse_unseen(what: str, label: str, part: str, train: set[str]) -> None:
+    """Raises DataError for a label that train lacks, naming one there that looks alike."""
+    alike = sorted(other for other in train if seen(other) == seen(label))
+    if alike:
+        raise DataError(
+            f"{what} {escaped(label)} is in {part} but not in train, "
+            f"which has {escaped(alike[0])}: {remedy([label, alike[0]])}"
+        )
+    raise DataError(f"{what} {_named(label)} is in {part} but not in train")
 
 
 def _refuse_ids(name: str, examples: list[Example]) -> None:

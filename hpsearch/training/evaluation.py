@@ -37,19 +37,19 @@ class Sums:
     squares: float = 0.0
     tokens: float = 0
     n_bytes: float = 0
-    twice: float = 0.0  # of several sets: tokens times their weight, twice
+    squared: float = 0.0  # of several sets: their tokens times the square of their weight
 
     def add(self, other: Sums, weight: float = 1.0) -> None:
         """Adds another's sums, `weight` times."""
         self.nll, self.squares = self.nll + weight * other.nll, self.squares + weight * other.squares
         self.tokens, self.n_bytes = self.tokens + weight * other.tokens, self.n_bytes + weight * other.n_bytes
-        self.twice += weight * weight * other.tokens
+        self.squared += weight * weight * other.tokens
 
     def metrics(self) -> dict[str, float]:
         """Loss (nats a token) with its standard error, perplexity, bits a byte of the text."""
         loss = self.nll / max(1, self.tokens)
         variance = max(0.0, self.squares / max(1, self.tokens) - loss * loss)
-        effective = self.tokens * self.tokens / self.twice if self.twice else self.tokens  # Kish's sample size
+        effective = self.tokens * self.tokens / self.squared if self.squared else self.tokens  # Kish's sample size
         return {
             "loss": loss,
             "loss_stderr": math.sqrt(variance / max(1, effective)),
