@@ -19,7 +19,8 @@ def closing(history: History, experiment: Experiment, *, idle: bool, again: str)
     budget = experiment.budget
     if budget.hours is not None and history.seconds >= budget.hours * 3600 and (waiting or idle):
         unfinished = f", trials unfinished: {waiting}" if waiting else ""
-        yield f"the budget of {budget.hours:g} h is spent{unfinished}; with more: {again} --hours {2 * budget.hours:g}"
+        more = 2 * max(budget.hours, history.seconds / 3600)  # what is spent may be more than the budget
+        yield f"the budget of {budget.hours:g} h is spent{unfinished}; with more: {again} --hours {more:.2g}"
     elif idle and budget.trials is not None and len(history.trials) >= budget.trials:
         yield f"the budget of {budget.trials} trials is spent; with more: {again} --trials {2 * budget.trials}"
 

@@ -23,7 +23,7 @@ def export(space_or_study: str, output: Path, home_path: Path) -> None:
     """Write the best trial of SPACE_OR_STUDY as a config: every range a value, and where it comes from."""
     from hpsearch import best
     from hpsearch.caveats import caveats
-    from hpsearch.cli.text import equals, plain
+    from hpsearch.cli.text import equals, plain, quoted
     from hpsearch.experiment import Experiment
     from hpsearch.home import Home, base_of, history_of
     from hpsearch.views.mlflow import run_ids
@@ -41,4 +41,4 @@ def export(space_or_study: str, output: Path, home_path: Path) -> None:
         click.echo(plain(line))
     for line in caveats(history):
         click.echo(f"warning: {line}")
-    click.echo(f"next: hpsearch train {output}{home.option} -o model")
+    click.echo(f"next: hpsearch train {quoted(output)}{home.option} -o model")

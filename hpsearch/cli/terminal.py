@@ -15,7 +15,7 @@ from rich.table import Table
 from hpsearch.caveats import at_chance, computed_differently, constant_objective
 from hpsearch.cli.bars import Described
 from hpsearch.cli.closing import closing, named
-from hpsearch.cli.text import equals, measured, params, plain, spinner
+from hpsearch.cli.text import equals, measured, params, plain, quoted, spinner
 from hpsearch.driver import Driver
 from hpsearch.experiment import Experiment
 from hpsearch.happenings import Finished, Happening, Measured, Notice, Paused, Started
@@ -119,8 +119,9 @@ class Board:
         history = driver.study.history
         if not history.trials:
             return
-        self.console.print(best_table(history))
-        if (best := history.leader()) is not None and (line := equals(history, best)):
+        best = history.leader()
+        self.console.print(best_table(history) if best is not None else counted(history))
+        if best is not None and (line := equals(history, best)):
             self.say(line)
         with self.console.status("MLflow takes in the last of it", spinner=spinner(self.console)):
             exported, lacking = driver.export(), driver.finish_views()
@@ -136,9 +137,8 @@ class Board:
             self.say(f"warning: {line}")
         self.say("next:")
         self.say(f"  hpsearch ui{self.home.option}    compare the trials")
-        self.say(
-            f"  hpsearch train {exported}{self.home.option} -o model    train the winner, test it, write the model"
-        )
+        command = f"hpsearch train {quoted(exported)}{self.home.option} -o model"
+        self.say(f"  {command}    train the winner, test it, write the model")
 
     def interrupted(self, driver: Driver) -> None:
         """How to go on; MLflow hears of the stop if it listens."""
@@ -164,7 +164,7 @@ class Board:
         """What goes on with the study."""
         own = self.experiment.settings.study or self.space.stem
         study = "" if self._name() == own else f" --study {self._name()}"
-        return f"hpsearch run {self.space}{study}{self.home.option}"
+        return f"hpsearch run {quoted(self.space)}{study}{self.home.option}"
 
     def _name(self) -> str:
         return self.experiment.study
@@ -205,14 +205,19 @@ def warnings_said(say: Callable[[str], None]) -> Iterator[None]:
         log.removeHandler(handler)
 
 
-def best_table(history: History) -> Table:
-    """The best trials, the winner first."""
+def counted(history: History) -> str:
+    """How many trials ended in which way, and the time of the search."""
     outcomes: dict[str, int] = {}
     for trial in history.trials.values():
         outcome = trial.outcome or "unfinished"
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items(), key=lambda item: -item[1]))
-    table = Table(title=f"{history.study}: {counts}; {history.seconds / 60:.1f} minutes", title_justify="left")
+    return f"{history.study}: {counts}; {history.seconds / 60:.1f} minutes"
+
+
+def best_table(history: History) -> Table:
+    """The best trials, the winner first."""
+    table = Table(title=counted(history), title_justify="left")
     for column in ("trial", history.metric, "epoch", "outcome", "params"):
         table.add_column(column)
     for trial in history.ranked(unfinished=True)[:SHOWN]:

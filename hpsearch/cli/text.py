@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -52,3 +54,8 @@ def equals(history: History, best: TrialHistory) -> str | None:
 def shown(value: Any) -> str:
     """A value as a person reads it."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def quoted(path: Path | str) -> str:
+    """A path as a shell reads it."""
+    return shlex.quote(str(path))

@@ -40,7 +40,7 @@ def train(
 
     from hpsearch.cli.run import Signals
     from hpsearch.cli.terminal import warnings_said
-    from hpsearch.cli.text import measured, plain, spinner
+    from hpsearch.cli.text import measured, plain, quoted, spinner
     from hpsearch.experiment import Experiment
     from hpsearch.final import FinalTraining
     from hpsearch.preparation import prepare, setting_for
@@ -98,7 +98,8 @@ def train(
                 run.evaluation(asdict(evaluation))
     if final.stopped:
         run.finish({}, status="KILLED")
-        console.print(f"stopped; everything is saved. Go on with: hpsearch train {config} -o {output}{home.option}")
+        again = f"hpsearch train {quoted(config)} -o {quoted(output)}{home.option}"
+        console.print(f"stopped; everything is saved. Go on with: {again}")
         sys.exit(128 + (signals.caught or 0))
     with console.status("testing", spinner=spinner(console)):
         metrics = final.test()

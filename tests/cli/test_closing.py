@@ -1,9 +1,13 @@
 """What is said below the closing table."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from hpsearch.cli.closing import closing
+from hpsearch.cli.terminal import Board
 from hpsearch.happenings import Paused
+from hpsearch.home import Home
 from tests.searching import Scripted, evaluation, experiment, go, opened, says
 from tests.test_search import workers
 
@@ -23,9 +27,10 @@ def test_hours_that_end_before_an_evaluation_say_what_to_change(tmp_path):
     found = lines(study, wanted)
     assert found[0].startswith("no evaluation was made in ")
     assert found[0].endswith("give more hours, a smaller model or more evaluations (evaluation.times)")
-    assert found[1:] == [
-        "the budget of 1e-09 h is spent, trials unfinished: 1; with more: hpsearch run space.yaml --hours 2e-09"
-    ]
+    [spent] = found[1:]
+    command, _, hours = spent.partition(" --hours ")
+    assert command == "the budget of 1e-09 h is spent, trials unfinished: 1; with more: hpsearch run space.yaml"
+    assert float(hours) == pytest.approx(2 * study.history.seconds / 3600, rel=0.05)  # more than was spent already
 
 
 def test_an_unfinished_winner_is_named_as_such(tmp_path):
@@ -40,7 +45,7 @@ def test_an_unfinished_winner_is_named_as_such(tmp_path):
     assert first == (
         "the winner is unfinished, its best evaluation so far counts: trial 0 (unfinished), val/loss 2.5 at epoch 0.1"
     )
-    assert "--hours 2e-09" in second
+    assert float(second.partition(" --hours ")[2]) > study.history.seconds / 3600
 
 
 def test_a_study_whose_trials_all_failed_has_no_winner(tmp_path):
@@ -59,3 +64,17 @@ def test_a_budget_of_trials_that_was_spent_before_says_how_to_go_on(tmp_path, id
     assert not any(isinstance(happening, Paused) for happening in seen)
     expected = ["the budget of 2 trials is spent; with more: hpsearch run space.yaml --trials 4"]
     assert lines(study, wanted, idle=idle) == (expected if idle else [])
+
+
+def test_without_an_evaluation_there_is_no_table(tmp_path, capsys):
+    wanted = experiment("budget: {hours: 1e-9}\n" + QUIET)
+    study = opened(wanted, tmp_path / "home")
+    study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
+    study.start(study.ask(), device="cpu", threads=1, worker=0)
+    study.journal.close()
+    board = Board(wanted, Home(tmp_path / "a home"), tmp_path / "my space.yaml")
+    board.conclude(SimpleNamespace(study=study, export=lambda: None, finish_views=lambda: {}, idle=False))
+    out = capsys.readouterr().out
+    assert "1 unfinished; " in out.splitlines()[0]
+    assert "params" not in out
+    assert f"hpsearch run '{tmp_path}/my space.yaml' --home '{tmp_path}/a home' --hours " in out
