@@ -48,7 +48,7 @@ DOORS = {
     "mlflow": ["views.mlflow", "views.mlflow_client"],
     "optuna": ["report", "sampling", "space", "views.optuna"],
     "psycopg": ["views.postgres"],
-    "pyarrow": ["data.rows", "data.packed"],
+    "pyarrow": ["data.library", "data.rows", "data.packed"],
     "ray": ["launchers.actor", "launchers.cluster"],
     "rich": ["cli"],
     "ruamel": ["best", "space.document", "space.nodes"],

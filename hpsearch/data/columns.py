@@ -76,6 +76,12 @@ def outer(name: str, there: list[str], nested: list[str]) -> str | None:
     return next((column for column in found if column in there), None)
 
 
+def outers(there: list[str], nested: list[str], data_set: AnySet) -> list[str]:
+    """The columns of a table that hold what the set reads, each once."""
+    found = (outer(name, there, nested) for name in wanted(data_set))
+    return list(dict.fromkeys(column for column in found if column is not None))
+
+
 def example(where: str, record: Any, data_set: AnySet, answers: Answers) -> Example:
     """The record's example under canonical keys; raises DataError for a value that is no text, or an empty one."""
     try:

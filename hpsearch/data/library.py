@@ -15,10 +15,15 @@ from hpsearch.data.splits import named_parts
 from hpsearch.errors import DataError
 
 
-def parquet(path: Path, cache: Path | None) -> Any:
-    """The table of a parquet file, its class labels with their names."""
-    with _library(str(path)) as datasets:
-        return datasets.load_dataset("parquet", data_files=[str(path)], cache_dir=_folder(cache), split="train")
+def parquet(path: Path, names: list[str]) -> Any:
+    """These columns of a parquet file as a table, its class labels with their names.
+
+    pyarrow reads them, for the library refuses a file for the type of a column that nobody asked for.
+    """
+    import pyarrow.parquet
+
+    with _library(str(path)) as datasets, pyarrow.parquet.ParquetFile(path) as file:
+        return datasets.Dataset(datasets.table.InMemoryTable(file.read(names)))
 
 
 def tables(name: str, data_set: AnySet, found: Findings, *, folder: Path | None, cache: Path | None) -> dict[str, Any]:

@@ -13,12 +13,17 @@ UNSEEN = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0\U000e0100-\U000e01ef]"
 )
 
+WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
+
 
 def seen(text: str) -> str:
-    """What a reader takes two texts for equal by: without case, width of spaces and invisible characters, in NFKC."""
+    """What a reader takes two texts for equal by: without case, width of spaces and invisible characters, in NFKC.
+
+    A whole number that is written as a decimal one (1.0) is that number.
+    """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", UNSEEN.sub("", unicodedata.normalize("NFKC", text)).casefold())
-    return " ".join(text.casefold().split())
+    return WHOLE.sub(r"\1", " ".join(text.casefold().split()))
 
 
 def groups(texts: Iterable[str]) -> list[list[str]]:

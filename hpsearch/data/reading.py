@@ -25,7 +25,6 @@ class Reader:
     name: str
     data_set: AnySet
     found: Findings
-    cache: Path | None = None  # of the `datasets` library
 
     # ---------------------------------------------------------------------------------------------------- beforehand
 
@@ -47,8 +46,9 @@ class Reader:
     def _check_columns(self, path: Path, optional: str | None) -> None:
         layout = rows.Layout.of(self.data_set)
         there = rows.columns_in(path, layout)
-        if format_of(self.data_set, path) in ("csv", "tsv"):
-            columns.require_one_each(f"{path}:1", there, self.data_set)
+        kind = format_of(self.data_set, path)
+        if kind in ("csv", "tsv", "parquet"):
+            columns.require_one_each(f"{path}:1" if kind != "parquet" else str(path), there, self.data_set)
         hint = rows.hint(path, layout, there)
         columns.require(str(path), there, self.data_set, optional=optional, hint=hint)
 
@@ -126,11 +126,13 @@ class Reader:
         return examples_of(pairs, sides, answers, self.found)
 
     def _of_table(self, path: Path, kind: str, answers: Answers) -> list[Example]:
+        layout = rows.Layout.of(self.data_set)
         if kind != "jsonl":
             self._check_columns(path, answers.optional)
         if kind == "parquet":
-            return self.of_library(str(path), library.parquet(path, self.cache), answers)
-        records = rows.records(path, rows.Layout.of(self.data_set), self.found)
+            names = columns.outers(rows.parquet_names(path), rows.columns_in(path, layout), self.data_set)
+            return self.of_library(str(path), library.parquet(path, names), answers)
+        records = rows.records(path, layout, self.found)
         return examples_of(records, self.data_set, answers, self.found)
 
     def of_library(self, where: str, table: Any, answers: Answers) -> list[Example]:

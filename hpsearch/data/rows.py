@@ -129,15 +129,23 @@ def _other_delimiter(header: list[str]) -> str:
     return ""
 
 
+def parquet_names(path: Path) -> list[str]:
+    """The columns of a parquet file, those with fields inside as one."""
+    return list(_schema(path).names)
+
+
 def _parquet_columns(path: Path) -> list[str]:
+    return [name for field in _schema(path) for name in _field_names(field)]
+
+
+def _schema(path: Path) -> Any:
     import pyarrow.parquet  # what `datasets` reads parquet with; alone it is imported in a tenth of the time
 
     with readable(path):
         try:
-            schema = pyarrow.parquet.read_schema(path)
+            return pyarrow.parquet.read_schema(path)
         except pyarrow.ArrowException:
             raise DataError(f"{path}: not a parquet file") from None
-    return [name for field in schema for name in _field_names(field)]
 
 
 def _field_names(field: Any) -> list[str]:

@@ -123,7 +123,7 @@ def _digest(value: Any) -> str:
 def _parts(name: str, data_set: AnySet, found: Findings, *, cache: Path | None, base: Path) -> dict[str, list[Example]]:
     if origins.origin(data_set).startswith(functions.PREFIX):
         return functions.examples(name, data_set, base)
-    reader = Reader(name, data_set, found, cache)
+    reader = Reader(name, data_set, found)
     some = origins.file_paths(name, data_set, base)
     folder = origins.local_folder(name, data_set, base)
     if some is not None:

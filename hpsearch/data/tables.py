@@ -47,8 +47,7 @@ def rows(where: str, table: Any, data_set: AnySet, *, optional: str | None = Non
     there = column_names(table)
     nested = columns.names_in(_inside(_features(table))) or there
     columns.require(where, nested, data_set, optional=optional)
-    outers = (columns.outer(name, there, nested) for name in columns.wanted(data_set))
-    wanted = list(dict.fromkeys(column for column in outers if column is not None))
+    wanted = columns.outers(there, nested, data_set)
     for column in wanted:
         if there.count(column) > 1:
             raise DataError(f"{where}: {there.count(column)} columns are named {column!r}")

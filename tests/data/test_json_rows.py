@@ -165,3 +165,15 @@ def test_a_value_that_cannot_be_seen_is_refused_as_an_empty_one_is(tmp_path: Pat
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": text, "label": "x"}) + "\n")
     said = refusal(tmp_path, a_set("classification", "a.jsonl"))
     assert said.startswith("a.jsonl:1: the text has invisible characters alone ('\\u")
+
+
+def test_columns_of_a_parquet_that_nobody_asked_for_may_be_anything(tmp_path: Path) -> None:
+    text, label = pyarrow.array(["a", "b"]), pyarrow.array(["x", "y"])
+    odd = pyarrow.array([[("k", "v")], []], type=pyarrow.map_(pyarrow.string(), pyarrow.string()))
+    table = pyarrow.Table.from_arrays([text, odd, label, text, text], names=["text", "odd", "label", "o", "o"])
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    assert train(tmp_path, "classification", "a.parquet") == [("a", "x"), ("b", "y")]
+    pyarrow.parquet.write_table(table.rename_columns(["text", "odd", "label", "o", "text"]), tmp_path / "a.parquet")
+    assert refusal(tmp_path, a_set("classification", "a.parquet")).endswith("column 'text' is in the header twice")
+    pyarrow.parquet.write_table(table[:0], tmp_path / "a.parquet")
+    assert refusal(tmp_path, a_set("classification", "a.parquet")).startswith("a.parquet: no examples")

@@ -152,6 +152,7 @@ def test_labels_that_look_alike_are_told_with_escapes_and_counts() -> None:
         {"text": f"text {i} {label}", "label": label} for label in ("spam", "Spam", "ham\u200b", "ham") for i in (1, 2)
     ]
     assert groups(["spam", "Spam", "ham", "x"]) == [["Spam", "spam"]]
+    assert groups(["0", "0.0", "1", "1.00", "1.5", "10", "v1.0", "1.0.0"]) == [["0", "0.0"], ["1", "1.00"]]
     told = warnings("mine", Splits(rows, rows[:0] + rows))
     assert [line for line in told if "look alike" in line] == [
         "data.mine: 2 labels look alike and are different ones: 'Spam' (2 in train), 'spam' (2 in train); "
