@@ -1,6 +1,7 @@
 """The final training: it repeats its trial to the last bit, tests once and writes what transformers reads."""
 
 import json
+import math
 import random
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import torch
 
 from hpsearch import best
 from hpsearch.contract import Setting
+from hpsearch.environment import versions
 from hpsearch.errors import StudyBusy, UserError
 from hpsearch.experiment import Experiment
 from hpsearch.final import FinalTraining
@@ -189,6 +191,11 @@ def test_what_is_said_of_the_reproduction(searched, tmp_path):
         return reproduction({**experiment.provenance, **provenance}, config, found, setting)
 
     assert line(value) == f"val/loss {value:.6g}: trial {number}'s value, reproduced to the last bit"
+    assert "reproduced" not in line(math.nextafter(value, math.inf))
+    assert "(difference +0.5): " in line(value + 0.5)
+    assert "(difference -0.5): " in line(value - 0.5)
+    other = line(value * 1.001, versions={"torch": "1.0", "left-pad": "2"})
+    assert other.endswith(f"another package version (torch 1.0 -> {versions()['torch']})")
     assert "trained with 2 threads instead of 1" in line(value + 1e-7, replace(setting, threads=2))
     assert "GPUs do not repeat" in line(value + 1e-7, replace(setting, device="cuda:0"))
     assert "another processor or package version" in line(value * 1.001)

@@ -169,3 +169,39 @@ def test_an_export_after_the_end_is_no_searching():
     history = of([event("driver_started", 100), event("driver_stopped", 120, reason="finished")])
     history.add(event("study_exported", 90_000, trial=0, path="best.yaml"))
     assert history.seconds == 20
+
+
+def test_the_best_evaluation_of_what_is_maximized_is_the_highest():
+    created = {**CREATED, "objective": {"metric": "val/loss", "direction": "maximize"}}
+    history = History.of([created, *trial(0, 1.0, 3.0, 2.0)])
+    assert history.best_evaluation(0)["index"] == 2
+    assert history.best_place(0)["value"] == 3.0
+
+
+def test_only_an_attempt_whose_worker_died_is_a_death():
+    ends = [{}, {"died": True}, {"alone": True}, {}]
+    events = []
+    for attempt, how in enumerate(ends, start=1):
+        events.append(event("trial_started", attempt, trial=0, attempt=attempt))
+        events.append(event("trial_interrupted", attempt, trial=0, reason="", **how))
+    history = of(trial(0), events)
+    assert history.trials[0].deaths == {2}
+    assert history.trials[0].alone  # from then on
+
+
+def test_a_value_that_is_no_number_is_not_ranked():
+    history = of(*(trial(n, outcome="completed", value=v) for n, v in enumerate([math.nan, None, 2.0, math.inf])))
+    assert [t.number for t in history.ranked()] == [2]
+
+
+@pytest.mark.parametrize(("direction", "less", "more"), [("minimize", True, False), ("maximize", False, True)])
+def test_an_equal_value_is_no_better(direction, less, more):
+    history = History(direction=direction)
+    assert [history.better(a, 2.0) for a in (1.0, 2.0, 3.0)] == [less, False, more]
+
+
+def test_an_event_of_before_does_not_set_the_last_back():
+    """A clock that was set, or an evaluation that comes again."""
+    history = of([event("driver_started", 200), event("trial_asked", 300, trial=0, params={})])
+    history.add(event("trial_started", 250, trial=0))
+    assert (history.last, history.seconds) == (300, 100)

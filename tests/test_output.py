@@ -1,5 +1,6 @@
 """Printing never raises, whatever becomes of the descriptor: real processes, with the interpreter's own streams."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -97,3 +98,20 @@ def test_streams_that_are_no_files_stay(capsys):
     with unfailing():
         print("seen")
     assert capsys.readouterr().out == "seen\n"
+
+
+def test_no_file_gets_the_descriptor_of_a_closed_standard_input(tmp_path):
+    code = f"with unfailing(lost): print(open({str(tmp_path / 'file')!r}, 'w').fileno() > 2)"
+    assert python(code, redirect="<&-")[:3] == (0, b"True\n", b"")
+
+
+def test_a_loss_of_before_is_forgotten(unread):
+    code = "with unfailing(lost): print('x', flush=True)\nwith unfailing(lost): print(loss(1), file=sys.stderr)"
+    assert python(code, stdout=unread)[2] == b"None\n"
+
+
+def test_a_full_disk_is_no_reader_that_has_gone():
+    from hpsearch.output import reader_gone
+
+    assert reader_gone(BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    assert not reader_gone(OSError(errno.ENOSPC, "No space left on device"))

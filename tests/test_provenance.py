@@ -3,13 +3,14 @@
 import pytest
 
 from hpsearch import best
+from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
 from hpsearch.experiment import Experiment
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
 from hpsearch.preparation import prepare
-from hpsearch.provenance import cannot_tell, data_changes, edits, refuse_changed, reproduction
-from tests.searching import evaluation, opened
+from hpsearch.provenance import cannot_tell, data_changes, edits, provenance, refuse_changed, reproduction
+from tests.searching import evaluation, experiment, go, opened
 
 SPACE = """
 study: tiny
@@ -190,3 +191,14 @@ def test_changed_data_are_trained_on_where_they_are_wanted(project, call):
     assert (code, err) == (0, "")
     assert "the data changed: this is another training than trial 0; val/loss " in out
     assert "another processor" not in out
+
+
+def test_where_a_set_lies_is_no_value_of_the_training(tmp_path):
+    study, _ = go(experiment("budget: {trials: 1}\n"), tmp_path)
+    trial = study.history.trials[0]
+    config = TrainConfig.model_validate(trial.config)
+    known = provenance(study.history, trial, config, None)
+    assert edits(known, config) == []
+    elsewhere = {name: {**one.model_dump(), "dataset": "python:c:d"} for name, one in config.data.items()}
+    assert edits(known, TrainConfig.model_validate({**trial.config, "data": elsewhere})) == []
+    assert "dataset" not in known["config"]["data"]["text"]

@@ -8,9 +8,9 @@ import pytest
 from hpsearch import journal
 from hpsearch.contract import Setting
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
-from hpsearch.happenings import Finished, Notice, Paused, Started
+from hpsearch.happenings import Finished, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed
-from hpsearch.search import Search
+from hpsearch.search import Search, spent
 from tests.searching import Scripted, dies, evaluation, experiment, go, opened, says
 
 QUIET = "search: {pruner: none, overfitting: false}\n"
@@ -287,3 +287,60 @@ def test_at_the_fourth_time_the_search_ends_and_names_the_disk(tmp_path, monkeyp
     with pytest.raises(StorageFailed, match="trial 0 cannot save its state: No space left on device"):
         go(experiment("budget: {trials: 1}\n" + QUIET), tmp_path / "home", launcher=launcher)
     assert len(launcher.tasks) == 4
+
+
+def test_each_trial_may_find_the_disk_closed_as_often(tmp_path, monkeypatch):
+    monkeypatch.setattr("hpsearch.storage.room.PAUSE", 0.0)
+    launcher = Scripted(workers(tmp_path, 1), lambda task: closed(task, times=2))
+    study, _ = go(experiment("budget: {trials: 3}\n" + QUIET), tmp_path / "home", launcher=launcher)
+    assert [trial.attempt for trial in study.history.trials.values()] == [3, 3, 3]
+
+
+def test_a_lost_machine_uses_up_no_retry(tmp_path):
+    def script(task):
+        kinds = {1: "lost", 2: "lost", 3: "died"}
+        if kind := kinds.get(task.attempt):
+            return iter([lambda slot: Failed(slot, task.trial, kind, "away")])
+        return healthy(task)
+
+    wanted = experiment("budget: {trials: 1}\nsearch: {max_retries: 1, pruner: none, overfitting: false}\n")
+    study, _ = go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path, 1), script))
+    assert (study.history.trials[0].outcome, study.history.trials[0].attempt) == ("completed", 4)
+
+
+def test_why_there_are_few_trials_is_said_of_several_configs_alone(tmp_path):
+    def said(ranges, name):
+        _, seen = go(experiment("budget: {trials: 9}\n" + QUIET, ranges=ranges), tmp_path / name)
+        return [happening.line for happening in seen if isinstance(happening, Notice)]
+
+    assert said("", "one") == []
+    assert said("training: {epochs: {choices: [1, 2]}}\n", "two") == ["each of the space's 2 configs has had its trial"]
+
+
+def test_a_budget_is_spent_when_its_hours_are_over_or_its_trials_have_ended(tmp_path):
+    study = opened(experiment("budget: {hours: 1, trials: 1}\n" + QUIET), tmp_path / "home")
+    for seconds, over in ((0, False), (3599, False), (3600, True)):
+        study.history.searched = float(seconds)
+        assert spent(study) is over
+    study.history.searched = 0.0
+    number = study.ask()
+    assert not spent(study)  # it has not ended
+    study.start(number, device="cpu", threads=1, worker=0)
+    study.report(number, evaluation(1, 2.0))
+    study.finish(number, "completed")
+    assert spent(study)
+    study.journal.close()
+
+
+def test_the_stumbles_of_another_trial_than_the_first_are_counted_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("hpsearch.storage.room.PAUSE", 0.0)
+    launcher = Scripted(workers(tmp_path, 1), lambda task: closed(task, times=4 if task.trial else 1))
+    with pytest.raises(StorageFailed, match="trial 1 cannot save its state: No space left on device"):
+        go(experiment("budget: {trials: 3}\n" + QUIET), tmp_path / "home", launcher=launcher)
+
+
+def test_of_the_evaluations_that_come_again_the_latest_is_told_again(tmp_path):
+    """It says where the trial stands that goes on."""
+    launcher = Scripted(workers(tmp_path, 1), lambda task: dies(task, 3.0, 2.5) if task.attempt == 1 else healthy(task))
+    _, seen = go(experiment("budget: {trials: 1}\n" + QUIET), tmp_path / "home", launcher=launcher)
+    assert [h.evaluation["index"] for h in seen if isinstance(h, Measured)] == [1, 2, 2, 3]

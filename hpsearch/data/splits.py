@@ -261,6 +261,6 @@ def _lacking_labels(name: str, part: str, train: Counter[str], there: set[str]) 
     found = [
         f"data.{name}: label {_named(label)} is not in {part} (train has {train[label]})" for label in missing[:SHOWN]
     ]
-    if len(missing) > SHOWN:
-        found.append(f"data.{name}: {len(missing) - SHOWN} more labels are not in {part}")
+    if (more := len(missing) - SHOWN) > 0:
+        found.append(f"data.{name}: {more} more label{' is' if more == 1 else 's are'} not in {part}")
     return found

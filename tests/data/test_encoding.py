@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from hpsearch.config import ClassificationSet
+from hpsearch.data import encoding
+from hpsearch.data.encoding import blocks, lines
+from hpsearch.data.packed import Part
+from hpsearch.errors import DataError
 from tests.data.forms import a_set, refusal, train
 
 TABLE = "text\tlabel\ncafé £5\tx\n日本 Ωμέγα\ty\n"
@@ -71,3 +75,43 @@ def test_utf16_without_a_mark_that_its_letters_do_not_show_is_named(tmp_path: Pa
     said = refusal(tmp_path, a_set("classification", "a.tsv"))
     assert f"if it is UTF-16 without a byte order mark: encoding: {name}; " in said
     assert train(tmp_path, "classification", "a.tsv", encoding=name, label="text")[0][0].endswith("0")
+
+
+def test_utf_32_without_a_mark_is_not_taken_for_utf_16(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("some words\n".encode("utf-32-le"))
+    assert refusal(tmp_path, a_set("text", "a.txt")).startswith("a.txt:1: a NUL byte, UTF-8 text is wanted")
+
+
+def test_only_the_mark_at_the_beginning_is_one(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(codecs.BOM_UTF8 + b"one\n" + codecs.BOM_UTF8 + b"two\n")
+    assert list(lines(Part(tmp_path / "a.txt"))) == [(1, "one\n"), (2, "\ufefftwo\n")]
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16"])
+def test_a_line_of_the_most_bytes_is_read_and_a_longer_one_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    monkeypatch.setattr(encoding, "MAX_LINE", 16)
+    (tmp_path / "a.txt").write_bytes(("w" * 15 + "\n").encode(codec))
+    assert list(lines(Part(tmp_path / "a.txt"))) == [(1, "w" * 15 + "\n")]
+    (tmp_path / "a.txt").write_bytes(("x\n" + "w" * 16 + "\n").encode(codec))
+    with pytest.raises(DataError, match=r"a\.txt:2: a line of more than"):
+        list(lines(Part(tmp_path / "a.txt")))
+
+
+def test_a_letter_that_is_cut_at_the_end_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("café".encode()[:-1])
+    with pytest.raises(DataError, match=r"a\.txt: not utf-8 "):
+        list(blocks(Part(tmp_path / "a.txt")))
+
+
+def test_the_line_of_half_a_utf_16_letter_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(codecs.BOM_UTF16_LE + "one\n".encode("utf-16-le") + b"\x00\xd8a\x00")
+    with pytest.raises(DataError, match=r"a\.txt:1: not utf-16 from here on, or soon after"):
+        list(lines(Part(tmp_path / "a.txt")))
+
+
+@pytest.mark.parametrize("name", ["utf-16", "utf-16-le"])
+def test_a_mark_of_the_named_encoding_is_left_out(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.txt").write_bytes(codecs.BOM_UTF16_LE + "one\n".encode("utf-16-le"))
+    assert list(lines(Part(tmp_path / "a.txt"), name)) == [(1, "one\n")]

@@ -31,3 +31,14 @@ def test_classes_of_one_example_each_pass_where_valid_knows_them_all():
 @pytest.mark.parametrize("labels", [[i % 25 for i in range(50)], ["a", "b"] * 5 + list(range(9))])
 def test_many_classes_are_no_ids(labels):
     assert divide("mine", {"train": labelled(labels)}, Split()).valid
+
+
+@pytest.mark.parametrize(("different", "are_ids"), [(16, False), (17, True)])
+def test_more_than_four_labels_in_five_examples_are_ids(different, are_ids):
+    """Of the twenty labels that it takes at least to tell."""
+    labels = labelled([i % different for i in range(20)])
+    if not are_ids:
+        assert divide("mine", {"train": labels}, Split()).valid
+        return
+    with pytest.raises(DataError, match=r"17 labels for 20 examples .* look like an id column"):
+        divide("mine", {"train": labels}, Split())

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import random
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -128,3 +129,29 @@ def test_a_zip_of_other_files_is_refused_with_what_is_in_it(tmp_path: Path) -> N
     assert said.startswith(
         "a.zip: files of no or several formats in it (a.csv, readme.md), one is wanted: .txt, .jsonl"
     )
+
+
+def test_a_small_file_may_pack_to_any_share(tmp_path: Path) -> None:
+    content = "text\n" * 200_000
+    packed = gzip.compress(content.encode())
+    assert len(packed) * 200 < len(content)
+    (tmp_path / "a.txt.gz").write_bytes(packed)
+    assert train(tmp_path, "text", "a.txt.gz") == [(content,)]
+
+
+def test_members_of_a_zip_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
+    content = zipped(random.Random(0).randbytes(1000).hex().encode(), **{"c.txt": b"x"})
+    at = content.index(b"PK\1\2", content.index(b"c.txt"))
+    first = content[at : content.index(b"PK\1\2", at + 4)]  # the directory's entry of b.txt
+    end = bytearray(content[content.index(b"PK\5\6") :])
+    directory = b"".join(first.replace(b"b.txt", name) for name in (b"b.txt", b"d.txt", b"e.txt"))
+    end[8:12] = (3).to_bytes(2, "little") * 2
+    end[12:16] = len(directory).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(content[:at] + directory + bytes(end))
+    assert "a.zip: its members overlap" in refusal(tmp_path, a_set("text", "a.zip"))
+
+
+def test_hidden_members_in_folders_are_left_out(tmp_path: Path) -> None:
+    hidden = {"inner/.hidden.txt": b"no\n", "inner/__MACOSX/._b.txt": b"\0", "inner/.git/c.txt": b"no\n"}
+    (tmp_path / "all.zip").write_bytes(zipped(b"yes\n", **hidden))
+    assert train(tmp_path, "text", "all.zip") == [("yes\n",)]

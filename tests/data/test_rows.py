@@ -43,6 +43,7 @@ NOT_QUOTED = {
     "whole sentences in quotes": ['"Yes!"', '"No."', "Perhaps"],
     "a word in quotes": ['"Yes", he said', '"No."', "x"],
     "a stray quote that meets another": ['"open', "inner one", "inner two", 'closed "', "rest"],
+    "a stray quote that meets another two lines on": ['"open', "inner", 'closed "', "rest"],
     "a stray quote alone": ["x", '"open', "y"],
 }
 
@@ -180,3 +181,23 @@ def test_a_second_row_that_csv_cannot_read_has_the_delimiter_of_the_header_named
     assert said.startswith("a.csv:2: wrong csv quoting or line end")
     assert said.endswith("; if ';' stands between the columns: delimiter: ';'")
     assert train(tmp_path, "classification", "a.csv", delimiter=";") == [("a;\r\nb", "x"), ("c", "y")]
+
+
+def test_a_field_that_goes_over_one_line_end_swallows_no_row(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text,label\n"two\nlines",x\nmore,y\n')
+    splits = loaded(tmp_path, a_set("classification", "a.csv"))
+    assert ([e["text"] for e in splits.train], splits.warned) == (["two\nlines", "more"], [])
+
+
+@pytest.mark.parametrize(("lines", "told"), [(10, False), (11, True)])
+def test_a_long_field_of_a_file_with_one_column_is_told(tmp_path: Path, lines: int, told: bool) -> None:
+    inner = "\n".join(f"line {i}" for i in range(lines))
+    (tmp_path / "a.csv").write_text(f'text\n"{inner}"\nmore\n')
+    splits = loaded(tmp_path, a_set("text", "a.csv"))
+    assert [e["text"] for e in splits.train] == [inner, "more"]
+    assert [f"goes over {lines} lines" in line for line in splits.warned if "a.csv:2" in line] == [True] * told
+
+
+def test_a_tsv_with_a_header_in_quotes_is_quoted(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('"text"\t"label"\n"plain"\t"x"\n"words"\t"y"\n')
+    assert train(tmp_path, "classification", "a.tsv") == [("plain", "x"), ("words", "y")]

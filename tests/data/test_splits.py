@@ -199,3 +199,38 @@ def test_texts_that_look_equal_stay_on_one_side_and_shared_ones_are_counted(seed
     assert sides == [{seen(example["text"]) for example in part} for part in turned.parts().values()]
     told = warnings("mine", Splits([{"text": ALIKE[0]}], [{"text": text} for text in ALIKE]))
     assert f"data.mine: {len(ALIKE)} of {len(ALIKE)} valid examples are also in train" in told
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_shares_that_round_up_leave_train_a_text_of_each_label(seed: int) -> None:
+    splits = cut(labelled({"other": 50, "few": 2, "ten": 10}), valid=0.5, test=0.45, seed=seed)
+    counts = [counted(part) for part in (splits.train, splits.valid, splits.test)]
+    assert [count["few"] for count in counts] == [1, 1, 0]
+    assert [count["ten"] for count in counts] == [1, 5, 4]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_fewest_documents_are_one_for_each_split(seed: int) -> None:
+    splits = cut([{"text": f"document {i}"} for i in range(3)], seed=seed)
+    assert [len(part) for part in splits.parts().values()] == [1, 1, 1]
+
+
+def test_of_a_label_whose_texts_count_for_another_train_gets_one_back() -> None:
+    more = [{"text": f"x text {i}", "label": "z"} for i in (13, 35)]  # both are the test's
+    splits = cut([*labelled({"x": 40, "y": 9}), *more])
+    assert (counted(splits.train)["z"], counted(splits.test)["z"]) == (1, 1)
+
+
+@pytest.mark.parametrize(("repeats", "told"), [(5, False), (6, True)])
+def test_repeats_are_told_from_a_twentieth_on(repeats: int, told: bool) -> None:
+    rows = [{"text": f"text {i}"} for i in range(100 - repeats)]
+    found = warnings("mine", Splits([*rows, *rows[:repeats]], [{"text": "valid"}]))
+    assert found == ([f"data.mine: {repeats} of 100 train examples repeat another"] if told else [])
+
+
+@pytest.mark.parametrize("missing", [5, 6])
+def test_five_labels_that_a_split_lacks_are_named_and_the_others_counted(missing: int) -> None:
+    rows = [{"text": f"text {i}", "label": f"label {i}"} for i in range(missing + 1)]
+    found = warnings("mine", Splits(rows, [{"text": "another", "label": f"label {missing}"}]))
+    assert all("is not in valid (train has 1)" in line for line in found[:5])
+    assert found[5:] == ["data.mine: 1 more label is not in valid"] * (missing - 5)

@@ -82,6 +82,8 @@ def test_every_kind_of_missing_value_is_none(value: Any) -> None:
         (np.float32(2.0), "2"),
         (0.5, "0.5"),
         (1e300, "1e+300"),
+        (2.0**53 - 1, "9007199254740991"),
+        (2.0**53, "9007199254740992.0"),  # what 2**53 + 1 is read as, too
         (True, "true"),
         (np.bool_(False), "false"),
     ],

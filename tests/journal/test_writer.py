@@ -86,12 +86,16 @@ class SlowDisk:
 
     def __init__(self, monkeypatch):
         self.begun, self.let_go = threading.Semaphore(0), threading.Semaphore(0)
+        self.broken = False
         self._fdatasync = os.fdatasync
         monkeypatch.setattr(os, "fdatasync", self.fdatasync)
 
     def fdatasync(self, file):
         self.begun.release()
         assert self.let_go.acquire(timeout=30)
+        if self.broken:
+            self.broken = False
+            raise OSError(errno.EIO, "Input/output error")
         self._fdatasync(file)
 
 
@@ -199,3 +203,61 @@ def test_a_disk_that_stays_full_is_an_error_and_no_acknowledgement(tmp_path, dis
     log.close()
     assert [event["event"] for event in journal.read(tmp_path / "j")] == ["study_created"]
     assert StorageFailed.exit_code == 74
+
+
+# ------------------------------------------------------------------------- what is appended while the disk is at work
+
+
+@pytest.mark.parametrize("size", [70_000, 131_072, 200_000])
+def test_a_torn_tail_longer_than_a_block_is_cut(tmp_path, size):
+    path = tmp_path / "j"
+    write(path, "study_created", "a")
+    with path.open("ab") as file:
+        file.write(b"x" * size)
+    write(path, "b")
+    assert [event["event"] for event in journal.read(path)] == ["study_created", "a", "b"]
+
+
+def test_a_sync_that_fails_takes_back_what_came_after_the_one_before_began(tmp_path, monkeypatch):
+    """Else the line that came while the first was under way would be in the file twice."""
+    slow, log = SlowDisk(monkeypatch), Journal(tmp_path / "j")
+    monkeypatch.setattr(writer, "AGAIN", 0.01)
+    log.append("study_created")
+    assert slow.begun.acquire(timeout=30)
+    log.append("late")
+    slow.let_go.release()
+    assert slow.begun.acquire(timeout=30)
+    slow.broken = True
+    slow.let_go.release(100)
+    log.sync()
+    log.close()
+    assert [event["event"] for event in journal.read(tmp_path / "j")] == ["study_created", "late"]
+
+
+def test_lines_of_a_failed_sync_come_before_those_that_found_the_disk_full(tmp_path, monkeypatch):
+    slow, log = SlowDisk(monkeypatch), Journal(tmp_path / "j")
+    disk = Disk(monkeypatch)
+    log.append("study_created")
+    assert slow.begun.acquire(timeout=30)
+    disk.full, slow.broken = True, True
+    log.append("late")
+    slow.let_go.release(100)
+    time.sleep(0.05)
+    disk.full = False
+    log.sync()
+    log.close()
+    assert [event["event"] for event in journal.read(tmp_path / "j")] == ["study_created", "late"]
+
+
+def test_a_journal_that_is_closed_is_on_the_disk(tmp_path, monkeypatch):
+    slow, log = SlowDisk(monkeypatch), Journal(tmp_path / "j")
+    log.append("study_created")
+    assert slow.begun.acquire(timeout=30)
+    log.append("late")
+    closing = threading.Thread(target=log.close)
+    closing.start()
+    slow.let_go.release()
+    assert slow.begun.acquire(timeout=30)  # the second, for what came late
+    slow.let_go.release()
+    closing.join(30)
+    assert not closing.is_alive()

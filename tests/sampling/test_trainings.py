@@ -27,6 +27,7 @@ SAME = {
         1,
     ),
     "floats of the last bit": ({"training": {"weight_decay": {"choices": [0.3, 0.1 + 0.2]}}}, 1),
+    "rates that are near": ({"training": {"learning_rate": {"choices": [0.001, 0.0010001]}}}, 2),
     "whole numbers as floats": ({"training": {"choices": [{"epochs": 1}, {"epochs": 1.0, "warmup": 0.05}]}}, 1),
     "whole numbers in the logarithm": ({"model": {"n_layers": {"low": 1, "high": 6, "log": True}}}, 6),
 }
@@ -53,3 +54,8 @@ def test_a_step_between_floats_has_one_value_however_it_was_reached():
     trainings.add({"warmup": 0.1 + 0.2})
     assert trainings.has({"warmup": 0.3})
     assert not trainings.has({"warmup": 0.4})
+
+
+def test_of_equal_configs_the_first_stands_for_them():
+    space = Space.parse({"model": {"n_kv_heads": {"choices": [None, 4]}}})
+    assert Trainings(space).left(seed=0) == space.point(0)

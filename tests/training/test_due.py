@@ -8,7 +8,7 @@ from hpsearch.training.due import evaluation_steps
 from tests.training.tiny import TEXT, tiny
 
 
-@pytest.mark.parametrize("total", [*range(1, 60), 997, 10_000, 123_457])
+@pytest.mark.parametrize("total", [*range(1, 60), 100, 997, 10_000, 123_457])
 @pytest.mark.parametrize("times", [1, 3, 7, 10, 20, 49])
 def test_every_stop_at_ends_on_the_step_of_its_evaluation(total, times):
     whole, last = evaluation_steps(tiny({"text": TEXT}, evaluation={"times": times}), total)

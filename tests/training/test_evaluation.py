@@ -389,3 +389,12 @@ def test_decoding_alone_is_what_a_whole_pass_says_of_it(tmp_path, corpus_files):
     one = evaluator(tiny({"pairs": PAIRS}), tmp_path, sample=3)
     net = model(one.config, one.corpus)
     assert one.decode(net).metrics.items() <= one.measure(net).metrics.items()
+
+
+def test_scores_are_chosen_by_the_train_split_whatever_is_measured(tmp_path, corpus_files):
+    lines = [f'{{"en": "{n} apples", "fr": "现在学生认识{n}个苹果。"}}' for n in range(40)]
+    (corpus_files / "chinese.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    files = {"train": "data/pairs.jsonl", "valid": "data/chinese.jsonl", "test": "data/chinese.jsonl"}
+    config = tiny({"pairs": {**PAIRS, "files": files}})
+    for split in ("train", "valid", "test"):
+        assert evaluator(config, tmp_path, split=split).scorings["pairs"].tokenize == "13a"

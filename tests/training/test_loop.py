@@ -646,3 +646,54 @@ def test_a_training_ends_at_its_epochs_within_a_batch(tmp_path, corpus_files, ep
         ends.add((seen[-1].epoch, seen[-1].tokens // 32))  # in one of them the row that is shorter may be seen
     assert {epoch for epoch, _ in ends} == {epochs}
     assert max(n for _, n in ends) - min(n for _, n in ends) <= 1
+
+
+# ------------------------------------------------------------------------------------------------------ clocks, weights
+
+
+def test_an_evaluation_is_no_time_of_the_steps_and_a_save_is_counted_once(tmp_path, corpus_files, monkeypatch):
+    """A step takes a second of a clock of our own, an evaluation a hundred, a save a thousand."""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+
+    def ticking(owner, name, seconds):
+        whole = getattr(owner, name)
+
+        def tick(*args, **given):
+            clock[0] += seconds
+            return whole(*args, **given)
+
+        monkeypatch.setattr(owner, name, tick)
+
+    ticking(Training, "_backward", 1)
+    ticking(Evaluator, "measure", 100)
+    ticking(checkpoint, "save", 1000)
+    config = config_of("text", evaluation={"times": 2}, training={"epochs": 3})
+    seen = list(train(config, handle(tmp_path, checkpoint_seconds=0)))
+    points, before = [point for evaluation in seen for point in evaluation.points], (0, 0)
+    for point in points:
+        speed = (point["tokens"] - before[1]) / (point["step"] - before[0])
+        assert point["metrics"]["tokens_per_second"] == pytest.approx(speed)
+        before = point["step"], point["tokens"]
+    first, last = seen
+    assert first.seconds == first.step + 100 + 1000 * (first.step - 1)  # saved after each step but the one it ends on
+    assert last.seconds - first.seconds == last.step - first.step + 100 + 1000 * (last.step - first.step)
+
+
+def test_a_weight_is_the_batches_of_a_set_in_the_training(tmp_path, corpus_files):
+    data = {"text": TEXT, "moods": {**MOODS, "weight": 3}}
+    training = Training(tiny(data), handle(tmp_path))
+    n = {name: kind.n_batches(8) for name, kind in training.order.sets.items()}
+    names = [training.order.named(step)[0] for step in range(training.total_steps)]
+    assert (names.count("text"), names.count("moods")) == (n["text"], 3 * n["moods"])
+
+
+def test_what_is_decoded_at_the_end_has_its_signatures(tmp_path, corpus_files):
+    more = {"evaluation": {"times": 3, "decode_every": 3}}
+    config = config_of("mixed", **more, objective={"metric": "val/loss", "direction": "maximize"})
+    given = handle(tmp_path)
+    first, *_, last = train(config, given)
+    best = best_of(config, given)[2]
+    assert (best["index"], first.signatures) == (1, {})
+    assert best["signatures"] == last.signatures
+    assert "version:" in best["signatures"]["bleu"]

@@ -171,3 +171,64 @@ def test_the_ui_follows_as_well(place: Path, capsys: pytest.CaptureFixture[str])
     (home / "mlflow.db").write_bytes(b"dear diary " * 1000)
     with pytest.raises(HpsearchError, match="hpsearch repair sets a damaged one aside"):
         follow(home)
+
+
+# ------------------------------------------------------------------------------ what of a database is changed, by hand
+
+
+def written(home: Path, former: Path, **more: str) -> Path:
+    """A database with the columns that matter: one study of the home, whose artifacts lie below `former`."""
+    (home / "study").mkdir(parents=True)
+    (home / "study" / "journal.jsonl").touch()
+    database = home / "mlflow.db"
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "create table experiments (experiment_id, name, artifact_location);"
+            "create table runs (run_uuid, experiment_id, artifact_uri);"
+            "create table tags (run_uuid, key, value);"
+            "create table trace_tags (key, value);"
+        )
+        places = {"study": f"{former.as_uri()}/artifacts/study", **more}
+        for number, (name, location) in enumerate(places.items()):
+            connection.execute("insert into experiments values (?, ?, ?)", (number, name, location))
+            connection.execute("insert into runs values (?, ?, ?)", (f"run {number}", number, f"{location}/x"))
+        for key in ("mlflow.artifactLocation", "note"):
+            connection.execute("insert into trace_tags values (?, ?)", (key, f"{former.as_uri()}/artifacts/7"))
+        connection.commit()
+    return database
+
+
+@pytest.mark.parametrize("name", ["old", "an old place", "old#1?x=%41"])
+def test_a_neighbour_whose_name_begins_alike_and_what_people_wrote_stay(tmp_path: Path, name: str) -> None:
+    former, home = tmp_path / name, tmp_path / "new"
+    neighbour = f"{former.as_uri()}2/artifacts/other"
+    database = written(home, former, other=neighbour)
+    said = moved.follow(database, home)
+    assert said is not None
+    assert f"was moved or copied from {former}: the artifacts of 1 MLflow runs" in said
+    assert query(home, "select artifact_uri from runs") == [
+        (f"{home.as_uri()}/artifacts/study/x",),
+        (f"{neighbour}/x",),
+    ]
+    assert query(home, "select * from trace_tags") == [
+        ("mlflow.artifactLocation", f"{home.as_uri()}/artifacts/7"),
+        ("note", f"{former.as_uri()}/artifacts/7"),
+    ]
+    assert moved.follow(database, home) is None
+
+
+def test_an_experiment_that_hpsearch_does_not_write_tells_no_former_home(tmp_path: Path) -> None:
+    home = tmp_path / "new"
+    database = written(home, home, theirs=f"{(tmp_path / 'elsewhere').as_uri()}/artifacts/theirs")
+    assert moved.follow(database, home) is None
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_artifacts_of_a_copy_are_its_own(tmp_path: Path, there: bool) -> None:
+    """The place from which they were copied still is: without them here, somebody wants them there."""
+    former, home = tmp_path / "old", tmp_path / "new"
+    database = written(home, former)
+    former.mkdir()
+    if there:
+        (home / "artifacts" / "study").mkdir(parents=True)
+    assert (moved.follow(database, home) is not None) == there
