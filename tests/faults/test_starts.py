@@ -1,5 +1,7 @@
 """F5, F34, F41, F42, F43: who may run a study, and what a wrong clock does."""
 
+import os
+import signal
 import subprocess
 import time
 
@@ -15,7 +17,7 @@ RUN = ("run", "space.yaml", "--home", "home")
 def test_of_eight_at_once_one_runs_and_seven_say_who(tmp_path):
     """F41: an empty directory, eight starts at the same moment: one wins, seven end with 73 and one line."""
     cwd = folder(tmp_path / "run", trials=3, times=20)
-    options = {"cwd": cwd, "env": environment(TOY_STEP="0.02"), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    options = {"cwd": cwd, "env": environment(TOY_STEP="0.05"), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     all_eight = [subprocess.Popen([*PROGRAM, *RUN, "--workers", "1"], text=True, **options) for _ in range(8)]
     seven = wait_for(lambda: (ended := [p for p in all_eight if p.poll() is not None])[6:] and ended)
     assert len(seven) == 7
@@ -41,7 +43,12 @@ def test_a_second_driver_is_refused_whatever_became_of_the_lock(zygote, tmp_path
         path.unlink()
     elif lock == "damaged":
         path.write_bytes(b"\x00\xff{")
-    done = hpsearch(*RUN, cwd=cwd)
+    os.kill(pid, signal.SIGSTOP)  # else it may have ended before the second one has started
+    try:
+        done = hpsearch(*RUN, cwd=cwd)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        first = zygote.wait()
     said = {
         "as it is": f"study 'toy' is being run by pid {pid} on host",
         "deleted": "another process writes this journal",
@@ -50,7 +57,6 @@ def test_a_second_driver_is_refused_whatever_became_of_the_lock(zygote, tmp_path
     assert done.returncode == 73, done.stderr
     assert said[lock] in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    first = zygote.wait()
     assert first.code == 0, first.said
     assert {trial.attempt for trial in history(cwd).trials.values()} == {1}
     assert not (found := check(cwd, said=first.said, views=False)), found
