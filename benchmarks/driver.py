@@ -30,11 +30,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs in a checkout that was never installed, too
 
-from hpsearch.contract import Setting
-from hpsearch.experiment import Experiment
-from hpsearch.happenings import Finished, Measured
+from hpsearch.contract import WorkerSettings
+from hpsearch.events import Finished, Measured
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Message, Reply, Task
 from hpsearch.search import Search
+from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
 from hpsearch.testing.curves import SyntheticCurve
 
@@ -72,7 +72,7 @@ class Simulated:
     """A launcher whose workers come by chance, so that not all trials end at once; see launchers/messages.py."""
 
     def __init__(self, workers: int, evaluations: int, folder: Path) -> None:
-        self.settings = [Setting("cpu", 1, folder, folder)] * workers
+        self.settings = [WorkerSettings("cpu", 1, folder, folder)] * workers
         self.evaluations = evaluations
         self.seconds = 0.0  # of processor time within the simulation
         self._ready: list[int] = []  # workers with something to say
@@ -157,12 +157,12 @@ def searched(study: Study, launcher: Simulated, folder: Path) -> None:
     means = list[float]()
     print("trials finished   median (quartiles)      mean of all, ms of driver time for each evaluation", flush=True)
     last = part_began = time.process_time() - launcher.seconds
-    for happening in search.run():
-        if isinstance(happening, Measured):
+    for event in search.run():
+        if isinstance(event, Measured):
             now = time.process_time() - launcher.seconds
             costs.append(1000 * (now - last))
             last, measured = now, measured + 1
-        elif isinstance(happening, Finished):
+        elif isinstance(event, Finished):
             finished += 1
             if finished % part == 0 and costs:
                 now = time.process_time() - launcher.seconds

@@ -97,11 +97,11 @@ def changed(change: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> 
 
 def searched(space: str, folder: Path, checkpoint_seconds: float, keep: bool) -> Cost:
     """One study of one trial, with all that keeps it or without."""
-    from hpsearch.experiment import Experiment
     from hpsearch.home import Home
     from hpsearch.launchers.inline import InlineLauncher
     from hpsearch.preparation import prepare, setting_for
     from hpsearch.search import Search
+    from hpsearch.space.experiment import Experiment
     from hpsearch.study import Study
 
     experiment, home, clock = (

@@ -58,11 +58,11 @@ def ours(options: argparse.Namespace, folder: Path, *, compiled: bool) -> dict[s
     """Tokens per second of `train_step`, timed in blocks with the device waited for at their ends."""
     import torch
 
-    from hpsearch.contract import Handle, Setting
+    from hpsearch.contract import Handle, WorkerSettings
     from hpsearch.training.loop import Training
 
     torch.cuda.reset_peak_memory_stats()
-    setting = Setting(device="cuda:0", threads=1, cache=folder / "cache", base=folder)
+    setting = WorkerSettings(device="cuda:0", threads=1, cache=folder / "cache", base=folder)
     training = Training(train_config(options, compiled=compiled), Handle(setting, folder))
     blocks: list[float] = []
     for step in range(WARMUP + options.steps):

@@ -86,13 +86,13 @@ def train(config: Any, handle: Any) -> Iterator[Any]:
 
 def epochs_for(seconds: float, space: str) -> float:
     """Epochs of the space's model that take so long on one thread, evaluations included."""
-    from hpsearch.contract import Handle, Setting
-    from hpsearch.experiment import Experiment
+    from hpsearch.contract import Handle, WorkerSettings
+    from hpsearch.space.experiment import Experiment
     from hpsearch.training.loop import Training
 
     config = Experiment.loads(space).config({"learning_rate": 3e-3, "weight_decay": 0.1})
     with tempfile.TemporaryDirectory() as folder:
-        setting = Setting(device="cpu", threads=1, cache=Path(folder), base=Path(folder))
+        setting = WorkerSettings(device="cpu", threads=1, cache=Path(folder), base=Path(folder))
         training = Training(config, Handle(setting, Path(folder)))
         step, evaluation = cost(training.train_step, 100), cost(lambda: training.evaluator.measure(training.model), 3)
         return (seconds - config.evaluation.times * evaluation) / step / training.order.steps_per_epoch

@@ -132,7 +132,7 @@ def open_corpus(size: Size, folder: Path) -> Any:
 
 def ours(size: Size, folder: Path, precision: str) -> None:
     """`train` as a search calls it, timed from one question of the loop ("am I to go on?") to the next."""
-    from hpsearch.contract import Handle, Setting, Told
+    from hpsearch.contract import Handle, Told, WorkerSettings
     from hpsearch.training.loop import train
     from hpsearch.training.model import Llama
 
@@ -143,7 +143,9 @@ def ours(size: Size, folder: Path, precision: str) -> None:
         return Told.GO_ON
 
     print(f"{Llama(train_config(size).model, vocab_size=size.vocab_size).n_non_embedding} parameters")
-    setting = Setting(device="cpu", threads=1, cache=folder / "cache", base=folder, checkpoint_seconds=float("inf"))
+    setting = WorkerSettings(
+        device="cpu", threads=1, cache=folder / "cache", base=folder, checkpoint_seconds=float("inf")
+    )
     out = folder / f"ours-{os.getpid()}"
     out.mkdir()
     for _ in train(train_config(size, precision), Handle(setting, out, told)):

@@ -77,12 +77,12 @@ def train(config: Any, handle: Any) -> Iterator[Any]:
 def one_trial(folder: Path, params: dict[str, float], report: Callable[[Any], object]) -> float:
     """A training as a script of one's own has it: config, train, report; gives its lowest loss."""
     from hpsearch.config import TrainConfig
-    from hpsearch.contract import Handle, Setting
+    from hpsearch.contract import Handle, WorkerSettings
 
     told = json.loads((folder / "training.json").read_text())
     told["config"]["training"] |= params
     corpora = {digest: Path(place) for digest, place in told["corpora"].items()}
-    setting = Setting(device="cpu", threads=1, cache=folder, base=folder, corpora=corpora)
+    setting = WorkerSettings(device="cpu", threads=1, cache=folder, base=folder, corpora=corpora)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         losses: list[float] = []
         for evaluation in train(TrainConfig.model_validate(told["config"]), Handle(setting, Path(place))):
@@ -209,9 +209,9 @@ class Bench:
     def __init__(self, place: Path, options: argparse.Namespace) -> None:
         import overhead
 
-        from hpsearch.experiment import Experiment
         from hpsearch.home import Home
         from hpsearch.preparation import first_config, prepare
+        from hpsearch.space.experiment import Experiment
 
         self.place, self.options = place, options
         numbers = {"trials": options.trials, "workers": options.workers}

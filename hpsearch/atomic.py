@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hpsearch import crash
+from hpsearch import failpoints
 
 TRANSIENT = {errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
 PAUSES = (0.1, 0.5, 2.0)  # seconds before the second, third and fourth try
@@ -62,12 +62,12 @@ def _write_once(path: Path, data: bytes, former: Path | None) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     with _removed_on_failure(temporary):
         _create(temporary, data)
-        crash.point("file_written")
+        failpoints.hit("file_written")
         if former is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(path, former)
         os.replace(temporary, path)
-    crash.point("file_renamed")
+    failpoints.hit("file_renamed")
     sync_folder(path.parent)
 
 

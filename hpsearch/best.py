@@ -14,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap
 from hpsearch.atomic import write_atomically
 from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
-from hpsearch.history import UNFINISHED, History, TrialHistory, number
+from hpsearch.journal.history import UNFINISHED, History, TrialHistory, number
 from hpsearch.provenance import provenance
 
 

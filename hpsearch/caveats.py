@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from itertools import islice
 
-from hpsearch.history import Event, History, TrialHistory, number
+from hpsearch.journal.history import Entry, History, TrialHistory, number
 
 TRIALS, EVALUATIONS = 2, 3  # an objective is constant only where at least so many trials have so many values each
 BEST = {"bleu": 100.0, "chrf": 100.0, "ter": 0.0}  # of others 1; losses have none
@@ -73,14 +73,14 @@ def at_chance(history: History) -> list[str]:
     return [line for metric in _judged(evaluation) if (line := _lost(history, winner, evaluation, metric))]
 
 
-def _judged(evaluation: Event) -> Iterator[str]:
+def _judged(evaluation: Entry) -> Iterator[str]:
     """The metrics that show chance: those of each set where there are several sets."""
     names = [name for name in evaluation["metrics"] if name.startswith("val/") and name.rsplit("/", 1)[1] in CHANCE]
     several = any(name.count("/") > 1 for name in evaluation["metrics"] if name.startswith("val/"))
     return (name for name in names if (name.count("/") > 1) == several)
 
 
-def _lost(history: History, winner: TrialHistory, evaluation: Event, metric: str) -> str | None:
+def _lost(history: History, winner: TrialHistory, evaluation: Entry, metric: str) -> str | None:
     chance, clear = CHANCE[metric.rsplit("/", 1)[1]]
     perfect = evaluation["metrics"].get(metric.replace("/mcc", "/accuracy")) == 1.0  # of one label alone: mcc is 0
     if perfect or not number(evaluation["metrics"][metric]) <= chance:
@@ -116,13 +116,13 @@ def _differing(name: str, ways: dict[str, list[int]]) -> str:
     return f"val/{name} was not computed in the same way by all trials, which cannot be compared by it: {said}"
 
 
-def _values(evaluation: Event, metric: str) -> str:
+def _values(evaluation: Entry, metric: str) -> str:
     """The metric and the one that people know better, as they were measured."""
     prefix, last = metric.rsplit("/", 1)
     names = [name for name in (f"{prefix}/{SHOWN[last]}", metric) if name in evaluation["metrics"]]
     return ", ".join(f"{name.rsplit('/', 1)[1]} {evaluation['metrics'][name]:.3g}" for name in names)
 
 
-def _best_evaluation(trial: TrialHistory) -> Event | None:
+def _best_evaluation(trial: TrialHistory) -> Entry | None:
     """What was measured where the trial's best value is from."""
     return trial.evaluations.get(trial.best["index"]) if trial.best else None

@@ -28,7 +28,7 @@ class Told(StrEnum):
 
 
 @dataclass(frozen=True)
-class Setting:
+class WorkerSettings:
     """What stays the same for all trainings of a worker."""
 
     device: str  # as torch spells it: cpu, cuda:0, mps
@@ -43,7 +43,7 @@ class Setting:
 class Handle:
     """What a training is given beside its config."""
 
-    setting: Setting
+    setting: WorkerSettings
     folder: Path  # its own: last.pt, previous.pt, best.pt, samples.json
     told: Callable[[], Told] = lambda: Told.GO_ON  # asked before every step
 

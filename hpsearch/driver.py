@@ -12,14 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hpsearch import best, crash
+from hpsearch import best, failpoints
 from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.errors import HpsearchError, StorageFailed, UserError
-from hpsearch.experiment import Experiment
-from hpsearch.happenings import Happening
-from hpsearch.history import UNFINISHED
+from hpsearch.events import Event
 from hpsearch.home import Home
 from hpsearch.identity import check_space
+from hpsearch.journal.history import UNFINISHED
 from hpsearch.launchers.devices import plan
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
@@ -28,13 +27,14 @@ from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.preparation import check, prepare
 from hpsearch.search import Search, spent
+from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.keeping import Keeping, keep_corpus
 from hpsearch.storage.storage import Storage
 from hpsearch.study import Study, read_history
 from hpsearch.views import shipper, shipping
-from hpsearch.views.mlflow import run_ids
+from hpsearch.views.mlflow.store import run_ids
 
 VIEWS = ("mlflow", "optuna")
 PATIENCE = 60.0  # seconds that the end of a run waits for the views
@@ -81,7 +81,7 @@ class Driver:
         """What was read, a line a set."""
         return self._prepared.summary
 
-    def run(self, stopping: Callable[[], bool]) -> Iterator[Happening]:
+    def run(self, stopping: Callable[[], bool]) -> Iterator[Event]:
         """Searches; when it ends, however it ends, the journal says so and no worker is left."""
         study = self._opened()
         self.shipper = shipper.start(self.folder, self.home.path, self.experiment.tracking.uri, VIEWS, say=self.say)
@@ -123,7 +123,7 @@ class Driver:
             return None
         path, winner = self.folder / "best.yaml", best.winner(study.history)
         best.write(study.history, path, base=self.experiment.base, run_id=self._run_id(winner.number))
-        crash.point("best_exported")
+        failpoints.hit("best_exported")
         said = {
             "trial": winner.number,
             "outcome": winner.outcome,
@@ -208,8 +208,8 @@ class Driver:
 
     def _on_ray(self, wanted: RayWorkers) -> Launcher:
         """Workers on a Ray cluster, which is joined here."""
-        from hpsearch.launchers.cluster import Cluster  # Ray is an extra, and takes a second to import
-        from hpsearch.launchers.ray import RayLauncher
+        from hpsearch.launchers.ray.cluster import Cluster  # Ray is an extra, and takes a second to import
+        from hpsearch.launchers.ray.launcher import RayLauncher
 
         if wanted.storage is not None:
             self._storage = self._open_storage(wanted.storage)

@@ -11,7 +11,7 @@ from typing import Any
 
 from hpsearch.atomic import write_atomically, write_json
 from hpsearch.config import TrainConfig
-from hpsearch.contract import Evaluation, Handle, Setting, Told
+from hpsearch.contract import Evaluation, Handle, Told, WorkerSettings
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.identity import data_changes, described
 from hpsearch.lock import StudyLock
@@ -26,7 +26,7 @@ class FinalTraining:
     signatures: Mapping[str, str] = MappingProxyType({})  # how the test's BLEU and chrF were computed
 
     def __init__(
-        self, config: TrainConfig, folder: Path, setting: Setting, *, data: Mapping[str, Any] | None = None
+        self, config: TrainConfig, folder: Path, setting: WorkerSettings, *, data: Mapping[str, Any] | None = None
     ) -> None:
         """`data`: the fingerprints of what it trains on, noted in the folder.
 

@@ -12,8 +12,8 @@ from hpsearch.config import ClassificationSet, TranslationSet
 from hpsearch.data.corpus import Corpus, PairTokens, TextTokens
 from hpsearch.data.cutting import Cut, Lengths, text_rows
 from hpsearch.errors import ConfigError
-from hpsearch.experiment import Experiment
 from hpsearch.space.document import Keys, dotted
+from hpsearch.space.experiment import Experiment
 from hpsearch.space.objective import vocabulary_varies
 from hpsearch.space.ranges import Choices, ends
 

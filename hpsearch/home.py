@@ -13,8 +13,8 @@ from typing import Any
 from hpsearch import journal
 from hpsearch.atomic import make_folder
 from hpsearch.errors import UserError
-from hpsearch.history import History
-from hpsearch.outline import outline
+from hpsearch.journal.history import History
+from hpsearch.journal.outline import outline
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def hint(home: Home, study: str, space: str | Path | None) -> str:
 def history_of(home: Home, study: str, *, curves: bool = True, space: str | Path | None = None) -> History:
     """What the journal of a study says; raises UserError when there is no such study.
 
-    curves: with all evaluations of trials that have ended (see outline.py); space: the file that named the study, for
-    the error names the home beside it.
+    curves: with all evaluations of trials that have ended (see journal/outline.py); space: the file that named the
+    study, for the error names the home beside it.
     """
     path = home.journal(study)
     if not path.exists():

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from hpsearch.errors import StudyMismatch
-from hpsearch.experiment import Experiment
-from hpsearch.history import History
+from hpsearch.journal.history import History
 from hpsearch.space.document import Keys, dotted
+from hpsearch.space.experiment import Experiment
 from hpsearch.space.sections import RANGE_KEYS
 
 RULES = 2  # of cutting, training and scoring; a new number where a config comes to other values than before

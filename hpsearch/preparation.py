@@ -14,15 +14,15 @@ from typing import Any
 from hpsearch import fit
 from hpsearch.atomic import make_folder
 from hpsearch.config import TrainConfig
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.data import repeating, sources
 from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import ConfigError, DataError
-from hpsearch.experiment import Experiment
-from hpsearch.history import History
 from hpsearch.home import Home
 from hpsearch.identity import check_data
+from hpsearch.journal.history import History
 from hpsearch.launchers.devices import plan
+from hpsearch.space.experiment import Experiment
 from hpsearch.training import measurable
 
 
@@ -113,7 +113,7 @@ def _based(experiment: Experiment) -> Iterator[None]:
         raise found from error
 
 
-def setting_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> Setting:
+def setting_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> WorkerSettings:
     """How the final training runs: the device of `resources`, the threads that the trial had."""
     threads = threads or experiment.provenance.get("threads") or experiment.resources.threads
     resources = experiment.resources.model_copy(update={"workers": 1, "threads": threads})

@@ -13,13 +13,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.config import TrainConfig
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.environment import versions
 from hpsearch.errors import StudyMismatch
-from hpsearch.experiment import Experiment
-from hpsearch.history import History, TrialHistory
 from hpsearch.identity import Change, changes, described, named_contents, of_other_rules, shown
+from hpsearch.journal.history import History, TrialHistory
 from hpsearch.space.document import dotted
+from hpsearch.space.experiment import Experiment
 
 CLOSE = 0.01  # relative; further apart than this, more than rounding differs
 
@@ -98,7 +98,7 @@ def edits(known: Mapping[str, Any], config: TrainConfig) -> list[str]:
 
 
 def reproduction(
-    known: Mapping[str, Any], config: TrainConfig, found: float, setting: Setting, *, data_changed: bool = False
+    known: Mapping[str, Any], config: TrainConfig, found: float, setting: WorkerSettings, *, data_changed: bool = False
 ) -> str | None:
     """One line saying whether the trial's value came again; None when the config comes from no trial."""
     metric, trial = config.objective.metric, f"trial {known.get('trial')}"
@@ -115,7 +115,7 @@ def reproduction(
     return f"{difference}: {_why(known, setting, close=math.isclose(found, expected, rel_tol=CLOSE))}"
 
 
-def _why(known: Mapping[str, Any], setting: Setting, *, close: bool) -> str:
+def _why(known: Mapping[str, Any], setting: WorkerSettings, *, close: bool) -> str:
     """What may have made the difference."""
     if maker := of_other_rules(known):
         return f"{known.get('study')} was searched by {maker}, which cuts, trains and scores otherwise"

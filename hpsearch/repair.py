@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hpsearch import journal
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.history import History
+from hpsearch.journal.history import History
 from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.soundness import Found, on_disk
 from hpsearch.storage.storage import Storage

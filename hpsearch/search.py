@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hpsearch import crash
+from hpsearch import failpoints
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
-from hpsearch.happenings import Finished, Happening, Measured, Notice, Paused, Started
+from hpsearch.events import Event, Finished, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
-from hpsearch.placing.placing import DEVICE_ERRORS, Placing, out_of_configs, out_of_trials
+from hpsearch.placement.placement import DEVICE_ERRORS, Placement, out_of_configs, out_of_trials
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.room import Room
 from hpsearch.study import OUTCOMES, Study
@@ -41,7 +41,7 @@ class Search:
         corpora: dict[str, Path] | None = None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`checkpoints`: where the trials' folders are made; `corpora`: the prepared data (see Setting);
+        """`checkpoints`: where the trials' folders are made; `corpora`: the prepared data (see WorkerSettings);
         `stopping`: whether a person asked to stop.
         """
         self.study, self.launcher = study, launcher
@@ -50,7 +50,7 @@ class Search:
         self.checkpoints = checkpoints
         self._corpora, self._stopping = corpora or {}, stopping
         self._room = Room(checkpoints.path, checkpoints.keeping)
-        self._placing = Placing(study, launcher)
+        self._placement = Placement(study, launcher)
         self._verdicts: dict[int, tuple[Verdict, str]] = {}
         self._failures = 0  # since a trial last completed
         self._stumbles: dict[int, int] = defaultdict(int)  # trial -> times it found the disk closed
@@ -58,7 +58,7 @@ class Search:
         self._began = time.monotonic()
         self._searched = study.history.seconds
 
-    def run(self) -> Iterator[Happening]:
+    def run(self) -> Iterator[Event]:
         """Searches until the budget is spent or it is told to stop; what runs then is paused, to be continued.
 
         Raises TrainingFailed when too many trials fail, UserError when a trial finds the user's data wrong,
@@ -71,43 +71,43 @@ class Search:
                     yield Notice("stopping: trials save their state (once more to leave at once)")
             yield from self._notices(self._room.look())
             if not self._pausing and not self._room.closed:
-                for slot, number in self._placing.placements():
+                for slot, number in self._placement.placements():
                     yield self._start(slot, number)
-            if not self._placing.busy and (self._pausing or not (self._room.closed or self._placing.unplaced())):
+            if not self._placement.busy and (self._pausing or not (self._room.closed or self._placement.unplaced())):
                 yield from self._notices(self._why_so_few())
                 return
             for message in self.launcher.messages(timeout=self._patience()):
                 yield from self._handle(message)
 
-    def _start(self, slot: int, number: int) -> Happening:
+    def _start(self, slot: int, number: int) -> Event:
         setting = self.launcher.settings[slot]
         attempt = self.study.start(number, device=setting.device, threads=setting.threads, worker=slot)
         trial = self.study.history.trials[number]
         folder, kept = self.checkpoints.folder(number), self.checkpoints.kept(number)
         self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._corpora, kept))
-        crash.point("trial_placed")
+        failpoints.hit("trial_placed")
         return Started(trial, slot, attempt)
 
     # --------------------------------------------------------------------------------------------------------- messages
 
-    def _handle(self, message: Message) -> Iterator[Happening]:
-        if self._placing.busy.get(message.slot) != message.trial:
+    def _handle(self, message: Message) -> Iterator[Event]:
+        if self._placement.busy.get(message.slot) != message.trial:
             return  # a worker that was given up
         if isinstance(message, Noted):
             yield Notice(f"trial {message.trial}: {message.line}")
         elif isinstance(message, Evaluated):
             yield from self._judge(message)
         else:
-            self._placing.ended(message.slot)
+            self._placement.ended(message.slot)
             yield from self._fail(message) if isinstance(message, Failed) else [self._end(message)]
 
-    def _judge(self, message: Evaluated) -> Iterator[Happening]:
+    def _judge(self, message: Evaluated) -> Iterator[Event]:
         trial, index = self.study.history.trials[message.trial], message.evaluation["index"]
         is_old = index < max(trial.evaluations, default=0)  # of its checkpoint; others came after it
         is_new = index not in trial.evaluations  # else it was measured in another attempt, maybe on another device
         verdict, reason = self.study.report(message.trial, message.evaluation)
         if is_new:
-            self._placing.measured(message.trial, message.evaluation)
+            self._placement.measured(message.trial, message.evaluation)
         answer = ANSWERS[verdict]
         if answer is not Answer.GO_ON:
             self._verdicts[message.trial] = verdict, reason
@@ -117,18 +117,18 @@ class Search:
         if not is_old:
             yield Measured(trial, message.slot, message.evaluation)
 
-    def _end(self, message: Ended) -> Happening:
+    def _end(self, message: Ended) -> Event:
         number = message.trial
         trial = self.study.history.trials[number]
         if message.answer is Answer.PAUSE and number not in self._verdicts:
             if not self._pausing:  # its worker was told to end; it goes on with another
-                self._placing.put_back(number)
+                self._placement.put_back(number)
             self.study.interrupt(number)
             return Paused(trial, message.slot, SAVED if message.saved else NOT_SAVED, saved=message.saved)
         verdict, reason = self._verdicts.pop(number, (Verdict.CONTINUE, ""))
         return self._finish(message, OUTCOMES.get(verdict, "completed"), reason)
 
-    def _fail(self, message: Failed) -> Iterator[Happening]:
+    def _fail(self, message: Failed) -> Iterator[Event]:
         number = message.trial
         if self._verdicts.get(number, (None,))[0] in (Verdict.PRUNE, Verdict.DIVERGED):
             yield self._end(Ended(message.slot, number, Answer.DROP))  # it was to leave nothing behind
@@ -145,7 +145,7 @@ class Search:
         if message.kind in ("died", "stalled", "device") and self._may_try_again(number):
             yield self._wait(message, f"{message.reason}; it will be continued", died=True)
             return
-        if message.kind == "out_of_memory" and self._placing.put_back_alone(number):
+        if message.kind == "out_of_memory" and self._placement.put_back_alone(number):
             yield self._wait_alone(message)
             return
         if message.details:
@@ -160,20 +160,20 @@ class Search:
         """Whether a trial has deaths left, over all drivers; this one counts already."""
         return len(self.study.history.trials[number].deaths) < self.study.experiment.search.max_retries
 
-    def _wait(self, message: Failed, reason: str, *, died: bool = False) -> Happening:
+    def _wait(self, message: Failed, reason: str, *, died: bool = False) -> Event:
         """Puts a trial back, to go on from its checkpoint."""
-        self._placing.put_back(message.trial)
+        self._placement.put_back(message.trial)
         self.study.interrupt(message.trial, reason, died=died)
         return Paused(self.study.history.trials[message.trial], message.slot, reason)
 
-    def _wait_alone(self, message: Failed) -> Happening:
+    def _wait_alone(self, message: Failed) -> Event:
         """Puts a trial back whose memory others took part of: its next attempt has the device for itself."""
         trial = self.study.history.trials[message.trial]
         reason = f"{message.reason}; it will be tried once more alone on {trial.device}"
         self.study.interrupt(trial.number, reason, alone=True)
         return Paused(trial, message.slot, reason)
 
-    def _finish(self, message: Ended | Failed, outcome: str, reason: str) -> Happening:
+    def _finish(self, message: Ended | Failed, outcome: str, reason: str) -> Event:
         trial = self.study.finish(message.trial, outcome, reason)
         self.checkpoints.sweep(trial)
         if trial.outcome == "failed":
@@ -187,7 +187,7 @@ class Search:
 
     # ------------------------------------------------------------------------------------------------ disks and devices
 
-    def _stumble(self, message: Failed) -> Iterator[Happening]:
+    def _stumble(self, message: Failed) -> Iterator[Event]:
         """A trial could save nothing: it waits, and all others that end with it, until there is room again."""
         number = message.trial
         self._stumbles[number] += 1
@@ -204,17 +204,17 @@ class Search:
             return None
         return f"each of the space's {size} configs has had its trial"
 
-    def _notices(self, line: str | None) -> Iterator[Happening]:
+    def _notices(self, line: str | None) -> Iterator[Event]:
         if line is not None:
             yield Notice(line)
 
-    def _doubt(self, message: Failed) -> Iterator[Happening]:
+    def _doubt(self, message: Failed) -> Iterator[Event]:
         """An error of a device: after two trials have met one it is left alone; raises TrainingFailed at the last."""
-        device = self._placing.doubt(message.slot, message.trial)
+        device = self._placement.doubt(message.slot, message.trial)
         if device is None:
             return
         yield Notice(f"{device} is left alone from now on: {DEVICE_ERRORS} trials ended in an error of it")
-        if self._placing.no_device_left():
+        if self._placement.no_device_left():
             self.study.interrupt(message.trial, message.reason, died=True)
             raise TrainingFailed(f"no device is left to train on; the last error: {message.reason}")
 
@@ -235,7 +235,7 @@ class Search:
 
     def _pause_all(self) -> None:
         self._pausing = True
-        for slot, number in self._placing.busy.items():
+        for slot, number in self._placement.busy.items():
             if number not in self._verdicts:
                 self.launcher.reply(slot, Reply(number, Answer.PAUSE))
 

@@ -12,15 +12,15 @@ import math
 from pathlib import Path
 from typing import Any
 
-from hpsearch import crash
+from hpsearch import failpoints
 from hpsearch import journal as journals
 from hpsearch.config import TrainConfig
 from hpsearch.environment import environment
-from hpsearch.experiment import Experiment
-from hpsearch.history import DESCRIPTION, History, TrialHistory, interval_loss, uncollected
 from hpsearch.identity import RULES, check_identity
-from hpsearch.journal import Journal, evaluation_event
+from hpsearch.journal import Journal, evaluation_entry
+from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, interval_loss, uncollected
 from hpsearch.sampling.proposals import STATES, Proposals
+from hpsearch.space.experiment import Experiment
 from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
 from hpsearch.verdict import reason as explain
 
@@ -51,13 +51,13 @@ class Study:
         """
         history = read_history(folder) if history is None else history
         check_identity(experiment, history, data)
-        crash.point("journal_read")
+        failpoints.hit("journal_read")
         journal = Journal(folder / "journal.jsonl", after=history.last)
         if not history.origin:
             history.add(journal.append("study_created", **_origin(experiment, data, folder)))
             journal.sync()
         study = cls(experiment, journal, history)
-        crash.point("study_rebuilt")
+        failpoints.hit("study_rebuilt")
         return study
 
     # ------------------------------------------------------------------------------------------------------- its trials
@@ -68,7 +68,7 @@ class Study:
 
     def ask(self) -> int:
         """A new trial: samples its params, writes it to the journal, gives its number."""
-        crash.point("before_ask")
+        failpoints.hit("before_ask")
         number = len(self.history.trials)
         internal = self.proposals.ask(number)
         config = self.experiment.config(internal)
@@ -79,7 +79,7 @@ class Study:
             internal=internal,
             config=config.model_dump(mode="json"),
         )
-        crash.point("after_ask")
+        failpoints.hit("after_ask")
         return number
 
     def start(self, number: int, *, device: str, threads: int, worker: int) -> int:
@@ -89,7 +89,7 @@ class Study:
         place = {"device": device, "threads": threads, "worker": worker}
         self.record("trial_started", trial=number, attempt=attempt, **place, **description(trial))
         if attempt > 1:
-            crash.point("retry_recorded")
+            failpoints.hit("retry_recorded")
         return attempt
 
     def config(self, number: int) -> TrainConfig:
@@ -102,14 +102,14 @@ class Study:
         One that the journal has already (from before a crash) is not written again, and judged again only where it
         is the trial's latest: what came after the others shows how they were judged.
         """
-        crash.point("report_begun")
+        failpoints.hit("report_begun")
         trial = self.history.trials[number]
         index, latest = evaluation["index"], max(trial.evaluations, default=0)
         if index not in trial.evaluations:
-            self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation_event(evaluation))
+            self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation_entry(evaluation))
             self.proposals.report(number, evaluation)
         verdict = self.judge(number) if index >= latest else (Verdict.CONTINUE, "")
-        crash.point("report_done")
+        failpoints.hit("report_done")
         return verdict
 
     def judge(self, number: int) -> tuple[Verdict, str]:
@@ -169,11 +169,11 @@ class Study:
             **description(trial),
         )
         self.journal.sync()
-        crash.point("tell_begun")
+        failpoints.hit("tell_begun")
         self.proposals.tell(number, outcome, best["value"] if best else None)
         self.history.add(event)
         trial.training.clear()  # the views draw it; here it would only fill the memory
-        crash.point("tell_done")
+        failpoints.hit("tell_done")
         return trial
 
     # --------------------------------------------------------------------------------------------------------- inwards

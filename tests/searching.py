@@ -2,14 +2,14 @@
 
 import textwrap
 
-from hpsearch.contract import Setting
-from hpsearch.experiment import Experiment
+from hpsearch.contract import WorkerSettings
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.search import Search
+from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
 
-TOY = "hpsearch.toy:train"
+TOY = "hpsearch.testing.toy:train"
 FACTS = {"fingerprint": "f" * 64, "sets": {"text": {"train": {"examples": 1, "tokens": 400}}}}
 DATA = "data: {text: {task: text, dataset: 'python:a:b'}}\n"
 RANGES = """
@@ -30,11 +30,11 @@ def opened(wanted, folder, facts=FACTS):
 
 
 def inline(folder):
-    return InlineLauncher(Setting(device="cpu", threads=1, cache=folder, base=folder), trainer=TOY)
+    return InlineLauncher(WorkerSettings(device="cpu", threads=1, cache=folder, base=folder), trainer=TOY)
 
 
 def go(wanted, folder, *, launcher=None, kill_after=None, stop_after=None):
-    """One driver's work: to the end, killed after some happenings, or asked to stop after some."""
+    """One driver's work: to the end, killed after some events, or asked to stop after some."""
     study, seen = opened(wanted, folder), []
     search = Search(
         study,
@@ -45,8 +45,8 @@ def go(wanted, folder, *, launcher=None, kill_after=None, stop_after=None):
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
     running = search.run()
     try:
-        for happening in running:
-            seen.append(happening)
+        for event in running:
+            seen.append(event)
             if len(seen) == kill_after:
                 running.close()  # what a kill leaves: no interrupted trial, no driver_stopped in the journal
                 return study, seen

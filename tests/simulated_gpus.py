@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from hpsearch import toy
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
-from hpsearch.placing.sharing import CONTEXT
+from hpsearch.placement.sharing import CONTEXT
+from hpsearch.testing import toy
 from tests.searching import RANGES, Scripted, evaluation, experiment, go
 from tests.test_search import QUIET, workers
 

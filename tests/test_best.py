@@ -10,8 +10,8 @@ from hpsearch import best
 from hpsearch.config import TrainConfig
 from hpsearch.data import sources
 from hpsearch.errors import UserError
-from hpsearch.experiment import Experiment
-from hpsearch.history import History, TrialHistory
+from hpsearch.journal.history import History, TrialHistory
+from hpsearch.space.experiment import Experiment
 from tests.searching import FACTS, evaluation, go, opened
 
 OWN = "def lines():\n    return {'train': ['one two three'] * 3, 'valid': ['four five'], 'test': ['six']}\n"

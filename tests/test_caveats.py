@@ -5,7 +5,7 @@ import math
 import pytest
 
 from hpsearch.caveats import at_chance, caveats, constant_objective
-from hpsearch.history import History
+from hpsearch.journal.history import History
 from tests.searching import evaluation
 
 STARS = "val/stars"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.config import ClassificationSet, TranslationSet
-from hpsearch.experiment import Experiment
+from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import Settings
 
 ROOT = Path(__file__).parents[1]

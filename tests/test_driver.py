@@ -10,10 +10,10 @@ import pytest
 from hpsearch.data.corpus import Corpus
 from hpsearch.driver import Driver
 from hpsearch.errors import ConfigError, DataError, StudyBusy, StudyMismatch, UserError
-from hpsearch.experiment import Experiment
 from hpsearch.home import Home, history_of
 from hpsearch.identity import check_space
 from hpsearch.preparation import first_config, prepare, setting_for
+from hpsearch.space.experiment import Experiment
 from tests.conftest import TOY_SPACE
 from tests.searching import go
 

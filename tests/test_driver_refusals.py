@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from hpsearch.errors import DataError, StudyMismatch
-from hpsearch.experiment import Experiment
 from hpsearch.home import Home
 from hpsearch.preparation import prepare
+from hpsearch.space.experiment import Experiment
 from tests.conftest import TOY_SPACE
 from tests.test_driver import driver, quiet
 

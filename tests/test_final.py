@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from hpsearch import best
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.environment import versions
 from hpsearch.errors import StudyBusy, UserError
-from hpsearch.experiment import Experiment
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.preparation import prepare, setting_for
 from hpsearch.provenance import reproduction
+from hpsearch.space.experiment import Experiment
 from hpsearch.training.export import load_pretrained
 from tests.searching import go
 
@@ -52,7 +52,7 @@ def searched(tmp_path_factory):
         (folder / f"{name}.txt").write_text(text(seed, n))
     (folder / "space.yaml").write_text(SPACE)
     experiment = Experiment.load(folder / "space.yaml")
-    setting = Setting(device="cpu", threads=1, cache=Home(folder / "home").make().cache, base=folder)
+    setting = WorkerSettings(device="cpu", threads=1, cache=Home(folder / "home").make().cache, base=folder)
     study, _ = go(experiment, folder / "home" / "tiny", launcher=InlineLauncher(setting))
     best.write(study.history, folder / "best.yaml", base=folder, run_id=None)
     return study.history, folder

@@ -5,8 +5,8 @@ import pytest
 from hpsearch import fit
 from hpsearch.data.corpus import Corpus
 from hpsearch.errors import ConfigError
-from hpsearch.experiment import Experiment
 from hpsearch.preparation import first_config
+from hpsearch.space.experiment import Experiment
 
 # 40 pairs: sources of 100 bytes, targets of 20 to 98. From context 196 on no target is cut, from 204 on no source.
 PAIRS = "{task: translation, files: {train: pairs.tsv, valid: pairs.tsv}, split: {test: 0}}"

@@ -3,8 +3,8 @@
 import pytest
 
 from hpsearch.errors import StudyMismatch
-from hpsearch.history import History
 from hpsearch.identity import RULES, check_data, check_identity, check_space
+from hpsearch.journal.history import History
 from tests.searching import experiment
 
 BEFORE = {"fingerprint": "a" * 64, "contents": {"text": "b" * 64}}

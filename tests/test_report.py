@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hpsearch import report
-from hpsearch.history import History, TrialHistory
+from hpsearch.journal.history import History, TrialHistory
 from hpsearch.report.values import f1_of_each
 
 SPACE: dict[str, Any] = {

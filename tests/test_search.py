@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from hpsearch import journal
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
-from hpsearch.happenings import Finished, Measured, Notice, Paused, Started
+from hpsearch.events import Finished, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed
 from hpsearch.search import Search, spent
 from tests.searching import Scripted, dies, evaluation, experiment, go, opened, says
@@ -17,7 +17,7 @@ QUIET = "search: {pruner: none, overfitting: false}\n"
 
 
 def workers(tmp_path, count=2):
-    return [Setting(device="cpu", threads=1, cache=tmp_path, base=tmp_path)] * count
+    return [WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=tmp_path)] * count
 
 
 def kinds(seen):
@@ -184,9 +184,9 @@ def test_what_a_given_up_worker_says_late_is_passed_over(tmp_path):
     launcher = Scripted(workers(tmp_path, 1), healthy)
     study = opened(experiment("budget: {trials: 2}\n" + QUIET), tmp_path / "home")
     search, seen = Search(study, launcher, checkpoints=tmp_path / "checkpoints"), []
-    for happening in search.run():
-        seen.append(happening)
-        if isinstance(happening, Finished) and happening.trial.number == 0:
+    for event in search.run():
+        seen.append(event)
+        if isinstance(event, Finished) and event.trial.number == 0:
             launcher.late = [
                 Evaluated(0, 0, evaluation(9, 0.1)),
                 Ended(0, 0, Answer.GO_ON),
@@ -203,8 +203,8 @@ def test_only_the_weights_of_the_three_best_stay_and_the_winners_always(tmp_path
     study = opened(wanted, tmp_path / "home")
     from tests.searching import inline
 
-    for happening in Search(study, inline(tmp_path), checkpoints=tmp_path / "checkpoints").run():
-        if isinstance(happening, Finished) and (winner := study.history.best()):
+    for event in Search(study, inline(tmp_path), checkpoints=tmp_path / "checkpoints").run():
+        if isinstance(event, Finished) and (winner := study.history.best()):
             assert (tmp_path / "checkpoints" / f"{winner.number:04d}" / "best.pt").exists()
     best = {f"{trial.number:04d}" for trial in study.history.ranked()[:3]}
     assert len(best) == 3
@@ -277,7 +277,7 @@ def test_a_trial_may_find_the_disk_closed_three_times(tmp_path, monkeypatch):
     study, seen = go(wanted, tmp_path / "home", launcher=launcher)
     assert [task.attempt for task in launcher.tasks] == [1, 2, 3, 4]
     assert study.history.trials[0].outcome == "completed"
-    assert sum(isinstance(happening, Paused) for happening in seen) == 3
+    assert sum(isinstance(event, Paused) for event in seen) == 3
 
 
 def test_at_the_fourth_time_the_search_ends_and_names_the_disk(tmp_path, monkeypatch):
@@ -311,7 +311,7 @@ def test_a_lost_machine_uses_up_no_retry(tmp_path):
 def test_why_there_are_few_trials_is_said_of_several_configs_alone(tmp_path):
     def said(ranges, name):
         _, seen = go(experiment("budget: {trials: 9}\n" + QUIET, ranges=ranges), tmp_path / name)
-        return [happening.line for happening in seen if isinstance(happening, Notice)]
+        return [event.line for event in seen if isinstance(event, Notice)]
 
     assert said("", "one") == []
     assert said("training: {epochs: {choices: [1, 2]}}\n", "two") == ["each of the space's 2 configs has had its trial"]

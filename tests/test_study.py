@@ -8,9 +8,9 @@ import pytest
 
 from hpsearch import journal
 from hpsearch.errors import StudyMismatch
-from hpsearch.experiment import Experiment
-from hpsearch.happenings import Finished
+from hpsearch.events import Finished
 from hpsearch.sampling.proposals import WORST
+from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
 from hpsearch.verdict import Verdict
 from tests.searching import FACTS, RANGES, evaluation, experiment, go, opened, trials
@@ -101,7 +101,7 @@ def rungs(study):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The trials of a search that nothing stopped, and how many happenings it took, by (body, ranges)."""
+    """The trials of a search that nothing stopped, and how many events it took, by (body, ranges)."""
     found = {}
 
     def search(*what):
@@ -148,8 +148,8 @@ def test_a_search_stopped_again_and_again_is_the_undisturbed_search(
 @pytest.mark.parametrize("stop", range(2, 33, 6))
 def test_a_search_stopped_once_anywhere_is_the_undisturbed_search(tmp_path, undisturbed, stop):
     body = "seed: 3\nbudget: {trials: 4}\n" + halving("tpe")
-    expected, happenings = undisturbed(body)
-    assert happenings > 32
+    expected, events = undisturbed(body)
+    assert events > 32
     go(experiment(body), tmp_path / "home", kill_after=stop)
     study, _ = go(experiment(body), tmp_path / "home")
     assert trials(study) == expected
@@ -176,7 +176,7 @@ def test_the_end_of_a_trial_is_on_the_disk_before_anyone_hears_of_it(tmp_path):
     wanted, finished = experiment("budget: {trials: 4}\n"), 0
     for stop in (15, 30, 45, 60, None):
         _, seen = go(wanted, folder, kill_after=stop)
-        finished += sum(isinstance(happening, Finished) for happening in seen)
+        finished += sum(isinstance(event, Finished) for event in seen)
         if seen and isinstance(seen[-1], Finished):
             assert seen[-1].trial.outcome
     assert finished == 4

@@ -27,7 +27,7 @@ from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.errors import HpsearchError, StorageFailed, StudyMismatch
 from hpsearch.output import unfailing
 from hpsearch.printable import printable
-from hpsearch.secrets import guard, redact
+from hpsearch.redaction import guard, redact
 
 NEEDS = {"run": ("torch", "mlflow"), "train": ("torch", "mlflow"), "ui": ("mlflow",)}  # packages with a version floor
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # where no one nearer to it could say more

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hpsearch.experiment import Experiment
-from hpsearch.history import UNFINISHED, History, TrialHistory
+from hpsearch.journal.history import UNFINISHED, History, TrialHistory
+from hpsearch.space.experiment import Experiment
 
 
 def closing(history: History, experiment: Experiment, *, idle: bool, again: str) -> Iterator[str]:

@@ -24,9 +24,9 @@ def export(space_or_study: str, output: Path, home_path: Path) -> None:
     from hpsearch import best
     from hpsearch.caveats import caveats
     from hpsearch.cli.text import equals, plain, quoted
-    from hpsearch.experiment import Experiment
     from hpsearch.home import Home, base_of, history_of
-    from hpsearch.views.mlflow import run_ids
+    from hpsearch.space.experiment import Experiment
+    from hpsearch.views.mlflow.store import run_ids
 
     name, _ = study_named(space_or_study)
     home = Home(home_path)

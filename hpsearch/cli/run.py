@@ -45,7 +45,7 @@ def run(space: Path, home_path: Path, **changes: Any) -> None:
     """
     from hpsearch.cli.terminal import Board, warnings_said
     from hpsearch.driver import Driver
-    from hpsearch.experiment import Experiment
+    from hpsearch.space.experiment import Experiment
 
     if changes["hours"] is not None and not math.isfinite(changes["hours"]):
         raise click.BadParameter("must be a finite number above 0", param_hint="--hours")
@@ -81,8 +81,8 @@ def _search(driver: Driver, board: Board, signals: Signals) -> None:
             driver.open(progress)
         board.opened(driver)
         with signals, board:
-            for happening in driver.run(signals.stopping):
-                board.show(happening)
+            for event in driver.run(signals.stopping):
+                board.show(event)
         if signals.caught is None:
             try:
                 board.conclude(driver)

@@ -15,7 +15,7 @@ from hpsearch.cli.options import home_option, study_named
 WIDE, SHORT = 110, 8  # columns from which on MLflow's run ids are shown whole; characters of them elsewhere
 
 if TYPE_CHECKING:
-    from hpsearch.history import History, TrialHistory
+    from hpsearch.journal.history import History, TrialHistory
 
 
 @click.command(
@@ -41,7 +41,7 @@ def show(space_or_study: str, as_json: bool, top: int, home_path: Path) -> None:
     """
     from hpsearch.home import Home, history_of
     from hpsearch.lock import is_driven
-    from hpsearch.views.mlflow import run_ids
+    from hpsearch.views.mlflow.store import run_ids
 
     name, _ = study_named(space_or_study)
     home = Home(home_path)

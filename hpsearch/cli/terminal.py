@@ -17,11 +17,11 @@ from hpsearch.cli.bars import Described
 from hpsearch.cli.closing import closing, named
 from hpsearch.cli.text import equals, measured, params, plain, quoted, spinner
 from hpsearch.driver import Driver
-from hpsearch.experiment import Experiment
-from hpsearch.happenings import Finished, Happening, Measured, Notice, Paused, Started
-from hpsearch.history import History, TrialHistory
+from hpsearch.events import Event, Finished, Measured, Notice, Paused, Started
 from hpsearch.home import Home
-from hpsearch.secrets import redact
+from hpsearch.journal.history import History, TrialHistory
+from hpsearch.redaction import redact
+from hpsearch.space.experiment import Experiment
 
 COLOURS = {"completed": "green", "overfit": "yellow", "pruned": "cyan", "diverged": "red", "failed": "red"}
 SHOWN = 5  # trials in the closing table
@@ -89,26 +89,26 @@ class Board:
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
-    def show(self, happening: Happening) -> None:
+    def show(self, event: Event) -> None:
         """One thing that happened in the search."""
-        if isinstance(happening, Notice):
-            self.say(happening.line)
+        if isinstance(event, Notice):
+            self.say(event.line)
             return
-        trial, slot = happening.trial, happening.slot
-        if isinstance(happening, Started):
+        trial, slot = event.trial, event.slot
+        if isinstance(event, Started):
             self._clear(slot)
             self._unsaved.discard(trial.number)
-            name = f"trial {trial.number}" + (f" (attempt {happening.attempt})" if happening.attempt > 1 else "")
+            name = f"trial {trial.number}" + (f" (attempt {event.attempt})" if event.attempt > 1 else "")
             self._slots[slot] = self._bars.add_task(f"{name}  {plain(params(trial))}", total=1.0, value="")
-        elif isinstance(happening, Measured):
-            value = happening.evaluation["metrics"].get(self.experiment.objective.metric, math.nan)
-            progress = happening.evaluation["progress"]
+        elif isinstance(event, Measured):
+            value = event.evaluation["metrics"].get(self.experiment.objective.metric, math.nan)
+            progress = event.evaluation["progress"]
             self._bars.update(self._slots[slot], completed=progress, value=measured(value))
-        elif isinstance(happening, Paused):
+        elif isinstance(event, Paused):
             self._clear(slot)
-            self.say(f"trial {trial.number} paused: {happening.reason}")
-            self._unsaved |= set() if happening.saved else {trial.number}
-        elif isinstance(happening, Finished):
+            self.say(f"trial {trial.number} paused: {event.reason}")
+            self._unsaved |= set() if event.saved else {trial.number}
+        elif isinstance(event, Finished):
             self._clear(slot)
             self.console.print(self._line(trial))
             self._say_if_constant()

@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from hpsearch.history import History, TrialHistory
+from hpsearch.journal.history import History, TrialHistory
 from hpsearch.printable import printable
-from hpsearch.secrets import redact
+from hpsearch.redaction import redact
 
 SHOWN = 5  # trial numbers in a line
 

@@ -41,12 +41,12 @@ def train(
     from hpsearch.cli.run import Signals
     from hpsearch.cli.terminal import warnings_said
     from hpsearch.cli.text import measured, plain, quoted, spinner
-    from hpsearch.experiment import Experiment
     from hpsearch.final import FinalTraining
     from hpsearch.preparation import prepare, setting_for
     from hpsearch.provenance import cannot_tell, data_changes, refuse_changed, reproduction
-    from hpsearch.views.final_run import FinalRun
-    from hpsearch.views.schema import check_home
+    from hpsearch.space.experiment import Experiment
+    from hpsearch.views.mlflow.final_run import FinalRun
+    from hpsearch.views.mlflow.schema import check_home
 
     experiment = Experiment.load(config).override(device=device)
     wanted = experiment.train_config()

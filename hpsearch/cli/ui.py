@@ -39,8 +39,8 @@ Example:
 def ui(space: str | None, port: int, home_path: Path) -> None:
     """Open the MLflow UI, for this machine alone. SPACE matters only where it names another tracking store."""
     from hpsearch.home import Home, elsewhere
-    from hpsearch.views import schema
-    from hpsearch.views.mlflow_ui import ui_command
+    from hpsearch.views.mlflow import schema
+    from hpsearch.views.mlflow.ui import ui_command
 
     uri = study_named(space)[1] if space else None
     if uri is not None and uri.startswith(("http://", "https://")):
@@ -66,7 +66,7 @@ def ui(space: str | None, port: int, home_path: Path) -> None:
 
 def _follow(home: Path) -> None:
     """Points a moved home's store to the artifacts where they are now."""
-    from hpsearch.views import moved
+    from hpsearch.views.mlflow import moved
 
     try:
         followed = moved.follow(home / "mlflow.db", home)

@@ -1,7 +1,7 @@
 """TrainConfig: everything a training may depend on, checked and frozen.
 
 It is what a trial samples, what MLflow logs, what is exported and what the final training reads. pydantic does the
-checking: its errors carry the path of the value, which `experiment.py` turns into file:line:column.
+checking: its errors carry the path of the value, which `space/experiment.py` turns into file:line:column.
 """
 
 from __future__ import annotations

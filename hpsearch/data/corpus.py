@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import TokenizerConfig, TrainConfig, digest
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.data import files, paths, sources
 from hpsearch.data.arrays import (
     CorpusSet,
@@ -114,7 +114,7 @@ class Corpus:
         return cls(sets, tokenizer, folder, about["fingerprint"], about["counts"], **said)
 
 
-def open_corpus(config: TrainConfig, setting: Setting) -> Corpus:
+def open_corpus(config: TrainConfig, setting: WorkerSettings) -> Corpus:
     """The tokenised data of a config: those that were prepared for it, or prepared now."""
     prepared = setting.corpora.get(config.corpus_digest())
     if prepared is not None:

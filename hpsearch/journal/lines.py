@@ -8,20 +8,20 @@ from typing import Any
 
 from pydantic_core import from_json  # pydantic's parser: a third of the time of json.loads, which it agrees with
 
-Event = dict[str, Any]
+Entry = dict[str, Any]
 ORIGIN = "origin"  # a driver_started event holds a copy of study_created under this key
 _CRC, _END = b',"crc":"', b'"}\n'  # what stands before and after the eight digits of a line's checksum
 _TAIL = len(_CRC) + 8 + len(_END)
 _POINTS = b',"points":['
 
 
-def encode(event: Event) -> bytes:
+def encode(event: Entry) -> bytes:
     """One journal line: the event as JSON with its checksum as the last key."""
     body = json.dumps(event, ensure_ascii=False, separators=(",", ":"))[:-1].encode()
     return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 
-def decode(line: bytes, *, points: bool = True) -> Event | None:
+def decode(line: bytes, *, points: bool = True) -> Entry | None:
     """The event of a whole, undamaged line; None for any other.
 
     points: with the training points of an evaluation. They are most of a journal, and few of its readers want them.
@@ -38,22 +38,22 @@ def whole(line: bytes) -> bytes | None:
     return body if line[-_TAIL:] == b"%b%08x%b" % (_CRC, zlib.crc32(body), _END) else None
 
 
-def parsed(body: bytes) -> Event:
+def parsed(body: bytes) -> Entry:
     """The event of a line's body: what json.loads gives, which is asked where the quicker parser refuses."""
     try:
-        event: Event = from_json(body + b"}")
+        event: Entry = from_json(body + b"}")
     except ValueError:  # an object of 200 levels, say
         event = json.loads(body + b"}")
     return event
 
 
 def without_points(body: bytes) -> bytes:
-    """The JSON of an evaluation without its points, where they stand last in it, as `evaluation_event` has them."""
+    """The JSON of an evaluation without its points, where they stand last in it, as `evaluation_entry` has them."""
     begin = body.find(_POINTS)
     return body if begin < 0 or not body.endswith(b"]}") else body[:begin] + b"}"
 
 
-def evaluation_event(evaluation: Event) -> Event:
+def evaluation_entry(evaluation: Entry) -> Entry:
     """An evaluation as its line has it: the training points last."""
     rest = {key: value for key, value in evaluation.items() if key != "points"}
     return {**rest, "points": evaluation.get("points", [])}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hpsearch.errors import JournalDamaged
-from hpsearch.journal.lines import ORIGIN, Event, parsed, whole, without_points
+from hpsearch.journal.lines import ORIGIN, Entry, parsed, whole, without_points
 
 _BUFFER = 1 << 20  # bytes: with Python's usual ones, reading lines takes three times as long
 
@@ -19,7 +19,7 @@ class Tail:
         self.lines = 0  # read so far
         self.damaged: list[int] = []  # numbers of the lines (from 1, where the offset was 0) that were passed over
 
-    def read(self, limit: int = 1 << 22) -> tuple[list[Event], int]:
+    def read(self, limit: int = 1 << 22) -> tuple[list[Entry], int]:
         """The next events (from about `limit` bytes) and the offset behind them; ([], offset) when there are none."""
         try:
             with self.path.open("rb", buffering=_BUFFER) as file:
@@ -40,16 +40,16 @@ class Tail:
         self.offset += sum(map(len, lines))
         return found, self.offset
 
-    def event(self, body: bytes) -> Event | None:
+    def event(self, body: bytes) -> Entry | None:
         """What a whole line says (its text is what `whole` gives); None: nothing now."""
         return parsed(body if self._points else without_points(body))
 
-    def rest(self) -> list[Event]:
+    def rest(self) -> list[Entry]:
         """What is still to be said at the journal's end."""
         return []
 
 
-def read(path: Path, *, damaged: list[int] | None = None) -> list[Event]:
+def read(path: Path, *, damaged: list[int] | None = None) -> list[Entry]:
     """All events of a journal, the study's origin first; line numbers of damaged lines are added to `damaged`.
 
     Raises JournalDamaged when its lines are not hpsearch's, or nothing says which study it is.
@@ -57,7 +57,7 @@ def read(path: Path, *, damaged: list[int] | None = None) -> list[Event]:
     return list(iterate(path, damaged=damaged))
 
 
-def iterate(path: Path, *, damaged: list[int] | None = None, points: bool = True) -> Iterator[Event]:
+def iterate(path: Path, *, damaged: list[int] | None = None, points: bool = True) -> Iterator[Entry]:
     """The events of a journal one after the other, as `read` gives them; with or without the training points."""
     tail = Tail(path, points=points)
     yield from told(tail)
@@ -65,7 +65,7 @@ def iterate(path: Path, *, damaged: list[int] | None = None, points: bool = True
         damaged += tail.damaged
 
 
-def told(tail: Tail) -> Iterator[Event]:
+def told(tail: Tail) -> Iterator[Entry]:
     """The events of a journal as `tail` gives them, the study's origin first."""
     started = False
     for event in _all(tail):
@@ -78,7 +78,7 @@ def told(tail: Tail) -> Iterator[Event]:
         raise JournalDamaged(f"{tail.path}: {nothing}: not an hpsearch journal, or damaged")
 
 
-def _all(tail: Tail) -> Iterator[Event]:
+def _all(tail: Tail) -> Iterator[Entry]:
     end = -1
     while tail.offset != end:
         end = tail.offset
@@ -86,11 +86,11 @@ def _all(tail: Tail) -> Iterator[Event]:
     yield from tail.rest()
 
 
-def _origin(path: Path) -> Event:
+def _origin(path: Path) -> Entry:
     """The study's origin where the line that says it is lost: every start of a driver has a copy."""
     for event in _all(Tail(path)):
         if event["event"] == "driver_started" and ORIGIN in event:
-            origin: Event = event[ORIGIN]
+            origin: Entry = event[ORIGIN]
             return origin
     raise JournalDamaged(
         f"{path}: begins with something else than study_created, and no driver_started has a copy of it: "

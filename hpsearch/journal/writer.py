@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hpsearch import crash
+from hpsearch import failpoints
 from hpsearch.atomic import sync_folder
 from hpsearch.errors import HpsearchError, StorageFailed, StudyBusy
-from hpsearch.journal.lines import Event, encode
+from hpsearch.journal.lines import Entry, encode
 
 PATIENCE = 60.0  # seconds for which a disk that takes nothing is tried again
 AGAIN = 0.5  # seconds between the tries
@@ -45,7 +45,7 @@ class Journal:
         self._writer = threading.Thread(target=self._sync_batches, name="journal", daemon=True)
         self._writer.start()
 
-    def append(self, event: str, **fields: Any) -> Event:
+    def append(self, event: str, **fields: Any) -> Entry:
         """Puts an event into the file and returns without waiting for the disk; gives the event as it will be read.
 
         Its time is the wall clock's when the journal was opened plus what has passed since: it never runs backwards.
@@ -59,7 +59,7 @@ class Journal:
             if self._trouble is None:
                 self._write()
             self._changed.notify_all()
-        crash.point("journal_written")
+        failpoints.hit("journal_written")
         return entry
 
     def sync(self) -> None:
@@ -69,7 +69,7 @@ class Journal:
             self._changed.wait_for(lambda: self._synced >= wanted or self._failure is not None)
             if self._synced < wanted:
                 self._check()
-        crash.point("journal_synced")
+        failpoints.hit("journal_synced")
 
     def close(self) -> None:
         """Syncs what waits (a disk in trouble gets one more try) and ends the writer."""

@@ -9,7 +9,7 @@ from collections.abc import MutableMapping
 from dataclasses import replace
 from pathlib import Path
 
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
 from hpsearch.space.settings import Resources
 
@@ -18,10 +18,10 @@ MOST_PER_CORE = 8  # workers; more would only fill the memory
 AUTO_PER_GPU = 8  # workers: beyond, trials on one GPU gain little from one another's gaps
 
 
-def plan(resources: Resources, *, cache: Path, base: Path) -> list[Setting]:
+def plan(resources: Resources, *, cache: Path, base: Path) -> list[WorkerSettings]:
     """A setting for each worker: on CPUs one a core with one thread each, on GPUs `trials_per_gpu` a GPU.
 
-    How many of the latter train at once is a matter of memory (placing/sharing.py); one that never does takes none of
+    How many of the latter train at once is a matter of memory (placement/sharing.py); one that never does takes none of
     the GPU.
     (Two torch threads beside another busy process ran 10 to 40 times slower, so more threads are for who asks.)
     """
@@ -30,12 +30,12 @@ def plan(resources: Resources, *, cache: Path, base: Path) -> list[Setting]:
         # dealt out in turn: the first of each GPU before the second of any
         names = names * _per_gpu(resources.trials_per_gpu, len(names))
     return [
-        Setting(device=names[slot % len(names)], threads=resources.threads or 1, cache=cache, base=base)
+        WorkerSettings(device=names[slot % len(names)], threads=resources.threads or 1, cache=cache, base=base)
         for slot in range(_count(resources.workers, names))
     ]
 
 
-def alone_with_its_gpu(setting: Setting, environment: MutableMapping[str, str] = os.environ) -> Setting:
+def alone_with_its_gpu(setting: WorkerSettings, environment: MutableMapping[str, str] = os.environ) -> WorkerSettings:
     """Lets this process see its GPU alone, and gives the setting to train with; before CUDA is begun.
 
     What the process was allowed to see counts: cuda:1 under CUDA_VISIBLE_DEVICES=3,5 (or UUIDs, or MIG names) is 5.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.launchers.messages import Message, Reply, Task
 from hpsearch.launchers.worker import TRAINER, Session
 
@@ -10,7 +10,7 @@ from hpsearch.launchers.worker import TRAINER, Session
 class InlineLauncher:
     """Trains in the caller's process; each call of `messages` goes on to the next evaluation."""
 
-    def __init__(self, setting: Setting, *, trainer: str = TRAINER) -> None:
+    def __init__(self, setting: WorkerSettings, *, trainer: str = TRAINER) -> None:
         self.settings, self.trainer = [setting], trainer
         self._session: Session | None = None
 

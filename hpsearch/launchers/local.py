@@ -17,7 +17,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.launchers import memory
 from hpsearch.launchers.messages import Alive, Answer, Ended, Failed, Message, Noted, Reply, Task
 from hpsearch.launchers.process import work
@@ -32,7 +32,9 @@ _spawn = multiprocessing.get_context("spawn")
 class LocalLauncher:
     """One process for each setting (device and threads)."""
 
-    def __init__(self, settings: list[Setting], *, trainer: str = TRAINER, stall_timeout: float = math.inf) -> None:
+    def __init__(
+        self, settings: list[WorkerSettings], *, trainer: str = TRAINER, stall_timeout: float = math.inf
+    ) -> None:
         """Starts the workers; they import torch while the driver goes on.
 
         `stall_timeout`: seconds without a step after which a worker is killed, and its trial has failed.
@@ -90,7 +92,7 @@ class LocalLauncher:
 class _Worker:
     """The driver's end of one worker process."""
 
-    def __init__(self, slot: int, setting: Setting, trainer: str) -> None:
+    def __init__(self, slot: int, setting: WorkerSettings, trainer: str) -> None:
         self.slot = slot
         self.connection, theirs = _spawn.Pipe()
         self.process: SpawnProcess = _spawn.Process(

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.storage.storage import Kept
 
 
@@ -19,7 +19,7 @@ class Task:
     attempt: int
     config: dict[str, Any]
     folder: Path
-    corpora: dict[str, Path] = field(default_factory=dict)  # the data, where they are prepared: see Setting
+    corpora: dict[str, Path] = field(default_factory=dict)  # the data, where they are prepared: see WorkerSettings
     kept: Kept | None = None  # where a storage has folder and corpora, for a worker that does not see them
 
 
@@ -111,7 +111,7 @@ Message = Evaluated | Ended | Failed | Noted
 class Launcher(Protocol):
     """Workers somewhere: hand them trials, answer their evaluations."""
 
-    settings: list[Setting]  # one for each worker
+    settings: list[WorkerSettings]  # one for each worker
 
     def ready(self, slot: int) -> bool:
         """Whether the worker is there, so that it can be handed a trial; one that is not may come."""

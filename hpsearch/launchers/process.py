@@ -14,19 +14,19 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from hpsearch import crash
-from hpsearch.contract import Setting
+from hpsearch import failpoints
+from hpsearch.contract import WorkerSettings
 from hpsearch.launchers import memory
 from hpsearch.launchers.devices import alone_with_its_gpu
 from hpsearch.launchers.messages import Alive, Answer, Ended, Evaluated, Failed, Noted, Reply, Task
 from hpsearch.launchers.worker import Session
 from hpsearch.output import unfailing
-from hpsearch.secrets import guard, redact
+from hpsearch.redaction import guard, redact
 
 BEAT = 1.0  # seconds between signs of life
 
 
-def work(slot: int, setting: Setting, trainer: str, connection: Connection, driver: int) -> None:
+def work(slot: int, setting: WorkerSettings, trainer: str, connection: Connection, driver: int) -> None:
     """Trains what comes through the connection, in a process of its own."""
     worker = Worker(slot, alone_with_its_gpu(setting), trainer, connection)
     # Ctrl-C and the end of a terminal go to the whole group: the driver says what to do. SIGTERM may be for this
@@ -36,7 +36,7 @@ def work(slot: int, setting: Setting, trainer: str, connection: Connection, driv
     signal.signal(signal.SIGTERM, worker.terminate)
     _die_with(driver)
     guard()
-    crash.driven_by(driver)
+    failpoints.take_along(driver)
     threading.Thread(target=_warm_up, args=(trainer,), daemon=True).start()
     with unfailing(), contextlib.suppress(EOFError, OSError):
         worker.run()
@@ -45,7 +45,7 @@ def work(slot: int, setting: Setting, trainer: str, connection: Connection, driv
 class Worker:
     """One worker process: at most one trial in training."""
 
-    def __init__(self, slot: int, setting: Setting, trainer: str, connection: Connection) -> None:
+    def __init__(self, slot: int, setting: WorkerSettings, trainer: str, connection: Connection) -> None:
         self.slot, self.setting, self.trainer, self.connection = slot, setting, trainer, connection
         self._session: Session | None = None
         self._leak = memory.Leak()

@@ -15,10 +15,10 @@ from typing import Any
 
 from hpsearch.atomic import make_folder
 from hpsearch.config import TrainConfig
-from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Setting, Told
+from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told, WorkerSettings
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Task
-from hpsearch.secrets import redact
+from hpsearch.redaction import redact
 from hpsearch.training.memory import ran_out
 
 TRAINER = "hpsearch.training.loop:train"
@@ -32,7 +32,9 @@ TOLD = {Answer.GO_ON: Told.GO_ON, Answer.PAUSE: Told.PAUSE, Answer.FINISH: Told.
 class Session:
     """One trial in training, as an iterator of messages; `answer` says how to go on."""
 
-    def __init__(self, slot: int, task: Task, setting: Setting, *, trainer: str, listen: Callable[[], None]) -> None:
+    def __init__(
+        self, slot: int, task: Task, setting: WorkerSettings, *, trainer: str, listen: Callable[[], None]
+    ) -> None:
         self.slot, self.task = slot, task
         self.last = Answer.GO_ON
         self._heard = Answer.GO_ON  # what the training has been told

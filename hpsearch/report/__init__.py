@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hpsearch.history import History
+from hpsearch.journal.history import History
 from hpsearch.report.curves import study_curves, trial_curves
 from hpsearch.report.drawing import score
 from hpsearch.report.importances import distributions, importance_shares, importances, local_time, warm_up

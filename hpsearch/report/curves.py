@@ -7,7 +7,7 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from hpsearch.history import History, TrialHistory, number
+from hpsearch.journal.history import History, TrialHistory, number
 from hpsearch.report.drawing import COLOURS, WINNER, axis_limits, count_of, cut, legend, outcome_of, picture
 
 

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hpsearch.history import History, TrialHistory, number
+from hpsearch.journal.history import History, TrialHistory, number
 
 COLOURS = {  # told apart by the colour-blind too
     "completed": "#2f6db3",

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.ticker import PercentFormatter
 
-from hpsearch.history import History
+from hpsearch.journal.history import History
 from hpsearch.report.drawing import COLOURS, MOST_AXES, count_of, picture, score, valued
 
 FEWEST_FOR_IMPORTANCES = 4  # trials

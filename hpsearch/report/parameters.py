@@ -6,7 +6,7 @@ import math
 
 from matplotlib.axes import Axes
 
-from hpsearch.history import History
+from hpsearch.journal.history import History
 from hpsearch.report.drawing import (
     WINNER,
     axis_limits,

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from hpsearch.history import History, TrialHistory, number
+from hpsearch.journal.history import History, TrialHistory, number
 from hpsearch.report.drawing import COLOURS, WINNER, axis_limits, cut, legend, outcome_of, picture, scatter, score
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import optuna
 
-from hpsearch.experiment import Experiment
-from hpsearch.history import History, TrialHistory
+from hpsearch.journal.history import History, TrialHistory
 from hpsearch.sampling.samplers import make_pruner, make_sampler, mix, takes_notes
 from hpsearch.sampling.shortlist import Shortlist
 from hpsearch.sampling.trainings import Trainings
+from hpsearch.space.experiment import Experiment
 
 STATES = {
     "completed": optuna.trial.TrialState.COMPLETE,

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import optuna
 
-from hpsearch.experiment import Experiment
 from hpsearch.sampling.shortlist import Shortlist
+from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import (
     AnyPruner,
     HyperbandPruner,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from hpsearch.errors import ConfigError
-from hpsearch.secrets import NO_PASSWORDS, url_with_password
+from hpsearch.redaction import NO_PASSWORDS, url_with_password
 from hpsearch.space import wording
 from hpsearch.space.document import Document, Fault, Keys
 from hpsearch.space.foreign import SECTIONS as SECTIONS_OF_OTHERS

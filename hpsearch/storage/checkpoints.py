@@ -6,11 +6,11 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from hpsearch import crash
+from hpsearch import failpoints
 from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.contract import CHECKPOINTS
 from hpsearch.errors import StorageFailed
-from hpsearch.history import History, TrialHistory
+from hpsearch.journal.history import History, TrialHistory
 from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.storage import Kept
 
@@ -63,7 +63,7 @@ class Checkpoints:
         for number in [t.number for t in ranked[KEPT : KEPT + 1]] + [trial.number]:
             if number not in kept:
                 self._remove(number)
-        crash.point("trial_swept")
+        failpoints.hit("trial_swept")
 
     def write_error(self, number: int, details: str) -> None:
         """Leaves a traceback beside the trial for who wants to read it, if the disk takes it."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from hpsearch.atomic import make_folder
 from hpsearch.config import digest
 from hpsearch.errors import StorageFailed
-from hpsearch.history import History
+from hpsearch.journal.history import History
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.soundness import Found, in_storage
 from hpsearch.storage.storage import Kept, Storage

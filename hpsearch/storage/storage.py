@@ -15,7 +15,7 @@ from typing import Any
 
 from hpsearch.atomic import make_folder
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.secrets import redact
+from hpsearch.redaction import redact
 
 # Where folders are but a part of a name: to make one there would make a bucket, which is its owner's to do.
 FOLDERLESS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "obs", "tos", "memory"}

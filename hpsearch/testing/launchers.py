@@ -14,11 +14,11 @@ from typing import Any
 from unittest import SkipTest  # test runners know it, pytest too
 
 from hpsearch.config import ModelConfig, TextSet, TrainConfig, TrainingConfig
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Reply, Task
-from hpsearch.toy import curve_of
+from hpsearch.testing.toy import curve_of
 
-TOY = "hpsearch.toy:train"
+TOY = "hpsearch.testing.toy:train"
 LIMIT = 60.0  # seconds that a launcher may be silent
 SLOW, DIES, RAISES, NO_MEMORY = 0.59, 0.51, 0.5, 0.53  # dropouts at which the toy trainer does so
 Seen = list[dict[str, Any]]
@@ -30,7 +30,7 @@ class LauncherConformance:
     workers = 2  # that it can have at once; 1: what is about several is skipped
     in_processes = True  # a worker may die without taking the driver along
 
-    def make(self, settings: list[Setting]) -> Launcher:
+    def make(self, settings: list[WorkerSettings]) -> Launcher:
         """A launcher with these workers."""
         raise NotImplementedError
 
@@ -144,9 +144,9 @@ class LauncherConformance:
                 assert (len(seen), _end(last)) == (1, (number, Answer.DROP))
 
 
-def setting(folder: Path) -> Setting:
+def setting(folder: Path) -> WorkerSettings:
     """A worker on the CPU."""
-    return Setting(device="cpu", threads=1, cache=folder, base=folder)
+    return WorkerSettings(device="cpu", threads=1, cache=folder, base=folder)
 
 
 def config(dropout: float = 0.0, **training: Any) -> TrainConfig:

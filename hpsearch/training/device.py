@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hpsearch.config import TrainingConfig
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.training import memory
 
 _log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def fast_bf16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
-def prepare_device(setting: Setting) -> torch.device:
+def prepare_device(setting: WorkerSettings) -> torch.device:
     """The device, with the number of threads set, TF32 allowed, and memory at hand from step to step."""
     memory.keep_freed()
     torch.set_num_threads(setting.threads)

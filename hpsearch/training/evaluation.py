@@ -18,10 +18,10 @@ from hpsearch.config import AnySet, TrainConfig
 from hpsearch.data.corpus import Corpus, CorpusSet
 from hpsearch.data.positive import place
 from hpsearch.training import metrics
+from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
 from hpsearch.training.device import autocast, precision_of
 from hpsearch.training.generate import generate
-from hpsearch.training.ladder import Ladder
 from hpsearch.training.model import Llama
 from hpsearch.training.translations import Scoring
 
@@ -93,19 +93,19 @@ class Evaluator:
         self._n_bytes: dict[str, int] = {}  # by set, once they are counted
         budget = 1 << (28 if self.device.type == "cuda" else 23)  # logits held at once
         context, beam_size = config.model.context, config.evaluation.beam_size
-        self.max_tokens = Ladder(
+        self.max_tokens = BatchBackoff(
             max(context, budget // corpus.tokenizer.vocab_size),
             least=context,
             saying="out of memory with {before} tokens evaluated at once; goes on with {after}",
         )
-        self.decoded = Ladder(
+        self.decoded = BatchBackoff(
             max(DECODED, beam_size),
             least=beam_size,
             saying="out of memory with {before} rows decoded at once; goes on with {after}",
         )
 
     @property
-    def ladders(self) -> dict[str, Ladder]:
+    def ladders(self) -> dict[str, BatchBackoff]:
         """How much is on the device at once, by what is done with it."""
         return {"evaluate": self.max_tokens, "decode": self.decoded}
 

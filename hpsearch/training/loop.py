@@ -19,6 +19,7 @@ from hpsearch.config import TrainConfig, digest
 from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told
 from hpsearch.data.corpus import open_corpus
 from hpsearch.training import checkpoint
+from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import BatchOrder, Rows, rows_of
 from hpsearch.training.best import Best
 from hpsearch.training.device import (
@@ -34,7 +35,6 @@ from hpsearch.training.device import (
 )
 from hpsearch.training.due import evaluation_steps
 from hpsearch.training.evaluation import Evaluator, Measured, shares
-from hpsearch.training.ladder import Ladder
 from hpsearch.training.loss import loss_sum
 from hpsearch.training.model import Llama
 from hpsearch.training.optimizer import learning_rate, make_optimizer
@@ -93,7 +93,7 @@ class Training:
         self.train_loss = TrainLoss(shares(valid, config))
         batch_size = config.training.batch_size
         saying = f"out of memory with micro-batch {{before}}; goes on with {{after}} (same batch of {batch_size})"
-        self.micro_batch = Ladder(config.training.micro_batch_size or batch_size, saying=saying)
+        self.micro_batch = BatchBackoff(config.training.micro_batch_size or batch_size, saying=saying)
         self._ladders = {"train": self.micro_batch} | self.evaluator.ladders
         torch.manual_seed(config.seed)
         self.model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(self.device)

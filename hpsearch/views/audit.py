@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.history import History
 from hpsearch.journal import iterate
-from hpsearch.views.facts import Row, milliseconds, text
+from hpsearch.journal.history import History
 from hpsearch.views.follower import View
-from hpsearch.views.mlflow import Store
-from hpsearch.views.mlflow_view import MlflowView
+from hpsearch.views.mlflow.rows import Row, milliseconds, text
+from hpsearch.views.mlflow.store import Store
+from hpsearch.views.mlflow.view import MlflowView
 from hpsearch.views.optuna import OptunaView, frozen, lost
 
 Fact = tuple[str, str, int, int]  # metric name, value as Python writes it, milliseconds, step

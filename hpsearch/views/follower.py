@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpsearch import crash
+from hpsearch import failpoints
 from hpsearch.errors import HpsearchError
-from hpsearch.journal import Event, Tail, iterate
-from hpsearch.secrets import redact
+from hpsearch.journal import Entry, Tail, iterate
+from hpsearch.redaction import redact
 from hpsearch.views.sqlite import Found
 
 Say = Callable[[str], None]
@@ -33,7 +33,7 @@ class View(Protocol):
     def open(self, state: dict[str, Any]) -> int | None:
         """Goes on from `state`; gives the offset that the store itself has noted, None when it has lost the study."""
 
-    def ship(self, events: list[Event]) -> None:
+    def ship(self, events: list[Entry]) -> None:
         """Stores the events and returns when the store has acknowledged; the same events may come again."""
 
     def caught_up(self) -> bool:
@@ -138,12 +138,12 @@ class Follower:
             if events:
                 self.view.ship(events)
             self.view.note(offset)
-            crash.point("batch_sent")
+            failpoints.hit("batch_sent")
             write_state(self._file, {"offset": offset, "state": self.view.state})
-            crash.point("batch_noted")
+            failpoints.hit("batch_noted")
             self._offset, self._chunk = offset, min(2 * self._chunk, CHUNK)
 
-    def _read(self) -> tuple[list[Event], int]:
+    def _read(self) -> tuple[list[Entry], int]:
         """The next events, durable in the journal: a store must not know what a power loss takes from the truth."""
         start, limit = self._offset or 0, self._chunk
         size = self._journal.stat().st_size

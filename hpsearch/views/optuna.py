@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import HpsearchError
-from hpsearch.history import History, TrialHistory
-from hpsearch.journal import Event, iterate
+from hpsearch.journal import Entry, iterate
+from hpsearch.journal.history import History, TrialHistory
 from hpsearch.views import postgres, sqlite
 from hpsearch.views.follower import Say, describe, describe_loss, locked
 
@@ -98,7 +98,7 @@ class OptunaView:
         """Whether the file was deleted or replaced since it was opened."""
         return self._url is None and sqlite.identity(self._file) != self._identity
 
-    def ship(self, events: list[Event]) -> None:
+    def ship(self, events: list[Entry]) -> None:
         """Brings the trials that the events touch up to date; raises what the database raises."""
         touched: set[int] = set()
         for event in events:
@@ -134,7 +134,7 @@ class OptunaView:
             raise RuntimeError("prepare() comes first")
         return self._storage
 
-    def _study(self, event: Event) -> None:
+    def _study(self, event: Entry) -> None:
         from optuna.exceptions import DuplicatedStudyError
         from optuna.study import StudyDirection
 
@@ -154,7 +154,7 @@ class OptunaView:
         self.state = {"study": study, "created": event["time"]}
         self._ids = {t.number: t._trial_id for t in self.storage.get_all_trials(study, deepcopy=False)}
 
-    def _is_this(self, study: int, event: Event) -> bool:
+    def _is_this(self, study: int, event: Entry) -> bool:
         """Whether a study of the same name in the database is this one; raises HpsearchError when it is somebody's."""
         found = self.storage.get_study_user_attrs(study)
         if self._url is not None and found.get(IDENTITY) != event["time"] and found.get(ORIGIN) != self._mark:

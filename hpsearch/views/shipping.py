@@ -21,11 +21,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hpsearch import crash
+from hpsearch import failpoints
 from hpsearch.errors import HpsearchError, StudyBusy
 from hpsearch.lock import StudyLock
-from hpsearch.views import postgres, schema
+from hpsearch.views import postgres
 from hpsearch.views.follower import Follower, Say, View, lacking, locked
+from hpsearch.views.mlflow import schema
 
 POLL, LONGEST_POLL = 0.5, 3.0  # seconds between looks at the journal
 SHARE = 0.1  # of a core, that shipping takes while training needs it; larger batches cost less for each row
@@ -118,8 +119,8 @@ def view_named(
 ) -> View:
     """The view "mlflow" or "optuna" of one study, not yet open."""
     if name == "mlflow":
-        from hpsearch.views.mlflow import Store
-        from hpsearch.views.mlflow_view import MlflowView
+        from hpsearch.views.mlflow.store import Store
+        from hpsearch.views.mlflow.view import MlflowView
 
         return MlflowView(study_folder, Store(home, tracking, study=study_folder.name, say=say), say=say)
     if name == "optuna":
@@ -153,7 +154,7 @@ def follow(follower: Follower, *, finishing: Callable[[], bool], pause: Callable
 def main() -> None:
     """The shipping process: its task and "finish" come on standard input; it is gone when that closes."""
     _stay_behind()
-    crash.driven_by(os.getppid())
+    failpoints.take_along(os.getppid())
     task = json.loads(sys.stdin.readline())
     send = _sender()
     finishing = threading.Event()

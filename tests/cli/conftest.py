@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.views.mlflow import run_ids
+from hpsearch.views.mlflow.store import run_ids
 from tests.cli.processes import alive, descendants, end, events, hpsearch, shown, started, wait_for
 
 SPACE = """

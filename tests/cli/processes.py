@@ -11,7 +11,7 @@ from pathlib import Path
 from hpsearch import journal
 
 PROGRAM = [sys.executable, "-c", "from hpsearch.cli import main; main()"]
-TOY = "hpsearch.toy:train"
+TOY = "hpsearch.testing.toy:train"
 
 
 def environment(**extra):

@@ -1,6 +1,6 @@
 """`hpsearch export`: the winner as a file."""
 
-from hpsearch.experiment import Experiment
+from hpsearch.space.experiment import Experiment
 from tests.cli.test_run import one_line
 from tests.searching import experiment, go, opened
 

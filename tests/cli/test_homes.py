@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.experiment import Experiment
-from hpsearch.history import History
 from hpsearch.home import Home, base_of
 from hpsearch.journal import encode, read
-from hpsearch.views.mlflow import Store
+from hpsearch.journal.history import History
+from hpsearch.space.experiment import Experiment
+from hpsearch.views.mlflow.store import Store
 from tests.cli.processes import PROGRAM, environment, hpsearch
 from tests.searching import experiment, go
 from tests.views.conftest import Written

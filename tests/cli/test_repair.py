@@ -11,14 +11,13 @@ import optuna
 import pytest
 
 from hpsearch import journal
-from hpsearch.history import History
 from hpsearch.journal import encode
+from hpsearch.journal.history import History
 from hpsearch.lock import StudyLock
 from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
-from hpsearch.views import moved
-from hpsearch.views.mlflow import Store
+from hpsearch.views.mlflow.store import Store, moved
 from tests.cli.test_run import one_line
 from tests.faults.stores import Reference, Small, both, runs, ship
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from hpsearch.experiment import Experiment
+from hpsearch.space.experiment import Experiment
 from tests.cli.processes import shown
 from tests.cli.test_run import one_line
 from tests.searching import evaluation, experiment, go, opened

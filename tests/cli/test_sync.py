@@ -2,7 +2,7 @@
 
 import os
 
-from hpsearch.views.mlflow import run_ids
+from hpsearch.views.mlflow.store import run_ids
 from tests.cli.test_run import one_line
 from tests.searching import experiment, go
 

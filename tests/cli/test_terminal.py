@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from hpsearch.cli.terminal import Board
 from hpsearch.cli.train import lines
-from hpsearch.happenings import Finished
+from hpsearch.events import Finished
 from hpsearch.home import Home
 from tests.searching import evaluation, experiment, opened
 

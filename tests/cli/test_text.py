@@ -5,8 +5,8 @@ import math
 import pytest
 
 from hpsearch.cli.text import equals, measured
-from hpsearch.history import History
-from tests.test_history import of, trial
+from hpsearch.journal.history import History
+from tests.journal.test_history import of, trial
 
 
 @pytest.mark.parametrize(

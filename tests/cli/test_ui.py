@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.views.mlflow import run_ids
+from hpsearch.views.mlflow.store import run_ids
 from tests.cli.processes import alive, descendants, end, started, wait_for
 from tests.cli.test_run import one_line
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from hpsearch import journal
 from hpsearch.config import TrainConfig
-from hpsearch.experiment import Experiment
-from hpsearch.history import History
-from hpsearch.toy import STEPS, curve_of
+from hpsearch.journal.history import History
+from hpsearch.space.experiment import Experiment
+from hpsearch.testing.toy import STEPS, curve_of
 
 FINISHED = re.compile(r"^trial (\d+) finished: (\w+)", re.MULTILINE)
 STATUS = {"completed": "FINISHED", "overfit": "FINISHED", "failed": "FAILED"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch import journal
-from hpsearch.history import History
+from hpsearch.journal.history import History
 from tests.cli.processes import events
 
 SPACE = """
@@ -37,7 +37,12 @@ class Zygote:
     """Starts commands by forking a process that is warm already."""
 
     def __init__(self):
-        environment = {**os.environ, "HPSEARCH_TRAINER": "hpsearch.toy:train", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+        environment = {
+            **os.environ,
+            "HPSEARCH_TRAINER": "hpsearch.testing.toy:train",
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "200",
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.zygote"],
             cwd=Path(__file__).parents[2],

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psycopg
 
-from hpsearch.views.mlflow import Store
+from hpsearch.views.mlflow.store import Store
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

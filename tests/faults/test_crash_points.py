@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import crash
+from hpsearch import failpoints
 from tests.faults.checker import check, litter
 from tests.faults.runs import facts, folder, history
 
-PACKAGE = Path(crash.__file__).parent
+PACKAGE = Path(failpoints.__file__).parent
 RUN = ("run", "space.yaml", "--home", "home")
 OF_VIEWS = {"run_made", "batch_sent", "batch_noted", "run_ended"}  # tests/faults/test_servers.py
-POINTS = [point for point in crash.POINTS if point not in OF_VIEWS]
+POINTS = [point for point in failpoints.POINTS if point not in OF_VIEWS]
 AT_RESUME = ["journal_read", "study_rebuilt", "retry_recorded", "journal_written", "report_begun"]
 
 
@@ -29,8 +29,8 @@ def undisturbed(zygote, tmp_path_factory):
 def test_each_point_stands_in_the_code():
     """F3: a point that nobody passes would test nothing."""
     code = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
-    passed = set(re.findall(r'crash\.point\("(\w+)"\)', code))
-    assert passed == set(crash.POINTS)
+    passed = set(re.findall(r'failpoints\.hit\("(\w+)"\)', code))
+    assert passed == set(failpoints.POINTS)
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -41,13 +41,13 @@ def test_a_run_killed_at_any_pass_of_a_point_goes_on_as_if_it_had_not_been(zygot
         cwd = folder(tmp_path / str(k))
         environment = {"TOY_CHECKPOINT": "30", "TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
         if point == "retry_recorded":  # passed at a resume alone
-            zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="report_done:3", **environment)
-        first = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH=f"{point}:{k}", **environment)
+            zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="report_done:3", **environment)
+        first = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT=f"{point}:{k}", **environment)
         if first.code == 0:
             break
         assert first.code == -9, first.said
         crashes += 1
-        again = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="", **environment)
+        again = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="", **environment)
         assert again.code == 0, again.said
         assert facts(cwd) == undisturbed
         assert not (found := check(cwd, said=first.said + again.said, views=False)), found
@@ -65,7 +65,7 @@ def test_crashes_in_a_row_also_while_resuming_change_nothing(zygote, tmp_path, u
     points = [f"{draw.choice(POINTS)}:{draw.randint(1, 6)}"]
     points += [f"{draw.choice(AT_RESUME)}:{draw.randint(1, 2)}" for _ in range(5)]
     for point in [*points, ""]:
-        done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH=point, **environment)
+        done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT=point, **environment)
         said += done.said
     assert done.code == 0, said
     assert facts(cwd) == undisturbed
@@ -80,7 +80,7 @@ def test_workers_of_their_own_die_and_go_on_alike(zygote, tmp_path, undisturbed,
         environment = {"TOY_CHECKPOINT": "30", "TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
         said = ""
         for armed in (f"{point}:{k}", ""):
-            done = zygote.run(cwd, *RUN, "--workers", "1", HPSEARCH_CRASH=armed, **environment)
+            done = zygote.run(cwd, *RUN, "--workers", "1", HPSEARCH_FAILPOINT=armed, **environment)
             said += done.said
         assert done.code == 0, said
         assert facts(cwd) == undisturbed
@@ -90,6 +90,6 @@ def test_workers_of_their_own_die_and_go_on_alike(zygote, tmp_path, undisturbed,
 def test_no_crash_leaves_litter(zygote, tmp_path):
     """F22: what a crash leaves half written is gone after the next run."""
     cwd = folder(tmp_path / "run")
-    zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="file_written:6")
-    assert zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="").code == 0
+    zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="file_written:6")
+    assert zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="").code == 0
     assert litter(cwd / "home" / "toy", history(cwd)) == []

@@ -199,11 +199,11 @@ def test_a_power_cut_takes_nothing_that_was_finished(zygote, tmp_path, point):
     for k in (1, 2, 3, 5, 8, 12, 17, 23):
         cwd, shadow = folder(tmp_path / str(k)), tmp_path / f"shadow-{k}"
         options = {"TOY_CHECKPOINT": "30", "POWER_SHADOW": str(shadow)}
-        first = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH=f"{point}:{k}", **options)
+        first = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT=f"{point}:{k}", **options)
         if first.code == 0:
             break
         power.cut(cwd / "home", shadow)
-        again = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="", POWER_SHADOW="")
+        again = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="", POWER_SHADOW="")
         assert again.code == 0, again.said
         assert facts(cwd) == facts(undisturbed)
         assert not (found := check(cwd, said=first.said + again.said, views=False)), found
@@ -242,10 +242,10 @@ def test_a_torn_journal_goes_on(zygote, tmp_path, cut):
     """F29: the last bytes of the journal are missing: the study comes to what it would have come to."""
     whole, cwd = folder(tmp_path / "whole"), folder(tmp_path / "torn")
     assert zygote.run(whole, *RUN, "--launcher", "inline").code == 0
-    zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="report_done:7")
+    zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="report_done:7")
     path = cwd / "home/toy/journal.jsonl"
     path.write_bytes(path.read_bytes()[:-cut])
-    done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="")
+    done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="")
     assert done.code == 0, done.said
     assert facts(cwd) == facts(whole)
 
@@ -253,7 +253,7 @@ def test_a_torn_journal_goes_on(zygote, tmp_path, cut):
 def test_any_one_damaged_line_costs_at_most_what_it_alone_said(zygote, tmp_path):
     """F29: each line of a half-done study's journal damaged in turn: counted, named, and the rest is used."""
     start = folder(tmp_path / "start", trials=4)
-    zygote.run(start, *RUN, "--launcher", "inline", HPSEARCH_CRASH="report_done:11", TOY_CHECKPOINT="10")
+    zygote.run(start, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="report_done:11", TOY_CHECKPOINT="10")
     before = history(start)
     lines = (start / "home/toy/journal.jsonl").read_bytes().splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
@@ -261,7 +261,7 @@ def test_any_one_damaged_line_costs_at_most_what_it_alone_said(zygote, tmp_path)
         shutil.copytree(start, cwd)
         damaged = [*lines[: number - 1], line[:10] + b"#" + line[11:], *lines[number:]]
         (cwd / "home/toy/journal.jsonl").write_bytes(b"".join(damaged))
-        done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="")
+        done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="")
         assert done.code == 0, (number, done.said)
         assert f"damaged lines were passed over ({number}; 1 in all)" in done.said
         after = history(cwd)
@@ -280,11 +280,11 @@ def test_lines_of_a_second_writer_change_nothing(zygote, tmp_path):
     """F29: lines that stand twice, or between others, are taken once."""
     cwd, whole = folder(tmp_path / "run"), folder(tmp_path / "whole")
     assert zygote.run(whole, *RUN, "--launcher", "inline").code == 0
-    zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="report_done:7")
+    zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="report_done:7")
     path = cwd / "home/toy/journal.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines, *lines[2:6], b"\x00\xff garbage\n"]))
-    done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH="")
+    done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="")
     assert done.code == 0, done.said
     assert [(n, outcome, value) for n, _, outcome, _, value, *_ in facts(cwd)] == [
         (n, outcome, value) for n, _, outcome, _, value, *_ in facts(whole)

@@ -10,7 +10,7 @@ import zlib
 import pytest
 
 from hpsearch.data import sources
-from hpsearch.experiment import Experiment
+from hpsearch.space.experiment import Experiment
 from tests.cli.processes import environment, hpsearch
 from tests.faults.test_input import run_limited, without_root
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from hpsearch.errors import ConfigError
-from hpsearch.experiment import Experiment
+from hpsearch.space.experiment import Experiment
 from tests.cli.processes import PROGRAM, environment, hpsearch
 
 DATA = "data: {r: {task: text, files: {train: a.txt}}}\n"  # line 1 of most files

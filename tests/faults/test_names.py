@@ -6,8 +6,8 @@ import os
 import pytest
 
 from hpsearch.errors import ConfigError
-from hpsearch.experiment import Experiment
 from hpsearch.space.checking import wrong_study
+from hpsearch.space.experiment import Experiment
 from tests.cli.processes import environment, hpsearch
 from tests.faults.test_input import tree
 
@@ -206,8 +206,8 @@ def test_f50_what_a_data_function_gives_is_printed_with_its_escapes(call, folder
 def test_f50_what_the_board_prints_is_escaped(capsys, folder):
     from hpsearch.cli.terminal import Board
     from hpsearch.cli.text import params
-    from hpsearch.history import TrialHistory
     from hpsearch.home import Home
+    from hpsearch.journal.history import TrialHistory
 
     board = Board(Experiment.load(folder / "space.yaml"), Home(folder / "home"), folder / "space.yaml")
     board.say(f"warning: {EVIL} [red]")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import ConfigError
-from hpsearch.experiment import Experiment
+from hpsearch.space.experiment import Experiment
 from tests.cli.conftest import SPACE
 from tests.cli.processes import descendants, end, events, hpsearch, started
 
@@ -29,7 +29,7 @@ FORMS = [MARK, base64.b64encode(f"u:{SECRETS['MLFLOW_TRACKING_PASSWORD']}".encod
 
 LEAKY = """
 import logging, os, warnings
-from hpsearch import toy
+from hpsearch.testing import toy
 
 ALL = " ".join(value for name, value in sorted(os.environ.items()) if "S3CRET" in value)
 if os.environ.get("LEAK") == "import":

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.views.follower import lacking, state_file
-from hpsearch.views.mlflow import Store
+from hpsearch.views.mlflow.store import Store
 from tests.cli.processes import end, events, hpsearch, started, wait_for
 from tests.faults.servers import Gate, GuardedMlflow, Mlflow, Proxy, free_port
 from tests.faults.stores import Reference, Small, measured, often, query, runs, ship

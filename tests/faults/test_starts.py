@@ -72,7 +72,7 @@ def test_a_wrong_clock_changes_no_result(zygote, tmp_path, jumps):
     assert zygote.run(straight, *RUN, "--launcher", "inline").code == 0
     began = time.monotonic()
     for armed, clock in (("report_done:3", ""), ("report_done:6", jumps), ("", jumps)):
-        done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_CRASH=armed, CLOCK_JUMPS=clock)
+        done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT=armed, CLOCK_JUMPS=clock)
     assert done.code == 0, done.said
     assert facts(cwd) == facts(straight)
     found = history(cwd)
@@ -85,7 +85,7 @@ def test_a_wrong_clock_leaves_mlflow_in_order(zygote, tmp_path):
     cwd = folder(tmp_path / "run")
     said = ""
     for armed, clock in (("report_done:5", "3600"), ("", "-3600")):
-        options = {"HPSEARCH_CRASH": armed, "CLOCK_JUMPS": clock, "views": True}
+        options = {"HPSEARCH_FAILPOINT": armed, "CLOCK_JUMPS": clock, "views": True}
         done = zygote.run(cwd, *RUN, "--launcher", "inline", **options)
         said += done.said
     assert done.code == 0, said

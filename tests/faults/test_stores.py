@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import crash
+from hpsearch import failpoints
 from hpsearch.journal import decode
 from hpsearch.views import shipping
 from hpsearch.views.follower import read_state, state_file
-from hpsearch.views.mlflow import Store
-from hpsearch.views.moved import follow
+from hpsearch.views.mlflow.moved import follow
+from hpsearch.views.mlflow.store import Store
 from hpsearch.views.sqlite import journal_mode, set_aside
 from tests.cli.processes import descendants, end, events, hpsearch, started, wait_for
 from tests.faults.stores import SPACE, Reference, Small, both, held, often, query, runs, ship, trials, whole
@@ -404,7 +404,7 @@ def shipped_by_a_child(study, crash_point):
 
 
 def _child(study, crash_point):
-    crash.arm(crash_point)
+    failpoints.arm(crash_point)
     try:
         return int(ship(study) != {"mlflow": 0, "optuna": 0})
     except BaseException as error:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.worker import number
 from tests.faults import trainers
@@ -40,7 +40,7 @@ def search(tmp_path, monkeypatch):
     def run(value, metric="val/loss"):
         monkeypatch.setattr(trainers, "ODD", (metric, value))
         launcher = InlineLauncher(
-            Setting(device="cpu", threads=1, cache=tmp_path, base=tmp_path), trainer="tests.faults.trainers:odd"
+            WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=tmp_path), trainer="tests.faults.trainers:odd"
         )
         return go(experiment(ONE), tmp_path / "home", launcher=launcher)[0]
 

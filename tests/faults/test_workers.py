@@ -10,7 +10,7 @@ import time
 import pytest
 
 from hpsearch.errors import TrainingFailed
-from hpsearch.happenings import Finished, Notice, Paused
+from hpsearch.events import Finished, Notice, Paused
 from hpsearch.launchers import memory
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.testing.launchers import setting
@@ -30,7 +30,7 @@ QUIET = "search: {{pruner: none, overfitting: false, max_retries: {retries}, sta
 
 
 def broken(dropout, *, trials=2, retries=1, stall=1800):
-    """An experiment whose trials all break in the way of a dropout (see hpsearch/toy.py)."""
+    """An experiment whose trials all break in the way of a dropout (see hpsearch/testing/toy.py)."""
     body = f"budget: {{trials: {trials}}}\nmodel: {{dropout: {dropout}}}\n" + QUIET.format(retries=retries, stall=stall)
     return experiment(body, ranges=SOUND)
 
@@ -69,8 +69,8 @@ def test_a_worker_that_ends_in_its_trial_fails_it_alone(tmp_path, launcher, drop
 def test_deaths_are_counted_over_all_drivers(tmp_path, launcher):
     """F9: a trial whose worker died under an earlier driver has that much fewer tries."""
     wanted = broken(0.51, trials=1, retries=2)
-    for happenings in (6, 3):  # Started, Measured (four times; then the latest again), Paused
-        study, _ = go(wanted, tmp_path / "home", launcher=launcher(), kill_after=happenings)
+    for events in (6, 3):  # Started, Measured (four times; then the latest again), Paused
+        study, _ = go(wanted, tmp_path / "home", launcher=launcher(), kill_after=events)
     assert study.history.trials[0].deaths == {1, 2}
     study, seen = go(wanted, tmp_path / "home", launcher=launcher())
     assert study.history.trials[0].attempt == 3

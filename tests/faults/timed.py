@@ -5,7 +5,7 @@ import itertools
 import os
 import time
 
-from hpsearch import toy
+from hpsearch.testing import toy
 
 
 def train(config, handle):

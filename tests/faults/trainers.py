@@ -2,7 +2,7 @@
 
 import os
 
-from hpsearch import toy
+from hpsearch.testing import toy
 
 
 def first_device_is_broken(config, handle):

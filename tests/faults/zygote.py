@@ -13,7 +13,7 @@ import time
 
 from tests.faults import power
 
-EARLY = ["run", "driver", "search", "launchers.local", "views.shipper", "data.corpus", "toy"]
+EARLY = ["run", "driver", "search", "launchers.local", "views.shipper", "data.corpus", "testing.toy"]
 
 
 class NoViews:
@@ -39,9 +39,9 @@ def child(request):
         os.dup2(output, number)
     os.chdir(request["cwd"])
     os.environ.update(request["environment"])
-    from hpsearch import cli, crash, driver
+    from hpsearch import cli, driver, failpoints
 
-    crash.arm(os.environ.get("HPSEARCH_CRASH", ""))
+    failpoints.arm(os.environ.get("HPSEARCH_FAILPOINT", ""))
     if shadow := os.environ.get("POWER_SHADOW"):
         power.watch(shadow)
     if jumps := os.environ.get("CLOCK_JUMPS"):

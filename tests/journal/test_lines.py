@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from hpsearch.journal import decode, encode
-from hpsearch.journal.lines import evaluation_event
+from hpsearch.journal.lines import evaluation_entry
 
 
 def any_value(chance, depth=0):
@@ -88,7 +88,7 @@ def test_no_flipped_bit_of_a_line_goes_unnoticed():
 @pytest.mark.parametrize("points", [[], [{"step": 1, "metrics": {"train/loss": 2.0}}]])
 def test_an_evaluation_without_its_points_is_all_the_rest_of_it(points):
     given = {"index": 3, "metrics": {"val/loss": 1.5}, "points": points}
-    line = encode({"time": 1.5, "event": "evaluation", "trial": 0, "evaluation": evaluation_event(given)})
+    line = encode({"time": 1.5, "event": "evaluation", "trial": 0, "evaluation": evaluation_entry(given)})
     assert decode(line)["evaluation"] == given
     rest = {"index": 3, "metrics": {"val/loss": 1.5}}
     assert decode(line, points=False) == {"time": 1.5, "event": "evaluation", "trial": 0, "evaluation": rest}

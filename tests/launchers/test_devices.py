@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from hpsearch.contract import Setting
+from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
 from hpsearch.launchers import devices
 from hpsearch.space.settings import Resources
@@ -74,7 +74,7 @@ def test_trials_per_gpu_is_that_many_workers_on_each(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("cores", "n_gpus", "each"), [(64, 1, 8), (16, 4, 4), (8, 1, 8), (7, 2, 3), (2, 4, 1)])
 def test_auto_is_a_worker_a_core_and_at_most_eight_on_each_gpu(monkeypatch, tmp_path, cores, n_gpus, each):
-    """How many of them train at once is a matter of memory: tests/placing/test_placing.py."""
+    """How many of them train at once is a matter of memory: tests/placement/test_placement.py."""
     names = [f"cuda:{i}" for i in range(n_gpus)]
     monkeypatch.setattr(devices, "devices", lambda wanted: names)
     monkeypatch.setattr(devices, "cores", lambda: cores)
@@ -111,6 +111,6 @@ def test_trials_per_gpu_says_nothing_of_cpus(tmp_path):
 )
 def test_a_worker_sees_its_own_gpu_alone(tmp_path, device, allowed, visible, trained_on):
     environment = {} if allowed is None else {"CUDA_VISIBLE_DEVICES": allowed}
-    setting = Setting(device=device, threads=1, cache=tmp_path, base=tmp_path)
+    setting = WorkerSettings(device=device, threads=1, cache=tmp_path, base=tmp_path)
     assert devices.alone_with_its_gpu(setting, environment).device == trained_on
     assert environment.get("CUDA_VISIBLE_DEVICES") == visible

@@ -2,14 +2,14 @@
 
 import pytest
 
-from hpsearch.contract import Evaluation, Setting, Told
-from hpsearch.experiment import Experiment
-from hpsearch.happenings import Finished, Measured, Paused
+from hpsearch.contract import Evaluation, Told, WorkerSettings
+from hpsearch.events import Finished, Measured, Paused
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Reply, Task
 from hpsearch.launchers.worker import TRAINER, Session
 from hpsearch.search import Search
+from hpsearch.space.experiment import Experiment
 from hpsearch.training.loop import Training
 from tests.searching import TOY, experiment, opened
 from tests.training.tiny import TEXT, tiny
@@ -31,7 +31,7 @@ def config():
 
 
 def setting(folder):
-    return Setting(device="cpu", threads=1, cache=folder / "cache", base=folder)
+    return WorkerSettings(device="cpu", threads=1, cache=folder / "cache", base=folder)
 
 
 def told_at(launcher, task, index, answer):
@@ -79,8 +79,8 @@ def searched(study, folder, *, stop_at=None):
         return any(isinstance(h, Measured) and h.evaluation["index"] == stop_at for h in seen)
 
     launcher = InlineLauncher(setting(folder))
-    for happening in Search(study, launcher, checkpoints=folder / "checkpoints", stopping=stopping).run():
-        seen.append(happening)
+    for event in Search(study, launcher, checkpoints=folder / "checkpoints", stopping=stopping).run():
+        seen.append(event)
     return seen
 
 
@@ -154,8 +154,8 @@ def test_a_person_reads_whether_a_paused_trial_was_saved(tmp_path, trainer, said
     study, seen = opened(experiment("budget: {trials: 1}\n"), tmp_path / "home"), []
     launcher = InlineLauncher(setting(tmp_path), trainer=f"{HERE}:{trainer.__name__}")
     search = Search(study, launcher, checkpoints=tmp_path / "checkpoints", stopping=lambda: len(seen) > 1)
-    for happening in search.run():
-        seen.append(happening)
+    for event in search.run():
+        seen.append(event)
     study.journal.close()
     (paused,) = (h for h in seen if isinstance(h, Paused))
     assert (paused.reason, paused.saved) == (said, trainer is saves_when_told)

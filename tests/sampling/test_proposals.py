@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from hpsearch import journal
-from hpsearch.happenings import Notice
+from hpsearch.events import Notice
 from hpsearch.sampling.trainings import Trainings
 from hpsearch.search import spent
 from tests.searching import Scripted, experiment, go, opened
@@ -52,7 +52,7 @@ def test_a_budget_that_the_space_can_give_is_spent_without_a_word(tmp_path):
     wanted = experiment("budget: {trials: 12}\n" + QUIET.format("tpe"), ranges=TWELVE)
     study, seen = go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path), healthy))
     assert len(study.history.trials) == 12
-    assert not any(isinstance(happening, Notice) for happening in seen)
+    assert not any(isinstance(event, Notice) for event in seen)
 
 
 def test_optuna_knows_the_config_that_took_the_place_of_another(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from hpsearch.errors import ConfigError
-from hpsearch.experiment import Experiment
+from hpsearch.space.experiment import Experiment
 from hpsearch.space.foreign import in_our_words
 
 LR = "{low: 0.0001, high: 0.1}"

@@ -3,7 +3,7 @@
 import pytest
 
 from hpsearch.errors import ConfigError
-from hpsearch.experiment import Experiment
+from hpsearch.space.experiment import Experiment
 from hpsearch.space.objective import metrics
 
 

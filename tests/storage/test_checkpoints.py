@@ -1,6 +1,6 @@
 """The trials' folders: what a killed driver left undone is done, and what can still win stays."""
 
-from hpsearch.history import History, TrialHistory
+from hpsearch.journal.history import History, TrialHistory
 from hpsearch.storage.checkpoints import Checkpoints
 
 

@@ -3,7 +3,7 @@
 import time
 
 from hpsearch.errors import StorageFailed
-from hpsearch.history import History, TrialHistory
+from hpsearch.journal.history import History, TrialHistory
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.room import Room

@@ -4,9 +4,9 @@ import pytest
 
 from hpsearch.driver import Driver
 from hpsearch.errors import ConfigError, DataError
-from hpsearch.experiment import Experiment
 from hpsearch.home import Home
 from hpsearch.preparation import prepare
+from hpsearch.space.experiment import Experiment
 
 
 def quiet(what, share):

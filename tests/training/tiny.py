@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hpsearch.config import TrainConfig
-from hpsearch.contract import Handle, Setting
+from hpsearch.contract import Handle, WorkerSettings
 from hpsearch.data.corpus import Corpus
 from hpsearch.training.batches import Rows, rows_of
 from hpsearch.training.model import Llama
@@ -71,5 +71,7 @@ def model(config: TrainConfig, corpus: Corpus, *, seed: int = 0) -> Llama:
 def handle(folder: Path, name: str = "trial", **given: Any) -> Handle:
     """A handle with a folder of its own; `given`: told, checkpoint_seconds."""
     (folder / name).mkdir(exist_ok=True)
-    setting = Setting("cpu", 1, folder / "cache", folder, checkpoint_seconds=given.pop("checkpoint_seconds", 1e9))
+    setting = WorkerSettings(
+        "cpu", 1, folder / "cache", folder, checkpoint_seconds=given.pop("checkpoint_seconds", 1e9)
+    )
     return Handle(setting, folder / name, **given)

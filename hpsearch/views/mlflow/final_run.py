@@ -1,0 +1,132 @@
+"""The final training as an MLflow run; one whose process was killed is ended by the next, or by `hpsearch sync`."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hpsearch.views.follower import Say, describe
+from hpsearch.views.mlflow.rows import rows_of, text
+from hpsearch.views.mlflow.store import Store
+
+PROCESS = "hpsearch.process"  # tag: who writes the run
+
+
+class FinalRun:
+    """The final training as a run named `final` in the study's experiment; trouble with MLflow never reaches training.
+
+    Calls return at once: a thread does them in order; what failed is tried once more in `finish`.
+    """
+
+    def __init__(self, home: Path, tracking: str | None, study: str, *, say: Say = lambda message: None) -> None:
+        self._store, self._study, self._say = Store(home.resolve(), tracking, say=say), study, say
+        self.run_id: str | None = None  # known once MLflow has made the run
+        self._calls: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue()
+        self._failed: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._status = "FINISHED"
+        self._curves: set[str] = set()  # metrics of the evaluations: the best one's are there, where it stood
+        self._thread = threading.Thread(target=self._work, name="mlflow-final", daemon=True)
+        self._thread.start()
+
+    def start(self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any] | None = None) -> None:
+        """Makes the run: model and training settings as params, the whole config and its provenance as artifacts."""
+        self._calls.put((self._start, (config, provenance, tags or {}, time.time())))
+
+    def evaluation(self, evaluation: dict[str, Any]) -> None:
+        """Adds an evaluation (as in the journal) to the run's curves."""
+        self._calls.put((self._evaluation, (evaluation, time.time())))
+
+    def finish(
+        self, metrics: dict[str, float], folder: Path | None = None, *, status: str = "FINISHED", timeout: float = 60
+    ) -> None:
+        """Adds final metrics (test scores) and a folder's files, ends the run; waits at most `timeout` seconds."""
+        self._calls.put((self._finish, (metrics, folder, status, time.time())))
+        self._calls.put(None)
+        self._thread.join(timeout)
+        if self._thread.is_alive() or self._failed:
+            self._say("MLflow did not take all of the final training's log; the model itself is complete")
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            self._try(call)
+        again, self._failed = self._failed, []
+        for call in again:
+            self._try(call)
+
+    def _try(self, call: tuple[Callable[..., None], tuple[Any, ...]]) -> None:
+        if self._failed:
+            self._failed.append(call)  # in order, at the end
+            return
+        try:
+            call[0](*call[1])
+        except Exception as error:
+            self._say(f"MLflow does not take the final training's log; training goes on ({describe(error)})")
+            self._failed.append(call)
+
+    def _start(self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any], at: float) -> None:
+        self._store.prepare()
+        experiment = self._store.experiment(self._study)
+        end_killed(self._store, experiment)
+        names = {"hpsearch.kind": "final", "hpsearch.study": self._study, "hpsearch.started": f"{at:.3f}", **tags}
+        names[PROCESS] = process_mark(os.getpid())
+        self.run_id = self._store.run(
+            experiment,
+            name="final",
+            tags={k: text(v) for k, v in names.items()},
+            began=at,
+            identity=("hpsearch.kind", "hpsearch.started"),
+        )
+        settings = {**config.get("model", {}), **config.get("training", {}), "seed": config.get("seed")}
+        self._store.log(self.run_id, params={name: value for name, value in settings.items() if value is not None})
+        self._store.yaml(self.run_id, "config.yaml", config)
+        self._store.text(self.run_id, "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
+
+    def _evaluation(self, evaluation: dict[str, Any], at: float) -> None:
+        self._store.log(self._made(), rows=rows_of(evaluation, at))
+        self._tokens = int(evaluation["tokens"])
+        self._curves |= evaluation["metrics"].keys()
+
+    def _finish(self, metrics: dict[str, float], folder: Path | None, status: str, at: float) -> None:
+        step = getattr(self, "_tokens", 0)
+        rows = [(name, value, at, step) for name, value in metrics.items() if name not in self._curves]
+        self._store.log(self._made(), rows=rows)
+        if folder is not None:
+            self._store.files(self._made(), folder)
+        self._store.ended(self._made(), status, at=at)
+
+    def _made(self) -> str:
+        if self.run_id is None:
+            raise ConnectionError("the run is not made yet")
+        return self.run_id
+
+
+def end_killed(store: Store, experiment: str) -> None:
+    """Ends the runs of final trainings whose process has gone without a word, at the time of their last evaluation."""
+    for run_id in store.found(experiment, {"hpsearch.kind": "final"}):
+        run = store.client.get_run(run_id)
+        if run.info.status == "RUNNING" and is_gone(run.data.tags.get(PROCESS, "")):
+            times = [run.info.start_time, *(at for _, _, at, _ in store.rows(run_id, ["progress"]))]
+            store.ended(run_id, "KILLED", at=max(times) / 1000)
+
+
+def process_mark(pid: int) -> str:
+    """Host, number and start of a process, so that no other is taken for it."""
+    try:
+        began = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        began = ""
+    return f"{socket.gethostname()}:{pid}:{began}"
+
+
+def is_gone(mark: str) -> bool:
+    """Whether the process of a mark is no more; never said of one on another host, or where it cannot be told."""
+    host, _, rest = mark.partition(":")
+    pid, _, began = rest.partition(":")
+    return bool(host == socket.gethostname() and began and process_mark(int(pid)) != mark)

@@ -1,0 +1,298 @@
+"""The door to MLflow: a store of runs that can be written twice without harm.
+
+Only `MlflowClient` with explicit run ids is used: the fluent API hides its current run and ends pruned ones FAILED.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpsearch import failpoints
+from hpsearch.journal.history import number
+from hpsearch.views import sqlite
+from hpsearch.views.follower import Say, describe, describe_loss, locked, once, read_state, state_file
+from hpsearch.views.mlflow import moved, schema
+from hpsearch.views.mlflow.client import connected, given, release
+from hpsearch.views.mlflow.rows import PARAM_LENGTH, Row, milliseconds, text
+from hpsearch.views.mlflow.ui import UI_ENVIRONMENT
+from hpsearch.views.refusals import is_refusal, status_of
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+ROWS_PER_BATCH, NAMED_PER_BATCH = 900, 90  # MLflow takes 1,000 metrics, 100 params and 100 tags at a time
+QUIET_AND_QUICK = {
+    **UI_ENVIRONMENT,
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it prints the tracking URI, which may hold a password
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # seconds
+}
+# MLflow's own 7 tries block for 246 s, and they send the making of a run again when only the answer was lost, which
+# makes a second one: we try again ourselves, and look first.
+ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+BROKEN = 3  # answers with status 500 to a batch, until the server is taken to break at something in it
+PROOF = 5  # more of them to that one thing alone, until it is left out
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # opens the runs in the UI, not the traces
+
+STAYS_DELETED = "MLflow: the deleted run {} stays deleted; hpsearch repair brings it back"
+WRONG = "hpsearch.wrong"  # tag: hpsearch deleted the run itself, and another has its place
+
+
+class Store:
+    """An MLflow tracking store: HOME/mlflow.db with its artifacts in HOME/artifacts, or what `tracking` names."""
+
+    draws = True  # pictures are worth drawing for it
+
+    def __init__(self, home: Path, tracking: str | None, *, study: str = "", say: Say = lambda message: None) -> None:
+        """`study`: the one whose journal fills the store when it has to be made anew."""
+        self.home, self.uri, self.study = home, tracking or sqlite.url(home / "mlflow.db"), study
+        self.own, self._say = tracking is None, once(say)  # own: the file in `home`
+        self._file = home / "mlflow.db"
+        self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._client: MlflowClient | None = None
+        self._broken: dict[str, int] = {}  # batch -> answers with status 500 so far
+
+    def prepare(self) -> None:
+        """Imports MLflow (1-3 s) and makes the database where there is none (seconds), one process at a time."""
+        if self._client is not None:
+            return
+        for name, value in QUIET_AND_QUICK.items():
+            os.environ.setdefault(name, value)
+        os.environ.update(ONE_TRY)
+        if not self.own:
+            schema.check(self.uri)
+            self._client = connected(self.uri)
+            return
+        with locked(self.home / ".views.lock", timeout=120):
+            schema.check_home(self.home, None)  # before anything is changed, and below, when it can be read
+            found = sqlite.make_ready(self._file, lambda path: release(connected(sqlite.url(path), ask=True)))
+            schema.check(self.uri)
+            self._identity = sqlite.identity(self._file)
+            followed = moved.follow(self._file, self.home)
+            self._client = connected(self.uri, ask=True)
+        if lost := describe_loss(found, self._file, name="mlflow", study=self.study):
+            self._say(lost)
+        if followed:
+            self._say(followed)
+
+    @property
+    def client(self) -> MlflowClient:
+        """MLflow's own."""
+        if self._client is None:
+            raise RuntimeError("prepare() comes first")
+        return self._client
+
+    def gone(self) -> bool:
+        """Whether the database was deleted or replaced since it was opened."""
+        return self.own and sqlite.identity(self._file) != self._identity
+
+    def close(self) -> None:
+        """Lets go of the store; `prepare` looks at its soundness again."""
+        client, self._client = self._client, None
+        if client is not None:
+            release(client)
+
+    def experiment(self, name: str) -> str:
+        """The id of the experiment of this name; made, or restored when somebody deleted it."""
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            folder = self.home / "artifacts" / name
+            place = folder.as_uri() if self.own else None
+            return given(self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
+        if found.lifecycle_stage != "active":
+            self.client.restore_experiment(found.experiment_id)
+        return given(found.experiment_id)
+
+    def run(self, experiment: str, *, name: str, tags: dict[str, str], identity: Iterable[str], began: float) -> str:
+        """The id of the run whose tags named in `identity` are those given, found or made.
+
+        Looking first makes creation repeatable: a process that died before it stored the id makes no second run. A run
+        that a person deleted is found as well, and stays deleted.
+        """
+        wanted = {key: tags[key] for key in identity}
+        if found := self.found(experiment, wanted) or self.found(experiment, wanted, deleted=True):
+            return next(iter(found))
+        tags = {key: text(value) for key, value in tags.items()}
+        run = self.client.create_run(experiment, start_time=milliseconds(began), tags=tags, run_name=name)
+        failpoints.hit("run_made")
+        return given(run.info.run_id)
+
+    def found(self, experiment: str, tags: dict[str, str], *, deleted: bool = False) -> dict[str, dict[str, str]]:
+        """The ids of the experiment's runs that have these tags, the newest first, and all their tags.
+
+        deleted: those that were deleted, but not by `delete`, in place of those that were not.
+        """
+        from mlflow.entities import ViewType
+
+        kind = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+        wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        found, page = dict[str, dict[str, str]](), None
+        while True:
+            runs = self.client.search_runs([experiment], wanted, kind, page_token=page)
+            found |= {given(run.info.run_id): run.data.tags for run in runs if WRONG not in run.data.tags}
+            page = runs.token
+            if not page:
+                return found
+
+    def tags(self, run_id: str) -> dict[str, str] | None:
+        """A run's tags; None when the store has no such run, or it was deleted."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        return dict(run.data.tags) if run.info.lifecycle_stage == "active" else None
+
+    def delete(self, run_id: str) -> None:
+        """Moves a run, one that ought not to be there, to the store's deleted ones."""
+        self.client.set_tag(run_id, WRONG, "true")
+        self.client.delete_run(run_id)
+
+    def restore(self, run_id: str) -> bool:
+        """Brings back a run that a person deleted, alone or with its experiment; False when there is no such run."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+        if WRONG in run.data.tags:
+            return False
+        if self.client.get_experiment(run.info.experiment_id).lifecycle_stage != "active":
+            self.client.restore_experiment(run.info.experiment_id)
+            run = self.client.get_run(run_id)
+        if run.info.lifecycle_stage != "active":
+            self.client.restore_run(run_id)
+        return True
+
+    def rows(self, run_id: str, names: Iterable[str]) -> Iterator[tuple[str, float, int, int]]:
+        """What the store has of a run's metrics: name, value, milliseconds, step."""
+        for name in names:
+            for found in self.client.get_metric_history(run_id, name):
+                yield name, found.value, found.timestamp, found.step
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        rows: Iterable[Row] = (),
+        params: dict[str, Any] | None = None,
+        tags: dict[str, Any] | None = None,
+    ) -> None:
+        """Stores metrics, params and tags; the same ones again change nothing (a row is its own key).
+
+        Rows that the store refuses for what they are get set aside with a message; the others are stored.
+        """
+        from mlflow.entities import Metric, Param, RunTag
+
+        metrics = [Metric(key, number(value), milliseconds(at), step) for key, value, at, step in rows]
+        named: list[Any] = [Param(key, text(value, PARAM_LENGTH)) for key, value in (params or {}).items()]
+        named += [RunTag(key, text(value)) for key, value in (tags or {}).items()]
+        names = [named[i : i + NAMED_PER_BATCH] for i in range(0, len(named), NAMED_PER_BATCH)]
+        values = [metrics[i : i + ROWS_PER_BATCH] for i in range(0, len(metrics), ROWS_PER_BATCH)]
+        for some, others in zip_longest(names, values):
+            self._batch(run_id, [*(some or ()), *(others or ())])
+
+    def _batch(self, run_id: str, entities: list[Any], *, insist: bool = False) -> None:
+        """Stores params, tags and metrics, a request's worth; `insist`: even from a server that breaks at them."""
+        kinds: dict[str, list[Any]] = {}
+        for entity in entities:
+            kinds.setdefault(type(entity).__name__, []).append(entity)
+        batch = (run_id, kinds.get("Metric", []), kinds.get("Param", []), kinds.get("RunTag", []))
+        mark = f"{run_id} {entities[0]!r}"
+        try:
+            self.client.log_batch(*batch)
+        except Exception as error:
+            self._broken[mark] = self._broken.get(mark, 0) + (status_of(error) == 500)
+            insist = insist or self._broken[mark] >= BROKEN
+            if not is_refusal(error) and not (insist and status_of(error) == 500):
+                raise
+            if self.tags(run_id) is None:
+                self._say(STAYS_DELETED.format(run_id))
+            elif len(entities) == 1:
+                self._leave_out(run_id, entities[0].key, error, lambda: self.client.log_batch(*batch))
+            else:  # finds those that the store refuses, and stores the rest
+                self._batch(run_id, entities[: len(entities) // 2], insist=insist)
+                self._batch(run_id, entities[len(entities) // 2 :], insist=insist)
+        self._broken.pop(mark, None)
+        failpoints.hit("batch_sent")
+
+    def _leave_out(self, run_id: str, what: str, error: Exception, again: Callable[[], Any]) -> None:
+        """Sets aside what the store refuses while it takes other things of the same run; else raises the error.
+
+        A server that refuses everything (a wrong address, an expired token, a damaged database) has nothing against
+        this one point: then it waits. One that breaks at it must do so again and again.
+        """
+        if self.tags(run_id) is None:
+            self._say(STAYS_DELETED.format(run_id))
+            return
+        for _ in range(0 if is_refusal(error) else PROOF):
+            with contextlib.suppress(Exception):
+                again()
+                return
+        try:
+            self.client.set_tag(run_id, "hpsearch.left_out", text(what))
+        except Exception:
+            raise error from None
+        self._say(f"MLflow refuses {what} of run {run_id}, left out ({describe(error)})")
+
+    def running(self, run_id: str) -> None:
+        """Marks a run as going on."""
+        self._tolerant(run_id, self.client.update_run, status="RUNNING")
+
+    def ended(self, run_id: str, status: str, *, at: float) -> None:
+        """Marks a run as FINISHED, KILLED or FAILED at a time (unix seconds)."""
+        self._tolerant(run_id, self.client.set_terminated, status, end_time=milliseconds(at))
+        failpoints.hit("run_ended")
+
+    def untag(self, run_id: str, key: str) -> None:
+        """Takes a tag off a run that may have it."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.delete_tag(run_id, key)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+
+    def text(self, run_id: str, name: str, content: str) -> None:
+        """Stores a text as an artifact, in place of the one of the same name."""
+        self._tolerant(run_id, self.client.log_text, content, name)
+
+    def yaml(self, run_id: str, name: str, content: dict[str, Any]) -> None:
+        """Stores a mapping as a YAML artifact."""
+        self._tolerant(run_id, self.client.log_dict, content, name)
+
+    def files(self, run_id: str, folder: Path) -> None:
+        """Stores the files of a folder as artifacts."""
+        self._tolerant(run_id, self.client.log_artifacts, str(folder))
+
+    def _tolerant(self, run_id: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        """Calls; what the store refuses for what it is gets said and passed over, the rest is raised."""
+        try:
+            call(run_id, *arguments, **options)
+        except Exception as error:
+            if not is_refusal(error, own=self.own and not self._is_elsewhere(error)):
+                raise
+            self._leave_out(run_id, call.__name__, error, lambda: None)
+
+    def _is_elsewhere(self, error: Exception) -> bool:
+        """Whether the error is about a file outside the home, in a folder that somebody chose for the artifacts."""
+        place = error.filename if isinstance(error, OSError) else None
+        return isinstance(place, str) and not Path(place).is_relative_to(self.home)
+
+
+def run_ids(home: Path, study: str) -> dict[int, str]:
+    """The MLflow run of each trial shipped so far (without importing MLflow)."""
+    runs = read_state(state_file(home / study, "mlflow"))["state"].get("runs", {})
+    return {int(trial): run_id for trial, run_id in runs.items()}

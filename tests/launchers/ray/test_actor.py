@@ -1,0 +1,254 @@
+"""A worker on Ray whose trials are kept in a storage, without Ray: the class is used as it is."""
+
+import json
+import signal
+import threading
+import time
+
+import pytest
+
+from hpsearch.errors import StorageFailed, UserError
+from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Noted
+from hpsearch.launchers.ray.actor import Actor
+from hpsearch.launchers.ray.launcher import upload
+from hpsearch.launchers.ray.scratch import Scratch
+from hpsearch.launchers.ray.shared import SharedStorage
+from hpsearch.storage.keeping import keep_corpus
+from hpsearch.storage.snapshots import Snapshots
+from hpsearch.storage.storage import Kept, Storage
+from hpsearch.testing.launchers import SLOW, TOY, setting, task
+from tests.training.tiny import TEXT, opened, tiny
+
+KEPT = Kept("studies/toy/0000")
+
+
+@pytest.fixture
+def url(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    yield f"file://{tmp_path}/storage"
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def node(tmp_path, url, monkeypatch):
+    """Makes a worker on a node of this name."""
+    made = []
+
+    def make(name="one"):
+        monkeypatch.setenv("HPSEARCH_SCRATCH", str(tmp_path / name))
+        made.append(Actor(0, setting(tmp_path / "none"), TOY, url))
+        assert made[-1]._open() == ""
+        return made[-1]
+
+    yield make
+    for actor in made:
+        actor.leave()
+
+
+def trial(tmp_path, attempt=1, kept=KEPT, **values):
+    wanted = task(tmp_path / "home", **values)
+    return type(wanted)(0, attempt, wanted.config, wanted.folder, {}, kept)
+
+
+def go_on(actor, wanted, answers=lambda index: Answer.GO_ON):
+    """Trains to the end; gives the losses by index, the end and what was noted."""
+    losses, notes, said = {}, [], actor.train(1, wanted)
+    while True:
+        *before, message = said
+        notes += [note.line for note in before if isinstance(note, Noted)]
+        if not isinstance(message, Evaluated):
+            return losses, message, notes
+        index = message.evaluation["index"]
+        losses[index] = message.evaluation["metrics"]["val/loss"]
+        said = actor.answer(answers(index))
+
+
+def stored(url):
+    """What the storage has of the trial."""
+    snapshots = Snapshots(Storage(url), KEPT.folder)
+    snapshots.look()
+    return sorted(snapshots.files)
+
+
+def left(tmp_path, name="one"):
+    """The files of trials in a node's scratch folder."""
+    return sorted(path.name for path in (tmp_path / name).glob("hpsearch-*/worker-*/**/*") if path.name != "lock")
+
+
+def test_a_trial_ends_in_the_storage_and_nowhere_else(tmp_path, url, node):
+    losses, last, notes = go_on(node(), trial(tmp_path))
+    assert (list(losses), last, notes) == ([*range(1, 21)], Ended(0, 0, Answer.GO_ON), [])
+    assert {"best.pt", "last.pt"} <= set(stored(url))
+    assert left(tmp_path) == []
+    assert not (tmp_path / "home").exists()
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "one").glob("*")] == [0o700]
+
+
+def test_a_paused_trial_goes_on_from_the_storage_on_another_node(tmp_path, url, node):
+    whole, _, _ = go_on(node(), trial(tmp_path, kept=Kept("studies/toy/0001")))
+    first, last, _ = go_on(node("one"), trial(tmp_path), lambda i: Answer.PAUSE if i == 7 else Answer.GO_ON)
+    assert last == Ended(0, 0, Answer.PAUSE)
+    assert stored(url) == ["last.pt"] or stored(url) == ["last.pt", "previous.pt"]
+    told = Snapshots(Storage(url), KEPT.folder)
+    told.look()
+    told.fetch(tmp_path / "seen")
+    assert len(json.loads((tmp_path / "seen" / "last.pt").read_text())["evaluations"]) == 7
+    again, last, _ = go_on(node("two"), trial(tmp_path, attempt=2))
+    assert (again, last) == (whole, Ended(0, 0, Answer.GO_ON))
+    assert {index: again[index] for index in first} == first
+
+
+def test_a_dropped_trial_stores_nothing_more(tmp_path, url, node):
+    _, last, _ = go_on(node(), trial(tmp_path), lambda index: Answer.DROP if index == 3 else Answer.GO_ON)
+    there = Storage(url).names(KEPT.folder)
+    assert last == Ended(0, 0, Answer.DROP)
+    assert left(tmp_path) == []
+    assert [thread.name for thread in threading.enumerate() if thread.name == "upload"] == []
+    assert Storage(url).names(KEPT.folder) == there
+
+
+def test_checkpoints_are_stored_while_it_trains(tmp_path, url, node):
+    actor = node()
+    actor.train(1, trial(tmp_path, dropout=SLOW))
+    deadline = time.monotonic() + 60
+    said = actor.answer(Answer.GO_ON)
+    while stored(url) == []:
+        assert time.monotonic() < deadline
+        assert isinstance(said[-1], Evaluated)
+        said = actor.answer(Answer.GO_ON)
+    actor.answer(Answer.DROP)
+
+
+def test_a_storage_that_takes_nothing_for_a_while_costs_a_notice(tmp_path, url, node, monkeypatch):
+    actor, deadline = node(), time.monotonic() + 60
+    with monkeypatch.context() as broken:
+        broken.setattr(Storage, "put", refuse)
+        actor.train(1, trial(tmp_path))
+        actor.answer(Answer.GO_ON)  # it has saved once
+        while not actor._elsewhere._upload._trouble:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    note, *_, message = said = actor.answer(Answer.GO_ON)
+    assert note.line == f"a checkpoint is not stored: storage {url}: cannot write x: no room; training goes on"
+    assert isinstance(message, Evaluated)
+    while isinstance(said[-1], Evaluated):
+        said = actor.answer(Answer.GO_ON)
+    assert said[-1] == Ended(0, 0, Answer.GO_ON)
+    assert "best.pt" in stored(url)
+
+
+def test_a_storage_that_takes_nothing_at_the_end_is_no_fault_of_the_trial(tmp_path, url, node, monkeypatch):
+    monkeypatch.setattr(upload, "PAUSES", (0.01,))
+    actor = node()
+    monkeypatch.setattr(Storage, "put", refuse)
+    _, last, notes = go_on(actor, trial(tmp_path))
+    assert last == Failed(0, 0, "disk", f"storage {url}: cannot write x: no room", "")
+    assert all(line.startswith("a checkpoint is not stored: storage ") for line in notes)
+    assert left(tmp_path) == []
+
+
+def test_a_storage_that_does_not_answer_at_the_start_is_no_fault_of_the_trial(tmp_path, url, node, monkeypatch):
+    actor = node()
+    monkeypatch.setattr(Storage, "names", refuse)
+    [last] = actor.train(1, trial(tmp_path))
+    assert last == Failed(0, 0, "disk", f"storage {url}: cannot write x: no room", "")
+
+
+def refuse(storage, *_):
+    raise StorageFailed(f"storage {storage.url}: cannot write x: no room")
+
+
+def test_what_the_training_writes_by_halves_is_not_stored(tmp_path, url, node):
+    actor = node()
+    actor.train(1, trial(tmp_path))
+    folder = actor._elsewhere._folder
+    (folder / ".last.pt.tmp").write_text("half")
+    (folder / "link").symlink_to("/etc/hostname")
+    (folder / "own" / ".hidden").mkdir(parents=True)
+    (folder / "own" / "notes.txt").write_text("of a trainer")
+    actor.answer(Answer.PAUSE)
+    assert "own/notes.txt" in stored(url)
+    assert set(stored(url)) <= {"last.pt", "previous.pt", "own/notes.txt"}
+    actor.train(2, trial(tmp_path, attempt=2))
+    assert (folder / "own" / "notes.txt").read_text() == "of a trainer"
+
+
+# --------------------------------------------------------------------------------------------------- data and folders
+
+
+def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, node, corpus_files):
+    corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
+    name, steps = keep_corpus(storage, corpus, lambda what, share: None), []
+    before = storage.names(name)
+    assert keep_corpus(storage, corpus, lambda what, share: steps.append(what)) == name
+    assert (storage.names(name), steps) == (before, [])
+    scratch, folders = node()._elsewhere.scratch, []
+    threads = [
+        threading.Thread(target=lambda: folders.append(scratch.corpus(storage, name, lambda: None))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(folders)) == 1
+    assert contents(folders[0]) == contents(corpus)
+    storage.remove_folder(name)  # it is not asked for again
+    assert scratch.corpus(storage, name, lambda: None) == folders[0]
+
+
+def test_data_that_are_not_whole_in_the_storage_are_refused(tmp_path, url, node, corpus_files):
+    corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
+    name = keep_corpus(storage, corpus, lambda what, share: None)
+    victim = max((tmp_path / "storage" / name).iterdir(), key=lambda path: path.stat().st_size)
+    victim.write_bytes(bytes(victim.stat().st_size))
+    scratch = node()._elsewhere.scratch
+    with pytest.raises(StorageFailed, match=rf"^storage {url}: {name}: the prepared data are not whole$"):
+        scratch.corpus(storage, name, lambda: None)
+    assert [path for path in (scratch.home / "corpora").iterdir() if path.is_dir()] == []
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_folder_of_a_worker_that_was_killed_is_removed_by_the_next(tmp_path, node):
+    alive = node()._elsewhere.scratch
+    killed = alive.home / "worker-killed"
+    killed.mkdir()
+    (killed / "last.pt").write_text("")
+    node()
+    assert alive.path.exists()
+    assert not killed.exists()
+
+
+def test_a_scratch_folder_that_others_may_write_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("HPSEARCH_SCRATCH", str(tmp_path))
+    Scratch().remove()
+    [folder] = tmp_path.glob("hpsearch-*")
+    folder.chmod(0o777)
+    with pytest.raises(UserError, match=rf"^scratch folder {folder}: it is not this user's alone \(mode 0700\); set"):
+        Scratch()
+
+
+# ------------------------------------------------------------------------------------------------ what a node may lack
+
+
+def test_a_node_that_sees_the_same_storage_lacks_nothing_and_leaves_nothing(tmp_path, url):
+    shared = SharedStorage(url, ".shared-x", "text")
+    shared.leave()
+    assert shared.lacking() == ""
+    shared.remove()
+    assert list((tmp_path / "storage").iterdir()) == []
+
+
+def test_what_a_node_lacks_is_said(tmp_path, url, monkeypatch):
+    monkeypatch.setattr("hpsearch.launchers.ray.shared.PATIENCE", 0.2)
+    shared = SharedStorage(url, ".shared-x", "text")
+    assert shared.lacking() == f"does not see in {url} what the driver has written there"
+    monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
+    lacking = SharedStorage("s3://bucket", ".shared-x", "text").lacking()
+    assert lacking.startswith("cannot use the storage: storage s3://bucket: Install s3fs")
+    shared.leave()
+    monkeypatch.setattr(Storage, "put", refuse)
+    monkeypatch.setattr(Storage, "write", refuse)
+    assert shared.lacking() == f"cannot use the storage: storage {url}: cannot write x: no room"

@@ -1,0 +1,44 @@
+"""The connection to Ray, when its head is not what it was."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray")
+
+ROOT = Path(__file__).parents[3]
+HEAD_HANGS = """
+import os, signal
+from pathlib import Path
+from hpsearch.errors import TrainingFailed
+from hpsearch.launchers.ray import cluster as module
+from hpsearch.space.settings import RayWorkers, Resources
+from tests.cli.processes import descendants
+
+module.HEAD_HERE = 1.0
+cluster = module.Cluster(RayWorkers(name="ray"), Resources(workers=1))
+[node] = cluster.nodes()
+assert cluster.nodes()[node]["CPU"] >= 1
+assert (cluster.has(node), cluster.has("another")) == (True, False)
+[head] = [pid for pid in descendants(os.getpid()) if b"gcs_server" in Path(f"/proc/{pid}/cmdline").read_bytes()[:300]]
+os.kill(head, signal.SIGSTOP)  # the system still takes connections for it
+assert not cluster.has(node)
+os.kill(head, signal.SIGKILL)
+try:
+    cluster.nodes()
+except TrainingFailed as error:
+    print(error)
+cluster.leave()
+"""
+
+
+@pytest.mark.slow
+def test_a_head_that_takes_a_question_and_does_not_answer_has_gone():
+    """Ray by itself waits a minute then, and ends the whole process."""
+    done = subprocess.run(
+        [sys.executable, "-c", HEAD_HANGS], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("launcher: the Ray at local does not answer: its head node has gone")

@@ -1,0 +1,48 @@
+"""A Ray that is started for one run hears of no end, and leaves nothing when the run ends."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray")
+
+ROOT = Path(__file__).parents[3]
+TOLD_TO_END = """
+import os, signal
+from pathlib import Path
+import ray
+from hpsearch.launchers.ray.cluster import Cluster
+from hpsearch.space.settings import RayWorkers, Resources
+from tests.cli.processes import alive, descendants, wait_for
+
+heard = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+cluster = Cluster(RayWorkers(name="ray"), Resources(workers=1))
+assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == heard
+[setting] = cluster.plan(cache=Path.cwd(), base=Path.cwd())
+actor = cluster.start(0, setting, "hpsearch.testing.toy:train")
+worker = ray.get(actor.__ray_call__.remote(lambda self: os.getpid()))
+others = [pid for pid in descendants(os.getpid()) if pid != worker]
+assert len(others) > 3
+for number in (signal.SIGTERM, signal.SIGHUP):
+    for pid in others:
+        os.kill(pid, number)
+os.kill(worker, signal.SIGHUP)
+assert ray.get(actor.life.remote()).memory > 0
+os.kill(worker, signal.SIGTERM)  # this one is free, and ends
+wait_for(lambda: alive([worker]) == [])
+left = descendants(os.getpid())
+cluster.leave()
+wait_for(lambda: alive(left) == [], limit=20)
+print("left")
+"""
+
+
+@pytest.mark.slow
+def test_it_lives_through_signals_and_ends_with_the_run():
+    """By itself Ray's raylet ends on SIGTERM and takes the workers with it; killed, its agents live on for a minute."""
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD_TO_END], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "left\n")

@@ -1,0 +1,347 @@
+"""What stands in a real MLflow store, read back with MLflow's own client."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpsearch.views import shipping
+from hpsearch.views.follower import describe, lacking, state_file
+from hpsearch.views.mlflow.final_run import FinalRun
+from hpsearch.views.mlflow.rows import rows_of
+from hpsearch.views.mlflow.store import run_ids
+from hpsearch.views.mlflow.ui import ui_command
+from tests.views.conftest import NewStudy, runs_of
+
+
+def ship(study: Any, **options: Any) -> dict[str, int]:
+    return shipping.sync(study.folder, study.home, None, ["mlflow"], **options)
+
+
+def all_rows(home: Path) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(home / "mlflow.db") as database:
+        rows = database.execute(
+            "select run_uuid, key, step, timestamp, value, is_nan from metrics order by 1,2,3,4,5,6"
+        )
+        found = rows.fetchall()
+    database.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def shipped(client: Any, new_study: NewStudy) -> Any:
+    study = new_study("shipped")
+    study.later(event="driver_stopped", reason="interrupted")
+    assert ship(study) == {"mlflow": 0}
+    return study
+
+
+def test_a_parent_and_a_child_for_each_trial(client: Any, shipped: Any) -> None:
+    runs = runs_of(client, "shipped")
+    assert sorted(runs) == ["shipped", "trial-0000", "trial-0001", "trial-0002", "trial-0003"]
+    parent = runs.pop("shipped")
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
+    assert run_ids(shipped.home, "shipped") == {int(name[-4:]): run.info.run_id for name, run in runs.items()}
+
+
+def test_statuses_and_outcomes(client: Any, shipped: Any) -> None:
+    runs = runs_of(client, "shipped")
+    found = {name: (run.info.status, run.data.tags["outcome"]) for name, run in runs.items()}
+    assert found == {
+        "shipped": ("KILLED", "interrupted"),
+        "trial-0000": ("FINISHED", "completed"),
+        "trial-0001": ("FINISHED", "overfit"),
+        "trial-0002": ("KILLED", "diverged"),
+        "trial-0003": ("KILLED", "interrupted"),
+    }
+    finished = next(e for e in shipped.events if e["event"] == "trial_finished")
+    assert runs["trial-0000"].info.end_time == 1000 * finished["time"]
+
+
+def test_params_and_provenance(client: Any, shipped: Any) -> None:
+    run = runs_of(client, "shipped")["trial-0001"]
+    assert run.data.params == {"learning_rate": "0.003", "batch_size": "16", "n_layers": "3"}
+    wanted = {
+        "seed": "7",
+        "git_commit": "abc123",
+        "git_dirty": "True",
+        "data_fingerprint": "f00d",
+        "version.torch": "2.13.0",
+        "python": "3.11.0",
+        "device": "cpu",
+        "attempt": "1",
+        "reason": "it overfit",
+        "signature.bleu": "nrefs:1",
+    }
+    assert {key: run.data.tags.get(key) for key in wanted} == wanted
+
+
+def test_curves_stand_over_tokens_with_the_journals_times(client: Any, shipped: Any) -> None:
+    run_id = run_ids(shipped.home, "shipped")[1]
+    evaluations = [e for e in shipped.events if e["event"] == "evaluation" and e["trial"] == 1]
+    rows = [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run_id, "val/loss")]
+    times = [1000 * e["time"] for e in evaluations]
+    assert rows == [(1000, 2.4, times[0]), (2000, 1.5, times[1]), (3000, 1.9, times[2])]
+    losses = [(m.step, m.value) for m in client.get_metric_history(run_id, "train/loss")]
+    assert losses == [(500, 1.85), (1000, 1.75), (1500, 1.6), (2000, 1.5), (2500, 1.35), (3000, 1.25)]
+    assert client.get_run(run_id).data.tags["precision"] == "bf16"
+
+
+def test_the_best_value_and_where_it_was(client: Any, shipped: Any) -> None:
+    metrics = runs_of(client, "shipped")["trial-0001"].data.metrics
+    best = {key: value for key, value in metrics.items() if key.startswith(("best/", "at_best/"))}
+    assert best == {
+        "best/val/loss": 1.5,
+        "best/index": 2,
+        "best/epoch": 1.0,
+        "best/progress": 0.5,
+        "at_best/val/f1_macro": 0.2,
+    }
+    assert metrics["val/loss"] == 1.9  # the last one
+
+
+def test_the_parents_best_value_falls_with_the_trials_that_end(client: Any, shipped: Any) -> None:
+    parent = runs_of(client, "shipped")["shipped"]
+    rows = client.get_metric_history(parent.info.run_id, "best/val/loss")
+    assert [(row.step, row.value) for row in rows] == [(1, 2.0), (2, 1.5), (3, 1.5)]
+
+
+def test_nan_stays_nan(client: Any, shipped: Any) -> None:
+    history = client.get_metric_history(run_ids(shipped.home, "shipped")[2], "val/loss")
+    assert history[0].value == 3.0
+    assert math.isnan(history[1].value)
+
+
+def test_artifacts(client: Any, shipped: Any) -> None:
+    runs = runs_of(client, "shipped")
+    names = {f.path for f in client.list_artifacts(runs["trial-0001"].info.run_id)}
+    assert names == {"config.yaml", "curves.png"}
+    pictures = {f.path for f in client.list_artifacts(runs["shipped"].info.run_id)}
+    assert {"space.yaml", "curves.png", "history.png", "slices.png", "parallel_coordinates.png"} <= pictures
+    assert runs["shipped"].info.artifact_uri.startswith((shipped.home / "artifacts").as_uri())
+
+
+def test_a_replay_adds_nothing(client: Any, shipped: Any) -> None:
+    before = all_rows(shipped.home)
+    state_file(shipped.folder, "mlflow").unlink()  # as after a crash before anything was noted
+    assert ship(shipped) == {"mlflow": 0}
+    assert all_rows(shipped.home) == before
+    assert len(runs_of(client, "shipped")) == 5
+    assert runs_of(client, "shipped")["trial-0000"].info.status == "FINISHED"
+
+
+def test_each_metric_stands_once_at_each_step(shipped: Any) -> None:
+    keys = [row[:3] for row in all_rows(shipped.home)]
+    assert len(keys) == len(set(keys)) > 30
+
+
+def test_an_evaluation_measured_again_is_dropped(client: Any, new_study: NewStudy) -> None:
+    study = new_study("again")
+    old = next(e for e in study.events if e["event"] == "evaluation" and e["trial"] == 3)
+    ship(study)
+    changed = {**old["evaluation"], "metrics": {"val/loss": 9.0}}
+    study.later(event="evaluation", trial=3, attempt=2, evaluation=changed)
+    ship(study)
+    history = client.get_metric_history(run_ids(study.home, "again")[3], "val/loss")
+    assert [row.value for row in history] == [2.8, 2.2]
+
+
+def test_an_interrupted_trial_goes_on_in_its_run(client: Any, new_study: NewStudy) -> None:
+    study = new_study("resumed")
+    ship(study)
+    run_id = run_ids(study.home, "resumed")[3]
+    study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
+    study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
+    study.follow("mlflow")
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.tags["outcome"], run.data.tags["attempt"]) == ("RUNNING", "running", "2")
+    assert runs_of(client, "resumed")["resumed"].info.status == "RUNNING"
+    end = {
+        "outcome": "pruned",
+        "state": "PRUNED",
+        "value": 2.2,
+        "best_evaluation": None,
+        "reason": "worse",
+        "seconds": 4.0,
+    }
+    study.later(event="trial_finished", trial=3, signatures={}, **end)
+    study.later(event="driver_stopped", reason="finished")
+    ship(study)
+    assert run_ids(study.home, "resumed")[3] == run_id
+    assert client.get_run(run_id).info.status == "KILLED"
+    assert runs_of(client, "resumed")["resumed"].info.status == "FINISHED"
+
+
+def test_no_run_of_a_killed_driver_stays_running(client: Any, new_study: NewStudy) -> None:
+    study = new_study("killed")
+    study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
+    started = study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
+    study.later(event="driver_started", pid=3, host="here", workers=1, device="cpu")  # the one before was killed
+    study.follow("mlflow")
+    run = client.get_run(run_ids(study.home, "killed")[3])
+    assert (run.info.status, run.data.tags["outcome"]) == ("KILLED", "interrupted")
+    assert run.info.end_time == 1000 * started["time"]
+
+
+def test_the_winners_samples_and_config(client: Any, new_study: NewStudy) -> None:
+    study = new_study("won")
+    checkpoint = study.folder / "checkpoints" / "0001"
+    checkpoint.mkdir(parents=True)
+    pair = {"source": "Katze", "reference": "cat", "hypothesis": "cats"}
+    sets = {
+        "pairs": {"task": "translation", "examples": [pair]},
+        "mail": {"task": "classification", "labels": ["ham", "spam"], "confusion": [[9, 1], [0, 5]]},
+    }
+    (checkpoint / "samples.json").write_text(json.dumps(sets))
+    (study.folder / "best.yaml").write_text("seed: 7\n")
+    study.later(event="study_exported", path=str(study.folder / "best.yaml"), trial=1)
+    ship(study)
+    runs = runs_of(client, "won")
+    for name in ("won", "trial-0001"):
+        run_id = runs[name].info.run_id
+        paths = {f.path for f in client.list_artifacts(run_id)} | {
+            f.path for f in client.list_artifacts(run_id, "samples")
+        }
+        assert {"samples/pairs.txt", "confusion_mail.png"} <= paths
+    assert runs["trial-0001"].data.tags["hpsearch.winner"] == "true"
+    assert runs["won"].data.tags["best_run"] == runs["trial-0001"].info.run_id
+    text = Path(client.download_artifacts(runs["won"].info.run_id, "best.yaml", str(study.folder))).read_text()
+    assert text == "seed: 7\n"
+
+
+def test_a_store_that_was_lost_is_filled_again(client: Any, new_study: NewStudy) -> None:
+    study = new_study("lost")
+    ship(study)
+    client.delete_run(json.loads(state_file(study.folder, "mlflow").read_text())["state"]["parent"])
+    study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
+    assert ship(study) == {"mlflow": 0}
+    history = client.get_metric_history(run_ids(study.home, "lost")[1], "val/loss")
+    assert [row.value for row in history] == [2.4, 1.5, 1.9]
+
+
+def test_a_child_run_that_somebody_deleted_is_left_alone(client: Any, new_study: NewStudy) -> None:
+    study, said = new_study("deleted"), []
+    ship(study)
+    client.delete_run(run_ids(study.home, "deleted")[3])
+    study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
+    assert ship(study, say=said.append) == {"mlflow": 0}
+    assert any("deleted run" in line for line in said)
+
+
+def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    final = FinalRun(home, None, "finals")
+    config = {"seed": 3, "model": {"width": 64, "n_kv_heads": None}, "training": {"batch_size": 8}}
+    final.start(config, {"trial": 4}, {"data_fingerprint": "f00d"})
+    measured = {"tokens": 1000, "epoch": 1.0, "progress": 0.5, "step": 10, "metrics": {"val/loss": 2.0}}
+    final.evaluation(measured)
+    final.finish({"test/loss": 1.9, "test/bleu": math.inf, "val/loss": 1.5, "val/bleu": 12.0}, tmp_path)
+    run = client.get_run(final.run_id)
+    assert [m.value for m in client.get_metric_history(final.run_id, "val/loss")] == [2.0]  # the best is no later point
+    assert run.data.metrics["val/bleu"] == 12.0  # decoded at the end alone
+    assert (run.info.run_name, run.info.status) == ("final", "FINISHED")
+    assert run.data.params == {"width": "64", "batch_size": "8", "seed": "3"}
+    assert run.data.metrics["test/loss"] == 1.9
+    assert math.isnan(run.data.metrics["test/bleu"])
+    assert {"config.yaml", "provenance.json", "notes.txt"} <= {f.path for f in client.list_artifacts(final.run_id)}
+
+
+def test_the_run_of_a_killed_final_training_is_ended(client: Any, home: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from hpsearch.views.mlflow.final_run import FinalRun\n"
+        "final = FinalRun(Path(sys.argv[1]), None, 'killed final')\n"
+        "final.start({}, {})\n"
+        "measured = {'tokens': 1, 'epoch': 1.0, 'progress': 0.5, 'step': 10, 'metrics': {'val/loss': 2.0}}\n"
+        "final.evaluation(measured)\n"
+        "while not final._calls.empty(): time.sleep(0.01)\n"
+        "time.sleep(0.5)\n"
+        "print(final.run_id, flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    run_id = process.stdout.readline().strip()
+    FinalRun(home, None, "killed final").start({}, {})
+    time.sleep(1)
+    assert client.get_run(run_id).info.status == "RUNNING"  # it lives
+    process.kill()
+    process.communicate()
+    final = FinalRun(home, None, "killed final")
+    final.start({}, {})
+    final.finish({})
+    run = client.get_run(run_id)
+    assert run.info.status == "KILLED"
+    assert run.info.end_time == client.get_metric_history(run_id, "progress")[-1].timestamp
+
+
+def test_the_final_training_goes_on_without_mlflow(client: Any, home: Path) -> None:
+    said: list[str] = []
+    final = FinalRun(home, "http://127.0.0.1:9", "finals", say=said.append)
+    began = time.monotonic()
+    final.start({}, {})
+    final.evaluation({"tokens": 1, "epoch": 1.0, "progress": 0.5, "step": 10, "metrics": {"val/loss": 2.0}})
+    assert time.monotonic() - began < 0.5
+    final.finish({}, timeout=30)
+    assert [line for line in said if "training goes on" in line]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # importing mlflow.cli warns of type hints in MLflow's own code
+def test_the_ui_listens_on_this_machine_alone(home: Path) -> None:
+    command, environment = ui_command(home, "postgresql://u:S3CRET@db/x", 5001)
+    assert "S3CRET" not in " ".join(command)
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert command[command.index("--allowed-hosts") + 1] == "127.0.0.1:5001,localhost:5001"
+    assert environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    from mlflow.cli import server
+
+    offered = {name for option in server.params for name in (*option.opts, *option.secondary_opts)}
+    assert {option for option in command if option.startswith("--")} <= offered
+
+
+def test_passwords_are_taken_out_of_messages() -> None:
+    error = ConnectionError("no route to https://me:S3CRET@host:5000/api\nmore")
+    assert describe(error) == "ConnectionError: no route to https://***@host:5000/api"
+
+
+def test_what_a_view_lacks_is_counted_in_lines(new_study: NewStudy) -> None:
+    study = new_study("counted")
+    assert lacking(study.folder, "mlflow") == len(study.events)
+
+
+def test_the_peak_of_memory_is_a_metric_of_each_evaluation_that_says_it() -> None:
+    evaluation = {"metrics": {}, "epoch": 1.0, "progress": 0.5, "step": 3, "tokens": 40}
+    assert "memory/peak_gib" not in {name for name, *_ in rows_of(evaluation, 2.0)}
+    said = rows_of({**evaluation, "peak_memory": 3 << 29}, 2.0)
+    assert ("memory/peak_gib", 1.5, 2.0, 40) in said
+
+
+def test_an_unfinished_winner_is_named_with_its_best_evaluation(client: Any, new_study: NewStudy) -> None:
+    """Trial 3 is interrupted at 2.2; nothing else of the study counts."""
+    study = new_study("unfinished")
+    first = next(i for i, e in enumerate(study.events) if e.get("trial") == 3)
+    study.events[2:first] = []
+    (study.folder / "journal.jsonl").unlink()
+    study.add(*study.events)
+    study.later(event="driver_stopped", reason="finished")
+    ship(study)
+    tags = runs_of(client, "unfinished")["unfinished"].data.tags
+    run_id = run_ids(study.home, "unfinished")[3]
+    expected = {"best_trial": "3", "best_run": run_id, "best_value": "2.2", "best_outcome": "unfinished"}
+    assert {name: tags.get(name) for name in expected} == expected
+    best = {"index": 2, "step": 20, "tokens": 2000, "epoch": 1.0, "progress": 0.5, "value": 2.2}
+    said = {"trial": 3, "outcome": "unfinished", "value": 2.2, "best_evaluation": best, "ended": 0}
+    study.later(event="study_exported", path=str(study.folder / "best.yaml"), **said)
+    ship(study)
+    runs = runs_of(client, "unfinished")
+    assert {name: runs["unfinished"].data.tags.get(name) for name in expected} == expected
+    assert runs["unfinished"].data.metrics["best/val/loss"] == 2.2
+    assert runs["trial-0003"].data.tags["hpsearch.winner"] == "true"
+    assert runs["trial-0003"].data.metrics["best/epoch"] == 1.0
+    assert runs["trial-0003"].info.status == "KILLED"
