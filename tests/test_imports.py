@@ -25,6 +25,7 @@ LEVELS = [
     ["errors", "failpoints", "redaction", "printable", "output"],
     ["config", "contract", "atomic"],
     ["data"],
+    ["metrics"],
     ["training"],
     ["space", "samples"],
     ["journal", "lock", "caveats", "verdict", "environment"],
@@ -51,9 +52,9 @@ DOORS = {
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
     "rich": ["cli"],
     "ruamel": ["best", "space.document", "space.nodes"],
-    "sacrebleu": ["training.translations"],
+    "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
-    "sklearn": ["training.metrics", "report.importances"],
+    "sklearn": ["metrics.classification", "report.importances"],
     "tokenizers": ["data.tokenizer"],
     "torch": ["training", "launchers", "testing"],
     "transformers": [],  # the tests read exports with it
@@ -63,7 +64,7 @@ DOORS = {
 HEAVY = ["torch", "mlflow", "sklearn", "optuna", "datasets", "sacrebleu", "pandas", "pyarrow", "matplotlib"]
 LIGHT = ["errors", "config", "contract", "verdict", "testing", "journal", "space.experiment", "cli"]
 
-BELOW_TRAINING = ["training", "data", "config", "contract", "atomic", "errors", "failpoints"]
+BELOW_TRAINING = ["training", "metrics", "data", "config", "contract", "atomic", "errors", "failpoints"]
 
 # Where the two names differ; pydantic names the very pydantic_core that it goes with.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "ruamel": "ruamel.yaml", "pydantic_core": "pydantic"}

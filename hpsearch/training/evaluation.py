@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,45 +16,17 @@ from torch.nn import functional as F
 from hpsearch.config import AnySet, TrainConfig
 from hpsearch.data.corpus import Corpus, CorpusSet
 from hpsearch.data.positive import place
-from hpsearch.training import metrics
+from hpsearch.metrics import classification
+from hpsearch.metrics.losses import Sums
+from hpsearch.metrics.translation import Scoring
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
 from hpsearch.training.device import autocast, precision_of
 from hpsearch.training.generate import generate
 from hpsearch.training.model import Llama
-from hpsearch.training.translations import Scoring
 
 SHOWN = 20  # sample translations kept
 DECODED = 128  # rows (prompts times beams) decoded at once
-
-
-@dataclass
-class Sums:
-    """Sums over target tokens, so that a mean over sets is a mean over tokens, each counted with its set's weight."""
-
-    nll: float = 0.0  # nats
-    squares: float = 0.0
-    tokens: float = 0
-    n_bytes: float = 0
-    squared: float = 0.0  # of several sets: their tokens times the square of their weight
-
-    def add(self, other: Sums, weight: float = 1.0) -> None:
-        """Adds another's sums, `weight` times."""
-        self.nll, self.squares = self.nll + weight * other.nll, self.squares + weight * other.squares
-        self.tokens, self.n_bytes = self.tokens + weight * other.tokens, self.n_bytes + weight * other.n_bytes
-        self.squared += weight * weight * other.tokens
-
-    def metrics(self) -> dict[str, float]:
-        """Loss (nats a token) with its standard error, perplexity, bits a byte of the text."""
-        loss = self.nll / max(1, self.tokens)
-        variance = max(0.0, self.squares / max(1, self.tokens) - loss * loss)
-        effective = self.tokens * self.tokens / self.squared if self.squared else self.tokens  # Kish's sample size
-        return {
-            "loss": loss,
-            "loss_stderr": math.sqrt(variance / max(1, effective)),
-            "perplexity": metrics.perplexity(loss),
-            "bits_per_byte": metrics.bits_per_byte(self.nll, self.n_bytes),
-        }
 
 
 @dataclass
@@ -88,7 +59,9 @@ class Evaluator:
         self.device = next(iter(rows.values())).device
         self.precision = precision or precision_of(config.training, self.device)
         self.scorings = {
-            name: Scoring.of(_references(one), config) for name, one in corpus.sets.items() if one.task == "translation"
+            name: Scoring.of(_references(one), config.evaluation, needs_ter=config.objective.metric.endswith("/ter"))
+            for name, one in corpus.sets.items()
+            if one.task == "translation"
         }
         self._n_bytes: dict[str, int] = {}  # by set, once they are counted
         budget = 1 << (28 if self.device.type == "cuda" else 23)  # logits held at once
@@ -254,8 +227,8 @@ def _judge_labels(corpus_set: CorpusSet, rows: PairRows, guesses: np.ndarray, da
     positive = place(corpus_set.name, data_set, labels)
     truth = [int(label) for label in np.asarray(rows.pairs.labels)]
     guessed = [int(label) for label in guesses]
-    found: dict[str, Any] = {**metrics.classification(truth, guessed, list(range(len(labels))), positive=positive)}
-    confusion = metrics.confusion(truth, guessed, list(range(len(labels))))
+    found: dict[str, Any] = {**classification.scores(truth, guessed, list(range(len(labels))), positive=positive)}
+    confusion = classification.confusion(truth, guessed, list(range(len(labels))))
     return found | {"samples": {"task": "classification", "labels": labels, "confusion": confusion}}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from hpsearch.config import TrainConfig
 from hpsearch.data.corpus import Corpus
 from hpsearch.data.positive import place
-from hpsearch.training.translations import ORDER, Scoring, unavailable
+from hpsearch.metrics.translation import ORDER, Scoring, unavailable
 
 SHOWN = 5  # labels that a split lacks
 
@@ -36,7 +36,7 @@ def _short_targets(config: TrainConfig, corpus: Corpus) -> Iterator[str]:
     for name, corpus_set in corpus.sets.items():
         if corpus_set.task != "translation" or metric not in ("val/bleu", f"val/{name}/bleu"):
             continue
-        scoring = Scoring.of(corpus_set.splits["train"].references, config)  # type: ignore[union-attr]
+        scoring = Scoring.of(corpus_set.splits["train"].references, config.evaluation)  # type: ignore[union-attr]
         if scoring.order < ORDER:
             longest = "single words" if scoring.order == 1 else f"up to {scoring.order} words in a row"
             yield (

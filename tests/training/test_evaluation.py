@@ -9,7 +9,7 @@ import torch
 from sacrebleu import corpus_bleu, corpus_chrf
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from hpsearch.training.evaluation import Evaluator, Sums, sample_rows, score, shares
+from hpsearch.training.evaluation import Evaluator, sample_rows, score, shares
 from tests.training.tiny import LONG, MIXED, MOODS, PAIRS, TEXT, long_pairs, model, opened, rows, tiny
 
 PER_SET = {
@@ -158,10 +158,6 @@ def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files, c
     assert found["loss"] != pytest.approx(np.mean([found[f"{name}/loss"] for name in by_set]), rel=1e-3)
     assert found["loss_stderr"] == pytest.approx(np.std(every) / len(every) ** 0.5, rel=1e-4)
     assert found["bits_per_byte"] == pytest.approx(sum(every) / math.log(2) / sum(n_bytes.values()), rel=1e-5)
-
-
-def test_sums_of_nothing_do_not_divide_by_zero():
-    assert Sums(n_bytes=1).metrics()["loss"] == 0.0
 
 
 def test_losses_do_not_depend_on_how_rows_are_batched(tmp_path, corpus_files):
