@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import AnySet
-from hpsearch.data import guest, tables
+from hpsearch.data import tables, user_modules
 from hpsearch.data.answers import Answers
 from hpsearch.data.columns import row_example
 from hpsearch.data.splits import PARTS, Example, named_parts
@@ -28,7 +28,7 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
         raise DataError(f"data.{name}: {origin!r}, python:package.module:function is wanted")
     what = f"data.{name}: {origin}: importing module {module_name}"
     try:
-        with guest.running(module_name, base=base, what=what, remedy=NO_SCRIPT):
+        with user_modules.running(module_name, base=base, what=what, remedy=NO_SCRIPT):
             found = getattr(importlib.import_module(module_name), function_name, None)
     except DataError:
         raise
@@ -45,7 +45,7 @@ def examples(name: str, data_set: AnySet, base: Path) -> dict[str, list[Example]
     function = find(name, origin, base)
     what = f"data.{name}: {origin}: the function"
     try:
-        with guest.running(
+        with user_modules.running(
             getattr(function, "__module__", ""), base=base, what=what, remedy="it is to return the examples"
         ):
             returned = function()
