@@ -10,7 +10,7 @@ import numpy as np
 
 from hpsearch.config import ClassificationSet, TranslationSet
 from hpsearch.data.corpus import Corpus, PairTokens, TextTokens
-from hpsearch.data.cutting import Cut, Lengths, text_rows
+from hpsearch.data.truncation import Cut, Lengths, text_rows
 from hpsearch.errors import ConfigError
 from hpsearch.space.document import Keys, dotted
 from hpsearch.space.experiment import Experiment

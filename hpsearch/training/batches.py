@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hpsearch.config import TrainConfig
 from hpsearch.data.corpus import Corpus, PairTokens, TextTokens
-from hpsearch.data.cutting import Cut, text_rows
+from hpsearch.data.truncation import Cut, text_rows
 
 POOL = 50  # batches whose pairs are sorted by length together: near-full batches, still a random order
 PAD_TO = 8  # lengths are rounded up to this: fewer shapes

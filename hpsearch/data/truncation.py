@@ -1,7 +1,7 @@
-"""What of the data a context holds: how long examples are cut, and the rows that a running text makes.
+"""How examples longer than the context are truncated, and how many rows a running text makes.
 
-One rule for training, loss and decoding. How much of a prompt stays is decided by the prompt alone, so that nothing
-that is decoded depends on the length of its reference.
+Training, loss and decoding use the same rule. The length of the prompt alone decides how much of it stays, so that
+decoding never depends on the length of the reference.
 """
 
 from __future__ import annotations

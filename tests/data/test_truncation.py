@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hpsearch.config import ClassificationSet, TranslationSet
-from hpsearch.data.cutting import Cut, text_rows
+from hpsearch.data.truncation import Cut, text_rows
 
 FILES = {"files": {"train": "a.tsv"}}
 
