@@ -8,7 +8,7 @@ from typing import Any
 
 from hpsearch.config import AnySet, ClassificationSet, Column, TextSet
 from hpsearch.data.answers import Answers
-from hpsearch.data.lookalikes import UNSEEN, escaped
+from hpsearch.data.confusables import UNSEEN, escaped
 from hpsearch.data.splits import Example
 from hpsearch.data.values import Unfit, described, label_of, plain, text_of
 from hpsearch.errors import DataError

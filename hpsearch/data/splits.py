@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from hpsearch.config import Split
-from hpsearch.data.lookalikes import escaped, groups, remedy, seen
+from hpsearch.data.confusables import escaped, groups, remedy, seen
 from hpsearch.errors import DataError
 
 T = TypeVar("T")
