@@ -14,13 +14,13 @@ from typing import Any
 
 from hpsearch import failpoints
 from hpsearch import journal as journals
-from hpsearch.config import TrainConfig
 from hpsearch.environment import environment
 from hpsearch.identity import RULES, check_identity
 from hpsearch.journal import Journal, evaluation_entry
 from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, interval_loss, uncollected
 from hpsearch.sampling.proposals import STATES, Proposals
 from hpsearch.space.experiment import Experiment
+from hpsearch.training.config import TrainConfig
 from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
 from hpsearch.verdict import reason as explain
 

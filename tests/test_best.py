@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from hpsearch import best
-from hpsearch.config import TrainConfig
 from hpsearch.data import sources
 from hpsearch.errors import UserError
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.space.experiment import Experiment
+from hpsearch.training.config import TrainConfig
 from tests.searching import FACTS, evaluation, go, opened
 
 OWN = "def lines():\n    return {'train': ['one two three'] * 3, 'valid': ['four five'], 'test': ['six']}\n"

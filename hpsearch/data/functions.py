@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import AnySet
+from hpsearch.config import DataSet
 from hpsearch.data import tables, user_modules
 from hpsearch.data.answers import Answers
 from hpsearch.data.columns import row_example
@@ -39,7 +39,7 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
     return found  # type: ignore[no-any-return]
 
 
-def examples(name: str, data_set: AnySet, base: Path) -> dict[str, list[Example]]:
+def examples(name: str, data_set: DataSet, base: Path) -> dict[str, list[Example]]:
     """The examples that the set's function returns, by split; a flat list is all train."""
     origin = data_set.dataset or ""
     function = find(name, origin, base)
@@ -70,7 +70,7 @@ def _is_whole(rows: Any) -> bool:
     return isinstance(rows, str | bytes) or tables.is_table(rows)
 
 
-def _checked(where: str, rows: Any, data_set: AnySet, answers: Answers) -> list[Example]:
+def _checked(where: str, rows: Any, data_set: DataSet, answers: Answers) -> list[Example]:
     if isinstance(rows, str | bytes):
         raise DataError(f"{where}: one text, a list of examples is wanted")
     if tables.is_table(rows):

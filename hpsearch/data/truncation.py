@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.config import AnySet, Truncate
+from hpsearch.config import Truncate
 
 Lengths = NDArray[np.integer[Any]]
 
@@ -30,12 +30,6 @@ class Cut:
         """A prompt leaves room for `room` tokens of the target, at most for half of the context (None) and an end."""
         half = context // 2 + 1
         return cls(context, context + 1 - min(half if room is None else room, half), truncate)
-
-    @classmethod
-    def of_set(cls, data_set: AnySet, *, context: int, max_new_tokens: int) -> Cut:
-        """The rule for a translation set (room for what may be decoded) or a classification set (for a label)."""
-        room = 1 if data_set.task == "classification" else max_new_tokens + 1  # and the end token
-        return cls.of(context, room=room, truncate=getattr(data_set, "truncate", "right"))
 
     def kept(self, prompts: Lengths, targets: Lengths) -> tuple[Lengths, Lengths]:
         """How many tokens stay of prompts and targets of these lengths."""

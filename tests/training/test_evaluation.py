@@ -242,7 +242,7 @@ def test_sets_of_two_languages_are_scored_each_in_its_way(tmp_path, corpus_files
     (corpus_files / "chinese.jsonl").write_text("\n".join(lines), encoding="utf-8")
     config = tiny({"pairs": PAIRS, "zh": {**PAIRS, "files": {"train": "data/chinese.jsonl"}}})
     made = evaluator(config, tmp_path)
-    assert {name: scoring.tokenize for name, scoring in made.scorings.items()} == {"pairs": "13a", "zh": "zh"}
+    assert {name: measure.scoring.tokenize for name, measure in made.measures.items()} == {"pairs": "13a", "zh": "zh"}
     found = made.measure(model(config, opened(config, tmp_path)))
     assert "tok:zh" in found.signatures["zh/bleu"]
     assert "tok:13a" in found.signatures["pairs/bleu"]
@@ -381,7 +381,7 @@ def test_decoding_alone_is_what_a_whole_pass_says_of_it(tmp_path, corpus_files):
     assert decoded.metrics.items() <= measured.metrics.items()
     assert decoded.samples.items() <= measured.samples.items()
     assert decoded.signatures == measured.signatures
-    assert whole.translations() == {"pairs", "more"}
+    assert whole.decoded_sets() == {"pairs", "more"}
     one = evaluator(tiny({"pairs": PAIRS}), tmp_path, sample=3)
     net = model(one.config, one.corpus)
     assert one.decode(net).metrics.items() <= one.measure(net).metrics.items()
@@ -393,4 +393,4 @@ def test_scores_are_chosen_by_the_train_split_whatever_is_measured(tmp_path, cor
     files = {"train": "data/pairs.jsonl", "valid": "data/chinese.jsonl", "test": "data/chinese.jsonl"}
     config = tiny({"pairs": {**PAIRS, "files": files}})
     for split in ("train", "valid", "test"):
-        assert evaluator(config, tmp_path, split=split).scorings["pairs"].tokenize == "13a"
+        assert evaluator(config, tmp_path, split=split).measures["pairs"].scoring.tokenize == "13a"
