@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.config import DataSet
+from hpsearch.data.encodable import EncodableSet
 from hpsearch.data.splits import Example
 from hpsearch.data.tokenizer import SEP, Tokenizer
 
@@ -90,14 +90,6 @@ def label_token(name: str, label: str) -> str:
 # ------------------------------------------------------------------------------------------------------------- writing
 
 Arrays = dict[str, NDArray[Any]]
-
-
-class EncodableSet(DataSet):
-    """A data set that knows its examples as token arrays."""
-
-    def encode(self, examples: list[Example], encoder: Encoder) -> Arrays:
-        """The arrays of a split: what one of the encoder's methods returns."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from hpsearch.config import DataSet, TokenizerConfig, digest
 from hpsearch.data import files, paths, sources
 from hpsearch.data.arrays import (
     CorpusSet,
-    EncodableSet,
     Encoder,
     PairTokens,
     Strings,
@@ -26,6 +25,7 @@ from hpsearch.data.arrays import (
     map_set,
     task_token,
 )
+from hpsearch.data.encodable import EncodableSet
 from hpsearch.data.sources import Splits
 from hpsearch.data.splits import LABEL
 from hpsearch.data.summary import summary, untested

@@ -7,14 +7,15 @@ decoding never depends on the length of the reference.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hpsearch.config import Truncate
 
-Lengths = NDArray[np.integer[Any]]
+if TYPE_CHECKING:  # imported when first needed: each config has this rule
+    import numpy as np
+    from numpy.typing import NDArray
+
+Lengths: TypeAlias = "NDArray[np.integer[Any]]"
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,15 @@ class Cut:
 
     def kept(self, prompts: Lengths, targets: Lengths) -> tuple[Lengths, Lengths]:
         """How many tokens stay of prompts and targets of these lengths."""
+        import numpy as np
+
         left = np.minimum(prompts, self.longest_prompt)
         return left, np.minimum(targets, self.context + 1 - left)
 
     def heads(self, kept: Lengths) -> Lengths:
         """How many of a prompt's kept tokens stand before the gap: the first is the task's, the last the separator."""
+        import numpy as np
+
         if self.truncate == "left":
             return np.minimum(kept, 1)
         return kept - 1 if self.truncate == "right" else 1 + (kept - 1) // 2

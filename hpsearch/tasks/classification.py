@@ -5,13 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import field_validator
 
 from hpsearch.config import Column, EvaluationConfig, Truncate
-from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
 from hpsearch.data.splits import LABEL, Example
 from hpsearch.data.truncation import Cut
 from hpsearch.errors import DataError
@@ -20,6 +18,9 @@ from hpsearch.metrics.losses import Sums
 from hpsearch.tasks.measure import Measure, Model, Scores, confusion_sample
 from hpsearch.tasks.metric import Metric
 from hpsearch.tasks.task import TaskSet
+
+if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
+    from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
 
 NAME = "classification"
 NAMED = 10  # labels in a message about one that the data lack
@@ -92,7 +93,7 @@ class ClassificationSet(TaskSet):
         self.positive_place(corpus_set)
         labels = corpus_set.label_names
         for part, split in corpus_set.splits.items():
-            there = set(np.unique(np.asarray(split.labels)).tolist())  # type: ignore[union-attr]
+            there = set(split.labels.tolist())  # type: ignore[union-attr]
             missing = [label for place, label in enumerate(labels) if place not in there]
             if missing:
                 named = ", ".join(f"{label[:60]!r}" for label in missing[:MISSING])
@@ -130,8 +131,7 @@ class Labels(Measure):
         """F1 and its like; the confusion matrix is the sample."""
         sums, guesses = model.choices(self.ids)
         places = list(range(len(self.names)))
-        truth = [int(label) for label in np.asarray(model.tokens.labels)]  # type: ignore[union-attr]
-        guessed = [int(label) for label in guesses]
+        truth, guessed = model.tokens.labels.tolist(), guesses.tolist()  # type: ignore[union-attr]
         counts = metrics_of.confusion(truth, guessed, places)
         found = metrics_of.scores(truth, guessed, places, positive=self.positive)
         return sums, Scores(found, confusion_sample(NAME, self.names, counts))

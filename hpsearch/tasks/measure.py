@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from hpsearch.data.arrays import PairTokens, TextTokens
 from hpsearch.metrics.losses import Sums
 
-Tokens = TextTokens | PairTokens
+if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hpsearch.data.arrays import PairTokens, TextTokens
+
+Tokens: TypeAlias = "TextTokens | PairTokens"
 SHOWN = 20  # examples among the samples
 
 

@@ -6,13 +6,16 @@ A new task is one file: a subclass of `TaskSet` with a field `task: Literal[NAME
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from hpsearch.config import EvaluationConfig
-from hpsearch.data.arrays import CorpusSet, EncodableSet
+from hpsearch.data.encodable import EncodableSet
 from hpsearch.data.truncation import Cut
 from hpsearch.tasks.measure import Measure
 from hpsearch.tasks.metric import Metric
+
+if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
+    from hpsearch.data.arrays import CorpusSet
 
 
 class TaskSet(EncodableSet):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hpsearch.config import Column
-from hpsearch.data.arrays import Arrays, Encoder
 from hpsearch.data.splits import Example
 from hpsearch.tasks.task import TaskSet
+
+if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
+    from hpsearch.data.arrays import Arrays, Encoder
 
 
 class TextSet(TaskSet):

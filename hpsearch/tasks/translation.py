@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hpsearch.config import Column, EvaluationConfig, Truncate
-from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
 from hpsearch.data.splits import Example
 from hpsearch.data.truncation import Cut
 from hpsearch.metrics.translation import ORDER, Scoring, unavailable
 from hpsearch.tasks.measure import Measure, Model, Scores, examples_sample
 from hpsearch.tasks.metric import Metric
 from hpsearch.tasks.task import TaskSet
+
+if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
+    from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
 
 NAME = "translation"
 
