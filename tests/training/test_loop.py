@@ -672,9 +672,9 @@ def test_an_evaluation_is_no_time_of_the_steps_and_a_save_is_counted_once(tmp_pa
     seen = list(train(config, handle(tmp_path, checkpoint_seconds=0)))
     points, before = [point for evaluation in seen for point in evaluation.points], (0, 0)
     for point in points:
-        speed = (point["tokens"] - before[1]) / (point.step - before[0])
+        speed = (point.tokens - before[1]) / (point.step - before[0])
         assert point.metrics["tokens_per_second"] == pytest.approx(speed)
-        before = point.step, point["tokens"]
+        before = point.step, point.tokens
     first, last = seen
     assert first.seconds == first.step + 100 + 1000 * (first.step - 1)  # saved after each step but the one it ends on
     assert last.seconds - first.seconds == last.step - first.step + 100 + 1000 * (last.step - first.step)
