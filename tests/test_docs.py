@@ -90,6 +90,13 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert "<!-- test -->" in (ROOT / ".ci" / "run").read_text()
 
 
+def test_pre_commit_runs_the_linters_of_ci():
+    hooks = re.findall(r"^ +entry: (.*)$", (ROOT / ".pre-commit-config.yaml").read_text(), re.M)
+    lines = re.findall(r"^\.venv/bin/(?!pytest).*$", (ROOT / ".ci" / "run").read_text(), re.M)
+    assert hooks == lines
+    assert len(lines) == 3
+
+
 def test_every_fault_names_a_test_that_there_is():
     text = (ROOT / "docs" / "faults.md").read_text()
     named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", text)
