@@ -325,6 +325,6 @@ def test_a_heavy_module_is_seen() -> None:
 def loaded_by(code: str) -> list[str]:
     """The heavy dependencies that a fresh interpreter has loaded after running some code."""
     code += f"\nimport sys; print('LOADED', *(name for name in {HEAVY} if name in sys.modules))"
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=6000)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.rpartition("LOADED")[2].split()

@@ -60,7 +60,7 @@ class Story:
         self.said[name] = (process.returncode, *output)
         self._remember(name)
         try:
-            wait_for(lambda: not alive(family), limit=5)
+            wait_for(lambda: not alive(family))
         except AssertionError:
             self.left[name] = alive(family)
 

@@ -229,7 +229,7 @@ def nameless(*command, cwd, **extra):
     known = environment(PYTHONPATH=str(Path(__file__).parents[2]), **extra)
     kept = {key: value for key, value in known.items() if key not in ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME")}
     whole = [*NAMELESS, *READS_ALL, *map(str, command)]
-    return subprocess.run(whole, cwd=cwd, env=kept, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(whole, cwd=cwd, env=kept, capture_output=True, text=True, timeout=6000, check=False)
 
 
 def test_a_user_without_a_name_gets_one(tmp_path):

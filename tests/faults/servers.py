@@ -55,7 +55,7 @@ class Mlflow:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 600
         while not answers(f"{self.uri}/health"):
             assert time.monotonic() < deadline, "mlflow server does not start"
             time.sleep(0.1)
@@ -203,7 +203,7 @@ def free_port():
 
 
 def answers(url):
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=20) as answer:
         return answer.status == 200
     return False
 

@@ -247,7 +247,7 @@ class Search:
 
 def ended(process):
     """What a search that is to end well has said."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, ""), out + err
     return out
 
