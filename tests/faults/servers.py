@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psycopg
 
-from hpsearch.views.mlflow.store import Store
+from tests import blank
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -36,9 +36,7 @@ class Mlflow:
     def __init__(self, folder):
         folder.mkdir(exist_ok=True)
         self.folder, self.database, self.port = folder, folder / "mlflow.db", free_port()
-        store = Store(folder, None)  # makes the tables, which takes the server itself 10 s
-        store.prepare()
-        store.close()
+        blank.home(folder)  # the server itself takes 10 s to make the tables
         self.uri = f"http://127.0.0.1:{self.port}"
         self.process = None
 

@@ -12,6 +12,7 @@ import pytest
 
 from hpsearch.errors import ConfigError
 from hpsearch.space.experiment import Experiment
+from tests import blank
 from tests.cli.processes import PROGRAM, environment, hpsearch
 
 DATA = "data: {r: {task: text, files: {train: a.txt}}}\n"  # line 1 of most files
@@ -367,6 +368,7 @@ def made(tmp_path_factory):
     (folder / "moods.tsv").write_text("sentence\tmood\n" + "\n".join(rows) + "\n")
     pairs = [json.dumps({"en": f"number {i}", "fr": f"le nombre {i}"}) for i in range(40)]
     (folder / "pairs.jsonl").write_text("\n".join(pairs) + "\n")
+    blank.home(folder / "home")
     done = hpsearch("run", "space.yaml", "--home", "home", "--workers", "1", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder

@@ -21,6 +21,7 @@ from hpsearch.views.follower import read_state, state_file
 from hpsearch.views.mlflow.moved import follow
 from hpsearch.views.mlflow.store import Store
 from hpsearch.views.sqlite import journal_mode, set_aside
+from tests import blank
 from tests.cli.processes import descendants, end, events, hpsearch, started, wait_for
 from tests.faults.stores import SPACE, Reference, Small, both, held, often, query, runs, ship, trials, whole
 from tests.faults.timed import longest_gap
@@ -37,8 +38,8 @@ def reference(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """A home with both stores made (MLflow takes 2 s for that), and two studies shipped."""
-    home = tmp_path_factory.mktemp("template")
+    """A home with two studies shipped."""
+    home = blank.home(tmp_path_factory.mktemp("template"))
     for name in ("study", "other"):
         assert ship(Small(home, name)) == {"mlflow": 0, "optuna": 0}
     return home
