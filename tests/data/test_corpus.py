@@ -248,7 +248,7 @@ def test_processes_that_open_at_once_prepare_once(config: TrainConfig, tmp_path:
     processes = [context.Process(target=_open_and_count, args=told) for _ in range(3)]
     for process in processes:
         process.start()
-    found = [answers.get(timeout=60) for _ in processes]
+    found = [answers.get(timeout=600) for _ in processes]
     for process in processes:
         process.join()
     assert sorted(times for times, _, _ in found) == [0, 0, 1]

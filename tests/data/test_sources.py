@@ -381,7 +381,7 @@ def test_an_unreachable_hub_and_a_mistyped_folder_are_one_line(tmp_path: Path) -
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     start = "data.mine: dataset 'nobody/nothing' (no folder, so sought on the hub): the datasets library cannot load it"
