@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.config import ClassificationSet, TranslationSet
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import Settings
+from hpsearch.tasks import ClassificationSet, TranslationSet
 
 ROOT = Path(__file__).parents[1]
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
