@@ -30,9 +30,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs in a checkout that was never installed, too
 
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Command, WorkerSettings
 from hpsearch.events import Finished, Measured
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Message, Reply, Task
+from hpsearch.launchers.messages import Ended, Evaluated, Message, Reply, Task
 from hpsearch.search import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
@@ -65,7 +65,7 @@ class Training:
     trial: int
     curve: SyntheticCurve
     done: int = 0  # evaluations
-    answer: Answer = Answer.GO_ON
+    command: Command = Command.CONTINUE
 
 
 class Simulated:
@@ -95,7 +95,7 @@ class Simulated:
         """Answers an evaluation, or asks a trial to pause."""
         training = self._trainings.get(slot)
         if training is not None and training.trial == reply.trial:
-            training.answer = reply.answer
+            training.command = reply.command
             if reply.index is not None:
                 self._ready.append(slot)
 
@@ -113,9 +113,9 @@ class Simulated:
 
     def _next(self, slot: int) -> Message:
         training = self._trainings[slot]
-        if training.answer is not Answer.GO_ON or training.done == self.evaluations:
+        if training.command is not Command.CONTINUE or training.done == self.evaluations:
             del self._trainings[slot]
-            return Ended(slot, training.trial, training.answer)
+            return Ended(slot, training.trial, training.command)
         training.done += 1
         return Evaluated(slot, training.trial, evaluation(training, training.done / self.evaluations))
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hpsearch import failpoints
+from hpsearch.contract import Command
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.events import Event, Finished, Measured, Notice, Paused, Started
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
+from hpsearch.launchers.messages import Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
 from hpsearch.placement.placement import DEVICE_ERRORS, Placement, out_of_configs, out_of_trials
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.room import Room
@@ -21,11 +22,11 @@ LOOK = 0.25  # seconds between looks whether a person wants to stop
 STUMBLES = 3  # times that a trial may find the disk closed, and open again when somebody looks
 SAVED = "stopped; its checkpoint is saved"
 NOT_SAVED = "stopped; it saved no checkpoint: it goes on from the one before, or trains anew"
-ANSWERS = {
-    Verdict.CONTINUE: Answer.GO_ON,
-    Verdict.PRUNE: Answer.DROP,
-    Verdict.DIVERGED: Answer.DROP,
-    Verdict.OVERFIT: Answer.FINISH,  # it can still win: its best weights are kept
+COMMANDS = {
+    Verdict.CONTINUE: Command.CONTINUE,
+    Verdict.PRUNE: Command.STOP,
+    Verdict.DIVERGED: Command.STOP,
+    Verdict.OVERFIT: Command.FINISH,  # it can still win: its best weights are kept
 }
 
 
@@ -108,19 +109,19 @@ class Search:
         verdict, reason = self.study.report(message.trial, message.evaluation)
         if is_new:
             self._placement.measured(message.trial, message.evaluation)
-        answer = ANSWERS[verdict]
-        if answer is not Answer.GO_ON:
+        command = COMMANDS[verdict]
+        if command is not Command.CONTINUE:
             self._verdicts[message.trial] = verdict, reason
         elif self._pausing:
-            answer = Answer.PAUSE
-        self.launcher.reply(message.slot, Reply(message.trial, answer, index))
+            command = Command.PAUSE
+        self.launcher.reply(message.slot, Reply(message.trial, command, index))
         if not is_old:
             yield Measured(trial, message.slot, message.evaluation)
 
     def _end(self, message: Ended) -> Event:
         number = message.trial
         trial = self.study.history.trials[number]
-        if message.answer is Answer.PAUSE and number not in self._verdicts:
+        if message.command is Command.PAUSE and number not in self._verdicts:
             if not self._pausing:  # its worker was told to end; it goes on with another
                 self._placement.put_back(number)
             self.study.interrupt(number)
@@ -131,7 +132,7 @@ class Search:
     def _fail(self, message: Failed) -> Iterator[Event]:
         number = message.trial
         if self._verdicts.get(number, (None,))[0] in (Verdict.PRUNE, Verdict.DIVERGED):
-            yield self._end(Ended(message.slot, number, Answer.DROP))  # it was to leave nothing behind
+            yield self._end(Ended(message.slot, number, Command.STOP))  # it was to leave nothing behind
             return
         self._verdicts.pop(number, None)
         if message.kind == "disk":
@@ -237,7 +238,7 @@ class Search:
         self._pausing = True
         for slot, number in self._placement.busy.items():
             if number not in self._verdicts:
-                self.launcher.reply(slot, Reply(number, Answer.PAUSE))
+                self.launcher.reply(slot, Reply(number, Command.PAUSE))
 
 
 def spent(study: Study) -> bool:

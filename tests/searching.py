@@ -2,7 +2,7 @@
 
 import textwrap
 
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.search import Search
@@ -102,8 +102,8 @@ class Scripted:
 
     def reply(self, slot, reply):
         self.replies.append(reply)
-        if slot in self._running and reply.answer != "go on":
-            self._running[slot] = iter([lambda s, t=reply.trial, a=reply.answer: Ended(s, t, a)])
+        if slot in self._running and reply.command is not Command.CONTINUE:
+            self._running[slot] = iter([lambda s, t=reply.trial, a=reply.command: Ended(s, t, a)])
 
     def messages(self, timeout):
         found = list(self.late)
@@ -126,7 +126,7 @@ def says(task, *losses, end=True, times=20):
         for i, loss in enumerate(losses, start=1)
     )
     if end:
-        yield lambda slot: Ended(slot, task.trial, "go on")
+        yield lambda slot: Ended(slot, task.trial, Command.CONTINUE)
 
 
 def dies(task, *losses):

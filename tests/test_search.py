@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from hpsearch import journal
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Command, WorkerSettings
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.events import Finished, Measured, Notice, Paused, Started
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed
+from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.search import Search, spent
 from tests.searching import Scripted, dies, evaluation, experiment, go, opened, says
 
@@ -143,7 +143,7 @@ def test_a_worker_that_dies_after_its_trial_was_judged_changes_nothing(tmp_path)
 
     class Deadly(Scripted):
         def reply(self, slot, reply):
-            if reply.answer is Answer.DROP:
+            if reply.command is Command.STOP:
                 self._running[slot] = iter([lambda s: Failed(s, reply.trial, "died", "killed")])
 
     launcher = Deadly(workers(tmp_path, 1), lambda task: says(task, 3.0, float("nan"), 2.0))
@@ -189,7 +189,7 @@ def test_what_a_given_up_worker_says_late_is_passed_over(tmp_path):
         if isinstance(event, Finished) and event.trial.number == 0:
             launcher.late = [
                 Evaluated(0, 0, evaluation(9, 0.1)),
-                Ended(0, 0, Answer.GO_ON),
+                Ended(0, 0, Command.CONTINUE),
                 Failed(0, 0, "died", "late"),
                 Evaluated(5, 1, evaluation(9, 0.1)),
             ]

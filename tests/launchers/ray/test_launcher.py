@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from hpsearch.contract import Command
 from hpsearch.errors import UserError
 from hpsearch.events import Finished, Paused, Started
-from hpsearch.launchers.messages import Answer, Ended, Failed
+from hpsearch.launchers.messages import Ended, Failed
 from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.shared import Shared
 from hpsearch.search import Search
@@ -112,12 +113,12 @@ def test_a_terminated_worker_saves_its_trial_which_goes_on_with_another(nodes, t
         time.sleep(1.0)  # it trains
         os.kill(pid, signal.SIGTERM)
         seen, last = drive(made)
-        assert last == Ended(0, 0, Answer.PAUSE)
+        assert last == Ended(0, 0, Command.PAUSE)
         place(made, task(tmp_path, dropout=SLOW))
         assert made._slots[0].place.pid != pid
         again, last = drive(made)
         assert again[: len(seen)] == seen
-        assert (len(again), last) == (20, Ended(0, 0, Answer.GO_ON))
+        assert (len(again), last) == (20, Ended(0, 0, Command.CONTINUE))
     finally:
         made.close()
 
