@@ -33,7 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs in a checko
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.events import Finished, Measured
 from hpsearch.launchers.messages import Ended, Evaluated, Message, Reply, Task
-from hpsearch.search import Search
+from hpsearch.policies.optuna.policy import OptunaPolicy
+from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
 from hpsearch.testing.curves import SyntheticCurve
@@ -189,6 +190,7 @@ def resumed(experiment: Experiment, folder: Path) -> None:
     size = (folder / "journal.jsonl").stat().st_size / 2**20
     began, processor = time.perf_counter(), time.process_time()
     study = Study.open(experiment, folder, FACTS)
+    spent(study, OptunaPolicy(experiment))  # whether to start workers: the policy puts its trials back
     wall, processor = time.perf_counter() - began, time.process_time() - processor
     print(f"resume from a journal of {size:.0f} MiB: {wall:.2f} s ({processor:.2f} s of processor time)", flush=True)
     study.journal.close()

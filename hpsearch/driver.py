@@ -25,6 +25,7 @@ from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Launcher
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
+from hpsearch.policies.optuna.policy import OptunaPolicy
 from hpsearch.preparation import check, prepare
 from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
@@ -71,6 +72,7 @@ class Driver:
         if self._storage is not None:
             corpora = self._prepared.corpora.items()
             self._stored = {key: keep_corpus(self._storage, folder, progress) for key, folder in corpora}
+        self.policy = OptunaPolicy(self.experiment)
         self.study = Study.open(self.experiment, self.folder, self._prepared.facts, history=history)
         self._stack.callback(self.study.journal.close)
         write_atomically(self.folder / "space.yaml", self.experiment.source.encode())
@@ -88,13 +90,14 @@ class Driver:
         self._stack.callback(self.shipper.kill)
         self._checkpoints = Checkpoints(self.folder.resolve() / "checkpoints", study.history, self._keeping(study))
         self._checkpoints.tidy()
-        nothing_to_do = self.idle = spent(study)
+        nothing_to_do = self.idle = spent(study, self.policy)
         if nothing_to_do and study.history.stopped is not None:
             return
         search = Search(
             study,
             self._workers,
             checkpoints=self._checkpoints,
+            policy=self.policy,
             corpora=self._prepared.corpora,
             stopping=stopping,
         )

@@ -1,14 +1,9 @@
-"""The study: every change of it is in the journal, and it is rebuilt from there on resume.
-
-Optuna proposes trials and compares them at equal evaluation indices (sampling/proposals.py); what is our own, the
-overfitting and divergence rules, is in verdict.py.
-"""
+"""The study: its history and its journal. Every change of it is recorded, and read again on resume."""
 
 from __future__ import annotations
 
 import gc
 import logging
-import math
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +13,29 @@ from hpsearch.config import TrainConfig
 from hpsearch.environment import environment
 from hpsearch.identity import RULES, check_identity
 from hpsearch.journal import Journal, evaluation_entry
-from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, interval_loss, uncollected
-from hpsearch.sampling.proposals import STATES, Proposals
+from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, uncollected
+from hpsearch.policies.policy import New
 from hpsearch.space.experiment import Experiment
-from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
-from hpsearch.verdict import reason as explain
 
 _log = logging.getLogger(__name__)
-OUTCOMES = {Verdict.PRUNE: "pruned", Verdict.OVERFIT: "overfit", Verdict.DIVERGED: "diverged"}
+STATES = {  # outcome -> Optuna's state
+    "completed": "COMPLETE",
+    "overfit": "COMPLETE",
+    "pruned": "PRUNED",
+    "diverged": "PRUNED",  # the sampler learns from it, and it never wins
+    "out_of_memory": "PRUNED",
+    "failed": "FAIL",  # a bug: the sampler passes it over
+}
 
 
 class Study:
     """One study being searched; the driver holds the only one."""
 
     def __init__(self, experiment: Experiment, journal: Journal, history: History) -> None:
-        """Rebuilds the Optuna study from the history of the journal."""
+        """`history`: what the journal says so far."""
         self.experiment, self.journal, self.history = experiment, journal, history
-        self.proposals = Proposals(experiment, history)
-        with uncollected():
-            for trial in sorted(history.trials.values(), key=lambda trial: trial.number):
-                self._rebuild(trial)
-            gc.freeze()  # what is known already is not looked through for garbage during the search
+        history.allowed_trials = experiment.budget.trials
+        self._fail_the_lost()
 
     @classmethod
     def open(
@@ -66,20 +63,15 @@ class Study:
         """The trials of earlier drivers that wait to be continued."""
         return [number for number, trial in self.history.trials.items() if trial.outcome is None]
 
-    def ask(self) -> int:
-        """A new trial: samples its params, writes it to the journal, gives its number."""
-        failpoints.hit("before_ask")
-        number = len(self.history.trials)
-        internal = self.proposals.ask(number)
-        config = self.experiment.config(internal)
-        self.record(
-            "trial_asked",
-            trial=number,
-            params=self.experiment.space.values(internal),
-            internal=internal,
-            config=config.model_dump(mode="json"),
-        )
-        failpoints.hit("after_ask")
+    def accept(self, new: New) -> int:
+        """Records a new trial; returns its number. Raises ConfigError where its params are not in the space."""
+        number, space = len(self.history.trials), self.experiment.space
+        internal = space.internal(new.params)
+        config = self.experiment.config(internal).model_dump(mode="json")
+        if new.seed is not None:
+            config["seed"] = new.seed
+        values = space.values(internal)
+        self.record("trial_asked", trial=number, params=values, internal=internal, config=config)
         return number
 
     def start(self, number: int, *, device: str, threads: int, worker: int) -> int:
@@ -96,49 +88,12 @@ class Study:
         """The trial's whole config."""
         return TrainConfig.model_validate(self.history.trials[number].config)
 
-    def report(self, number: int, evaluation: dict[str, Any]) -> tuple[Verdict, str]:
-        """Takes an evaluation in and judges: what the trial is to do next, and why (one line).
-
-        One that the journal has already (from before a crash) is not written again, and judged again only where it
-        is the trial's latest: what came after the others shows how they were judged.
-        """
+    def report(self, number: int, evaluation: dict[str, Any]) -> None:
+        """Records an evaluation, unless the journal has it already (from before a crash)."""
         failpoints.hit("report_begun")
         trial = self.history.trials[number]
-        index, latest = evaluation["index"], max(trial.evaluations, default=0)
-        if index not in trial.evaluations:
+        if evaluation["index"] not in trial.evaluations:
             self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation_entry(evaluation))
-            self.proposals.report(number, evaluation)
-        verdict = self.judge(number) if index >= latest else (Verdict.CONTINUE, "")
-        failpoints.hit("report_done")
-        return verdict
-
-    def judge(self, number: int) -> tuple[Verdict, str]:
-        """Diverged, overfitting or worse than its peers? From what the journal knows of the trial."""
-        trial = self.history.trials[number]
-        training, curve = trial.config["training"], points(trial)
-        if diverged(curve, warmup_until=training["warmup"]):
-            return Verdict.DIVERGED, explain(Verdict.DIVERGED, curve)
-        if self._overfits(trial, curve):
-            rule = self.experiment.search.overfitting
-            return Verdict.OVERFIT, explain(Verdict.OVERFIT, curve, evaluations=rule.evaluations)
-        if curve[-1].progress < training["stop_at"] and self.proposals.would_prune(number):
-            return Verdict.PRUNE, explain(Verdict.PRUNE, curve)
-        return Verdict.CONTINUE, ""
-
-    def _overfits(self, trial: TrialHistory, curve: list[Point]) -> bool:
-        """The rule of verdict.py; where the objective is no loss, only once the objective has turned as well."""
-        rule, training = self.experiment.search.overfitting, trial.config["training"]
-        cooldown = 1.0 - training["cooldown"] if training["schedule"] == "wsd" else 1.0
-        if not rule.enabled or not overfitting(
-            curve,
-            warmup_until=training["warmup"],
-            cooldown_from=cooldown,
-            evaluations=rule.evaluations,
-            sigmas=rule.sigmas,
-        ):
-            return False
-        _, values = trial.curve(self.history.metric)
-        return stale(values, maximize=self.history.direction == "maximize", evaluations=rule.evaluations)
 
     def interrupt(self, number: int, reason: str = "", *, died: bool = False, alone: bool = False) -> None:
         """Notes that a trial waits to be continued from its checkpoint; `died`: its worker's death is its own fault;
@@ -153,14 +108,13 @@ class Study:
         best = self.history.best_place(number)
         if best is None and outcome in ("completed", "overfit"):
             outcome, reason = "failed", f"no finite {self.history.metric} was measured"
-        state = STATES[outcome]
         seconds = max((e["seconds"] for e in trial.evaluations.values()), default=0.0)
         signatures = {k: v for e in trial.evaluations.values() for k, v in e.get("signatures", {}).items()}
         event = self.journal.append(
             "trial_finished",
             trial=number,
             outcome=outcome,
-            state=state.name,
+            state=STATES[outcome],
             value=best["value"] if best else None,
             best_evaluation=best,
             reason=reason,
@@ -170,7 +124,6 @@ class Study:
         )
         self.journal.sync()
         failpoints.hit("tell_begun")
-        self.proposals.tell(number, outcome, best["value"] if best else None)
         self.history.add(event)
         trial.training.clear()  # the views draw it; here it would only fill the memory
         failpoints.hit("tell_done")
@@ -182,10 +135,9 @@ class Study:
         """Puts an event into the journal and the history."""
         self.history.add(self.journal.append(event, **fields))
 
-    def _rebuild(self, trial: TrialHistory) -> None:
-        """Has the sampler know a trial of the journal; one whose params stood on damaged lines alone has failed."""
-        self.proposals.rebuild(trial)
-        if not trial.config and trial.outcome is None:
+    def _fail_the_lost(self) -> None:
+        """Ends trials whose params stood on damaged lines alone."""
+        for trial in [t for t in self.history.trials.values() if not t.config and t.outcome is None]:
             self.record(
                 "trial_finished",
                 trial=trial.number,
@@ -218,20 +170,6 @@ def read_history(folder: Path) -> History:
 def description(trial: TrialHistory) -> dict[str, Any]:
     """What a trial is, as its events say it."""
     return {name: getattr(trial, name) for name in DESCRIPTION}
-
-
-def points(trial: TrialHistory) -> list[Point]:
-    """A trial's curve as the verdicts read it."""
-    return [
-        Point(
-            index=index,
-            progress=evaluation["progress"],
-            val_loss=evaluation["metrics"].get("val/loss", math.nan),
-            train_loss=interval_loss(evaluation["metrics"]),
-            stderr=evaluation["metrics"].get("val/loss_stderr", 0.0),
-        )
-        for index, evaluation in sorted(trial.evaluations.items())
-    ]
 
 
 def _origin(experiment: Experiment, data: dict[str, Any], folder: Path) -> dict[str, Any]:

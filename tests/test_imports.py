@@ -30,7 +30,7 @@ LEVELS = [
     ["journal", "lock", "caveats", "verdict", "environment"],
     ["identity", "fit", "storage", "home"],
     ["report"],  # below the views: its pictures are artifacts of the MLflow view
-    ["sampling", "study", "views", "launchers"],
+    ["policies", "study", "views", "launchers"],
     ["events", "placement", "search"],
     ["preparation", "best", "final", "provenance", "repair"],
     ["driver"],
@@ -45,7 +45,7 @@ DOORS = {
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
-    "optuna": ["report", "sampling", "space", "views.optuna"],
+    "optuna": ["policies.optuna", "report", "space", "views.optuna"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.library", "data.rows", "data.packed"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],

@@ -11,7 +11,7 @@ from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.events import Finished, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.search import Search, spent
-from tests.searching import Scripted, dies, evaluation, experiment, go, opened, says
+from tests.searching import Scripted, ask, dies, evaluation, experiment, go, opened, policy_of, says
 
 QUIET = "search: {pruner: none, overfitting: false}\n"
 
@@ -215,7 +215,7 @@ def test_only_the_weights_of_the_three_best_stay_and_the_winners_always(tmp_path
 
 def test_a_verdict_does_not_wait_for_the_disk(tmp_path):
     study = opened(experiment(QUIET), tmp_path / "home")
-    number = study.ask()
+    number = ask(study)
     study.start(number, device="cpu", threads=1, worker=0)
     took = []
     for index in range(1, 20):
@@ -321,14 +321,14 @@ def test_a_budget_is_spent_when_its_hours_are_over_or_its_trials_have_ended(tmp_
     study = opened(experiment("budget: {hours: 1, trials: 1}\n" + QUIET), tmp_path / "home")
     for seconds, over in ((0, False), (3599, False), (3600, True)):
         study.history.searched = float(seconds)
-        assert spent(study) is over
+        assert spent(study, policy_of(study)) is over
     study.history.searched = 0.0
-    number = study.ask()
-    assert not spent(study)  # it has not ended
+    number = ask(study)
+    assert not spent(study, policy_of(study))  # it has not ended
     study.start(number, device="cpu", threads=1, worker=0)
     study.report(number, evaluation(1, 2.0))
     study.finish(number, "completed")
-    assert spent(study)
+    assert spent(study, policy_of(study))
     study.journal.close()
 
 

@@ -78,6 +78,7 @@ class History:
     began: float | None = None  # when the driver started that has not said that it stopped
     stopped: str | None = None  # why the latest driver stopped; None: it runs, or was killed
     exported: Entry | None = None
+    allowed_trials: int | None = None  # the budget's, set by the driver; None: no limit
 
     @classmethod
     def of(cls, events: Iterable[Entry]) -> History:
@@ -99,6 +100,11 @@ class History:
         elif "trial" in event and event["event"].startswith(("trial_", "evaluation")):
             self._of_trial(event)
         self.last = max(self.last, event["time"])
+
+    @property
+    def room(self) -> int | None:
+        """How many new trials the budget still allows; None: as many as there is time for."""
+        return None if self.allowed_trials is None else max(0, self.allowed_trials - len(self.trials))
 
     @property
     def seconds(self) -> float:

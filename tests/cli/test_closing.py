@@ -8,7 +8,7 @@ from hpsearch.cli.closing import closing
 from hpsearch.cli.terminal import Board
 from hpsearch.events import Paused
 from hpsearch.home import Home
-from tests.searching import Scripted, evaluation, experiment, go, opened, says
+from tests.searching import Scripted, ask, evaluation, experiment, go, opened, says
 from tests.test_search import workers
 
 QUIET = "search: {pruner: none, overfitting: false}\n"
@@ -22,7 +22,7 @@ def test_hours_that_end_before_an_evaluation_say_what_to_change(tmp_path):
     wanted = experiment("budget: {hours: 1e-9}\n" + QUIET)
     study = opened(wanted, tmp_path / "home")
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
-    study.start(study.ask(), device="cpu", threads=1, worker=0)
+    study.start(ask(study), device="cpu", threads=1, worker=0)
     study.journal.close()
     found = lines(study, wanted)
     assert found[0].startswith("no evaluation was made in ")
@@ -37,7 +37,7 @@ def test_an_unfinished_winner_is_named_as_such(tmp_path):
     wanted = experiment("budget: {hours: 1e-9}\n" + QUIET)
     study = opened(wanted, tmp_path / "home")
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
-    study.start(study.ask(), device="cpu", threads=1, worker=0)
+    study.start(ask(study), device="cpu", threads=1, worker=0)
     for index, loss in enumerate([3.0, 2.5, 2.75], start=1):
         study.report(0, evaluation(index, loss))
     study.journal.close()
@@ -51,7 +51,7 @@ def test_an_unfinished_winner_is_named_as_such(tmp_path):
 def test_a_study_whose_trials_all_failed_has_no_winner(tmp_path):
     wanted = experiment("budget: {trials: 1}\n" + QUIET)
     study = opened(wanted, tmp_path / "home")
-    study.finish(study.ask(), "failed", "why")
+    study.finish(ask(study), "failed", "why")
     study.journal.close()
     assert lines(study, wanted) == ["no trial has completed or measured a finite val/loss: there is no winner yet"]
 
@@ -70,7 +70,7 @@ def test_without_an_evaluation_there_is_no_table(tmp_path, capsys):
     wanted = experiment("budget: {hours: 1e-9}\n" + QUIET)
     study = opened(wanted, tmp_path / "home")
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
-    study.start(study.ask(), device="cpu", threads=1, worker=0)
+    study.start(ask(study), device="cpu", threads=1, worker=0)
     study.journal.close()
     board = Board(wanted, Home(tmp_path / "a home"), tmp_path / "my space.yaml")
     board.conclude(SimpleNamespace(study=study, export=lambda: None, finish_views=lambda: {}, idle=False))
