@@ -10,7 +10,7 @@ from pathlib import Path
 from hpsearch import failpoints
 from hpsearch.contract import Command
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
-from hpsearch.events import Event, Finished, Measured, Notice, Paused, Started
+from hpsearch.events import Event, Finished, Interrupted, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
 from hpsearch.placement.placement import DEVICE_ERRORS, Placement
 from hpsearch.policies.decisions import Decisions
@@ -28,6 +28,7 @@ NOT_SAVED = "stopped; it saved no checkpoint: it goes on from the one before, or
 OUTCOMES = {Verdict.PRUNE: "pruned", Verdict.OVERFIT: "overfit", Verdict.DIVERGED: "diverged"}
 COMMANDS = {
     Verdict.CONTINUE: Command.CONTINUE,
+    Verdict.PAUSE: Command.PAUSE,
     Verdict.PRUNE: Command.STOP,
     Verdict.DIVERGED: Command.STOP,
     Verdict.OVERFIT: Command.FINISH,  # it can still win: its best weights are kept
@@ -59,7 +60,7 @@ class Search:
         self.policy = OptunaPolicy(study.experiment) if policy is None else policy
         self._decisions = Decisions(study, self.policy)
         self._placement = Placement(study, launcher, self._decisions)
-        self._judgements: dict[int, Judgement] = {}  # of trials that are to end
+        self._judgements: dict[int, Judgement] = {}  # of trials that are to end or to pause
         self._failures = 0  # since a trial last completed
         self._stumbles: dict[int, int] = defaultdict(int)  # trial -> times it found the disk closed
         self._pausing = False
@@ -114,7 +115,8 @@ class Search:
         is_old = index < max(trial.evaluations, default=0)  # of its checkpoint; the next one shows how it was judged
         is_new = index not in trial.evaluations  # else it was measured in another attempt, maybe on another device
         self.study.report(message.trial, message.evaluation)
-        judgement = Judgement() if is_old else self._decisions.judge(message.trial)
+        was_judged = is_old or index <= trial.paused_at
+        judgement = Judgement() if was_judged else self._decisions.judge(message.trial)
         failpoints.hit("report_done")
         if is_new:
             self._placement.measured(message.trial, message.evaluation)
@@ -134,8 +136,11 @@ class Search:
             if not self._pausing:  # its worker was told to end; it goes on with another
                 self._placement.put_back(number)
             self.study.interrupt(number)
-            return Paused(trial, message.slot, SAVED if message.saved else NOT_SAVED, saved=message.saved)
+            return Interrupted(trial, message.slot, SAVED if message.saved else NOT_SAVED, saved=message.saved)
         judgement = self._judgements.pop(number, Judgement())
+        if message.command is Command.PAUSE and judgement.verdict is Verdict.PAUSE:
+            self.study.pause(number, judgement.reason, saved=message.saved)
+            return Paused(trial, message.slot, judgement.reason, saved=message.saved)
         return self._finish(message, OUTCOMES.get(judgement.verdict, "completed"), judgement.reason)
 
     def _fail(self, message: Failed) -> Iterator[Event]:
@@ -174,14 +179,14 @@ class Search:
         """Puts a trial back, to go on from its checkpoint."""
         self._placement.put_back(message.trial)
         self.study.interrupt(message.trial, reason, died=died)
-        return Paused(self.study.history.trials[message.trial], message.slot, reason)
+        return Interrupted(self.study.history.trials[message.trial], message.slot, reason)
 
     def _wait_alone(self, message: Failed) -> Event:
         """Puts a trial back whose memory others took part of: its next attempt has the device for itself."""
         trial = self.study.history.trials[message.trial]
         reason = f"{message.reason}; it will be tried once more alone on {trial.device}"
         self.study.interrupt(trial.number, reason, alone=True)
-        return Paused(trial, message.slot, reason)
+        return Interrupted(trial, message.slot, reason)
 
     def _finish(self, message: Ended | Failed, outcome: str, reason: str) -> Event:
         trial = self.study.finish(message.trial, outcome, reason)

@@ -60,8 +60,8 @@ class Study:
     # ------------------------------------------------------------------------------------------------------- its trials
 
     def unfinished(self) -> list[int]:
-        """The trials of earlier drivers that wait to be continued."""
-        return [number for number, trial in self.history.trials.items() if trial.outcome is None]
+        """The trials of earlier drivers that wait to be continued; paused ones wait for the policy instead."""
+        return [number for number, trial in self.history.trials.items() if trial.outcome is None and not trial.paused]
 
     def accept(self, new: New) -> int:
         """Records a new trial; returns its number. Raises ConfigError where its params are not in the space."""
@@ -71,15 +71,29 @@ class Study:
         if new.seed is not None:
             config["seed"] = new.seed
         values = space.values(internal)
-        self.record("trial_asked", trial=number, params=values, internal=internal, config=config)
+        self.record("trial_asked", trial=number, params=values, internal=internal, config=config, **_until(new.until))
         return number
+
+    def pause(self, number: int, reason: str, *, saved: bool) -> None:
+        """Records that a trial has paused by decision, with its state `saved` now or in an earlier checkpoint."""
+        failpoints.hit("pause_begun")
+        evaluation = max(self.history.trials[number].evaluations, default=0)
+        self.record("trial_paused", trial=number, reason=reason, evaluation=evaluation, saved=saved)
+        failpoints.hit("pause_recorded")
+
+    def resume(self, number: int, *, until: int | None = None) -> None:
+        """Records that a paused trial is to train on, to the evaluation `until`."""
+        failpoints.hit("resume_begun")
+        self.record("trial_resumed", trial=number, **_until(until))
+        failpoints.hit("resume_recorded")
 
     def start(self, number: int, *, device: str, threads: int, worker: int) -> int:
         """Notes that a trial is with a worker; gives the number of this attempt (1, 2, ...)."""
         trial = self.history.trials[number]
         attempt = trial.attempt + 1
         place = {"device": device, "threads": threads, "worker": worker}
-        self.record("trial_started", trial=number, attempt=attempt, **place, **description(trial))
+        said = {**place, **_until(trial.until), **description(trial)}
+        self.record("trial_started", trial=number, attempt=attempt, **said)
         if attempt > 1:
             failpoints.hit("retry_recorded")
         return attempt
@@ -165,6 +179,11 @@ def read_history(folder: Path) -> History:
         history.trials.setdefault(number, TrialHistory(number))  # a trial of which every line is damaged
     history.trials = dict(sorted(history.trials.items()))
     return history
+
+
+def _until(evaluation: int | None) -> dict[str, int]:
+    """The key of an event that says where a trial pauses; left out where it does not."""
+    return {} if evaluation is None else {"until": evaluation}
 
 
 def description(trial: TrialHistory) -> dict[str, Any]:

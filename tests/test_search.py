@@ -8,7 +8,7 @@ import pytest
 from hpsearch import journal
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
-from hpsearch.events import Finished, Measured, Notice, Paused, Started
+from hpsearch.events import Finished, Interrupted, Measured, Notice, Started
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.search import Search, spent
 from tests.searching import Scripted, ask, dies, evaluation, experiment, go, opened, policy_of, says
@@ -79,7 +79,7 @@ def test_the_budget_of_hours_pauses_and_a_larger_one_goes_on(tmp_path, monkeypat
     wanted = experiment("seed: 2\nbudget: {trials: 3, hours: 1}\n" + QUIET)
     short = wanted.override(hours=0.2 / 3600)
     study, seen = go(short, tmp_path / "home")
-    assert isinstance(seen[-1], Paused)
+    assert isinstance(seen[-1], Interrupted)
     assert study.unfinished() == [0]
     measured = len(study.history.trials[0].evaluations)
     assert 0 < measured < 20
@@ -115,7 +115,7 @@ def test_unfinished_trials_are_continued_first_under_their_numbers(tmp_path):
 def test_a_stop_pauses_every_trial_and_starts_no_other(tmp_path):
     launcher = Scripted(workers(tmp_path), healthy)
     study, seen = go(experiment("budget: {trials: 9}\n" + QUIET), tmp_path / "home", launcher=launcher, stop_after=4)
-    assert kinds(seen)[-2:] == [("Paused", 0), ("Paused", 1)]
+    assert kinds(seen)[-2:] == [("Interrupted", 0), ("Interrupted", 1)]
     assert study.unfinished() == [0, 1]
     events = [e["event"] for e in journal.read(study.journal.path)]
     assert events[-3:] == ["trial_interrupted", "trial_interrupted", "driver_stopped"]
@@ -126,7 +126,7 @@ def test_a_trial_whose_worker_dies_is_tried_again_then_fails(tmp_path):
     wanted = experiment("budget: {trials: 2}\nsearch: {pruner: none, overfitting: false, max_retries: 2}\n")
     study, seen = go(wanted, tmp_path / "home", launcher=launcher)
     assert [(task.trial, task.attempt) for task in launcher.tasks] == [(0, 1), (0, 2), (0, 3), (1, 1)]
-    assert sum(isinstance(h, Paused) for h in seen) == 2
+    assert sum(isinstance(h, Interrupted) for h in seen) == 2
     first, second = study.history.trials.values()
     assert (first.outcome, first.state, first.reason) == ("failed", "FAIL", "the worker was killed by SIGKILL")
     assert second.outcome == "completed"
@@ -258,8 +258,8 @@ def test_a_lost_machine_is_no_fault_of_its_trials(tmp_path):
     study, seen = go(experiment(body), tmp_path, launcher=Scripted(workers(tmp_path), loses))
     assert {t.outcome for t in study.history.trials.values()} == {"completed"}
     assert {t.attempt for t in study.history.trials.values()} == {5}
-    assert "Paused node 7 went away; it will be continued" in {
-        f"Paused {s.reason}" for s in seen if isinstance(s, Paused)
+    assert "Interrupted node 7 went away; it will be continued" in {
+        f"Interrupted {s.reason}" for s in seen if isinstance(s, Interrupted)
     }
 
 
@@ -277,7 +277,7 @@ def test_a_trial_may_find_the_disk_closed_three_times(tmp_path, monkeypatch):
     study, seen = go(wanted, tmp_path / "home", launcher=launcher)
     assert [task.attempt for task in launcher.tasks] == [1, 2, 3, 4]
     assert study.history.trials[0].outcome == "completed"
-    assert sum(isinstance(event, Paused) for event in seen) == 3
+    assert sum(isinstance(event, Interrupted) for event in seen) == 3
 
 
 def test_at_the_fourth_time_the_search_ends_and_names_the_disk(tmp_path, monkeypatch):

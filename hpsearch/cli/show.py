@@ -76,7 +76,7 @@ def _trial(history: History, trial: TrialHistory, runs: dict[int, str]) -> dict[
     metrics = {k: v if math.isfinite(v) else None for k, v in at["metrics"].items()} if at else {}
     return {
         "number": trial.number,
-        "outcome": trial.outcome or ("running" if trial.running else "interrupted"),
+        "outcome": trial.status,
         "state": trial.state or "RUNNING",
         "params": trial.params,
         "value": history.so_far(trial).value,
@@ -106,7 +106,7 @@ def _print(history: History, runs: dict[int, str], *, top: int) -> None:
         mark = " *" if best is not None and best.number == number else ""
         table.add_row(
             f"{number}{mark}",
-            trial.outcome or ("running" if trial.running else "interrupted"),
+            trial.status,
             "" if value is None else measured(value),
             f"{found['epoch']:.3g}" if found else "",
             plain(params(trial)),

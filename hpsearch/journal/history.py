@@ -30,6 +30,9 @@ class TrialHistory:
     device: str = ""
     threads: int = 1
     running: bool = False
+    paused: bool = False  # by decision; it stays so until the policy resumes it
+    paused_at: int = 0  # evaluation after which it paused last
+    until: int | None = None  # evaluation at which it pauses next, unless it is judged otherwise
     outcome: str | None = None  # None: not finished
     state: str | None = None  # COMPLETE, PRUNED, FAIL
     value: float | None = None
@@ -38,6 +41,11 @@ class TrialHistory:
     seconds: float = 0.0
     evaluations: dict[int, Entry] = field(default_factory=dict)  # by index, without their points
     training: list[tuple[int, float]] = field(default_factory=list)  # (tokens, training loss)
+
+    @property
+    def status(self) -> str:
+        """Its outcome; of a trial that has not ended running, paused (by decision) or interrupted."""
+        return self.outcome or ("paused" if self.paused else "running" if self.running else "interrupted")
 
     @property
     def peak_memory(self) -> int:
@@ -204,6 +212,7 @@ class History:
 
     def _trial_asked(self, trial: TrialHistory, event: Entry) -> None:
         trial.asked = event["time"]
+        trial.until = event.get("until")
         self._described(trial, event)
 
     def _described(self, trial: TrialHistory, event: Entry) -> None:
@@ -215,8 +224,8 @@ class History:
     def _trial_started(self, trial: TrialHistory, event: Entry) -> None:
         self._described(trial, event)
         trial.attempt, trial.device = event.get("attempt", 1), event.get("device", "")
-        trial.threads = event.get("threads", 1)
-        trial.running = trial.outcome is None
+        trial.threads, trial.until = event.get("threads", 1), event.get("until")
+        trial.running, trial.paused = trial.outcome is None, False
 
     def _evaluation(self, trial: TrialHistory, event: Entry) -> None:
         evaluation = event["evaluation"]
@@ -233,11 +242,20 @@ class History:
             trial.deaths.add(trial.attempt)
         trial.alone = trial.alone or bool(event.get("alone"))
 
+    def _trial_paused(self, trial: TrialHistory, event: Entry) -> None:
+        if trial.outcome is None:  # the event may come twice
+            trial.running, trial.paused = False, True
+            trial.paused_at, trial.reason = event["evaluation"], event.get("reason") or ""
+
+    def _trial_resumed(self, trial: TrialHistory, event: Entry) -> None:
+        if trial.outcome is None:
+            trial.paused, trial.until, trial.reason = False, event.get("until"), ""
+
     def _trial_finished(self, trial: TrialHistory, event: Entry) -> None:
         self._described(trial, event)
         if trial.outcome is None:  # the event may come twice
             self.finished.append(trial.number)
-        trial.running, trial.outcome, trial.state = False, event["outcome"], event["state"]
+        trial.running, trial.paused, trial.outcome, trial.state = False, False, event["outcome"], event["state"]
         trial.value, trial.best = event.get("value"), event.get("best_evaluation")
         trial.reason, trial.seconds = event.get("reason") or "", event.get("seconds") or 0.0
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hpsearch import failpoints
-from hpsearch.policies.policy import Decision, Judgement, New, Nothing, Policy
+from hpsearch.policies.policy import Decision, GoOn, Judgement, New, Nothing, Policy
 from hpsearch.study import Study
+from hpsearch.verdict import Verdict
 
 
 class Decisions:
@@ -26,12 +27,18 @@ class Decisions:
             number = self._study.accept(decision)
             failpoints.hit("after_ask")
             return number
+        if isinstance(decision, GoOn):
+            self._study.resume(decision.trial, until=decision.until)
+            return decision.trial
         return None
 
     def judge(self, number: int) -> Judgement:
-        """What becomes of a trial after its latest evaluation."""
-        history = self._study.history
-        return self._policy.judge(history, history.trials[number])
+        """What becomes of a trial after its latest evaluation; one that came to its `until` pauses."""
+        history, trial = self._study.history, self._study.history.trials[number]
+        judgement, index = self._policy.judge(history, trial), max(trial.evaluations, default=0)
+        if judgement.verdict is Verdict.CONTINUE and trial.until is not None and index >= trial.until:
+            return Judgement(Verdict.PAUSE, f"it was to train to evaluation {trial.until}")
+        return judgement
 
     def _next(self) -> Decision:
         """What the policy decides; no new trial beyond the budget."""

@@ -22,6 +22,7 @@ COLOURS = {  # told apart by the colour-blind too
     "diverged": "#c5362f",
     "out_of_memory": "#7c4aa0",
     "failed": "#5a3b2e",
+    "paused": "#d4b21f",
     "unfinished": "#4fa3a5",
 }
 
@@ -99,6 +100,8 @@ def scatter(axis: Axes, x: Sequence[float], y: Sequence[float], trials: Sequence
 
 
 def outcome_of(trial: TrialHistory) -> str:
+    if trial.paused:
+        return "paused"
     return trial.outcome if trial.outcome in COLOURS else "unfinished"
 
 

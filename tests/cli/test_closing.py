@@ -6,7 +6,7 @@ import pytest
 
 from hpsearch.cli.closing import closing
 from hpsearch.cli.terminal import Board
-from hpsearch.events import Paused
+from hpsearch.events import Interrupted
 from hpsearch.home import Home
 from tests.searching import Scripted, ask, evaluation, experiment, go, opened, says
 from tests.test_search import workers
@@ -61,7 +61,7 @@ def test_a_budget_of_trials_that_was_spent_before_says_how_to_go_on(tmp_path, id
     wanted = experiment("budget: {trials: 2}\n" + QUIET)
     script = lambda task: says(task, 3.0, 2.0)  # noqa: E731
     study, seen = go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path, 1), script))
-    assert not any(isinstance(event, Paused) for event in seen)
+    assert not any(isinstance(event, Interrupted) for event in seen)
     expected = ["the budget of 2 trials is spent; with more: hpsearch run space.yaml --trials 4"]
     assert lines(study, wanted, idle=idle) == (expected if idle else [])
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hpsearch.contract import Command, Evaluation, WorkerSettings
-from hpsearch.events import Finished, Measured, Paused
+from hpsearch.events import Finished, Interrupted, Measured
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Reply, Task
@@ -96,7 +96,7 @@ def test_a_stop_after_the_last_evaluation_leaves_nothing_to_train_again(tmp_path
     study = opened(wanted, tmp_path / "home")
     seen = searched(study, tmp_path, stop_at=3)
     assert isinstance(seen[-1], Finished)
-    assert [h for h in seen if isinstance(h, Paused)] == []
+    assert [h for h in seen if isinstance(h, Interrupted)] == []
     assert (study.history.trials[0].outcome, study.unfinished()) == ("completed", [])
     assert (tmp_path / "checkpoints/0000/best.pt").exists()
     n_steps = len(steps)
@@ -157,7 +157,7 @@ def test_a_person_reads_whether_a_paused_trial_was_saved(tmp_path, trainer, said
     for event in search.run():
         seen.append(event)
     study.journal.close()
-    (paused,) = (h for h in seen if isinstance(h, Paused))
+    (paused,) = (h for h in seen if isinstance(h, Interrupted))
     assert (paused.reason, paused.saved) == (said, trainer is saves_when_told)
 
 

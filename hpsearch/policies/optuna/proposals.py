@@ -193,4 +193,5 @@ def _was_compared(trial: TrialHistory, index: int) -> bool:
     """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
     at_end = trial.evaluations[index]["progress"] >= phases(trial.config).ends_at
     is_last = index == max(trial.evaluations)
-    return not at_end and not (is_last and trial.outcome in (None, "overfit", "diverged"))
+    is_due = index > trial.paused_at  # a resumed trial is not judged again where it paused
+    return not at_end and not (is_last and is_due and trial.outcome in (None, "overfit", "diverged"))

@@ -244,6 +244,15 @@ class MlflowView:
     def _trial_interrupted(self, event: Entry) -> None:
         self._ends(event, "KILLED", {"outcome": "interrupted"})
 
+    def _trial_paused(self, event: Entry) -> None:
+        self._ends(event, "SCHEDULED", {"outcome": "paused", "reason": event.get("reason")})
+
+    def _trial_resumed(self, event: Entry) -> None:
+        run_id = self._run(event["trial"])
+        self._of(run_id).tags |= {"outcome": "running", "reason": ""}
+        self.store.running(run_id)
+        self._goes_on(event["trial"])
+
     def _trial_finished(self, event: Entry) -> None:
         trial = self._history.trials[event["trial"]]
         run_id = self._run(trial.number)

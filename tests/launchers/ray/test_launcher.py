@@ -10,7 +10,7 @@ import pytest
 
 from hpsearch.contract import Command
 from hpsearch.errors import UserError
-from hpsearch.events import Finished, Paused, Started
+from hpsearch.events import Finished, Interrupted, Started
 from hpsearch.launchers.messages import Ended, Failed
 from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.shared import Shared
@@ -251,12 +251,12 @@ def test_a_study_goes_on_when_a_node_goes_away_and_comes_back(nodes, tmp_path):
             seen.append(event)
             if len(seen) == 12:
                 nodes.remove_node(nodes.second, allow_graceful=False)
-            if any(isinstance(h, Paused) for h in seen) and not back:
+            if any(isinstance(h, Interrupted) for h in seen) and not back:
                 nodes.second, back = nodes.add_node(**NODE), True
         study.journal.close()
     finally:
         made.close()
-    paused = [h for h in seen if isinstance(h, Paused)]
+    paused = [h for h in seen if isinstance(h, Interrupted)]
     assert len(paused) == 1
     assert "went away" in paused[0].reason
     assert sorted(h.trial.number for h in seen if isinstance(h, Finished)) == [0, 1, 2, 3, 4]
