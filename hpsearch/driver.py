@@ -25,7 +25,7 @@ from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Launcher
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
-from hpsearch.policies.optuna.policy import OptunaPolicy
+from hpsearch.policies.loading import load
 from hpsearch.preparation import check, prepare
 from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
@@ -63,6 +63,7 @@ class Driver:
         lock = StudyLock(self.folder / "lock", what=f"study '{self.experiment.study}'")
         self._stack.callback(lock.release)
         self._stack.callback(self._leave_no_empty_folder)
+        self.policy = load(self.experiment)
         history = read_history(self.folder)
         check_space(self.experiment, history)
         self._workers = self._launch()  # they import torch while the data are prepared
@@ -72,7 +73,6 @@ class Driver:
         if self._storage is not None:
             corpora = self._prepared.corpora.items()
             self._stored = {key: keep_corpus(self._storage, folder, progress) for key, folder in corpora}
-        self.policy = OptunaPolicy(self.experiment)
         self.study = Study.open(self.experiment, self.folder, self._prepared.facts, history=history)
         self._stack.callback(self.study.journal.close)
         write_atomically(self.folder / "space.yaml", self.experiment.source.encode())

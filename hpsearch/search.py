@@ -14,7 +14,7 @@ from hpsearch.events import Event, Finished, Interrupted, Measured, Notice, Paus
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
 from hpsearch.placement.placement import DEVICE_ERRORS, Placement
 from hpsearch.policies.decisions import Decisions
-from hpsearch.policies.optuna.policy import OptunaPolicy
+from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Judgement, Policy
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.room import Room
@@ -48,8 +48,9 @@ class Search:
         corpora: dict[str, Path] | None = None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`checkpoints`: where the trials' folders are made; `policy`: what decides (None: Optuna's); `corpora`: the
-        prepared data (see WorkerSettings); `stopping`: whether a person asked to stop.
+        """`checkpoints`: where the trials' folders are made; `policy`: what decides (None: the space file's).
+
+        `corpora`: the prepared data (see WorkerSettings); `stopping`: whether a person asked to stop.
         """
         self.study, self.launcher = study, launcher
         if isinstance(checkpoints, Path):
@@ -57,7 +58,7 @@ class Search:
         self.checkpoints = checkpoints
         self._corpora, self._stopping = corpora or {}, stopping
         self._room = Room(checkpoints.path, checkpoints.keeping)
-        self.policy = OptunaPolicy(study.experiment) if policy is None else policy
+        self.policy = load(study.experiment) if policy is None else policy
         self._decisions = Decisions(study, self.policy)
         self._placement = Placement(study, launcher, self._decisions)
         self._judgements: dict[int, Judgement] = {}  # of trials that are to end or to pause
