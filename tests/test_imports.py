@@ -61,7 +61,7 @@ DOORS = {
 
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
 HEAVY = ["torch", "mlflow", "sklearn", "optuna", "datasets", "sacrebleu", "pandas", "pyarrow", "matplotlib"]
-LIGHT = ["errors", "config", "contract", "verdict", "testing", "journal", "space.experiment", "cli"]
+LIGHT = ["errors", "config", "contract", "verdict", "testing", "journal", "space.experiment", "policies", "cli"]
 
 BELOW_TRAINING = ["training", "data", "config", "contract", "atomic", "errors", "failpoints"]
 
