@@ -63,13 +63,14 @@ def inline(folder):
     return InlineLauncher(WorkerSettings(device="cpu", threads=1, cache=folder, base=folder), trainer=TOY)
 
 
-def go(wanted, folder, *, launcher=None, kill_after=None, stop_after=None):
+def go(wanted, folder, *, launcher=None, policy=None, kill_after=None, stop_after=None):
     """One driver's work: to the end, killed after some events, or asked to stop after some."""
     study, seen = opened(wanted, folder), []
     search = Search(
         study,
         launcher or inline(folder),
         checkpoints=folder / "checkpoints",
+        policy=policy,
         stopping=lambda: stop_after is not None and len(seen) >= stop_after,
     )
     POLICIES[study] = search.policy

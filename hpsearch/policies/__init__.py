@@ -1,6 +1,6 @@
 """Which trial comes next, and what becomes of each: a family of policies that decide, and a search that obeys.
 
-policy.py     the seam: next(history), judge(history, trial)   curve_rules.py  rules on one trial's curve, for all of them
+policy.py     the seam: next(history), judge(history, trial)   curve_rules.py  rules on one curve, for all of them
 loading.py    the policy that a space file names               checked.py      each answer of a user's own, checked
 decisions.py  a policy's decisions, recorded in the study      optuna/         Optuna's samplers and pruners
 

@@ -72,9 +72,7 @@ class CheckedPolicy:
 
     def _check_until(self, what: str, until: Any) -> None:
         if until is not None and (type(until) is not int or until < 1):
-            raise self._wrong(
-                f"{what}: until={_shown(until)}; allowed: an evaluation's index (1, 2, ...), or None"
-            )
+            raise self._wrong(f"{what}: until={_shown(until)}; allowed: an evaluation's index (1, 2, ...), or None")
 
     def _wrong(self, what: str) -> UserError:
         return UserError(f"{self._where}: {what}")
