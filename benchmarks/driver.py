@@ -26,11 +26,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs in a checkout that was never installed, too
 
-from hpsearch.contract import Command, WorkerSettings
+from hpsearch.contract import Command, Evaluation, TrainingPoint, WorkerSettings
 from hpsearch.events import Finished, Measured
 from hpsearch.launchers.messages import Ended, Evaluated, Message, Reply, Task
 from hpsearch.policies.optuna.policy import OptunaPolicy
@@ -129,22 +128,21 @@ class Simulated:
             self.seconds += time.process_time() - began
 
 
-def evaluation(training: Training, progress: float) -> dict[str, Any]:
+def evaluation(training: Training, progress: float) -> Evaluation:
     """What a worker would send: as much as a real one does."""
     done, loss = training.done, training.curve.train_loss(progress)
     found = {"train/loss": loss, "learning_rate": 1e-3, "gradient_norm": 0.5, "tokens_per_second": 1e4}
-    point = {"step": 10 * done, "tokens": 10_000 * done, "time": 1.7e9 + done, "metrics": found}
-    return {
-        "index": done,
-        "step": 10 * done,
-        "tokens": 10_000 * done,
-        "epoch": progress,
-        "progress": progress,
-        "seconds": float(done),
-        "metrics": {"val/loss": training.curve.val_loss(progress), "val/loss_stderr": 0.01, "train/loss": loss},
-        "points": [point] * POINTS,
-        "signatures": {},
-    }
+    point = TrainingPoint(step=10 * done, tokens=10_000 * done, time=1.7e9 + done, metrics=found)
+    return Evaluation(
+        index=done,
+        step=10 * done,
+        tokens=10_000 * done,
+        epoch=progress,
+        progress=progress,
+        seconds=float(done),
+        metrics={"val/loss": training.curve.val_loss(progress), "val/loss_stderr": 0.01, "train/loss": loss},
+        points=[point] * POINTS,
+    )
 
 
 # -------------------------------------------------------------------------------------------------------- the figures

@@ -12,6 +12,7 @@ from hpsearch.contract import Command
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.events import Event, Finished, Interrupted, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
+from hpsearch.outcome import Outcome
 from hpsearch.placement.placement import DEVICE_ERRORS, Placement
 from hpsearch.policies.decisions import Decisions
 from hpsearch.policies.loading import load
@@ -25,7 +26,7 @@ LOOK = 0.25  # seconds between looks whether a person wants to stop
 STUMBLES = 3  # times that a trial may find the disk closed, and open again when somebody looks
 SAVED = "stopped; its checkpoint is saved"
 NOT_SAVED = "stopped; it saved no checkpoint: it goes on from the one before, or trains anew"
-OUTCOMES = {Verdict.PRUNE: "pruned", Verdict.OVERFIT: "overfit", Verdict.DIVERGED: "diverged"}
+OUTCOMES = {Verdict.PRUNE: Outcome.PRUNED, Verdict.OVERFIT: Outcome.OVERFIT, Verdict.DIVERGED: Outcome.DIVERGED}
 COMMANDS = {
     Verdict.CONTINUE: Command.CONTINUE,
     Verdict.PAUSE: Command.PAUSE,
@@ -112,7 +113,7 @@ class Search:
             yield from self._fail(message) if isinstance(message, Failed) else [self._end(message)]
 
     def _judge(self, message: Evaluated) -> Iterator[Event]:
-        trial, index = self.study.history.trials[message.trial], message.evaluation["index"]
+        trial, index = self.study.history.trials[message.trial], message.evaluation.index
         is_old = index < max(trial.evaluations, default=0)  # of its checkpoint; the next one shows how it was judged
         is_new = index not in trial.evaluations  # else it was measured in another attempt, maybe on another device
         self.study.report(message.trial, message.evaluation)
@@ -142,7 +143,7 @@ class Search:
         if message.command is Command.PAUSE and judgement.verdict is Verdict.PAUSE:
             self.study.pause(number, judgement.reason, saved=message.saved)
             return Paused(trial, message.slot, judgement.reason, saved=message.saved)
-        return self._finish(message, OUTCOMES.get(judgement.verdict, "completed"), judgement.reason)
+        return self._finish(message, OUTCOMES.get(judgement.verdict, Outcome.COMPLETED), judgement.reason)
 
     def _fail(self, message: Failed) -> Iterator[Event]:
         number = message.trial
@@ -166,7 +167,7 @@ class Search:
             return
         if message.details:
             self.checkpoints.write_error(number, message.details)
-        outcome = "out_of_memory" if message.kind == "out_of_memory" else "failed"
+        outcome = Outcome.OUT_OF_MEMORY if message.kind == "out_of_memory" else Outcome.FAILED
         stalled = "stalled: " if message.kind == "stalled" else ""
         yield self._finish(message, outcome, stalled + message.reason)
         if message.kind == "user":
@@ -189,12 +190,12 @@ class Search:
         self.study.interrupt(trial.number, reason, alone=True)
         return Interrupted(trial, message.slot, reason)
 
-    def _finish(self, message: Ended | Failed, outcome: str, reason: str) -> Event:
+    def _finish(self, message: Ended | Failed, outcome: Outcome, reason: str) -> Event:
         trial = self.study.finish(message.trial, outcome, reason)
         self.checkpoints.sweep(trial)
-        if trial.outcome == "failed":
+        if trial.outcome is Outcome.FAILED:
             self._failures += 1
-        elif trial.state == "COMPLETE":  # one that was pruned may have ended before it could fail
+        elif trial.counts:  # one that was pruned may have ended before it could fail
             self._failures = 0
         if self._failures >= self.study.experiment.search.max_consecutive_failures:
             last = f"trial {trial.number}: {trial.reason}"

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import gc
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hpsearch import failpoints
 from hpsearch import journal as journals
 from hpsearch.config import TrainConfig
+from hpsearch.contract import Evaluation
 from hpsearch.environment import environment
 from hpsearch.identity import RULES, check_identity
-from hpsearch.journal import Journal, evaluation_entry
+from hpsearch.journal import Journal
 from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, uncollected
+from hpsearch.outcome import Outcome
 from hpsearch.policies.policy import New
 from hpsearch.space.experiment import Experiment
 
 _log = logging.getLogger(__name__)
-STATES = {  # outcome -> Optuna's state
-    "completed": "COMPLETE",
-    "overfit": "COMPLETE",
-    "pruned": "PRUNED",
-    "diverged": "PRUNED",  # the sampler learns from it, and it never wins
-    "out_of_memory": "PRUNED",
-    "failed": "FAIL",  # a bug: the sampler passes it over
-}
 
 
 class Study:
@@ -102,12 +97,12 @@ class Study:
         """The trial's whole config."""
         return TrainConfig.model_validate(self.history.trials[number].config)
 
-    def report(self, number: int, evaluation: dict[str, Any]) -> None:
+    def report(self, number: int, evaluation: Evaluation) -> None:
         """Records an evaluation, unless the journal has it already (from before a crash)."""
         failpoints.hit("report_begun")
         trial = self.history.trials[number]
-        if evaluation["index"] not in trial.evaluations:
-            self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation_entry(evaluation))
+        if evaluation.index not in trial.evaluations:
+            self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation.to_dict())
 
     def interrupt(self, number: int, reason: str = "", *, died: bool = False, alone: bool = False) -> None:
         """Notes that a trial waits to be continued from its checkpoint; `died`: its worker's death is its own fault;
@@ -116,21 +111,21 @@ class Study:
         only = {"alone": True} if alone else {}
         self.record("trial_interrupted", trial=number, reason=reason, died=died, **only)
 
-    def finish(self, number: int, outcome: str, reason: str = "") -> TrialHistory:
+    def finish(self, number: int, outcome: Outcome, reason: str = "") -> TrialHistory:
         """Ends a trial; when this returns, its end is on the disk."""
         trial = self.history.trials[number]
         best = self.history.best_place(number)
-        if best is None and outcome in ("completed", "overfit"):
-            outcome, reason = "failed", f"no finite {self.history.metric} was measured"
-        seconds = max((e["seconds"] for e in trial.evaluations.values()), default=0.0)
-        signatures = {k: v for e in trial.evaluations.values() for k, v in e.get("signatures", {}).items()}
+        if best is None and outcome.counts:
+            outcome, reason = Outcome.FAILED, f"no finite {self.history.metric} was measured"
+        seconds = max((e.seconds for e in trial.evaluations.values()), default=0.0)
+        signatures = {k: v for e in trial.evaluations.values() for k, v in e.signatures.items()}
         event = self.journal.append(
             "trial_finished",
             trial=number,
             outcome=outcome,
-            state=STATES[outcome],
-            value=best["value"] if best else None,
-            best_evaluation=best,
+            state=outcome.optuna_state,
+            value=best.value if best else None,
+            best_evaluation=asdict(best) if best else None,
             reason=reason,
             seconds=seconds,
             signatures=signatures,
@@ -155,8 +150,8 @@ class Study:
             self.record(
                 "trial_finished",
                 trial=trial.number,
-                outcome="failed",
-                state="FAIL",
+                outcome=Outcome.FAILED,
+                state=Outcome.FAILED.optuna_state,
                 reason="what it was to train stood on a damaged line of the journal",
             )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpsearch.contract import Command, WorkerSettings
+from hpsearch.contract import Command, Evaluation, WorkerSettings
 from hpsearch.storage.storage import Kept
 
 
@@ -37,7 +37,7 @@ class Evaluated:
 
     slot: int
     trial: int
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)

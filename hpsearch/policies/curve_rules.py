@@ -55,10 +55,10 @@ def points(trial: TrialHistory) -> list[Point]:
     return [
         Point(
             index=index,
-            progress=evaluation["progress"],
-            val_loss=evaluation["metrics"].get("val/loss", math.nan),
-            train_loss=interval_loss(evaluation["metrics"]),
-            stderr=evaluation["metrics"].get("val/loss_stderr", 0.0),
+            progress=evaluation.progress,
+            val_loss=evaluation.metrics.get("val/loss", math.nan),
+            train_loss=interval_loss(evaluation.metrics),
+            stderr=evaluation.metrics.get("val/loss_stderr", 0.0),
         )
         for index, evaluation in sorted(trial.evaluations.items())
     ]

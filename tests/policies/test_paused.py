@@ -46,7 +46,7 @@ def test_every_trial_pauses_where_it_is_to_and_the_search_ends(tmp_path):
     assert not any(isinstance(h, Finished | Interrupted) for h in seen)
     assert study.unfinished() == []
     assert spent(study, Until(wanted))
-    best = min(study.history.trials.values(), key=lambda t: t.evaluations[2]["metrics"]["val/loss"])
+    best = min(study.history.trials.values(), key=lambda t: t.evaluations[2].metrics["val/loss"])
     assert study.history.leader().number == best.number
     assert all((tmp_path / "home" / "checkpoints" / f"{n:04d}" / "last.pt").exists() for n in range(3))
 
@@ -55,7 +55,7 @@ def test_a_resumed_trial_goes_on_where_it_was_and_pauses_again(tmp_path):
     wanted = experiment(FIVE)
     study, seen = go(wanted, tmp_path / "home", policy=Until(wanted, {1: 4, 0: None}))
     assert standing(study) == [("completed", 5), ("paused", 4), ("paused", 2)]
-    measured = [h.evaluation["index"] for h in seen if isinstance(h, Measured) and h.trial.number == 1]
+    measured = [h.evaluation.index for h in seen if isinstance(h, Measured) and h.trial.number == 1]
     assert measured == [1, 2, 2, 3, 4]  # the latest of its checkpoint is told again
     assert [h.attempt for h in seen if isinstance(h, Started) and h.trial.number == 1] == [1, 2]
     again = History.of(journal.read(study.journal.path))

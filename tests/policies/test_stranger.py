@@ -31,7 +31,7 @@ class Halves:
         trials = history.trials.values()
         if any(len(trial.evaluations) < PAUSE for trial in trials):
             return Nothing("the others come first")
-        ranked = sorted(trials, key=lambda trial: trial.evaluations[PAUSE]["metrics"][history.metric])
+        ranked = sorted(trials, key=lambda trial: trial.evaluations[PAUSE].metrics[history.metric])
         chosen = [trial.number for trial in ranked[: len(ranked) // 2] if trial.paused]
         return GoOn(chosen[0]) if chosen else Nothing("the better half is trained")
 
@@ -50,7 +50,7 @@ def test_random_search_with_a_pause(space_file, tmp_path, call, monkeypatch):
     code, out, err = call("run", path, "--home", tmp_path / "home")
     assert (code, err) == (0, "")
     trials = History.of(journal.read(tmp_path / "home" / "halves" / "journal.jsonl")).trials
-    at_pause = sorted(range(6), key=lambda n: trials[n].evaluations[5]["metrics"]["val/loss"])
+    at_pause = sorted(range(6), key=lambda n: trials[n].evaluations[5].metrics["val/loss"])
     assert {n for n, trial in trials.items() if trial.outcome == "completed"} == set(at_pause[:3])
     assert {n for n, trial in trials.items() if trial.paused} == set(at_pause[3:])
     assert "trial 0 paused: it was to train to evaluation 5" in out

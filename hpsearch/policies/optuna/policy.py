@@ -66,7 +66,7 @@ class OptunaPolicy:
     def _is_behind(self, trial: TrialHistory) -> bool:
         """Whether the pruner stops the trial; having said so once of an evaluation, it says so again."""
         index = max(trial.evaluations, default=0)
-        if index == 0 or trial.evaluations[index]["progress"] >= phases(trial.config).ends_at:
+        if index == 0 or trial.evaluations[index].progress >= phases(trial.config).ends_at:
             return False
         if self._pruned.get(trial.number) != index and self.proposals.would_prune(trial.number):
             self._pruned[trial.number] = index

@@ -11,7 +11,9 @@ from typing import Any
 
 import optuna
 
+from hpsearch.contract import Evaluation
 from hpsearch.journal.history import TrialHistory
+from hpsearch.outcome import Outcome
 from hpsearch.policies.curve_rules import phases
 from hpsearch.policies.optuna.samplers import make_pruner, make_sampler, mix, takes_notes
 from hpsearch.policies.optuna.shortlist import Shortlist
@@ -103,14 +105,14 @@ class Proposals:
 
     # --------------------------------------------------------------------------------------------------------- inwards
 
-    def _report(self, number: int, evaluation: dict[str, Any]) -> None:
-        self._heard[number].add(evaluation["index"])
+    def _report(self, number: int, evaluation: Evaluation) -> None:
+        self._heard[number].add(evaluation.index)
         value = self._value(evaluation)
         if value is not None:
-            self._trials[number].report(value, evaluation["index"])
+            self._trials[number].report(value, evaluation.index)
 
     def _tell(self, trial: TrialHistory) -> None:
-        state = optuna.trial.TrialState[trial.state or "FAIL"]
+        state = state_of(trial.outcome or Outcome.FAILED)
         value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
         self.study.tell(self._closed(trial.number), value, state=state)
 
@@ -150,10 +152,10 @@ class Proposals:
             distribution = self._distributions[name]
             self._storage.set_trial_param(trial, name, distribution.to_internal_repr(value), distribution)
 
-    def _value(self, evaluation: dict[str, Any]) -> float | None:
+    def _value(self, evaluation: Evaluation) -> float | None:
         """What Optuna hears of an evaluation; None: nothing, for BLEU may be measured more rarely than the rest."""
         objective = self.experiment.objective
-        value: float | None = evaluation["metrics"].get(objective.metric)
+        value: float | None = evaluation.metrics.get(objective.metric)
         worst = WORST if objective.direction == "minimize" else -WORST
         return value if value is None or math.isfinite(value) else worst
 
@@ -174,7 +176,7 @@ class Proposals:
 
     def _frozen(self, trial: TrialHistory) -> optuna.trial.FrozenTrial:
         """A trial that has ended, as Optuna would have it after all that it was told."""
-        state = optuna.trial.TrialState[trial.state or "FAIL"]
+        state = state_of(trial.outcome or Outcome.FAILED)
         heard = ((index, self._value(evaluation)) for index, evaluation in sorted(trial.evaluations.items()))
         reports = {index: value for index, value in heard if value is not None}
         value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
@@ -189,9 +191,14 @@ class Proposals:
         )
 
 
+def state_of(outcome: Outcome) -> optuna.trial.TrialState:
+    """What Optuna is told of a trial that ended so."""
+    return optuna.trial.TrialState[outcome.optuna_state]
+
+
 def _was_compared(trial: TrialHistory, index: int) -> bool:
     """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
-    at_end = trial.evaluations[index]["progress"] >= phases(trial.config).ends_at
+    at_end = trial.evaluations[index].progress >= phases(trial.config).ends_at
     is_last = index == max(trial.evaluations)
     is_due = index > trial.paused_at  # a resumed trial is not judged again where it paused
-    return not at_end and not (is_last and is_due and trial.outcome in (None, "overfit", "diverged"))
+    return not at_end and not (is_last and is_due and trial.outcome in (None, Outcome.OVERFIT, Outcome.DIVERGED))
