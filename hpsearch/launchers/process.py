@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
 from dataclasses import replace
+from multiprocessing import util
 from multiprocessing.connection import Connection
 from typing import Any
 
 from hpsearch import failpoints
 from hpsearch.contract import WorkerSettings
-from hpsearch.launchers import memory
+from hpsearch.launchers import memory, orphans
 from hpsearch.launchers.devices import alone_with_its_gpu
 from hpsearch.launchers.messages import Alive, Answer, Ended, Evaluated, Failed, Noted, Reply, Task
 from hpsearch.launchers.worker import Session
@@ -28,9 +30,11 @@ BEAT = 1.0  # seconds between signs of life
 
 def work(slot: int, setting: WorkerSettings, trainer: str, connection: Connection, driver: int) -> None:
     """Trains what comes through the connection, in a process of its own."""
+    orphans.kill_after_me(close=connection.fileno())
+    util.Finalize(None, _kill_children, exitpriority=0)  # before multiprocessing waits for them
     worker = Worker(slot, alone_with_its_gpu(setting), trainer, connection)
-    # Ctrl-C and the end of a terminal go to the whole group: the driver says what to do. SIGTERM may be for this
-    # process alone.
+    # Who sends Ctrl-C or the end of a terminal to every process tells the driver, too: it says what to do. SIGTERM may
+    # be for this process alone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, worker.terminate)
@@ -47,6 +51,7 @@ class Worker:
 
     def __init__(self, slot: int, setting: WorkerSettings, trainer: str, connection: Connection) -> None:
         self.slot, self.setting, self.trainer, self.connection = slot, setting, trainer, connection
+        self._pid = os.getpid()
         self._session: Session | None = None
         self._leak = memory.Leak()
         self._terminated = False
@@ -62,6 +67,8 @@ class Worker:
 
     def terminate(self, number: int, frame: Any) -> None:
         """On SIGTERM: saves what is in training, which goes on elsewhere, and ends."""
+        if os.getpid() != self._pid:  # a fork of the trainer's, which has inherited this handler
+            os._exit(128 + number)
         self._terminated = True
         if self._session is None:
             raise SystemExit(128 + number)
@@ -130,6 +137,12 @@ def _die_with(driver: int) -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
         if os.getppid() != driver:
             os._exit(1)
+
+
+def _kill_children() -> None:
+    """Kills what the trainer has started with multiprocessing: at its end a worker waits for nobody."""
+    for child in multiprocessing.active_children():
+        child.kill()
 
 
 def _warm_up(trainer: str) -> None:

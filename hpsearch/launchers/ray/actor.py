@@ -52,6 +52,7 @@ class Actor:
         """`storage`: URL of what is not in a folder that all nodes see."""
         guard()
         self.slot, self.setting, self.trainer = slot, setting, trainer
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._storage = storage
         self._elsewhere: Elsewhere | None = None
@@ -134,6 +135,8 @@ class Actor:
 
     def _terminate(self, number: int, frame: Any) -> None:
         """On SIGTERM: saves what is in training, which goes on elsewhere, and is replaced."""
+        if os.getpid() != self._pid:  # a fork of the trainer's, which has inherited this handler
+            os._exit(128 + number)
         self._terminated = True
         session = self._session
         if session is None:
