@@ -43,6 +43,23 @@ def kill_after_me(*, close: int | None = None) -> None:
         os._exit(0)
 
 
+def reset_sigterm_in_forks() -> None:
+    """Has SIGTERM end what this process forks, whatever handler this process has for it.
+
+    It is blocked meanwhile: Python drops a signal that comes before the new process runs.
+    """
+
+    def reset() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM}),
+        after_in_child=reset,
+    )
+
+
 def _kill_after(worker: int, mark: str) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # whoever tells all processes to end tells the worker, too

@@ -38,6 +38,7 @@ def work(slot: int, setting: WorkerSettings, trainer: str, connection: Connectio
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, worker.terminate)
+    orphans.reset_sigterm_in_forks()
     _die_with(driver)
     guard()
     failpoints.take_along(driver)
@@ -51,7 +52,6 @@ class Worker:
 
     def __init__(self, slot: int, setting: WorkerSettings, trainer: str, connection: Connection) -> None:
         self.slot, self.setting, self.trainer, self.connection = slot, setting, trainer, connection
-        self._pid = os.getpid()
         self._session: Session | None = None
         self._leak = memory.Leak()
         self._terminated = False
@@ -67,8 +67,6 @@ class Worker:
 
     def terminate(self, number: int, frame: Any) -> None:
         """On SIGTERM: saves what is in training, which goes on elsewhere, and ends."""
-        if os.getpid() != self._pid:  # a fork of the trainer's, which has inherited this handler
-            os._exit(128 + number)
         self._terminated = True
         if self._session is None:
             raise SystemExit(128 + number)

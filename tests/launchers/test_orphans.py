@@ -20,7 +20,7 @@ ENDS = 5.0  # seconds
 
 @pytest.fixture
 def training(tmp_path, monkeypatch):
-    """A launcher whose worker trains, and has made an evaluation, and the processes: worker, a fork of it, two programs."""
+    """A launcher whose worker trains, and the processes: worker, a fork of it, two programs."""
     if sys.platform != "linux":
         pytest.skip("needs Linux")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))

@@ -14,7 +14,7 @@ from typing import Any
 
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.launchers import memory
+from hpsearch.launchers import memory, orphans
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Noted, Task
 from hpsearch.launchers.ray import local_ray
 from hpsearch.launchers.ray.shared import Shared, SharedStorage
@@ -52,7 +52,6 @@ class Actor:
         """`storage`: URL of what is not in a folder that all nodes see."""
         guard()
         self.slot, self.setting, self.trainer = slot, setting, trainer
-        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._storage = storage
         self._elsewhere: Elsewhere | None = None
@@ -63,6 +62,7 @@ class Actor:
         self._terminated = False
         with contextlib.suppress(ValueError):  # only the main thread may: there Ray makes an actor, and hears signals
             signal.signal(signal.SIGTERM, self._terminate)
+            orphans.reset_sigterm_in_forks()
             local_ray.hear()
 
     def hello(self, shared: Shared | SharedStorage) -> Place:
@@ -135,8 +135,6 @@ class Actor:
 
     def _terminate(self, number: int, frame: Any) -> None:
         """On SIGTERM: saves what is in training, which goes on elsewhere, and is replaced."""
-        if os.getpid() != self._pid:  # a fork of the trainer's, which has inherited this handler
-            os._exit(128 + number)
         self._terminated = True
         session = self._session
         if session is None:
