@@ -23,7 +23,7 @@ PACKAGE = ROOT / "hpsearch"
 # Lowest first. A module imports its own level and those below; a name stands for a file or a folder.
 LEVELS = [
     ["errors", "failpoints", "redaction", "printable", "output"],
-    ["config", "contract", "atomic"],
+    ["config", "contract", "atomic", "file_lock"],
     ["data"],
     ["training"],
     ["space", "samples"],
@@ -42,6 +42,7 @@ LEVELS = [
 DOORS = {
     "click": ["cli"],
     "datasets": ["data.library"],
+    "filelock": ["file_lock"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],

@@ -69,6 +69,7 @@ class Actor:
         """Says where it is, once the trainer is imported (torch: seconds)."""
         import ray  # in this process it is
 
+        orphans.kill_after_me()
         with contextlib.suppress(Exception):
             __import__(self.trainer.partition(":")[0])
         context = ray.get_runtime_context()

@@ -9,8 +9,8 @@ import pytest
 
 from hpsearch.errors import StorageFailed, UserError
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Noted
+from hpsearch.launchers.ray import upload
 from hpsearch.launchers.ray.actor import Actor
-from hpsearch.launchers.ray.launcher import upload
 from hpsearch.launchers.ray.scratch import Scratch
 from hpsearch.launchers.ray.shared import SharedStorage
 from hpsearch.storage.keeping import keep_corpus
