@@ -41,7 +41,7 @@ class Scratch:
         """
         folder = self.home / name
         if not is_whole(folder):
-            with locked(self.home / f".{name}.lock"):
+            with locked(folder.parent / f".{folder.name}.lock"):
                 if not is_whole(folder):
                     _fetch(Snapshots(storage, name), folder, beat)
         return folder
