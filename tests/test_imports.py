@@ -22,7 +22,7 @@ PACKAGE = ROOT / "hpsearch"
 
 # Lowest first. A module imports its own level and those below; a name stands for a file or a folder.
 LEVELS = [
-    ["errors", "failpoints", "redaction", "printable", "output", "process"],
+    ["errors", "failpoints", "redaction", "printable", "output", "process", "logs", "error_lines", "outcome"],
     ["config", "contract", "atomic", "file_lock"],
     ["data"],
     ["training"],
