@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import logging
 import multiprocessing
 import os
 import signal
@@ -12,6 +11,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from multiprocessing import util
 from multiprocessing.connection import Connection
 from typing import Any
@@ -22,8 +22,9 @@ from hpsearch.launchers import memory, orphans
 from hpsearch.launchers.devices import alone_with_its_gpu
 from hpsearch.launchers.messages import Alive, Answer, Ended, Evaluated, Failed, Noted, Reply, Task
 from hpsearch.launchers.worker import Session
+from hpsearch.logs import warnings_to
 from hpsearch.output import unfailing
-from hpsearch.redaction import guard, redact
+from hpsearch.redaction import guard
 
 BEAT = 1.0  # seconds between signs of life
 
@@ -62,7 +63,7 @@ class Worker:
         while not self._terminated:
             message = self.connection.recv()
             if isinstance(message, Task):
-                with self._told_to_people(message):
+                with warnings_to(partial(self._note, message.trial), this_thread=True):  # the connection is this one's
                     self._train(message)
 
     def terminate(self, number: int, frame: Any) -> None:
@@ -87,6 +88,10 @@ class Worker:
                 return
             self._await(session, message.evaluation.index)
 
+    def _note(self, trial: int, line: str) -> None:
+        """Sends a line to the driver, which has the terminal."""
+        self.connection.send(Noted(self.slot, trial, line))
+
     def _await(self, session: Session, index: int) -> None:
         """Waits for the answer to this evaluation; what was said unasked before it counts too."""
         while True:
@@ -104,28 +109,6 @@ class Worker:
         if self._session is not None and time.monotonic() - self._beat > BEAT:
             self._beat = time.monotonic()
             self.connection.send(Alive(self._session.task.trial, memory.peak()))
-
-    @contextlib.contextmanager
-    def _told_to_people(self, task: Task):  # type: ignore[no-untyped-def]
-        """Sends what the package logs as a warning or worse to the driver, which has the terminal."""
-        forward, log = _Forward(self.slot, task.trial, self.connection), logging.getLogger("hpsearch")
-        log.addHandler(forward)
-        try:
-            yield
-        finally:
-            log.removeHandler(forward)
-
-
-class _Forward(logging.Handler):
-    """Log records as messages to the driver, of the training's own thread alone: the connection is that one's."""
-
-    def __init__(self, slot: int, trial: int, connection: Connection) -> None:
-        super().__init__(logging.WARNING)
-        self._slot, self._trial, self._connection = slot, trial, connection
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self._connection.send(Noted(self._slot, self._trial, redact(record.getMessage())))
 
 
 def _die_with(driver: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from hpsearch.atomic import make_folder
 from hpsearch.config import TrainConfig
 from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told, WorkerSettings
+from hpsearch.error_lines import first_line, with_class
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Task
 from hpsearch.redaction import redact
@@ -127,7 +128,6 @@ def _kind(error: Exception, folder: Path) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    text = (redact(str(error)).strip().splitlines() or [""])[0]
     if isinstance(error, HpsearchError):
-        return text
-    return f"out of memory: {text}" if isinstance(error, MemoryError) else f"{type(error).__name__}: {text}"
+        return first_line(error)
+    return f"out of memory: {first_line(error)}" if isinstance(error, MemoryError) else with_class(error)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hpsearch import failpoints
+from hpsearch.error_lines import with_class
 from hpsearch.journal import Entry, Tail, iterate
-from hpsearch.redaction import redact
 from hpsearch.views.sqlite import Found
 
 Say = Callable[[str], None]
@@ -239,10 +239,7 @@ def make_durable(path: Path) -> None:
 
 def describe(error: BaseException) -> str:
     """An error in one short line, without the passwords and tokens that it may hold."""
-    error = _database_error(error) or error
-    lines = redact(str(error)).strip().splitlines()
-    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return text[:300]
+    return with_class(_database_error(error) or error)[:300]
 
 
 def _database_error(error: BaseException) -> BaseException | None:

@@ -36,4 +36,4 @@ def evaluations(folder, losses, commands):
     for index, loss in enumerate(losses, 1):
         family = [os.getpid(), *(process.pid for process in (*multiprocessing.active_children(), *commands))]
         write_json(folder / "pids.json", family)
-        yield Evaluation(index, index, index, 0.0, index / 1_000_000, 0.0, {"val/loss": loss})
+        yield Evaluation(index, index, index / 1_000_000, {"val/loss": loss})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -20,6 +19,7 @@ from hpsearch.launchers.ray import local_ray
 from hpsearch.launchers.ray.shared import Shared, SharedStorage
 from hpsearch.launchers.ray.upload import Elsewhere
 from hpsearch.launchers.worker import Session
+from hpsearch.logs import warnings_to
 from hpsearch.redaction import guard, redact
 
 
@@ -178,20 +178,6 @@ class Actor:
 @contextlib.contextmanager
 def _noted(slot: int, trial: int) -> Iterator[list[Message]]:
     """Collects what the package logs in this thread as a warning or worse: the driver has the terminal."""
-    collect, log = _Collect(slot, trial), logging.getLogger("hpsearch")
-    log.addHandler(collect)
-    try:
-        yield collect.found
-    finally:
-        log.removeHandler(collect)
-
-
-class _Collect(logging.Handler):
-    def __init__(self, slot: int, trial: int) -> None:
-        super().__init__(logging.WARNING)
-        self._slot, self._trial, self._thread = slot, trial, threading.get_ident()
-        self.found: list[Message] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if threading.get_ident() == self._thread:
-            self.found.append(Noted(self._slot, self._trial, redact(record.getMessage())))
+    found: list[Message] = []
+    with warnings_to(lambda line: found.append(Noted(slot, trial, line)), this_thread=True):
+        yield found
