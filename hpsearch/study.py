@@ -15,7 +15,6 @@ from typing import Any
 
 from hpsearch import failpoints
 from hpsearch import journal as journals
-from hpsearch.config import TrainConfig
 from hpsearch.contract import Evaluation
 from hpsearch.environment import environment
 from hpsearch.identity import RULES, check_identity
@@ -24,6 +23,7 @@ from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, interva
 from hpsearch.outcome import Outcome
 from hpsearch.sampling.proposals import Proposals
 from hpsearch.space.experiment import Experiment
+from hpsearch.training.config import TrainConfig
 from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
 from hpsearch.verdict import reason as explain
 

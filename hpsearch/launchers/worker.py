@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.atomic import make_folder
-from hpsearch.config import TrainConfig
 from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told, WorkerSettings
 from hpsearch.error_lines import first_line, with_class
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Task
 from hpsearch.redaction import redact
+from hpsearch.training.config import TrainConfig
 from hpsearch.training.memory import ran_out
 
 TRAINER = "hpsearch.training.loop:train"
