@@ -81,6 +81,7 @@ LEVELS = [
     ],
     [
         "search",
+        "weights",
     ],
     [
         "driver",
