@@ -176,7 +176,7 @@ INNER = {
             "storage.snapshots",
         ],
         [
-            "storage.soundness",
+            "storage.integrity",
         ],
         [
             "storage.keeping",
