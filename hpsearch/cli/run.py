@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -17,7 +18,8 @@ from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
     from hpsearch.cli.terminal import Board
-    from hpsearch.driver import Driver
+    from hpsearch.home import Home
+    from hpsearch.space.experiment import Experiment
 
 
 @click.command(
@@ -44,7 +46,6 @@ def run(space: Path, home_path: Path, **changes: Any) -> None:
     Ctrl-C once saves everything and stops; the same command goes on.
     """
     from hpsearch.cli.terminal import Board, warnings_said
-    from hpsearch.driver import Driver
     from hpsearch.space.experiment import Experiment
 
     if changes["hours"] is not None and not math.isfinite(changes["hours"]):
@@ -53,10 +54,9 @@ def run(space: Path, home_path: Path, **changes: Any) -> None:
     _refuse_anew(experiment.study, space, home_path)
     home = open_home(home_path)
     board = Board(experiment, home, space)
-    driver = Driver(experiment, home, say=board.say)
     signals = Signals()
     with warnings_said(board.say):
-        _search(driver, board, signals)
+        _search(experiment, home, board, signals)
     if signals.caught is not None:
         sys.exit(128 + signals.caught)
 
@@ -75,24 +75,24 @@ def _refuse_anew(study: str, space: Path, home_path: Path) -> None:
         )
 
 
-def _search(driver: Driver, board: Board, signals: Signals) -> None:
-    try:
+def _search(experiment: Experiment, home: Home, board: Board, signals: Signals) -> None:
+    from hpsearch.driver import opened
+
+    with contextlib.ExitStack() as stack:
         with board.preparing() as progress:
-            driver.open(progress)
+            driver = stack.enter_context(opened(experiment, home, progress=progress, say=board.say))
         board.opened(driver)
         with signals, board:
             for event in driver.run(signals.stopping):
                 board.show(event)
-        if signals.caught is None:
-            try:
-                board.conclude(driver)
-            except KeyboardInterrupt:
-                board.left_early()
-                raise
-        else:
+        if signals.caught is not None:
             board.interrupted(driver)
-    finally:
-        driver.close()
+            return
+        try:
+            board.conclude(driver)
+        except KeyboardInterrupt:
+            board.left_early()
+            raise
 
 
 class Signals:

@@ -65,7 +65,6 @@ class Board:
     def opened(self, driver: Driver) -> None:
         """What is searched, on what, and what is there already."""
         study = driver.study
-        assert study is not None
         self._history = history = study.history
         budget = self.experiment.budget
         wanted = [f"{budget.trials} trials"] if budget.trials else []
@@ -74,10 +73,10 @@ class Board:
         self.say(
             f"study {history.study}: {' and '.join(wanted)}, {self.experiment.objective.metric} in {driver.folder}"
         )
-        for line in driver.summary:
+        for line in driver.prepared.summary:
             self.say(f"  {line}")
         self.say(f"  searching {ranges}")
-        self.say(f"  workers: {', '.join(f'{s.device} ({s.threads} thread)' for s in driver.settings)}")
+        self.say(f"  workers: {', '.join(f'{s.device} ({s.threads} thread)' for s in driver.workers.settings)}")
         if history.trials:
             waiting = len(study.unfinished())
             self.say(f"  going on: trials finished: {len(history.finished)}, to be continued: {waiting}")
@@ -115,7 +114,6 @@ class Board:
 
     def conclude(self, driver: Driver) -> None:
         """The best trials, what the views lack, and the next commands."""
-        assert driver.study is not None
         history = driver.study.history
         if not history.trials:
             return
@@ -147,7 +145,7 @@ class Board:
             trials = ", ".join(f"trial {number}" for number in sorted(self._unsaved))
             saved = f"{trials} will go on from the last checkpoint, all else is saved"
         self.say(f"stopped; {saved}. Go on with: {self._command()}")
-        if driver.study is not None and (best := driver.study.history.leader()):
+        if best := driver.study.history.leader():
             self.say(
                 f"best so far: {named(driver.study.history, best)}; "
                 f"`hpsearch export {self._name()}{self.home.option}` writes its config"

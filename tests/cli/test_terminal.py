@@ -24,7 +24,11 @@ def searched(folder, *trials, metric="val/loss"):
 
 def board(study, tmp_path):
     made = Board(study.experiment, Home(tmp_path), tmp_path / "space.yaml")
-    made.opened(SimpleNamespace(study=study, folder=tmp_path, settings=[], summary=[]))
+    made.opened(
+        SimpleNamespace(
+            study=study, folder=tmp_path, workers=SimpleNamespace(settings=[]), prepared=SimpleNamespace(summary=[])
+        )
+    )
     return made
 
 
