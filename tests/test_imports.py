@@ -33,8 +33,9 @@ LEVELS = [
     ["sampling", "study", "views", "launchers"],
     ["events", "placement", "search"],
     ["preparation", "best", "final", "provenance", "repair"],
-    ["driver"],
+    ["driver", "displays"],
     ["testing"],
+    ["api"],
     ["cli"],
 ]
 
@@ -49,7 +50,7 @@ DOORS = {
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.library", "data.rows", "data.packed"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
-    "rich": ["cli"],
+    "rich": ["cli", "displays"],
     "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["training.translations"],
     "safetensors": ["training.export"],

@@ -23,7 +23,7 @@ def export(space_or_study: str, output: Path, home_path: Path) -> None:
     """Write the best trial of SPACE_OR_STUDY as a config: every range a value, and where it comes from."""
     from hpsearch import best
     from hpsearch.caveats import caveats
-    from hpsearch.cli.text import equals, plain, quoted
+    from hpsearch.displays.text import equals, plain, quoted
     from hpsearch.home import Home, base_of, history_of
     from hpsearch.space.experiment import Experiment
     from hpsearch.views.mlflow.store import run_ids

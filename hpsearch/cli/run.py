@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from hpsearch.cli.options import Workers, device_option, home_option, open_home
+from hpsearch.cli.options import Workers, device_option, home_option
 from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
     from hpsearch.cli.terminal import Board
-    from hpsearch.home import Home
     from hpsearch.space.experiment import Experiment
 
 
@@ -45,20 +44,18 @@ def run(space: Path, home_path: Path, **changes: Any) -> None:
     Trials that are worse than others at equal progress are pruned; those that overfit end early and may still win.
     Ctrl-C once saves everything and stops; the same command goes on.
     """
-    from hpsearch.cli.terminal import Board, warnings_said
+    from hpsearch.cli.terminal import Board
+    from hpsearch.home import Home
     from hpsearch.space.experiment import Experiment
 
     if changes["hours"] is not None and not math.isfinite(changes["hours"]):
         raise click.BadParameter("must be a finite number above 0", param_hint="--hours")
     experiment = Experiment.load(space).override(**changes)
     _refuse_anew(experiment.study, space, home_path)
-    home = open_home(home_path)
-    board = Board(experiment, home, space)
-    signals = Signals()
-    with warnings_said(board.say):
-        _search(experiment, home, board, signals)
-    if signals.caught is not None:
-        sys.exit(128 + signals.caught)
+    with Board(Home(home_path), space) as board:
+        caught = _search(experiment, home_path, board)
+    if caught is not None:
+        sys.exit(128 + caught)
 
 
 def _refuse_anew(study: str, space: Path, home_path: Path) -> None:
@@ -75,24 +72,28 @@ def _refuse_anew(study: str, space: Path, home_path: Path) -> None:
         )
 
 
-def _search(experiment: Experiment, home: Home, board: Board, signals: Signals) -> None:
-    from hpsearch.driver import opened
+def _search(experiment: Experiment, home_path: Path, board: Board) -> int | None:
+    """Searches; signals are noted while trials run, and end the process before and after. Returns the one noted."""
+    import hpsearch
+    from hpsearch.events import Event, Opened, Searched
 
-    with contextlib.ExitStack() as stack:
-        with board.preparing() as progress:
-            driver = stack.enter_context(opened(experiment, home, progress=progress, say=board.say))
-        board.opened(driver)
-        with signals, board:
-            for event in driver.run(signals.stopping):
-                board.show(event)
-        if signals.caught is not None:
-            board.interrupted(driver)
-            return
-        try:
-            board.conclude(driver)
-        except KeyboardInterrupt:
+    signals, watching = Signals(), contextlib.ExitStack()
+
+    def show(event: Event) -> None:
+        if isinstance(event, Searched):
+            watching.close()
+        board.show(event)
+        if isinstance(event, Opened):
+            watching.enter_context(signals)
+
+    try:
+        with watching:
+            hpsearch.run(experiment, home=home_path, progress=show, stopping=signals.stopping)
+    except KeyboardInterrupt:
+        if board.searched is not None and not board.searched.stopped:
             board.left_early()
-            raise
+        raise
+    return signals.caught
 
 
 class Signals:

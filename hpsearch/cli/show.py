@@ -93,7 +93,7 @@ def _print(history: History, runs: dict[int, str], *, top: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hpsearch.cli.text import equals, measured, params, plain
+    from hpsearch.displays.text import equals, measured, params, plain
 
     console = Console(highlight=False)
     table = Table(title=f"{history.study}: {history.metric}, {history.direction}", title_justify="left")

@@ -39,8 +39,9 @@ def train(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from hpsearch.cli.run import Signals
-    from hpsearch.cli.terminal import warnings_said
-    from hpsearch.cli.text import measured, plain, quoted, spinner
+    from hpsearch.displays.logs import warnings_shown
+    from hpsearch.events import Event, Notice
+    from hpsearch.displays.text import measured, plain, quoted, spinner
     from hpsearch.final import FinalTraining
     from hpsearch.preparation import prepare, setting_for
     from hpsearch.provenance import cannot_tell, data_changes, refuse_changed, reproduction
@@ -90,7 +91,12 @@ def train(
         run.start(wanted.model_dump(mode="json"), experiment.provenance)
         metric = experiment.objective.metric
         bars.update(bar, description="training", completed=0.0)
-        with signals, warnings_said(say):
+
+        def show(event: Event) -> None:
+            if isinstance(event, Notice):
+                say(event.line)
+
+        with signals, warnings_shown(show):
             for evaluation in final.run(signals.stopping):
                 value = evaluation.metrics.get(metric, float("nan"))
                 done = evaluation.progress / wanted.training.stop_at

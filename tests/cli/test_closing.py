@@ -1,12 +1,10 @@
 """What is said below the closing table."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from hpsearch.cli.closing import closing
 from hpsearch.cli.terminal import Board
-from hpsearch.events import Paused
+from hpsearch.events import Opened, Paused, Searched, Shipped
 from hpsearch.home import Home
 from tests.searching import Scripted, evaluation, experiment, go, opened, says
 from tests.test_search import workers
@@ -72,9 +70,11 @@ def test_without_an_evaluation_there_is_no_table(tmp_path, capsys):
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
     study.start(study.ask(), device="cpu", threads=1, worker=0)
     study.journal.close()
-    board = Board(wanted, Home(tmp_path / "a home"), tmp_path / "my space.yaml")
-    board.conclude(SimpleNamespace(study=study, export=lambda: None, finish_views=lambda: {}, idle=False))
+    board = Board(Home(tmp_path / "a home"), tmp_path / "my space.yaml")
+    board.show(Opened(wanted, study.history, tmp_path, data=[], workers=[], waiting=0))
+    board.show(Searched(study.history, stopped=False, idle=False))
+    board.show(Shipped(None, {}))
     out = capsys.readouterr().out
-    assert "1 unfinished; " in out.splitlines()[0]
+    assert any(line.startswith("toy: 1 unfinished; ") for line in out.splitlines())
     assert "params" not in out
     assert f"hpsearch run '{tmp_path}/my space.yaml' --home '{tmp_path}/a home' --hours " in out
