@@ -49,7 +49,8 @@ class Board(SearchTerminal):
             )
 
     def _advise(self, event: Shipped) -> None:
-        assert self.searched is not None and self._experiment is not None
+        assert self.searched is not None
+        assert self._experiment is not None
         for line in closing(self._history, self._experiment, idle=self.searched.idle, again=self._command()):
             self.say(line)
 

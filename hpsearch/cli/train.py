@@ -40,8 +40,8 @@ def train(
 
     from hpsearch.cli.run import Signals
     from hpsearch.displays.logs import warnings_shown
-    from hpsearch.events import Event, Notice
     from hpsearch.displays.text import measured, plain, quoted, spinner
+    from hpsearch.events import Event, Notice
     from hpsearch.final import FinalTraining
     from hpsearch.preparation import prepare, setting_for
     from hpsearch.provenance import cannot_tell, data_changes, refuse_changed, reproduction

@@ -6,7 +6,6 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-
 from hpsearch.events import Event, Notice, Show
 from hpsearch.redaction import redact
 

@@ -88,9 +88,8 @@ class SearchTerminal:
         wanted = [f"{budget.trials} trials"] if budget.trials else []
         wanted += [f"{budget.hours:g} h"] if budget.hours else []
         ranges = ", ".join(event.experiment.space.params) or "nothing (one training)"
-        self.say(
-            f"study {event.history.study}: {' and '.join(wanted)}, {event.experiment.objective.metric} in {event.folder}"
-        )
+        metric = event.experiment.objective.metric
+        self.say(f"study {event.history.study}: {' and '.join(wanted)}, {metric} in {event.folder}")
         for line in event.data:
             self.say(f"  {line}")
         self.say(f"  searching {ranges}")
@@ -170,7 +169,7 @@ class SearchTerminal:
     def _advise(self, event: Shipped) -> None:
         """Says what to do where the budget was spent too early; only a command has options to name."""
 
-    # ---------------------------------------------------------------------------------------------------------- its bars
+    # --------------------------------------------------------------------------------------------------------- its bars
 
     def _trial_bars(self) -> Progress:
         return Progress(
