@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "hpsearch.api.run": ["run"],
+    "hpsearch.api.study": ["Curve", "Study", "load"],
+    "hpsearch.api.trial": ["Trial"],
     "hpsearch.contract": ["Evaluation"],
     "hpsearch.errors": [
         "CheckpointDamaged",

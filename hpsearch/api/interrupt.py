@@ -14,24 +14,24 @@ class Interrupt:
     Only Python's main thread gets signals: in another thread the block changes nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_watching: bool = True) -> None:
+        """`is_watching`: False leaves Ctrl-C alone."""
         self.caught = False
+        self._is_watching = is_watching and threading.current_thread() is threading.main_thread()
         self._before: Any = None
-        self._is_set = False
 
     def stopping(self) -> bool:
         """Whether Ctrl-C was pressed."""
         return self.caught
 
     def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            self._before, self._is_set = signal.signal(signal.SIGINT, self._catch), True
+        if self._is_watching:
+            self._before = signal.signal(signal.SIGINT, self._catch)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._is_set:
+        if self._is_watching:
             signal.signal(signal.SIGINT, self._before)
-            self._is_set = False
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         if self.caught:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpsearch.cli.options import home_option, study_named
+from hpsearch.api.named import study_named
+from hpsearch.cli.options import home_option
 
 WIDE, SHORT = 110, 8  # columns from which on MLflow's run ids are shown whole; characters of them elsewhere
 

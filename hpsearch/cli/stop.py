@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 import click
 
-from hpsearch.cli.options import home_option, study_named
+from hpsearch.api.named import study_named
+from hpsearch.cli.options import home_option
 from hpsearch.errors import ConfigError, HpsearchError
 from hpsearch.lock import is_held
 from hpsearch.space.checking import wrong_study

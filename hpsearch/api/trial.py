@@ -1,0 +1,70 @@
+"""A trial of a loaded study, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from hpsearch.api.tables import table
+from hpsearch.contract import Evaluation
+from hpsearch.journal.history import Entry, History, TrialHistory
+
+HEADS = ("trial", "outcome", "value", "epoch", "params")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a study, as it was when the study was loaded."""
+
+    number: int
+    params: dict[str, Any]  # what the space has a range for
+    outcome: str  # completed, pruned, overfit, diverged, out_of_memory, failed; running, interrupted: has not ended
+    value: float | None  # of the objective at its best evaluation so far; None: no finite one
+    best: Evaluation | None = field(repr=False)  # where the value was measured
+    evaluations: tuple[Evaluation, ...] = field(repr=False)
+    seconds: float  # of training and evaluating, once it has ended
+    reason: str = ""  # why it ended, in one line
+    peak_memory: int = field(default=0, repr=False)  # bytes
+    mlflow_run_id: str | None = field(default=None, repr=False)
+
+    def _repr_html_(self) -> str:
+        return table(HEADS, [self.cells()])
+
+    def cells(self, *, mark: bool = False) -> list[str]:
+        """The trial as a row of a table; `mark`: it is the best one."""
+        value = "" if self.value is None else f"{self.value:.4g}"
+        params = " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.params.items())
+        epoch = f"{self.best.epoch:.3g}" if self.best else ""
+        return [f"{self.number}{' *' if mark else ''}", self.outcome, value, epoch, params]
+
+    def row(self) -> dict[str, Any]:
+        """The trial as a row of a data frame."""
+        row: dict[str, Any] = {"outcome": self.outcome, "value": self.value, "seconds": self.seconds}
+        row |= {"epoch": self.best.epoch if self.best else None, "mlflow_run_id": self.mlflow_run_id}
+        row |= {f"params.{name}": value for name, value in self.params.items()}
+        return row | {f"metrics.{name}": value for name, value in (self.best.metrics if self.best else {}).items()}
+
+
+def trial_of(history: History, trial: TrialHistory, runs: dict[int, str], *, is_running: bool) -> Trial:
+    """The trial that a journal tells of; `is_running`: a living process searches the study."""
+    best = history.best_evaluation(trial.number)
+    waiting = "running" if trial.running and is_running else "interrupted"  # a killed driver could not say so
+    return Trial(
+        number=trial.number,
+        params=trial.params,
+        outcome=trial.outcome or waiting,
+        value=history.so_far(trial).value,
+        best=_evaluation(best) if best else None,
+        evaluations=tuple(_evaluation(e) for _, e in sorted(trial.evaluations.items())),
+        seconds=trial.seconds,
+        reason=trial.reason,
+        peak_memory=trial.peak_memory,
+        mlflow_run_id=runs.get(trial.number),
+    )
+
+
+_KNOWN = {found.name for found in fields(Evaluation)}
+
+
+def _evaluation(entry: Entry) -> Evaluation:
+    return Evaluation(**{name: value for name, value in entry.items() if name in _KNOWN})
