@@ -15,6 +15,7 @@ _PLACES = {
     "hpsearch.api.run": ["run"],
     "hpsearch.api.study": ["Curve", "Study", "load"],
     "hpsearch.api.trial": ["Trial"],
+    "hpsearch.api.train": ["FinalResult", "train"],
     "hpsearch.contract": ["Evaluation"],
     "hpsearch.errors": [
         "CheckpointDamaged",

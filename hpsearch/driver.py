@@ -10,7 +10,7 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ class Driver:
     idle: bool  # the study's budget was spent before
     say: Say
 
-    def run(self, stopping: Callable[[], bool]) -> Iterator[Event]:
+    def run(self, stopping: Callable[[], bool]) -> Generator[Event, None, None]:
         """Searches until the budget is spent or `stopping` says so; the journal has its end, however it ends."""
         if self.idle and self.study.history.stopped is not None:
             return

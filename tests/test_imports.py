@@ -47,6 +47,7 @@ DOORS = {
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
     "optuna": ["report", "sampling", "space", "views.optuna"],
+    "pandas": ["api.study"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.library", "data.rows", "data.packed"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 
 class Interrupt:
@@ -24,7 +24,7 @@ class Interrupt:
         """Whether Ctrl-C was pressed."""
         return self.caught
 
-    def __enter__(self) -> Interrupt:
+    def __enter__(self) -> Self:
         if self._is_watching:
             self._before = signal.signal(signal.SIGINT, self._catch)
         return self

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from hpsearch.home import Home
 
 
 def _home(context: click.Context, param: click.Parameter, path: Path) -> Path:
@@ -43,10 +40,3 @@ class Workers(click.ParamType):  # type: ignore[type-arg]  # generic only from c
         if value == "auto" or (str(value).isdecimal() and int(value) >= 1):
             return value if value == "auto" else int(value)
         self.fail(f"{value!r} is neither auto nor a whole number of at least 1", param, ctx)
-
-
-def open_home(path: Path) -> Home:
-    """The home, made where it is not there."""
-    from hpsearch.home import Home
-
-    return Home(path).make()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,53 +72,14 @@ def _refuse_anew(study: str, space: Path, home_path: Path) -> None:
 def _search(experiment: Experiment, home_path: Path, board: Board) -> int | None:
     """Searches; signals are noted while trials run, and end the process before and after. Returns the one noted."""
     import hpsearch
-    from hpsearch.events import Event, Opened, Searched
-
-    signals, watching = Signals(), contextlib.ExitStack()
-
-    def show(event: Event) -> None:
-        if isinstance(event, Searched):
-            watching.close()
-        board.show(event)
-        if isinstance(event, Opened):
-            watching.enter_context(signals)
+    from hpsearch.cli.signals import noted
+    from hpsearch.events import Opened, Searched
 
     try:
-        with watching:
+        with noted(board.show, since=Opened, until=Searched) as (show, signals):
             hpsearch.run(experiment, home=home_path, progress=show, stopping=signals.stopping)
     except KeyboardInterrupt:
         if board.searched is not None and not board.searched.stopped:
             board.left_early()
         raise
     return signals.caught
-
-
-class Signals:
-    """Ctrl-C, SIGTERM and SIGHUP as a wish to stop; the second of them ends the process at once."""
-
-    WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self) -> None:
-        self.caught: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def stopping(self) -> bool:
-        """Whether one has come."""
-        return self.caught is not None
-
-    def __enter__(self) -> Signals:
-        for number in self.WATCHED:
-            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-                continue  # nohup: it is to outlive its terminal
-            self._before[number] = signal.signal(number, self._catch)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
-
-    def _catch(self, number: int, frame: Any) -> None:
-        """Notes it, no more: what is interrupted here may be the printing of a line."""
-        if self.caught is not None:
-            os._exit(128 + number)  # workers die with their driver; what is acknowledged is on the disk
-        self.caught = number

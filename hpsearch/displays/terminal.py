@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -44,7 +45,7 @@ class SearchTerminal:
         self._history = History()
         self._constant = False  # it was said that the objective is
 
-    def __enter__(self) -> SearchTerminal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
