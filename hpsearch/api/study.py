@@ -39,6 +39,12 @@ class Study:
     is_running: bool  # a living process searches it now
     history: History = field(repr=False, compare=False)  # what the journal says, as the commands read it
 
+    def __repr__(self) -> str:
+        best = "none yet"
+        if self.best is not None and self.best.value is not None:
+            best = f"trial {self.best.number}, {self.metric} {self.best.value:.6g}"
+        return f"<Study {self.name!r}: {len(self.trials)} trials, best: {best}>"
+
     def dataframe(self) -> Any:
         """The trials as a pandas DataFrame: a row each by number, `params.NAME` and `metrics.NAME` (at its best)."""
         import pandas

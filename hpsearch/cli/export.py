@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from hpsearch.api.named import study_named
 from hpsearch.cli.options import home_option
 
 
@@ -22,24 +21,19 @@ Example:
 @home_option
 def export(space_or_study: str, output: Path, home_path: Path) -> None:
     """Write the best trial of SPACE_OR_STUDY as a config: every range a value, and where it comes from."""
-    from hpsearch import best
+    from hpsearch.api.study import load
     from hpsearch.caveats import caveats
     from hpsearch.displays.text import equals, plain, quoted
-    from hpsearch.home import Home, base_of, history_of
+    from hpsearch.home import Home
     from hpsearch.space.experiment import Experiment
-    from hpsearch.views.mlflow.store import run_ids
 
-    name, _ = study_named(space_or_study)
-    home = Home(home_path)
-    history = history_of(home, name, space=space_or_study)
-    winner = best.winner(history)
-    best.write(
-        history, output, base=base_of(history, home.study(name)), run_id=run_ids(home.path, name).get(winner.number)
-    )
+    study = load(space_or_study, home=home_path)
+    study.export(output)
     Experiment.load(output).train_config()  # what is exported can be read
-    click.echo(f"{output}: trial {winner.number}, {history.metric} {winner.value:.6g} ({winner.outcome})")
-    if (line := equals(history, winner)) is not None:
+    winner = study.history.ranked(unfinished=True)[0]
+    click.echo(f"{output}: trial {winner.number}, {study.metric} {winner.value:.6g} ({winner.outcome})")
+    if (line := equals(study.history, winner)) is not None:
         click.echo(plain(line))
-    for line in caveats(history):
+    for line in caveats(study.history):
         click.echo(f"warning: {line}")
-    click.echo(f"next: hpsearch train {quoted(output)}{home.option} -o model")
+    click.echo(f"next: hpsearch train {quoted(output)}{Home(home_path).option} -o model")
