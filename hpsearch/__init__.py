@@ -29,6 +29,7 @@ _PLACES = {
         "TrainingFailed",
         "UserError",
     ],
+    "hpsearch.outcome": ["Outcome"],
     "hpsearch.space.experiment": ["Experiment"],
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}

@@ -16,6 +16,7 @@ from hpsearch.errors import StudyBusy as StudyBusy
 from hpsearch.errors import StudyMismatch as StudyMismatch
 from hpsearch.errors import TrainingFailed as TrainingFailed
 from hpsearch.errors import UserError as UserError
+from hpsearch.outcome import Outcome as Outcome
 from hpsearch.space.experiment import Experiment as Experiment
 
 __version__: str

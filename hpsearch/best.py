@@ -14,7 +14,8 @@ from ruamel.yaml.comments import CommentedMap
 from hpsearch.atomic import write_atomically
 from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
-from hpsearch.journal.history import UNFINISHED, History, TrialHistory, number
+from hpsearch.journal.history import History, TrialHistory, number
+from hpsearch.outcome import Outcome
 from hpsearch.provenance import provenance
 
 
@@ -37,8 +38,8 @@ def winning_config(trial: TrialHistory) -> TrainConfig:
     update: dict[str, Any] = {}
     if config.training.precision == "auto" and trial.precision:
         update["precision"] = trial.precision  # another machine's auto may be another
-    if trial.best is not None and trial.best["index"] < config.evaluation.times * config.training.stop_at:
-        update["stop_at"] = trial.best["index"] / config.evaluation.times
+    if trial.best is not None and trial.best.index < config.evaluation.times * config.training.stop_at:
+        update["stop_at"] = trial.best.index / config.evaluation.times
     return config.model_copy(update={"training": config.training.model_copy(update=update)})
 
 
@@ -84,16 +85,16 @@ def _commented(value: Any) -> Any:
 
 def after(history: History, trial: TrialHistory) -> str:
     """How the trial went on after its best evaluation, in a few words."""
-    if trial.outcome == UNFINISHED:
+    if trial.outcome is Outcome.UNFINISHED:
         return f"trial {trial.number} is unfinished, this is its best evaluation so far"
-    best, value = trial.best or {}, trial.value
-    later = [e for index, e in trial.evaluations.items() if index > best.get("index", 0)]
-    values = [number(e["metrics"][history.metric]) for e in later if history.metric in e["metrics"]]
-    losses = [number(e["metrics"].get("val/loss")) for e in later]
-    at_best = trial.evaluations.get(best.get("index", 0), {"metrics": {}})["metrics"].get("val/loss", math.nan)
+    index, value = trial.best.index if trial.best else 0, trial.value
+    later = [e for i, e in trial.evaluations.items() if i > index]
+    values = [number(e.metrics[history.metric]) for e in later if history.metric in e.metrics]
+    losses = [number(e.metrics.get("val/loss")) for e in later]
+    at_best = trial.evaluations[index].metrics.get("val/loss", math.nan) if index in trial.evaluations else math.nan
     if not later:
         return "the trial ended there"
-    if trial.outcome == "overfit" and all(loss > at_best for loss in losses):
+    if trial.outcome is Outcome.OVERFIT and all(loss > at_best for loss in losses):
         return "later it overfits"
     if value in values:
         return "later ones tie with it or are worse"
@@ -101,7 +102,7 @@ def after(history: History, trial: TrialHistory) -> str:
 
 
 def _explain_stop(training: CommentedMap, config: TrainConfig, trial: TrialHistory, then: str) -> None:
-    index, epochs = trial.best["index"] if trial.best else 0, config.training.epochs
+    index, epochs = trial.best.index if trial.best else 0, config.training.epochs
     training.yaml_add_eol_comment("the length of the schedule, not of the training: see stop_at", "epochs")
     training.yaml_add_eol_comment(
         f"ends at evaluation {index} of {config.evaluation.times}, the best one: "

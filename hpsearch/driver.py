@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from hpsearch.errors import StorageFailed, UserError
 from hpsearch.events import Event
 from hpsearch.home import Home
 from hpsearch.identity import check_space
-from hpsearch.journal.history import UNFINISHED, History, TrialHistory
+from hpsearch.journal.history import History, TrialHistory
 from hpsearch.launchers.launch import launched
 from hpsearch.launchers.messages import Launcher
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
+from hpsearch.outcome import Outcome
 from hpsearch.preparation import Prepared, check, prepare
 from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
@@ -119,12 +120,12 @@ class Driver:
             "trial": winner.number,
             "outcome": winner.outcome,
             "value": winner.value,
-            "best_evaluation": winner.best,
+            "best_evaluation": asdict(winner.best) if winner.best else None,
         }
         exported = self.study.history.exported
         if exported is not None and {key: exported.get(key, value) for key, value in said.items()} == said:
             return
-        if winner.outcome != UNFINISHED:  # its weights are not kept for others to read yet
+        if winner.outcome is not Outcome.UNFINISHED:  # its weights are not kept for others to read yet
             self._bring_samples(winner.number)
         self.study.record("study_exported", path=str(path), ended=len(self.study.history.finished), **said)
         self.study.journal.sync()

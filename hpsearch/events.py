@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hpsearch.contract import Evaluation, WorkerSettings
 from hpsearch.journal.history import History, TrialHistory
@@ -61,7 +60,7 @@ class Measured:
 
     trial: TrialHistory
     slot: int
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)

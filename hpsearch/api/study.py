@@ -108,7 +108,9 @@ def load(study: str | Path, *, home: str | Path = "mlruns", curves: bool = True)
     history = homes.history_of(at, name, curves=curves, space=study)
     folder = at.study(name)
     is_running, runs = is_driven(folder / "lock"), run_ids(at.path, name)
-    trials = tuple(trial_of(history, t, runs, is_running=is_running) for _, t in sorted(history.trials.items()))
+    for trial in history.trials.values():
+        trial.running = trial.running and is_running  # a driver that was killed could not say so
+    trials = tuple(trial_of(history, trial, runs) for _, trial in sorted(history.trials.items()))
     leader = history.leader()
     return Study(
         name=history.study,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ class _Job:
         for evaluation in final.run(stopping):
             share = evaluation.progress / final.config.training.stop_at
             self.show(Trained(evaluation, self.experiment.objective.metric, share))
-            run.evaluation(asdict(evaluation))
+            run.evaluation(evaluation)
 
     def _reproduction(self, wanted: TrainConfig, metrics: dict[str, float], setting: WorkerSettings) -> str | None:
         """How the validation compares with that of the trial, in a line; None where no trial is known."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.api.tables import table
 from hpsearch.contract import Evaluation
-from hpsearch.journal.history import Entry, History, TrialHistory
+from hpsearch.journal.history import History, TrialHistory
+from hpsearch.outcome import Outcome
 
 HEADS = ("trial", "outcome", "value", "epoch", "params")
 
@@ -18,7 +19,7 @@ class Trial:
 
     number: int
     params: dict[str, Any]  # what the space has a range for
-    outcome: str  # completed, pruned, overfit, diverged, out_of_memory, failed; running, interrupted: has not ended
+    outcome: Outcome  # how it ended, or its state while it has not; a text ("completed", "running", ...)
     value: float | None  # of the objective at its best evaluation so far; None: no finite one
     best: Evaluation | None = field(repr=False)  # where the value was measured
     evaluations: tuple[Evaluation, ...] = field(repr=False)
@@ -45,26 +46,17 @@ class Trial:
         return row | {f"metrics.{name}": value for name, value in (self.best.metrics if self.best else {}).items()}
 
 
-def trial_of(history: History, trial: TrialHistory, runs: dict[int, str], *, is_running: bool) -> Trial:
-    """The trial that a journal tells of; `is_running`: a living process searches the study."""
-    best = history.best_evaluation(trial.number)
-    waiting = "running" if trial.running and is_running else "interrupted"  # a killed driver could not say so
+def trial_of(history: History, trial: TrialHistory, runs: dict[int, str]) -> Trial:
+    """The trial that a journal tells of; `runs`: the MLflow run of each."""
     return Trial(
         number=trial.number,
         params=trial.params,
-        outcome=trial.outcome or waiting,
+        outcome=trial.status,
         value=history.so_far(trial).value,
-        best=_evaluation(best) if best else None,
-        evaluations=tuple(_evaluation(e) for _, e in sorted(trial.evaluations.items())),
+        best=history.best_evaluation(trial.number),
+        evaluations=tuple(evaluation for _, evaluation in sorted(trial.evaluations.items())),
         seconds=trial.seconds,
         reason=trial.reason,
         peak_memory=trial.peak_memory,
         mlflow_run_id=runs.get(trial.number),
     )
-
-
-_KNOWN = {found.name for found in fields(Evaluation)}
-
-
-def _evaluation(entry: Entry) -> Evaluation:
-    return Evaluation(**{name: value for name, value in entry.items() if name in _KNOWN})

@@ -31,7 +31,8 @@ def export(space_or_study: str, output: Path, home_path: Path) -> None:
     study.export(output)
     Experiment.load(output).train_config()  # what is exported can be read
     winner = study.history.ranked(unfinished=True)[0]
-    click.echo(f"{output}: trial {winner.number}, {study.metric} {winner.value:.6g} ({winner.outcome})")
+    status = study.trials[winner.number].outcome
+    click.echo(f"{output}: trial {winner.number}, {study.metric} {winner.value:.6g} ({status})")
     if (line := equals(study.history, winner)) is not None:
         click.echo(plain(line))
     for line in caveats(study.history):

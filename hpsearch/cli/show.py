@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hpsearch.cli.options import home_option
+from hpsearch.outcome import Outcome
 
 WIDE, SHORT = 110, 8  # columns from which on MLflow's run ids are shown whole; characters of them elsewhere
 
@@ -62,6 +64,7 @@ def as_dict(study: Study) -> dict[str, Any]:
 
 def _as_dict(study: Study, trial: Trial) -> dict[str, Any]:
     history = study.history.trials[trial.number]
+    place = study.history.so_far(history).best
     at = trial.best or (trial.evaluations[-1] if trial.evaluations else None)
     return {
         "number": trial.number,
@@ -69,7 +72,7 @@ def _as_dict(study: Study, trial: Trial) -> dict[str, Any]:
         "state": history.state or "RUNNING",
         "params": trial.params,
         "value": trial.value,
-        "best_evaluation": study.history.so_far(history).best,
+        "best_evaluation": asdict(place) if place else None,
         "metrics": {k: v if math.isfinite(v) else None for k, v in at.metrics.items()} if at else {},
         "reason": trial.reason,
         "seconds": trial.seconds,
@@ -119,4 +122,4 @@ def _shown(study: Study, top: int) -> list[Trial]:
     if len(study.trials) <= top:
         return list(study.trials)
     chosen = {trial.number for trial in study.history.ranked(unfinished=True)[:top]}
-    return [trial for trial in study.trials if trial.number in chosen or trial.outcome == "running"]
+    return [trial for trial in study.trials if trial.number in chosen or trial.outcome is Outcome.RUNNING]

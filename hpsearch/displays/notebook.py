@@ -101,9 +101,9 @@ class Notebook:
     def _note_trial(self, event: Started | Measured | Paused | Finished) -> None:
         trial = event.trial
         if isinstance(event, Measured):
-            value = measured(event.evaluation["metrics"].get(self._metric, math.nan))
+            value = measured(event.evaluation.metrics.get(self._metric, math.nan))
             name = self._bars[event.slot].name
-            self._bars[event.slot] = Bar(name, event.evaluation["progress"], value)
+            self._bars[event.slot] = Bar(name, event.evaluation.progress, value)
             return
         self._bars.pop(event.slot, None)
         if isinstance(event, Started):

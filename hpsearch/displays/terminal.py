@@ -27,9 +27,9 @@ from hpsearch.events import (
     Started,
 )
 from hpsearch.journal.history import History, TrialHistory
+from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 
-COLOURS = {"completed": "green", "overfit": "yellow", "pruned": "cyan", "diverged": "red", "failed": "red"}
 SHOWN = 5  # trials in the closing table
 
 
@@ -104,8 +104,8 @@ class SearchTerminal:
     def _show_trial(self, event: Started | Measured | Paused | Finished) -> None:
         trial, slot = event.trial, event.slot
         if isinstance(event, Measured):
-            value = event.evaluation["metrics"].get(self._history.metric, math.nan)
-            self._bars.update(self._slots[slot], completed=event.evaluation["progress"], value=measured(value))
+            value = event.evaluation.metrics.get(self._history.metric, math.nan)
+            self._bars.update(self._slots[slot], completed=event.evaluation.progress, value=measured(value))
             return
         if slot in self._slots:
             self._bars.remove_task(self._slots.pop(slot))
@@ -120,10 +120,10 @@ class SearchTerminal:
 
     def _line(self, trial: TrialHistory) -> str:
         """How a trial ended, in one line."""
-        outcome = f"[{COLOURS.get(trial.outcome or '', 'white')}]{trial.outcome}[/]"
+        outcome = f"[{trial.status.colour}]{trial.status}[/]"
         value = f" {self._history.metric} {measured(trial.value)}" if trial.value is not None else ""
-        at = f" at epoch {trial.best['epoch']:.3g}" if trial.best else ""
-        why = f": {plain(trial.reason)}" if trial.outcome in ("failed", "out_of_memory") else ""
+        at = f" at epoch {trial.best.epoch:.3g}" if trial.best else ""
+        why = f": {plain(trial.reason)}" if trial.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY) else ""
         words = f"[dim]{plain(params(trial))}[/]"
         return f"trial {trial.number} finished: {outcome}{value}{at}, {trial.seconds:.0f} s  {words}{why}"
 
@@ -197,8 +197,7 @@ def counted(history: History) -> str:
     """How many trials ended in which way, and the time of the search."""
     outcomes: dict[str, int] = {}
     for trial in history.trials.values():
-        outcome = trial.outcome or "unfinished"
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        outcomes[trial.status] = outcomes.get(trial.status, 0) + 1
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items(), key=lambda item: -item[1]))
     return f"{history.study}: {counts}; {history.seconds / 60:.1f} minutes"
 
@@ -209,6 +208,7 @@ def best_table(history: History) -> Table:
     for column in ("trial", history.metric, "epoch", "outcome", "params"):
         table.add_column(column)
     for trial in history.ranked(unfinished=True)[:SHOWN]:
-        epoch = f"{trial.best['epoch']:.3g}" if trial.best else ""
-        table.add_row(str(trial.number), measured(trial.value or 0.0), epoch, trial.outcome, plain(params(trial)))
+        epoch = f"{trial.best.epoch:.3g}" if trial.best else ""
+        status = history.trials[trial.number].status
+        table.add_row(str(trial.number), measured(trial.value or 0.0), epoch, status, plain(params(trial)))
     return table

@@ -114,7 +114,7 @@ def test_without_a_display_warnings_go_to_logging(run, space, caplog, capsys):
 
 def test_an_error_of_the_callable_ends_the_search_and_the_study_can_be_resumed(run):
     def show(event):
-        if isinstance(event, Measured) and event.evaluation["index"] == 5:
+        if isinstance(event, Measured) and event.evaluation.index == 5:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -134,7 +134,7 @@ def test_ctrl_c_saves_and_raises(run, tmp_path):
     before = signal.getsignal(signal.SIGINT)
 
     def show(event):
-        if isinstance(event, Measured) and event.evaluation["index"] == 5:
+        if isinstance(event, Measured) and event.evaluation.index == 5:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt, match="study 'toy' is saved; the same call resumes it"):
@@ -147,7 +147,7 @@ def test_ctrl_c_saves_and_raises(run, tmp_path):
 
 def test_ctrl_c_twice_leaves_at_once(run):
     def show(event):
-        if isinstance(event, Measured) and event.evaluation["index"] == 5:
+        if isinstance(event, Measured) and event.evaluation.index == 5:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
 

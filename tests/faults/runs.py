@@ -106,4 +106,4 @@ def facts(cwd):
 
 def values(trial):
     """Evaluation index -> validation loss, as exact as Python writes it."""
-    return {index: repr(e["metrics"]["val/loss"]) for index, e in sorted(trial.evaluations.items())}
+    return {index: repr(e.metrics["val/loss"]) for index, e in sorted(trial.evaluations.items())}

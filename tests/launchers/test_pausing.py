@@ -41,7 +41,7 @@ def told_at(launcher, task, index, answer):
         for message in launcher.messages(timeout=5):
             if not isinstance(message, Evaluated):
                 return message
-            at = message.evaluation["index"]
+            at = message.evaluation.index
             launcher.reply(0, Reply(task.trial, answer if at == index else Answer.GO_ON, at))
 
 
@@ -76,7 +76,7 @@ def searched(study, folder, *, stop_at=None):
     seen = []
 
     def stopping():
-        return any(isinstance(h, Measured) and h.evaluation["index"] == stop_at for h in seen)
+        return any(isinstance(h, Measured) and h.evaluation.index == stop_at for h in seen)
 
     launcher = InlineLauncher(setting(folder))
     for event in Search(study, launcher, checkpoints=folder / "checkpoints", stopping=stopping).run():
