@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,7 +69,7 @@ class Study:
 
     def config(self, trial: int | Trial) -> dict[str, Any]:
         """The whole training config of a trial, its schedule uncut; raises UserError for a trial that is missing."""
-        return dict(self.history.trials[self._trial(trial).number].config)
+        return deepcopy(self.history.trials[self._trial(trial).number].config)
 
     def export(self, path: str | Path = "best.yaml") -> Path:
         """Writes the best trial as a config for `hpsearch.train`; raises UserError where there is none yet."""

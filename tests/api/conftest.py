@@ -2,12 +2,21 @@
 
 import pytest
 
+from tests.faults.zygote import NoViews
+
 TOY = "hpsearch.testing.toy:train"
 
 
 @pytest.fixture
 def toy(monkeypatch):
+    """Trains with the toy, in this process and in workers."""
     monkeypatch.setenv("HPSEARCH_TRAINER", TOY)
+
+
+@pytest.fixture
+def without_views(monkeypatch):
+    """Starts no shipping process: making MLflow's tables takes longer than these searches."""
+    monkeypatch.setattr("hpsearch.driver.shipper.start", NoViews)
 
 
 @pytest.fixture

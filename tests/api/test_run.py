@@ -13,7 +13,7 @@ import pytest
 import hpsearch
 from hpsearch.events import Finished, Measured, Notice, Opened, Preparing, Searched, Shipped, Started
 
-pytestmark = pytest.mark.usefixtures("toy")
+pytestmark = pytest.mark.usefixtures("toy", "without_views")
 
 
 @pytest.fixture
@@ -100,9 +100,7 @@ def test_a_callable_gets_the_events_in_order(run):
     assert kinds[0] is Preparing
     searched = kinds[kinds.index(Opened) :]
     assert searched == [Opened, Started, *[Measured] * 20, Finished, Searched, Shipped]
-    assert {event.line for event in seen if isinstance(event, Notice)} >= {
-        "warning: training.batch_size 32: the train split of data.text has 12 rows; each step reads all of them"
-    } or any("warning: " in event.line for event in seen if isinstance(event, Notice))
+    assert any(event.line.startswith("warning: ") for event in seen if isinstance(event, Notice))
 
 
 def test_without_a_display_warnings_go_to_logging(run, space, caplog, capsys):
