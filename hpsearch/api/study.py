@@ -64,7 +64,7 @@ class Study:
         measured = [e for e in found.evaluations if name in e.metrics]
         if found.evaluations and not measured:
             known = ", ".join(sorted({name for e in found.evaluations for name in e.metrics}))
-            raise UserError(f"trial {found.number} of study '{self.name}' has no metric {name!r}; it has: {known}")
+            raise UserError(f"trial {found.number} has no metric {name!r}; it has: {known}")
         return Curve([float(getattr(e, x)) for e in measured], [e.metrics[name] for e in measured])
 
     def config(self, trial: int | Trial) -> dict[str, Any]:

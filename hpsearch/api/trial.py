@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.api.tables import table
@@ -21,12 +21,16 @@ class Trial:
     params: dict[str, Any]  # what the space has a range for
     outcome: Outcome  # how it ended, or its state while it has not; a text ("completed", "running", ...)
     value: float | None  # of the objective at its best evaluation so far; None: no finite one
-    best: Evaluation | None = field(repr=False)  # where the value was measured
-    evaluations: tuple[Evaluation, ...] = field(repr=False)
+    best: Evaluation | None  # where the value was measured
+    evaluations: tuple[Evaluation, ...]
     seconds: float  # of training and evaluating, once it has ended
     reason: str = ""  # why it ended, in one line
-    peak_memory: int = field(default=0, repr=False)  # bytes
-    mlflow_run_id: str | None = field(default=None, repr=False)
+    peak_memory: int = 0  # bytes
+    mlflow_run_id: str | None = None
+
+    def __repr__(self) -> str:
+        value = "" if self.value is None else f", value {self.value:.6g}"
+        return f"<Trial {self.number}: {self.outcome}{value}, {self._params()}>"
 
     def _repr_html_(self) -> str:
         return table(HEADS, [self.cells()])
@@ -34,9 +38,11 @@ class Trial:
     def cells(self, *, mark: bool = False) -> list[str]:
         """The trial as a row of a table; `mark`: it is the best one."""
         value = "" if self.value is None else f"{self.value:.4g}"
-        params = " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.params.items())
         epoch = f"{self.best.epoch:.3g}" if self.best else ""
-        return [f"{self.number}{' *' if mark else ''}", self.outcome, value, epoch, params]
+        return [f"{self.number}{' *' if mark else ''}", self.outcome, value, epoch, self._params()]
+
+    def _params(self) -> str:
+        return " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.params.items())
 
     def row(self) -> dict[str, Any]:
         """The trial as a row of a data frame."""

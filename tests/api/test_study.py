@@ -63,7 +63,7 @@ def test_a_curve_is_the_objective_unless_another_metric_is_named(study):
         (
             (0, "val/bleu"),
             {},
-            "trial 0 of study 'toy' has no metric 'val/bleu'; it has: train/loss, val/bits, val/loss",
+            "trial 0 has no metric 'val/bleu'; it has: train/loss, val/bits, val/loss",
         ),
         ((0,), {"x": "hours"}, "x: 'hours' is not allowed; allowed: epoch, step, tokens, progress, index"),
     ],
@@ -100,7 +100,7 @@ def test_people_see_it_short_and_a_notebook_as_a_table(study):
     assert study._repr_html_().count("<tr>") == 4
     assert "<td>0 *</td><td>completed</td><td>2</td><td>0.1</td>" in study._repr_html_()
     assert study.best._repr_html_().count("<tr>") == 2
-    assert repr(study.best).startswith("Trial(number=0, params={'learning_rate': ")
+    assert repr(study.best).startswith("<Trial 0: completed, value 2, learning_rate=")
 
 
 def test_texts_of_params_are_no_html(study):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import hpsearch
-from hpsearch.events import Preparing, Testing, Trained
+from hpsearch import events
 
 TINY = {"n_layers": 1, "width": 16, "n_heads": 2, "context": 16}
 
@@ -51,9 +51,9 @@ def test_the_winner_is_trained_and_tested(study, folder):
     assert json.loads((result.folder / "metrics.json").read_text()) == result.metrics
     assert "val/loss" in result.reproduction
     kinds = [type(event) for event in seen]
-    assert kinds[0] is Preparing
-    assert kinds.count(Trained) == study.best.best.index
-    assert kinds[-1] is Testing
+    assert kinds[0] is events.Preparing
+    assert kinds.count(events.Trained) == study.best.best.index
+    assert kinds[-1] is events.Testing
     assert seen[-2].share == 1.0
 
 
@@ -61,7 +61,9 @@ def test_a_training_that_is_stopped_is_resumed_by_the_same_call(study, folder):
     options = {"base": folder, "output": folder / "stopped", "home": folder / "home"}
     config = {**study.config(0), "study": "tiny"}
     seen = []
-    stopped = hpsearch.train(config, progress=seen.append, stopping=lambda: Trained in map(type, seen), **options)
+    stopped = hpsearch.train(
+        config, progress=seen.append, stopping=lambda: events.Trained in map(type, seen), **options
+    )
     assert stopped.stopped
     assert stopped.metrics == {}
     whole = hpsearch.train(config, progress=False, **options)
