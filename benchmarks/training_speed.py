@@ -98,7 +98,7 @@ def prepare(size: Size, text: str, folder: Path) -> None:
 
 def train_config(size: Size, precision: str = "auto") -> Any:
     """Our config of a size."""
-    from hpsearch.config import TrainConfig
+    from hpsearch.training.config import TrainConfig
 
     tokenizer = {"kind": "bpe", "vocab_size": size.vocab_size}
     if size.vocab_size < 257:
@@ -124,7 +124,8 @@ def open_corpus(size: Size, folder: Path) -> Any:
     """The prepared data."""
     from hpsearch.data.corpus import Corpus
 
-    return Corpus.open(train_config(size), cache=folder / "cache", base=folder)
+    config = train_config(size)
+    return Corpus.open(config.data, config.tokenizer, cache=folder / "cache", base=folder)
 
 
 # ------------------------------------------------------------------------------------------- the loops, a process each
@@ -132,15 +133,15 @@ def open_corpus(size: Size, folder: Path) -> Any:
 
 def ours(size: Size, folder: Path, precision: str) -> None:
     """`train` as a search calls it, timed from one question of the loop ("am I to go on?") to the next."""
-    from hpsearch.contract import Handle, Told, WorkerSettings
+    from hpsearch.contract import Command, Handle, WorkerSettings
     from hpsearch.training.loop import train
     from hpsearch.training.model import Llama
 
     clock = Clock()
 
-    def told() -> Told:
+    def command() -> Command:
         clock.tick()
-        return Told.GO_ON
+        return Command.CONTINUE
 
     print(f"{Llama(train_config(size).model, vocab_size=size.vocab_size).n_non_embedding} parameters")
     setting = WorkerSettings(
@@ -148,7 +149,7 @@ def ours(size: Size, folder: Path, precision: str) -> None:
     )
     out = folder / f"ours-{os.getpid()}"
     out.mkdir()
-    for _ in train(train_config(size, precision), Handle(setting, out, told)):
+    for _ in train(train_config(size, precision), Handle(setting, out, command)):
         pass
 
 

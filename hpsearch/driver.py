@@ -27,6 +27,8 @@ from hpsearch.launchers.messages import Launcher
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.outcome import Outcome
+from hpsearch.policies.loading import load
+from hpsearch.policies.policy import Policy
 from hpsearch.preparation import Prepared, check, prepare
 from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
@@ -54,6 +56,7 @@ class Driver:
     study: Study
     workers: Launcher
     prepared: Prepared
+    policy: Policy
     checkpoints: Checkpoints
     shipper: shipper.Shipper
     idle: bool  # the study's budget was spent before
@@ -70,6 +73,7 @@ class Driver:
                     self.study,
                     self.workers,
                     checkpoints=self.checkpoints,
+                    policy=self.policy,
                     corpora=self.prepared.corpora,
                     stopping=stopping,
                 ).run()
@@ -151,17 +155,20 @@ class Driver:
 
 
 @contextlib.contextmanager
-def opened(experiment: Experiment, home: Home, *, progress: Progress, say: Say = print) -> Iterator[Driver]:
+def opened(
+    experiment: Experiment, home: Home, *, progress: Progress, say: Say = print, policy: Policy | None = None
+) -> Iterator[Driver]:
     """The experiment's study, ready to be searched; after the block its workers and views have ended.
 
     progress: gets what is being prepared and the share done; say: gets warnings and news, a line each, also from other
-    threads. Everything that can fail by the user's mistake is checked here: raises UserError and its children,
+    threads; policy: decides (default: the one that the space file names). Everything that can fail by the user's mistake is checked here: raises UserError and its children,
     StudyBusy, StorageFailed.
     """
     shipping.check(home.path, experiment.tracking.uri)
     folder = home.study(experiment.study)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_locked(folder, home, experiment.study))
+        policy = load(experiment) if policy is None else policy
         history = read_history(folder)
         check_space(experiment, history)
         check(experiment)
@@ -175,8 +182,8 @@ def opened(experiment: Experiment, home: Home, *, progress: Progress, say: Say =
         views = shipper.start(folder, home.path, experiment.tracking.uri, VIEWS, say=say)
         stack.callback(views.kill)
         checkpoints = stack.enter_context(_checkpoints(folder, study.history, storage, stored))
-        idle = spent(study)
-        yield Driver(experiment, home, folder, study, workers, prepared, checkpoints, views, idle, say)
+        idle = spent(study, policy)
+        yield Driver(experiment, home, folder, study, workers, prepared, policy, checkpoints, views, idle, say)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """What happens in a search or a final training: `hpsearch.run(..., progress=show)` calls `show` with each of these.
 
-A search: Preparing ... Opened, then Started, Measured, Paused, Finished of its trials, then Searched and Shipped.
+A search: Preparing ... Opened, then Started, Measured, Paused, Interrupted, Finished of its trials, then Searched and Shipped.
 A final training: Preparing ... Prepared, then Trained for each evaluation, then Testing. A Notice may come at any time.
 """
 
@@ -73,7 +73,17 @@ class Finished:
 
 @dataclass(frozen=True)
 class Paused:
-    """A trial was stopped and will be resumed, and why: with its state `saved` now, or from an earlier checkpoint."""
+    """The policy paused a trial, and why; it may resume it later, from its state `saved` now or from an earlier one."""
+
+    trial: TrialHistory
+    slot: int
+    reason: str
+    saved: bool = False
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A trial was stopped and resumes by itself, and why: from its state `saved` now, or from an earlier checkpoint."""
 
     trial: TrialHistory
     slot: int
@@ -130,6 +140,7 @@ Event = (
     | Measured
     | Finished
     | Paused
+    | Interrupted
     | Searched
     | Shipped
     | Prepared

@@ -3,7 +3,6 @@
 import pytest
 
 from hpsearch import best
-from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
@@ -11,7 +10,8 @@ from hpsearch.outcome import Outcome
 from hpsearch.preparation import prepare
 from hpsearch.provenance import cannot_tell, data_changes, edits, provenance, refuse_changed, reproduction
 from hpsearch.space.experiment import Experiment
-from tests.searching import evaluation, experiment, go, opened
+from hpsearch.training.config import TrainConfig
+from tests.searching import ask, evaluation, experiment, go, opened
 
 SPACE = """
 study: tiny
@@ -40,7 +40,7 @@ def project(tmp_path):
     experiment = Experiment.load(tmp_path / "space.yaml")
     facts = prepare(experiment, Home(tmp_path / "home").make(), quiet).facts
     study = opened(experiment, tmp_path / "home" / "tiny", facts)
-    number = study.ask()
+    number = ask(study)
     study.start(number, device="cpu", threads=1, worker=0)
     for index, loss in enumerate([3.0, 3.5], start=1):
         study.report(number, evaluation(index, loss, times=2))

@@ -7,7 +7,7 @@ from pathlib import Path
 from hpsearch.cli.closing import closing, named
 from hpsearch.displays.terminal import SearchTerminal
 from hpsearch.displays.text import quoted
-from hpsearch.events import Event, Paused, Searched, Shipped, Started
+from hpsearch.events import Event, Interrupted, Paused, Searched, Shipped, Started
 from hpsearch.home import Home
 
 
@@ -25,7 +25,7 @@ class Board(SearchTerminal):
         """Shows one thing that happened."""
         if isinstance(event, Started):
             self._unsaved.discard(event.trial.number)
-        elif isinstance(event, Paused) and not event.saved:
+        elif isinstance(event, Paused | Interrupted) and not event.saved:
             self._unsaved.add(event.trial.number)
         elif isinstance(event, Searched):
             self.searched = event

@@ -17,6 +17,7 @@ from hpsearch.displays.text import equals, measured, params, plain, spinner
 from hpsearch.events import (
     Event,
     Finished,
+    Interrupted,
     Measured,
     Notice,
     Opened,
@@ -67,7 +68,7 @@ class SearchTerminal:
         elif isinstance(event, Shipped):
             self._live.close()
             self._ship(event)
-        elif isinstance(event, Started | Measured | Paused | Finished):
+        elif isinstance(event, Started | Measured | Paused | Interrupted | Finished):
             self._show_trial(event)
 
     def say(self, line: str) -> None:
@@ -101,7 +102,7 @@ class SearchTerminal:
 
     # ------------------------------------------------------------------------------------------------------- its trials
 
-    def _show_trial(self, event: Started | Measured | Paused | Finished) -> None:
+    def _show_trial(self, event: Started | Measured | Paused | Interrupted | Finished) -> None:
         trial, slot = event.trial, event.slot
         if isinstance(event, Measured):
             value = event.evaluation.metrics.get(self._history.metric, math.nan)
@@ -112,8 +113,8 @@ class SearchTerminal:
         if isinstance(event, Started):
             name = f"trial {trial.number}" + (f" (attempt {event.attempt})" if event.attempt > 1 else "")
             self._slots[slot] = self._bars.add_task(f"{name}  {plain(params(trial))}", total=1.0, value="")
-        elif isinstance(event, Paused):
-            self.say(f"trial {trial.number} paused: {event.reason}")
+        elif isinstance(event, Paused | Interrupted):
+            self.say(f"trial {trial.number} {type(event).__name__.lower()}: {event.reason}")
         else:
             self.console.print(self._line(trial))
             self._say_if_constant()

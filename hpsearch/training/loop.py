@@ -1,6 +1,6 @@
 """One training as a generator of evaluations: the caller decides after each whether to go on.
 
-It knows nothing of trials or searches. Pruning is ceasing to iterate; `Handle.told` asks for the two other endings.
+It knows nothing of trials or searches. Pruning is ceasing to iterate; `Handle.command` asks for the two other endings.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.config import TrainConfig, digest
-from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told, TrainingPoint
-from hpsearch.data.corpus import open_corpus
+from hpsearch.config import digest
+from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, TrainingPoint
 from hpsearch.training import checkpoint
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import BatchOrder, Rows, rows_of
 from hpsearch.training.best import Best
+from hpsearch.training.config import TrainConfig
+from hpsearch.training.corpus import open_corpus
 from hpsearch.training.device import (
     autocast,
     forget_peak,
@@ -46,24 +47,24 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     """Trains from where the handle's folder stands; the evaluations of its checkpoint come again first.
 
     Yields at fixed fractions of the schedule, and at once when the training loss is no longer finite: then it ends.
-    When it ends by itself or is told to FINISH, best.pt holds the weights of the best evaluation. Told anything at its
-    last evaluation, it ends by itself: it asks `told` before steps alone.
+    When it ends by itself or is told to FINISH, best.pt holds the weights of the best evaluation. A command at its last
+    evaluation changes nothing: it asks for commands before steps alone.
     """
     run = Training(config, handle)
     run.resume()
     for evaluation in tuple(run.evaluations):  # whoever drives this may have lost the latest of them
         yield from run.hand_out(evaluation)
     while run.step < run.last_step and not run.diverged:
-        told = handle.told()
-        if told is not Told.GO_ON:
+        command = handle.command()
+        if command is not Command.CONTINUE:
             break
         run.train_step()
         if run.evaluation_due():
             yield from run.hand_out(run.evaluate())
         run.checkpoint_if_due()
     else:
-        told = Told.FINISH
-    if told is Told.PAUSE:
+        command = Command.FINISH
+    if command is Command.PAUSE:
         run.save()
     else:
         run.save_best()
@@ -263,11 +264,11 @@ class Training:
     def save_best(self) -> None:
         """Ends the training: writes best.pt and samples.json of the best evaluation; nothing when none was finite.
 
-        Its translations are decoded now where they were not: metrics and samples of best.pt have them.
+        What was not decoded at that evaluation is decoded now: metrics and samples of best.pt have them.
         """
         if self.best is None:
             return
-        if self.evaluator.translations() - self.best.samples.keys():
+        if self.evaluator.decoded_sets() - self.best.samples.keys():
             self.model.load_state_dict(self.best.weights)
             self.best = self.best.with_decoded(self.evaluator.decode(self.model))
         self.best.write(self.handle.folder, precision=self.precision, config_hash=self.config.digest())

@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from hpsearch.contract import Command
 from hpsearch.errors import UserError
-from hpsearch.events import Finished, Paused, Started
-from hpsearch.launchers.messages import Answer, Ended, Failed
+from hpsearch.events import Finished, Interrupted, Started
+from hpsearch.launchers.messages import Ended, Failed
 from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.shared import Shared
 from hpsearch.search import Search
@@ -112,12 +113,12 @@ def test_a_terminated_worker_saves_its_trial_which_goes_on_with_another(nodes, t
         time.sleep(1.0)  # it trains
         os.kill(pid, signal.SIGTERM)
         seen, last = drive(made)
-        assert last == Ended(0, 0, Answer.PAUSE)
+        assert last == Ended(0, 0, Command.PAUSE)
         place(made, task(tmp_path, dropout=SLOW))
         assert made._slots[0].place.pid != pid
         again, last = drive(made)
         assert again[: len(seen)] == seen
-        assert (len(again), last) == (20, Ended(0, 0, Answer.GO_ON))
+        assert (len(again), last) == (20, Ended(0, 0, Command.CONTINUE))
     finally:
         made.close()
 
@@ -250,12 +251,12 @@ def test_a_study_goes_on_when_a_node_goes_away_and_comes_back(nodes, tmp_path):
             seen.append(event)
             if len(seen) == 12:
                 nodes.remove_node(nodes.second, allow_graceful=False)
-            if any(isinstance(h, Paused) for h in seen) and not back:
+            if any(isinstance(h, Interrupted) for h in seen) and not back:
                 nodes.second, back = nodes.add_node(**NODE), True
         study.journal.close()
     finally:
         made.close()
-    paused = [h for h in seen if isinstance(h, Paused)]
+    paused = [h for h in seen if isinstance(h, Interrupted)]
     assert len(paused) == 1
     assert "went away" in paused[0].reason
     assert sorted(h.trial.number for h in seen if isinstance(h, Finished)) == [0, 1, 2, 3, 4]
@@ -275,7 +276,7 @@ def test_a_study_goes_on_when_a_node_goes_away_and_comes_back(nodes, tmp_path):
 
 def test_a_command_joins_a_cluster_with_its_token(nodes, space_file, tmp_path):
     space = space_file("budget: {trials: 2}\nresources: {launcher: ray}\n")
-    ran = hpsearch("run", space, "--home", "runs", cwd=tmp_path, timeout=180, RAY_ADDRESS=nodes.address)
+    ran = hpsearch("run", space, "--home", "runs", cwd=tmp_path, timeout=600, RAY_ADDRESS=nodes.address)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "workers: cpu (1 thread), cpu (1 thread)" in ran.stdout
     assert "(raylet)" not in ran.stdout
@@ -285,7 +286,7 @@ def test_a_command_joins_a_cluster_with_its_token(nodes, space_file, tmp_path):
 def test_a_wrong_token_is_one_line(nodes, space_file, tmp_path):
     space = space_file("budget: {trials: 2}\n")
     wrong = {"RAY_ADDRESS": nodes.address, "RAY_AUTH_TOKEN": "another-token"}
-    ran = hpsearch("run", space, "--launcher", "ray", "--home", "runs", cwd=tmp_path, timeout=180, **wrong)
+    ran = hpsearch("run", space, "--launcher", "ray", "--home", "runs", cwd=tmp_path, timeout=600, **wrong)
     assert ran.returncode == 2, ran.stderr
     assert "another-token" not in ran.stderr + ran.stdout
     assert ran.stderr.count("\n") == 1
@@ -303,7 +304,7 @@ def test_workers_end_with_a_killed_driver_and_the_study_goes_on(nodes, space_fil
     finally:
         os.killpg(command.pid, signal.SIGKILL)
         command.communicate()
-    ran = hpsearch("run", space, "--home", "runs", cwd=tmp_path, timeout=180, RAY_ADDRESS=nodes.address)
+    ran = hpsearch("run", space, "--home", "runs", cwd=tmp_path, timeout=600, RAY_ADDRESS=nodes.address)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert sorted(event["trial"] for event in events(journal, "trial_finished")) == [0, 1, 2]
 
@@ -325,7 +326,7 @@ def test_all_is_saved_where_every_process_of_the_machine_is_told_to_end(number, 
         family = descendants(command.pid)
         for pid in [command.pid, *alive(family)]:
             os.kill(pid, number)
-        out, _ = command.communicate(timeout=120)
+        out, _ = command.communicate(timeout=600)
     finally:
         if command.poll() is None:
             os.killpg(command.pid, signal.SIGKILL)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hpsearch.contract import WorkerSettings
-from hpsearch.events import Finished, Notice, Paused, Started
+from hpsearch.events import Finished, Interrupted, Notice, Started
 from hpsearch.home import Home
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.preparation import prepare
@@ -95,7 +95,7 @@ def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch
             nodes.remove_node(nodes.second, allow_graceful=False)
     keeping.close()
     nodes.second = nodes.add_node(**NODE, **at(scratch, "second"))
-    assert [h.trial.number for h in seen if isinstance(h, Paused)] == killed
+    assert [h.trial.number for h in seen if isinstance(h, Interrupted)] == killed
     assert [h.attempt for h in seen if isinstance(h, Started) and h.trial.number == killed[0]] == [1, 2]
     begun = [h.line for h in seen if isinstance(h, Notice) and h.line.startswith(f"trial {killed[0]}: begins with")]
     assert begun[0] == f"trial {killed[0]}: begins with []"
@@ -116,7 +116,7 @@ def test_a_command_keeps_all_in_the_storage_but_the_journal(nodes, scratch, spac
     text = SPACE.replace("trials: 3", "trials: 5").replace("epochs: 60", "epochs: 2")
     text += f"resources: {{launcher: {{name: ray, address: '{nodes.address}', storage: '{url}'}}}}\n"
     real = {"HPSEARCH_TRAINER": "hpsearch.training.loop:train"}
-    ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=300, **real)
+    ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=600, **real)
     assert (ran.returncode, ran.stderr) == (0, "")
     journal = tmp_path / "runs" / "kept" / "journal.jsonl"
     assert len(events(journal, "trial_finished")) == 5
@@ -138,7 +138,7 @@ def test_a_command_keeps_all_in_the_storage_but_the_journal(nodes, scratch, spac
 def test_a_storage_that_is_another_on_each_node_is_refused(nodes, space_file, tmp_path):
     wanted = f"{{name: ray, address: '{nodes.address}', storage: 'memory://x'}}"
     text = f"budget: {{trials: 1}}\nresources: {{launcher: {wanted}}}\n"
-    ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=180)
+    ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=600)
     assert ran.returncode == 2, ran.stderr
     assert ran.stderr.count("\n") == 1
     assert " does not see in memory://x what the driver has written there: a storage must be one" in ran.stderr

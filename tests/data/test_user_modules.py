@@ -1,0 +1,85 @@
+"""Data modules that exit, parse arguments or move elsewhere: a DataError, and nothing of ours is seen or changed."""
+
+import importlib
+import os
+import sys
+
+import pytest
+
+from hpsearch.data import sources
+from hpsearch.errors import DataError
+from hpsearch.tasks import TextSet
+
+SCRIPT = "import sys\ndef lines(): return ['a b c'] * 3\nsys.exit(0)\n"
+PARSER = """
+import argparse, os, sys
+parser = argparse.ArgumentParser()
+parser.add_argument("--trials", type=int, default=7)
+options = parser.parse_args()
+os.chdir("/")
+def seen(): return [f"{options.trials} {sys.argv}"] + [str(i) for i in range(9)]
+def leaves(): sys.exit("no data today")
+def leaves_late():
+    yield "a"
+    sys.exit()
+def interrupted(): raise KeyboardInterrupt
+"""
+NEEDY = (
+    "import argparse\np = argparse.ArgumentParser()\np.add_argument('corpus')\np.parse_args()\ndef lines(): return []\n"
+)
+
+
+@pytest.fixture
+def base(tmp_path, monkeypatch):
+    """A folder of modules; our own command line would disturb them."""
+    for name, text in {"guest_script": SCRIPT, "guest_parser": PARSER, "guest_needy": NEEDY}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setattr(sys, "argv", ["hpsearch", "run", "space.yaml", "--trials", "3"])
+    monkeypatch.chdir(tmp_path)
+    importlib.invalidate_caches()
+    yield tmp_path
+    for name in ("guest_script", "guest_parser", "guest_needy"):
+        sys.modules.pop(name, None)
+
+
+def load(base, origin):
+    return sources.load("mine", TextSet(task="text", dataset=f"python:{origin}"), cache=None, base=base)
+
+
+@pytest.mark.parametrize(
+    ("origin", "message"),
+    [
+        (
+            "guest_script:lines",
+            "importing module guest_script called sys.exit(0); put what a script does under: if __na",
+        ),
+        (
+            "guest_needy:lines",
+            "importing module guest_needy called sys.exit(2); put what a script does under: if __nam",
+        ),
+        ("guest_parser:leaves", "the function called sys.exit('no data today'); it is to return the examples"),
+        ("guest_parser:leaves_late", "the function called sys.exit(); it is to return the examples"),
+    ],
+)
+def test_a_module_that_exits_is_named_with_its_set(base, origin, message):
+    with pytest.raises(DataError) as refusal:
+        load(base, origin)
+    assert str(refusal.value).startswith(f"data.mine: python:{origin}: {message}")
+
+
+def test_a_script_is_refused_before_anything_is_read(base):
+    with pytest.raises(DataError, match="importing module guest_script called"):
+        sources.check_sources("mine", TextSet(task="text", dataset="python:guest_script:lines"), base=base)
+
+
+def test_a_module_sees_none_of_our_arguments_and_moves_nothing(base):
+    texts = [example["text"] for part in load(base, "guest_parser:seen").parts().values() for example in part]
+    assert f"7 ['{base}/guest_parser.py']" in texts
+    assert sys.argv == ["hpsearch", "run", "space.yaml", "--trials", "3"]
+    assert os.getcwd() == str(base)
+    assert str(base) not in sys.path
+
+
+def test_ctrl_c_in_a_function_is_no_mistake_of_it(base):
+    with pytest.raises(KeyboardInterrupt):
+        load(base, "guest_parser:interrupted")
