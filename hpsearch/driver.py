@@ -161,8 +161,10 @@ def opened(
     """The experiment's study, ready to be searched; after the block its workers and views have ended.
 
     progress: gets what is being prepared and the share done; say: gets warnings and news, a line each, also from other
-    threads; policy: decides (default: the one that the space file names). Everything that can fail by the user's mistake is checked here: raises UserError and its children,
-    StudyBusy, StorageFailed.
+    threads; policy: decides (default: the one that the space file names).
+
+    Everything that can fail by the user's mistake is checked here: raises UserError and its children, StudyBusy,
+    StorageFailed.
     """
     shipping.check(home.path, experiment.tracking.uri)
     folder = home.study(experiment.study)

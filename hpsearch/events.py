@@ -1,6 +1,7 @@
 """What happens in a search or a final training: `hpsearch.run(..., progress=show)` calls `show` with each of these.
 
-A search: Preparing ... Opened, then Started, Measured, Paused, Interrupted, Finished of its trials, then Searched and Shipped.
+A search: Preparing ... Opened, then Started, Measured, Paused, Interrupted, Finished of its trials, at the end Searched
+and Shipped.
 A final training: Preparing ... Prepared, then Trained for each evaluation, then Testing. A Notice may come at any time.
 """
 
@@ -132,19 +133,7 @@ class Testing:
     """The training has ended; the best weights are being tested."""
 
 
-Event = (
-    Notice
-    | Preparing
-    | Opened
-    | Started
-    | Measured
-    | Finished
-    | Paused
-    | Interrupted
-    | Searched
-    | Shipped
-    | Prepared
-    | Trained
-    | Testing
-)
+OfTrial = Started | Measured | Finished | Paused | Interrupted
+OfTraining = Prepared | Trained | Testing
+Event = Notice | Preparing | Opened | OfTrial | Searched | Shipped | OfTraining
 Show = Callable[[Event], None]  # takes events as they come

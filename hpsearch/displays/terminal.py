@@ -16,10 +16,10 @@ from hpsearch.displays.bars import Described
 from hpsearch.displays.text import equals, measured, params, plain, spinner
 from hpsearch.events import (
     Event,
-    Finished,
     Interrupted,
     Measured,
     Notice,
+    OfTrial,
     Opened,
     Paused,
     Preparing,
@@ -68,7 +68,7 @@ class SearchTerminal:
         elif isinstance(event, Shipped):
             self._live.close()
             self._ship(event)
-        elif isinstance(event, Started | Measured | Paused | Interrupted | Finished):
+        elif isinstance(event, OfTrial):
             self._show_trial(event)
 
     def say(self, line: str) -> None:
@@ -102,7 +102,7 @@ class SearchTerminal:
 
     # ------------------------------------------------------------------------------------------------------- its trials
 
-    def _show_trial(self, event: Started | Measured | Paused | Interrupted | Finished) -> None:
+    def _show_trial(self, event: OfTrial) -> None:
         trial, slot = event.trial, event.slot
         if isinstance(event, Measured):
             value = event.evaluation.metrics.get(self._history.metric, math.nan)

@@ -7,7 +7,7 @@ import pytest
 import hpsearch
 from hpsearch.contract import Evaluation
 from hpsearch.outcome import Outcome
-from tests.searching import evaluation, experiment, opened
+from tests.searching import ask, evaluation, experiment, opened
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def home(tmp_path):
     """A study of three trials: one completed, one pruned, one that runs."""
     study = opened(experiment("search: {pruner: none, overfitting: false}\n"), tmp_path / "toy")
     for outcome, losses in (("completed", [3.0, 2.0, 2.5]), ("pruned", [4.0]), (None, [5.0, float("nan")])):
-        number = study.ask()
+        number = ask(study)
         study.start(number, device="cpu", threads=1, worker=0)
         for index, loss in enumerate(losses, start=1):
             study.report(number, evaluation(index, loss, **{"val/bits": loss / 2}))
