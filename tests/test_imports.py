@@ -255,7 +255,7 @@ DOORS = {
     "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
-    "rich": ["cli"],
+    "rich": ["cli.show", "displays"],
     "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
