@@ -77,6 +77,7 @@ LEVELS = [
         "launchers",
     ],
     [
+        "displays",
         "placement",
         "preparation",
         "repair",
@@ -89,6 +90,9 @@ LEVELS = [
     ],
     [
         "testing",
+    ],
+    [
+        "api",
     ],
     [
         "hpsearch",
@@ -141,6 +145,9 @@ INNER = {
         ],
         [
             "launchers.ray",
+        ],
+        [
+            "launchers.launch",
         ],
     ],
     "metrics": [
@@ -242,12 +249,13 @@ DOORS = {
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
     "numpy": ["data", "fit", "sampling", "tasks.measure", "training"],
     "optuna": ["report.importances", "sampling", "space.space", "views.optuna"],
+    "pandas": ["api.study"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.library", "data.rows", "data.packed"],
     "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
-    "rich": ["cli"],
+    "rich": ["cli.show", "displays"],
     "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
@@ -260,6 +268,7 @@ DOORS = {
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
 HEAVY = ["torch", "mlflow", "sklearn", "optuna", "datasets", "sacrebleu", "pandas", "pyarrow", "matplotlib"]
 LIGHT = [
+    "api.study",
     "cli",
     "config",
     "contract",
