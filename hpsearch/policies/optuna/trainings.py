@@ -1,0 +1,104 @@
+"""Which configs of a space are the same training, how many different ones there are, and which are left to try.
+
+A sampler sees internal values: two of them can stand for one training, where two branches resolve to the same values or
+where a value has no effect (the cool-down of a cosine schedule).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from hpsearch.config import ModelConfig, TokenizerConfig, TrainingConfig
+from hpsearch.space.space import Space
+
+LISTED = 10_000  # configs of a space that is gone through one by one
+DIGITS = 12  # of a number, beyond which two learning rates are one
+
+
+class Trainings:
+    """The trainings that the configs of a space stand for, and those of them that a study has."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._known: set[str] = set()
+        self.none_left = False  # nobody found another one; of a space that is not listed
+
+    def has(self, internal: Mapping[str, Any]) -> bool:
+        """Whether the study has the training of a trial with these internal values."""
+        return self._key(internal) in self._known
+
+    def add(self, internal: Mapping[str, Any]) -> None:
+        """Notes that the study has it."""
+        self._known.add(self._key(internal))
+
+    def discard(self, internal: Mapping[str, Any]) -> None:
+        """Notes that the study lacks it."""
+        self._known.discard(self._key(internal))
+
+    @cached_property
+    def listed(self) -> bool:
+        """Whether the space is small enough to be listed."""
+        return (self._space.size or LISTED + 1) <= LISTED
+
+    @property
+    def used_up(self) -> bool:
+        """Whether the study has every training of the space."""
+        if not self.listed:
+            return self.none_left
+        return len(self._known) >= len(self._all)
+
+    def left(self, seed: int) -> dict[str, Any] | None:
+        """One of the trainings of a listed space that the study lacks, each as likely as the others."""
+        left = [index for key, index in self._all.items() if key not in self._known]
+        return self._space.point(left[np.random.default_rng(seed).integers(len(left))]) if left else None
+
+    @cached_property
+    def _all(self) -> dict[str, int]:
+        """The trainings of a listed space, each with the index of the first config that stands for it."""
+        keys = (self._key(self._space.point(index)) for index in range(self._space.size or 0))
+        found: dict[str, int] = {}
+        for index, key in enumerate(keys):
+            found.setdefault(key, index)
+        return found
+
+    def _key(self, internal: Mapping[str, Any]) -> str:
+        sections = self._space.config(internal)
+        tokenizer = TokenizerConfig.model_construct(**sections.get("tokenizer", {}))
+        model = ModelConfig.model_construct(**sections.get("model", {}))
+        training = TrainingConfig.model_construct(**sections.get("training", {}))
+        parts = (_of_tokenizer(tokenizer), _of_model(model), _of_training(training))
+        return json.dumps([{key: _rounded(value) for key, value in part.items()} for part in parts], sort_keys=True)
+
+
+def _of_tokenizer(config: TokenizerConfig) -> dict[str, Any]:
+    """What counts of a tokenizer."""
+    return dict(config) | ({} if config.kind == "bpe" else {"vocab_size": None})
+
+
+def _of_model(config: ModelConfig) -> dict[str, Any]:
+    """What counts of a model: what is left open has a value, too."""
+    return dict(config) | {"n_kv_heads": config.n_kv_heads or config.n_heads, "mlp_width": config.mlp_size}
+
+
+def _of_training(config: TrainingConfig) -> dict[str, Any]:
+    """What counts of a training, see optimizer.learning_rate."""
+    micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
+    wsd = config.schedule == "wsd"
+    falls = config.schedule != "constant" and not (wsd and config.cooldown == 0)
+    return dict(config) | {
+        "micro_batch_size": micro,
+        "cooldown": config.cooldown if wsd else None,
+        "min_lr": config.min_lr if falls else None,
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """A value to be compared: 1 and 1.0 are one, and so are floats that differ in their last bits alone."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return str(value) if isinstance(value, int) else f"{value:.{DIGITS}g}"

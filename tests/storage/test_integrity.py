@@ -1,0 +1,11 @@
+"""A checkpoint is whole or it is not."""
+
+import pytest
+
+from hpsearch.storage.integrity import is_whole
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]\n", b'{"sha256": "0", "bytes": 1}\nx', b"\x00" * 100])
+def test_what_is_no_checkpoint_is_not_whole(tmp_path, content):
+    (tmp_path / "last.pt").write_bytes(content)
+    assert is_whole(tmp_path / "last.pt") == (content == b"[]\n")
