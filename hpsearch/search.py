@@ -14,7 +14,7 @@ from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launch
 from hpsearch.outcome import Outcome
 from hpsearch.placement.placement import DEVICE_ERRORS, Placement, out_of_configs, out_of_trials
 from hpsearch.storage.checkpoints import Checkpoints
-from hpsearch.storage.room import Room
+from hpsearch.storage.disk_space import DiskSpace
 from hpsearch.study import OUTCOMES, Study
 from hpsearch.verdict import Verdict
 
@@ -50,7 +50,7 @@ class Search:
             checkpoints = Checkpoints(checkpoints, study.history)
         self.checkpoints = checkpoints
         self._corpora, self._stopping = corpora or {}, stopping
-        self._room = Room(checkpoints.path, checkpoints.keeping)
+        self._room = DiskSpace(checkpoints.path, checkpoints.keeping)
         self._placement = Placement(study, launcher)
         self._verdicts: dict[int, tuple[Verdict, str]] = {}
         self._failures = 0  # since a trial last completed

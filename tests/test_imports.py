@@ -183,7 +183,7 @@ INNER = {
         ],
         [
             "storage.checkpoints",
-            "storage.room",
+            "storage.disk_space",
         ],
     ],
     "views": [

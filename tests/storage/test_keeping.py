@@ -6,8 +6,8 @@ from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.storage.checkpoints import Checkpoints
+from hpsearch.storage.disk_space import DiskSpace
 from hpsearch.storage.keeping import Keeping
-from hpsearch.storage.room import Room
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Kept, Storage
 from tests.searching import experiment, opened
@@ -94,9 +94,9 @@ def test_a_storage_that_fails_is_left_alone_until_the_next_run(tmp_path, caplog,
 
 
 def test_room_in_a_storage_is_looked_for_without_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpsearch.storage.room.PAUSE", 0.0)
+    monkeypatch.setattr("hpsearch.storage.disk_space.PAUSE", 0.0)
     keeping = Keeping(Storage(f"file://{tmp_path}/storage"), History(), {})
-    room, slow = Room(tmp_path / "home", keeping), 0.5
+    room, slow = DiskSpace(tmp_path / "home", keeping), 0.5
     monkeypatch.setattr(Storage, "refusal", lambda storage: time.sleep(slow))
     assert room.refused("no room") == f"nothing can be saved in {keeping.storage.url}; waiting up to 60 s for room"
     assert room.look() is None

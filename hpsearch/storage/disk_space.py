@@ -1,4 +1,4 @@
-"""Room on a disk: once it has refused something, when does it take something again?"""
+"""Space on a disk: whether it accepts writes again after it has refused one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 60.0  # seconds that a search waits for room
 PAUSE = 1.0  # seconds between looks
 
 
-class Room:
+class DiskSpace:
     """What a search knows of the disk that holds a folder, or of the storage that has the checkpoints in its place."""
 
     def __init__(self, folder: Path, keeping: Keeping | None = None) -> None:
