@@ -31,8 +31,8 @@ from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
-from hpsearch.storage.keeping import Keeping, keep_corpus
 from hpsearch.storage.storage import Storage
+from hpsearch.storage.study_storage import StudyStorage, keep_corpus
 from hpsearch.study import Study, read_history
 from hpsearch.views import shipper, shipping
 from hpsearch.views.mlflow.store import run_ids
@@ -184,11 +184,11 @@ class Driver:
         self.settings = launcher.settings
         return launcher
 
-    def _keeping(self, study: Study) -> Keeping | None:
+    def _keeping(self, study: Study) -> StudyStorage | None:
         """The study's part of the storage, where there is one."""
         if self._storage is None:
             return None
-        keeping = Keeping(self._storage, study.history, self._stored)
+        keeping = StudyStorage(self._storage, study.history, self._stored)
         self._stack.callback(keeping.close)
         return keeping
 

@@ -179,7 +179,7 @@ INNER = {
             "storage.integrity",
         ],
         [
-            "storage.keeping",
+            "storage.study_storage",
         ],
         [
             "storage.checkpoints",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hpsearch.atomic import make_folder
 from hpsearch.errors import StorageFailed
-from hpsearch.storage.keeping import Keeping
+from hpsearch.storage.study_storage import StudyStorage
 
 LEAST = 1 << 20  # bytes that must fit, however small the files there are
 PATIENCE = 60.0  # seconds that a search waits for room
@@ -19,7 +19,7 @@ PAUSE = 1.0  # seconds between looks
 class DiskSpace:
     """What a search knows of the disk that holds a folder, or of the storage that has the checkpoints in its place."""
 
-    def __init__(self, folder: Path, keeping: Keeping | None = None) -> None:
+    def __init__(self, folder: Path, keeping: StudyStorage | None = None) -> None:
         self.folder, self._keeping = folder, keeping
         self._reason: str | None = None
         self._since = self._looked = 0.0

@@ -13,9 +13,9 @@ from hpsearch.launchers.ray import upload
 from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.scratch import Scratch
 from hpsearch.launchers.ray.visibility import SharedStorage
-from hpsearch.storage.keeping import keep_corpus
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Kept, Storage
+from hpsearch.storage.study_storage import keep_corpus
 from hpsearch.testing.launchers import SLOW, TOY, setting, task
 from tests.training.tiny import TEXT, opened, tiny
 
