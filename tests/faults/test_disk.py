@@ -13,6 +13,7 @@ import torch
 from hpsearch import journal
 from hpsearch.errors import CheckpointDamaged, StorageFailed
 from hpsearch.journal import writer
+from hpsearch.storage import disk_space
 from hpsearch.training import checkpoint
 from tests.cli.processes import PROGRAM, environment, wait_for
 from tests.faults import power
