@@ -29,33 +29,35 @@ LEVELS = [
         "outcome",
         "output",
         "printable",
-        "process",
         "redaction",
         "verdict",
     ],
     [
         "atomic",
         "environment",
-        "error_lines",
-        "file_lock",
         "lock",
-        "logs",
+        "metrics",
         "samples",
     ],
     [
+        "data",
         "journal",
-        "space",
+    ],
+    [
+        "tasks",
     ],
     [
         "caveats",
-        "data",
+        "training",
+    ],
+    [
+        "space",
     ],
     [
         "events",
         "fit",
         "home",
         "identity",
-        "training",
     ],
     [
         "provenance",
@@ -81,7 +83,6 @@ LEVELS = [
     ],
     [
         "search",
-        "weights",
     ],
     [
         "driver",
@@ -127,7 +128,6 @@ INNER = {
             "launchers.devices",
             "launchers.memory",
             "launchers.messages",
-            "launchers.orphans",
         ],
         [
             "launchers.worker",
@@ -141,6 +141,16 @@ INNER = {
         ],
         [
             "launchers.ray",
+        ],
+    ],
+    "metrics": [
+        [
+            "metrics.classification",
+            "metrics.losses",
+            "metrics.script",
+        ],
+        [
+            "metrics.translation",
         ],
     ],
     "placement": [
@@ -176,7 +186,7 @@ INNER = {
             "storage.snapshots",
         ],
         [
-            "storage.integrity",
+            "storage.soundness",
         ],
         [
             "storage.study_storage",
@@ -184,6 +194,20 @@ INNER = {
         [
             "storage.checkpoints",
             "storage.disk_space",
+        ],
+    ],
+    "tasks": [
+        [
+            "tasks.measure",
+            "tasks.metric",
+        ],
+        [
+            "tasks.task",
+        ],
+        [
+            "tasks.classification",
+            "tasks.text",
+            "tasks.translation",
         ],
     ],
     "views": [
@@ -213,22 +237,21 @@ INNER = {
 DOORS = {
     "click": ["cli"],
     "datasets": ["data.library"],
-    "filelock": ["file_lock"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
-    "numpy": ["data", "fit", "sampling", "training"],
+    "numpy": ["data", "fit", "sampling", "tasks.measure", "training"],
     "optuna": ["report.importances", "sampling", "space.space", "views.optuna"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.library", "data.rows", "data.packed"],
-    "pydantic": ["config", "data.repeating", "provenance", "space"],
+    "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
     "rich": ["cli"],
     "ruamel": ["best", "space.document", "space.nodes"],
-    "sacrebleu": ["training.translations"],
+    "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
-    "sklearn": ["training.metrics", "report.importances"],
+    "sklearn": ["metrics.classification", "report.importances"],
     "sqlalchemy": ["views.mlflow.schema", "views.optuna", "views.sqlite"],
     "tokenizers": ["data.tokenizer"],
     "torch": ["training", "launchers.devices"],
@@ -244,6 +267,7 @@ LIGHT = [
     "hpsearch",
     "journal",
     "space.experiment",
+    "tasks",
     "testing",
     "verdict",
 ]
@@ -254,6 +278,8 @@ BELOW_TRAINING = [
     "contract",
     "data",
     "errors",
+    "metrics",
+    "tasks",
     "training",
 ]
 
@@ -264,7 +290,7 @@ ABOVE_ALL = ["testing", "cli"]
 def test_the_reader_of_imports_sees_what_is_there() -> None:
     assert {"errors", "training.loop", "config", "hpsearch"} <= set(PACKAGE.modules)
     assert "verdict" in PACKAGE.own["testing.curves"]
-    assert "pydantic" in PACKAGE.others["config"]
+    assert "pydantic" in PACKAGE.others["config.section"]
 
 
 def test_every_entry_of_the_tables_names_a_module() -> None:

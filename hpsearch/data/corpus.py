@@ -22,6 +22,7 @@ from hpsearch.data.arrays import (
     label_token,
     map_set,
     task_token,
+    write,
 )
 from hpsearch.data.encodable import EncodableSet
 from hpsearch.data.sources import Splits
@@ -170,8 +171,11 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
         work.progress(f"encoding {name}", i / len(loaded))
         names = labels.get(name, [])
         encoder = Encoder(name, tokenizer, names)
-        data_set, parts = work.sets[name], loaded[name].parts()
-        splits = {part: encoder.write(folder / str(i), part, some, data_set) for part, some in parts.items()}
+        data_set, splits = work.sets[name], {}
+        for part, examples in loaded[name].parts().items():
+            arrays = data_set.encode(examples, encoder)
+            counts = {"examples": len(examples), "tokens": len(arrays["tokens"])}
+            splits[part] = write(folder / str(i), part, arrays) | counts
         ids = [tokenizer.id(label_token(name, label)) for label in names]
         about["sets"][name] = {"task": data_set.task_name, "label_names": names, "label_ids": ids, "splits": splits}
         about["counts"][name] = {part: {k: one[k] for k in ("examples", "tokens")} for part, one in splits.items()}

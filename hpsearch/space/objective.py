@@ -37,8 +37,9 @@ def objective(raw: Mapping[str, Any], settings: Settings, space: Space) -> Objec
     known = metrics(settings.data)
     if metric not in known:
         raise Fault(("objective", "metric"), _no_such_metric(metric, known, settings.data))
-    if metric.endswith("/ter") and settings.evaluation.ter is False:
-        raise Fault(("evaluation", "ter"), f"the objective is {metric}: leave ter out, or write true")
+    for data_set in settings.data.values():
+        if found := data_set.switched_off(metric.rsplit("/", 1)[1], settings.evaluation):
+            raise Fault(("evaluation", found[0]), f"the objective is {metric}: {found[1]}")
     if vocabulary_varies(space) and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
         better = metric.rsplit("/", 1)[0] + "/bits_per_byte"
         reason = f"{metric} cannot be compared between vocabularies, and the tokenizer has a range; use {better}"

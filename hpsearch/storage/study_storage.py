@@ -67,7 +67,7 @@ class StudyStorage:
         return in_storage(Snapshots(self.storage, self._folder(number)))
 
     def refusal(self) -> str | None:
-        """Why the storage refuses writes, None when it accepts them; the thread asks, and nobody waits for the answer."""
+        """Why the storage refuses writes, None when it accepts them. The thread asks; nobody waits for its answer."""
         if self._answer is None:
             self._answer = self._thread.submit(self.storage.refusal)
         if not self._answer.done():
