@@ -196,11 +196,11 @@ INNER = {
             "storage.soundness",
         ],
         [
-            "storage.keeping",
+            "storage.study_storage",
         ],
         [
             "storage.checkpoints",
-            "storage.room",
+            "storage.disk_space",
         ],
     ],
     "tasks": [
