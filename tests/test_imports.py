@@ -243,7 +243,7 @@ DOORS = {
     "numpy": ["data", "fit", "sampling", "tasks.measure", "training"],
     "optuna": ["report.importances", "sampling", "space.space", "views.optuna"],
     "psycopg": ["views.postgres"],
-    "pyarrow": ["data.library", "data.rows", "data.packed"],
+    "pyarrow": ["data.library", "data.rows", "data.compressed"],
     "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],

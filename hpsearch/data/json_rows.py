@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from hpsearch.config import FUNCTION
+from hpsearch.data.compressed import Part
 from hpsearch.data.encoding import MAX_LINE, blocks, lines
 from hpsearch.data.findings import Findings
-from hpsearch.data.packed import Part
 from hpsearch.errors import DataError
 
 Record = dict[str, Any]

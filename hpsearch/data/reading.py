@@ -11,9 +11,9 @@ from typing import Any
 from hpsearch.config import ALIGNED, DataSet
 from hpsearch.data import columns, encoding, files, library, parallel, rows, tables, texts
 from hpsearch.data.answers import Answers
+from hpsearch.data.compressed import parts as parts_of
 from hpsearch.data.findings import Findings
 from hpsearch.data.origins import Given, format_of
-from hpsearch.data.packed import parts as parts_of
 from hpsearch.data.splits import Example
 from hpsearch.errors import DataError
 

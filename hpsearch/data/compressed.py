@@ -1,4 +1,4 @@
-"""Packed files (.gz, .bz2, .xz, .zst, .zip) as streams of their bytes, and what no text packs to refused."""
+"""Compressed files (.gz, .bz2, .xz, .zst, .zip) as streams of bytes; refuses what unpacks to more than text could."""
 
 from __future__ import annotations
 
