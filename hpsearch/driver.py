@@ -26,6 +26,7 @@ from hpsearch.launchers.messages import Launcher
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.outcome import Outcome
+from hpsearch.policies.loading import load
 from hpsearch.preparation import check, prepare
 from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
@@ -63,6 +64,7 @@ class Driver:
         lock = StudyLock(self.folder / "lock", what=f"study '{self.experiment.study}'")
         self._stack.callback(lock.release)
         self._stack.callback(self._leave_no_empty_folder)
+        self.policy = load(self.experiment)
         history = read_history(self.folder)
         check_space(self.experiment, history)
         self._workers = self._launch()  # they import torch while the data are prepared
@@ -89,13 +91,14 @@ class Driver:
         self._stack.callback(self.shipper.kill)
         self._checkpoints = Checkpoints(self.folder.resolve() / "checkpoints", study.history, self._keeping(study))
         self._checkpoints.tidy()
-        nothing_to_do = self.idle = spent(study)
+        nothing_to_do = self.idle = spent(study, self.policy)
         if nothing_to_do and study.history.stopped is not None:
             return
         search = Search(
             study,
             self._workers,
             checkpoints=self._checkpoints,
+            policy=self.policy,
             corpora=self._prepared.corpora,
             stopping=stopping,
         )

@@ -36,7 +36,17 @@ class Finished:
 
 @dataclass(frozen=True)
 class Paused:
-    """A trial was stopped and will go on, and why: with its state `saved` now, or from an earlier checkpoint."""
+    """The policy paused a trial, and why; it may resume it later, from its state `saved` now or from an earlier one."""
+
+    trial: TrialHistory
+    slot: int
+    reason: str
+    saved: bool = False
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A trial was stopped and resumes by itself, and why: from its state `saved` now, or from an earlier checkpoint."""
 
     trial: TrialHistory
     slot: int
@@ -51,4 +61,4 @@ class Notice:
     line: str
 
 
-Event = Started | Measured | Finished | Paused | Notice
+Event = Started | Measured | Finished | Paused | Interrupted | Notice

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hpsearch.atomic import write_atomically, write_json
-from hpsearch.contract import Evaluation, Handle, Told, WorkerSettings
+from hpsearch.contract import Command, Evaluation, Handle, WorkerSettings
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.identity import data_changes, described
 from hpsearch.lock import StudyLock
@@ -63,11 +63,11 @@ class FinalTraining:
         """Trains; told to stop, it saves its state and ends early (`stopped` is then True)."""
         from hpsearch.training.loop import train  # torch: seconds
 
-        def told() -> Told:
+        def command() -> Command:
             self.stopped = stopping()
-            return Told.PAUSE if self.stopped else Told.GO_ON
+            return Command.PAUSE if self.stopped else Command.CONTINUE
 
-        yield from train(self.config, Handle(self.setting, self.folder / CHECKPOINTS, told))
+        yield from train(self.config, Handle(self.setting, self.folder / CHECKPOINTS, command))
 
     def test(self) -> dict[str, float]:
         """Measures the best weights on the test split (once: there is no way back), writes the model and metrics.json.

@@ -16,6 +16,8 @@ def closing(history: History, experiment: Experiment, *, idle: bool, again: str)
         yield _why_no_winner(history)
     elif best.outcome is Outcome.UNFINISHED:
         yield f"the winner is unfinished, its best evaluation so far counts: {named(history, best)}"
+    if paused := sum(trial.paused for trial in history.trials.values()):
+        yield f"trials paused: {paused}; each counts by its best evaluation so far"
     waiting = sum(trial.outcome is None for trial in history.trials.values())
     budget = experiment.budget
     if budget.hours is not None and history.seconds >= budget.hours * 3600 and (waiting or idle):

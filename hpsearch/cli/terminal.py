@@ -17,7 +17,7 @@ from hpsearch.cli.bars import Described
 from hpsearch.cli.closing import closing, named
 from hpsearch.cli.text import equals, measured, params, plain, quoted, spinner
 from hpsearch.driver import Driver
-from hpsearch.events import Event, Finished, Measured, Notice, Paused, Started
+from hpsearch.events import Event, Finished, Interrupted, Measured, Notice, Paused, Started
 from hpsearch.home import Home
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.outcome import Outcome
@@ -104,9 +104,9 @@ class Board:
             value = event.evaluation.metrics.get(self.experiment.objective.metric, math.nan)
             progress = event.evaluation.progress
             self._bars.update(self._slots[slot], completed=progress, value=measured(value))
-        elif isinstance(event, Paused):
+        elif isinstance(event, Paused | Interrupted):
             self._clear(slot)
-            self.say(f"trial {trial.number} paused: {event.reason}")
+            self.say(f"trial {trial.number} {type(event).__name__.lower()}: {event.reason}")
             self._unsaved |= set() if event.saved else {trial.number}
         elif isinstance(event, Finished):
             self._clear(slot)
@@ -209,7 +209,7 @@ def counted(history: History) -> str:
     """How many trials ended in which way, and the time of the search."""
     outcomes: dict[str, int] = {}
     for trial in history.trials.values():
-        outcome = trial.outcome or Outcome.UNFINISHED
+        outcome = trial.outcome or (Outcome.PAUSED if trial.paused else Outcome.UNFINISHED)
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items(), key=lambda item: -item[1]))
     return f"{history.study}: {counts}; {history.seconds / 60:.1f} minutes"

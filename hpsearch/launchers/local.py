@@ -17,9 +17,9 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory
-from hpsearch.launchers.messages import Alive, Answer, Ended, Failed, Message, Noted, Reply, Task
+from hpsearch.launchers.messages import Alive, Ended, Failed, Message, Noted, Reply, Task
 from hpsearch.launchers.process import work
 from hpsearch.launchers.worker import TRAINER
 
@@ -109,7 +109,7 @@ class _Worker:
         self._memory, self._oom_kills = 0, memory.kills()
 
     def send(self, message: Task | Reply) -> None:
-        self._pausing = isinstance(message, Reply) and (self._pausing or message.answer is Answer.PAUSE)
+        self._pausing = isinstance(message, Reply) and (self._pausing or message.command is Command.PAUSE)
         with contextlib.suppress(OSError):  # a dead worker shows itself in receive()
             self.connection.send(message)
 

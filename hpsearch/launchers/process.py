@@ -15,10 +15,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from hpsearch import failpoints
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory
 from hpsearch.launchers.devices import alone_with_its_gpu
-from hpsearch.launchers.messages import Alive, Answer, Ended, Evaluated, Failed, Noted, Reply, Task
+from hpsearch.launchers.messages import Alive, Ended, Evaluated, Failed, Noted, Reply, Task
 from hpsearch.launchers.worker import Session
 from hpsearch.output import unfailing
 from hpsearch.redaction import guard, redact
@@ -65,7 +65,7 @@ class Worker:
         self._terminated = True
         if self._session is None:
             raise SystemExit(128 + number)
-        self._session.answer(Answer.PAUSE)
+        self._session.answer(Command.PAUSE)
 
     def _train(self, task: Task) -> None:
         self._session = session = Session(self.slot, task, self.setting, trainer=self.trainer, listen=self._listen)
@@ -86,8 +86,8 @@ class Worker:
         """Waits for the answer to this evaluation; what was said unasked before it counts too."""
         while True:
             reply: Reply = self.connection.recv()
-            session.answer(reply.answer)
-            if reply.index == index or reply.answer is Answer.DROP:
+            session.answer(reply.command)
+            if reply.index == index or reply.command is Command.STOP:
                 return
 
     def _listen(self) -> None:
@@ -95,7 +95,7 @@ class Worker:
         while self.connection.poll():
             reply: Reply = self.connection.recv()
             if self._session is not None:
-                self._session.answer(reply.answer)
+                self._session.answer(reply.command)
         if self._session is not None and time.monotonic() - self._beat > BEAT:
             self._beat = time.monotonic()
             self.connection.send(Alive(self._session.task.trial, memory.peak()))

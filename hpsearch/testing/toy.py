@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.atomic import write_atomically, write_json
-from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told, TrainingPoint
+from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, TrainingPoint
 from hpsearch.testing.curves import SyntheticCurve
 from hpsearch.training.config import TrainConfig
 
@@ -48,10 +48,10 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     curve = curve_of(config)
     fault = FAULTS.get(round(config.model.dropout, 3))
     pause = max(pause, 0.02) if fault == "slow" else pause
-    told = Told.GO_ON
+    command = Command.CONTINUE
     while state["step"] < round(STEPS * config.training.stop_at):
-        told = handle.told()
-        if told is not Told.GO_ON:
+        command = handle.command()
+        if command is not Command.CONTINUE:
             break
         time.sleep(pause)
         state["step"] += 1
@@ -63,7 +63,7 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
             _note(handle, found)
         if state["step"] % every == 0:
             _save(handle, state)
-    if told is Told.PAUSE:
+    if command is Command.PAUSE:
         _save(handle, state)
     else:
         write_json(handle.folder / "best.pt", state)

@@ -90,8 +90,10 @@ class OptunaView:
         """Has the trials that run wait: the study has no driver; gives those that did."""
         from optuna.trial import TrialState
 
-        running = self.storage.get_all_trials(self.state["study"], deepcopy=False, states=(TrialState.RUNNING,))
-        for trial in (self._history.trials.get(t.number, lost(t.number)) for t in running):
+        found = self.storage.get_all_trials(self.state["study"], deepcopy=False, states=(TrialState.RUNNING,))
+        trials = (self._history.trials.get(t.number, lost(t.number)) for t in found)
+        running = [trial for trial in trials if not trial.paused]
+        for trial in running:
             trial.running = False
             self._bring_up_to_date(trial)
         return sorted(trial.number for trial in running)
@@ -236,7 +238,7 @@ def lost(number: int) -> TrialHistory:
 
 
 def frozen(history: History, trial: TrialHistory) -> Any:
-    """The trial as an optuna FrozenTrial, params by value; one without a worker is WAITING, not RUNNING."""
+    """The trial as an optuna FrozenTrial, params by value; without a worker it is WAITING, paused RUNNING."""
     from optuna.trial import FrozenTrial, TrialState
 
     from hpsearch.report import distributions, local_time
@@ -262,6 +264,7 @@ def frozen(history: History, trial: TrialHistory) -> Any:
 
 def attributes(trial: TrialHistory) -> dict[str, Any]:
     """What the database says of a trial beside its numbers: outcome, reason, attempts, device, where its best was."""
-    found = {"outcome": trial.outcome, "reason": trial.reason, "attempt": trial.attempt, "device": trial.device}
+    reason = trial.reason if trial.outcome else ""  # that of a pause is gone when it is resumed
+    found = {"outcome": trial.outcome, "reason": reason, "attempt": trial.attempt, "device": trial.device}
     found["best_evaluation"] = json.dumps(asdict(trial.best)) if trial.best else None
     return {name: value for name, value in found.items() if value}

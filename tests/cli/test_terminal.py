@@ -7,7 +7,7 @@ from hpsearch.cli.train import lines
 from hpsearch.events import Finished
 from hpsearch.home import Home
 from hpsearch.outcome import Outcome
-from tests.searching import evaluation, experiment, opened
+from tests.searching import ask, evaluation, experiment, opened
 
 
 def searched(folder, *trials, metric="val/loss"):
@@ -15,7 +15,7 @@ def searched(folder, *trials, metric="val/loss"):
     data = "objective: {metric: val/loss}\nbudget: {trials: 9}\nsearch: {pruner: none, overfitting: false}\n"
     study = opened(experiment(data), folder)
     for curve in trials:
-        number = study.ask()
+        number = ask(study)
         study.start(number, device="cpu", threads=1, worker=0)
         for i, metrics in enumerate(curve, start=1):
             study.report(number, evaluation(i, **metrics))

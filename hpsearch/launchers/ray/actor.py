@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Command, WorkerSettings
 from hpsearch.errors import StorageFailed, UserError
 from hpsearch.launchers import memory
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Noted, Task
+from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Noted, Task
 from hpsearch.launchers.ray import local_ray
 from hpsearch.launchers.ray.shared import Shared, SharedStorage
 from hpsearch.launchers.ray.upload import Elsewhere
@@ -56,7 +56,7 @@ class Actor:
         self._storage = storage
         self._elsewhere: Elsewhere | None = None
         self._session: Session | None = None
-        self._turn, self._ahead = 0, (0, Answer.GO_ON)  # what was said of a turn before that turn came
+        self._turn, self._ahead = 0, (0, Command.CONTINUE)  # what was said of a turn before that turn came
         self._looks = 0
         self._leak = memory.Leak()
         self._terminated = False
@@ -97,21 +97,21 @@ class Actor:
                 session.answer(self._ahead[1])
         return found + self._step(session)
 
-    def answer(self, answer: Answer) -> list[Message]:
+    def answer(self, command: Command) -> list[Message]:
         """Trains on after an evaluation."""
         session = self._session
         if session is None:
             return []
-        session.answer(answer)
+        session.answer(command)
         return self._step(session)
 
-    def tell(self, turn: int, answer: Answer) -> None:
+    def tell(self, turn: int, command: Command) -> None:
         """What the driver says unasked."""
         with self._lock:
             if self._session is not None and turn == self._turn:
-                self._session.answer(answer)
+                self._session.answer(command)
             elif turn > self._turn:
-                self._ahead = turn, answer
+                self._ahead = turn, command
 
     def life(self) -> Life:
         """A sign of life, answered while it trains."""
@@ -138,7 +138,7 @@ class Actor:
         session = self._session
         if session is None:
             raise SystemExit(128 + number)
-        session.answer(Answer.PAUSE)
+        session.answer(Command.PAUSE)
 
     def _look(self) -> None:
         self._looks += 1
@@ -164,7 +164,7 @@ class Actor:
             if isinstance(message, Evaluated):
                 self._elsewhere.look()
             else:
-                self._elsewhere.end(keep=getattr(message, "answer", Answer.PAUSE) is not Answer.DROP)
+                self._elsewhere.end(keep=getattr(message, "command", Command.PAUSE) is not Command.STOP)
         except (StorageFailed, OSError) as error:
             return self._unsaved(message.trial, error) if isinstance(message, Ended) else message
         return message

@@ -78,9 +78,9 @@ class RayLauncher:
             return
         if worker.pending is None:
             worker.silent = 0.0
-            worker.pending = worker.actor.answer.remote(reply.answer)
+            worker.pending = worker.actor.answer.remote(reply.command)
         else:
-            listening(worker.actor.tell).remote(worker.turn, reply.answer)
+            listening(worker.actor.tell).remote(worker.turn, reply.command)
 
     def messages(self, timeout: float) -> list[Message]:
         """What workers have said; one that is gone with a trial is a message too, and is replaced."""

@@ -251,7 +251,7 @@ class Store:
         self._tolerant(run_id, self.client.update_run, status="RUNNING")
 
     def ended(self, run_id: str, status: str, *, at: float) -> None:
-        """Marks a run as FINISHED, KILLED or FAILED at a time (unix seconds)."""
+        """Marks a run as FINISHED, KILLED, FAILED or SCHEDULED (paused) at a time (unix seconds)."""
         self._tolerant(run_id, self.client.set_terminated, status, end_time=milliseconds(at))
         failpoints.hit("run_ended")
 

@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from hpsearch.contract import Command
 from hpsearch.errors import UserError
-from hpsearch.events import Finished, Paused, Started
-from hpsearch.launchers.messages import Answer, Ended, Failed
+from hpsearch.events import Finished, Interrupted, Started
+from hpsearch.launchers.messages import Ended, Failed
 from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.shared import Shared
 from hpsearch.search import Search
@@ -112,12 +113,12 @@ def test_a_terminated_worker_saves_its_trial_which_goes_on_with_another(nodes, t
         time.sleep(1.0)  # it trains
         os.kill(pid, signal.SIGTERM)
         seen, last = drive(made)
-        assert last == Ended(0, 0, Answer.PAUSE)
+        assert last == Ended(0, 0, Command.PAUSE)
         place(made, task(tmp_path, dropout=SLOW))
         assert made._slots[0].place.pid != pid
         again, last = drive(made)
         assert again[: len(seen)] == seen
-        assert (len(again), last) == (20, Ended(0, 0, Answer.GO_ON))
+        assert (len(again), last) == (20, Ended(0, 0, Command.CONTINUE))
     finally:
         made.close()
 
@@ -250,12 +251,12 @@ def test_a_study_goes_on_when_a_node_goes_away_and_comes_back(nodes, tmp_path):
             seen.append(event)
             if len(seen) == 12:
                 nodes.remove_node(nodes.second, allow_graceful=False)
-            if any(isinstance(h, Paused) for h in seen) and not back:
+            if any(isinstance(h, Interrupted) for h in seen) and not back:
                 nodes.second, back = nodes.add_node(**NODE), True
         study.journal.close()
     finally:
         made.close()
-    paused = [h for h in seen if isinstance(h, Paused)]
+    paused = [h for h in seen if isinstance(h, Interrupted)]
     assert len(paused) == 1
     assert "went away" in paused[0].reason
     assert sorted(h.trial.number for h in seen if isinstance(h, Finished)) == [0, 1, 2, 3, 4]

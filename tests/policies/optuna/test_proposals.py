@@ -6,9 +6,9 @@ import pytest
 
 from hpsearch import journal
 from hpsearch.events import Notice
-from hpsearch.sampling.trainings import Trainings
+from hpsearch.policies.optuna.trainings import Trainings
 from hpsearch.search import spent
-from tests.searching import Scripted, experiment, go, opened
+from tests.searching import Scripted, ask, experiment, go, opened, optuna_trials, policy_of
 from tests.test_search import healthy, workers
 
 QUIET = "search: {{pruner: none, overfitting: false, sampler: {}}}\n"
@@ -31,7 +31,7 @@ def asked(wanted, folder, count):
     """The internal values of so many trials, none of which ever ends."""
     study = opened(wanted, folder)
     for _ in range(count):
-        study.ask()
+        ask(study)
     study.journal.close()
     return study, [trial.internal for trial in study.history.trials.values()]
 
@@ -60,7 +60,7 @@ def test_optuna_knows_the_config_that_took_the_place_of_another(tmp_path):
     study, internal = asked(wanted, tmp_path / "home", 12)
     again = opened(wanted, tmp_path / "home")
     for each in (study, again):
-        assert [t.params for t in each.proposals.study.get_trials(deepcopy=False)] == internal
+        assert [t.params for t in optuna_trials(each)] == internal
     again.journal.close()
 
 
@@ -96,7 +96,7 @@ def test_a_space_of_branches_is_gone_through_once(tmp_path, sampler, seed):
     study, seen = go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path), healthy))
     assert sorted(layers(study)) == [2, 3, 4, 5, 6]
     assert [h.line for h in seen if isinstance(h, Notice)] == ["each of the space's 5 configs has had its trial"]
-    assert spent(study)
+    assert spent(study, policy_of(study))
 
 
 def layers(study):
@@ -115,7 +115,7 @@ def test_another_config_may_be_of_another_branch(tmp_path, seed, ranges, size):
     assert len({len(values) for values in internal}) == 2
     again = opened(wanted, tmp_path / "home")
     for each in (study, again):
-        known = each.proposals.study.get_trials(deepcopy=False)
+        known = optuna_trials(each)
         assert [t.params for t in known] == internal
         assert [t.distributions.keys() for t in known] == [values.keys() for values in internal]
     again.journal.close()

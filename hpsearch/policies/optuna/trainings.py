@@ -36,6 +36,10 @@ class Trainings:
         """Notes that the study has it."""
         self._known.add(self._key(internal))
 
+    def discard(self, internal: Mapping[str, Any]) -> None:
+        """Notes that the study lacks it."""
+        self._known.discard(self._key(internal))
+
     @cached_property
     def listed(self) -> bool:
         """Whether the space is small enough to be listed."""

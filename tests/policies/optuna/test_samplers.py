@@ -5,8 +5,8 @@ import math
 import optuna
 import pytest
 
-from hpsearch.sampling.samplers import AmongPeers, BoundedTPE, make_pruner
-from hpsearch.sampling.shortlist import Shortlist
+from hpsearch.policies.optuna.samplers import AmongPeers, BoundedTPE, make_pruner
+from hpsearch.policies.optuna.shortlist import Shortlist
 from hpsearch.space.settings import Search
 
 RANGE = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}

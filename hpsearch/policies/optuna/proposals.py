@@ -12,11 +12,12 @@ from typing import Any
 import optuna
 
 from hpsearch.contract import Evaluation
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import TrialHistory
 from hpsearch.outcome import Outcome
-from hpsearch.sampling.samplers import make_pruner, make_sampler, mix, takes_notes
-from hpsearch.sampling.shortlist import Shortlist
-from hpsearch.sampling.trainings import Trainings
+from hpsearch.policies.curve_rules import phases
+from hpsearch.policies.optuna.samplers import make_pruner, make_sampler, mix, takes_notes
+from hpsearch.policies.optuna.shortlist import Shortlist
+from hpsearch.policies.optuna.trainings import Trainings
 from hpsearch.space.experiment import Experiment
 
 WORST = 1e30  # what Optuna is told of a loss that is not finite: behind all others, in whatever order they come
@@ -30,9 +31,9 @@ class OutOfConfigs(Exception):
 class Proposals:
     """Trials as Optuna knows them, by our numbers."""
 
-    def __init__(self, experiment: Experiment, history: History) -> None:
-        """An empty one; `rebuild` brings in what the history has."""
-        self.experiment, self.history = experiment, history
+    def __init__(self, experiment: Experiment) -> None:
+        """Starts without trials; `rebuild` adds those of a history."""
+        self.experiment = experiment
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._storage = optuna.storages.InMemoryStorage()
@@ -44,6 +45,7 @@ class Proposals:
         )
         self._shortlist = Shortlist(self.study)
         self._trials: dict[int, optuna.Trial] = {}  # that have not ended
+        self._heard: dict[int, set[int]] = {}  # of those, the evaluations that Optuna knows
         self._distributions = {name: experiment.space.distribution(name) for name in experiment.space.params}
         self.trainings = Trainings(experiment.space)
 
@@ -54,28 +56,41 @@ class Proposals:
         """
         self.study.sampler = make_sampler(self.experiment, number, self._shortlist)
         trial = self._trials[number] = self.study.ask()
+        self._heard[number] = set()
         internal = self.experiment.space.suggest(trial)
         if self.trainings.has(internal):
             internal = self._another(number)
         self.trainings.add(internal)
         return internal
 
-    def report(self, number: int, evaluation: Evaluation) -> None:
-        """Tells of an evaluation."""
-        value = self._heard(evaluation)
-        if value is not None:
-            self._trials[number].report(value, evaluation.index)
+    def accept(self, trial: TrialHistory, proposed: dict[str, Any]) -> None:
+        """Gives the trial that was asked for the internal values with which it was recorded."""
+        if trial.internal != proposed:  # a number on a grid may differ in its last bit
+            self.trainings.discard(proposed)
+            self.trainings.add(trial.internal)
+            self._put(trial.number, trial.internal)
+
+    @property
+    def open(self) -> list[int]:
+        """The trials that have not ended."""
+        return list(self._trials)
+
+    def hear(self, trial: TrialHistory) -> None:
+        """Reports a trial's new evaluations to Optuna."""
+        heard = self._heard.get(trial.number)
+        if heard is not None and len(heard) < len(trial.evaluations):
+            for index in sorted(trial.evaluations.keys() - heard):
+                self._report(trial.number, trial.evaluations[index])
 
     def would_prune(self, number: int) -> bool:
         """Whether the pruner would stop the trial after its latest evaluation."""
-        return self._trials[number].should_prune()
+        return number in self._trials and self._trials[number].should_prune()
 
-    def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
-        """Tells how a trial ended, and its value where that counts."""
-        state = state_of(outcome)
-        self.study.tell(
-            self._trials.pop(number), value if state == optuna.trial.TrialState.COMPLETE else None, state=state
-        )
+    def tell(self, trial: TrialHistory) -> None:
+        """Tells Optuna how a trial ended, and its value where that counts."""
+        if trial.number in self._trials:
+            self.hear(trial)
+            self._tell(trial)
 
     def rebuild(self, trial: TrialHistory) -> None:
         """Puts a trial of the journal back, under its number."""
@@ -90,12 +105,28 @@ class Proposals:
 
     # --------------------------------------------------------------------------------------------------------- inwards
 
+    def _report(self, number: int, evaluation: Evaluation) -> None:
+        self._heard[number].add(evaluation.index)
+        value = self._value(evaluation)
+        if value is not None:
+            self._trials[number].report(value, evaluation.index)
+
+    def _tell(self, trial: TrialHistory) -> None:
+        state = state_of(trial.outcome or Outcome.FAILED)
+        value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
+        self.study.tell(self._closed(trial.number), value, state=state)
+
+    def _closed(self, number: int) -> optuna.Trial:
+        """Optuna's trial, which is open no more."""
+        del self._heard[number]
+        return self._trials.pop(number)
+
     def _another(self, number: int) -> dict[str, Any]:
         """A config that no trial has, drawn at random, in place of the proposed one; raises OutOfConfigs."""
         found = self._drawn(number)
         if found is None:
             self.trainings.none_left = True
-            self.study.tell(self._trials.pop(number), state=optuna.trial.TrialState.FAIL)
+            self.study.tell(self._closed(number), state=optuna.trial.TrialState.FAIL)
             raise OutOfConfigs
         self._put(number, found)
         return found
@@ -121,10 +152,11 @@ class Proposals:
             distribution = self._distributions[name]
             self._storage.set_trial_param(trial, name, distribution.to_internal_repr(value), distribution)
 
-    def _heard(self, evaluation: Evaluation) -> float | None:
+    def _value(self, evaluation: Evaluation) -> float | None:
         """What Optuna hears of an evaluation; None: nothing, for BLEU may be measured more rarely than the rest."""
-        value = evaluation.metrics.get(self.history.metric)
-        worst = WORST if self.history.direction == "minimize" else -WORST
+        objective = self.experiment.objective
+        value: float | None = evaluation.metrics.get(objective.metric)
+        worst = WORST if objective.direction == "minimize" else -WORST
         return value if value is None or math.isfinite(value) else worst
 
     def _replay(self, trial: TrialHistory) -> None:
@@ -134,18 +166,18 @@ class Proposals:
             self.study.enqueue_trial(trial.internal)
             again = self.study.ask()
             self.experiment.space.suggest(again)
-        self._trials[trial.number] = again
+        self._trials[trial.number], self._heard[trial.number] = again, set()
         for index, evaluation in sorted(trial.evaluations.items()):
-            self.report(trial.number, evaluation)
+            self._report(trial.number, evaluation)
             if _was_compared(trial, index):
                 again.should_prune()  # successive halving notes in the study who reached which rung
         if trial.outcome is not None:
-            self.tell(trial.number, trial.outcome, trial.value)
+            self._tell(trial)
 
     def _frozen(self, trial: TrialHistory) -> optuna.trial.FrozenTrial:
         """A trial that has ended, as Optuna would have it after all that it was told."""
         state = state_of(trial.outcome or Outcome.FAILED)
-        heard = ((index, self._heard(evaluation)) for index, evaluation in sorted(trial.evaluations.items()))
+        heard = ((index, self._value(evaluation)) for index, evaluation in sorted(trial.evaluations.items()))
         reports = {index: value for index, value in heard if value is not None}
         value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
         if state == optuna.trial.TrialState.PRUNED and reports:
@@ -166,6 +198,7 @@ def state_of(outcome: Outcome) -> optuna.trial.TrialState:
 
 def _was_compared(trial: TrialHistory, index: int) -> bool:
     """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
-    at_end = trial.evaluations[index].progress >= trial.config["training"]["stop_at"]
+    at_end = trial.evaluations[index].progress >= phases(trial.config).ends_at
     is_last = index == max(trial.evaluations)
-    return not at_end and not (is_last and trial.outcome in (None, Outcome.OVERFIT, Outcome.DIVERGED))
+    is_due = index > trial.paused_at  # a resumed trial is not judged again where it paused
+    return not at_end and not (is_last and is_due and trial.outcome in (None, Outcome.OVERFIT, Outcome.DIVERGED))

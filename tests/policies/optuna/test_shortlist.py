@@ -7,8 +7,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from hpsearch.sampling.shortlist import BEST, ENDED, RUNNING, Shortlist
-from tests.sampling.test_samplers import RANGE, filled
+from hpsearch.policies.optuna.shortlist import BEST, ENDED, RUNNING, Shortlist
+from tests.policies.optuna.test_samplers import RANGE, filled
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])

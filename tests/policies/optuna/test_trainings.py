@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpsearch.sampling.trainings import Trainings
+from hpsearch.policies.optuna.trainings import Trainings
 from hpsearch.space.space import Space
 
 SAME = {

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import optuna
 
-from hpsearch.sampling.shortlist import Shortlist
+from hpsearch.policies.optuna.shortlist import Shortlist
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import (
     AnyPruner,
