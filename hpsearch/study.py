@@ -92,10 +92,6 @@ class Study:
             failpoints.hit("retry_recorded")
         return attempt
 
-    def config(self, number: int) -> TrainConfig:
-        """The trial's whole config."""
-        return TrainConfig.model_validate(self.history.trials[number].config)
-
     def report(self, number: int, evaluation: Evaluation) -> None:
         """Records an evaluation, unless the journal has it already (from before a crash)."""
         failpoints.hit("report_begun")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rich.console import Console
@@ -20,8 +20,8 @@ from hpsearch.driver import Driver
 from hpsearch.events import Event, Finished, Interrupted, Measured, Notice, Paused, Started
 from hpsearch.home import Home
 from hpsearch.journal.history import History, TrialHistory
+from hpsearch.logs import warnings_to
 from hpsearch.outcome import Outcome
-from hpsearch.redaction import redact
 from hpsearch.space.experiment import Experiment
 
 SHOWN = 5  # trials in the closing table
@@ -189,20 +189,9 @@ class Board:
         return f"trial {trial.number} finished: {outcome}{value}{at}, {trial.seconds:.0f} s  {words}{why}"
 
 
-@contextlib.contextmanager
-def warnings_said(say: Callable[[str], None]) -> Iterator[None]:
+def warnings_said(say: Callable[[str], None]) -> AbstractContextManager[None]:
     """Meanwhile `say` gets what the package logs as a warning or worse."""
-
-    class Said(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            say(f"warning: {redact(record.getMessage())}")
-
-    handler, log = Said(logging.WARNING), logging.getLogger("hpsearch")
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
+    return warnings_to(lambda line: say(f"warning: {line}"))
 
 
 def counted(history: History) -> str:
