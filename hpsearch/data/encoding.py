@@ -1,4 +1,4 @@
-"""The bytes of a text file as lines: the encoding seen where it is certain, a wrong byte refused with its line."""
+"""Text files as decoded lines: detects the encoding where it is certain, and names the line of a wrong byte."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Reader:
         return "test" not in some and self.data_set.split.test > 0
 
     def _lines_of_few(self, examples: list[Example], *, n_parts: int) -> list[Example]:
-        """The paragraphs, or their lines (told as a doubt) where there are fewer paragraphs than splits."""
+        """The paragraphs, or their lines (with a warning) where there are fewer paragraphs than splits."""
         key = next(iter(columns.columns_of(self.data_set)))
         if len({example[key] for example in examples}) >= n_parts:
             return examples
