@@ -12,11 +12,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from hpsearch.atomic import write_atomically
-from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
 from hpsearch.journal.history import History, TrialHistory, number
 from hpsearch.outcome import Outcome
 from hpsearch.provenance import provenance
+from hpsearch.training.config import TrainConfig
 
 
 def winner(history: History) -> TrialHistory:

@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import Any
 
 from hpsearch.atomic import write_atomically, write_json
-from hpsearch.config import TrainConfig
 from hpsearch.contract import Command, Evaluation, Handle, WorkerSettings
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.identity import data_changes, described
 from hpsearch.lock import StudyLock
+from hpsearch.training.config import TrainConfig
 
 CHECKPOINTS = "checkpoints"
 
@@ -75,9 +75,9 @@ class FinalTraining:
         Gives the metrics: test/... where there is a test split, and val/... of the best evaluation.
         Raises TrainingFailed when no evaluation was finite.
         """
-        from hpsearch.data.corpus import open_corpus
         from hpsearch.training import checkpoint
         from hpsearch.training.batches import rows_of
+        from hpsearch.training.corpus import open_corpus
         from hpsearch.training.device import prepare_device
         from hpsearch.training.evaluation import Evaluator
         from hpsearch.training.export import save_pretrained

@@ -13,7 +13,6 @@ from typing import Any
 
 from hpsearch import fit
 from hpsearch.atomic import make_folder
-from hpsearch.config import TrainConfig
 from hpsearch.contract import WorkerSettings
 from hpsearch.data import repeating, sources
 from hpsearch.data.corpus import Contents, Corpus
@@ -24,6 +23,7 @@ from hpsearch.journal.history import History
 from hpsearch.launchers.devices import plan
 from hpsearch.space.experiment import Experiment
 from hpsearch.training import measurable
+from hpsearch.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,14 @@ def prepare(
     make_folder(home.cache)
     with _placed(experiment):
         progress("reading the data", 0.0)
-        contents, took = repeating.timed(lambda: Contents.of(config, base=experiment.base))
+        contents, took = repeating.timed(lambda: Contents.of(config.data, config.tokenizer, base=experiment.base))
         check_data(experiment, history or History(), contents.facts)
         known(contents.facts)
         begins = history is not None and not history.origin
-        again = repeating.asked_again(config, contents, base=experiment.base, took=took if begins else math.inf)
+        again = repeating.asked_again(config.data, contents, base=experiment.base, took=took if begins else math.inf)
         with again as unsteady:
-            corpus = Corpus.open(config, cache=home.cache, base=experiment.base, progress=progress, contents=contents)
+            places = {"cache": home.cache, "base": experiment.base}
+            corpus = Corpus.open(config.data, config.tokenizer, **places, progress=progress, contents=contents)
             doubts = [*unsteady(), *measurable.doubts(config, corpus)]
     facts = {**contents.facts, "sets": corpus.counts}
     warnings = [*corpus.warnings, *doubts, *fit.check(experiment, corpus)]
@@ -72,10 +73,11 @@ def prepare(
 def check(experiment: Experiment) -> None:
     """What can be seen of the data sets at once: raises DataError, with the place in the space file.
 
-    ConfigError where the machine lacks the tokenizer that BLEU is to have.
+    ConfigError where the machine cannot measure one of them, as for want of a tokenizer.
     """
-    if reason := measurable.missing_tokenizer(experiment.settings):
-        raise ConfigError(f"{experiment.where('evaluation', 'bleu_tokenize')}: evaluation.bleu_tokenize: {reason}")
+    if found := measurable.unmeasurable(experiment.settings):
+        key, reason = found
+        raise ConfigError(f"{experiment.where('evaluation', key)}: evaluation.{key}: {reason}")
     for name, data_set in experiment.settings.data.items():
         with _placed(experiment), _based(experiment):
             sources.check_sources(name, data_set, base=experiment.base)

@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpsearch.config import TrainConfig
 from hpsearch.contract import WorkerSettings
 from hpsearch.environment import versions
 from hpsearch.errors import StudyMismatch
@@ -20,6 +19,7 @@ from hpsearch.identity import Change, changes, described, named_contents, of_oth
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.space.document import dotted
 from hpsearch.space.experiment import Experiment
+from hpsearch.training.config import TrainConfig
 
 CLOSE = 0.01  # relative; further apart than this, more than rounding differs
 

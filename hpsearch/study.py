@@ -10,7 +10,6 @@ from typing import Any
 
 from hpsearch import failpoints
 from hpsearch import journal as journals
-from hpsearch.config import TrainConfig
 from hpsearch.contract import Evaluation
 from hpsearch.environment import environment
 from hpsearch.identity import RULES, check_identity
@@ -19,6 +18,7 @@ from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, uncolle
 from hpsearch.outcome import Outcome
 from hpsearch.policies.policy import New
 from hpsearch.space.experiment import Experiment
+from hpsearch.training.config import TrainConfig
 
 _log = logging.getLogger(__name__)
 

@@ -27,7 +27,8 @@ def said(tmp_path):
     def check(data, body="", *, tokenizer="{kind: bytes}"):
         text = f"data: {data}\ntokenizer: {tokenizer}\n{body}"
         experiment = Experiment.loads(text, path=tmp_path / "space.yaml")
-        corpus = Corpus.open(first_config(experiment), cache=tmp_path / "cache", base=tmp_path)
+        config = first_config(experiment)
+        corpus = Corpus.open(config.data, config.tokenizer, cache=tmp_path / "cache", base=tmp_path)
         return fit.check(experiment, corpus)
 
     return check

@@ -1,31 +1,26 @@
-"""TrainConfig: everything a training may depend on, checked and frozen.
+"""The sections of a config that every level above may read: checked by pydantic, frozen, known key by key.
 
-It is what a trial samples, what MLflow logs, what is exported and what the final training reads. pydantic does the
-checking: its errors carry the path of the value, which `space/experiment.py` turns into file:line:column.
+The errors of pydantic carry the path of the value, which `space/experiment.py` turns into file:line:column.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 from typing import Any
-
-from pydantic import Field
 
 from hpsearch.config.data import (
     ALIGNED,
     FORM,
     FUNCTION,
     Aligned,
-    AnySet,
-    ClassificationSet,
     Column,
+    DataSet,
     Files,
     Paths,
     Split,
     SplitNames,
-    TextSet,
-    TranslationSet,
     Truncate,
 )
 from hpsearch.config.model import ModelConfig, TokenizerConfig
@@ -37,10 +32,9 @@ __all__ = [
     "FORM",
     "FUNCTION",
     "Aligned",
-    "AnySet",
     "BleuTokenizer",
-    "ClassificationSet",
     "Column",
+    "DataSet",
     "EvaluationConfig",
     "Files",
     "ModelConfig",
@@ -49,39 +43,24 @@ __all__ = [
     "Section",
     "Split",
     "SplitNames",
-    "TextSet",
     "TokenizerConfig",
-    "TrainConfig",
     "TrainingConfig",
-    "TranslationSet",
     "Truncate",
     "digest",
 ]
 
 
-class TrainConfig(Section):
-    """One training, whole: equal configs on the same CPU give equal curves."""
-
-    seed: int = Field(0, ge=0, lt=2**63)
-    objective: Objective = Objective()
-    data: dict[str, AnySet] = Field(min_length=1)
-    tokenizer: TokenizerConfig = TokenizerConfig()
-    model: ModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
-
-    def digest(self) -> str:
-        """A hash of the whole config, as it stands beside each checkpoint."""
-        return digest(self.model_dump(mode="json"))
-
-    def corpus_digest(self) -> str:
-        """A hash of what the tokenised data depend on, beside the contents of the files."""
-        found = self.model_dump(mode="json", include={"data", "tokenizer"})
-        for data_set in found["data"].values():
-            data_set.pop("weight", None)
-        return digest(found)
-
-
 def digest(value: Any) -> str:
     """The SHA-256 (hex) of a JSON-able value, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+_MOVED = {"TrainConfig": "training.config", **dict.fromkeys(("AnySet", "TextSet", "TranslationSet"), "tasks")}
+_MOVED["ClassificationSet"] = "tasks"
+
+
+def __getattr__(name: str) -> Any:
+    """The former place of what has moved up, until nobody imports it from here."""
+    if name in _MOVED:
+        return getattr(importlib.import_module(f"hpsearch.{_MOVED[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

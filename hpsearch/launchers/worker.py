@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.atomic import make_folder
-from hpsearch.config import TrainConfig
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, WorkerSettings
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Task
 from hpsearch.redaction import redact
+from hpsearch.training.config import TrainConfig
 from hpsearch.training.memory import ran_out
 
 TRAINER = "hpsearch.training.loop:train"

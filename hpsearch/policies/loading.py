@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from hpsearch.data import guest
+from hpsearch.data import user_modules
 from hpsearch.errors import ConfigError, DataError, HpsearchError
 from hpsearch.policies.checked import CheckedPolicy, line
 from hpsearch.policies.optuna.policy import OptunaPolicy
@@ -30,7 +30,7 @@ def _made(name: str, experiment: Experiment, where: str) -> Any:
     """What the factory returns for the experiment; modules beside the space file are found."""
     module, _, factory = name.removeprefix(PREFIX).partition(":")
     try:
-        with guest.running(module, base=experiment.base, what=where, remedy=REMEDY):
+        with user_modules.running(module, base=experiment.base, what=where, remedy=REMEDY):
             made = _factory(module, factory, where)(experiment)
     except DataError as error:  # the module called sys.exit
         raise ConfigError(str(error)) from error

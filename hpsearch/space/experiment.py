@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpsearch.config import Objective, TrainConfig
+from hpsearch.config import Objective
 from hpsearch.errors import ConfigError, DataError
 from hpsearch.redaction import redact
 from hpsearch.space import wording
@@ -25,6 +25,7 @@ from hpsearch.space.ranges import Branches
 from hpsearch.space.sections import SECTIONS
 from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
 from hpsearch.space.space import Space
+from hpsearch.training.config import TrainConfig
 
 TRAIN_KEYS = tuple(TrainConfig.model_fields)
 

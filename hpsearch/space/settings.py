@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hpsearch.config import Section, TrainConfig
+from hpsearch.config import Section
 from hpsearch.redaction import NO_PASSWORDS, url_with_password
+from hpsearch.training.config import TrainConfig
 
 # Chosen on stored learning curves (six tables, 2 workers, 16 full trainings' worth of time, 30 seeds): mean rank by
 # regret 2.0 of 8, against 5.3 for Optuna's median pruner, 5.2 for its Hyperband and 7.2 without pruning.

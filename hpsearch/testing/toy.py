@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.atomic import write_atomically, write_json
-from hpsearch.config import TrainConfig
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, TrainingPoint
 from hpsearch.testing.curves import SyntheticCurve
+from hpsearch.training.config import TrainConfig
 
 STEPS = 200  # of every training
 TOKENS = 1000  # a step

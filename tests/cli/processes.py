@@ -1,5 +1,6 @@
 """hpsearch in real processes, as a shell would start it, with the toy trainer."""
 
+import contextlib
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ def environment(**extra):
     return {**os.environ, "HPSEARCH_TRAINER": TOY, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **extra}
 
 
-def hpsearch(*arguments, cwd, timeout=90, **extra):
+def hpsearch(*arguments, cwd, timeout=600, **extra):
     """Runs a command to its end; gives what it returned and said."""
     return subprocess.run(
         [*PROGRAM, *map(str, arguments)],
@@ -44,7 +45,7 @@ def started(*arguments, cwd, **extra):
     )
 
 
-def wait_for(condition, *, limit=60.0):
+def wait_for(condition, *, limit=600.0):
     """What the condition gives once it is true."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
@@ -90,11 +91,23 @@ def alive(pids):
     return found
 
 
+@contextlib.contextmanager
+def stopped(pids):
+    """Processes that stand still (SIGSTOP) while something slower than they are catches up."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in alive(pids):
+            os.kill(pid, signal.SIGCONT)
+
+
 def end(process, number=signal.SIGKILL):
     """Ends a process that may have ended; gives what it said."""
     if process.poll() is None:
         process.send_signal(number)
-    return process.communicate(timeout=60)
+    return process.communicate(timeout=600)
 
 
 def shown(study, *, cwd, home="home"):

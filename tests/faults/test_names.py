@@ -9,6 +9,7 @@ from hpsearch.errors import ConfigError
 from hpsearch.outcome import Outcome
 from hpsearch.space.checking import wrong_study
 from hpsearch.space.experiment import Experiment
+from tests import blank
 from tests.cli.processes import environment, hpsearch
 from tests.faults.test_input import tree
 
@@ -182,6 +183,7 @@ def silent(*texts):
 
 
 def test_f50_what_a_trainer_raises_is_printed_with_its_escapes(folder):
+    blank.home(folder / "home")
     (folder / "hostile.py").write_text(TRAINER)
     extra = {"HPSEARCH_TRAINER": "hostile:train", "PYTHONPATH": str(folder)}
     assert environment(**extra)["HPSEARCH_TRAINER"] == "hostile:train"
@@ -195,6 +197,7 @@ def test_f50_what_a_trainer_raises_is_printed_with_its_escapes(folder):
 
 @pytest.mark.parametrize("function", ["examples", "failing"])
 def test_f50_what_a_data_function_gives_is_printed_with_its_escapes(call, folder, function):
+    blank.home(folder / "home")
     (folder / "hostile_data.py").write_text(EXAMPLES)
     data = f"data: {{mine: {{task: classification, dataset: 'python:hostile_data:{function}'}}}}"
     (folder / "space.yaml").write_text(data + REST)

@@ -34,7 +34,7 @@ def packed(space_file, device):
     """The journal of a small study in real processes."""
     space = space_file(SPACE.replace("DEVICE", device))
     trainer = "hpsearch.training.loop:train"
-    done = hpsearch("run", space, "--home", "home", cwd=space.parent, timeout=500, HPSEARCH_TRAINER=trainer)
+    done = hpsearch("run", space, "--home", "home", cwd=space.parent, timeout=600, HPSEARCH_TRAINER=trainer)
     assert (done.returncode, done.stderr) == (0, "")
     return events(space.parent / "home" / "packed" / "journal.jsonl")
 
@@ -70,6 +70,6 @@ def test_a_worker_without_a_trial_takes_nothing_of_the_gpu(tmp_path):
         "import torch; print(torch.cuda.is_initialized())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=6000, check=True
     )
     assert done.stdout.strip() == "False"

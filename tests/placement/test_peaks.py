@@ -2,10 +2,10 @@
 
 import pytest
 
-from hpsearch.config import TrainConfig
 from hpsearch.contract import Evaluation
 from hpsearch.journal.history import TrialHistory
 from hpsearch.placement.peaks import Peaks, shape_of
+from hpsearch.training.config import TrainConfig
 
 TEXT = {"text": {"task": "text", "dataset": "python:a:b"}}
 
