@@ -60,9 +60,9 @@ LEVELS = [
         "identity",
     ],
     [
+        "policies",
         "provenance",
         "report",  # below the views: its pictures are artifacts of the MLflow view
-        "sampling",
         "storage",
     ],
     [
@@ -74,10 +74,10 @@ LEVELS = [
         "views",
     ],
     [
+        "decisions",
         "launchers",
     ],
     [
-        "displays",
         "placement",
         "preparation",
         "repair",
@@ -90,9 +90,6 @@ LEVELS = [
     ],
     [
         "testing",
-    ],
-    [
-        "api",
     ],
     [
         "hpsearch",
@@ -146,9 +143,6 @@ INNER = {
         [
             "launchers.ray",
         ],
-        [
-            "launchers.launch",
-        ],
     ],
     "metrics": [
         [
@@ -169,6 +163,21 @@ INNER = {
         ],
         [
             "placement.placement",
+        ],
+    ],
+    "policies": [
+        [
+            "policies.policy",
+        ],
+        [
+            "policies.checked",
+            "policies.curve_rules",
+        ],
+        [
+            "policies.optuna",
+        ],
+        [
+            "policies.loading",
         ],
     ],
     "report": [
@@ -196,11 +205,11 @@ INNER = {
             "storage.soundness",
         ],
         [
-            "storage.study_storage",
+            "storage.keeping",
         ],
         [
             "storage.checkpoints",
-            "storage.disk_space",
+            "storage.room",
         ],
     ],
     "tasks": [
@@ -247,15 +256,14 @@ DOORS = {
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
-    "numpy": ["data", "fit", "sampling", "tasks.measure", "training"],
-    "optuna": ["report.importances", "sampling", "space.space", "views.optuna"],
-    "pandas": ["api.study"],
+    "numpy": ["data", "fit", "policies.optuna", "tasks.measure", "training"],
+    "optuna": ["policies.optuna", "report.importances", "space.space", "views.optuna"],
     "psycopg": ["views.postgres"],
-    "pyarrow": ["data.library", "data.rows", "data.compressed"],
+    "pyarrow": ["data.library", "data.rows", "data.packed"],
     "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
-    "rich": ["cli.show", "displays"],
+    "rich": ["cli"],
     "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
@@ -268,13 +276,13 @@ DOORS = {
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
 HEAVY = ["torch", "mlflow", "sklearn", "optuna", "datasets", "sacrebleu", "pandas", "pyarrow", "matplotlib"]
 LIGHT = [
-    "api.study",
     "cli",
     "config",
     "contract",
     "errors",
     "hpsearch",
     "journal",
+    "policies",
     "space.experiment",
     "tasks",
     "testing",
