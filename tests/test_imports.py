@@ -29,13 +29,17 @@ LEVELS = [
         "outcome",
         "output",
         "printable",
+        "process",
         "redaction",
         "verdict",
     ],
     [
         "atomic",
         "environment",
+        "error_lines",
+        "file_lock",
         "lock",
+        "logs",
         "metrics",
         "samples",
     ],
@@ -60,9 +64,10 @@ LEVELS = [
         "identity",
     ],
     [
+        "displays",
+        "policies",
         "provenance",
         "report",  # below the views: its pictures are artifacts of the MLflow view
-        "sampling",
         "storage",
     ],
     [
@@ -75,6 +80,7 @@ LEVELS = [
     ],
     [
         "launchers",
+        "policies.decisions",
     ],
     [
         "placement",
@@ -83,11 +89,13 @@ LEVELS = [
     ],
     [
         "search",
+        "weights",
     ],
     [
         "driver",
     ],
     [
+        "api",
         "testing",
     ],
     [
@@ -126,6 +134,7 @@ INNER = {
     "launchers": [
         [
             "launchers.devices",
+            "launchers.orphans",
             "launchers.memory",
             "launchers.messages",
         ],
@@ -141,6 +150,9 @@ INNER = {
         ],
         [
             "launchers.ray",
+        ],
+        [
+            "launchers.launch",
         ],
     ],
     "metrics": [
@@ -186,7 +198,7 @@ INNER = {
             "storage.snapshots",
         ],
         [
-            "storage.soundness",
+            "storage.integrity",
         ],
         [
             "storage.keeping",
@@ -237,17 +249,19 @@ INNER = {
 DOORS = {
     "click": ["cli"],
     "datasets": ["data.library"],
+    "filelock": ["file_lock"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
-    "numpy": ["data", "fit", "sampling", "tasks.measure", "training"],
-    "optuna": ["report.importances", "sampling", "space.space", "views.optuna"],
+    "numpy": ["data", "fit", "policies.optuna", "tasks.measure", "training"],
+    "optuna": ["report.importances", "policies.optuna", "space.space", "views.optuna"],
+    "pandas": ["api.study"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.library", "data.rows", "data.packed"],
     "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
-    "rich": ["cli"],
+    "rich": ["cli", "displays"],
     "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
