@@ -54,9 +54,9 @@ class Driver:
     home: Home
     folder: Path  # the study's
     study: Study
-    policy: Policy
     workers: Launcher
     prepared: Prepared
+    policy: Policy
     checkpoints: Checkpoints
     shipper: shipper.Shipper
     idle: bool  # the study's budget was spent before
@@ -155,18 +155,22 @@ class Driver:
 
 
 @contextlib.contextmanager
-def opened(experiment: Experiment, home: Home, *, progress: Progress, say: Say = print) -> Iterator[Driver]:
+def opened(
+    experiment: Experiment, home: Home, *, progress: Progress, say: Say = print, policy: Policy | None = None
+) -> Iterator[Driver]:
     """The experiment's study, ready to be searched; after the block its workers and views have ended.
 
     progress: gets what is being prepared and the share done; say: gets warnings and news, a line each, also from other
-    threads. Everything that can fail by the user's mistake is checked here: raises UserError and its children,
-    StudyBusy, StorageFailed.
+    threads; policy: decides (default: the one that the space file names).
+
+    Everything that can fail by the user's mistake is checked here: raises UserError and its children, StudyBusy,
+    StorageFailed.
     """
     shipping.check(home.path, experiment.tracking.uri)
     folder = home.study(experiment.study)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_locked(folder, home, experiment.study))
-        policy = load(experiment)
+        policy = load(experiment) if policy is None else policy
         history = read_history(folder)
         check_space(experiment, history)
         check(experiment)
@@ -181,7 +185,7 @@ def opened(experiment: Experiment, home: Home, *, progress: Progress, say: Say =
         stack.callback(views.kill)
         checkpoints = stack.enter_context(_checkpoints(folder, study.history, storage, stored))
         idle = spent(study, policy)
-        yield Driver(experiment, home, folder, study, policy, workers, prepared, checkpoints, views, idle, say)
+        yield Driver(experiment, home, folder, study, workers, prepared, policy, checkpoints, views, idle, say)
 
 
 @contextlib.contextmanager

@@ -64,7 +64,6 @@ LEVELS = [
         "identity",
     ],
     [
-        "displays",
         "policies",
         "provenance",
         "report",  # below the views: its pictures are artifacts of the MLflow view
@@ -83,6 +82,7 @@ LEVELS = [
         "policies.decisions",
     ],
     [
+        "displays",
         "placement",
         "preparation",
         "repair",
@@ -95,8 +95,10 @@ LEVELS = [
         "driver",
     ],
     [
-        "api",
         "testing",
+    ],
+    [
+        "api",
     ],
     [
         "hpsearch",
@@ -261,7 +263,7 @@ DOORS = {
     "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
-    "rich": ["cli", "displays"],
+    "rich": ["cli.show", "displays"],
     "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
@@ -274,6 +276,7 @@ DOORS = {
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
 HEAVY = ["torch", "mlflow", "sklearn", "optuna", "datasets", "sacrebleu", "pandas", "pyarrow", "matplotlib"]
 LIGHT = [
+    "api.study",
     "cli",
     "config",
     "contract",
