@@ -23,14 +23,13 @@ from hpsearch.launchers.devices import plan
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Launcher
-from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.preparation import check, prepare
 from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
-from hpsearch.storage.keeping import Keeping, keep_corpus
+from hpsearch.storage.keeping import Keeping, keep_prepared
 from hpsearch.storage.storage import Storage
 from hpsearch.study import Study, read_history
 from hpsearch.views import shipper, shipping
@@ -47,13 +46,13 @@ class Driver:
     def __init__(self, experiment: Experiment, home: Home, *, say: Say = print) -> None:
         """`say` gets warnings and news, a line each."""
         self.experiment, self.home, self.say = experiment, home, say
-        self.trainer = os.environ.get("HPSEARCH_TRAINER", TRAINER)  # the tests' toy
+        self.trainer = experiment.trainer.name
         self.folder = home.study(experiment.study)
         self._stack = contextlib.ExitStack()
         self.study: Study | None = None
         self.idle = False  # the study's budget was spent before this driver
         self._storage: Storage | None = None  # None: workers see the home
-        self._stored: dict[str, str] = {}  # digest of data and tokenizer -> their name in the storage
+        self._stored: dict[str, str] = {}  # name of prepared data -> their folder in the storage
 
     def open(self, progress: Callable[[str, float], None]) -> Study:
         """Everything up to the first trial that can fail by the user's mistake."""
@@ -69,8 +68,8 @@ class Driver:
         for warning in [*self.experiment.warnings, *self._prepared.warnings, *self._prepared.untested]:
             self.say(f"warning: {warning}")
         if self._storage is not None:
-            corpora = self._prepared.corpora.items()
-            self._stored = {key: keep_corpus(self._storage, folder, progress) for key, folder in corpora}
+            prepared = self._prepared.folders.items()
+            self._stored = {key: keep_prepared(self._storage, folder, progress) for key, folder in prepared}
         self.study = Study.open(self.experiment, self.folder, self._prepared.facts, history=history)
         self._stack.callback(self.study.journal.close)
         write_atomically(self.folder / "space.yaml", self.experiment.source.encode())
@@ -95,7 +94,7 @@ class Driver:
             study,
             self._workers,
             checkpoints=self._checkpoints,
-            corpora=self._prepared.corpora,
+            prepared=self._prepared.folders,
             stopping=stopping,
         )
         study.record(

@@ -14,14 +14,14 @@ from typing import Any
 
 from hpsearch import failpoints
 from hpsearch import journal as journals
-from hpsearch.config import TrainConfig
+from hpsearch.config import Config
 from hpsearch.environment import environment
 from hpsearch.identity import RULES, check_identity
 from hpsearch.journal import Journal, evaluation_entry
 from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, interval_loss, uncollected
 from hpsearch.sampling.proposals import STATES, Proposals
 from hpsearch.space.experiment import Experiment
-from hpsearch.verdict import Point, Verdict, diverged, overfitting, stale
+from hpsearch.verdict import Phases, Point, Verdict, diverged, overfitting, stale
 from hpsearch.verdict import reason as explain
 
 _log = logging.getLogger(__name__)
@@ -92,9 +92,9 @@ class Study:
             failpoints.hit("retry_recorded")
         return attempt
 
-    def config(self, number: int) -> TrainConfig:
+    def config(self, number: int) -> Config:
         """The trial's whole config."""
-        return TrainConfig.model_validate(self.history.trials[number].config)
+        return self.experiment.trainer.config.model_validate(self.history.trials[number].config)
 
     def report(self, number: int, evaluation: dict[str, Any]) -> tuple[Verdict, str]:
         """Takes an evaluation in and judges: what the trial is to do next, and why (one line).
@@ -115,24 +115,23 @@ class Study:
     def judge(self, number: int) -> tuple[Verdict, str]:
         """Diverged, overfitting or worse than its peers? From what the journal knows of the trial."""
         trial = self.history.trials[number]
-        training, curve = trial.config["training"], points(trial)
-        if diverged(curve, warmup_until=training["warmup"]):
+        phases, curve = self.experiment.trainer.phases(self.config(number)), points(trial)
+        if diverged(curve, warmup_until=phases.warmup_until):
             return Verdict.DIVERGED, explain(Verdict.DIVERGED, curve)
-        if self._overfits(trial, curve):
+        if self._overfits(trial, curve, phases):
             rule = self.experiment.search.overfitting
             return Verdict.OVERFIT, explain(Verdict.OVERFIT, curve, evaluations=rule.evaluations)
-        if curve[-1].progress < training["stop_at"] and self.proposals.would_prune(number):
+        if curve[-1].progress < phases.ends_at and self.proposals.would_prune(number):
             return Verdict.PRUNE, explain(Verdict.PRUNE, curve)
         return Verdict.CONTINUE, ""
 
-    def _overfits(self, trial: TrialHistory, curve: list[Point]) -> bool:
+    def _overfits(self, trial: TrialHistory, curve: list[Point], phases: Phases) -> bool:
         """The rule of verdict.py; where the objective is no loss, only once the objective has turned as well."""
-        rule, training = self.experiment.search.overfitting, trial.config["training"]
-        cooldown = 1.0 - training["cooldown"] if training["schedule"] == "wsd" else 1.0
+        rule = self.experiment.search.overfitting
         if not rule.enabled or not overfitting(
             curve,
-            warmup_until=training["warmup"],
-            cooldown_from=cooldown,
+            warmup_until=phases.warmup_until,
+            cooldown_from=phases.cooldown_from,
             evaluations=rule.evaluations,
             sigmas=rule.sigmas,
         ):

@@ -35,6 +35,15 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class Phases:
+    """The parts of a training, as shares of its schedule."""
+
+    warmup_until: float = 0.0
+    cooldown_from: float = 1.0
+    ends_at: float = 1.0
+
+
+@dataclass(frozen=True)
 class Point:
     """One evaluation of a trial: losses in nats per token, progress as the share of its training that is done."""
 

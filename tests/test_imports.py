@@ -23,12 +23,21 @@ PACKAGE = ROOT / "hpsearch"
 # Lowest first. A module imports its own level and those below; a name stands for a file or a folder.
 LEVELS = [
     ["errors", "failpoints", "redaction", "printable", "output"],
-    ["config", "contract", "atomic"],
+    ["config", "contract", "atomic", "verdict"],
+    ["sealed"],
     ["data"],
     ["training"],
+    [
+        "space.document",
+        "space.nodes",
+        "space.mistakes",
+        "space.ranges",
+        "space.wording",
+    ],  # what trainers know of a space file
+    ["trainers"],
     ["space", "samples"],
-    ["journal", "lock", "caveats", "verdict", "environment"],
-    ["identity", "fit", "storage", "home"],
+    ["journal", "lock", "caveats", "environment"],
+    ["identity", "storage", "home"],
     ["report"],  # below the views: its pictures are artifacts of the MLflow view
     ["sampling", "study", "views", "launchers"],
     ["events", "placement", "search"],
@@ -61,9 +70,9 @@ DOORS = {
 
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
 HEAVY = ["torch", "mlflow", "sklearn", "optuna", "datasets", "sacrebleu", "pandas", "pyarrow", "matplotlib"]
-LIGHT = ["errors", "config", "contract", "verdict", "testing", "journal", "space.experiment", "cli"]
+LIGHT = ["errors", "config", "contract", "verdict", "trainers", "testing", "journal", "space.experiment", "cli"]
 
-BELOW_TRAINING = ["training", "data", "config", "contract", "atomic", "errors", "failpoints"]
+BELOW_TRAINING = ["training", "data", "config", "contract", "atomic", "sealed", "errors", "failpoints"]
 
 # Where the two names differ; pydantic names the very pydantic_core that it goes with.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "ruamel": "ruamel.yaml", "pydantic_core": "pydantic"}

@@ -49,7 +49,7 @@ def train(
     from hpsearch.views.mlflow.schema import check_home
 
     experiment = Experiment.load(config).override(device=device)
-    wanted = experiment.train_config()
+    wanted, trainer = experiment.train_config(), experiment.trainer
     home = open_home(home_path)
     check_home(home.path, experiment.tracking.uri)
     console = Console(highlight=False, soft_wrap=True)
@@ -85,7 +85,7 @@ def train(
         for said in [*prepared.summary, *(f"warning: {warning}" for warning in prepared.warnings)]:
             say(said)
         setting = setting_for(experiment, home, prepared, threads)
-        final = FinalTraining(wanted, output, setting, data=prepared.facts)
+        final = FinalTraining(wanted, output, setting, trainer=trainer, data=prepared.facts)
         run = FinalRun(home.path, experiment.tracking.uri, experiment.study, say=say)
         run.start(wanted.model_dump(mode="json"), experiment.provenance)
         metric = experiment.objective.metric
@@ -93,7 +93,7 @@ def train(
         with signals, warnings_said(say):
             for evaluation in final.run(signals.stopping):
                 value = evaluation.metrics.get(metric, float("nan"))
-                done = evaluation.progress / wanted.training.stop_at
+                done = evaluation.progress / trainer.phases(wanted).ends_at
                 bars.update(bar, completed=done, value=f"{metric} {measured(value)}")
                 run.evaluation(asdict(evaluation))
     if final.stopped:
@@ -108,7 +108,7 @@ def train(
     for text in [*lines(metrics, final.signatures), *prepared.untested]:
         say(text)
     console.print(line or f"{metric} {metrics[metric]:.6g}")
-    console.print(f"model: {output}  (transformers.AutoModelForCausalLM.from_pretrained reads it)")
+    console.print(f"model: {output}" + (f"  ({trainer.exports})" if trainer.exports else ""))
 
 
 def lines(metrics: Mapping[str, float], signatures: Mapping[str, str]) -> Iterator[str]:

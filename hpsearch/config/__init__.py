@@ -6,12 +6,12 @@ checking: its errors carry the path of the value, which `space/experiment.py` tu
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
+from hpsearch.config.config import Config, digest
 from hpsearch.config.data import (
     ALIGNED,
     FORM,
@@ -41,6 +41,7 @@ __all__ = [
     "BleuTokenizer",
     "ClassificationSet",
     "Column",
+    "Config",
     "EvaluationConfig",
     "Files",
     "ModelConfig",
@@ -59,20 +60,23 @@ __all__ = [
 ]
 
 
-class TrainConfig(Section):
-    """One training, whole: equal configs on the same CPU give equal curves."""
+class TrainConfig(Config):
+    """One training of a language model: equal configs on the same CPU give equal curves."""
 
-    seed: int = Field(0, ge=0, lt=2**63)
-    objective: Objective = Objective()
     data: dict[str, AnySet] = Field(min_length=1)
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
-    def digest(self) -> str:
-        """A hash of the whole config, as it stands beside each checkpoint."""
-        return digest(self.model_dump(mode="json"))
+    @classmethod
+    def identity_of(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All but where the data lie: their contents have fingerprints of their own."""
+        data = {
+            name: {key: value for key, value in data_set.items() if key not in ("files", "dataset")}
+            for name, data_set in values["data"].items()
+        }
+        return {**values, "data": data}
 
     def corpus_digest(self) -> str:
         """A hash of what the tokenised data depend on, beside the contents of the files."""
@@ -80,8 +84,3 @@ class TrainConfig(Section):
         for data_set in found["data"].values():
             data_set.pop("weight", None)
         return digest(found)
-
-
-def digest(value: Any) -> str:
-    """The SHA-256 (hex) of a JSON-able value, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -116,7 +116,7 @@ class Corpus:
 
 def open_corpus(config: TrainConfig, setting: WorkerSettings) -> Corpus:
     """The tokenised data of a config: those that were prepared for it, or prepared now."""
-    prepared = setting.corpora.get(config.corpus_digest())
+    prepared = setting.prepared.get(config.corpus_digest())
     if prepared is not None:
         return Corpus.map(prepared)
     return Corpus.open(config, cache=setting.cache, base=setting.base)

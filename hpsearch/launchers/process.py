@@ -22,6 +22,7 @@ from hpsearch.launchers.messages import Alive, Answer, Ended, Evaluated, Failed,
 from hpsearch.launchers.worker import Session
 from hpsearch.output import unfailing
 from hpsearch.redaction import guard, redact
+from hpsearch.trainers import load
 
 BEAT = 1.0  # seconds between signs of life
 
@@ -37,7 +38,7 @@ def work(slot: int, setting: WorkerSettings, trainer: str, connection: Connectio
     _die_with(driver)
     guard()
     failpoints.take_along(driver)
-    threading.Thread(target=_warm_up, args=(trainer,), daemon=True).start()
+    threading.Thread(target=_warm_up, args=(trainer, setting), daemon=True).start()
     with unfailing(), contextlib.suppress(EOFError, OSError):
         worker.run()
 
@@ -132,7 +133,7 @@ def _die_with(driver: int) -> None:
             os._exit(1)
 
 
-def _warm_up(trainer: str) -> None:
+def _warm_up(trainer: str, setting: WorkerSettings) -> None:
     """Imports the trainer (torch: seconds) before the first trial comes."""
     with contextlib.suppress(Exception):
-        __import__(trainer.partition(":")[0])
+        load(trainer, setting.base).warm_up()

@@ -46,7 +46,9 @@ class Proposals:
             study_name=experiment.study,
             storage=self._storage,
             direction=experiment.objective.direction,
-            pruner=make_pruner(experiment.search.pruner, evaluations=experiment.settings.evaluation.times),
+            pruner=make_pruner(
+                experiment.search.pruner, evaluations=experiment.trainer.evaluations(experiment.asked.config)
+            ),
         )
         self._shortlist = Shortlist(self.study)
         self._trials: dict[int, optuna.Trial] = {}  # that have not ended
@@ -141,9 +143,11 @@ class Proposals:
             again = self.study.ask()
             self.experiment.space.suggest(again)
         self._trials[trial.number] = again
+        trainer = self.experiment.trainer
+        ends_at = trainer.phases(trainer.config.model_validate(trial.config)).ends_at
         for index, evaluation in sorted(trial.evaluations.items()):
             self.report(trial.number, evaluation)
-            if _was_compared(trial, index):
+            if _was_compared(trial, index, ends_at):
                 again.should_prune()  # successive halving notes in the study who reached which rung
         if trial.outcome is not None:
             self.tell(trial.number, trial.outcome, trial.value)
@@ -165,8 +169,8 @@ class Proposals:
         )
 
 
-def _was_compared(trial: TrialHistory, index: int) -> bool:
+def _was_compared(trial: TrialHistory, index: int, ends_at: float) -> bool:
     """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
-    at_end = trial.evaluations[index]["progress"] >= trial.config["training"]["stop_at"]
+    at_end = trial.evaluations[index]["progress"] >= ends_at
     is_last = index == max(trial.evaluations)
     return not at_end and not (is_last and trial.outcome in (None, "overfit", "diverged"))

@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 class Keeping:
     """A study's part of a storage; what is taken out is taken out by a thread, so that no trial waits for it."""
 
-    def __init__(self, storage: Storage, history: History, corpora: dict[str, str]) -> None:
-        self.storage, self._history, self._corpora = storage, history, corpora
+    def __init__(self, storage: Storage, history: History, prepared: dict[str, str]) -> None:
+        self.storage, self._history, self._prepared = storage, history, prepared
         # Two homes may have studies of one name: the moment and the place of its creation tell them apart.
         origin = [history.study, history.created, history.origin.get("base")]
         self.folder = f"studies/{history.study}-{digest(origin)[:16]}"
@@ -36,7 +36,7 @@ class Keeping:
 
     def of(self, number: int) -> Kept:
         """What a worker is told of a trial."""
-        return Kept(self._folder(number), self._corpora)
+        return Kept(self._folder(number), self._prepared)
 
     def where(self, number: int) -> str:
         """Where a trial's checkpoints are, for people."""
@@ -97,8 +97,8 @@ class Keeping:
             _log.warning("%s; what is not needed any more stays there for now", error)
 
 
-def keep_corpus(storage: Storage, folder: Path, progress: Callable[[str, float], None]) -> str:
-    """Puts a prepared corpus into the storage, where it is not there yet; gives its name; raises StorageFailed.
+def keep_prepared(storage: Storage, folder: Path, progress: Callable[[str, float], None]) -> str:
+    """Puts a folder of prepared data into the storage, if it is missing there; returns its name; raises StorageFailed.
 
     The name holds the files' sizes beside the fingerprint: another version's files are never taken for these.
     """

@@ -18,7 +18,7 @@ from hpsearch.contract import WorkerSettings
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Reply, Task
 from hpsearch.testing.toy import curve_of
 
-TOY = "hpsearch.testing.toy:train"
+TOY = "python:hpsearch.testing.toy:Toy"
 LIMIT = 60.0  # seconds that a launcher may be silent
 SLOW, DIES, RAISES, NO_MEMORY = 0.59, 0.51, 0.5, 0.53  # dropouts at which the toy trainer does so
 Seen = list[dict[str, Any]]

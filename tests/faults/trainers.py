@@ -1,10 +1,12 @@
-"""Train functions that misbehave, for workers to run."""
+"""Trainers that misbehave, for workers to run: name one `python:tests.faults.trainers:greedy`."""
 
 import os
 
 from hpsearch.testing import toy
+from tests.searching import toy_with
 
 
+@toy_with
 def first_device_is_broken(config, handle):
     """The toy, on every device but the first GPU: each worker sees its own alone."""
     if os.environ["CUDA_VISIBLE_DEVICES"] == "0":
@@ -12,6 +14,7 @@ def first_device_is_broken(config, handle):
     yield from toy.train(config, handle)
 
 
+@toy_with
 def greedy(config, handle):
     """Asks for more memory than the process may have."""
     import resource
@@ -26,6 +29,7 @@ def greedy(config, handle):
 KEPT = []  # what a trainer leaks
 
 
+@toy_with
 def leaking(config, handle):
     """The toy, each trial of which leaves memory behind in its process."""
     from hpsearch.launchers import memory
@@ -35,6 +39,7 @@ def leaking(config, handle):
     KEPT.append(bytearray(b"x") * (100 << 20))
 
 
+@toy_with
 def littering(config, handle):
     """The toy, each trial of which leaves memory behind that the garbage collector finds."""
     from hpsearch.launchers import memory
@@ -48,6 +53,7 @@ def littering(config, handle):
 ODD = ("val/loss", 1.0)  # a metric and the value that it has from the second evaluation on
 
 
+@toy_with
 def odd(config, handle):
     """The toy, with one odd value."""
     for found in toy.train(config, handle):
@@ -56,6 +62,7 @@ def odd(config, handle):
         yield found
 
 
+@toy_with
 def wants_all(config, handle):
     """The toy, whose first trial has no memory where others train (a file of each says that it does)."""
     here = handle.folder.parent / f"{handle.folder.name}.here"

@@ -21,6 +21,7 @@ from hpsearch.launchers.ray.shared import Shared, SharedStorage
 from hpsearch.launchers.ray.upload import Elsewhere
 from hpsearch.launchers.worker import Session
 from hpsearch.redaction import guard, redact
+from hpsearch.trainers import load
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Actor:
         import ray  # in this process it is
 
         with contextlib.suppress(Exception):
-            __import__(self.trainer.partition(":")[0])
+            load(self.trainer, self.setting.base).warm_up()
         context = ray.get_runtime_context()
         gpus = tuple(str(gpu) for gpu in context.get_accelerator_ids().get("GPU", []))
         return Place(context.get_node_id(), socket.gethostname(), os.getpid(), gpus, shared.lacking() or self._open())

@@ -34,8 +34,8 @@ class Scratch:
         except OSError as error:
             raise UserError(f"scratch folder {_place()}: {error.strerror}; set HPSEARCH_SCRATCH on the node") from None
 
-    def corpus(self, storage: Storage, name: str, beat: Callable[[], None]) -> Path:
-        """The folder of a prepared corpus, fetched by the first worker of the node that wants it.
+    def prepared(self, storage: Storage, name: str, beat: Callable[[], None]) -> Path:
+        """The folder of prepared data, fetched by the first worker of the node that wants it.
 
         Raises StorageFailed where it is not whole.
         """

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 from hpsearch.config import Objective
 from hpsearch.space import wording
 from hpsearch.space.document import Fault
-from hpsearch.space.ranges import Fixed
-from hpsearch.space.settings import Settings
-from hpsearch.space.space import Space
+from hpsearch.trainers.trainer import Asked
 
 MINIMIZED = ("loss", "perplexity", "bits_per_byte")
 OF_TASK = {  # with the direction in which each is better
@@ -38,18 +35,18 @@ def metrics(tasks: Mapping[str, str], *, positive: Collection[str] = ()) -> dict
     return names
 
 
-def objective(raw: Mapping[str, Any], settings: Settings, space: Space) -> Objective:
-    """The objective with its direction, refused where the data cannot give it or trials cannot be compared by it."""
-    given = raw.get("objective") or {}
-    metric = settings.objective.metric
-    tasks = {name: data_set.task for name, data_set in settings.data.items()}
-    positive = [name for name, data_set in settings.data.items() if getattr(data_set, "positive", None) is not None]
+def objective(asked: Asked) -> Objective:
+    """The objective with its direction; refused where the data cannot give it or trials cannot be compared by it."""
+    given, config = asked.given.get("objective") or {}, asked.config
+    metric = config.objective.metric
+    tasks = {name: data_set.task for name, data_set in config.data.items()}
+    positive = [name for name, data_set in config.data.items() if getattr(data_set, "positive", None) is not None]
     known = metrics(tasks, positive=positive)
     if metric not in known:
         raise Fault(("objective", "metric"), _no_such_metric(metric, known, tasks))
-    if metric.endswith("/ter") and settings.evaluation.ter is False:
+    if metric.endswith("/ter") and config.evaluation.ter is False:
         raise Fault(("evaluation", "ter"), f"the objective is {metric}: leave ter out, or write true")
-    if vocabulary_varies(space) and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
+    if asked.varies("tokenizer") and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
         better = metric.rsplit("/", 1)[0] + "/bits_per_byte"
         reason = f"{metric} cannot be compared between vocabularies, and the tokenizer has a range; use {better}"
         raise Fault(("objective", "metric") if "metric" in given else ("tokenizer",), reason)
@@ -76,8 +73,3 @@ def _no_such_metric(metric: str, known: Iterable[str], tasks: Mapping[str, str])
     near = near or difflib.get_close_matches(metric, known, n=1)
     reason += f" (did you mean '{near[0]}'?)" if near else ""
     return f"{reason}; these data sets give {', '.join(known)}"
-
-
-def vocabulary_varies(space: Space) -> bool:
-    """Whether trials may have different tokenizers."""
-    return any(not isinstance(node, Fixed) for node in space.sections.get("tokenizer", {}).values())

@@ -4,7 +4,7 @@ import pytest
 
 from hpsearch.errors import ConfigError
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.objective import metrics
+from hpsearch.trainers.causal_lm.objective import metrics
 
 
 def test_each_metric_has_its_direction():
