@@ -1,4 +1,8 @@
-"""Checkpoint files that carry their own checksum: a line of JSON, then the bytes that it is about."""
+"""Files and folders that show whether they are whole.
+
+A checkpoint carries its checksum: a line of JSON, then the bytes. A folder of prepared data has the sizes of its files
+in sizes.json.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from hpsearch.atomic import write_atomically
 from hpsearch.errors import CheckpointDamaged
 
 LONGEST = 4096  # bytes of the line
+SIZES = "sizes.json"
 
 
 def write(path: Path, body: bytes, *, config: str, former: Path | None = None) -> None:
@@ -52,6 +57,29 @@ def is_whole(path: Path) -> bool:
         start = file.tell()
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return (digest, file.tell() - start) == wanted
+
+
+def seal(folder: Path) -> None:
+    """Makes the files of a folder private, notes their sizes in it, and returns when all are on the disk."""
+    sizes = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        path.chmod(0o600)
+        sizes[str(path.relative_to(folder))] = path.stat().st_size
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    for path in (path for path in folder.rglob("*") if path.is_dir()):
+        path.chmod(0o700)
+    (folder / SIZES).write_text(json.dumps(sizes))
+    (folder / SIZES).chmod(0o600)
+
+
+def is_whole_folder(folder: Path) -> bool:
+    """Whether every file of a sealed folder is there in its full size."""
+    try:
+        sizes = json.loads((folder / SIZES).read_text())
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError):
+        return False
 
 
 def _read(path: Path) -> tuple[bytes, bytes]:

@@ -15,6 +15,7 @@ from hpsearch.atomic import make_folder
 from hpsearch.config import digest
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History
+from hpsearch.sealed import SIZES, is_whole_folder, seal
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.soundness import Found, in_storage
 from hpsearch.storage.storage import Kept, Storage
@@ -102,12 +103,14 @@ def keep_prepared(storage: Storage, folder: Path, progress: Callable[[str, float
 
     The name holds the files' sizes beside the fingerprint: another version's files are never taken for these.
     """
-    sizes = json.loads((folder / "sizes.json").read_text())
+    if not is_whole_folder(folder):  # as a trainer of the user's own left it
+        seal(folder)
+    sizes = json.loads((folder / SIZES).read_text())
     name = f"corpora/{folder.name}-{digest(sizes)[:8]}"
     snapshots = Snapshots(storage, name)
     snapshots.look()
-    stored = {own: found.bytes for own, found in snapshots.files.items() if own != "sizes.json"}
+    stored = {own: found.bytes for own, found in snapshots.files.items() if own != SIZES}
     if stored != sizes:
         progress("storing the data", 0.0)
-        snapshots.save({own: folder / own for own in [*sizes, "sizes.json"]})
+        snapshots.save({own: folder / own for own in [*sizes, SIZES]})
     return name

@@ -6,6 +6,7 @@ state.py       a training's state as a JSON file      causal_lm/   language mode
 
 from hpsearch.config import Config, Objective, Section
 from hpsearch.contract import Evaluation, Handle
+from hpsearch.sealed import seal
 from hpsearch.space.document import Fault
 from hpsearch.trainers.loading import DEFAULT, default, files_of, load, named_in
 from hpsearch.trainers.state import load_state, save_state
@@ -32,4 +33,5 @@ __all__ = [
     "load_state",
     "named_in",
     "save_state",
+    "seal",
 ]

@@ -32,7 +32,8 @@ class Polynomial(Trainer):
             time.sleep(float(os.environ.get("FIT_STEP", "0")))
             weights = weights - fit.learning_rate * train.T @ (train @ weights - y) / len(y)
             if step % (fit.steps // 4) == 0:
-                measured = {"val/loss": np.mean((valid @ weights - v) ** 2), "val/worst": np.abs(valid @ weights - v).max()}
+                off = np.abs(valid @ weights - v)
+                measured = {"val/loss": np.mean(off**2), "val/worst": off.max()}
                 found = {"index": 4 * step // fit.steps, "step": step, "progress": step / fit.steps}
                 found |= {"tokens": 0, "epoch": 0.0, "seconds": 0.0}
                 found["metrics"] = {name: float(value) for name, value in measured.items()}

@@ -50,16 +50,34 @@ def test_the_default_is_causal_lm():
 
 
 CODES = {
-    "an error at its import": ("import sys\nx = 1 / 0\n", "cannot be imported (ZeroDivisionError: division by zero, {module}.py:2)"),
-    "a module that is missing": ("import no_such_module_x\n", "cannot be imported (ModuleNotFoundError: No module named 'no_such_module_x', {module}.py:1)"),
+    "an error at its import": (
+        "import sys\nx = 1 / 0\n",
+        "cannot be imported (ZeroDivisionError: division by zero, {module}.py:2)",
+    ),
+    "a module that is missing": (
+        "import no_such_module_x\n",
+        "cannot be imported (ModuleNotFoundError: No module named 'no_such_module_x', {module}.py:1)",
+    ),
     "a syntax error": ("def f(:\n", "cannot be imported (SyntaxError: invalid syntax ({module}.py, line 1))"),
     "no such attribute": ("y = 1\n", "module {module} has no attribute 'T'"),
     "a function": ("def T(config, handle):\n    yield\n", "is no Trainer; derive it from hpsearch.trainers.Trainer"),
-    "arguments": (HEAD + "class T(Trainer):\n    def __init__(self, x): pass\n", "cannot be made without arguments (TypeError: "),
-    "a section that is no class": (HEAD + "class T(Trainer):\n    config = None\n    sections = {{'fit': 3}}\n", "sections['fit'] is no class derived from hpsearch.trainers.Section"),
-    "a section of ours": (HEAD + "class T(Trainer):\n    sections = {{'search': Fit}}\n", "its section 'search' has the name of a key of every space file; choose another"),
-    "it ends the process": ("raise SystemExit(3)\n", "importing it called sys.exit(3); put what a script does under: if __name__ == '__main__':"),
-}  # fmt: skip
+    "arguments": (
+        HEAD + "class T(Trainer):\n    def __init__(self, x): pass\n",
+        "cannot be made without arguments (TypeError: ",
+    ),
+    "a section that is no class": (
+        HEAD + "class T(Trainer):\n    config = None\n    sections = {{'fit': 3}}\n",
+        "sections['fit'] is no class derived from hpsearch.trainers.Section",
+    ),
+    "a section of ours": (
+        HEAD + "class T(Trainer):\n    sections = {{'search': Fit}}\n",
+        "its section 'search' has the name of a key of every space file; choose another",
+    ),
+    "it ends the process": (
+        "raise SystemExit(3)\n",
+        "importing it called sys.exit(3); put what a script does under: if __name__ == '__main__':",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", CODES)

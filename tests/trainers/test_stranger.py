@@ -64,7 +64,7 @@ def test_a_killed_study_comes_to_what_an_undisturbed_one_does(project, tmp_path)
 
 
 def test_the_trainer_is_in_the_identity_and_the_origin(project):
-    folder, before = project
+    _, before = project
     origin = before[0]
     assert origin["identity"]["trainer"] == origin["experiment"]["trainer"] == "python:polynomial:Polynomial"
     assert origin["identity"]["fit"]["steps"] == 40
