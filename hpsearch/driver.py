@@ -175,7 +175,7 @@ class Driver:
 
     def _launch(self) -> Launcher:
         """Checks the data sets at a glance, then starts the workers."""
-        check(self.experiment)
+        check(self.experiment, self.home)
         wanted = self.experiment.resources.launcher
         launcher = self._on_ray(wanted) if isinstance(wanted, RayWorkers) else self._here(wanted.name)
         self._stack.callback(launcher.close)

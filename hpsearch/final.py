@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +17,7 @@ from hpsearch.contract import Evaluation, Handle, Told, WorkerSettings
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.identity import data_changes, described
 from hpsearch.lock import StudyLock
-from hpsearch.trainers import Trainer
+from hpsearch.trainers import Trainer, blamed
 
 CHECKPOINTS = "checkpoints"
 
@@ -75,9 +76,10 @@ class FinalTraining:
             self.stopped = stopping()
             return Told.PAUSE if self.stopped else Told.GO_ON
 
-        for evaluation in self.trainer.train(self.config, self._handle(told)):
-            self._note(evaluation)
-            yield evaluation
+        with self._blamed("train"):
+            for evaluation in self.trainer.train(self.config, self._handle(told)):
+                self._note(evaluation)
+                yield evaluation
 
     def test(self) -> dict[str, float]:
         """Tests the training (once: there is no way back), exports it, writes metrics.json; returns the metrics.
@@ -88,14 +90,16 @@ class FinalTraining:
         if self.best is None:
             metric = self.config.objective.metric
             raise TrainingFailed(f"no evaluation of {metric} was finite: there is no model to test")
-        tested = self.trainer.test(self.config, self._handle())
+        with self._blamed("test"):
+            tested = self.trainer.test(self.config, self._handle())
         self.signatures = tested.signatures
         for name, found in {"samples": tested.samples, "signatures": tested.signatures}.items():
             if found:
                 write_json(self.folder / f"{name}.json", found)
         validated = {name: value for name, value in self.best.metrics.items() if name.startswith("val/")}
         metrics = {name: float(value) for name, value in (validated | tested.metrics).items()}
-        self.trainer.export(self.config, self._handle(), self.folder)
+        with self._blamed("export"):
+            self.trainer.export(self.config, self._handle(), self.folder)
         config = json.dumps(self.config.model_dump(mode="json"), indent=1)
         write_atomically(self.folder / "hpsearch.json", config.encode())
         write_json(self.folder / "metrics.json", metrics)
@@ -105,6 +109,10 @@ class FinalTraining:
 
     def _handle(self, told: Callable[[], Told] = lambda: Told.GO_ON) -> Handle:
         return Handle(self.setting, self.folder / CHECKPOINTS, told)
+
+    def _blamed(self, doing: str) -> AbstractContextManager[None]:
+        base, log = self.setting.base, self.folder / CHECKPOINTS / "error.txt"
+        return blamed(self.trainer, doing, base=base, log=log)
 
     def _note(self, evaluation: Evaluation) -> None:
         """Keeps the evaluation with the best finite value of the objective."""

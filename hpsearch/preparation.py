@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from hpsearch.identity import check_data
 from hpsearch.journal.history import History
 from hpsearch.launchers.devices import plan
 from hpsearch.space.experiment import Experiment
-from hpsearch.trainers import Prepared
+from hpsearch.trainers import Prepared, blamed
 
 
 def prepare(
@@ -38,21 +39,26 @@ def prepare(
         check_data(experiment, history or History(), facts)
         known(facts)
 
-    check(experiment)
+    check(experiment, home)
     make_folder(home.cache)
-    return experiment.trainer.prepare(
-        experiment.asked,
-        cache=home.cache,
-        progress=progress,
-        known=check_known,
-        fresh=history is not None and not history.origin,
-    )
+    with _blamed(experiment, "prepare", home):
+        return experiment.trainer.prepare(
+            experiment.asked,
+            cache=home.cache,
+            progress=progress,
+            known=check_known,
+            fresh=history is not None and not history.origin,
+        )
 
 
-def check(experiment: Experiment) -> None:
+def check(experiment: Experiment, home: Home) -> None:
     """What the trainer can see of the data at once; raises UserError, with the place in the space file."""
-    with _based(experiment):
+    with _based(experiment), _blamed(experiment, "check", home):
         experiment.trainer.check(experiment.asked)
+
+
+def _blamed(experiment: Experiment, doing: str, home: Home) -> AbstractContextManager[None]:
+    return blamed(experiment.trainer, doing, base=experiment.base, log=home.study(experiment.study) / "error.txt")
 
 
 @contextlib.contextmanager

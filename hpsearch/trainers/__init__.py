@@ -8,7 +8,7 @@ from hpsearch.config import Config, Objective, Section
 from hpsearch.contract import Evaluation, Handle
 from hpsearch.sealed import seal
 from hpsearch.space.document import Fault
-from hpsearch.trainers.loading import DEFAULT, default, files_of, load, named_in
+from hpsearch.trainers.loading import DEFAULT, blamed, default, files_of, load, named_in
 from hpsearch.trainers.state import load_state, save_state
 from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer
 from hpsearch.verdict import Phases
@@ -27,6 +27,7 @@ __all__ = [
     "Shape",
     "Tested",
     "Trainer",
+    "blamed",
     "default",
     "files_of",
     "load",

@@ -7,14 +7,16 @@ import importlib
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.data import guest
-from hpsearch.errors import ConfigError, DataError
+from hpsearch.errors import ConfigError, DataError, HpsearchError, TrainingFailed
+from hpsearch.redaction import redact
 from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.trainers.trainer import Trainer
 
@@ -59,6 +61,24 @@ def files_of(origin: Mapping[str, Any]) -> list[str]:
     with contextlib.suppress(ConfigError):  # it is gone, and cannot say
         own += load(name, base).files(origin["experiment"])
     return own
+
+
+@contextlib.contextmanager
+def blamed(trainer: Trainer, doing: str, *, base: Path, log: Path) -> Iterator[None]:
+    """Says in one line what a trainer of the user's own raises; the traceback goes to the file `log`.
+
+    Raises TrainingFailed. UserErrors, errors of the disk and those of our own trainers pass as they are.
+    """
+    try:
+        yield
+    except (HpsearchError, OSError):
+        raise
+    except Exception as error:
+        if not trainer.name.startswith(PREFIX):
+            raise
+        make_folder(log.parent)
+        write_atomically(log, redact(traceback.format_exc()).encode())
+        raise TrainingFailed(f"{trainer.name}: {doing}: {_line(error, base)}; the traceback is in {log}") from error
 
 
 def _imported(name: str, base: Path) -> Any:

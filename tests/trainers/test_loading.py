@@ -6,7 +6,10 @@ import pytest
 
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import ConfigError, TrainingFailed
+from hpsearch.final import FinalTraining
+from hpsearch.home import Home
 from hpsearch.launchers.inline import InlineLauncher
+from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers import Trainer, default, load
 from hpsearch.trainers.causal_lm import CausalLM
@@ -180,3 +183,30 @@ class T(Trainer):
     assert Experiment.load(path).space.size is None
     path.write_text(path.read_text().replace("high: 1}", "high: 2}"))
     assert refused(path) == f"{path}:4:13: fit.rate: rate 2.0 is above most 1.0 (with rate 2.0)"
+
+
+CODE = "    def prepare(self, asked, **options):\n        raise KeyError('x')\n"
+
+
+def test_what_prepare_does_wrong_is_one_line_and_a_traceback_in_a_file(space, tmp_path):
+    path, module = space(HEAD + BODY + "yield\n" + CODE)
+    home = Home(tmp_path / "home").make()
+    with pytest.raises(TrainingFailed) as failed:
+        prepare(Experiment.load(path), home, lambda what, share: None)
+    log = home.study("space") / "error.txt"
+    said = f"python:{module}:T: prepare: KeyError: 'x', {module}.py:9; the traceback is in {log}"
+    assert str(failed.value) == said
+    assert log.read_text().startswith("Traceback")
+
+
+def test_what_a_final_training_does_wrong_is_one_line_and_a_traceback_in_a_file(space, tmp_path):
+    path, module = space(HEAD + BODY + "raise ValueError('two\\nlines')\n        yield\n", SPACE.partition("fit:")[0])
+    experiment = Experiment.load(path)
+    setting = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=experiment.base)
+    final = FinalTraining(experiment.train_config(), tmp_path / "model", setting, trainer=experiment.trainer)
+    with pytest.raises(TrainingFailed) as failed:
+        list(final.run(lambda: False))
+    final.close()
+    log = tmp_path / "model/checkpoints/error.txt"
+    assert str(failed.value) == f"python:{module}:T: train: ValueError: two, {module}.py:7; the traceback is in {log}"
+    assert log.read_text().startswith("Traceback")
