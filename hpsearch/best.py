@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from ruamel.yaml.comments import CommentedMap
 from hpsearch.atomic import write_atomically
 from hpsearch.contract import Evaluation
 from hpsearch.errors import UserError
-from hpsearch.journal.history import UNFINISHED, History, TrialHistory, number
+from hpsearch.journal.history import History, TrialHistory, number
+from hpsearch.outcome import Outcome
 from hpsearch.provenance import provenance
 from hpsearch.trainers import DEFAULT, Trainer, load, named_in
 
@@ -80,16 +82,16 @@ def _commented(value: Any) -> Any:
 
 def after(history: History, trial: TrialHistory) -> str:
     """How the trial went on after its best evaluation, in a few words."""
-    if trial.outcome == UNFINISHED:
+    if trial.outcome is Outcome.UNFINISHED:
         return f"trial {trial.number} is unfinished, this is its best evaluation so far"
-    best, value = trial.best or {}, trial.value
-    later = [e for index, e in trial.evaluations.items() if index > best.get("index", 0)]
-    values = [number(e["metrics"][history.metric]) for e in later if history.metric in e["metrics"]]
-    losses = [number(e["metrics"].get("val/loss")) for e in later]
-    at_best = trial.evaluations.get(best.get("index", 0), {"metrics": {}})["metrics"].get("val/loss", math.nan)
+    index, value = trial.best.index if trial.best else 0, trial.value
+    later = [e for i, e in trial.evaluations.items() if i > index]
+    values = [number(e.metrics[history.metric]) for e in later if history.metric in e.metrics]
+    losses = [number(e.metrics.get("val/loss")) for e in later]
+    at_best = trial.evaluations[index].metrics.get("val/loss", math.nan) if index in trial.evaluations else math.nan
     if not later:
         return "the trial ended there"
-    if trial.outcome == "overfit" and all(loss > at_best for loss in losses):
+    if trial.outcome is Outcome.OVERFIT and all(loss > at_best for loss in losses):
         return "later it overfits"
     if value in values:
         return "later ones tie with it or are worse"
@@ -98,7 +100,7 @@ def after(history: History, trial: TrialHistory) -> str:
 
 def _best_evaluation(trial: TrialHistory) -> Evaluation:
     """The evaluation where the trial's best value stands, with the precision that the trial had."""
-    best = trial.best or {}
-    found = trial.evaluations.get(best["index"], best)
-    place = {key: found.get(key, 0) for key in ("index", "step", "tokens", "epoch", "progress", "seconds")}
-    return Evaluation(**place, metrics=found.get("metrics", {}), precision=trial.precision)
+    assert trial.best is not None  # of a winner
+    best = trial.best
+    lost = Evaluation(best.index, best.step, best.progress, {}, tokens=best.tokens, epoch=best.epoch)
+    return replace(trial.evaluations.get(best.index, lost), precision=trial.precision)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from itertools import islice
 
-from hpsearch.journal.history import Entry, History, TrialHistory, number
+from hpsearch.contract import Evaluation
+from hpsearch.journal.history import History, TrialHistory, number
 
 TRIALS, EVALUATIONS = 2, 3  # an objective is constant only where at least so many trials have so many values each
 BEST = {"bleu": 100.0, "chrf": 100.0, "ter": 0.0}  # of others 1; losses have none
@@ -73,24 +74,24 @@ def at_chance(history: History) -> list[str]:
     return [line for metric in _judged(evaluation) if (line := _lost(history, winner, evaluation, metric))]
 
 
-def _judged(evaluation: Entry) -> Iterator[str]:
+def _judged(evaluation: Evaluation) -> Iterator[str]:
     """The metrics that show chance: those of each set where there are several sets."""
-    names = [name for name in evaluation["metrics"] if name.startswith("val/") and name.rsplit("/", 1)[1] in CHANCE]
-    several = any(name.count("/") > 1 for name in evaluation["metrics"] if name.startswith("val/"))
+    names = [name for name in evaluation.metrics if name.startswith("val/") and name.rsplit("/", 1)[1] in CHANCE]
+    several = any(name.count("/") > 1 for name in evaluation.metrics if name.startswith("val/"))
     return (name for name in names if (name.count("/") > 1) == several)
 
 
-def _lost(history: History, winner: TrialHistory, evaluation: Entry, metric: str) -> str | None:
+def _lost(history: History, winner: TrialHistory, evaluation: Evaluation, metric: str) -> str | None:
     chance, clear = CHANCE[metric.rsplit("/", 1)[1]]
-    perfect = evaluation["metrics"].get(metric.replace("/mcc", "/accuracy")) == 1.0  # of one label alone: mcc is 0
-    if perfect or not number(evaluation["metrics"][metric]) <= chance:
+    perfect = evaluation.metrics.get(metric.replace("/mcc", "/accuracy")) == 1.0  # of one label alone: mcc is 0
+    if perfect or not number(evaluation.metrics[metric]) <= chance:
         return None
     where = f"on data set '{name}'" if (name := metric.removeprefix("val/").rpartition("/")[0]) else "on its data"
     said = f"trial {winner.number} is best by {history.metric}, but no better than chance {where}"
     said = f"{said} ({_values(evaluation, metric)})"
     for other in islice(history.ranked(), 1, None):
         found = _best_evaluation(other)
-        if found is not None and number(found["metrics"].get(metric)) >= clear:
+        if found is not None and number(found.metrics.get(metric)) >= clear:
             values = f"{_values(found, metric)}; {history.metric} {other.value:.4g} against {winner.value:.4g}"
             better = metric.replace("/mcc", "/f1_macro")
             return f"{said}; trial {other.number} is ({values}): objective.metric {better} chooses by that set"
@@ -102,7 +103,7 @@ def computed_differently(history: History) -> list[str]:
     last = history.metric.rsplit("/", 1)[-1]
     ways: dict[str, dict[str, list[int]]] = {}
     for trial in history.trials.values():
-        signatures = {k: v for e in trial.evaluations.values() for k, v in e.get("signatures", {}).items()}
+        signatures = {k: v for e in trial.evaluations.values() for k, v in e.signatures.items()}
         for name, signature in signatures.items():
             if name.rsplit("/", 1)[-1] == last:
                 ways.setdefault(name, {}).setdefault(signature, []).append(trial.number)
@@ -116,13 +117,13 @@ def _differing(name: str, ways: dict[str, list[int]]) -> str:
     return f"val/{name} was not computed in the same way by all trials, which cannot be compared by it: {said}"
 
 
-def _values(evaluation: Entry, metric: str) -> str:
+def _values(evaluation: Evaluation, metric: str) -> str:
     """The metric and the one that people know better, as they were measured."""
     prefix, last = metric.rsplit("/", 1)
-    names = [name for name in (f"{prefix}/{SHOWN[last]}", metric) if name in evaluation["metrics"]]
-    return ", ".join(f"{name.rsplit('/', 1)[1]} {evaluation['metrics'][name]:.3g}" for name in names)
+    names = [name for name in (f"{prefix}/{SHOWN[last]}", metric) if name in evaluation.metrics]
+    return ", ".join(f"{name.rsplit('/', 1)[1]} {evaluation.metrics[name]:.3g}" for name in names)
 
 
-def _best_evaluation(trial: TrialHistory) -> Entry | None:
+def _best_evaluation(trial: TrialHistory) -> Evaluation | None:
     """What was measured where the trial's best value is from."""
-    return trial.evaluations.get(trial.best["index"]) if trial.best else None
+    return trial.evaluations.get(trial.best.index) if trial.best else None

@@ -10,7 +10,7 @@ It imports no torch, so that the driver and trainers of other kinds can hold its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -49,18 +49,49 @@ class Handle:
 
 
 @dataclass(frozen=True)
+class TrainingPoint:
+    """What a training measured of itself between two evaluations."""
+
+    step: int
+    tokens: int
+    time: float  # unix seconds
+    metrics: dict[str, float]
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any], *, time: float = 0.0) -> TrainingPoint:
+        """The point that JSON or a checkpoint holds; `time` where it holds none."""
+        return cls(raw["step"], raw["tokens"], raw.get("time", time), raw["metrics"])
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What one validation pass measured, and the training points since the last."""
 
     index: int  # 1..n: equal fractions of the schedule
     step: int
-    tokens: int
-    epoch: float
     progress: float  # share of the schedule, 0..1
-    seconds: float  # of training and evaluating so far, over all attempts
     metrics: dict[str, float]  # val/...; train/interval_loss: the mean training loss since the last one
-    points: list[dict[str, Any]] = field(default_factory=list)
+    tokens: int = 0
+    epoch: float = 0.0
+    seconds: float = 0.0  # of training and evaluating so far, over all attempts
     signatures: dict[str, str] = field(default_factory=dict)
     peak_memory: int = 0  # bytes, the most so far: on CUDA reserved by torch, else of the whole process
     device_memory: int = 0  # bytes that the device has in all; 0: it has none of its own (CPU, MPS)
     precision: str = ""  # of its matrix products: bf16 or fp32
+    points: list[TrainingPoint] = field(default_factory=list)
+    time: float = 0.0  # unix seconds at which the driver recorded it; 0: not yet
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any], *, time: float = 0.0) -> Evaluation:
+        """The evaluation that JSON or a checkpoint holds. Keys of later versions are ignored, older ones have fewer."""
+        known = {name: value for name, value in raw.items() if name in _FIELDS and value is not None}
+        known["points"] = [TrainingPoint.from_dict(point, time=time) for point in raw.get("points", ())]
+        return cls(**known, time=time)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON and checkpoints hold: all but `time`, the training points last."""
+        raw = {name: getattr(self, name) for name in _FIELDS}
+        return raw | {"points": [vars(point) for point in self.points]}
+
+
+_FIELDS = tuple(name for name in Evaluation.__dataclass_fields__ if name not in ("points", "time"))

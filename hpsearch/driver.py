@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from hpsearch import best, failpoints
@@ -18,12 +19,12 @@ from hpsearch.errors import HpsearchError, StorageFailed, UserError
 from hpsearch.events import Event
 from hpsearch.home import Home
 from hpsearch.identity import check_space
-from hpsearch.journal.history import UNFINISHED
 from hpsearch.launchers.devices import plan
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Launcher
 from hpsearch.lock import StudyLock
+from hpsearch.outcome import Outcome
 from hpsearch.preparation import check, prepare
 from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
@@ -127,11 +128,11 @@ class Driver:
             "trial": winner.number,
             "outcome": winner.outcome,
             "value": winner.value,
-            "best_evaluation": winner.best,
+            "best_evaluation": asdict(winner.best) if winner.best else None,
         }
         exported = study.history.exported
         if exported is None or {key: exported.get(key, value) for key, value in said.items()} != said:
-            if winner.outcome != UNFINISHED:  # its weights are not kept for others to read yet
+            if winner.outcome is not Outcome.UNFINISHED:  # its weights are not kept for others to read yet
                 self._bring_samples(winner.number)
             study.record("study_exported", path=str(path), ended=len(study.history.finished), **said)
             study.journal.sync()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from hpsearch.contract import Evaluation
 from hpsearch.journal.history import TrialHistory
 
 
@@ -23,7 +23,7 @@ class Measured:
 
     trial: TrialHistory
     slot: int
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from hpsearch import failpoints
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.events import Event, Finished, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
+from hpsearch.outcome import Outcome
 from hpsearch.placement.placement import DEVICE_ERRORS, Placement, out_of_configs, out_of_trials
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.room import Room
@@ -102,7 +103,7 @@ class Search:
             yield from self._fail(message) if isinstance(message, Failed) else [self._end(message)]
 
     def _judge(self, message: Evaluated) -> Iterator[Event]:
-        trial, index = self.study.history.trials[message.trial], message.evaluation["index"]
+        trial, index = self.study.history.trials[message.trial], message.evaluation.index
         is_old = index < max(trial.evaluations, default=0)  # of its checkpoint; others came after it
         is_new = index not in trial.evaluations  # else it was measured in another attempt, maybe on another device
         verdict, reason = self.study.report(message.trial, message.evaluation)
@@ -126,7 +127,7 @@ class Search:
             self.study.interrupt(number)
             return Paused(trial, message.slot, SAVED if message.saved else NOT_SAVED, saved=message.saved)
         verdict, reason = self._verdicts.pop(number, (Verdict.CONTINUE, ""))
-        return self._finish(message, OUTCOMES.get(verdict, "completed"), reason)
+        return self._finish(message, OUTCOMES.get(verdict, Outcome.COMPLETED), reason)
 
     def _fail(self, message: Failed) -> Iterator[Event]:
         number = message.trial
@@ -150,7 +151,7 @@ class Search:
             return
         if message.details:
             self.checkpoints.write_error(number, message.details)
-        outcome = "out_of_memory" if message.kind == "out_of_memory" else "failed"
+        outcome = Outcome.OUT_OF_MEMORY if message.kind == "out_of_memory" else Outcome.FAILED
         stalled = "stalled: " if message.kind == "stalled" else ""
         yield self._finish(message, outcome, stalled + message.reason)
         if message.kind == "user":
@@ -173,12 +174,12 @@ class Search:
         self.study.interrupt(trial.number, reason, alone=True)
         return Paused(trial, message.slot, reason)
 
-    def _finish(self, message: Ended | Failed, outcome: str, reason: str) -> Event:
+    def _finish(self, message: Ended | Failed, outcome: Outcome, reason: str) -> Event:
         trial = self.study.finish(message.trial, outcome, reason)
         self.checkpoints.sweep(trial)
-        if trial.outcome == "failed":
+        if trial.outcome is Outcome.FAILED:
             self._failures += 1
-        elif trial.state == "COMPLETE":  # one that was pruned may have ended before it could fail
+        elif trial.counts:  # one that was pruned may have ended before it could fail
             self._failures = 0
         if self._failures >= self.study.experiment.search.max_consecutive_failures:
             last = f"trial {trial.number}: {trial.reason}"

@@ -9,23 +9,26 @@ from __future__ import annotations
 import gc
 import logging
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hpsearch import failpoints
 from hpsearch import journal as journals
 from hpsearch.config import Config
+from hpsearch.contract import Evaluation
 from hpsearch.environment import environment
 from hpsearch.identity import RULES, check_identity
-from hpsearch.journal import Journal, evaluation_entry
+from hpsearch.journal import Journal
 from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, interval_loss, uncollected
-from hpsearch.sampling.proposals import STATES, Proposals
+from hpsearch.outcome import Outcome
+from hpsearch.sampling.proposals import Proposals
 from hpsearch.space.experiment import Experiment
 from hpsearch.verdict import Phases, Point, Verdict, diverged, overfitting, stale
 from hpsearch.verdict import reason as explain
 
 _log = logging.getLogger(__name__)
-OUTCOMES = {Verdict.PRUNE: "pruned", Verdict.OVERFIT: "overfit", Verdict.DIVERGED: "diverged"}
+OUTCOMES = {Verdict.PRUNE: Outcome.PRUNED, Verdict.OVERFIT: Outcome.OVERFIT, Verdict.DIVERGED: Outcome.DIVERGED}
 
 
 class Study:
@@ -96,7 +99,7 @@ class Study:
         """The trial's whole config."""
         return self.experiment.trainer.config.model_validate(self.history.trials[number].config)
 
-    def report(self, number: int, evaluation: dict[str, Any]) -> tuple[Verdict, str]:
+    def report(self, number: int, evaluation: Evaluation) -> tuple[Verdict, str]:
         """Takes an evaluation in and judges: what the trial is to do next, and why (one line).
 
         One that the journal has already (from before a crash) is not written again, and judged again only where it
@@ -104,9 +107,9 @@ class Study:
         """
         failpoints.hit("report_begun")
         trial = self.history.trials[number]
-        index, latest = evaluation["index"], max(trial.evaluations, default=0)
+        index, latest = evaluation.index, max(trial.evaluations, default=0)
         if index not in trial.evaluations:
-            self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation_entry(evaluation))
+            self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation.to_dict())
             self.proposals.report(number, evaluation)
         verdict = self.judge(number) if index >= latest else (Verdict.CONTINUE, "")
         failpoints.hit("report_done")
@@ -146,22 +149,21 @@ class Study:
         only = {"alone": True} if alone else {}
         self.record("trial_interrupted", trial=number, reason=reason, died=died, **only)
 
-    def finish(self, number: int, outcome: str, reason: str = "") -> TrialHistory:
+    def finish(self, number: int, outcome: Outcome, reason: str = "") -> TrialHistory:
         """Ends a trial; when this returns, its end is on the disk."""
         trial = self.history.trials[number]
         best = self.history.best_place(number)
-        if best is None and outcome in ("completed", "overfit"):
-            outcome, reason = "failed", f"no finite {self.history.metric} was measured"
-        state = STATES[outcome]
-        seconds = max((e["seconds"] for e in trial.evaluations.values()), default=0.0)
-        signatures = {k: v for e in trial.evaluations.values() for k, v in e.get("signatures", {}).items()}
+        if best is None and outcome.counts:
+            outcome, reason = Outcome.FAILED, f"no finite {self.history.metric} was measured"
+        seconds = max((e.seconds for e in trial.evaluations.values()), default=0.0)
+        signatures = {k: v for e in trial.evaluations.values() for k, v in e.signatures.items()}
         event = self.journal.append(
             "trial_finished",
             trial=number,
             outcome=outcome,
-            state=state.name,
-            value=best["value"] if best else None,
-            best_evaluation=best,
+            state=outcome.optuna_state,
+            value=best.value if best else None,
+            best_evaluation=asdict(best) if best else None,
             reason=reason,
             seconds=seconds,
             signatures=signatures,
@@ -169,7 +171,7 @@ class Study:
         )
         self.journal.sync()
         failpoints.hit("tell_begun")
-        self.proposals.tell(number, outcome, best["value"] if best else None)
+        self.proposals.tell(number, outcome, best.value if best else None)
         self.history.add(event)
         trial.training.clear()  # the views draw it; here it would only fill the memory
         failpoints.hit("tell_done")
@@ -188,8 +190,8 @@ class Study:
             self.record(
                 "trial_finished",
                 trial=trial.number,
-                outcome="failed",
-                state="FAIL",
+                outcome=Outcome.FAILED,
+                state=Outcome.FAILED.optuna_state,
                 reason="what it was to train stood on a damaged line of the journal",
             )
 
@@ -224,10 +226,10 @@ def points(trial: TrialHistory) -> list[Point]:
     return [
         Point(
             index=index,
-            progress=evaluation["progress"],
-            val_loss=evaluation["metrics"].get("val/loss", math.nan),
-            train_loss=interval_loss(evaluation["metrics"]),
-            stderr=evaluation["metrics"].get("val/loss_stderr", 0.0),
+            progress=evaluation.progress,
+            val_loss=evaluation.metrics.get("val/loss", math.nan),
+            train_loss=interval_loss(evaluation.metrics),
+            stderr=evaluation.metrics.get("val/loss_stderr", 0.0),
         )
         for index, evaluation in sorted(trial.evaluations.items())
     ]

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Evaluation, WorkerSettings
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.search import Search
@@ -71,22 +71,20 @@ def trials(study):
 
 
 def losses(trial):
-    return {index: repr(e["metrics"]["val/loss"]) for index, e in sorted(trial.evaluations.items())}
+    return {index: repr(e.metrics["val/loss"]) for index, e in sorted(trial.evaluations.items())}
 
 
 def evaluation(index, loss, *, train=None, times=20, metric="val/loss", **metrics):
     """An evaluation as a worker sends it."""
-    return {
-        "index": index,
-        "step": 10 * index,
-        "tokens": 1000 * index,
-        "epoch": index / times,
-        "progress": index / times,
-        "seconds": float(index),
-        "metrics": {metric: loss, "train/loss": loss if train is None else train, **metrics},
-        "points": [],
-        "signatures": {},
-    }
+    return Evaluation(
+        index=index,
+        step=10 * index,
+        tokens=1000 * index,
+        epoch=index / times,
+        progress=index / times,
+        seconds=float(index),
+        metrics={metric: loss, "train/loss": loss if train is None else train, **metrics},
+    )
 
 
 class Scripted:

@@ -66,7 +66,7 @@ class SimulatedGpus(Scripted):
             return Failed(slot, trial, "out_of_memory", "out of memory: CUDA")
         self.highest = max(self.highest, used)
         says = {"peak_memory": self.taken[trial], "device_memory": self._size}
-        return Evaluated(slot, trial, evaluation(index, 3.0 - index / 20) | says)
+        return Evaluated(slot, trial, replace(evaluation(index, 3.0 - index / 20), **says))
 
 
 def slots(folder, *devices):

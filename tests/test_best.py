@@ -2,6 +2,7 @@
 
 import copy
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from hpsearch import best
 from hpsearch.config import TrainConfig
 from hpsearch.data import sources
 from hpsearch.errors import UserError
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import BestEvaluation, History, TrialHistory
+from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 from tests.searching import FACTS, evaluation, go, opened
 
@@ -63,7 +65,7 @@ def test_it_is_the_winners_config_but_for_where_it_ends(searched, tmp_path):
     winner = history.best()
     assert winner.outcome == ("overfit" if winner.config["training"]["epochs"] == 9 else "completed")
     found = exported(searched, tmp_path / "best.yaml").train_config()
-    assert found.training.stop_at == winner.best["index"] / 20
+    assert found.training.stop_at == winner.best.index / 20
     whole = found.training.model_copy(update={"stop_at": 1.0})
     assert found.model_copy(update={"training": whole}) == TrainConfig.model_validate(winner.config)
 
@@ -75,8 +77,8 @@ def test_the_file_says_why_it_ends_before_its_schedule(searched, tmp_path):
     text = (tmp_path / "best.yaml").read_text()
     assert text.startswith("# The best of 3 trials of study winners.\n")
     assert "hpsearch train" in text
-    if winner.best["index"] < 20:
-        index, epochs = winner.best["index"], winner.best["index"] / 20 * winner.config["training"]["epochs"]
+    if winner.best.index < 20:
+        index, epochs = winner.best.index, winner.best.index / 20 * winner.config["training"]["epochs"]
         settings, _, _ = text.partition("\nprovenance:")
         [line] = [line for line in settings.splitlines() if line.strip().startswith("stop_at")]
         assert f"ends at evaluation {index} of 20, the best one: {epochs:.4g} epochs; later it overfits" in line
@@ -91,7 +93,7 @@ def test_provenance_tells_where_it_comes_from(searched, tmp_path):
     assert provenance["val/loss"] == winner.value  # to the last bit
     expected = {
         "study": "winners", "mlflow_run_id": "run7", "outcome": winner.outcome, "trials": 3, "device": "cpu",
-        "threads": 1, "evaluation": winner.best["index"], "data_fingerprint": FACTS["fingerprint"],
+        "threads": 1, "evaluation": winner.best.index, "data_fingerprint": FACTS["fingerprint"],
     }  # fmt: skip
     assert {key: provenance[key] for key in expected} == expected
     assert {"git_commit", "git_dirty", "python", "versions"} <= set(provenance)
@@ -123,7 +125,7 @@ def test_it_becomes_a_space_again(searched, tmp_path):
 
 def test_a_study_without_a_completed_trial_has_no_winner(tmp_path):
     study = opened(Experiment.load(project(tmp_path / "project", 3)), tmp_path / "home")
-    study.finish(study.ask(), "failed", "why")
+    study.finish(study.ask(), Outcome.FAILED, "why")
     with pytest.raises(UserError, match=r"study 'winners': none of its 1 trials has completed"):
         best.winner(study.history)
     study.journal.close()
@@ -146,14 +148,14 @@ AFTER = {
 @pytest.mark.parametrize("case", AFTER)
 def test_it_says_how_the_trial_went_on_after_its_best(case):
     outcome, values, index, said = AFTER[case]
-    trial = TrialHistory(0, outcome=outcome, state="COMPLETE", value=values[index - 1], best={"index": index})
+    trial = TrialHistory(0, outcome=Outcome(outcome), value=values[index - 1], best=BestEvaluation(index, 0.0))
     trial.evaluations = {i: evaluation(i, value) for i, value in enumerate(values, start=1)}
     assert best.after(History(metric="val/loss", trials={0: trial}), trial) == said
 
 
 def test_where_f1_only_ties_nothing_is_said_to_overfit():
     """F1 at its ceiling from the second evaluation on; validation loss still falls."""
-    trial = TrialHistory(0, outcome="overfit", state="COMPLETE", value=1.0, best={"index": 2})
+    trial = TrialHistory(0, outcome=Outcome.OVERFIT, value=1.0, best=BestEvaluation(2, 0.0))
     values = enumerate([(3.0, 0.5), (2.0, 1.0), (1.0, 1.0)], start=1)
     trial.evaluations = {i: evaluation(i, loss, **{"val/f1_macro": f1}) for i, (loss, f1) in values}
     said = best.after(History(metric="val/f1_macro", direction="maximize", trials={0: trial}), trial)
@@ -166,14 +168,12 @@ def test_auto_is_exported_as_what_it_came_to(searched, tmp_path, given, found):
     history = copy.deepcopy(history)
     winner = history.best()
     winner.config["training"]["precision"] = given
-    for one in winner.evaluations.values():
-        one["precision"] = found
+    winner.evaluations = {i: replace(e, precision=found) for i, e in winner.evaluations.items()}
     experiment = exported((history, folder), tmp_path / "best.yaml")
     assert experiment.train_config().training.precision == found
     said = f"what auto came to in trial {winner.number}" in (tmp_path / "best.yaml").read_text()
     assert said == (given == "auto")
-    for one in winner.evaluations.values():
-        del one["precision"]  # a journal of before
+    winner.evaluations = {i: replace(e, precision="") for i, e in winner.evaluations.items()}  # a journal of before
     assert exported((history, folder), tmp_path / "old.yaml").train_config().training.precision == given
 
 
@@ -192,7 +192,7 @@ def test_an_unfinished_trial_wins_where_it_is_the_best_and_is_said_to_be_unfinis
     folder = project(tmp_path / "project", 3)
     study, _ = go(Experiment.load(folder), tmp_path / "home", kill_after=12)  # ten evaluations of trial 0
     found = exported((study.history, folder.parent), tmp_path / "best.yaml")
-    measured = {i: e["metrics"]["val/loss"] for i, e in study.history.trials[0].evaluations.items()}
+    measured = {i: e.metrics["val/loss"] for i, e in study.history.trials[0].evaluations.items()}
     index = min(measured, key=measured.get)
     assert study.history.finished == []
     assert found.provenance["trial"] == 0

@@ -1,6 +1,7 @@
 """What the end of a study says about its own numbers."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -15,18 +16,18 @@ def event(name, **fields):
     return {"event": name, "time": 1.0, **fields}
 
 
-def history(*curves, metric="val/loss", direction="minimize", state="COMPLETE"):
+def history(*curves, metric="val/loss", direction="minimize", outcome="completed"):
     """A study whose trials measured these metrics, evaluation by evaluation."""
     events = [event("study_created", study="s", objective={"metric": metric, "direction": direction})]
     for n, curve in enumerate(curves):
         for i, metrics in enumerate(curve, start=1):
-            measured = {**evaluation(i, 1.0), "metrics": metrics}
+            measured = replace(evaluation(i, 1.0), metrics=metrics).to_dict()
             events.append(event("evaluation", trial=n, evaluation=measured))
         sign = 1 if direction == "minimize" else -1
         finite = [(sign * m[metric], i) for i, m in enumerate(curve, 1) if math.isfinite(m.get(metric, math.nan))]
         best = {"index": min(finite)[1]} if finite else None
         value = sign * min(finite)[0] if finite else None
-        told = {"outcome": "completed", "state": state, "value": value, "best_evaluation": best}
+        told = {"outcome": outcome, "value": value, "best_evaluation": best}
         events.append(event("trial_finished", trial=n, **told))
     return History.of(events)
 
@@ -99,7 +100,7 @@ def test_a_winner_that_is_better_than_chance_is_not_told():
     assert at_chance(history(one(2.0, 0.11), one(2.1, 0.9))) == []
     assert at_chance(history(one(2.0, 0.0, accuracy=1.0), one(2.1, 0.9))) == []  # valid has one label: mcc is 0
     assert at_chance(history([{"val/loss": 1.0}], [{"val/loss": 2.0}])) == []
-    assert at_chance(history(one(2.0, 0.0), state="PRUNED")) == []
+    assert at_chance(history(one(2.0, 0.0), outcome="pruned")) == []
 
 
 def test_translations_are_lost_where_bleu_is_nearly_nothing():
@@ -114,12 +115,12 @@ def test_translations_are_lost_where_bleu_is_nearly_nothing():
 def test_trials_whose_scores_were_computed_in_other_ways_are_told():
     told = history([{"val/bleu": 1.0}], [{"val/bleu": 2.0}], [{"val/bleu": 3.0}], metric="val/bleu")
     for number, tokenize in enumerate(["char", "ja-mecab", "char"]):
-        told.trials[number].evaluations[1]["signatures"] = {"bleu": f"tok:{tokenize}", "chrf": f"nc:{number}"}
+        told.trials[number].evaluations[1].signatures.update({"bleu": f"tok:{tokenize}", "chrf": f"nc:{number}"})
     assert [line for line in caveats(told) if "same way" in line] == [
         "val/bleu was not computed in the same way by all trials, which cannot be compared by it: "
         "tok:char (trial 0 and 1 more); tok:ja-mecab (trial 1 and 0 more)"
     ]
-    told.trials[1].evaluations[1]["signatures"] = {"bleu": "tok:char"}
+    told.trials[1].evaluations[1].signatures.update({"bleu": "tok:char", "chrf": "nc:0"})
     assert [line for line in caveats(told) if "same way" in line] == []
 
 

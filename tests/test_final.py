@@ -88,7 +88,7 @@ def test_the_search_found_a_winner_that_overfits(searched):
     history, _ = searched
     assert [t.outcome for t in history.trials.values()].count("overfit") == 1
     assert history.best().outcome == "overfit"
-    assert history.best().best["index"] < 19
+    assert history.best().best.index < 19
 
 
 def test_the_trials_best_validation_loss_comes_again_to_the_last_bit(searched, trained):
@@ -154,7 +154,7 @@ def test_a_stopped_training_goes_on_to_the_same_value(searched, tmp_path):
     for evaluation in second.run(stopping=lambda: False):
         seen.append(evaluation.index)
     assert not second.stopped
-    assert sorted(set(seen)) == list(range(1, history.best().best["index"] + 1))
+    assert sorted(set(seen)) == list(range(1, history.best().best.index + 1))
     assert second.test()["val/loss"] == history.best().value
 
 

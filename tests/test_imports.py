@@ -22,7 +22,7 @@ PACKAGE = ROOT / "hpsearch"
 
 # Lowest first. A module imports its own level and those below; a name stands for a file or a folder.
 LEVELS = [
-    ["errors", "failpoints", "redaction", "printable", "output"],
+    ["errors", "failpoints", "redaction", "printable", "output", "outcome"],
     ["config", "contract", "atomic", "verdict"],
     ["sealed"],
     ["data"],

@@ -7,6 +7,7 @@ from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
+from hpsearch.outcome import Outcome
 from hpsearch.preparation import prepare
 from hpsearch.provenance import cannot_tell, data_changes, edits, provenance, refuse_changed, reproduction
 from hpsearch.space.experiment import Experiment
@@ -43,7 +44,7 @@ def project(tmp_path):
     study.start(number, device="cpu", threads=1, worker=0)
     for index, loss in enumerate([3.0, 3.5], start=1):
         study.report(number, evaluation(index, loss, times=2))
-    study.finish(number, "completed")
+    study.finish(number, Outcome.COMPLETED)
     study.journal.close()
     best.write(study.history, tmp_path / "best.yaml", base=tmp_path, run_id=None)
     return tmp_path

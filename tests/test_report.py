@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from hpsearch import report
+from hpsearch.contract import Evaluation
 from hpsearch.journal.history import History, TrialHistory
+from hpsearch.outcome import Outcome
 from hpsearch.report.values import f1_of_each
 
 SPACE: dict[str, Any] = {
@@ -21,12 +23,11 @@ SPACE: dict[str, Any] = {
     "cooldown": {"low": 0.0, "high": 0.5, "step": None, "log": False},
     "width": {"low": 64, "high": 64, "step": None, "log": False},
 }
-STATES = {"completed": "COMPLETE", "overfit": "COMPLETE", "pruned": "PRUNED", "diverged": "PRUNED", "failed": "FAIL"}
 
 
-def evaluation(index: int, loss: float) -> dict[str, Any]:
-    place = {"index": index, "step": index, "tokens": 1000 * index, "epoch": index / 4, "progress": index / 8}
-    return {**place, "metrics": {"val/loss": loss, "val/bleu": 30 - loss}}
+def evaluation(index: int, loss: float) -> Evaluation:
+    metrics = {"val/loss": loss, "val/bleu": 30 - loss}
+    return Evaluation(index, index, index / 8, metrics, tokens=1000 * index, epoch=index / 4)
 
 
 def finished(number: int, outcome: str, losses: list[float]) -> TrialHistory:
@@ -37,9 +38,9 @@ def finished(number: int, outcome: str, losses: list[float]) -> TrialHistory:
     params["width"] = 64
     shift = math.log10(params["learning_rate"])
     evaluations = {i: evaluation(i, loss + shift) for i, loss in enumerate(losses, start=1)}
-    value = min((e["metrics"]["val/loss"] for e in evaluations.values()), default=None)
-    kept = {"state": STATES[outcome], "outcome": outcome, "reason": "why"}
-    value = value if kept["state"] != "FAIL" else None
+    value = min((e.metrics["val/loss"] for e in evaluations.values()), default=None)
+    kept = {"outcome": Outcome(outcome), "reason": "why"}
+    value = None if outcome == "failed" else value
     return TrialHistory(number, params=params, evaluations=evaluations, value=value, training=[(500, 3.0)], **kept)
 
 
@@ -101,7 +102,7 @@ def test_the_parameter_that_matters_is_the_important_one() -> None:
 
 def test_a_stopped_trial_stands_by_the_best_it_had() -> None:
     told = mixed(6)
-    assert report.score(told, told.trials[1]) == told.trials[1].evaluations[2]["metrics"]["val/loss"]
+    assert report.score(told, told.trials[1]) == told.trials[1].evaluations[2].metrics["val/loss"]
     assert math.isnan(report.score(told, told.trials[5]))
 
 

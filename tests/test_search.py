@@ -10,6 +10,7 @@ from hpsearch.contract import WorkerSettings
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.events import Finished, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed
+from hpsearch.outcome import Outcome
 from hpsearch.search import Search, spent
 from tests.searching import Scripted, dies, evaluation, experiment, go, opened, says
 
@@ -327,7 +328,7 @@ def test_a_budget_is_spent_when_its_hours_are_over_or_its_trials_have_ended(tmp_
     assert not spent(study)  # it has not ended
     study.start(number, device="cpu", threads=1, worker=0)
     study.report(number, evaluation(1, 2.0))
-    study.finish(number, "completed")
+    study.finish(number, Outcome.COMPLETED)
     assert spent(study)
     study.journal.close()
 
@@ -343,4 +344,4 @@ def test_of_the_evaluations_that_come_again_the_latest_is_told_again(tmp_path):
     """It says where the trial stands that goes on."""
     launcher = Scripted(workers(tmp_path, 1), lambda task: dies(task, 3.0, 2.5) if task.attempt == 1 else healthy(task))
     _, seen = go(experiment("budget: {trials: 1}\n" + QUIET), tmp_path / "home", launcher=launcher)
-    assert [h.evaluation["index"] for h in seen if isinstance(h, Measured)] == [1, 2, 2, 3]
+    assert [h.evaluation.index for h in seen if isinstance(h, Measured)] == [1, 2, 2, 3]

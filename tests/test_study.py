@@ -9,6 +9,7 @@ import pytest
 from hpsearch import journal
 from hpsearch.errors import StudyMismatch
 from hpsearch.events import Finished
+from hpsearch.outcome import Outcome
 from hpsearch.sampling.proposals import WORST
 from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
@@ -184,7 +185,7 @@ def test_the_end_of_a_trial_is_on_the_disk_before_anyone_hears_of_it(tmp_path):
 
 def test_finish_returns_when_the_file_has_it(tmp_path):
     study, number, _ = played(tmp_path, 3.0, 2.0)
-    study.finish(number, "completed")
+    study.finish(number, Outcome.COMPLETED)
     on_disk = journal.read(study.journal.path)  # the journal is still open: nothing but the sync has written it
     assert (on_disk[-1]["event"], on_disk[-1]["trial"], on_disk[-1]["value"]) == ("trial_finished", number, 2.0)
 
@@ -199,8 +200,8 @@ def told(study, number):
 @pytest.mark.parametrize("outcome", ["completed", "overfit"])
 def test_a_trial_counts_with_its_best_value_not_its_last(tmp_path, outcome):
     study, number, _ = played(tmp_path, 3.0, 2.0, 2.5)
-    trial = study.finish(number, outcome)
-    assert (trial.state, trial.value, trial.best["index"]) == ("COMPLETE", 2.0, 2)
+    trial = study.finish(number, Outcome(outcome))
+    assert (trial.state, trial.value, trial.best.index) == ("COMPLETE", 2.0, 2)
     assert (told(study, number).state, told(study, number).value) == (optuna.trial.TrialState.COMPLETE, 2.0)
     assert study.history.best().number == number
 
@@ -212,8 +213,8 @@ def test_a_maximised_objective_has_its_best_where_it_is_highest(tmp_path):
     number = study.ask()
     for index, score in enumerate([0.2, 0.7, math.nan, 0.6], start=1):
         study.report(number, evaluation(index, 2.0, **{"val/f1_macro": score}))
-    trial = study.finish(number, "completed")
-    assert (trial.value, trial.best["index"]) == (0.7, 2)
+    trial = study.finish(number, Outcome.COMPLETED)
+    assert (trial.value, trial.best.index) == (0.7, 2)
     assert told(study, number).intermediate_values == {1: 0.2, 2: 0.7, 3: -WORST, 4: 0.6}
 
 
@@ -238,12 +239,12 @@ def test_a_pruned_trial_is_pruned_in_optuna_too(tmp_path):
     first = study.ask()
     for index in range(1, 21):
         study.report(first, evaluation(index, 3.0 - index / 20))
-    study.finish(first, "completed")
+    study.finish(first, Outcome.COMPLETED)
     second = study.ask()
     verdict, reason = study.report(second, evaluation(1, 3.5))
     assert verdict is Verdict.PRUNE
     assert "behind the other trials" in reason
-    trial = study.finish(second, "pruned", reason)
+    trial = study.finish(second, Outcome.PRUNED, reason)
     assert (trial.state, trial.value) == ("PRUNED", 3.5)
     assert told(study, second).state is optuna.trial.TrialState.PRUNED
     assert study.history.best().number == first
@@ -253,7 +254,7 @@ def test_a_pruned_trial_is_pruned_in_optuna_too(tmp_path):
 def test_a_loss_that_is_no_number_is_never_told_and_never_wins(tmp_path, loss):
     study, number, verdict = played(tmp_path, 3.0, 2.0, loss)
     assert verdict[0] is Verdict.DIVERGED
-    trial = study.finish(number, "diverged", verdict[1])
+    trial = study.finish(number, Outcome.DIVERGED, verdict[1])
     assert (trial.state, trial.outcome) == ("PRUNED", "diverged")
     assert all(math.isfinite(v) for v in told(study, number).intermediate_values.values())
     assert told(study, number).intermediate_values[3] == WORST
@@ -266,14 +267,14 @@ def test_a_loss_that_is_no_number_is_never_told_and_never_wins(tmp_path, loss):
 @pytest.mark.parametrize(("outcome", "state"), [("failed", "FAIL"), ("out_of_memory", "PRUNED")])
 def test_failures_and_exhausted_memory_have_their_states(tmp_path, outcome, state):
     study, number, _ = played(tmp_path, 3.0)
-    assert study.finish(number, outcome, "why").state == state
+    assert study.finish(number, Outcome(outcome), "why").state == state
     assert told(study, number).state.name == state
     assert study.history.best() is None
 
 
 def test_a_training_that_never_measured_a_number_has_failed(tmp_path):
     study, number, _ = played(tmp_path, math.nan)
-    trial = study.finish(number, "completed")
+    trial = study.finish(number, Outcome.COMPLETED)
     assert (trial.outcome, trial.state, trial.value) == ("failed", "FAIL", None)
     assert "no finite val/loss" in trial.reason
 
@@ -281,7 +282,7 @@ def test_a_training_that_never_measured_a_number_has_failed(tmp_path):
 def test_a_trial_that_ends_without_any_evaluation_can_be_rebuilt(tmp_path):
     study = opened(experiment(), tmp_path / "home")
     for outcome in ("failed", "out_of_memory"):
-        study.finish(study.ask(), outcome, "at once")
+        study.finish(study.ask(), Outcome(outcome), "at once")
     study.journal.close()
     assert optuna_facts(opened(experiment(), tmp_path / "home")) == optuna_facts(study)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hpsearch.journal.history import UNFINISHED, History, TrialHistory
+from hpsearch.journal.history import History, TrialHistory
+from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 
 
@@ -13,7 +14,7 @@ def closing(history: History, experiment: Experiment, *, idle: bool, again: str)
     best = history.leader()
     if best is None:
         yield _why_no_winner(history)
-    elif best.outcome == UNFINISHED:
+    elif best.outcome is Outcome.UNFINISHED:
         yield f"the winner is unfinished, its best evaluation so far counts: {named(history, best)}"
     waiting = sum(trial.outcome is None for trial in history.trials.values())
     budget = experiment.budget
@@ -27,7 +28,7 @@ def closing(history: History, experiment: Experiment, *, idle: bool, again: str)
 
 def named(history: History, trial: TrialHistory) -> str:
     """A trial by its number, value and place."""
-    at = f" at epoch {trial.best['epoch']:.3g}" if trial.best else ""
+    at = f" at epoch {trial.best.epoch:.3g}" if trial.best else ""
     return f"trial {trial.number} ({trial.outcome}), {history.metric} {trial.value:.6g}{at}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,14 +74,15 @@ def _trial(history: History, trial: TrialHistory, runs: dict[int, str]) -> dict[
     at = history.best_evaluation(trial.number) or (
         trial.evaluations[max(trial.evaluations)] if trial.evaluations else None
     )
-    metrics = {k: v if math.isfinite(v) else None for k, v in at["metrics"].items()} if at else {}
+    so_far = history.so_far(trial)
+    metrics = {k: v if math.isfinite(v) else None for k, v in at.metrics.items()} if at else {}
     return {
         "number": trial.number,
-        "outcome": trial.outcome or ("running" if trial.running else "interrupted"),
+        "outcome": trial.status,
         "state": trial.state or "RUNNING",
         "params": trial.params,
-        "value": history.so_far(trial).value,
-        "best_evaluation": history.so_far(trial).best,
+        "value": so_far.value,
+        "best_evaluation": asdict(so_far.best) if so_far.best else None,
         "metrics": metrics,
         "reason": trial.reason,
         "seconds": trial.seconds,
@@ -101,14 +103,13 @@ def _print(history: History, runs: dict[int, str], *, top: int) -> None:
         table.add_column(column, overflow="fold")
     best, rows = history.leader(), _rows(history, top)
     for number, trial in rows:
-        found = trial.best or history.best_evaluation(number)
-        value = trial.best["value"] if trial.best else (found["metrics"][history.metric] if found else None)
+        best_so_far = trial.best or history.best_place(number)
         mark = " *" if best is not None and best.number == number else ""
         table.add_row(
             f"{number}{mark}",
-            trial.outcome or ("running" if trial.running else "interrupted"),
-            "" if value is None else measured(value),
-            f"{found['epoch']:.3g}" if found else "",
+            trial.status,
+            measured(best_so_far.value) if best_so_far else "",
+            f"{best_so_far.epoch:.3g}" if best_so_far else "",
             plain(params(trial)),
             runs.get(number, "")[: SHORT if console.is_terminal and console.width < WIDE else None],
         )

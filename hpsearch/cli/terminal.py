@@ -20,10 +20,10 @@ from hpsearch.driver import Driver
 from hpsearch.events import Event, Finished, Measured, Notice, Paused, Started
 from hpsearch.home import Home
 from hpsearch.journal.history import History, TrialHistory
+from hpsearch.outcome import Outcome
 from hpsearch.redaction import redact
 from hpsearch.space.experiment import Experiment
 
-COLOURS = {"completed": "green", "overfit": "yellow", "pruned": "cyan", "diverged": "red", "failed": "red"}
 SHOWN = 5  # trials in the closing table
 PATIENCE_WHEN_STOPPED = 4.0  # seconds: who pressed Ctrl-C wants to leave
 
@@ -101,8 +101,8 @@ class Board:
             name = f"trial {trial.number}" + (f" (attempt {event.attempt})" if event.attempt > 1 else "")
             self._slots[slot] = self._bars.add_task(f"{name}  {plain(params(trial))}", total=1.0, value="")
         elif isinstance(event, Measured):
-            value = event.evaluation["metrics"].get(self.experiment.objective.metric, math.nan)
-            progress = event.evaluation["progress"]
+            value = event.evaluation.metrics.get(self.experiment.objective.metric, math.nan)
+            progress = event.evaluation.progress
             self._bars.update(self._slots[slot], completed=progress, value=measured(value))
         elif isinstance(event, Paused):
             self._clear(slot)
@@ -181,10 +181,10 @@ class Board:
             self._bars.remove_task(self._slots.pop(slot))
 
     def _line(self, trial: TrialHistory) -> str:
-        outcome = f"[{COLOURS.get(trial.outcome or '', 'white')}]{trial.outcome}[/]"
+        outcome = f"[{trial.status.colour}]{trial.status}[/]"
         value = f" {self.experiment.objective.metric} {measured(trial.value)}" if trial.value is not None else ""
-        at = f" at epoch {trial.best['epoch']:.3g}" if trial.best else ""
-        why = f": {plain(trial.reason)}" if trial.outcome in ("failed", "out_of_memory") else ""
+        at = f" at epoch {trial.best.epoch:.3g}" if trial.best else ""
+        why = f": {plain(trial.reason)}" if trial.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY) else ""
         words = f"[dim]{plain(params(trial))}[/]"
         return f"trial {trial.number} finished: {outcome}{value}{at}, {trial.seconds:.0f} s  {words}{why}"
 
@@ -209,7 +209,7 @@ def counted(history: History) -> str:
     """How many trials ended in which way, and the time of the search."""
     outcomes: dict[str, int] = {}
     for trial in history.trials.values():
-        outcome = trial.outcome or "unfinished"
+        outcome = trial.outcome or Outcome.UNFINISHED
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items(), key=lambda item: -item[1]))
     return f"{history.study}: {counts}; {history.seconds / 60:.1f} minutes"
@@ -221,6 +221,6 @@ def best_table(history: History) -> Table:
     for column in ("trial", history.metric, "epoch", "outcome", "params"):
         table.add_column(column)
     for trial in history.ranked(unfinished=True)[:SHOWN]:
-        epoch = f"{trial.best['epoch']:.3g}" if trial.best else ""
+        epoch = f"{trial.best.epoch:.3g}" if trial.best else ""
         table.add_row(str(trial.number), measured(trial.value or 0.0), epoch, trial.outcome, plain(params(trial)))
     return table

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +94,7 @@ def train(
                 value = evaluation.metrics.get(metric, float("nan"))
                 done = evaluation.progress / trainer.phases(wanted).ends_at
                 bars.update(bar, completed=done, value=f"{metric} {measured(value)}")
-                run.evaluation(asdict(evaluation))
+                run.evaluation(evaluation)
     if final.stopped:
         run.finish({}, status="KILLED")
         again = f"hpsearch train {quoted(config)} -o {quoted(output)}{home.option}"

@@ -8,7 +8,7 @@ A torn last line was never acknowledged and is cut off at the next opening; a da
 lines.py   an event as a line, and back     writer.py   the open journal of a driver     reader.py   what it tells
 """
 
-from hpsearch.journal.lines import ORIGIN, Entry, decode, encode, evaluation_entry, parsed, without_points
+from hpsearch.journal.lines import ORIGIN, Entry, decode, encode, parsed, without_points
 from hpsearch.journal.reader import Tail, iterate, read, told
 from hpsearch.journal.writer import Journal
 
@@ -19,7 +19,6 @@ __all__ = [
     "Tail",
     "decode",
     "encode",
-    "evaluation_entry",
     "iterate",
     "parsed",
     "read",

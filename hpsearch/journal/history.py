@@ -5,13 +5,38 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hpsearch.contract import Evaluation
+from hpsearch.outcome import Outcome
+
 Entry = dict[str, Any]
 DESCRIPTION = ("params", "internal", "config")  # of a trial
-UNFINISHED = "unfinished"  # outcome of a trial that has not ended and counts by its best evaluation so far
+
+
+@dataclass(frozen=True)
+class BestEvaluation:
+    """Where a trial's best evaluation was, and its value of the objective."""
+
+    index: int
+    value: float = math.nan
+    step: int = 0
+    tokens: int = 0
+    epoch: float = 0.0
+    progress: float = 0.0
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, metric: str) -> BestEvaluation:
+        """The place of an evaluation, and its value of the metric."""
+        place = (evaluation.step, evaluation.tokens, evaluation.epoch, evaluation.progress)
+        return cls(evaluation.index, evaluation.metrics[metric], *place)
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any] | None) -> BestEvaluation | None:
+        """The value that the end of a trial has in the journal; None: it has none."""
+        return None if not raw else cls(**{key: raw[key] for key in cls.__dataclass_fields__ if key in raw})
 
 
 @dataclass
@@ -30,35 +55,49 @@ class TrialHistory:
     device: str = ""
     threads: int = 1
     running: bool = False
-    outcome: str | None = None  # None: not finished
-    state: str | None = None  # COMPLETE, PRUNED, FAIL
+    outcome: Outcome | None = None  # None: it has not ended
     value: float | None = None
-    best: dict[str, Any] | None = None
+    best: BestEvaluation | None = None
     reason: str = ""
     seconds: float = 0.0
-    evaluations: dict[int, Entry] = field(default_factory=dict)  # by index, without their points
+    evaluations: dict[int, Evaluation] = field(default_factory=dict)  # by index, without their points
     training: list[tuple[int, float]] = field(default_factory=list)  # (tokens, training loss)
+
+    @property
+    def status(self) -> Outcome:
+        """How the trial ended, or its state while it has not."""
+        return self.outcome or (Outcome.RUNNING if self.running else Outcome.INTERRUPTED)
+
+    @property
+    def state(self) -> str | None:
+        """The trial's state in Optuna's words (COMPLETE, PRUNED, FAIL); None: it has not ended."""
+        return self.outcome.optuna_state if self.outcome is not None and self.outcome.ended else None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the trial ended with a value by which it can win."""
+        return self.outcome is not None and self.outcome.counts
 
     @property
     def peak_memory(self) -> int:
         """Bytes, the most that it had over all its evaluations; 0: none said so."""
-        return max((int(e.get("peak_memory", 0)) for e in self.evaluations.values()), default=0)
+        return max((e.peak_memory for e in self.evaluations.values()), default=0)
 
     @property
     def precision(self) -> str:
         """What its training's `precision` came to (bf16, fp32); empty: no evaluation says so."""
-        return next((e["precision"] for e in self.evaluations.values() if e.get("precision")), "")
+        return next((e.precision for e in self.evaluations.values() if e.precision), "")
 
     def training_loss(self) -> list[tuple[float, float]]:
         """(tokens, training loss): its points, or where they are not kept the means between evaluations."""
         if self.training:
             return [(float(tokens), loss) for tokens, loss in self.training]
-        return [(float(e["tokens"]), interval_loss(e["metrics"])) for _, e in sorted(self.evaluations.items())]
+        return [(float(e.tokens), interval_loss(e.metrics)) for _, e in sorted(self.evaluations.items())]
 
     def curve(self, metric: str, x: str = "progress") -> tuple[list[float], list[float]]:
         """The metric at each evaluation that has it, over `x` (progress, tokens, epoch, index); may hold nan."""
-        found = [e for _, e in sorted(self.evaluations.items()) if metric in e["metrics"]]
-        return [float(e[x]) for e in found], [number(e["metrics"][metric]) for e in found]
+        found = [e for _, e in sorted(self.evaluations.items()) if metric in e.metrics]
+        return [float(getattr(e, x)) for e in found], [number(e.metrics[metric]) for e in found]
 
 
 @dataclass
@@ -114,9 +153,9 @@ class History:
         trials = list(self.trials.values()) if among is None else [self.trials[n] for n in among]
         if unfinished:
             trials = [self.so_far(trial) for trial in trials]
-        found = [t for t in trials if t.state == "COMPLETE" or t.outcome == UNFINISHED]
+        found = [t for t in trials if t.counts or t.outcome is Outcome.UNFINISHED]
         found = [t for t in found if math.isfinite(number(t.value))]
-        return sorted(found, key=lambda t: (sign * number(t.value), t.outcome == UNFINISHED, t.number))
+        return sorted(found, key=lambda t: (sign * number(t.value), t.outcome is Outcome.UNFINISHED, t.number))
 
     def leader(self) -> TrialHistory | None:
         """The trial with the best value of all that was measured, unfinished ones included; None: there is none."""
@@ -128,40 +167,38 @@ class History:
         What has been measured counts: the same config, ended at that evaluation, comes to the same value.
         """
         best = self.best_place(trial.number) if trial.outcome is None and trial.config else None
-        return trial if best is None else replace(trial, outcome=UNFINISHED, value=best["value"], best=best)
+        return trial if best is None else replace(trial, outcome=Outcome.UNFINISHED, value=best.value, best=best)
 
-    def best_place(self, trial: int) -> Entry | None:
+    def best_place(self, trial: int) -> BestEvaluation | None:
         """Where the trial's best evaluation was, and its value, as the end of a trial says it."""
         best = self.best_evaluation(trial)
-        if best is None:
-            return None
-        place = {key: best[key] for key in ("index", "step", "tokens", "epoch", "progress")}
-        return place | {"value": best["metrics"][self.metric]}
+        return None if best is None else BestEvaluation.of(best, self.metric)
 
     def best(self, *, among: Iterable[int] | None = None) -> TrialHistory | None:
         """The COMPLETE trial with the best value, among all or the numbers given; of equal ones the lowest number."""
         numbers = self.trials if among is None else among
-        found = [self.trials[n] for n in numbers if self.trials[n].state == "COMPLETE"]
+        found = [self.trials[n] for n in numbers if self.trials[n].counts]
         found = [trial for trial in found if trial.value is not None and math.isfinite(trial.value)]
         sign = 1 if self.direction == "minimize" else -1
         return min(found, key=lambda trial: (sign * number(trial.value), trial.number), default=None)
 
     def tied(self, trial: TrialHistory) -> list[int]:
         """The other COMPLETE trials that have the trial's very value."""
-        others = (t for t in self.trials.values() if t.state == "COMPLETE" and t.number != trial.number)
+        others = (t for t in self.trials.values() if t.counts and t.number != trial.number)
         return sorted(t.number for t in others if t.value is not None and t.value == trial.value)
 
-    def best_evaluation(self, trial: int, *, until: int | None = None) -> Entry | None:
+    def best_evaluation(self, trial: int, *, until: int | None = None) -> Evaluation | None:
         """The trial's best evaluation by the objective, up to the index `until`.
 
         Of equal ones the last, or where the trial has finished the one that its journal names (once it was the first).
         """
-        evaluations, named = self.trials[trial].evaluations, (self.trials[trial].best or {}).get("index")
+        evaluations, ended = self.trials[trial].evaluations, self.trials[trial].best
+        named = ended.index if ended else None
         sign = 1 if self.direction == "minimize" else -1
         found = {
-            index: sign * number(e["metrics"][self.metric])
+            index: sign * number(e.metrics[self.metric])
             for index, e in evaluations.items()
-            if self.metric in e["metrics"] and (until is None or index <= until)
+            if self.metric in e.metrics and (until is None or index <= until)
         }
         best = min((value for value in found.values() if math.isfinite(value)), default=None)
         equal = [index for index, value in found.items() if value == best]
@@ -213,11 +250,12 @@ class History:
         trial.running = trial.outcome is None
 
     def _evaluation(self, trial: TrialHistory, event: Entry) -> None:
-        evaluation = event["evaluation"]
-        if evaluation["index"] in trial.evaluations:
+        raw = event["evaluation"]
+        if raw["index"] in trial.evaluations:
             return
-        kept = trial.evaluations[evaluation["index"]] = {**evaluation, "time": event["time"]}
-        for point in kept.pop("points", ()):
+        points = raw.get("points", ())
+        trial.evaluations[raw["index"]] = Evaluation.from_dict({**raw, "points": ()}, time=event["time"])
+        for point in points:
             if "train/loss" in point["metrics"]:
                 trial.training.append((point["tokens"], number(point["metrics"]["train/loss"])))
 
@@ -231,8 +269,8 @@ class History:
         self._described(trial, event)
         if trial.outcome is None:  # the event may come twice
             self.finished.append(trial.number)
-        trial.running, trial.outcome, trial.state = False, event["outcome"], event["state"]
-        trial.value, trial.best = event.get("value"), event.get("best_evaluation")
+        trial.running, trial.outcome = False, Outcome.of(event["outcome"])
+        trial.value, trial.best = event.get("value"), BestEvaluation.from_dict(event.get("best_evaluation"))
         trial.reason, trial.seconds = event.get("reason") or "", event.get("seconds") or 0.0
 
 

@@ -48,12 +48,6 @@ def parsed(body: bytes) -> Entry:
 
 
 def without_points(body: bytes) -> bytes:
-    """The JSON of an evaluation without its points, where they stand last in it, as `evaluation_entry` has them."""
+    """The JSON of an evaluation without its points, where they stand last in it, as `Evaluation.to_dict` has them."""
     begin = body.find(_POINTS)
     return body if begin < 0 or not body.endswith(b"]}") else body[:begin] + b"}"
-
-
-def evaluation_entry(evaluation: Entry) -> Entry:
-    """An evaluation as its line has it: the training points last."""
-    rest = {key: value for key, value in evaluation.items() if key != "points"}
-    return {**rest, "points": evaluation.get("points", [])}

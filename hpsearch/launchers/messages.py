@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Evaluation, WorkerSettings
 from hpsearch.storage.storage import Kept
 
 
@@ -47,7 +47,7 @@ class Evaluated:
 
     slot: int
     trial: int
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class Worker:
                 if isinstance(message, Failed):
                     memory.give_back()
                 return
-            self._await(session, message.evaluation["index"])
+            self._await(session, message.evaluation.index)
 
     def _await(self, session: Session, index: int) -> None:
         """Waits for the answer to this evaluation; what was said unasked before it counts too."""

@@ -6,8 +6,8 @@ import contextlib
 import errno
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,7 @@ class Session:
             self._evaluations.close()  # type: ignore[attr-defined]
             return self._ended()
         try:
-            evaluation = asdict(next(self._evaluations))
-            for metrics in (evaluation["metrics"], *(point["metrics"] for point in evaluation["points"])):
-                metrics.update({name: number(name, value) for name, value in metrics.items()})
+            evaluation = _plain(next(self._evaluations))
         except StopIteration:
             return self._ended()
         except Exception as error:
@@ -89,6 +87,16 @@ def _checkpoints(folder: Path) -> set[tuple[int, int]]:
             status = (folder / name).stat()
             found.add((status.st_ino, status.st_mtime_ns))
     return found
+
+
+def _plain(evaluation: Evaluation) -> Evaluation:
+    """The evaluation with Python floats as metrics, whatever the training measured them with."""
+    points = [replace(point, metrics=_floats(point.metrics)) for point in evaluation.points]
+    return replace(evaluation, metrics=_floats(evaluation.metrics), points=points)
+
+
+def _floats(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name: number(name, value) for name, value in metrics.items()}
 
 
 def number(name: str, value: Any) -> float:

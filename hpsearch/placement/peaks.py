@@ -7,10 +7,10 @@ comes on top, and is sharing.py's to count.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from pydantic import ValidationError
 
+from hpsearch.contract import Evaluation
 from hpsearch.journal.history import TrialHistory
 from hpsearch.trainers import Shape, Trainer
 
@@ -30,9 +30,9 @@ class Peaks:
         for trial in trials.values():
             self._remember(trial)
 
-    def measured(self, number: int, evaluation: dict[str, Any]) -> None:
+    def measured(self, number: int, evaluation: Evaluation) -> None:
         """Takes a new evaluation of a trial in."""
-        self._sizes[self._trials[number].device] = _bytes(evaluation, "device_memory")
+        self._sizes[self._trials[number].device] = evaluation.device_memory
         self._too_few.pop(number, None)
         self._note(number, [evaluation])
 
@@ -86,13 +86,13 @@ class Peaks:
 
     def _remember(self, trial: TrialHistory) -> None:
         """What the journal has of a trial; a device's name may have stood for several: the smallest is believed."""
-        said = [size for e in trial.evaluations.values() if (size := _bytes(e, "device_memory"))]
+        said = [e.device_memory for e in trial.evaluations.values() if e.device_memory]
         if said:
             self._sizes[trial.device] = min(*said, self._sizes.get(trial.device, said[0]))
             self._note(trial.number, trial.evaluations.values())
 
-    def _note(self, number: int, evaluations: Iterable[dict[str, Any]]) -> None:
-        peaks = [_bytes(e, "peak_memory") for e in evaluations if _bytes(e, "device_memory")]
+    def _note(self, number: int, evaluations: Iterable[Evaluation]) -> None:
+        peaks = [e.peak_memory for e in evaluations if e.device_memory]
         peak = max(peaks, default=0)
         if not peaks or peak <= self._own.get(number, -1):
             return
@@ -101,8 +101,3 @@ class Peaks:
         if peak > self._of_shape.get(shape, -1):
             self._of_shape[shape] = peak
             self._estimates.clear()
-
-
-def _bytes(evaluation: dict[str, Any], name: str) -> int:
-    """A number of bytes that an evaluation says; 0 where it does not."""
-    return int(evaluation.get(name) or 0)

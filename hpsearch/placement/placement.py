@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
 
+from hpsearch.contract import Evaluation
 from hpsearch.launchers.messages import Launcher
 from hpsearch.placement.sharing import Sharing
 from hpsearch.sampling.proposals import OutOfConfigs
@@ -41,7 +41,7 @@ class Placement:
         self._free.add(slot)
         self._sharing.ended(number, self._study.history.trials[number].device)
 
-    def measured(self, number: int, evaluation: dict[str, Any]) -> None:
+    def measured(self, number: int, evaluation: Evaluation) -> None:
         """A trial in training has measured, for the first time, and says what memory it takes."""
         self._sharing.peaks.measured(number, evaluation)
 

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
 from hpsearch.journal.history import History, TrialHistory, number
-from hpsearch.report.drawing import COLOURS, WINNER, axis_limits, count_of, cut, legend, outcome_of, picture
+from hpsearch.outcome import Outcome
+from hpsearch.report.drawing import WINNER, axis_limits, count_of, cut, legend, outcome_of, picture
 
 
 def trial_curves(history: History, trial_number: int) -> bytes | None:
@@ -26,7 +27,7 @@ def trial_curves(history: History, trial_number: int) -> bytes | None:
         axes = drawn.figure.subplots(2 if other else 1, 1, sharex=True, squeeze=False)[:, 0].tolist()
         _losses(axes[0], trial)
         if other:
-            _line(axes[1], trial, history.metric, COLOURS["completed"], history.metric)
+            _line(axes[1], trial, history.metric, Outcome.COMPLETED.colour, history.metric)
         _mark_best(axes, history, trial)
         for axis, label in zip(axes, ["loss (nats per token)", history.metric], strict=False):
             axis.set_ylabel(label)
@@ -44,7 +45,7 @@ def _losses(axis: Axes, trial: TrialHistory) -> None:
     training = [(x, y) for x, y in trial.training_loss() if math.isfinite(y)]
     if training:
         axis.plot(*zip(*training, strict=True), color="#9fb0c3", lw=1, label="training loss")
-    _line(axis, trial, "val/loss", COLOURS["completed"], "validation loss")
+    _line(axis, trial, "val/loss", Outcome.COMPLETED.colour, "validation loss")
     start = [y for _, y in training[:1]] + [y for y in trial.curve("val/loss")[1] if math.isfinite(y)][:1]
     shown = [y for _, y in training] + [y for y in trial.curve("val/loss")[1] if math.isfinite(y)]
     if shown:  # a loss that explodes must not flatten what came before
@@ -60,22 +61,22 @@ def _line(axis: Axes, trial: TrialHistory, metric: str, colour: str, label: str)
     finite = [value for value in y if math.isfinite(value)]
     broken = [place for place, value in zip(x, y, strict=True) if math.isnan(value)]
     if finite and broken:
-        axis.plot(broken, [finite[-1]] * len(broken), "x", color=COLOURS["diverged"], mew=1.8, label="not a number")
+        axis.plot(broken, [finite[-1]] * len(broken), "x", color=Outcome.DIVERGED.colour, mew=1.8, label="not a number")
 
 
 def _mark_best(axes: list[Axes], history: History, trial: TrialHistory) -> None:
     best = history.best_evaluation(trial.number)
     if best is None:
         return
-    last = max(e["tokens"] for e in trial.evaluations.values())
+    last = max(e.tokens for e in trial.evaluations.values())
     for axis, metric in zip(axes, ["val/loss", history.metric], strict=False):
-        if trial.outcome == "overfit":
-            axis.axvspan(best["tokens"], last, color=COLOURS["overfit"], alpha=0.13, lw=0, label="overfitting")
-            axis.axvline(best["tokens"], color=COLOURS["overfit"], lw=1, ls="--")
-        value = number(best["metrics"].get(metric))
+        if trial.outcome is Outcome.OVERFIT:
+            axis.axvspan(best.tokens, last, color=Outcome.OVERFIT.colour, alpha=0.13, lw=0, label="overfitting")
+            axis.axvline(best.tokens, color=Outcome.OVERFIT.colour, lw=1, ls="--")
+        value = number(best.metrics.get(metric))
         if math.isfinite(value):
-            label = f"best: {value:.4g} at epoch {best['epoch']:.3g}"
-            axis.plot([best["tokens"]], [value], "*", color=WINNER, ms=13, mec="white", label=label, zorder=5)
+            label = f"best: {value:.4g} at epoch {best.epoch:.3g}"
+            axis.plot([best.tokens], [value], "*", color=WINNER, ms=13, mec="white", label=label, zorder=5)
 
 
 def study_curves(history: History) -> bytes | None:
@@ -90,7 +91,7 @@ def study_curves(history: History) -> bytes | None:
         alpha = max(0.25, min(0.8, 12 / len(curves)))
         for n, (x, y) in curves.items():
             trial, won = history.trials[n], best is not None and n == best.number
-            colour = WINNER if won else COLOURS[outcome_of(trial)]
+            colour = WINNER if won else outcome_of(trial).colour
             axis.plot(x, y, color=colour, lw=2.6 if won else 1.1, alpha=1 if won else alpha, zorder=4 if won else 2)
             axis.plot(x[-1:], y[-1:], "o", color=colour, ms=5 if won else 3, alpha=1 if won else alpha, zorder=5)
         axis.set(xlabel="progress of each trial's own training", ylabel=history.metric, xlim=(0, 1.02))

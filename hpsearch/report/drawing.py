@@ -14,16 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hpsearch.journal.history import History, TrialHistory, number
+from hpsearch.outcome import Outcome
 
-COLOURS = {  # told apart by the colour-blind too
-    "completed": "#2f6db3",
-    "overfit": "#e0861a",
-    "pruned": "#9aa3ad",
-    "diverged": "#c5362f",
-    "out_of_memory": "#7c4aa0",
-    "failed": "#5a3b2e",
-    "unfinished": "#4fa3a5",
-}
+SHOWN = (*(outcome for outcome in Outcome if outcome.ended), Outcome.UNFINISHED)  # in legends, in this order
 
 
 WINNER = "#137a3f"
@@ -73,14 +66,14 @@ def picture(width: float, height: float, *, margins: dict[str, float] | None = N
 
 def score(history: History, trial: TrialHistory) -> float:
     """The trial's value, or for one that was stopped the best it had; nan where there is none."""
-    if trial.state == "COMPLETE" and math.isfinite(number(trial.value)):
+    if trial.counts and math.isfinite(number(trial.value)):
         return number(trial.value)
     best = history.best_evaluation(trial.number)
-    return math.nan if best is None else number(best["metrics"][history.metric])
+    return math.nan if best is None else number(best.metrics[history.metric])
 
 
 def valued(history: History) -> list[TrialHistory]:
-    found = [history.trials[n] for n in history.finished if history.trials[n].outcome != "failed"]
+    found = [history.trials[n] for n in history.finished if history.trials[n].outcome is not Outcome.FAILED]
     return [trial for trial in found if math.isfinite(score(history, trial))]
 
 
@@ -90,16 +83,16 @@ def shown_params(history: History, trials: list[TrialHistory]) -> list[str]:
 
 
 def scatter(axis: Axes, x: Sequence[float], y: Sequence[float], trials: Sequence[TrialHistory]) -> None:
-    for outcome, colour in COLOURS.items():
+    for outcome in SHOWN:
         chosen = [i for i, trial in enumerate(trials) if outcome_of(trial) == outcome and math.isfinite(y[i])]
-        face = colour if outcome in ("completed", "overfit") else "none"
-        axis.scatter(
-            [x[i] for i in chosen], [y[i] for i in chosen], s=26, facecolor=face, edgecolor=colour, lw=1.1, zorder=3
-        )
+        face = outcome.colour if outcome.counts else "none"
+        places = [x[i] for i in chosen], [y[i] for i in chosen]
+        axis.scatter(*places, s=26, facecolor=face, edgecolor=outcome.colour, lw=1.1, zorder=3)
 
 
-def outcome_of(trial: TrialHistory) -> str:
-    return trial.outcome if trial.outcome in COLOURS else "unfinished"
+def outcome_of(trial: TrialHistory) -> Outcome:
+    """How the trial ended; UNFINISHED for all that have not."""
+    return trial.outcome or Outcome.UNFINISHED
 
 
 def legend_handles(trials: list[TrialHistory], best: TrialHistory | None, *, best_label: str = "") -> list[Line2D]:
@@ -108,14 +101,14 @@ def legend_handles(trials: list[TrialHistory], best: TrialHistory | None, *, bes
         Line2D(
             [],
             [],
-            color=colour,
+            color=outcome.colour,
             marker="o",
             ms=5,
             lw=0,
             label=outcome.replace("_", " "),
-            mfc=colour if outcome in ("completed", "overfit") else "none",
+            mfc=outcome.colour if outcome.counts else "none",
         )
-        for outcome, colour in COLOURS.items()
+        for outcome in SHOWN
         if outcome in present
     ]
     if best is not None:

@@ -9,7 +9,8 @@ from typing import Any
 from matplotlib.ticker import PercentFormatter
 
 from hpsearch.journal.history import History
-from hpsearch.report.drawing import COLOURS, MOST_AXES, count_of, picture, score, valued
+from hpsearch.outcome import Outcome
+from hpsearch.report.drawing import MOST_AXES, count_of, picture, score, valued
 
 FEWEST_FOR_IMPORTANCES = 4  # trials
 MOST_FOR_IMPORTANCES = 300
@@ -24,7 +25,7 @@ def importances(history: History) -> bytes | None:
     with picture(6.5, 0.9 + 0.34 * len(ordered)) as drawn:
         axis = drawn.figure.subplots()
         names, lengths = zip(*ordered, strict=True)
-        bars = axis.barh(names, lengths, color=COLOURS["completed"], height=0.62)
+        bars = axis.barh(names, lengths, color=Outcome.COMPLETED.colour, height=0.62)
         axis.bar_label(bars, fmt="{:.0%}", padding=3, fontsize=8)
         axis.set(xlim=(0, 1.1 * max(*lengths, 0.01)), xlabel=f"share of the differences in {history.metric}")
         axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from hpsearch.journal.history import History, TrialHistory, number
-from hpsearch.report.drawing import COLOURS, WINNER, axis_limits, cut, legend, outcome_of, picture, scatter, score
+from hpsearch.report.drawing import WINNER, axis_limits, cut, legend, outcome_of, picture, scatter, score
 
 
 def optimisation_history(history: History) -> bytes | None:
@@ -25,9 +25,7 @@ def optimisation_history(history: History) -> bytes | None:
         _best_line(axis, history, trials)
         low, high = axis_limits(values, history.direction)
         axis.set_ylim(low, high)
-        lost = [
-            (t.number, COLOURS[outcome_of(t)]) for t, value in zip(trials, values, strict=True) if math.isnan(value)
-        ]
+        lost = [(t.number, outcome_of(t).colour) for t, value in zip(trials, values, strict=True) if math.isnan(value)]
         edge = high if history.direction == "minimize" else low
         for x, colour in lost:
             axis.plot([x], [edge], "x", color=colour, ms=6, mew=1.6, clip_on=False)
@@ -41,7 +39,7 @@ def optimisation_history(history: History) -> bytes | None:
 def _best_line(axis: Axes, history: History, trials: list[TrialHistory]) -> None:
     steps: list[tuple[int, float]] = []
     for trial in trials:
-        if trial.state == "COMPLETE" and math.isfinite(number(trial.value)):
+        if trial.counts and math.isfinite(number(trial.value)):
             value = number(trial.value)
             steps.append((trial.number, value if not steps or history.better(value, steps[-1][1]) else steps[-1][1]))
     if steps:

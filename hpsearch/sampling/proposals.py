@@ -11,20 +11,14 @@ from typing import Any
 
 import optuna
 
+from hpsearch.contract import Evaluation
 from hpsearch.journal.history import History, TrialHistory
+from hpsearch.outcome import Outcome
 from hpsearch.sampling.samplers import make_pruner, make_sampler, mix, takes_notes
 from hpsearch.sampling.shortlist import Shortlist
 from hpsearch.sampling.trainings import Trainings
 from hpsearch.space.experiment import Experiment
 
-STATES = {
-    "completed": optuna.trial.TrialState.COMPLETE,
-    "overfit": optuna.trial.TrialState.COMPLETE,
-    "pruned": optuna.trial.TrialState.PRUNED,
-    "diverged": optuna.trial.TrialState.PRUNED,  # the sampler learns from it, and it never wins
-    "out_of_memory": optuna.trial.TrialState.PRUNED,
-    "failed": optuna.trial.TrialState.FAIL,  # a bug: the sampler passes it over
-}
 WORST = 1e30  # what Optuna is told of a loss that is not finite: behind all others, in whatever order they come
 DRAWS = 1000  # configs drawn in place of one that the study has, at most
 
@@ -68,19 +62,19 @@ class Proposals:
         self.trainings.add(internal)
         return internal
 
-    def report(self, number: int, evaluation: dict[str, Any]) -> None:
+    def report(self, number: int, evaluation: Evaluation) -> None:
         """Tells of an evaluation."""
         value = self._heard(evaluation)
         if value is not None:
-            self._trials[number].report(value, evaluation["index"])
+            self._trials[number].report(value, evaluation.index)
 
     def would_prune(self, number: int) -> bool:
         """Whether the pruner would stop the trial after its latest evaluation."""
         return self._trials[number].should_prune()
 
-    def tell(self, number: int, outcome: str, value: float | None) -> None:
+    def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
         """Tells how a trial ended, and its value where that counts."""
-        state = STATES[outcome]
+        state = state_of(outcome)
         self.study.tell(
             self._trials.pop(number), value if state == optuna.trial.TrialState.COMPLETE else None, state=state
         )
@@ -129,9 +123,9 @@ class Proposals:
             distribution = self._distributions[name]
             self._storage.set_trial_param(trial, name, distribution.to_internal_repr(value), distribution)
 
-    def _heard(self, evaluation: dict[str, Any]) -> float | None:
+    def _heard(self, evaluation: Evaluation) -> float | None:
         """What Optuna hears of an evaluation; None: nothing, for BLEU may be measured more rarely than the rest."""
-        value = evaluation["metrics"].get(self.history.metric)
+        value = evaluation.metrics.get(self.history.metric)
         worst = WORST if self.history.direction == "minimize" else -WORST
         return value if value is None or math.isfinite(value) else worst
 
@@ -154,7 +148,7 @@ class Proposals:
 
     def _frozen(self, trial: TrialHistory) -> optuna.trial.FrozenTrial:
         """A trial that has ended, as Optuna would have it after all that it was told."""
-        state = STATES[trial.outcome or "failed"]
+        state = state_of(trial.outcome or Outcome.FAILED)
         heard = ((index, self._heard(evaluation)) for index, evaluation in sorted(trial.evaluations.items()))
         reports = {index: value for index, value in heard if value is not None}
         value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
@@ -169,8 +163,13 @@ class Proposals:
         )
 
 
+def state_of(outcome: Outcome) -> optuna.trial.TrialState:
+    """What Optuna is told of a trial that ended so."""
+    return optuna.trial.TrialState[outcome.optuna_state]
+
+
 def _was_compared(trial: TrialHistory, index: int, ends_at: float) -> bool:
     """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
-    at_end = trial.evaluations[index]["progress"] >= ends_at
+    at_end = trial.evaluations[index].progress >= ends_at
     is_last = index == max(trial.evaluations)
-    return not at_end and not (is_last and trial.outcome in (None, "overfit", "diverged"))
+    return not at_end and not (is_last and trial.outcome in (None, Outcome.OVERFIT, Outcome.DIVERGED))

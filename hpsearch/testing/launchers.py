@@ -14,14 +14,14 @@ from typing import Any
 from unittest import SkipTest  # test runners know it, pytest too
 
 from hpsearch.config import ModelConfig, TextSet, TrainConfig, TrainingConfig
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Evaluation, WorkerSettings
 from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Reply, Task
 from hpsearch.testing.toy import curve_of
 
 TOY = "python:hpsearch.testing.toy:Toy"
 LIMIT = 60.0  # seconds that a launcher may be silent
 SLOW, DIES, RAISES, NO_MEMORY = 0.59, 0.51, 0.5, 0.53  # dropouts at which the toy trainer does so
-Seen = list[dict[str, Any]]
+Seen = list[Evaluation]
 
 
 class LauncherConformance:
@@ -48,9 +48,9 @@ class LauncherConformance:
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
             seen, last = drive(launcher)
-        assert [evaluation["index"] for evaluation in seen] == list(range(1, 21))
+        assert [evaluation.index for evaluation in seen] == list(range(1, 21))
         expected = [curve_of(config()).val_loss(k / 20) for k in range(1, 21)]
-        assert [evaluation["metrics"]["val/loss"] for evaluation in seen] == expected
+        assert [evaluation.metrics["val/loss"] for evaluation in seen] == expected
         assert _end(last) == (0, Answer.GO_ON)
         assert (tmp_path / "0000" / "best.pt").exists()
 
@@ -58,7 +58,7 @@ class LauncherConformance:
         """DROP leaves nothing behind."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
-            seen, last = drive(launcher, lambda e: Answer.DROP if e["index"] == 3 else Answer.GO_ON)
+            seen, last = drive(launcher, lambda e: Answer.DROP if e.index == 3 else Answer.GO_ON)
             assert (len(seen), _end(last)) == (3, (0, Answer.DROP))
             assert not (tmp_path / "0000" / "best.pt").exists()
             place(launcher, task(tmp_path, 1))
@@ -69,7 +69,7 @@ class LauncherConformance:
         """FINISH ends a trial that can still win."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
-            seen, last = drive(launcher, lambda e: Answer.FINISH if e["index"] == 5 else Answer.GO_ON)
+            seen, last = drive(launcher, lambda e: Answer.FINISH if e.index == 5 else Answer.GO_ON)
         assert (len(seen), _end(last)) == (5, (0, Answer.FINISH))
         assert (tmp_path / "0000" / "best.pt").exists()
 
@@ -77,12 +77,12 @@ class LauncherConformance:
         """The evaluations of its checkpoint come first."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
-            seen, last = drive(launcher, lambda e: Answer.PAUSE if e["index"] == 7 else Answer.GO_ON)
+            seen, last = drive(launcher, lambda e: Answer.PAUSE if e.index == 7 else Answer.GO_ON)
             assert _end(last) == (0, Answer.PAUSE)
             place(launcher, task(tmp_path))
             again, last = drive(launcher)
         assert again[:7] == seen
-        assert [evaluation["index"] for evaluation in again] == list(range(1, 21))
+        assert [evaluation.index for evaluation in again] == list(range(1, 21))
         assert _end(last) == (0, Answer.GO_ON)
 
     def test_a_trial_can_be_paused_between_evaluations(self, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def place(launcher: Launcher, trial: Task, slot: int = 0) -> None:
 
 
 def drive(
-    launcher: Launcher, answers: Callable[[dict[str, Any]], Answer] = lambda evaluation: Answer.GO_ON
+    launcher: Launcher, answers: Callable[[Evaluation], Answer] = lambda evaluation: Answer.GO_ON
 ) -> tuple[Seen, Message]:
     """Answers every evaluation until a trial ends; gives the evaluations and the last message."""
     seen: Seen = []
@@ -181,7 +181,7 @@ def drive(
                 return seen, message
             seen.append(message.evaluation)
             answer = answers(message.evaluation)
-            launcher.reply(message.slot, Reply(message.trial, answer, message.evaluation["index"]))
+            launcher.reply(message.slot, Reply(message.trial, answer, message.evaluation.index))
     raise AssertionError("the launcher said nothing more")
 
 

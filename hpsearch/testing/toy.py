@@ -13,12 +13,11 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar
 
 from hpsearch.config import TrainConfig
-from hpsearch.contract import Evaluation, Handle, Told
+from hpsearch.contract import Evaluation, Handle, Told, TrainingPoint
 from hpsearch.testing.curves import SyntheticCurve
 from hpsearch.trainers import Tested, load_state, save_state
 from hpsearch.trainers.causal_lm import CausalLM
@@ -67,7 +66,7 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     pause, every = float(os.environ.get("TOY_STEP", "0")), int(os.environ.get("TOY_CHECKPOINT", "10"))
     state = load_state(config, handle) or {"step": 0, "evaluations": []}
     for known in state["evaluations"]:
-        yield Evaluation(**known)
+        yield Evaluation.from_dict(known)
     curve = curve_of(config)
     fault = FAULTS.get(round(config.model.dropout, 3))
     pause = max(pause, 0.02) if fault == "slow" else pause
@@ -81,7 +80,7 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
         _break(fault, state["step"])
         if state["step"] % (STEPS // config.evaluation.times) == 0:
             found = evaluation(config, curve, state["step"], fault)
-            state["evaluations"].append(asdict(found))
+            state["evaluations"].append(found.to_dict())
             yield found
             _note(handle, found)
         if state["step"] % every == 0:
@@ -119,7 +118,7 @@ def evaluation(config: TrainConfig, curve: SyntheticCurve, step: int, fault: str
         progress=progress,
         seconds=step * 0.01,
         metrics={"val/loss": loss, "train/loss": curve.train_loss(progress)},
-        points=[{"step": step, "tokens": step * TOKENS, "time": time.time(), "metrics": point}],
+        points=[TrainingPoint(step, step * TOKENS, time.time(), point)],
     )
 
 

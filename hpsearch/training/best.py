@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,12 @@ class Best:
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Best:
         """What `state` gave."""
-        return cls(**{**state, "evaluation": Evaluation(**state["evaluation"])})
+        return cls(**{**state, "evaluation": Evaluation.from_dict(state["evaluation"])})
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
         return {key: getattr(self, key) for key in ("value", "weights", "samples")} | {
-            "evaluation": asdict(self.evaluation)
+            "evaluation": self.evaluation.to_dict()
         }
 
     def with_decoded(self, decoded: Measured) -> Best:
@@ -54,7 +54,7 @@ class Best:
         state = {
             "model": self.weights,
             "value": self.value,
-            "evaluation": asdict(self.evaluation),
+            "evaluation": self.evaluation.to_dict(),
             "samples": self.samples,
             "precision": precision,
         }

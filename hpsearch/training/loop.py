@@ -8,15 +8,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hpsearch.config import TrainConfig, digest
-from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told
+from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told, TrainingPoint
 from hpsearch.data.corpus import open_corpus
 from hpsearch.training import checkpoint
 from hpsearch.training.backoff import BatchBackoff
@@ -106,7 +104,7 @@ class Training:
         self.step = self.tokens = 0
         self.seconds = 0.0
         self.evaluations: list[Evaluation] = []
-        self.points: list[dict[str, Any]] = []
+        self.points: list[TrainingPoint] = []
         self.best: Best | None = None
         self._window = Window(self.device)
         self._saved_at = self._clock = time.monotonic()
@@ -171,13 +169,13 @@ class Training:
             "tokens_per_second": (self.tokens - self._window.tokens_before) / max(1e-9, self._window.seconds),
         }
         self._window.restart(self.tokens)
-        self.points.append({"step": self.step, "tokens": self.tokens, "time": time.time(), "metrics": found})
+        self.points.append(TrainingPoint(self.step, self.tokens, time.time(), found))
 
     # ------------------------------------------------------------------------------------------------------ evaluations
 
     def evaluation_due(self) -> bool:
         """Whether this step ends a fraction of the schedule, or the training loss has left the finite numbers."""
-        latest = self.points[-1]["metrics"]["train/loss"] if self.points else 0.0
+        latest = self.points[-1].metrics["train/loss"] if self.points else 0.0
         return self.step in self.due or not math.isfinite(latest)
 
     def evaluate(self) -> Evaluation:
@@ -250,8 +248,8 @@ class Training:
             "place": {"step": self.step, "tokens": self.tokens, "seconds": self.seconds},
             "at_once": {name: ladder.size for name, ladder in self._ladders.items() if ladder.halved},
             "rng": rng_state(self.device),
-            "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
-            "points": self.points,
+            "evaluations": [evaluation.to_dict() for evaluation in self.evaluations],
+            "points": [vars(point) for point in self.points],
             "train_loss": self.train_loss.state(),
             "window": self._window.state(),
             "precision": self.precision,
@@ -283,8 +281,8 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.tokens, self.seconds = (state["place"][key] for key in ("step", "tokens", "seconds"))
-        self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
-        self.points = state["points"]
+        self.evaluations = [Evaluation.from_dict(evaluation) for evaluation in state["evaluations"]]
+        self.points = [TrainingPoint.from_dict(point) for point in state["points"]]
         self.train_loss.load(state["train_loss"])
         self.precision = resumed_precision(state["precision"], self.config.training, self.device)
         self.evaluator.precision = self.precision

@@ -9,12 +9,14 @@ database lacks of it is added: doing it twice changes nothing.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import HpsearchError
 from hpsearch.journal import Entry, iterate
 from hpsearch.journal.history import History, TrialHistory
+from hpsearch.outcome import Outcome
 from hpsearch.views import postgres, sqlite
 from hpsearch.views.follower import Say, describe, describe_loss, locked
 
@@ -230,7 +232,7 @@ def release(storage: RDBStorage) -> None:
 
 def lost(number: int) -> TrialHistory:
     """A trial of which the journal has no whole line left: Optuna's numbers have no gaps."""
-    return TrialHistory(number, outcome="failed", state="FAIL")
+    return TrialHistory(number, outcome=Outcome.FAILED)
 
 
 def frozen(history: History, trial: TrialHistory) -> Any:
@@ -241,13 +243,13 @@ def frozen(history: History, trial: TrialHistory) -> Any:
 
     known = distributions(history.space)
     params = {name: value for name, value in trial.params.items() if name in known}
-    state = TrialState[trial.state] if trial.state else TrialState.RUNNING if trial.running else TrialState.WAITING
+    state = TrialState[trial.status.optuna_state]
     curve = zip(*trial.curve(history.metric, "index"), strict=True)
     return FrozenTrial(
         number=trial.number,
         trial_id=-1,  # given by the storage
         state=state,
-        value=trial.value if trial.state in ("COMPLETE", "PRUNED") else None,
+        value=trial.value if trial.outcome and trial.outcome is not Outcome.FAILED else None,
         datetime_start=local_time(trial.asked),
         datetime_complete=local_time(trial.last) if state.is_finished() else None,
         params=params,
@@ -261,5 +263,5 @@ def frozen(history: History, trial: TrialHistory) -> Any:
 def attributes(trial: TrialHistory) -> dict[str, Any]:
     """What the database says of a trial beside its numbers: outcome, reason, attempts, device, where its best was."""
     found = {"outcome": trial.outcome, "reason": trial.reason, "attempt": trial.attempt, "device": trial.device}
-    found["best_evaluation"] = json.dumps(trial.best) if trial.best else None
+    found["best_evaluation"] = json.dumps(asdict(trial.best)) if trial.best else None
     return {name: value for name, value in found.items() if value}

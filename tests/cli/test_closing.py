@@ -8,6 +8,7 @@ from hpsearch.cli.closing import closing
 from hpsearch.cli.terminal import Board
 from hpsearch.events import Paused
 from hpsearch.home import Home
+from hpsearch.outcome import Outcome
 from tests.searching import Scripted, evaluation, experiment, go, opened, says
 from tests.test_search import workers
 
@@ -51,7 +52,7 @@ def test_an_unfinished_winner_is_named_as_such(tmp_path):
 def test_a_study_whose_trials_all_failed_has_no_winner(tmp_path):
     wanted = experiment("budget: {trials: 1}\n" + QUIET)
     study = opened(wanted, tmp_path / "home")
-    study.finish(study.ask(), "failed", "why")
+    study.finish(study.ask(), Outcome.FAILED, "why")
     study.journal.close()
     assert lines(study, wanted) == ["no trial has completed or measured a finite val/loss: there is no winner yet"]
 

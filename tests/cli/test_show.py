@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 from tests.cli.processes import shown
 from tests.cli.test_run import one_line
@@ -118,9 +120,9 @@ def test_a_trial_is_shown_at_its_best_evaluation_however_it_ended(tmp_path, call
         number = study.ask()
         study.start(number, device="cpu", threads=1, worker=0)
         for index, loss in enumerate([9.0, 3.25 + number, 8.0], start=1):
-            study.report(number, evaluation(index, loss) | {"peak_memory": 100 * index})
+            study.report(number, replace(evaluation(index, loss), peak_memory=100 * index))
         if outcome:
-            study.finish(number, outcome, "why")
+            study.finish(number, Outcome(outcome), "why")
     study.journal.close()
     table = call("show", "toy", "--home", tmp_path)[1]
     trials = json.loads(call("show", "toy", "--json", "--home", tmp_path)[1])["trials"]

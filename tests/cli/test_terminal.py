@@ -6,6 +6,7 @@ from hpsearch.cli.terminal import Board
 from hpsearch.cli.train import lines
 from hpsearch.events import Finished
 from hpsearch.home import Home
+from hpsearch.outcome import Outcome
 from tests.searching import evaluation, experiment, opened
 
 
@@ -18,7 +19,7 @@ def searched(folder, *trials, metric="val/loss"):
         study.start(number, device="cpu", threads=1, worker=0)
         for i, metrics in enumerate(curve, start=1):
             study.report(number, evaluation(i, **metrics))
-        study.finish(number, "completed")
+        study.finish(number, Outcome.COMPLETED)
     return study
 
 

@@ -67,7 +67,7 @@ def _check_acknowledged(found, history, path, said):
         evaluation = history.trials[answered["trial"]].evaluations.get(answered["index"])
         if evaluation is None:
             found.points.append(f"trial {answered['trial']} evaluation {answered['index']}")
-        elif not same(evaluation["metrics"]["val/loss"], answered["value"]):
+        elif not same(evaluation.metrics["val/loss"], answered["value"]):
             found.doubled.append(f"trial {answered['trial']} evaluation {answered['index']} has another value")
 
 
@@ -82,7 +82,7 @@ def _check_journal(found, history, events):
         config = TrainConfig.model_validate(trial.config)
         for index, evaluation in trial.evaluations.items():
             right = curve_of(config).val_loss(index * (STEPS // config.evaluation.times) / STEPS)
-            if not same(evaluation["metrics"]["val/loss"], right):
+            if not same(evaluation.metrics["val/loss"], right):
                 found.doubled.append(f"trial {trial.number} evaluation {index} is wrong")
         if sorted(trial.evaluations) != list(range(1, len(trial.evaluations) + 1)):
             found.points.append(f"trial {trial.number} has the evaluations {sorted(trial.evaluations)}")
@@ -115,7 +115,7 @@ def _check_optuna(found, history, path):
             found.zombies.append(f"optuna: trial {number}")
         if trial.state is not None and state != trial.state:
             found.lost.append(f"optuna: trial {number} is {state} instead of {trial.state}")
-        expected = {index: e["metrics"]["val/loss"] for index, e in trial.evaluations.items()}
+        expected = {index: e.metrics["val/loss"] for index, e in trial.evaluations.items()}
         _compare(found, f"optuna: trial {number}", expected, values[trial_id])
 
 
@@ -148,7 +148,7 @@ def _check_mlflow(found, history, path, finished):
         run = of[trial.number][0]
         if trial.outcome is not None and runs[run] != STATUS.get(trial.outcome, "KILLED"):
             found.lost.append(f"mlflow: trial {trial.number} is {runs[run]} though {trial.outcome}")
-        expected = {e["tokens"]: e["metrics"]["val/loss"] for e in trial.evaluations.values()}
+        expected = {e.tokens: e.metrics["val/loss"] for e in trial.evaluations.values()}
         _compare(found, f"mlflow: trial {trial.number}", expected, dict(rows[run, "val/loss"]))
     for (run, key), found_rows in rows.items():
         steps = Counter(step for step, _ in found_rows)

@@ -106,7 +106,7 @@ def facts(cwd):
 
 def values(trial):
     """Evaluation index -> validation loss, as exact as Python writes it."""
-    return {index: repr(e["metrics"]["val/loss"]) for index, e in sorted(trial.evaluations.items())}
+    return {index: repr(e.metrics["val/loss"]) for index, e in sorted(trial.evaluations.items())}
 
 
 def real_trainer(cwd):

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from hpsearch.errors import ConfigError
+from hpsearch.outcome import Outcome
 from hpsearch.space.checking import wrong_study
 from hpsearch.space.experiment import Experiment
 from tests.cli.processes import TOY, hpsearch
@@ -215,7 +216,7 @@ def test_f50_what_the_board_prints_is_escaped(capsys, folder):
 
     board = Board(Experiment.load(folder / "space.yaml"), Home(folder / "home"), folder / "space.yaml")
     board.say(f"warning: {EVIL} [red]")
-    trial = TrialHistory(0, params={"file": EVIL}, outcome="failed", reason=EVIL)
+    trial = TrialHistory(0, params={"file": EVIL}, outcome=Outcome.FAILED, reason=EVIL)
     board.console.print(board._line(trial))
     out = capsys.readouterr().out
     silent(out)

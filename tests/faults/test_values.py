@@ -72,7 +72,7 @@ def test_a_loss_that_is_not_finite_ends_its_trial_at_once(search, value):
     for trial in study.history.trials.values():
         assert (trial.outcome, trial.state) == ("diverged", "PRUNED")
         assert max(trial.evaluations) == 2
-        assert not math.isfinite(trial.evaluations[2]["metrics"]["val/loss"])
+        assert not math.isfinite(trial.evaluations[2].metrics["val/loss"])
     assert study.history.best() is None
 
 

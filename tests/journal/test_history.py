@@ -1,6 +1,7 @@
 """The history: what a journal's events add up to, also when some of them come twice."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -25,7 +26,7 @@ def trial(number, *losses, outcome=None, state="COMPLETE", value=None, at=0.0):
     yield event("trial_asked", at, trial=number, params={"epochs": number}, internal={"epochs": number}, config={})
     yield event("trial_started", at, trial=number, attempt=1, device="cpu", threads=2)
     for index, loss in enumerate(losses, start=1):
-        yield event("evaluation", at + index, trial=number, evaluation=evaluation(index, loss))
+        yield event("evaluation", at + index, trial=number, evaluation=evaluation(index, loss).to_dict())
     if outcome:
         yield event("trial_finished", at + 9, trial=number, outcome=outcome, state=state, value=value, reason="why")
 
@@ -53,8 +54,8 @@ def test_events_that_come_twice_change_nothing():
 
 
 def test_the_first_of_two_evaluations_with_one_index_counts():
-    history = of(trial(0, 3.0), [event("evaluation", 5, trial=0, evaluation=evaluation(1, 99.0))])
-    assert history.trials[0].evaluations[1]["metrics"]["val/loss"] == 3.0
+    history = of(trial(0, 3.0), [event("evaluation", 5, trial=0, evaluation=evaluation(1, 99.0).to_dict())])
+    assert history.trials[0].evaluations[1].metrics["val/loss"] == 3.0
 
 
 def test_kinds_of_events_from_the_future_are_passed_over():
@@ -83,9 +84,9 @@ def test_the_best_is_among_complete_trials_only_and_the_first_of_equals(directio
 
 def test_the_best_evaluation_is_finite_and_the_last_of_equals():
     history = of(trial(0, 3.0, math.nan, 2.0, 2.0, -math.inf))
-    assert history.best_evaluation(0)["index"] == 4
-    assert history.best_evaluation(0, until=3)["index"] == 3
-    assert history.best_evaluation(0, until=2)["index"] == 1
+    assert history.best_evaluation(0).index == 4
+    assert history.best_evaluation(0, until=3).index == 3
+    assert history.best_evaluation(0, until=2).index == 1
     assert of(trial(0, math.nan)).best_evaluation(0) is None
 
 
@@ -111,7 +112,7 @@ def test_a_driver_that_has_gone_leaves_no_trial_running():
 def test_the_peak_of_memory_is_that_of_the_highest_evaluation():
     trial = TrialHistory(0)
     assert trial.peak_memory == 0
-    trial.evaluations = {1: {"peak_memory": 5}, 2: {"peak_memory": 9}, 3: {}}
+    trial.evaluations = {i: replace(evaluation(i, 1.0), peak_memory=peak) for i, peak in enumerate([5, 9, 0], 1)}
     assert trial.peak_memory == 9
 
 
@@ -120,8 +121,8 @@ def test_a_finished_trial_keeps_the_best_evaluation_that_its_journal_names():
     told = {"index": 1, "step": 10, "tokens": 1000, "epoch": 0.05, "progress": 0.05, "value": 2.0}
     end = event("trial_finished", 9, trial=0, outcome="completed", state="COMPLETE", value=2.0, best_evaluation=told)
     history = of(trial(0, 2.0, 2.0), [end])
-    assert history.best_evaluation(0)["index"] == 1
-    assert history.best_evaluation(0, until=2)["index"] == 2
+    assert history.best_evaluation(0).index == 1
+    assert history.best_evaluation(0, until=2).index == 2
 
 
 def test_the_training_loss_is_its_points_or_the_means_between_evaluations():
@@ -174,8 +175,8 @@ def test_an_export_after_the_end_is_no_searching():
 def test_the_best_evaluation_of_what_is_maximized_is_the_highest():
     created = {**CREATED, "objective": {"metric": "val/loss", "direction": "maximize"}}
     history = History.of([created, *trial(0, 1.0, 3.0, 2.0)])
-    assert history.best_evaluation(0)["index"] == 2
-    assert history.best_place(0)["value"] == 3.0
+    assert history.best_evaluation(0).index == 2
+    assert history.best_place(0).value == 3.0
 
 
 def test_only_an_attempt_whose_worker_died_is_a_death():

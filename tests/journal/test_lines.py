@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
+from hpsearch.contract import Evaluation
 from hpsearch.journal import decode, encode
-from hpsearch.journal.lines import evaluation_entry
 
 
 def any_value(chance, depth=0):
@@ -85,10 +85,13 @@ def test_no_flipped_bit_of_a_line_goes_unnoticed():
     assert decode(line + line) is None
 
 
-@pytest.mark.parametrize("points", [[], [{"step": 1, "metrics": {"train/loss": 2.0}}]])
+@pytest.mark.parametrize("points", [[], [{"step": 1, "tokens": 9, "time": 1.0, "metrics": {"train/loss": 2.0}}]])
 def test_an_evaluation_without_its_points_is_all_the_rest_of_it(points):
-    given = {"index": 3, "metrics": {"val/loss": 1.5}, "points": points}
-    line = encode({"time": 1.5, "event": "evaluation", "trial": 0, "evaluation": evaluation_entry(given)})
+    given = Evaluation.from_dict(
+        {"index": 3, "step": 9, "progress": 0.5, "metrics": {"a": 1.5}, "points": points}
+    ).to_dict()
+    assert given["points"] == points
+    line = encode({"time": 1.5, "event": "evaluation", "trial": 0, "evaluation": given})
     assert decode(line)["evaluation"] == given
-    rest = {"index": 3, "metrics": {"val/loss": 1.5}}
+    rest = {key: value for key, value in given.items() if key != "points"}
     assert decode(line, points=False) == {"time": 1.5, "event": "evaluation", "trial": 0, "evaluation": rest}

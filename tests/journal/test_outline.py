@@ -35,7 +35,12 @@ def of_trial(number, chance):
     losses = [chance.random() for _ in range(chance.choice([0, 3, 5]))]
     for index, loss in enumerate(losses, start=1):
         memory = {"peak_memory": chance.randrange(9)} if number % 3 else {}
-        yield {"event": "evaluation", "trial": number, "attempt": 1, "evaluation": evaluation(index, loss) | memory}
+        yield {
+            "event": "evaluation",
+            "trial": number,
+            "attempt": 1,
+            "evaluation": evaluation(index, loss).to_dict() | memory,
+        }
     outcome = chance.choice([None, "completed", "pruned", "failed"])
     if outcome:
         best = {"index": 1 + losses.index(min(losses)), "value": min(losses), "epoch": 1.0} if losses else None
@@ -84,7 +89,7 @@ def test_damaged_lines_cost_it_what_they_cost_all(tmp_path, seed):
 
 def test_keys_in_another_order_are_read_too(tmp_path):
     path = tmp_path / "j"
-    event = {"event": "evaluation", "time": 2.0, "evaluation": evaluation(1, 3.0), "trial": 0}
+    event = {"event": "evaluation", "time": 2.0, "evaluation": evaluation(1, 3.0).to_dict(), "trial": 0}
     path.write_bytes(encode(CREATED) + encode(event))
     assert list(outline(path)) == list(journal.iterate(path, points=False))
 

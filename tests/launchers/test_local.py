@@ -46,7 +46,7 @@ class TestLocal(LauncherConformance):
                 for message in launcher.messages(timeout=1):
                     if isinstance(message, Evaluated):
                         order.append(message.slot)
-                        launcher.reply(message.slot, Reply(message.trial, Answer.GO_ON, message.evaluation["index"]))
+                        launcher.reply(message.slot, Reply(message.trial, Answer.GO_ON, message.evaluation.index))
                     else:
                         ended += 1
         finally:
@@ -92,7 +92,7 @@ def _trained_by(trainer, folder, *, trials):
             while not ended:
                 for message in launcher.messages(timeout=1):
                     if isinstance(message, Evaluated):
-                        launcher.reply(0, Reply(number, Answer.GO_ON, message.evaluation["index"]))
+                        launcher.reply(0, Reply(number, Answer.GO_ON, message.evaluation.index))
                     elif isinstance(message, Noted):
                         noted.append((number, message.line))
                     else:

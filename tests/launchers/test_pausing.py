@@ -41,7 +41,7 @@ def told_at(launcher, task, index, answer):
         for message in launcher.messages(timeout=5):
             if not isinstance(message, Evaluated):
                 return message
-            at = message.evaluation["index"]
+            at = message.evaluation.index
             launcher.reply(0, Reply(task.trial, answer if at == index else Answer.GO_ON, at))
 
 
@@ -76,7 +76,7 @@ def searched(study, folder, *, stop_at=None):
     seen = []
 
     def stopping():
-        return any(isinstance(h, Measured) and h.evaluation["index"] == stop_at for h in seen)
+        return any(isinstance(h, Measured) and h.evaluation.index == stop_at for h in seen)
 
     launcher = InlineLauncher(setting(folder))
     for event in Search(study, launcher, checkpoints=folder / "checkpoints", stopping=stopping).run():
@@ -109,7 +109,7 @@ def test_a_stop_after_the_last_evaluation_leaves_nothing_to_train_again(tmp_path
 
 def saves_nothing(config, handle):
     while handle.told() is Told.GO_ON:
-        yield Evaluation(1, 1, 1, 0.1, 0.1, 0.1, {"val/loss": 1.0})
+        yield Evaluation(1, 1, 0.1, {"val/loss": 1.0})
 
 
 def saves_now_and_then(config, handle):
@@ -124,7 +124,7 @@ def saves_when_told(config, handle):
 
 
 def never_asks(config, handle):
-    yield Evaluation(1, 1, 1, 0.5, 0.5, 0.1, {"val/loss": 1.0})
+    yield Evaluation(1, 1, 0.5, {"val/loss": 1.0})
     (handle.folder / "best.pt").write_text("trained to its end")
 
 

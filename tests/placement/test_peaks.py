@@ -3,6 +3,7 @@
 import pytest
 
 from hpsearch.config import TrainConfig
+from hpsearch.contract import Evaluation
 from hpsearch.journal.history import TrialHistory
 from hpsearch.placement.peaks import Peaks
 from hpsearch.trainers import default
@@ -22,7 +23,7 @@ def shape_of(raw):
 
 
 def trial(number, *peaks, device="cuda:0", size=100, **wanted):
-    evaluations = {i: {"peak_memory": peak, "device_memory": size} for i, peak in enumerate(peaks, start=1)}
+    evaluations = {i: says(peak, size) for i, peak in enumerate(peaks, start=1)}
     return TrialHistory(number, device=device, config=config(**wanted), evaluations=evaluations)
 
 
@@ -35,7 +36,7 @@ def expected(peaks, *numbers):
 
 
 def says(peak, size=100):
-    return {"peak_memory": peak, "device_memory": size}
+    return Evaluation(1, 1, 0.1, {}, peak_memory=peak, device_memory=size)
 
 
 def test_a_trial_is_expected_to_take_what_it_took_and_another_of_its_shape_the_most_that_one_took():
@@ -116,11 +117,11 @@ def test_nothing_is_known_before_the_first():
 
 
 def test_a_trial_that_says_nothing_of_the_device_is_passed_over():
-    on_cpu = TrialHistory(0, device="cpu", evaluations={1: {"peak_memory": 999, "device_memory": 0}, 2: {}})
-    older = TrialHistory(1, device="cuda:0", evaluations={1: {"peak_memory": 999}})
+    on_cpu = TrialHistory(0, device="cpu", evaluations={1: says(999, 0), 2: says(0, 0)})
+    older = TrialHistory(1, device="cuda:0", evaluations={1: says(999, 0)})
     peaks = peaks_of(on_cpu, older)
     assert (peaks.size("cuda:0"), peaks.size("cpu"), peaks.expected(0)) == (None, None, 0)
-    peaks.measured(1, {"peak_memory": 999})
+    peaks.measured(1, says(999, 0))
     assert (peaks.size("cuda:0"), peaks.expected(1)) == (0, 0)
 
 

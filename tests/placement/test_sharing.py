@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hpsearch import journal
+from hpsearch.contract import Evaluation
 from hpsearch.events import Finished, Paused
 from hpsearch.journal.history import TrialHistory
 from hpsearch.launchers.messages import Failed
@@ -152,7 +153,7 @@ def gpu(*gib, size=100):
 
 
 def says_it(peak, size=100):
-    return {"peak_memory": int(peak * GIB), "device_memory": size * GIB}
+    return Evaluation(1, 1, 0.1, {}, peak_memory=int(peak * GIB), device_memory=size * GIB)
 
 
 @pytest.mark.parametrize(("third", "fits"), [(28.5, True), (28.6, False)])

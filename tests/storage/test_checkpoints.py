@@ -1,11 +1,12 @@
 """The trials' folders: what a killed driver left undone is done, and what can still win stays."""
 
 from hpsearch.journal.history import History, TrialHistory
+from hpsearch.outcome import Outcome
 from hpsearch.storage.checkpoints import Checkpoints
 
 
 def finished(number, value):
-    return TrialHistory(number, outcome="completed", state="COMPLETE", value=value)
+    return TrialHistory(number, outcome=Outcome.COMPLETED, value=value)
 
 
 def test_tidying_keeps_what_is_needed_and_no_more(tmp_path):

@@ -4,6 +4,7 @@ import time
 
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History, TrialHistory
+from hpsearch.outcome import Outcome
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.room import Room
@@ -13,7 +14,7 @@ from tests.searching import experiment, opened
 
 
 def finished(number, value):
-    return TrialHistory(number, outcome="completed", state="COMPLETE", value=value)
+    return TrialHistory(number, outcome=Outcome.COMPLETED, value=value)
 
 
 def store(keeping, folder, number, *names):

@@ -19,7 +19,7 @@ class Polynomial(Trainer):
     sections = {"fit": Fit}
 
     def train(self, config, handle):
-        if "torch" in sys.modules:
+        if "NO_TORCH" in os.environ and "torch" in sys.modules:
             raise RuntimeError("somebody imported torch")
         fit, (x, y), (u, v) = config.fit, examples(config.seed, 60), examples(config.seed + 1, 60)
         powers = np.arange(fit.degree + 1)
@@ -35,7 +35,6 @@ class Polynomial(Trainer):
                 off = np.abs(valid @ weights - v)
                 measured = {"val/loss": np.mean(off**2), "val/worst": off.max()}
                 found = {"index": 4 * step // fit.steps, "step": step, "progress": step / fit.steps}
-                found |= {"tokens": 0, "epoch": 0.0, "seconds": 0.0}
                 found["metrics"] = {name: float(value) for name, value in measured.items()}
                 state["evaluations"].append(found)
                 yield Evaluation(**found)

@@ -23,14 +23,14 @@ def project(tmp_path_factory):
     (folder / "polynomial.py").write_text(POLYNOMIAL)
     (folder / "space.yaml").write_text(SPACE)
     journal = folder / "home/curves/journal.jsonl"
-    process = started(*RUN, cwd=folder, FIT_STEP="0.05")
+    process = started(*RUN, cwd=folder, FIT_STEP="0.05", NO_TORCH="1")
     try:
         wait_for(lambda: len(events(journal, "evaluation")) >= 3 or process.poll() is not None)
     finally:
         said = end(process)
     assert process.returncode == -signal.SIGKILL, said
     before = events(journal)
-    done = hpsearch(*RUN, cwd=folder)
+    done = hpsearch(*RUN, cwd=folder, NO_TORCH="1")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return folder, before
 
@@ -60,7 +60,7 @@ def test_a_killed_study_comes_to_what_an_undisturbed_one_does(project, tmp_path)
     for rate, trial in here.items():
         both = trial.evaluations.keys() & there[rate].evaluations.keys()
         assert both
-        assert [trial.evaluations[i]["metrics"] for i in both] == [there[rate].evaluations[i]["metrics"] for i in both]
+        assert [trial.evaluations[i].metrics for i in both] == [there[rate].evaluations[i].metrics for i in both]
 
 
 def test_the_trainer_is_in_the_identity_and_the_origin(project):

@@ -31,7 +31,7 @@ def main(folder, mebibytes, micro_batch):
     while training.step < training.last_step:
         training.train_step()
     found = training.evaluate()
-    losses = [point["metrics"]["train/loss"] for point in found.points]
+    losses = [point.metrics["train/loss"] for point in found.points]
     print(json.dumps([training.micro_batch.size, found.tokens, losses, found.metrics["val/loss"], found.peak_memory]))
 
 

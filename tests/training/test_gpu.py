@@ -50,7 +50,7 @@ def losses(config, given, n_steps):
     training.interval = 1
     for _ in range(n_steps):
         training.train_step()
-    return [point["metrics"]["train/loss"] for point in training.points]
+    return [point.metrics["train/loss"] for point in training.points]
 
 
 @pytest.mark.parametrize("data", [{"text": TEXT}, {"pairs": PAIRS}, MIXED], ids=["text", "pairs", "mixed"])

@@ -45,7 +45,7 @@ def config_of(case, **given):
 def essence(evaluation):
     """All of an evaluation that a config decides: everything but times, speeds and memory."""
     names = ("train/loss", "learning_rate", "gradient_norm")
-    points = [(p["step"], p["tokens"], *(p["metrics"][name] for name in names)) for p in evaluation.points]
+    points = [(p.step, p.tokens, *(p.metrics[name] for name in names)) for p in evaluation.points]
     place = evaluation.index, evaluation.step, evaluation.tokens, evaluation.epoch, evaluation.progress
     return (*place, evaluation.metrics, evaluation.signatures, points)
 
@@ -335,13 +335,13 @@ def test_evaluations_are_at_equal_fractions_and_at_the_end(tmp_path, corpus_file
 def test_the_points_between_evaluations_come_once_and_end_at_the_evaluation(tmp_path, corpus_files):
     config = config_of("text", training={"epochs": 20})
     seen = list(train(config, handle(tmp_path)))
-    at = [point["step"] for evaluation in seen for point in evaluation.points]
+    at = [point.step for evaluation in seen for point in evaluation.points]
     assert at == sorted(set(at))
     assert all(len(evaluation.points) <= 11 for evaluation in seen)
-    assert all(evaluation.points[-1]["step"] == evaluation.step for evaluation in seen)
-    assert all(evaluation.points[-1]["tokens"] == evaluation.tokens for evaluation in seen)
+    assert all(evaluation.points[-1].step == evaluation.step for evaluation in seen)
+    assert all(evaluation.points[-1].tokens == evaluation.tokens for evaluation in seen)
     for evaluation in seen:
-        losses = [point["metrics"]["train/loss"] for point in evaluation.points]
+        losses = [point.metrics["train/loss"] for point in evaluation.points]
         assert min(losses) <= evaluation.metrics["train/interval_loss"] <= max(losses)
 
 
@@ -440,7 +440,7 @@ def test_tokens_per_second_are_those_of_the_steps_however_often_it_was_resumed(t
             seen = [point for evaluation in train(config, given) for point in evaluation.points]
             clock[0] += 1000
             if (given.folder / "best.pt").exists():
-                return [(p["step"], p["tokens"], p["metrics"]["tokens_per_second"]) for p in seen]
+                return [(p.step, p.tokens, p.metrics["tokens_per_second"]) for p in seen]
         raise AssertionError("it never ends")
 
     whole = speeds("whole", 1000)
@@ -466,7 +466,7 @@ def test_of_several_sets_each_has_its_curve_and_their_mean_is_in_the_shares_of_t
             batch = training.order.sets[name].batch(numbers)
             latest[name] = float(loss_sum(training.model, batch)) / batch.targets.numel()
         training.train_step()
-        found = training.points[-1]["metrics"]
+        found = training.points[-1].metrics
         assert {key: found[key] for key in found if key.endswith("/loss") and key != "train/loss"} == {
             f"train/{name}/loss": pytest.approx(latest[name], rel=1e-5)
         }
@@ -548,7 +548,7 @@ def gradients(config, given):
 
     training.optimizer.register_step_pre_hook(keep)
     training.train_step()
-    return kept, training.points[0]["metrics"]["gradient_norm"]
+    return kept, training.points[0].metrics["gradient_norm"]
 
 
 @pytest.mark.parametrize("limit", [0.0, 0.1, 1e6])
@@ -581,9 +581,9 @@ def test_the_learning_rate_is_that_of_the_middle_of_each_step(tmp_path, corpus_f
         {"text": TEXT}, training={"schedule": "linear", "warmup": 0, "epochs": 3, "learning_rate": 1, "batch_size": 16}
     )
     points = [point for evaluation in train(config, handle(tmp_path)) for point in evaluation.points]
-    n_steps = points[-1]["step"]
+    n_steps = points[-1].step
     for point in points:
-        assert point["metrics"]["learning_rate"] == pytest.approx(1 - (point["step"] - 0.5) / n_steps)
+        assert point.metrics["learning_rate"] == pytest.approx(1 - (point.step - 0.5) / n_steps)
 
 
 # ------------------------------------------------------------------------------------------------------------- learning
@@ -672,9 +672,9 @@ def test_an_evaluation_is_no_time_of_the_steps_and_a_save_is_counted_once(tmp_pa
     seen = list(train(config, handle(tmp_path, checkpoint_seconds=0)))
     points, before = [point for evaluation in seen for point in evaluation.points], (0, 0)
     for point in points:
-        speed = (point["tokens"] - before[1]) / (point["step"] - before[0])
-        assert point["metrics"]["tokens_per_second"] == pytest.approx(speed)
-        before = point["step"], point["tokens"]
+        speed = (point["tokens"] - before[1]) / (point.step - before[0])
+        assert point.metrics["tokens_per_second"] == pytest.approx(speed)
+        before = point.step, point["tokens"]
     first, last = seen
     assert first.seconds == first.step + 100 + 1000 * (first.step - 1)  # saved after each step but the one it ends on
     assert last.seconds - first.seconds == last.step - first.step + 100 + 1000 * (last.step - first.step)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hpsearch.contract import Evaluation
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow.rows import rows_of, text
 from hpsearch.views.mlflow.store import Store
@@ -40,7 +41,7 @@ class FinalRun:
         """Makes the run: the settings as params, the whole config and its provenance as artifacts."""
         self._calls.put((self._start, (config, provenance, tags or {}, time.time())))
 
-    def evaluation(self, evaluation: dict[str, Any]) -> None:
+    def evaluation(self, evaluation: Evaluation) -> None:
         """Adds an evaluation (as in the journal) to the run's curves."""
         self._calls.put((self._evaluation, (evaluation, time.time())))
 
@@ -88,10 +89,10 @@ class FinalRun:
         self._store.yaml(self.run_id, "config.yaml", config)
         self._store.text(self.run_id, "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
 
-    def _evaluation(self, evaluation: dict[str, Any], at: float) -> None:
+    def _evaluation(self, evaluation: Evaluation, at: float) -> None:
         self._store.log(self._made(), rows=rows_of(evaluation, at))
-        self._tokens = int(evaluation["tokens"])
-        self._curves |= evaluation["metrics"].keys()
+        self._tokens = evaluation.tokens
+        self._curves |= evaluation.metrics.keys()
 
     def _finish(self, metrics: dict[str, float], folder: Path | None, status: str, at: float) -> None:
         step = getattr(self, "_tokens", 0)

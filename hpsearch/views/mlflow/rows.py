@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpsearch.contract import Evaluation
 from hpsearch.journal import Entry
 from hpsearch.journal.history import number
 
@@ -12,35 +13,34 @@ TAG_LENGTH, PARAM_LENGTH = 5000, 6000  # characters that every MLflow >= 3 store
 Row = tuple[str, float, float, int]  # metric name, value, unix seconds, step
 
 
-def rows_of(evaluation: dict[str, Any], at: float) -> list[Row]:
+def rows_of(evaluation: Evaluation, at: float) -> list[Row]:
     """One evaluation and the training points before it as metric rows over the tokens seen, each (name, step) once.
 
     A curve of the points is theirs alone: an evaluation's mean under the same name would be a tooth in it.
     """
-    tokens = int(evaluation["tokens"])
-    values = {**evaluation["metrics"], **{key: evaluation[key] for key in ("epoch", "progress", "step")}}
-    if evaluation.get("peak_memory"):
-        values["memory/peak_gib"] = evaluation["peak_memory"] / 2**30
-    points = evaluation.get("points", ())
-    of_points = {name for point in points for name in point["metrics"]}
+    tokens = int(evaluation.tokens)
+    values = {**evaluation.metrics, **{key: getattr(evaluation, key) for key in ("epoch", "progress", "step")}}
+    if evaluation.peak_memory:
+        values["memory/peak_gib"] = evaluation.peak_memory / 2**30
+    of_points = {name for point in evaluation.points for name in point.metrics}
     rows = {
         (name, tokens): (name, number(value), at, tokens) for name, value in values.items() if name not in of_points
     }
-    for point in points:
-        for name, value in point["metrics"].items():
-            key = (name, int(point["tokens"]))
-            rows.setdefault(key, (name, number(value), point.get("time", at), key[1]))
+    for point in evaluation.points:
+        for name, value in point.metrics.items():
+            key = (name, int(point.tokens))
+            rows.setdefault(key, (name, number(value), point.time, key[1]))
     return list(rows.values())
 
 
-def best_rows(evaluation: Entry, metric: str, at: float) -> list[Row]:
+def best_rows(evaluation: Evaluation, metric: str, at: float) -> list[Row]:
     """The rows that say where a trial's best evaluation was, and what else was measured there.
 
     `at_best/OTHER` is what the other metrics were at that evaluation. One row each, so that they are no curves.
     """
-    tokens = int(evaluation["tokens"])
-    where = {f"best/{key}": float(evaluation[key]) for key in ("index", "epoch", "progress")}
-    others = {f"at_best/{k}": v for k, v in evaluation["metrics"].items() if k.startswith("val/") and k != metric}
+    tokens = int(evaluation.tokens)
+    where = {f"best/{key}": float(getattr(evaluation, key)) for key in ("index", "epoch", "progress")}
+    others = {f"at_best/{k}": v for k, v in evaluation.metrics.items() if k.startswith("val/") and k != metric}
     return [(name, number(value), at, tokens) for name, value in {**where, **others}.items()]
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch import report
+from hpsearch.contract import Evaluation
 from hpsearch.journal import Entry, iterate
-from hpsearch.journal.history import UNFINISHED, History, TrialHistory, number
+from hpsearch.journal.history import History, TrialHistory, number
+from hpsearch.outcome import Outcome
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow.artifacts import Artifacts
 from hpsearch.views.mlflow.final_run import end_killed
@@ -23,7 +25,6 @@ from hpsearch.views.mlflow.store import Store
 from hpsearch.views.refusals import status_of
 
 CREDENTIALS = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-STATUS = {"completed": "FINISHED", "overfit": "FINISHED", "failed": "FAILED"}  # other outcomes: KILLED
 NOTE = "hpsearch.shipped"  # tag of the study's run: bytes of the journal that the store has
 STUDY_STATUS = {"finished": "FINISHED", "failed": "FAILED"}  # interrupted: KILLED
 
@@ -229,20 +230,20 @@ class MlflowView:
         self.state["running"] = sorted({*self.state["running"], trial})
 
     def _evaluation(self, event: Entry) -> None:
-        evaluation, trial = event["evaluation"], event["trial"]
-        stored = self._history.trials[trial].evaluations[evaluation["index"]]
-        if stored["time"] != event["time"]:
+        evaluation, trial = Evaluation.from_dict(event["evaluation"]), event["trial"]
+        stored = self._history.trials[trial].evaluations[evaluation.index]
+        if stored.time != event["time"]:
             return  # measured again after a resume: each (metric, step) stands once, as first measured
         rows = self._of(self._run(trial)).rows
         rows += rows_of(evaluation, event["time"])
-        if evaluation.get("precision"):
-            self._of(self._run(trial)).tags["precision"] = evaluation["precision"]
-        if self._history.best_evaluation(trial, until=evaluation["index"]) is stored:
-            value = number(evaluation["metrics"][self._history.metric])
-            rows.append((f"best/{self._history.metric}", value, event["time"], int(evaluation["tokens"])))
+        if evaluation.precision:
+            self._of(self._run(trial)).tags["precision"] = evaluation.precision
+        if self._history.best_evaluation(trial, until=evaluation.index) is stored:
+            value = number(evaluation.metrics[self._history.metric])
+            rows.append((f"best/{self._history.metric}", value, event["time"], int(evaluation.tokens)))
 
     def _trial_interrupted(self, event: Entry) -> None:
-        self._ends(event, "KILLED", {"outcome": "interrupted"})
+        self._ends(event, Outcome.INTERRUPTED.mlflow_status, {"outcome": Outcome.INTERRUPTED})
 
     def _trial_finished(self, event: Entry) -> None:
         trial = self._history.trials[event["trial"]]
@@ -254,7 +255,7 @@ class MlflowView:
         if best is not None:
             self._of(run_id).rows += best_rows(best, self._history.metric, event["time"])
         tags = {"outcome": event["outcome"], "reason": event.get("reason"), **signatures}
-        self._ends(event, STATUS.get(event["outcome"], "KILLED"), tags)
+        self._ends(event, Outcome.of(event["outcome"]).mlflow_status, tags)
         self._best_so_far(trial, event["time"])
 
     def _ends(self, event: Entry, status: str, tags: dict[str, Any]) -> None:
@@ -286,7 +287,7 @@ class MlflowView:
         self._of(winner).tags["hpsearch.winner"] = "true"
         tags = {"best_trial": trial, "best_run": winner, "best_value": value, "best_outcome": outcome}
         self._of(self._parent).tags |= tags
-        if outcome == UNFINISHED:
+        if outcome == Outcome.UNFINISHED:
             self._unfinished_won(event)
         with suppress(OSError):
             exported = self._folder / Path(event["path"]).name  # the folder may have been moved since

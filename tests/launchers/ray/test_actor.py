@@ -58,8 +58,8 @@ def go_on(actor, wanted, answers=lambda index: Answer.GO_ON):
         notes += [note.line for note in before if isinstance(note, Noted)]
         if not isinstance(message, Evaluated):
             return losses, message, notes
-        index = message.evaluation["index"]
-        losses[index] = message.evaluation["metrics"]["val/loss"]
+        index = message.evaluation.index
+        losses[index] = message.evaluation.metrics["val/loss"]
         said = actor.answer(answers(index))
 
 

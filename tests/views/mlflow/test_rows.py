@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from hpsearch.contract import Evaluation, TrainingPoint
 from hpsearch.views.mlflow.rows import milliseconds, rows_of
 
 
@@ -20,11 +23,10 @@ def test_a_time_is_rounded_to_the_nearest_millisecond(seconds: float, wanted: in
 def evaluation(metrics):
     """As the loop makes it: its last training point stands at its own tokens."""
     points = [
-        {"tokens": 500, "time": 1.0, "metrics": {"train/loss": 4.83}},
-        {"tokens": 1000, "time": 2.0, "metrics": {"train/loss": 4.65}},
+        TrainingPoint(5, 500, 1.0, {"train/loss": 4.83}),
+        TrainingPoint(10, 1000, 2.0, {"train/loss": 4.65}),
     ]
-    place = {"epoch": 1.0, "progress": 0.5, "step": 10}
-    return {"tokens": 1000, "metrics": {"val/loss": 4.9, **metrics}, "points": points, **place}
+    return Evaluation(1, 10, 0.5, {"val/loss": 4.9, **metrics}, tokens=1000, epoch=1.0, points=points)
 
 
 def test_the_mean_since_the_last_evaluation_is_no_point_of_the_training_loss():
@@ -35,5 +37,5 @@ def test_the_mean_since_the_last_evaluation_is_no_point_of_the_training_loss():
 
 
 def test_the_mean_is_the_curve_of_a_trainer_without_points():
-    rows = rows_of({**evaluation({"train/loss": 5.04}), "points": []}, 3.0)
+    rows = rows_of(replace(evaluation({"train/loss": 5.04}), points=[]), 3.0)
     assert [(value, step) for name, value, _, step in rows if name == "train/loss"] == [(5.04, 1000)]

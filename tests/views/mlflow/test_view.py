@@ -8,11 +8,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hpsearch.contract import Evaluation
 from hpsearch.views import shipping
 from hpsearch.views.follower import describe, lacking, state_file
 from hpsearch.views.mlflow.final_run import FinalRun
@@ -316,9 +318,9 @@ def test_what_a_view_lacks_is_counted_in_lines(new_study: NewStudy) -> None:
 
 
 def test_the_peak_of_memory_is_a_metric_of_each_evaluation_that_says_it() -> None:
-    evaluation = {"metrics": {}, "epoch": 1.0, "progress": 0.5, "step": 3, "tokens": 40}
+    evaluation = Evaluation(1, 3, 0.5, {}, tokens=40, epoch=1.0)
     assert "memory/peak_gib" not in {name for name, *_ in rows_of(evaluation, 2.0)}
-    said = rows_of({**evaluation, "peak_memory": 3 << 29}, 2.0)
+    said = rows_of(replace(evaluation, peak_memory=3 << 29), 2.0)
     assert ("memory/peak_gib", 1.5, 2.0, 40) in said
 
 

@@ -1,0 +1,50 @@
+"""How a trial ended, or why it has not ended yet, and what MLflow, Optuna and the pictures show for it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a trial ended, or its state while it has not. Its text is the one in the journal and in MLflow's tag.
+
+    Diverged and out-of-memory trials are PRUNED in Optuna: the sampler learns from them, and they never win. FAIL is
+    for bugs: the sampler ignores such a trial. The colours can be told apart by the colour-blind.
+    """
+
+    optuna_state: str
+    mlflow_status: str
+    colour: str
+
+    def __new__(cls, value: str, optuna_state: str, mlflow_status: str, colour: str) -> Outcome:
+        self = str.__new__(cls, value)
+        self._value_ = value
+        self.optuna_state, self.mlflow_status, self.colour = optuna_state, mlflow_status, colour
+        return self
+
+    COMPLETED = "completed", "COMPLETE", "FINISHED", "#2f6db3"
+    OVERFIT = "overfit", "COMPLETE", "FINISHED", "#e0861a"
+    PRUNED = "pruned", "PRUNED", "KILLED", "#9aa3ad"
+    DIVERGED = "diverged", "PRUNED", "KILLED", "#c5362f"
+    OUT_OF_MEMORY = "out_of_memory", "PRUNED", "KILLED", "#7c4aa0"
+    FAILED = "failed", "FAIL", "FAILED", "#5a3b2e"
+    # Not ended:
+    RUNNING = "running", "RUNNING", "RUNNING", "#4fa3a5"
+    PAUSED = "paused", "WAITING", "SCHEDULED", "#4fa3a5"  # by the policy, which may resume it
+    INTERRUPTED = "interrupted", "WAITING", "KILLED", "#4fa3a5"  # by a person, a kill or a clock; resumed at once
+    UNFINISHED = "unfinished", "WAITING", "KILLED", "#4fa3a5"  # counts by its best evaluation so far
+
+    @classmethod
+    def of(cls, text: str) -> Outcome:
+        """The outcome of this name; FAILED for a name that only a later version knows."""
+        return next((outcome for outcome in cls if outcome == text), cls.FAILED)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trial has ended for good."""
+        return self.optuna_state in ("COMPLETE", "PRUNED", "FAIL")
+
+    @property
+    def counts(self) -> bool:
+        """Whether a trial that ended so has a value by which it can win."""
+        return self.optuna_state == "COMPLETE"
