@@ -34,7 +34,7 @@ BLOCK = 10  # steps between two looks at the clock: each look waits for the devi
 
 def train_config(options: argparse.Namespace, *, compiled: bool) -> Any:
     """A GPT-2 small of the Llama kind."""
-    from hpsearch.config import TrainConfig
+    from hpsearch.training.config import TrainConfig
 
     micro = options.micro_batch if options.micro_batch < options.batch else None
     training = {"batch_size": options.batch, "micro_batch_size": micro, "epochs": 10_000.0, "compile": compiled}
@@ -86,7 +86,8 @@ def nanogpt(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Tokens per second that their compiled train.py prints, on our tokens."""
     from hpsearch.data.corpus import Corpus
 
-    corpus = Corpus.open(train_config(options, compiled=True), cache=folder / "cache", base=folder)
+    config = train_config(options, compiled=True)
+    corpus = Corpus.open(config.data, config.tokenizer, cache=folder / "cache", base=folder)
     for part, name in (("train", "train.bin"), ("valid", "val.bin")):
         np.asarray(corpus.sets["text"].splits[part].tokens).astype(np.uint16).tofile(folder / name)
     (folder / "meta.pkl").write_bytes(pickle.dumps({"vocab_size": corpus.tokenizer.vocab_size}))

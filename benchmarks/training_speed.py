@@ -98,7 +98,7 @@ def prepare(size: Size, text: str, folder: Path) -> None:
 
 def train_config(size: Size, precision: str = "auto") -> Any:
     """Our config of a size."""
-    from hpsearch.config import TrainConfig
+    from hpsearch.training.config import TrainConfig
 
     tokenizer = {"kind": "bpe", "vocab_size": size.vocab_size}
     if size.vocab_size < 257:
@@ -124,7 +124,8 @@ def open_corpus(size: Size, folder: Path) -> Any:
     """The prepared data."""
     from hpsearch.data.corpus import Corpus
 
-    return Corpus.open(train_config(size), cache=folder / "cache", base=folder)
+    config = train_config(size)
+    return Corpus.open(config.data, config.tokenizer, cache=folder / "cache", base=folder)
 
 
 # ------------------------------------------------------------------------------------------- the loops, a process each

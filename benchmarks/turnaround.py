@@ -87,8 +87,8 @@ class Timed(CausalLM):
 
 def one_trial(folder: Path, params: dict[str, float], report: Callable[[Any], object]) -> float:
     """A training as a script of one's own has it: config, train, report; gives its lowest loss."""
-    from hpsearch.config import TrainConfig
     from hpsearch.contract import Handle, WorkerSettings
+    from hpsearch.training.config import TrainConfig
 
     told = json.loads((folder / "training.json").read_text())
     told["config"]["training"] |= params

@@ -8,23 +8,10 @@ from itertools import islice
 
 from hpsearch.contract import Evaluation
 from hpsearch.journal.history import History, TrialHistory, number
+from hpsearch.tasks import Metric, metric_named
 
 TRIALS, EVALUATIONS = 2, 3  # an objective is constant only where at least so many trials have so many values each
-BEST = {"bleu": 100.0, "chrf": 100.0, "ter": 0.0}  # of others 1; losses have none
-# metric -> (at most: no better than chance, at least: clearly better)
-CHANCE = {"mcc": (0.1, 0.3), "bleu": (2.0, 10.0)}
-SHOWN = {"mcc": "f1_macro", "bleu": "chrf"}  # what is said beside it
-
-REASONS = {
-    "bleu": "no output shares as many words in a row with its reference as BLEU counts: train longer, see that "
-    "evaluation.bleu_tokenize fits the language, or take val/chrf, which counts letters",
-    "exact_match": "no output equals its reference: train longer, or take val/chrf or val/loss",
-    "chrf": "the outputs are empty or share no letters with the references: train longer",
-    "loss": "the trainings do not differ: each may be of one step, or the learning rates of no effect",
-}
-ONE_LABEL = (
-    "the models may answer one label whatever the text: train longer, or take val/loss, which changes before that"
-)
+OTHERWISE = "train longer, or take val/loss"  # what is said of a metric that no task knows
 
 
 def caveats(history: History) -> list[str]:
@@ -50,19 +37,20 @@ def constant_objective(history: History) -> str | None:
     if first is None or trials < TRIALS:
         return None
     said = f"{history.metric} is {first:g} at every evaluation of {trials} trials, so none of them is the better one"
-    return f"{said}: {_reason(history.metric.rsplit('/', 1)[-1], first)}"
+    return f"{said}: {_reason(_metric(history.metric), first)}"
 
 
-def _reason(metric: str, value: float) -> str:
+def _metric(name: str) -> Metric:
+    """The metric of a name such as val/bleu or val/NAME/bleu."""
+    return metric_named(name.rsplit("/", 1)[-1])
+
+
+def _reason(metric: Metric, value: float) -> str:
     if math.isnan(value):
         return "it was never a finite number; lower the learning rates"
-    if metric in ("loss", "perplexity", "bits_per_byte"):
-        return REASONS["loss"]
-    if math.isclose(value, BEST.get(metric, 1.0), abs_tol=1e-9):
+    if metric.best is not None and math.isclose(value, metric.best, abs_tol=1e-9):
         return "it is the best value that there is, so the validation split is too easy or too small to choose by"
-    if metric == "ter":
-        return "the outputs may be empty: train longer"
-    return REASONS.get(metric, ONE_LABEL)
+    return metric.constant or OTHERWISE
 
 
 def at_chance(history: History) -> list[str]:
@@ -76,14 +64,15 @@ def at_chance(history: History) -> list[str]:
 
 def _judged(evaluation: Evaluation) -> Iterator[str]:
     """The metrics that show chance: those of each set where there are several sets."""
-    names = [name for name in evaluation.metrics if name.startswith("val/") and name.rsplit("/", 1)[1] in CHANCE]
+    names = [name for name in evaluation.metrics if name.startswith("val/") and _metric(name).chance]
     several = any(name.count("/") > 1 for name in evaluation.metrics if name.startswith("val/"))
     return (name for name in names if (name.count("/") > 1) == several)
 
 
 def _lost(history: History, winner: TrialHistory, evaluation: Evaluation, metric: str) -> str | None:
-    chance, clear = CHANCE[metric.rsplit("/", 1)[1]]
-    perfect = evaluation.metrics.get(metric.replace("/mcc", "/accuracy")) == 1.0  # of one label alone: mcc is 0
+    prefix, known = metric.rsplit("/", 1)[0], _metric(metric)
+    chance, clear = known.chance or (-math.inf, math.inf)
+    perfect = evaluation.metrics.get(f"{prefix}/{known.perfect_by}") == 1.0
     if perfect or not number(evaluation.metrics[metric]) <= chance:
         return None
     where = f"on data set '{name}'" if (name := metric.removeprefix("val/").rpartition("/")[0]) else "on its data"
@@ -93,7 +82,7 @@ def _lost(history: History, winner: TrialHistory, evaluation: Evaluation, metric
         found = _best_evaluation(other)
         if found is not None and number(found.metrics.get(metric)) >= clear:
             values = f"{_values(found, metric)}; {history.metric} {other.value:.4g} against {winner.value:.4g}"
-            better = metric.replace("/mcc", "/f1_macro")
+            better = f"{prefix}/{known.chosen_by or known.name}"
             return f"{said}; trial {other.number} is ({values}): objective.metric {better} chooses by that set"
     return f"{said}, and no other trial is clearly better: train longer, or look at the data"
 
@@ -119,8 +108,8 @@ def _differing(name: str, ways: dict[str, list[int]]) -> str:
 
 def _values(evaluation: Evaluation, metric: str) -> str:
     """The metric and the one that people know better, as they were measured."""
-    prefix, last = metric.rsplit("/", 1)
-    names = [name for name in (f"{prefix}/{SHOWN[last]}", metric) if name in evaluation.metrics]
+    names = [f"{metric.rsplit('/', 1)[0]}/{_metric(metric).known_as}", metric]
+    names = [name for name in names if name in evaluation.metrics]
     return ", ".join(f"{name.rsplit('/', 1)[1]} {evaluation.metrics[name]:.3g}" for name in names)
 
 

@@ -12,7 +12,7 @@ from hpsearch.space.document import Keys, dotted
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.sections import RANGE_KEYS
 
-RULES = 2  # of cutting, training and scoring; a new number where a config comes to other values than before
+RULES = 2  # of truncation, training and scoring; a new number where a config comes to other values than before
 MISSING = object()
 LONGEST = 100  # characters of a value in a line of the difference
 

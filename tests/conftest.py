@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import textwrap
 
@@ -11,9 +12,21 @@ from hpsearch.cli import main
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the machine is shared with workers
 
+# Short studies wait for the disk more than for the processor, because each line is synced: temporary folders are in
+# memory where there is room. (xdist's workers get their folders from the first process.)
+if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
+
 # What starts the tests in the background (nohup, `&`) may have them ignore these, and all that they start with them.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    """The tests of a file run in one process, which shares their fixtures; so do all tests of the `story`."""
+    for item in items:
+        group = "story" if "story" in item.fixturenames else item.nodeid.partition("::")[0].replace("/", ".")
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from hpsearch import best
-from hpsearch.config import TrainConfig
 from hpsearch.data import sources
 from hpsearch.errors import UserError
 from hpsearch.journal.history import BestEvaluation, History, TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
+from hpsearch.training.config import TrainConfig
 from tests.searching import FACTS, evaluation, go, opened
 
 OWN = "def lines():\n    return {'train': ['one two three'] * 3, 'valid': ['four five'], 'test': ['six']}\n"

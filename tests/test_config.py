@@ -5,7 +5,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from hpsearch.config import ModelConfig, Objective, TrainConfig, TrainingConfig, digest
+from hpsearch.config import ModelConfig, Objective, TrainingConfig, digest
+from hpsearch.training.config import TrainConfig
 
 TEXT = {"task": "text", "files": {"train": "a.txt"}}
 PAIRS = {"task": "translation", "files": {"train": "a.tsv"}}

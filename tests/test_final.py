@@ -65,7 +65,7 @@ def trained(searched):
     arguments = ["train", "best.yaml", "-o", "out/model", "--home", "home"]
     code = "from hpsearch.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, timeout=6000, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     return folder / "out" / "model", done.stdout

@@ -16,7 +16,7 @@ from hpsearch.lock import StudyLock, is_driven
 
 HOLD = (
     "import sys, time; from pathlib import Path; from hpsearch.lock import StudyLock\n"
-    "lock = StudyLock(Path(sys.argv[1]), what=\"study 'toy'\"); print('held', flush=True); time.sleep(60)"
+    "lock = StudyLock(Path(sys.argv[1]), what=\"study 'toy'\"); print('held', flush=True); time.sleep(600)"
 )
 
 

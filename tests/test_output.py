@@ -24,7 +24,7 @@ def python(code, *, stdout=subprocess.PIPE, stderr=subprocess.PIPE, redirect="",
             stderr=stderr,
             pass_fds=[write],
             env={**os.environ, "TOLD": str(write), **extra},
-            timeout=60,
+            timeout=600,
             check=False,
         )
         telling.close()

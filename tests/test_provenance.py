@@ -3,7 +3,6 @@
 import pytest
 
 from hpsearch import best
-from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
@@ -11,6 +10,7 @@ from hpsearch.outcome import Outcome
 from hpsearch.preparation import prepare
 from hpsearch.provenance import cannot_tell, data_changes, edits, provenance, refuse_changed, reproduction
 from hpsearch.space.experiment import Experiment
+from hpsearch.training.config import TrainConfig
 from tests.searching import evaluation, experiment, go, opened
 
 SPACE = """

@@ -170,7 +170,7 @@ def test_a_guarded_process_logs_warns_and_dies_without_its_secrets():
         env={"HF_TOKEN": SECRET, "PYTHONPATH": ":".join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")

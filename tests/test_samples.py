@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from hpsearch import samples
-from hpsearch.config import ClassificationSet, TextSet
 from hpsearch.data import sources
 from hpsearch.errors import DataError
+from hpsearch.tasks import ClassificationSet, TextSet
 
 NEEDS = {"interface_messages": "jupyterlab_language_pack_fr_FR", "emoji_names": "emoji"}
 AT_LEAST = {"python_reference": 800, "stdlib_prose": 8000, "stdlib_chapters": 3000, "interface_messages": 1500}

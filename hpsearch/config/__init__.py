@@ -1,15 +1,12 @@
-"""TrainConfig: everything a training may depend on, checked and frozen.
+"""The sections of a config that every level above may read: checked by pydantic, frozen, known key by key.
 
-It is what a trial samples, what MLflow logs, what is exported and what the final training reads. pydantic does the
-checking: its errors carry the path of the value, which `space/experiment.py` turns into file:line:column.
+The errors of pydantic carry the path of the value, which `space/experiment.py` turns into file:line:column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
 from typing import Any
-
-from pydantic import Field
 
 from hpsearch.config.config import Config, digest
 from hpsearch.config.data import (
@@ -17,15 +14,12 @@ from hpsearch.config.data import (
     FORM,
     FUNCTION,
     Aligned,
-    AnySet,
-    ClassificationSet,
     Column,
+    DataSet,
     Files,
     Paths,
     Split,
     SplitNames,
-    TextSet,
-    TranslationSet,
     Truncate,
 )
 from hpsearch.config.model import ModelConfig, TokenizerConfig
@@ -37,11 +31,10 @@ __all__ = [
     "FORM",
     "FUNCTION",
     "Aligned",
-    "AnySet",
     "BleuTokenizer",
-    "ClassificationSet",
     "Column",
     "Config",
+    "DataSet",
     "EvaluationConfig",
     "Files",
     "ModelConfig",
@@ -50,37 +43,19 @@ __all__ = [
     "Section",
     "Split",
     "SplitNames",
-    "TextSet",
     "TokenizerConfig",
-    "TrainConfig",
     "TrainingConfig",
-    "TranslationSet",
     "Truncate",
     "digest",
 ]
 
 
-class TrainConfig(Config):
-    """One training of a language model: equal configs on the same CPU give equal curves."""
+_MOVED = {"TrainConfig": "training.config", **dict.fromkeys(("AnySet", "TextSet", "TranslationSet"), "tasks")}
+_MOVED["ClassificationSet"] = "tasks"
 
-    data: dict[str, AnySet] = Field(min_length=1)
-    tokenizer: TokenizerConfig = TokenizerConfig()
-    model: ModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
 
-    @classmethod
-    def identity_of(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """All but where the data lie: their contents have fingerprints of their own."""
-        data = {
-            name: {key: value for key, value in data_set.items() if key not in ("files", "dataset")}
-            for name, data_set in values["data"].items()
-        }
-        return {**values, "data": data}
-
-    def corpus_digest(self) -> str:
-        """A hash of what the tokenised data depend on, beside the contents of the files."""
-        found = self.model_dump(mode="json", include={"data", "tokenizer"})
-        for data_set in found["data"].values():
-            data_set.pop("weight", None)
-        return digest(found)
+def __getattr__(name: str) -> Any:
+    """The former place of what has moved up, until nobody imports it from here."""
+    if name in _MOVED:
+        return getattr(importlib.import_module(f"hpsearch.{_MOVED[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

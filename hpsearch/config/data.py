@@ -1,9 +1,9 @@
-"""The data sets of a config: where their examples are, how their files are written, what their columns mean."""
+"""A data set of a config, whatever its task: where its examples are, how they are split, how its files are written."""
 
 from __future__ import annotations
 
 import codecs
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     Field,
@@ -20,6 +20,10 @@ Paths = str | Annotated[list[str], Field(min_length=1)]
 Truncate = Literal["left", "right", "middle"]  # what a text longer than the context loses
 ALIGNED = "files: {train: {source: train.de, target: train.en}}"  # how two files of aligned lines are written
 FUNCTION = 'dataset: "python:module:function"'  # how a data function is written
+FORM = ("encoding", "columns", "delimiter", "quoting", "skip_bad_rows", "config", "splits")
+"""The keys about the form of files: which examples a set has depends on them, by default on the files alone."""
+
+Column = str | Annotated[list[str], Field(min_length=1)]  # a list: their texts, joined by line ends
 
 
 class Aligned(Section):
@@ -64,7 +68,19 @@ class Split(Section):
 class DataSet(Section):
     """Where the examples of one named set come from: `files`, or `dataset` ("python:package.module:function",
     a file, a local folder, or a hub name of the `datasets` library).
+
+    The section of a task adds `task: Literal[NAME]`, its columns and what else it needs to know, and answers the
+    questions below, which reading, splitting and encoding ask.
     """
+
+    answer: ClassVar[str | None] = None  # the example's key that a test may lack; "label": one of a few classes
+    has_prompts: ClassVar[bool] = True  # examples are a prompt and a target; False: running text
+    reads_text_files: ClassVar[bool] = False  # a .txt file holds examples: paragraphs, documents or lines
+    reads_aligned_files: ClassVar[bool] = (
+        False  # line i of a file with line i of another is an example (source, target)
+    )
+    form_keys: ClassVar[tuple[str, ...]] = ()  # its keys beside FORM that the examples depend on
+    later_keys: ClassVar[tuple[str, ...]] = ()  # its keys that the first studies did not have
 
     files: Files | None = None
     dataset: str | None = None
@@ -84,10 +100,10 @@ class DataSet(Section):
     @model_validator(mode="before")
     @classmethod
     def _source_names_an_origin(cls, raw: Any) -> Any:
-        """`source: "python:..."` is another spelling of `dataset` (translation's `source` may also be a column)."""
+        """`source: "python:..."` is another spelling of `dataset` (`source` may also be a column of the task)."""
         if isinstance(raw, dict) and "source" in raw and "dataset" not in raw:
             source = raw["source"]
-            if raw.get("task") != "translation" or str(source).startswith("python:"):
+            if "source" not in cls.model_fields or str(source).startswith("python:"):
                 return {**{key: value for key, value in raw.items() if key != "source"}, "dataset": source}
         return raw
 
@@ -112,63 +128,38 @@ class DataSet(Section):
     @model_validator(mode="after")
     def _one_origin(self) -> DataSet:
         if (self.files is None) == (self.dataset is None):
-            aligned = f"; two files of aligned lines are {ALIGNED}" if isinstance(self, TranslationSet) else ""
+            aligned = f"; two files of aligned lines are {ALIGNED}" if self.reads_aligned_files else ""
             raise ValueError(f"give either files or dataset (one of the two){aligned}")
         if self.dataset is None and (self.config is not None or self.splits is not None):
             raise ValueError("config and splits are those of a dataset: of the datasets library, not of files")
         if (self.dataset or "").startswith("python:"):
             fields = type(self).model_fields
-            told = [key for key in FORM if key in fields and getattr(self, key) != fields[key].default]
+            told = [
+                key for key in (*FORM, *self.form_keys) if key in fields and getattr(self, key) != fields[key].default
+            ]
             if told:
                 raise ValueError(f"{told[0]} is about files; a data function returns its examples as they are meant")
         return self
 
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves out the keys of `LATER` at their defaults: a study from before these keys keeps its identity."""
-        fields = type(self).model_fields
-        return {key: value for key, value in handler(self).items() if key not in LATER or value != fields[key].default}
+        """Leaves out later keys at their defaults: a study from before these keys keeps its identity."""
+        fields, later = type(self).model_fields, (*LATER, *self.form_keys, *self.later_keys)
+        return {key: value for key, value in handler(self).items() if key not in later or value != fields[key].default}
+
+    @property
+    def task_name(self) -> str:
+        """The value of `task`."""
+        return str(self.task)  # type: ignore[attr-defined]  # each task's section has this field
+
+    def example_columns(self) -> dict[str, Column]:
+        """{key of an example: column, or columns to be joined}; the first key is what the model reads."""
+        raise NotImplementedError
+
+    @property
+    def lines_are_examples(self) -> bool:
+        """Whether each line of a .txt file is an example."""
+        return False
 
 
-FORM = ("encoding", "columns", "delimiter", "quoting", "skip_bad_rows", "config", "splits", "lines")
-"""The keys about the form of files: which examples a set has depends on them, by default on the files alone."""
-LATER = (*FORM, "normalise", "weight", "truncate", "positive")  # keys of sets that the first studies had not
-
-Column = str | Annotated[list[str], Field(min_length=1)]  # a list: their texts, joined by line ends
-
-
-class TextSet(DataSet):
-    """Running text, trained by next-token prediction; judged by perplexity and bits per byte."""
-
-    task: Literal["text"]
-    text: Column = "text"  # where the file has columns
-    lines: bool = False  # of .txt files: each line is an example
-
-
-class TranslationSet(DataSet):
-    """Pairs, trained as source -> target; judged by BLEU and chrF of the decoded target."""
-
-    task: Literal["translation"]
-    source: str = "source"
-    target: str = "target"
-    truncate: Truncate = "right"
-
-
-class ClassificationSet(DataSet):
-    """Labelled text, trained as text -> label; judged by F1 and accuracy from the score of every label."""
-
-    task: Literal["classification"]
-    text: Column = "text"
-    label: str = "label"
-    truncate: Truncate = "right"
-    positive: str | int | bool | None = None  # the label that f1, precision and recall are of
-
-    @field_validator("positive", mode="before")
-    @classmethod
-    def _one_label(cls, raw: Any) -> Any:
-        if raw is None or isinstance(raw, str | int):
-            return raw
-        raise ValueError("must be one of the labels (text, a whole number, true or false)")
-
-
-AnySet = Annotated[TextSet | TranslationSet | ClassificationSet, Field(discriminator="task")]
+LATER = (*FORM, "normalise", "weight")  # keys of all sets that the first studies did not have

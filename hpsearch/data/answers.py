@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpsearch.config import AnySet
+from hpsearch.config import DataSet
 from hpsearch.data.values import kind_of, shown
 from hpsearch.errors import DataError
 
-KEYS = {"classification": "label", "translation": "target"}  # what a model is to answer
 NONE = ""  # the answer of an example that has none; no other example has an empty one
 
 
 class Answers:
     """What is known so far of a split's answers."""
 
-    def __init__(self, data_set: AnySet, part: str) -> None:
-        self.key = KEYS.get(data_set.task)
+    def __init__(self, data_set: DataSet, part: str) -> None:
+        self.key = data_set.answer
         self.optional = self.key if part == "test" else None  # the key that may be missing
         self.typed = True  # False while rows of csv or tsv come, where every value is text
         self._kinds: dict[str, tuple[str, Any]] = {}  # {kind: (where, value) of its first label}

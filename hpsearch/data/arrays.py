@@ -11,8 +11,11 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.data.encodable import EncodableSet
 from hpsearch.data.splits import Example
 from hpsearch.data.tokenizer import SEP, Tokenizer
+
+N_BYTES = "n_bytes"  # among the counts of a split that is running text
 
 
 class Strings(Sequence[str]):
@@ -45,17 +48,17 @@ class TextTokens:
 
 @dataclass
 class PairTokens:
-    """Examples of a translation or classification split, one after another.
+    """Examples of a prompt and a target, one after another.
 
-    Example i is tokens[starts[i]:starts[i + 1]]: a prompt of prompt_lengths[i] tokens (task token, source or text, SEP)
-    and a target (translation: its tokens and EOS; classification: the label's token).
+    Example i is tokens[starts[i]:starts[i + 1]]: a prompt of prompt_lengths[i] tokens (task token, source, SEP) and a
+    target (the reference's tokens and EOS, or the token of its label).
     """
 
     tokens: NDArray[np.int32]  # (M,)
     starts: NDArray[np.int64]  # (n + 1,)
     prompt_lengths: NDArray[np.int32]  # (n,)
     target_bytes: NDArray[np.int32]  # (n,): UTF-8 bytes of the raw target (or of the label's name)
-    labels: NDArray[np.int32] | None = None  # (n,): places in label_names; None for translation
+    labels: NDArray[np.int32] | None = None  # (n,): places in label_names; None: the targets are no labels
     references: Sequence[str] = ()  # raw targets, label names
     sources: Sequence[str] = ()  # raw sources, texts
 
@@ -86,53 +89,55 @@ def label_token(name: str, label: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------------- writing
 
+Arrays = dict[str, NDArray[Any]]
+
 
 @dataclass(frozen=True)
 class Encoder:
-    """Writes the splits of one set as arrays."""
+    """Encodes and writes the splits of one set as arrays."""
 
     name: str
     tokenizer: Tokenizer
     label_names: list[str]
 
-    def write(self, folder: Path, part: str, examples: list[Example]) -> dict[str, int]:
-        """Saves the split's arrays as folder/part-NAME.npy and gives its counts."""
+    def write(self, folder: Path, part: str, examples: list[Example], data_set: EncodableSet) -> dict[str, int]:
+        """Saves the split's arrays as folder/part-NAME.npy; returns its counts."""
         folder.mkdir(exist_ok=True)
-        is_text = examples[0].keys() == {"text"}
-        arrays, about = self._text(examples) if is_text else self._pairs(examples)
+        arrays = data_set.encode(examples, self)
+        about = {N_BYTES: int(arrays.pop(N_BYTES))} if N_BYTES in arrays else {}
         for key, array in arrays.items():
             np.save(folder / f"{part}-{key}.npy", array)
         return {**about, "examples": len(examples), "tokens": len(arrays["tokens"])}
 
-    def _text(self, examples: list[Example]) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
-        texts = [example["text"] for example in examples]
+    def running_text(self, texts: list[str]) -> Arrays:
+        """The texts as `TextTokens`: one after another, each after an EOS."""
         eos = np.array([self.tokenizer.eos_id], np.int32)
         runs = [run for ids in self.tokenizer.encode_each(texts) for run in (eos, np.array(ids, np.int32))]
-        return {"tokens": np.concatenate(runs)}, {"n_bytes": sum(len(text.encode()) for text in texts)}
+        n_bytes = sum(len(text.encode()) for text in texts)
+        return {"tokens": np.concatenate(runs), N_BYTES: np.array(n_bytes)}
 
-    def _pairs(self, examples: list[Example]) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
-        first, second = ("text", "label") if self.label_names else ("source", "target")
-        sources, references = [e[first] for e in examples], [e[second] for e in examples]
+    def pairs(self, sources: list[str], references: list[str], targets: Iterable[list[int]] | None = None) -> Arrays:
+        """Sources and references as `PairTokens`; `targets`: the tokens of the references (None: theirs and an EOS)."""
+        if targets is None:
+            targets = ([*ids, self.tokenizer.eos_id] for ids in self.tokenizer.encode_each(references))
         task, sep = self.tokenizer.id(task_token(self.name)), self.tokenizer.id(SEP)
         prompts = [[task, *ids, sep] for ids in self.tokenizer.encode_each(sources)]
-        flat = [ids for pair in zip(prompts, self._targets(references), strict=True) for ids in pair]
+        flat = [ids for pair in zip(prompts, targets, strict=True) for ids in pair]
         lengths = np.array([len(ids) for ids in flat], np.int64)
-        arrays: dict[str, NDArray[Any]] = {
+        arrays: Arrays = {
             "tokens": np.fromiter((i for ids in flat for i in ids), np.int32, count=int(lengths.sum())),
             "starts": np.concatenate([[0], lengths.reshape(-1, 2).sum(axis=1).cumsum()]),
             "prompt_lengths": lengths[::2].astype(np.int32),
             "target_bytes": np.array([len(text.encode()) for text in references], np.int32),
         }
-        if self.label_names:
-            places = {label: i for i, label in enumerate(self.label_names)}
-            arrays["labels"] = np.array([places[label] for label in references], np.int32)
-        return {**arrays, **_strings("references", references), **_strings("sources", sources)}, {}
+        return {**arrays, **_strings("references", references), **_strings("sources", sources)}
 
-    def _targets(self, references: list[str]) -> Iterable[list[int]]:
-        if not self.label_names:
-            return ([*ids, self.tokenizer.eos_id] for ids in self.tokenizer.encode_each(references))
+    def labelled(self, texts: list[str], labels: list[str]) -> Arrays:
+        """Texts with their labels as `PairTokens`: the target of each is the token of its label."""
         ids = {label: [self.tokenizer.id(label_token(self.name, label))] for label in self.label_names}
-        return [ids[label] for label in references]
+        places = {label: i for i, label in enumerate(self.label_names)}
+        arrays = self.pairs(texts, labels, [ids[label] for label in labels])
+        return {**arrays, "labels": np.array([places[label] for label in labels], np.int32)}
 
 
 def _strings(name: str, texts: list[str]) -> dict[str, NDArray[Any]]:
@@ -148,13 +153,12 @@ def map_set(folder: Path, name: str, about: dict[str, Any]) -> CorpusSet:
     """The set whose splits `Encoder.write` left in the folder; about: its task, labels and the counts of its splits."""
     splits: dict[str, TextTokens | PairTokens] = {}
     for part, counts in about["splits"].items():
-        is_text = about["task"] == "text"
-        splits[part] = _map_text(folder, part, counts) if is_text else _map_pairs(folder, part)
+        splits[part] = _map_text(folder, part, counts) if N_BYTES in counts else _map_pairs(folder, part)
     return CorpusSet(name, about["task"], splits, about["label_names"], about["label_ids"])
 
 
 def _map_text(folder: Path, part: str, counts: dict[str, int]) -> TextTokens:
-    return TextTokens(_map(folder, part, "tokens"), counts["n_bytes"])
+    return TextTokens(_map(folder, part, "tokens"), counts[N_BYTES])
 
 
 def _map_pairs(folder: Path, part: str) -> PairTokens:

@@ -6,26 +6,22 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hpsearch.config import AnySet, ClassificationSet, Column, TextSet
+from hpsearch.config import Column, DataSet
 from hpsearch.data.answers import Answers
-from hpsearch.data.lookalikes import UNSEEN, escaped
-from hpsearch.data.splits import Example
+from hpsearch.data.confusables import UNSEEN, escaped
+from hpsearch.data.splits import LABEL, Example
 from hpsearch.data.values import Unfit, described, label_of, plain, text_of
 from hpsearch.errors import DataError
 
 SHORT = 100  # characters up to which a text is looked at for being invisible
 
 
-def columns_of(data_set: AnySet) -> dict[str, Column]:
-    """{canonical key: column, or columns to be joined} of a set, in canonical order."""
-    if isinstance(data_set, TextSet):
-        return {"text": data_set.text}
-    if isinstance(data_set, ClassificationSet):
-        return {"text": data_set.text, "label": data_set.label}
-    return {"source": data_set.source, "target": data_set.target}
+def columns_of(data_set: DataSet) -> dict[str, Column]:
+    """{key of an example: column, or columns to be joined} of a set, in the order of the keys."""
+    return data_set.example_columns()
 
 
-def wanted(data_set: AnySet) -> list[str]:
+def wanted(data_set: DataSet) -> list[str]:
     """The columns that a set's examples are made of."""
     return [name for column in columns_of(data_set).values() for name in _several(column)]
 
@@ -34,7 +30,9 @@ def _several(column: Column) -> list[str]:
     return [column] if isinstance(column, str) else column
 
 
-def require(where: str, there: Iterable[str], data_set: AnySet, *, optional: str | None = None, hint: str = "") -> None:
+def require(
+    where: str, there: Iterable[str], data_set: DataSet, *, optional: str | None = None, hint: str = ""
+) -> None:
     """Raises DataError for a column of the config that is not there, naming those that are.
 
     there: names of columns, "meta.body" for what is inside of one; optional: a key that may lack its column; hint: what
@@ -48,7 +46,7 @@ def require(where: str, there: Iterable[str], data_set: AnySet, *, optional: str
                 raise DataError(f"{where}: no column {name!r} for {key}, there are: {names}{hint}")
 
 
-def require_one_each(where: str, header: list[str], data_set: AnySet) -> None:
+def require_one_each(where: str, header: list[str], data_set: DataSet) -> None:
     """Raises DataError for a column of the config that the header has twice; others may be there twice."""
     for name in wanted(data_set):
         if header.count(name) > 1:
@@ -76,13 +74,13 @@ def outer(name: str, there: list[str], nested: list[str]) -> str | None:
     return next((column for column in found if column in there), None)
 
 
-def outers(there: list[str], nested: list[str], data_set: AnySet) -> list[str]:
+def outers(there: list[str], nested: list[str], data_set: DataSet) -> list[str]:
     """The columns of a table that hold what the set reads, each once."""
     found = (outer(name, there, nested) for name in wanted(data_set))
     return list(dict.fromkeys(column for column in found if column is not None))
 
 
-def example(where: str, record: Any, data_set: AnySet, answers: Answers) -> Example:
+def example(where: str, record: Any, data_set: DataSet, answers: Answers) -> Example:
     """The record's example under canonical keys; raises DataError for a value that is no text, or an empty one."""
     try:
         return {
@@ -133,7 +131,7 @@ def names_in(record: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def row_example(where: str, row: Any, data_set: AnySet, answers: Answers) -> Example:
+def row_example(where: str, row: Any, data_set: DataSet, answers: Answers) -> Example:
     """`example` of what a data function may give: a text, a tuple in canonical order, or a record."""
     row = row if type(row) in (dict, str, tuple, list) else _unpacked(row)
     if isinstance(row, Mapping):
@@ -155,12 +153,12 @@ def _unpacked(row: Any) -> Any:
     return row
 
 
-def document(text: str, data_set: AnySet) -> Example:
+def document(text: str, data_set: DataSet) -> Example:
     """The example that a text without columns is."""
-    return {"text": _normalised(text, data_set)}
+    return {next(iter(columns_of(data_set))): _normalised(text, data_set)}
 
 
-def _normalised(text: str, data_set: AnySet) -> str:
+def _normalised(text: str, data_set: DataSet) -> str:
     return unicodedata.normalize("NFC", text) if data_set.normalise == "nfc" else text
 
 
@@ -169,11 +167,11 @@ def _value(where: str, key: str, value: Any, answers: Answers) -> str:
     if key == answers.optional and (value is None or (isinstance(value, str) and not value.strip())):
         return answers.lacks(where)
     try:
-        text = label_of(value) if key == "label" else text_of(value)
+        text = label_of(value) if key == LABEL else text_of(value)
     except Unfit as reason:
         raise DataError(f"{where}: the {key} {reason}") from None
     _check(where, key, text)
-    if key == "label":
+    if key == LABEL:
         answers.saw(where, value)
     elif key == answers.key:
         answers.given(where)

@@ -7,15 +7,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hpsearch import sealed
-from hpsearch.config import TokenizerConfig, TrainConfig, digest
-from hpsearch.contract import WorkerSettings
+from hpsearch.config import DataSet, TokenizerConfig, digest
 from hpsearch.data import files, paths, sources
 from hpsearch.data.arrays import (
     CorpusSet,
@@ -27,7 +26,9 @@ from hpsearch.data.arrays import (
     map_set,
     task_token,
 )
+from hpsearch.data.encodable import EncodableSet
 from hpsearch.data.sources import Splits
+from hpsearch.data.splits import LABEL
 from hpsearch.data.summary import summary, untested
 from hpsearch.data.tokenizer import BASE_SPECIALS, Tokenizer
 
@@ -46,19 +47,19 @@ class Contents:
     loaded: dict[str, Splits]  # the sets that had to be read to know it
 
     @classmethod
-    def of(cls, config: TrainConfig, *, base: Path) -> Contents:
-        """The contents of config.data; raises DataError for files and functions that cannot be read."""
+    def of(cls, sets: Mapping[str, DataSet], tokenizer: TokenizerConfig, *, base: Path) -> Contents:
+        """The contents of the data sets; raises DataError for files and functions that cannot be read."""
         prints, loaded = {}, {}
-        for name, data_set in config.data.items():
+        for name, data_set in sets.items():
             prints[name], splits = sources.identify(name, data_set, base=base, cache=None)
             if splits is not None:
                 loaded[name] = splits
-        tokenizer: dict[str, Any] = {"kind": config.tokenizer.kind}
-        if config.tokenizer.file is not None:
-            tokenizer["file"] = files.digest(paths.place(base, config.tokenizer.file))
-        elif config.tokenizer.kind == "bpe":
-            tokenizer["vocab_size"] = config.tokenizer.vocab_size
-        return cls(digest({"format": FORMAT, "sets": prints, "tokenizer": tokenizer}), prints, loaded)
+        of_tokenizer: dict[str, Any] = {"kind": tokenizer.kind}
+        if tokenizer.file is not None:
+            of_tokenizer["file"] = files.digest(paths.place(base, tokenizer.file))
+        elif tokenizer.kind == "bpe":
+            of_tokenizer["vocab_size"] = tokenizer.vocab_size
+        return cls(digest({"format": FORMAT, "sets": prints, "tokenizer": of_tokenizer}), prints, loaded)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -82,14 +83,15 @@ class Corpus:
     @classmethod
     def open(
         cls,
-        config: TrainConfig,
+        sets: Mapping[str, EncodableSet],
+        tokenizer: TokenizerConfig,
         *,
         cache: Path,
         base: Path,
         progress: Progress | None = None,
         contents: Contents | None = None,
     ) -> Corpus:
-        """The corpus of config.data and config.tokenizer, prepared at the first opening and mapped at later ones.
+        """The corpus of these data sets and this tokenizer, prepared at the first opening and mapped at later ones.
 
         cache: the folder of all prepared corpora, private to the user; base: where relative paths start; contents: what
         `Contents.of` gave, where it has been asked before. Two processes may open it at once: one prepares, the other
@@ -97,12 +99,12 @@ class Corpus:
         """
         progress = progress or (lambda what, share: None)
         progress("reading the data", 0.0)
-        contents = contents or Contents.of(config, base=base)
+        contents = contents or Contents.of(sets, tokenizer, base=base)
         folder = cache / contents.fingerprint[:24]
         if not sealed.is_whole_folder(folder):
             with locked(folder):
                 if not sealed.is_whole_folder(folder):  # another process may have made it while we waited
-                    _prepare(_Work(config, folder, contents, base, progress))
+                    _prepare(_Work(sets, tokenizer, folder, contents, base, progress))
         return cls.map(folder)
 
     @classmethod
@@ -115,17 +117,9 @@ class Corpus:
         return cls(sets, tokenizer, folder, about["fingerprint"], about["counts"], **said)
 
 
-def open_corpus(config: TrainConfig, setting: WorkerSettings) -> Corpus:
-    """The tokenised data of a config: those that were prepared for it, or prepared now."""
-    prepared = setting.prepared.get(config.corpus_digest())
-    if prepared is not None:
-        return Corpus.map(prepared)
-    return Corpus.open(config, cache=setting.cache, base=setting.base)
-
-
-def specials(config: TrainConfig, labels: dict[str, list[str]]) -> list[str]:
-    """EOS, SEP, a task token for every set that is not text, a token for every label (labels: {set: sorted names})."""
-    tasks = [task_token(name) for name, data_set in sorted(config.data.items()) if data_set.task != "text"]
+def specials(sets: Mapping[str, DataSet], labels: dict[str, list[str]]) -> list[str]:
+    """EOS, SEP, a task token for every set with prompts, a token for every label (labels: {set: sorted names})."""
+    tasks = [task_token(name) for name in sorted(sets) if sets[name].has_prompts]
     return BASE_SPECIALS + tasks + [label_token(name, label) for name in sorted(labels) for label in labels[name]]
 
 
@@ -136,7 +130,8 @@ def specials(config: TrainConfig, labels: dict[str, list[str]]) -> list[str]:
 class _Work:
     """What a preparation is told."""
 
-    config: TrainConfig
+    sets: Mapping[str, EncodableSet]
+    tokenizer: TokenizerConfig
     folder: Path
     contents: Contents
     base: Path
@@ -151,7 +146,7 @@ def _prepare(work: _Work) -> None:
         shutil.rmtree(left, ignore_errors=True)
     staging = Path(tempfile.mkdtemp(prefix=prefix, dir=work.folder.parent))  # mode 0700
     try:
-        for name, data_set in work.config.data.items():
+        for name, data_set in work.sets.items():
             if name not in loaded:
                 loaded[name] = sources.load(name, data_set, cache=staging / "library", base=work.base)
         shutil.rmtree(staging / "library", ignore_errors=True)
@@ -164,12 +159,12 @@ def _prepare(work: _Work) -> None:
 
 def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
     labels = {
-        name: sorted({example["label"] for example in splits.train})
+        name: sorted({example[LABEL] for example in splits.train})
         for name, splits in loaded.items()
-        if "label" in splits.train[0]
+        if LABEL in splits.train[0]
     }
     work.progress("learning the tokenizer", 0.0)
-    tokenizer = _tokenizer(work.config.tokenizer, specials(work.config, labels), loaded, work.base)
+    tokenizer = _tokenizer(work.tokenizer, specials(work.sets, labels), loaded, work.base)
     tokenizer.save(folder / "tokenizer")
     about: dict[str, Any] = {"fingerprint": work.contents.fingerprint, "sets": {}, "counts": {}}
     # In the order of their names, so that a config with its sets in another order reads the very same corpus.
@@ -177,16 +172,14 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
         work.progress(f"encoding {name}", i / len(loaded))
         names = labels.get(name, [])
         encoder = Encoder(name, tokenizer, names)
-        splits = {part: encoder.write(folder / str(i), part, some) for part, some in loaded[name].parts().items()}
+        data_set, parts = work.sets[name], loaded[name].parts()
+        splits = {part: encoder.write(folder / str(i), part, some, data_set) for part, some in parts.items()}
         ids = [tokenizer.id(label_token(name, label)) for label in names]
-        task = work.config.data[name].task
-        about["sets"][name] = {"task": task, "label_names": names, "label_ids": ids, "splits": splits}
+        about["sets"][name] = {"task": data_set.task_name, "label_names": names, "label_ids": ids, "splits": splits}
         about["counts"][name] = {part: {k: one[k] for k in ("examples", "tokens")} for part, one in splits.items()}
     about["warnings"] = [line for name, splits in loaded.items() for line in sources.warnings(name, splits)]
     about["summary"] = [
-        line
-        for name, one in work.config.data.items()
-        for line in (*loaded[name].told, summary(name, loaded[name], one.split))
+        line for name, one in work.sets.items() for line in (*loaded[name].told, summary(name, loaded[name], one.split))
     ]
     about["untested"] = [line for name, some in loaded.items() if (line := untested(name, some))]
     (folder / "corpus.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -205,7 +198,7 @@ def _tokenizer(config: TokenizerConfig, tokens: list[str], loaded: dict[str, Spl
         for name in sorted(loaded)
         for example in loaded[name].train
         for key, text in example.items()
-        if key != "label"
+        if key != LABEL
     )
     return Tokenizer.train(texts, vocab_size=config.vocab_size, specials=tokens)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import AnySet
-from hpsearch.data import guest, tables
+from hpsearch.config import DataSet
+from hpsearch.data import tables, user_modules
 from hpsearch.data.answers import Answers
 from hpsearch.data.columns import row_example
 from hpsearch.data.splits import PARTS, Example, named_parts
@@ -28,7 +28,7 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
         raise DataError(f"data.{name}: {origin!r}, python:package.module:function is wanted")
     what = f"data.{name}: {origin}: importing module {module_name}"
     try:
-        with guest.running(module_name, base=base, what=what, remedy=NO_SCRIPT):
+        with user_modules.running(module_name, base=base, what=what, remedy=NO_SCRIPT):
             found = getattr(importlib.import_module(module_name), function_name, None)
     except DataError:
         raise
@@ -39,13 +39,13 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
     return found  # type: ignore[no-any-return]
 
 
-def examples(name: str, data_set: AnySet, base: Path) -> dict[str, list[Example]]:
+def examples(name: str, data_set: DataSet, base: Path) -> dict[str, list[Example]]:
     """The examples that the set's function returns, by split; a flat list is all train."""
     origin = data_set.dataset or ""
     function = find(name, origin, base)
     what = f"data.{name}: {origin}: the function"
     try:
-        with guest.running(
+        with user_modules.running(
             getattr(function, "__module__", ""), base=base, what=what, remedy="it is to return the examples"
         ):
             returned = function()
@@ -70,7 +70,7 @@ def _is_whole(rows: Any) -> bool:
     return isinstance(rows, str | bytes) or tables.is_table(rows)
 
 
-def _checked(where: str, rows: Any, data_set: AnySet, answers: Answers) -> list[Example]:
+def _checked(where: str, rows: Any, data_set: DataSet, answers: Answers) -> list[Example]:
     if isinstance(rows, str | bytes):
         raise DataError(f"{where}: one text, a list of examples is wanted")
     if tables.is_table(rows):

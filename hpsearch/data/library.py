@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import AnySet
+from hpsearch.config import DataSet
 from hpsearch.data.findings import Findings
 from hpsearch.data.origins import is_saved, origin
 from hpsearch.data.splits import named_parts
@@ -26,7 +26,7 @@ def parquet(path: Path, names: list[str]) -> Any:
         return datasets.Dataset(datasets.table.InMemoryTable(file.read(names)))
 
 
-def tables(name: str, data_set: AnySet, found: Findings, *, folder: Path | None, cache: Path | None) -> dict[str, Any]:
+def tables(name: str, data_set: DataSet, found: Findings, *, folder: Path | None, cache: Path | None) -> dict[str, Any]:
     """The set's tables by our splits; what they are called there is told. Raises DataError where there is no train."""
     where = f"data.{name}: dataset {origin(data_set)!r}" + ("" if folder else " (no folder, so sought on the hub)")
     with _library(where) as datasets:
@@ -45,7 +45,7 @@ def tables(name: str, data_set: AnySet, found: Findings, *, folder: Path | None,
     return named
 
 
-def _named(where: str, data_set: AnySet, there: dict[str, Any]) -> dict[str, Any]:
+def _named(where: str, data_set: DataSet, there: dict[str, Any]) -> dict[str, Any]:
     if data_set.splits is None:
         named = named_parts(there, strict=False)
         if named is None:

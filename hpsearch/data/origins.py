@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import ALIGNED, Aligned, AnySet, Files, Paths, TranslationSet
+from hpsearch.config import ALIGNED, Aligned, DataSet, Files, Paths
 from hpsearch.data import files, parallel, paths
 from hpsearch.data.splits import PARTS
 from hpsearch.errors import DataError
@@ -16,12 +16,12 @@ Given = Path | tuple[Path, Path]
 """A file, or the two of a pair whose lines are aligned."""
 
 
-def origin(data_set: AnySet) -> str:
+def origin(data_set: DataSet) -> str:
     """What `dataset` says."""
     return data_set.dataset or ""
 
 
-def named_files(data_set: AnySet, base: Path) -> Files | None:
+def named_files(data_set: DataSet, base: Path) -> Files | None:
     """The files that the config names; `dataset: reviews.csv` is one where it lies there or has an ending of data."""
     if data_set.files is not None:
         return data_set.files
@@ -31,7 +31,7 @@ def named_files(data_set: AnySet, base: Path) -> Files | None:
     return Files(train=origin(data_set))
 
 
-def file_paths(name: str, data_set: AnySet, base: Path) -> dict[str, list[Given]] | None:
+def file_paths(name: str, data_set: DataSet, base: Path) -> dict[str, list[Given]] | None:
     """The set's files by split; None where the `datasets` library is to find them."""
     named = named_files(data_set, base)
     if named is not None:
@@ -41,27 +41,27 @@ def file_paths(name: str, data_set: AnySet, base: Path) -> dict[str, list[Given]
     if folder is None or is_saved(folder):
         return None
     some = paths.splits_in(folder, data_set.splits)
-    if some is None and isinstance(data_set, TranslationSet) and len(list(folder.glob("train.*"))) > 1:
+    if some is None and data_set.reads_aligned_files and len(list(folder.glob("train.*"))) > 1:
         raise DataError(f"data.{name}: {folder} has no table of pairs; two files of aligned lines are {ALIGNED}")
     return None if some is None else {part: list(one) for part, one in some.items()}
 
 
-def _paths(data_set: AnySet, named: Paths | Aligned, base: Path) -> list[Given]:
+def _paths(data_set: DataSet, named: Paths | Aligned, base: Path) -> list[Given]:
     if not isinstance(named, Aligned):
-        return list(paths.found(base, named, task=data_set.task, delimiter=data_set.delimiter))
-    if not isinstance(data_set, TranslationSet):
-        raise DataError(f"source and target files are for task: translation, not {data_set.task}")
-    sides = [paths.found(base, side, task="text") for side in (named.source, named.target)]
+        return list(paths.found(base, named, texts=data_set.reads_text_files, delimiter=data_set.delimiter))
+    if not data_set.reads_aligned_files:
+        raise DataError(f"source and target files are for task: translation, not {data_set.task_name}")
+    sides = [paths.found(base, side, texts=True) for side in (named.source, named.target)]
     parallel.check_as_many(*sides)
     return list(zip(*sides, strict=True))
 
 
-def wanted(data_set: AnySet, parts: dict[str, Any]) -> dict[str, Any]:
+def wanted(data_set: DataSet, parts: dict[str, Any]) -> dict[str, Any]:
     """The parts without a test that `split: {test: 0}` leaves out."""
     return {part: some for part, some in parts.items() if part != "test" or data_set.split.test}
 
 
-def told(name: str, data_set: AnySet, some: dict[str, list[Given]], folder: Path | None) -> list[str]:
+def told(name: str, data_set: DataSet, some: dict[str, list[Given]], folder: Path | None) -> list[str]:
     """Which files are read, where the config does not name each of them, and which of a folder are not."""
     lines = []
     for part, one in some.items():
@@ -80,7 +80,7 @@ def _named(given: Paths | Aligned | None) -> int:
     return len(given) if isinstance(given, list) else 1
 
 
-def local_folder(name: str, data_set: AnySet, base: Path) -> Path | None:
+def local_folder(name: str, data_set: DataSet, base: Path) -> Path | None:
     """The folder that `dataset` names (or its configuration's in it), or None for a name on the hub."""
     if named_files(data_set, base) is not None:
         return None
@@ -99,6 +99,6 @@ def is_saved(folder: Path) -> bool:
     return (folder / "dataset_dict.json").exists() or (folder / "state.json").exists()
 
 
-def format_of(data_set: AnySet, path: Path) -> str:
+def format_of(data_set: DataSet, path: Path) -> str:
     """The format of one of the set's files."""
     return files.format_of(path, delimiter=data_set.delimiter)

@@ -31,16 +31,16 @@ def place(base: Path, text: str) -> Path:
     return base / Path(VARIABLE.sub(value, text)).expanduser()
 
 
-def found(base: Path, named: Paths, *, task: str, delimiter: str | None = None) -> list[Path]:
+def found(base: Path, named: Paths, *, texts: bool, delimiter: str | None = None) -> list[Path]:
     """The files that a path, glob or folder, or a list of them, stands for, those of each in the order of their names.
 
-    task: which files of a folder are meant: a text set's texts, the tables of the others.
+    texts: whether the .txt files of a folder are meant, where it has some, or its tables.
     """
     some: list[Path] = []
     for text in [named] if isinstance(named, str) else named:
         path = place(base, text)
         if os.path.isdir(path):
-            some += _of_one_split(path, _of_folder(path, task=task, delimiter=delimiter))
+            some += _of_one_split(path, _of_folder(path, texts=texts, delimiter=delimiter))
         elif re.search(r"[*?\[]", text) and not os.path.exists(path):
             some += _of_one_split(path, _of_glob(path))
         else:
@@ -70,14 +70,14 @@ def _of_glob(path: Path) -> list[Path]:
     return some
 
 
-def _of_folder(folder: Path, *, task: str, delimiter: str | None) -> list[Path]:
+def _of_folder(folder: Path, *, texts: bool, delimiter: str | None) -> list[Path]:
     formats: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.stat().st_size and not path.name.startswith("."):
             kind = files.known_format(path) or ("csv" if delimiter else "")
             formats.setdefault(kind, []).append(path)
     formats.pop("", None)
-    if task == "text" and "txt" in formats:
+    if texts and "txt" in formats:
         return formats["txt"]
     formats.pop("txt", None)
     if len(formats) != 1:

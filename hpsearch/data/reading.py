@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import ALIGNED, AnySet, TextSet, TranslationSet
+from hpsearch.config import ALIGNED, DataSet
 from hpsearch.data import columns, encoding, files, library, parallel, rows, tables, texts
 from hpsearch.data.answers import Answers
 from hpsearch.data.findings import Findings
@@ -23,7 +23,7 @@ class Reader:
     """Reads the files of one set."""
 
     name: str
-    data_set: AnySet
+    data_set: DataSet
     found: Findings
 
     # ---------------------------------------------------------------------------------------------------- beforehand
@@ -53,16 +53,17 @@ class Reader:
         columns.require(str(path), there, self.data_set, optional=optional, hint=hint)
 
     def _check_kind(self, path: Path) -> None:
-        pair = f"; two files of aligned lines are {ALIGNED}" if isinstance(self.data_set, TranslationSet) else ""
+        pair = f"; two files of aligned lines are {ALIGNED}" if self.data_set.reads_aligned_files else ""
         try:
             files.check_regular(path)
         except DataError as error:
             raise DataError(f"{error}{'' if os.path.exists(path) else pair}") from None
         if files.known_format(path) in (None, "txt") and not self.data_set.delimiter and pair:
-            raise DataError(f"{path}: a text file has no columns for source and target{pair}")
-        if format_of(self.data_set, path) == "txt" and not isinstance(self.data_set, TextSet):
+            keys = " and ".join(columns.columns_of(self.data_set))
+            raise DataError(f"{path}: a text file has no columns for {keys}{pair}")
+        if format_of(self.data_set, path) == "txt" and not self.data_set.reads_text_files:
             raise DataError(
-                f"{path}: a .txt file has no columns, data.{self.name} ({self.data_set.task}) wants a table of "
+                f"{path}: a .txt file has no columns, data.{self.name} ({self.data_set.task_name}) wants a table of "
                 'examples; if it holds one, say what stands between its columns: delimiter: "\\t"'
             )
 
@@ -86,9 +87,10 @@ class Reader:
 
     def _lines_of_few(self, examples: list[Example], *, n_parts: int) -> list[Example]:
         """The paragraphs, or their lines (told as a doubt) where there are fewer paragraphs than splits."""
-        if len({example["text"] for example in examples}) >= n_parts:
+        key = next(iter(columns.columns_of(self.data_set)))
+        if len({example[key] for example in examples}) >= n_parts:
             return examples
-        lines = [line.rstrip("\r") for example in examples for line in example["text"].split("\n") if line.strip()]
+        lines = [line.rstrip("\r") for example in examples for line in example[key].split("\n") if line.strip()]
         if len(set(lines)) < n_parts:
             return examples
         self.found.doubts.append(
@@ -96,10 +98,10 @@ class Reader:
             f"out to {n_parts} splits, so each of the {len(lines)} lines is an example: lines: true if that is meant, "
             "else put blank lines between the examples, or give a valid file"
         )
-        return [{"text": line} for line in lines]
+        return [{key: line} for line in lines]
 
     def _is_document(self, path: Given) -> bool:
-        is_lines = isinstance(self.data_set, TextSet) and self.data_set.lines
+        is_lines = self.data_set.lines_are_examples
         return isinstance(path, Path) and not is_lines and format_of(self.data_set, path) == "txt"
 
     def _read(self, path: Given, answers: Answers, *, whole: bool) -> list[Example]:
@@ -116,8 +118,9 @@ class Reader:
         return examples
 
     def _texts(self, path: Path, *, whole: bool) -> list[Example]:
-        lines = isinstance(self.data_set, TextSet) and self.data_set.lines
-        read = texts.single_lines if lines else texts.documents if whole else texts.paragraphs
+        read = (
+            texts.single_lines if self.data_set.lines_are_examples else texts.documents if whole else texts.paragraphs
+        )
         return [columns.document(text, self.data_set) for text in read(path, self.data_set.encoding, self.found)]
 
     def _of_pair(self, path: tuple[Path, Path], answers: Answers) -> list[Example]:
@@ -143,7 +146,7 @@ class Reader:
 
 
 def examples_of(
-    records: Iterable[tuple[str, Any]], data_set: AnySet, answers: Answers, found: Findings
+    records: Iterable[tuple[str, Any]], data_set: DataSet, answers: Answers, found: Findings
 ) -> list[Example]:
     """The examples of (where, record); one that is not as it should be is refused or skipped."""
     examples = []

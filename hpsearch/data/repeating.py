@@ -8,6 +8,7 @@ tell: a second call in the same one would go on in the same random numbers.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import subprocess
@@ -17,9 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from hpsearch.config import AnySet, TrainConfig, digest
+from hpsearch.config import DataSet, digest
 from hpsearch.data import sources
 from hpsearch.data.corpus import Contents
 from hpsearch.data.functions import PREFIX
@@ -32,13 +31,13 @@ OURS = f"{PREFIX}hpsearch."
 
 @contextlib.contextmanager
 def asked_again(
-    config: TrainConfig, contents: Contents, *, base: Path, took: float
+    every: Mapping[str, DataSet], contents: Contents, *, base: Path, took: float
 ) -> Iterator[Callable[[], list[str]]]:
     """Reads the sets of the user's own functions again, meanwhile; gives what waits for it and returns warnings.
 
     took: seconds that the first reading took.
     """
-    sets = {n: s for n, s in config.data.items() if (s.dataset or "").startswith(PREFIX) and n in contents.loaded}
+    sets = {n: s for n, s in every.items() if (s.dataset or "").startswith(PREFIX) and n in contents.loaded}
     sets = {n: s for n, s in sets.items() if not str(s.dataset).startswith(OURS)}
     if not sets or took > LONGEST:
         yield list
@@ -51,7 +50,7 @@ def asked_again(
         process.communicate()
 
 
-def _start(sets: Mapping[str, AnySet], base: Path) -> subprocess.Popen[bytes]:
+def _start(sets: Mapping[str, DataSet], base: Path) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main()"],
         stdin=subprocess.PIPE,
@@ -60,11 +59,17 @@ def _start(sets: Mapping[str, AnySet], base: Path) -> subprocess.Popen[bytes]:
         start_new_session=True,  # a Ctrl-C in the terminal is for the driver
     )
     assert process.stdin is not None
-    task = {"base": str(base.resolve()), "sets": {name: one.model_dump(mode="json") for name, one in sets.items()}}
+    written = {name: (*_class_of(one), one.model_dump(mode="json")) for name, one in sets.items()}
+    task = {"base": str(base.resolve()), "sets": written}
     with contextlib.suppress(OSError):
         process.stdin.write(json.dumps(task).encode() + b"\n")
         process.stdin.flush()
     return process
+
+
+def _class_of(data_set: DataSet) -> tuple[str, str]:
+    """The module and name of the section's class: its task may be of any module."""
+    return type(data_set).__module__, type(data_set).__qualname__
 
 
 def _answer(process: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -75,7 +80,7 @@ def _answer(process: subprocess.Popen[bytes]) -> dict[str, Any]:
         return {}
 
 
-def _warnings(sets: Mapping[str, AnySet], contents: Contents, again: Mapping[str, Any]) -> list[str]:
+def _warnings(sets: Mapping[str, DataSet], contents: Contents, again: Mapping[str, Any]) -> list[str]:
     return [
         f"data.{name}: {sets[name].dataset} returned {_what(contents.loaded[name], found['unordered'])} when it was "
         "called again: this study could not be resumed. Give what it shuffles a seed (random.Random(0)), sort what it "
@@ -100,9 +105,9 @@ def main() -> None:
     os.dup2(2, 1)  # what the functions print has been printed already
     task = json.loads(sys.stdin.readline())
     found = {}
-    for name, values in task["sets"].items():
-        data_set: AnySet = TypeAdapter(AnySet).validate_python(values)
+    for name, (module, kind, values) in task["sets"].items():
         with contextlib.suppress(Exception):  # no second reading, no second opinion
+            data_set = getattr(importlib.import_module(module), kind).model_validate(values)
             fingerprint, splits = sources.identify(name, data_set, base=Path(task["base"]), cache=None)
             found[name] = {"fingerprint": fingerprint, "unordered": _unordered(splits or Splits([], []))}
     json.dump(found, answer)

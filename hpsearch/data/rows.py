@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import AnySet
+from hpsearch.config import DataSet
 from hpsearch.data import columns, files, json_rows
 from hpsearch.data.findings import Findings
 from hpsearch.data.packed import readable
@@ -32,7 +32,7 @@ class Layout:
     quoting: str = "auto"
 
     @classmethod
-    def of(cls, data_set: AnySet) -> Layout:
+    def of(cls, data_set: DataSet) -> Layout:
         """The layout of a set's files."""
         return cls(data_set.encoding, tuple(data_set.columns or ()), data_set.delimiter, data_set.quoting)
 

@@ -10,19 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import FORM, AnySet, ClassificationSet
+from hpsearch.config import FORM, DataSet
 from hpsearch.data import columns, files, functions, library, origins, rows
 from hpsearch.data.answers import Answers
 from hpsearch.data.findings import Findings
 from hpsearch.data.origins import Given
 from hpsearch.data.reading import Reader
-from hpsearch.data.splits import Example, Splits, check_labels, divide, warnings
+from hpsearch.data.splits import LABEL, Example, Splits, check_labels, divide, warnings
 from hpsearch.errors import DataError
 
 __all__ = ["Example", "Splits", "check_sources", "fingerprint", "identify", "load", "warnings"]
 
 
-def load(name: str, data_set: AnySet, *, cache: Path | None, base: Path) -> Splits:
+def load(name: str, data_set: DataSet, *, cache: Path | None, base: Path) -> Splits:
     """The examples of a set in their splits, under their canonical keys.
 
     base: the folder that relative paths start from; cache: where the `datasets` library keeps its files (None: in its
@@ -33,12 +33,12 @@ def load(name: str, data_set: AnySet, *, cache: Path | None, base: Path) -> Spli
         parts = _parts(name, data_set, found, cache=cache, base=base)
         warned = found.warnings(sum(map(len, parts.values())))
         splits = divide(name, parts, data_set.split)
-        if isinstance(data_set, ClassificationSet):
+        if data_set.answer == LABEL:
             check_labels(name, splits)
     return replace(splits, warned=warned, told=found.told)
 
 
-def check_sources(name: str, data_set: AnySet, *, base: Path) -> None:
+def check_sources(name: str, data_set: DataSet, *, base: Path) -> None:
     """Raises DataError for what shows at once: no such file, an unknown ending, a missing column or function."""
     with _about(name):
         if origins.origin(data_set).startswith(functions.PREFIX):
@@ -50,21 +50,21 @@ def check_sources(name: str, data_set: AnySet, *, base: Path) -> None:
                 reader.check(path, part)
 
 
-def fingerprint(name: str, data_set: AnySet, *, base: Path, cache: Path | None = None) -> str:
+def fingerprint(name: str, data_set: DataSet, *, base: Path, cache: Path | None = None) -> str:
     """SHA-256 (hex) of what the examples come from: the files' bytes, or the examples that a function returns."""
     return identify(name, data_set, base=base, cache=cache)[0]
 
 
-def identify(name: str, data_set: AnySet, *, base: Path, cache: Path | None) -> tuple[str, Splits | None]:
+def identify(name: str, data_set: DataSet, *, base: Path, cache: Path | None) -> tuple[str, Splits | None]:
     """The fingerprint, and the examples where they had to be read to know it (they come from a function or a hub)."""
     with _about(name):
         return _identified(name, data_set, base=base, cache=cache)
 
 
-def _identified(name: str, data_set: AnySet, *, base: Path, cache: Path | None) -> tuple[str, Splits | None]:
+def _identified(name: str, data_set: DataSet, *, base: Path, cache: Path | None) -> tuple[str, Splits | None]:
     digests: Any
     keys: dict[str, Any] = {
-        "task": data_set.task,
+        "task": data_set.task_name,
         "columns": columns.columns_of(data_set),
         "split": data_set.split.model_dump(),
     }
@@ -84,7 +84,7 @@ def _identified(name: str, data_set: AnySet, *, base: Path, cache: Path | None) 
     return _digest([keys, digests]), None
 
 
-def _file_digest(data_set: AnySet, path: Given) -> list[str]:
+def _file_digest(data_set: DataSet, path: Given) -> list[str]:
     """What the examples of one file depend on; a quoted tsv is said to be one, as it was not always read so."""
     if isinstance(path, tuple):
         return ["aligned", *map(files.digest, path)]
@@ -92,18 +92,20 @@ def _file_digest(data_set: AnySet, path: Given) -> list[str]:
     return [kind, files.digest(path), *(["quoted"] if _is_quoted(data_set, path) else [])]
 
 
-def _is_quoted(data_set: AnySet, path: Given) -> bool:
+def _is_quoted(data_set: DataSet, path: Given) -> bool:
     return isinstance(path, Path) and rows.quoted(path, rows.Layout.of(data_set))
 
 
-def _newer_keys(data_set: AnySet) -> dict[str, Any]:
+def _newer_keys(data_set: DataSet) -> dict[str, Any]:
     """What else makes the examples what they are; absent where they are what they were before there was such a key."""
     keys: dict[str, Any] = {"normalise": data_set.normalise} if data_set.normalise else {}
-    form = {key: value for key, value in data_set.model_dump(mode="json").items() if key in FORM}
+    form = {
+        key: value for key, value in data_set.model_dump(mode="json").items() if key in (*FORM, *data_set.form_keys)
+    }
     keys |= {"form": form} if form else {}
     given = data_set.files is not None and data_set.files.valid is not None
     given = given and (data_set.files.test is not None or not data_set.split.test)  # type: ignore[union-attr]
-    return keys if given or not isinstance(data_set, ClassificationSet) else keys | {"cut": "by label"}
+    return keys if given or data_set.answer != LABEL else keys | {"cut": "by label"}
 
 
 @contextmanager
@@ -120,7 +122,9 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _parts(name: str, data_set: AnySet, found: Findings, *, cache: Path | None, base: Path) -> dict[str, list[Example]]:
+def _parts(
+    name: str, data_set: DataSet, found: Findings, *, cache: Path | None, base: Path
+) -> dict[str, list[Example]]:
     if origins.origin(data_set).startswith(functions.PREFIX):
         return functions.examples(name, data_set, base)
     reader = Reader(name, data_set, found)

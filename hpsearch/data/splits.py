@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from hpsearch.config import Split
-from hpsearch.data.lookalikes import escaped, groups, remedy, seen
+from hpsearch.data.confusables import escaped, groups, remedy, seen
 from hpsearch.errors import DataError
 
 T = TypeVar("T")
 
 Example = dict[str, str]
-"""text: {"text"}; translation: {"source", "target"}; classification: {"text", "label"}; whatever the columns are."""
-
+"""By the keys of its task, what the model reads first: {"text"}, {"source", "target"}, {"text", "label"}, ..."""
+LABEL = "label"  # the key of an answer that is one of a few classes
 
 PARTS = ("train", "valid", "test")
 NAMES = {"train": ("train",), "valid": ("dev", "val", "validation", "valid"), "test": ("test",)}  # as others call them
@@ -74,8 +74,8 @@ def divide(name: str, parts: dict[str, list[Example]], split: Split) -> Splits:
 
 
 def _lacking(test: list[Example]) -> str | None:
-    """The key that a test's examples have no value for: label or target (of one, and so of all: answers.py)."""
-    return next((key for key in ("label", "target") if test and test[0].get(key) == ""), None)
+    """The key that a test's examples have no value for (of one, and so of all: answers.py)."""
+    return next((key for key, value in test[0].items() if value == ""), None) if test else None
 
 
 def _cut(name: str, examples: list[Example], shares: dict[str, float], seed: int) -> dict[str, list[Example]]:
@@ -85,7 +85,7 @@ def _cut(name: str, examples: list[Example], shares: dict[str, float], seed: int
             f"data.{name}: {len(set(keys))} different examples are too few to cut {' and '.join(shares)} from"
         )
     places = _places(examples, keys, seed)
-    side = _by_label(name, examples, keys, places, shares) if "label" in examples[0] else _sides(places, shares)
+    side = _by_label(name, examples, keys, places, shares) if LABEL in examples[0] else _sides(places, shares)
     cut: dict[str, list[Example]] = {part: [] for part in ("train", *shares)}
     for key, example in zip(keys, examples, strict=True):
         cut[side[key]].append(example)
@@ -111,8 +111,8 @@ def _by_label(
     of_label: dict[str, str] = {}
     labelled: dict[str, dict[str, float]] = {}
     for example, key in zip(examples, keys, strict=True):
-        if of_label.setdefault(key, example["label"]) == example["label"]:
-            labelled.setdefault(example["label"], {})[key] = places[key]
+        if of_label.setdefault(key, example[LABEL]) == example[LABEL]:
+            labelled.setdefault(example[LABEL], {})[key] = places[key]
     side = {key: part for some in labelled.values() for key, part in _dealt(some, shares).items()}
     if "valid" in shares and "valid" not in side.values():
         raise DataError(
@@ -153,7 +153,7 @@ def _sides(places: dict[str, float], shares: dict[str, float]) -> dict[str, str]
 
 def _return_lonely_labels(examples: list[Example], keys: list[str], side: dict[str, str]) -> None:
     """Gives train an example of each label that it would else never see (its texts count for other labels)."""
-    labelled = list(zip(keys, (example["label"] for example in examples), strict=True))
+    labelled = list(zip(keys, (example[LABEL] for example in examples), strict=True))
     known = {label for key, label in labelled if side[key] == "train"}
     for key, label in labelled:
         if label not in known:
@@ -172,7 +172,7 @@ def _spelling(example: Example) -> str:
 
 
 def _first(example: Example) -> str:
-    return example["text"] if "text" in example else example["source"]
+    return next(iter(example.values()))
 
 
 def _place(key: str, seed: int) -> float:
@@ -184,11 +184,11 @@ def _place(key: str, seed: int) -> float:
 
 def check_labels(name: str, splits: Splits) -> None:
     """Raises DataError when train has one label only, or lacks one that valid or test has."""
-    train = {example["label"] for example in splits.train}
+    train = {example[LABEL] for example in splits.train}
     if len(train) < 2:
         raise DataError(f"data.{name}: train has one label only ({_named(train.pop())}), two or more are wanted")
     for part in ("valid", "test"):
-        unseen = {example["label"] for example in getattr(splits, part)} - train
+        unseen = {example[LABEL] for example in getattr(splits, part)} - train
         if unseen:
             _refuse_ids(name, splits.train)
             _refuse_unseen(f"data.{name}: label", min(unseen), part, train)
@@ -207,7 +207,7 @@ def _refuse_unseen(what: str, label: str, part: str, train: set[str]) -> None:
 
 def _refuse_ids(name: str, examples: list[Example]) -> None:
     """Raises DataError for labels that nearly all differ: a column of ids, or of numbers to be estimated."""
-    labels = {example["label"] for example in examples if "label" in example}
+    labels = {example[LABEL] for example in examples if LABEL in example}
     if len(examples) >= FEW and len(labels) > MOST_DISTINCT * len(examples):
         some = ", ".join(map(_named, sorted(labels)[:3]))
         raise DataError(
@@ -228,7 +228,7 @@ def warnings(name: str, splits: Splits) -> list[str]:
     repeats = len(splits.train) - len({tuple(example.values()) for example in splits.train})
     if repeats > 0.05 * len(splits.train):
         found.append(f"data.{name}: {repeats} of {len(splits.train)} train examples repeat another")
-    return splits.warned + found + (_label_warnings(name, splits) if "label" in splits.train[0] else [])
+    return splits.warned + found + (_label_warnings(name, splits) if LABEL in splits.train[0] else [])
 
 
 def _shared(name: str, parts: dict[str, list[Example]], part: str) -> list[str]:
@@ -242,11 +242,11 @@ def _shared(name: str, parts: dict[str, list[Example]], part: str) -> list[str]:
 
 
 def _label_warnings(name: str, splits: Splits) -> list[str]:
-    train = Counter(example["label"] for example in splits.train)
+    train = Counter(example[LABEL] for example in splits.train)
     found = []
     for part in ("valid", "test"):
         if part == "valid" or (part in splits.cut and splits.test):
-            found += _lacking_labels(name, part, train, {example["label"] for example in getattr(splits, part)})
+            found += _lacking_labels(name, part, train, {example[LABEL] for example in getattr(splits, part)})
     for alike in groups(train)[:SHOWN]:
         counted = ", ".join(f"{escaped(label)} ({train[label]} in train)" for label in alike[:SHOWN])
         found.append(f"data.{name}: {len(alike)} labels look alike and are different ones: {counted}; {remedy(alike)}")

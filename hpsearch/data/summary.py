@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from hpsearch.config import Split
-from hpsearch.data.splits import LONGEST, Splits
+from hpsearch.data.splits import LABEL, LONGEST, Splits
 
 WIDTH = 100  # characters of the labels that are named
 
@@ -14,7 +14,7 @@ def summary(name: str, splits: Splits, split: Split) -> str:
     """The line of one set, as a person reads it."""
     counts = ", ".join(f"{len(part)} {part_name}" for part_name, part in splits.parts().items())
     line = f"data.{name}: {counts} examples{_origin(splits, split)}"
-    return f"{line}; {labels(splits)}" if "label" in splits.train[0] else line
+    return f"{line}; {labels(splits)}" if LABEL in splits.train[0] else line
 
 
 def _origin(splits: Splits, split: Split) -> str:
@@ -23,7 +23,7 @@ def _origin(splits: Splits, split: Split) -> str:
     if not splits.cut:
         return "" if splits.test else " (no test)"
     shares = " and ".join(f"{part} {getattr(split, part):g}" for part in splits.cut)
-    by_label = " by label" if "label" in splits.train[0] else ""
+    by_label = " by label" if LABEL in splits.train[0] else ""
     return f" ({shares} cut from train{by_label}, seed {split.seed})"
 
 
@@ -34,7 +34,7 @@ def untested(name: str, splits: Splits) -> str | None:
 
 def labels(splits: Splits) -> str:
     """The labels with their numbers in train, the frequent ones first, as many as fit a line."""
-    counts = Counter(example["label"] for example in splits.train)
+    counts = Counter(example[LABEL] for example in splits.train)
     named, length = [], 0
     for label, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         word = f"{label if len(label) <= LONGEST else label[:LONGEST] + '...'} {n}"

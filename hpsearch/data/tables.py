@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hpsearch.config import AnySet
+from hpsearch.config import DataSet
 from hpsearch.data import columns
 from hpsearch.errors import DataError
 
@@ -39,7 +39,7 @@ def _inside(features: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def rows(where: str, table: Any, data_set: AnySet, *, optional: str | None = None) -> Iterator[dict[str, Any]]:
+def rows(where: str, table: Any, data_set: DataSet, *, optional: str | None = None) -> Iterator[dict[str, Any]]:
     """The rows of the set's columns; the column of the key `optional` may be missing.
 
     The numbers of class labels come as their names; one below 0 is how `datasets` writes a missing label.

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from hpsearch.printable import printable
 from hpsearch.space.document import Fault, Keys
+from hpsearch.tasks import TASKS, TaskSet
 
 _PHRASES = {
     "int_type": "must be an integer",
@@ -134,8 +135,12 @@ def _missing_tag(problem: Mapping[str, Any]) -> str:
     if not isinstance(problem.get("input"), Mapping):
         return f"must be a mapping (key: value), not {shown(problem.get('input'))}"
     name = str(problem["ctx"]["discriminator"]).strip("'")
-    allowed = {"task": " (text, translation or classification)"}.get(name, "")
+    allowed = {"task": f" ({_one_of(list(TASKS))})"}.get(name, "")
     return f"key '{name}' is missing{allowed}"
+
+
+def _one_of(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _keys(location: Keys, raw: Any) -> Keys:
@@ -173,6 +178,8 @@ def _child(kind: Any, part: str | int) -> Any:
 
 
 def _models(kind: Any) -> list[type[BaseModel]]:
+    if kind is TaskSet:
+        return list(TASKS.values())
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return [kind]
     if getattr(kind, "__origin__", None) is dict:

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from hpsearch.config import TrainConfig
 from hpsearch.contract import Evaluation, Handle, Told, TrainingPoint
 from hpsearch.testing.curves import SyntheticCurve
 from hpsearch.trainers import Tested, load_state, save_state
 from hpsearch.trainers.causal_lm import CausalLM
+from hpsearch.training.config import TrainConfig
 
 STEPS = 200  # of every training
 TOKENS = 1000  # a step

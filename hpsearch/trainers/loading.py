@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from hpsearch.atomic import make_folder, write_atomically
-from hpsearch.data import guest
+from hpsearch.data import user_modules
 from hpsearch.errors import ConfigError, DataError, HpsearchError, TrainingFailed
 from hpsearch.redaction import redact
 from hpsearch.trainers.causal_lm import CausalLM
@@ -87,7 +87,7 @@ def _imported(name: str, base: Path) -> Any:
         raise ConfigError(f"{name!r} names no attribute of a module; write {FORM}")
     remedy = "put what a script does under: if __name__ == '__main__':"
     try:
-        with _lock, guest.running(module_name, base=base, what=f"{name}: importing it", remedy=remedy):
+        with _lock, user_modules.running(module_name, base=base, what=f"{name}: importing it", remedy=remedy):
             module = importlib.import_module(module_name)
     except DataError as error:
         raise ConfigError(str(error)) from error

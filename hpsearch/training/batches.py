@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.config import TrainConfig
 from hpsearch.data.corpus import Corpus, PairTokens, TextTokens
-from hpsearch.data.cutting import Cut, text_rows
+from hpsearch.data.truncation import Cut, text_rows
+from hpsearch.training.config import TrainConfig
 
 POOL = 50  # batches whose pairs are sorted by length together: near-full batches, still a random order
 PAD_TO = 8  # lengths are rounded up to this: fewer shapes
@@ -41,7 +41,7 @@ class TextRows:
     """
 
     def __init__(self, text: TextTokens, *, context: int, device: torch.device) -> None:
-        self.context = min(context, len(text.tokens) - 1)
+        self.text, self.context = text, min(context, len(text.tokens) - 1)
         self.n_tokens = len(text.tokens)
         self.device = device
         self.tokens = on_device(text.tokens, device)
@@ -193,7 +193,7 @@ def rows_of(corpus: Corpus, split: str, config: TrainConfig, device: torch.devic
         if isinstance(tokens, TextTokens):
             made[name] = TextRows(tokens, context=context, device=device)
             continue
-        cut = Cut.of_set(config.data[name], context=context, max_new_tokens=config.evaluation.max_new_tokens)
+        cut = config.data[name].cut(context=context, max_new_tokens=config.evaluation.max_new_tokens)
         made[name] = PairRows(tokens, context=context, device=device, cut=cut)
     return made
 

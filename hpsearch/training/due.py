@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hpsearch.config import TrainConfig
+from hpsearch.training.config import TrainConfig
 
 
 def evaluation_steps(config: TrainConfig, total_steps: int) -> tuple[dict[int, int], int]:

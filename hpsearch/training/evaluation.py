@@ -1,66 +1,34 @@
-"""What a model reaches on a split: loss of every target once, decoded translations, scored labels."""
+"""What a model reaches on a split: losses of every target once, and the metrics of each set's task."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpsearch.config import AnySet, TrainConfig
-from hpsearch.data.corpus import Corpus, CorpusSet
-from hpsearch.data.positive import place
-from hpsearch.training import metrics
+from hpsearch.data.corpus import Corpus
+from hpsearch.metrics.losses import Sums
+from hpsearch.tasks.measure import Scores, Tokens
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
+from hpsearch.training.config import TrainConfig
 from hpsearch.training.device import autocast, precision_of
 from hpsearch.training.generate import generate
 from hpsearch.training.model import Llama
-from hpsearch.training.translations import Scoring
 
-SHOWN = 20  # sample translations kept
 DECODED = 128  # rows (prompts times beams) decoded at once
 
 
 @dataclass
-class Sums:
-    """Sums over target tokens, so that a mean over sets is a mean over tokens, each counted with its set's weight."""
-
-    nll: float = 0.0  # nats
-    squares: float = 0.0
-    tokens: float = 0
-    n_bytes: float = 0
-    squared: float = 0.0  # of several sets: their tokens times the square of their weight
-
-    def add(self, other: Sums, weight: float = 1.0) -> None:
-        """Adds another's sums, `weight` times."""
-        self.nll, self.squares = self.nll + weight * other.nll, self.squares + weight * other.squares
-        self.tokens, self.n_bytes = self.tokens + weight * other.tokens, self.n_bytes + weight * other.n_bytes
-        self.squared += weight * weight * other.tokens
-
-    def metrics(self) -> dict[str, float]:
-        """Loss (nats a token) with its standard error, perplexity, bits a byte of the text."""
-        loss = self.nll / max(1, self.tokens)
-        variance = max(0.0, self.squares / max(1, self.tokens) - loss * loss)
-        effective = self.tokens * self.tokens / self.squared if self.squared else self.tokens  # Kish's sample size
-        return {
-            "loss": loss,
-            "loss_stderr": math.sqrt(variance / max(1, effective)),
-            "perplexity": metrics.perplexity(loss),
-            "bits_per_byte": metrics.bits_per_byte(self.nll, self.n_bytes),
-        }
-
-
-@dataclass
 class Measured:
-    """The metrics of one pass (without their split's prefix), what to show of it, and BLEU's signatures."""
+    """The metrics of one pass (without their split's prefix), what to show of it, and how they were computed."""
 
     metrics: dict[str, float]
     samples: dict[str, Any] = field(default_factory=dict)
@@ -87,10 +55,11 @@ class Evaluator:
         self.corpus, self.rows, self.config, self.sample = corpus, rows, config, sample
         self.device = next(iter(rows.values())).device
         self.precision = precision or precision_of(config.training, self.device)
-        self.scorings = {
-            name: Scoring.of(_references(one), config) for name, one in corpus.sets.items() if one.task == "translation"
+        metric = config.objective.metric
+        self.measures = {
+            name: config.data[name].measure(one, config.evaluation, metric=metric) for name, one in corpus.sets.items()
         }
-        self._n_bytes: dict[str, int] = {}  # by set, once they are counted
+        self.n_bytes: dict[str, int] = {}  # by set, once they are counted
         budget = 1 << (28 if self.device.type == "cuda" else 23)  # logits held at once
         context, beam_size = config.model.context, config.evaluation.beam_size
         self.max_tokens = BatchBackoff(
@@ -111,21 +80,22 @@ class Evaluator:
 
     @torch.inference_mode()
     def measure(self, model: Llama, *, decode: bool = True) -> Measured:
-        """One pass over the split, in the training's precision; with `decode` also BLEU and its kind."""
+        """One pass over the split, in the training's precision; with `decode` also the metrics of decoded outputs."""
         with self._at_rest(model):
             return self._measure(model, decode)
 
     @torch.inference_mode()
     def decode(self, model: Llama) -> Measured:
-        """What `measure` gives of decoded translations, without the pass over the split."""
+        """What `measure` returns of decoded outputs, without the pass over the split."""
         with self._at_rest(model):
-            each, samples, signatures = self._decoded(model)
-        return Measured(_means(each, self.config) | _by_set(each, len(self.rows)), samples, signatures)
+            scores = self._decoded(model)
+        each = {name: found.metrics for name, found in scores.items()}
+        overall = _means(each, self.config) | _by_set(each, len(self.rows))
+        return Measured(overall, _samples(scores), self._signatures(scores))
 
-    def translations(self) -> set[str]:
-        """The sets whose targets are decoded."""
-        found = (name for name, rows in self.rows.items() if isinstance(rows, PairRows))
-        return {name for name in found if self.corpus.sets[name].task == "translation"}
+    def decoded_sets(self) -> set[str]:
+        """The sets of the split that are decoded."""
+        return {name for name in self.rows if self.measures[name].decodes}
 
     @contextlib.contextmanager
     def _at_rest(self, model: Llama) -> Iterator[None]:
@@ -136,86 +106,112 @@ class Evaluator:
         model.train(was_training)
 
     def _measure(self, model: Llama, decode: bool) -> Measured:
-        total, each = Sums(), {}
-        decoded, samples, signatures = self._decoded(model) if decode else ({}, {}, {})
-        for name, rows in self.rows.items():
-            sums, found = self.max_tokens.run(partial(self._score, model, name, rows))
-            if "samples" in found:
-                samples[name] = found.pop("samples")
-            each[name] = sums.metrics() | found | decoded.get(name, {})
+        decoded = self._decoded(model) if decode else {}
+        total, each, samples = Sums(), {}, _samples(decoded)
+        for name in self.rows:
+            sums, found = self.measures[name].score(OnSet(self, model, name))
+            samples |= _samples({name: found})
+            each[name] = sums.metrics() | found.metrics | (decoded[name].metrics if name in decoded else {})
             total.add(sums, self.config.data[name].weight)
-        return Measured(_merged(total, each, self.config), samples, signatures)
+        return Measured(_merged(total, each, self.config), samples, self._signatures(decoded))
 
-    def _decoded(self, model: Llama) -> tuple[dict[str, dict[str, float]], dict[str, Any], dict[str, str]]:
-        """Of each set whose targets are decoded the scores and samples; the signatures of the scores."""
-        each, samples, signatures = {}, {}, dict[str, str]()
-        for name in sorted(self.translations()):
-            found = self.decoded.run(partial(self._translate, model, name, cast(PairRows, self.rows[name])))
-            samples[name] = found.pop("samples")
-            signatures |= found.pop("signatures")
-            each[name] = found
-        return each, samples, signatures
+    def _decoded(self, model: Llama) -> dict[str, Scores]:
+        """The scores of each set that is decoded."""
+        return {name: self.measures[name].decode(OnSet(self, model, name)) for name in sorted(self.decoded_sets())}
 
-    def _score(self, model: Llama, name: str, rows: Rows, max_tokens: int) -> tuple[Sums, dict[str, Any]]:
-        if isinstance(rows, TextRows):
-            return self._text(model, rows, max_tokens)
-        return self._pairs(model, name, rows, max_tokens)
+    def _signatures(self, scores: Mapping[str, Scores]) -> dict[str, str]:
+        """How each metric was computed: with several sets that are decoded, each may be scored in its own way."""
+        several = sum(measure.decodes for measure in self.measures.values()) > 1
+        return {
+            f"{name}/{metric}" if several else metric: signature
+            for name, found in scores.items()
+            for metric, signature in found.signatures.items()
+        }
 
-    def _text(self, model: Llama, rows: TextRows, max_tokens: int) -> tuple[Sums, dict[str, Any]]:
-        sums = Sums(n_bytes=rows.n_bytes)
-        for batch in rows.in_turn(max_tokens):
-            _count(sums, _nll(score(model, batch), batch.targets))
-        return sums, {}
 
-    def _pairs(self, model: Llama, name: str, rows: PairRows, max_tokens: int) -> tuple[Sums, dict[str, Any]]:
-        corpus_set = self.corpus.sets[name]
-        sums = Sums(n_bytes=self._target_bytes(name, rows))
-        guesses = np.zeros(rows.n_rows, dtype=np.int64)
-        for numbers, batch in rows.in_turn(max_tokens):
-            logits = score(model, batch)
+@dataclass(frozen=True)
+class OnSet:
+    """The model on one set of the split, as its task measures it (tasks/measure.py: Model)."""
+
+    evaluator: Evaluator
+    model: Llama
+    name: str
+
+    @property
+    def rows(self) -> Rows:
+        """The set's rows."""
+        return self.evaluator.rows[self.name]
+
+    @property
+    def pairs(self) -> PairRows:
+        """The set's rows where they are pairs; raises TypeError where they are running text."""
+        if not isinstance(self.rows, PairRows):
+            raise TypeError(f"data.{self.name}: is running text, which has no targets to choose or to decode")
+        return self.rows
+
+    @property
+    def tokens(self) -> Tokens:
+        """The split's tokens."""
+        return self.rows.text if isinstance(self.rows, TextRows) else self.rows.pairs
+
+    def losses(self) -> Sums:
+        """The losses of every target of the split, each once."""
+        return self.evaluator.max_tokens.run(self._losses)
+
+    def choices(self, tokens: Sequence[int]) -> tuple[Sums, NDArray[np.int64]]:
+        """`losses`, and for each example the place among `tokens` of the likeliest at its one target."""
+        return self.evaluator.max_tokens.run(lambda max_tokens: self._choices(tokens, max_tokens))
+
+    def decode(self) -> tuple[Sequence[int], list[str]]:
+        """The examples chosen for decoding, the same ones each time, and the text that the model makes of each."""
+        chosen = sample_rows(self.pairs.n_rows, self.evaluator.sample)
+        return chosen, self.evaluator.decoded.run(lambda at_once: self._decode(chosen, at_once))
+
+    def _losses(self, max_tokens: int) -> Sums:
+        sums = self._empty()
+        for _, batch in self._batches(max_tokens):
+            _count(sums, _nll(score(self.model, batch), batch.targets))
+        return sums
+
+    def _choices(self, tokens: Sequence[int], max_tokens: int) -> tuple[Sums, NDArray[np.int64]]:
+        sums, places = self._empty(), np.zeros(self.pairs.n_rows, dtype=np.int64)
+        for numbers, batch in self.pairs.in_turn(max_tokens):
+            logits = score(self.model, batch)
             _count(sums, _nll(logits, batch.targets))
-            if corpus_set.task == "classification":
-                guesses[numbers] = logits[:, corpus_set.label_ids].argmax(-1).cpu().numpy()
-        if corpus_set.task != "classification":
-            return sums, {}
-        return sums, _judge_labels(corpus_set, rows, guesses, self.config.data[name])
+            places[numbers] = logits[:, list(tokens)].argmax(-1).cpu().numpy()
+        return sums, places
 
-    def _target_bytes(self, name: str, rows: PairRows) -> int:
-        """The bytes of all that is scored; a target that is cut has those of the tokens it keeps."""
-        if name not in self._n_bytes:
-            cut = np.flatnonzero(rows.targets < rows.whole_targets)
-            whole = np.delete(np.asarray(rows.pairs.target_bytes), cut)
-            kept = (self.corpus.tokenizer.n_bytes(rows.pairs.references[i], rows.target(i)) for i in cut.tolist())
-            self._n_bytes[name] = int(whole.sum()) + sum(kept)
-        return self._n_bytes[name]
+    def _batches(self, max_tokens: int) -> Iterator[tuple[Any, Batch]]:
+        if isinstance(self.rows, TextRows):
+            return ((None, batch) for batch in self.rows.in_turn(max_tokens))
+        return self.rows.in_turn(max_tokens)
 
-    def _translate(self, model: Llama, name: str, rows: PairRows, at_once: int) -> dict[str, Any]:
-        evaluation, tokenizer = self.config.evaluation, self.corpus.tokenizer
-        chosen = sample_rows(rows.n_rows, self.sample)
+    def _decode(self, chosen: Sequence[int], at_once: int) -> list[str]:
+        evaluation, tokenizer = self.evaluator.config.evaluation, self.evaluator.corpus.tokenizer
         decoded = generate(
-            model,
-            [rows.prompt(i) for i in chosen],
+            self.model,
+            [self.pairs.prompt(i) for i in chosen],
             eos_id=tokenizer.eos_id,
             max_new_tokens=evaluation.max_new_tokens,
             beam_size=evaluation.beam_size,
             batch_size=at_once,
         )
-        hypotheses = [tokenizer.decode(tokens) for tokens in decoded]
-        references = [rows.pairs.references[i] for i in chosen]
-        found, signatures = self.scorings[name].score(hypotheses, references)
-        shown = [
-            {"source": rows.pairs.sources[i], "reference": reference, "hypothesis": hypothesis}
-            for i, reference, hypothesis in list(zip(chosen, references, hypotheses, strict=True))[:SHOWN]
-        ]
-        return {
-            **found,
-            "signatures": {self._signed(name, metric): signature for metric, signature in signatures.items()},
-            "samples": {"task": "translation", "examples": shown},
-        }
+        return [tokenizer.decode(tokens) for tokens in decoded]
 
-    def _signed(self, name: str, metric: str) -> str:
-        """What the signature of a set's metric goes by: with several such sets, each may be scored in its own way."""
-        return metric if len(self.scorings) == 1 else f"{name}/{metric}"
+    def _empty(self) -> Sums:
+        """No losses yet, over the bytes of all that is scored."""
+        known = self.evaluator.n_bytes
+        if self.name not in known:
+            known[self.name] = self.rows.n_bytes if isinstance(self.rows, TextRows) else self._target_bytes(self.rows)
+        return Sums(n_bytes=known[self.name])
+
+    def _target_bytes(self, rows: PairRows) -> int:
+        """The bytes of all targets; one that is cut has those of the tokens that it keeps."""
+        cut = np.flatnonzero(rows.targets < rows.whole_targets)
+        whole = np.delete(np.asarray(rows.pairs.target_bytes), cut)
+        n_bytes = self.evaluator.corpus.tokenizer.n_bytes
+        kept = (n_bytes(rows.pairs.references[i], rows.target(i)) for i in cut.tolist())
+        return int(whole.sum()) + sum(kept)
 
 
 def score(model: Llama, batch: Batch) -> Tensor:
@@ -244,21 +240,6 @@ def _count(sums: Sums, nll: Tensor) -> None:
     sums.tokens += nll.numel()
 
 
-def _references(corpus_set: CorpusSet) -> Sequence[str]:
-    """The targets of the train split, by which a translation set's scores are chosen."""
-    return corpus_set.splits["train"].references  # type: ignore[union-attr]
-
-
-def _judge_labels(corpus_set: CorpusSet, rows: PairRows, guesses: np.ndarray, data_set: AnySet) -> dict[str, Any]:
-    labels = corpus_set.label_names
-    positive = place(corpus_set.name, data_set, labels)
-    truth = [int(label) for label in np.asarray(rows.pairs.labels)]
-    guessed = [int(label) for label in guesses]
-    found: dict[str, Any] = {**metrics.classification(truth, guessed, list(range(len(labels))), positive=positive)}
-    confusion = metrics.confusion(truth, guessed, list(range(len(labels))))
-    return found | {"samples": {"task": "classification", "labels": labels, "confusion": confusion}}
-
-
 def shares(rows: Mapping[str, Rows], config: TrainConfig) -> dict[str, float]:
     """How much each set counts in the split's loss: its weight times its target tokens."""
     targets = {
@@ -266,6 +247,11 @@ def shares(rows: Mapping[str, Rows], config: TrainConfig) -> dict[str, float]:
         for name, kind in rows.items()
     }
     return {name: config.data[name].weight * max(1, count) for name, count in targets.items()}
+
+
+def _samples(scores: Mapping[str, Scores]) -> dict[str, Any]:
+    """What to show of each set that leaves something."""
+    return {name: found.samples for name, found in scores.items() if found.samples}
 
 
 def _merged(total: Sums, each: dict[str, dict[str, float]], config: TrainConfig) -> dict[str, float]:

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.config import TrainConfig, digest
+from hpsearch.config import digest
 from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told, TrainingPoint
-from hpsearch.data.corpus import open_corpus
 from hpsearch.training import checkpoint
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import BatchOrder, Rows, rows_of
 from hpsearch.training.best import Best
+from hpsearch.training.config import TrainConfig
+from hpsearch.training.corpus import open_corpus
 from hpsearch.training.device import (
     autocast,
     forget_peak,
@@ -263,11 +264,11 @@ class Training:
     def save_best(self) -> None:
         """Ends the training: writes best.pt and samples.json of the best evaluation; nothing when none was finite.
 
-        Its translations are decoded now where they were not: metrics and samples of best.pt have them.
+        What was not decoded at that evaluation is decoded now: metrics and samples of best.pt have them.
         """
         if self.best is None:
             return
-        if self.evaluator.translations() - self.best.samples.keys():
+        if self.evaluator.decoded_sets() - self.best.samples.keys():
             self.model.load_state_dict(self.best.weights)
             self.best = self.best.with_decoded(self.evaluator.decode(self.model))
         self.best.write(self.handle.folder, precision=self.precision, config_hash=self.config.digest())

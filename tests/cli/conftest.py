@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hpsearch.views.mlflow.store import run_ids
+from tests import blank
 from tests.cli.processes import alive, descendants, end, events, hpsearch, shown, started, wait_for
 
 SPACE = """
@@ -61,7 +62,7 @@ class Story:
         self.said[name] = (process.returncode, *output)
         self._remember(name)
         try:
-            wait_for(lambda: not alive(family), limit=5)
+            wait_for(lambda: not alive(family))
         except AssertionError:
             self.left[name] = alive(family)
 
@@ -81,6 +82,7 @@ def story(tmp_path_factory):
         pytest.skip("reads /proc")
     told = Story(tmp_path_factory.mktemp("story"))
     (told.cwd / "space.yaml").write_text(SPACE)
+    blank.home(told.home)
     for name in ("train", "valid"):
         (told.cwd / f"{name}.txt").write_text(f"some text to {name} on " * 30)
     told.run("killed", signal.SIGKILL, step="0.4", evaluations=3, ids=2)  # slow: MLflow's tables take their time

@@ -18,7 +18,7 @@ def environment(**extra):
     return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **extra}
 
 
-def hpsearch(*arguments, cwd, timeout=90, **extra):
+def hpsearch(*arguments, cwd, timeout=600, **extra):
     """Runs a command to its end; gives what it returned and said."""
     return subprocess.run(
         [*PROGRAM, *map(str, arguments)],
@@ -44,7 +44,7 @@ def started(*arguments, cwd, **extra):
     )
 
 
-def wait_for(condition, *, limit=60.0):
+def wait_for(condition, *, limit=600.0):
     """What the condition gives once it is true."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
@@ -94,7 +94,7 @@ def end(process, number=signal.SIGKILL):
     """Ends a process that may have ended; gives what it said."""
     if process.poll() is None:
         process.send_signal(number)
-    return process.communicate(timeout=60)
+    return process.communicate(timeout=600)
 
 
 def shown(study, *, cwd, home="home"):

@@ -17,6 +17,7 @@ from hpsearch.journal import encode, read
 from hpsearch.journal.history import History
 from hpsearch.space.experiment import Experiment
 from hpsearch.views.mlflow.store import Store
+from tests import blank as stores
 from tests.cli.processes import PROGRAM, environment, hpsearch
 from tests.searching import experiment, go
 from tests.views.conftest import Written
@@ -91,11 +92,7 @@ def test_stores_are_in_the_home_whatever_its_name(call, tmp_path, monkeypatch, b
 @pytest.fixture(scope="module")
 def blank(tmp_path_factory):
     """A home with empty stores."""
-    from hpsearch.views import shipping
-
-    home = tmp_path_factory.mktemp("blank")
-    shipping.prepare(home, None)
-    return home
+    return stores.home(tmp_path_factory.mktemp("blank"))
 
 
 def test_the_option_of_a_home_can_be_pasted_into_a_shell():
@@ -230,7 +227,7 @@ def nameless(*command, cwd, **extra):
     known = environment(PYTHONPATH=str(Path(__file__).parents[2]), **extra)
     kept = {key: value for key, value in known.items() if key not in ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME")}
     whole = [*NAMELESS, *READS_ALL, *map(str, command)]
-    return subprocess.run(whole, cwd=cwd, env=kept, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(whole, cwd=cwd, env=kept, capture_output=True, text=True, timeout=6000, check=False)
 
 
 def test_a_user_without_a_name_gets_one(tmp_path):

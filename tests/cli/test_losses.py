@@ -44,7 +44,7 @@ def headed(folder):
     )
     line = process.stdout.readline()
     process.stdout.close()
-    _, err = process.communicate(timeout=90)
+    _, err = process.communicate(timeout=600)
     return line, process.returncode, err.decode()
 
 
@@ -66,7 +66,7 @@ def test_a_search_outlives_a_full_disk_behind_its_output(folder):
             env=environment(),
             stdout=full,
             stderr=subprocess.PIPE,
-            timeout=90,
+            timeout=600,
             check=False,
         )
     assert (done.returncode, done.stderr.count(b"\n")) == (0, 1)
@@ -87,7 +87,7 @@ def test_a_list_that_nobody_gets_is_an_error_only_where_the_disk_is_full(folder,
         stdout=write,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     os.close(write)

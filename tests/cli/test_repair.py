@@ -18,6 +18,7 @@ from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
 from hpsearch.views.mlflow.store import Store, moved
+from tests import blank
 from tests.cli.test_run import one_line
 from tests.faults.stores import Reference, Small, both, runs, ship
 
@@ -31,7 +32,7 @@ WHOLE = """study:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    home = tmp_path_factory.mktemp("template")
+    home = blank.home(tmp_path_factory.mktemp("template"))
     for name in ("study", "other"):
         assert ship(Small(home, name)) == {"mlflow": 0, "optuna": 0}
     return home

@@ -62,7 +62,7 @@ def test_a_run_in_the_background_is_stopped(folder):
         began = time.monotonic()
         done = hpsearch("stop", "space.yaml", "--home", "home", cwd=folder)
         took = time.monotonic() - began
-        assert process.poll() is not None or wait_for(lambda: process.poll() is not None, limit=2)
+        assert process.poll() is not None or wait_for(lambda: process.poll() is not None)
         out, err = end(process)
     finally:
         end(process)
@@ -76,7 +76,7 @@ def test_a_run_in_the_background_is_stopped(folder):
     assert "stopping: trials save their state" in out
     assert "Traceback" not in err
     assert events(journal, "driver_stopped")[-1]["reason"] == "interrupted"
-    wait_for(lambda: not alive(family), limit=5)
+    wait_for(lambda: not alive(family))
     done = hpsearch("stop", "story", "--home", "home", cwd=folder)
     one_line((done.returncode, done.stdout, done.stderr), 1, "study 'story' is not being run")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from hpsearch.config import AnySet, ClassificationSet, TextSet, TranslationSet
 from hpsearch.data import sources
 from hpsearch.data.splits import Splits
 from hpsearch.errors import DataError
+from hpsearch.tasks import AnySet, ClassificationSet, TextSet, TranslationSet
 
 KINDS = {"text": TextSet, "classification": ClassificationSet, "translation": TranslationSet}
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpsearch.config import Split, TrainConfig
+from hpsearch.config import Split
 from hpsearch.data.corpus import Contents, Corpus, PairTokens, TextTokens
 from hpsearch.data.splits import Splits
 from hpsearch.data.summary import summary
 from hpsearch.data.tokenizer import EOS, SEP
 from hpsearch.errors import DataError
+from hpsearch.training.config import TrainConfig
 
 PAIRS = [("good day", "bonjour"), ("thank you", "merci à toi"), ("the end", "fin")]
 MAILS = [("buy now", "spam"), ("see you", "ham"), ("win big", "spam")]
@@ -44,7 +45,7 @@ def both(name: str) -> dict[str, str]:
 
 
 def opened(config: TrainConfig, folder: Path) -> Corpus:
-    return Corpus.open(config, cache=folder / "cache" / "corpus", base=folder)
+    return Corpus.open(config.data, config.tokenizer, cache=folder / "cache" / "corpus", base=folder)
 
 
 # --------------------------------------------------------------------------------------------------------------- tokens
@@ -179,10 +180,10 @@ def test_a_cached_corpus_is_opened_without_the_datasets_library_and_for_its_owne
     assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, *folder.glob("*/"))} <= {0o700}
     (tmp_path / "config.json").write_text(config.model_dump_json())
     script = (
-        "import sys; from pathlib import Path; from hpsearch.config import TrainConfig\n"
+        "import sys; from pathlib import Path; from hpsearch.training.config import TrainConfig\n"
         "from hpsearch.data.corpus import Corpus\n"
         "config = TrainConfig.model_validate_json(Path('config.json').read_text())\n"
-        "Corpus.open(config, cache=Path('cache/corpus'), base=Path('.'))\n"
+        "Corpus.open(config.data, config.tokenizer, cache=Path('cache/corpus'), base=Path('.'))\n"
         "print(sorted({'datasets', 'torch', 'pandas', 'pyarrow'} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
@@ -229,8 +230,10 @@ def test_nothing_is_left_of_a_preparation_that_failed_or_was_killed(config: Trai
 
 def _open_and_count(config: str, folder: str, answers: Any) -> None:
     prepared = []
+    wanted = TrainConfig.model_validate_json(config)
     corpus = Corpus.open(
-        TrainConfig.model_validate_json(config),
+        wanted.data,
+        wanted.tokenizer,
         cache=Path(folder, "cache"),
         base=Path(folder),
         progress=lambda what, share: prepared.append(what),
@@ -245,7 +248,7 @@ def test_processes_that_open_at_once_prepare_once(config: TrainConfig, tmp_path:
     processes = [context.Process(target=_open_and_count, args=told) for _ in range(3)]
     for process in processes:
         process.start()
-    found = [answers.get(timeout=60) for _ in processes]
+    found = [answers.get(timeout=600) for _ in processes]
     for process in processes:
         process.join()
     assert sorted(times for times, _, _ in found) == [0, 0, 1]
@@ -267,12 +270,12 @@ def test_a_tokenizer_file_is_taken_beside_the_config_and_its_bytes_count(config:
 
 
 def test_contents_are_known_before_anything_is_prepared(config: TrainConfig, tmp_path: Path) -> None:
-    before = Contents.of(config, base=tmp_path)
+    before = Contents.of(config.data, config.tokenizer, base=tmp_path)
     assert not (tmp_path / "cache").exists()
     assert sorted(before.facts["contents"]) == ["mails", "pairs", "prose"]
-    corpus = Corpus.open(config, cache=tmp_path / "cache", base=tmp_path, contents=before)
+    corpus = Corpus.open(config.data, config.tokenizer, cache=tmp_path / "cache", base=tmp_path, contents=before)
     assert corpus.fingerprint == before.facts["fingerprint"]
     (tmp_path / "pairs.tsv").write_text("en\tfr\nother\tautre\nsecond\tdeuxième\n")
-    after = Contents.of(config, base=tmp_path)
+    after = Contents.of(config.data, config.tokenizer, base=tmp_path)
     assert after.fingerprint != before.fingerprint
     assert {name for name in after.sets if after.sets[name] != before.sets[name]} == {"pairs"}

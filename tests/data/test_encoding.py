@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.config import ClassificationSet
 from hpsearch.data import encoding
 from hpsearch.data.encoding import blocks, lines
 from hpsearch.data.packed import Part
 from hpsearch.errors import DataError
+from hpsearch.tasks import ClassificationSet
 from tests.data.forms import a_set, refusal, train
 
 TABLE = "text\tlabel\ncafé £5\tx\n日本 Ωμέγα\ty\n"

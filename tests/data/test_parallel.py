@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.config import TranslationSet
 from hpsearch.data import sources
+from hpsearch.tasks import TranslationSet
 from tests.data.forms import a_set, loaded, refusal, train
 
 PAIR = {"source": "train.de", "target": "train.en"}

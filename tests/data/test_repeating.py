@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from hpsearch.config import TrainConfig
 from hpsearch.data.corpus import Contents
 from hpsearch.data.repeating import LONGEST, asked_again
+from hpsearch.training.config import TrainConfig
 
 TEXTS = "TEXTS = [f'{i} and some words' for i in range(40)]\n"
 MODULES = {
@@ -35,7 +35,9 @@ def base(tmp_path):
 def asked(base, names, *, took=0.0):
     data = {name: {"task": "text", "dataset": f"python:again_{name}:f"} for name in names}
     config = TrainConfig.model_validate({"data": data})
-    with asked_again(config, Contents.of(config, base=base), base=base, took=took) as warnings:
+    with asked_again(
+        config.data, Contents.of(config.data, config.tokenizer, base=base), base=base, took=took
+    ) as warnings:
         return warnings()
 
 

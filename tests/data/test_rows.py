@@ -9,7 +9,7 @@ from typing import Any
 import pandas
 import pytest
 
-from hpsearch.config import ClassificationSet
+from hpsearch.tasks import ClassificationSet
 from tests.data.forms import a_set, loaded, refusal, train
 
 TRICKY = [

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from hpsearch.config import AnySet, ClassificationSet, TextSet, TranslationSet, digest
+from hpsearch.config import digest
 from hpsearch.data import encoding, rows, sources
 from hpsearch.data.splits import Splits
 from hpsearch.errors import DataError
+from hpsearch.tasks import AnySet, ClassificationSet, TextSet, TranslationSet
 
 LABELLED = [("a cat", "pet"), ("NA", "pet"), ('a "bare quote', "tool"), ("null", "tool"), ("None", "pet")]
 
@@ -370,7 +371,7 @@ def test_a_text_file_for_examples_with_columns_is_refused_before_it_is_read(tmp_
 def test_an_unreachable_hub_and_a_mistyped_folder_are_one_line(tmp_path: Path) -> None:
     assert "no such folder" in refusal(text(dataset="./gone"), tmp_path)
     script = (
-        "from pathlib import Path; from hpsearch.data import sources; from hpsearch.config import TextSet\n"
+        "from pathlib import Path; from hpsearch.data import sources; from hpsearch.tasks import TextSet\n"
         "try: sources.load('mine', TextSet(task='text', dataset='nobody/nothing'), cache=Path('c'), base=Path('.'))\n"
         "except sources.DataError as error: print(error)"
     )
@@ -380,7 +381,7 @@ def test_an_unreachable_hub_and_a_mistyped_folder_are_one_line(tmp_path: Path) -
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     start = "data.mine: dataset 'nobody/nothing' (no folder, so sought on the hub): the datasets library cannot load it"

@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 
 from hpsearch.config import Split
 from hpsearch.data import splits as module
-from hpsearch.data.lookalikes import escaped, groups, seen
+from hpsearch.data.confusables import escaped, groups, seen
 from hpsearch.data.splits import Example, Splits, check_labels, divide, warnings
 from hpsearch.errors import DataError
 

@@ -12,13 +12,13 @@ import pandas as pd
 import pyarrow
 import pytest
 
-from hpsearch.config import ClassificationSet, TextSet, TranslationSet
 from hpsearch.data import sources
 from hpsearch.data import tables as tables_module
 from hpsearch.data.splits import Splits
 from hpsearch.data.summary import untested
 from hpsearch.data.values import Unfit, described, label_of, plain, text_of
 from hpsearch.errors import DataError
+from hpsearch.tasks import ClassificationSet, TextSet, TranslationSet
 
 MODULE = "python:examples_of_values:"
 MISSING = [None, float("nan"), np.nan, np.float32("nan"), pd.NaT, pd.NA, np.datetime64("NaT")]

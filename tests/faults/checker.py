@@ -11,10 +11,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from hpsearch import journal
-from hpsearch.config import TrainConfig
 from hpsearch.journal.history import History
 from hpsearch.space.experiment import Experiment
 from hpsearch.testing.toy import STEPS, curve_of
+from hpsearch.training.config import TrainConfig
 
 FINISHED = re.compile(r"^trial (\d+) finished: (\w+)", re.MULTILINE)
 STATUS = {"completed": "FINISHED", "overfit": "FINISHED", "failed": "FAILED"}

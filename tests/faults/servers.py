@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psycopg
 
-from hpsearch.views.mlflow.store import Store
+from tests import blank
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -36,9 +36,7 @@ class Mlflow:
     def __init__(self, folder):
         folder.mkdir(exist_ok=True)
         self.folder, self.database, self.port = folder, folder / "mlflow.db", free_port()
-        store = Store(folder, None)  # makes the tables, which takes the server itself 10 s
-        store.prepare()
-        store.close()
+        blank.home(folder)  # the server itself takes 10 s to make the tables
         self.uri = f"http://127.0.0.1:{self.port}"
         self.process = None
 
@@ -55,7 +53,7 @@ class Mlflow:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 600
         while not answers(f"{self.uri}/health"):
             assert time.monotonic() < deadline, "mlflow server does not start"
             time.sleep(0.1)
@@ -203,7 +201,7 @@ def free_port():
 
 
 def answers(url):
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=20) as answer:
         return answer.status == 200
     return False
 

@@ -10,6 +10,7 @@ import pytest
 
 from hpsearch.journal import encode
 from hpsearch.views import shipping
+from tests import blank
 from tests.views.conftest import Written
 
 OWN_TAGS = ("hpsearch.shipped", "mlflow.user", "mlflow.parentRunId", "hpsearch.left_out", "best_run")
@@ -137,13 +138,12 @@ class Reference:
 
     def __init__(self, folder):
         self.folder, self.count = folder, 0
-        shipping.prepare(folder / "blank", None)  # MLflow takes 2 s to make its tables
 
     def of(self, study_folder):
         """What both stores should have of a study without a driver."""
         home, name = self.folder / str(self.count), study_folder.name
         self.count += 1
-        shutil.copytree(self.folder / "blank", home)
+        blank.home(home)
         (home / name).mkdir()
         shutil.copy(study_folder / "journal.jsonl", home / name)
         lacking = shipping.sync(home / name, home, None, ("mlflow", "optuna"))

@@ -14,6 +14,7 @@ PACKAGE = Path(failpoints.__file__).parent
 RUN = ("run", "space.yaml", "--home", "home")
 OF_VIEWS = {"run_made", "batch_sent", "batch_noted", "run_ended"}  # tests/faults/test_servers.py
 POINTS = [point for point in failpoints.POINTS if point not in OF_VIEWS]
+SOME = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)  # passes of a point; `-m slow` takes every one
 AT_RESUME = ["journal_read", "study_rebuilt", "retry_recorded", "journal_written", "report_begun"]
 
 
@@ -33,11 +34,14 @@ def test_each_point_stands_in_the_code():
     assert passed == set(failpoints.POINTS)
 
 
+@pytest.mark.parametrize("passes", [SOME, pytest.param(range(1, 500), marks=pytest.mark.slow)], ids=["some", "every"])
 @pytest.mark.parametrize("point", POINTS)
-def test_a_run_killed_at_any_pass_of_a_point_goes_on_as_if_it_had_not_been(zygote, tmp_path, undisturbed, point):
+def test_a_run_killed_at_any_pass_of_a_point_goes_on_as_if_it_had_not_been(
+    zygote, tmp_path, undisturbed, point, passes
+):
     """F3, F58: killed at the k-th pass, resumed once; k = 1, 2, 3 ... until a run ends without a crash."""
     crashes = 0
-    for k in range(1, 500):
+    for k in passes:
         cwd = folder(tmp_path / str(k))
         environment = {"TOY_CHECKPOINT": "30", "TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
         if point == "retry_recorded":  # passed at a resume alone
@@ -57,7 +61,7 @@ def test_a_run_killed_at_any_pass_of_a_point_goes_on_as_if_it_had_not_been(zygot
     print(f"{point}: {crashes} crashes")
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 8))])
 def test_crashes_in_a_row_also_while_resuming_change_nothing(zygote, tmp_path, undisturbed, seed):
     """F4: a run and then its resumes killed five times in a row, anywhere; then one that is left in peace."""
     draw, cwd, said = random.Random(seed), folder(tmp_path / "run"), ""
@@ -72,19 +76,20 @@ def test_crashes_in_a_row_also_while_resuming_change_nothing(zygote, tmp_path, u
     assert not (found := check(cwd, said=said, views=False)), (points, found)
 
 
+@pytest.mark.parametrize("at", ["drawn", pytest.param("first", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("point", POINTS)
-def test_workers_of_their_own_die_and_go_on_alike(zygote, tmp_path, undisturbed, point):
-    """F3: the same with a worker process, killed at the first pass and at one drawn from the first ten."""
-    for k in (1, random.Random(point).randint(2, 10)):
-        cwd = folder(tmp_path / str(k))
-        environment = {"TOY_CHECKPOINT": "30", "TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
-        said = ""
-        for armed in (f"{point}:{k}", ""):
-            done = zygote.run(cwd, *RUN, "--workers", "1", HPSEARCH_FAILPOINT=armed, **environment)
-            said += done.said
-        assert done.code == 0, said
-        assert facts(cwd) == undisturbed
-        assert not (found := check(cwd, said=said, views=False)), (k, found)
+def test_workers_of_their_own_die_and_go_on_alike(zygote, tmp_path, undisturbed, point, at):
+    """F3: the same with a worker process, killed at a pass drawn from the first ten, or at the first."""
+    k = 1 if at == "first" else random.Random(point).randint(1, 10)
+    cwd = folder(tmp_path / "run")
+    environment = {"TOY_CHECKPOINT": "30", "TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
+    said = ""
+    for armed in (f"{point}:{k}", ""):
+        done = zygote.run(cwd, *RUN, "--workers", "1", HPSEARCH_FAILPOINT=armed, **environment)
+        said += done.said
+    assert done.code == 0, said
+    assert facts(cwd) == undisturbed
+    assert not (found := check(cwd, said=said, views=False)), (k, found)
 
 
 def test_no_crash_leaves_litter(zygote, tmp_path):

@@ -251,7 +251,7 @@ def measured(folder, kind):
     space(folder, kind)
     command = [sys.executable, "-c", MEASURED, "run", "space.yaml", "--home", "home", "--launcher", "inline"]
     done = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=6000, check=False
     )
     peak, read = json.loads((folder / "measured.json").read_text())
     return (done.returncode, done.stdout, done.stderr), peak, read

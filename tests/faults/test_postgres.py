@@ -387,7 +387,7 @@ class Search:
         return process
 
     def measured(self, count):
-        wait_for(lambda: len(events(self.journal, "evaluation")) >= count, limit=90)
+        wait_for(lambda: len(events(self.journal, "evaluation")) >= count)
 
     def shipped(self):
         """The bytes of the journal that the server has acknowledged."""
@@ -432,7 +432,7 @@ def test_f32_a_restart_of_the_server_midway(search, server, url, report, tmp_pat
     back, size = time.monotonic(), search.journal.stat().st_size
     wait_for(lambda: search.shipped() >= size, limit=60)
     caught_up = round(time.monotonic() - back, 1)
-    out, err = process.communicate(timeout=180)
+    out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, ""), out + err
     assert PASSWORD not in out
     figures = {"caught up after (s)": caught_up, "events while it was down": during}
@@ -461,9 +461,9 @@ def test_f33_a_broken_network_midway(search, server, url, report, tmp_path, monk
             wire.cut()
         during = len(events(search.journal)) - count
         back, size = time.monotonic(), search.journal.stat().st_size
-        wait_for(lambda: search.shipped() >= size, limit=120)
+        wait_for(lambda: search.shipped() >= size)
         caught_up = round(time.monotonic() - back, 1)
-        out, err = process.communicate(timeout=180)
+        out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, ""), out + err
     figures = {"caught up after (s)": caught_up, "events meanwhile": during}
     report({**figures, "longest step (ms)": round(1000 * longest_gap(search.cwd / f"{search.folder.name}.steps"))})
@@ -474,7 +474,7 @@ def test_f32_a_server_that_is_down_from_start_to_end(search, server, url, tmp_pa
     """F32: one message, exit 0, and sync ships all; the address and its password stand nowhere."""
     away = f"postgresql://hp:{PASSWORD}@127.0.0.1:9/studies"  # nobody listens there
     process = search.start("away", away, trials=2)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, ""), out + err
     assert out.count("training goes on") == 1
     assert "HPSEARCH_OPTUNA_URL names the database" in out

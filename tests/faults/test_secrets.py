@@ -13,6 +13,7 @@ import pytest
 
 from hpsearch.errors import ConfigError
 from hpsearch.space.experiment import Experiment
+from tests import blank
 from tests.cli.conftest import SPACE
 from tests.cli.processes import descendants, end, events, hpsearch, started
 
@@ -171,6 +172,7 @@ def begun(folder, echo, *, space="", data=None, trainer="hpsearch.testing.toy:To
         (folder / f"{name}.txt").write_text(f"some text to {name} on " * 30)
     for name in ("home", "user", "tmp"):
         (folder / "left" / name).mkdir(parents=True)
+    blank.home(folder / "left" / "home")
     variables = {"MLFLOW_TRACKING_USERNAME": "u", **SECRETS, "HOME": str(folder / "left" / "user")}
     variables |= {"TMPDIR": str(folder / "left" / "tmp"), "PYTHONPATH": os.pathsep.join([str(folder), *python_path()])}
     variables |= environment or {}

@@ -11,6 +11,7 @@ import pytest
 
 from hpsearch.views.follower import lacking, state_file
 from hpsearch.views.mlflow.store import Store
+from tests import blank
 from tests.cli.processes import end, events, hpsearch, started, wait_for
 from tests.faults.servers import Gate, GuardedMlflow, Mlflow, Proxy, free_port
 from tests.faults.stores import Reference, Small, measured, often, query, runs, ship
@@ -216,6 +217,7 @@ def search(tmp_path, mlflow):
     """A folder with a study that real processes search, and what they are started with."""
     for name in ("train", "valid"):
         (tmp_path / f"{name}.txt").write_text(f"some text to {name} on " * 30)
+    blank.home(tmp_path / "home")
     made = Search(tmp_path)
     yield made
     for process in made.processes:
@@ -249,7 +251,7 @@ class Search:
 
 def ended(process):
     """What a search that is to end well has said."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, ""), out + err
     return out
 

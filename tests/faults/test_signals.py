@@ -45,7 +45,7 @@ def test_a_signal_to_the_whole_group_saves_everything(zygote, tmp_path, number, 
     assert done.code == code, done.said
     assert "Go on with: hpsearch run space.yaml --home home" in done.said
     assert "Traceback" not in done.said
-    wait_for(lambda: not alive(family), limit=5)
+    wait_for(lambda: not alive(family))
     trials = history(cwd).trials.values()
     assert not any(trial.running for trial in trials)
     unfinished = [trial for trial in trials if trial.outcome is None]
@@ -66,7 +66,7 @@ def test_the_second_signal_ends_at_once(zygote, tmp_path):
     os.killpg(pid, signal.SIGINT)
     done = zygote.wait()
     gone = time.monotonic() - began
-    wait_for(lambda: not alive(family), limit=5)
+    wait_for(lambda: not alive(family))
     print(f"gone after {gone:.2f} s, all workers after {time.monotonic() - began:.2f} s")
     assert done.code == 130, done.said
     resumed(zygote, cwd, done.said, TOY_STEP="0")
@@ -95,7 +95,7 @@ def test_a_run_that_was_told_to_ignore_ctrl_c_can_be_terminated(tmp_path):
     time.sleep(0.5)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 143, out + err
     assert "Go on with" in out
 

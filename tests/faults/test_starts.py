@@ -27,7 +27,7 @@ def test_of_eight_at_once_one_runs_and_seven_say_who(tmp_path):
         assert (process.returncode, out) == (73, ""), err
         assert err.startswith(f"error: study 'toy' is being run by pid {winner.pid} on host "), err
         assert len(err.splitlines()) == 1
-    out, err = winner.communicate(timeout=120)
+    out, err = winner.communicate(timeout=600)
     assert winner.returncode == 0, err
     assert not (found := check(cwd, said=out)), (found, out)
 

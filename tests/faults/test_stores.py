@@ -21,6 +21,7 @@ from hpsearch.views.follower import read_state, state_file
 from hpsearch.views.mlflow.moved import follow
 from hpsearch.views.mlflow.store import Store
 from hpsearch.views.sqlite import journal_mode, set_aside
+from tests import blank
 from tests.cli.processes import descendants, end, events, hpsearch, started, wait_for
 from tests.faults.stores import TIMED, Reference, Small, both, held, often, query, runs, ship, trials, whole
 from tests.faults.timed import longest_gap
@@ -37,8 +38,8 @@ def reference(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """A home with both stores made (MLflow takes 2 s for that), and two studies shipped."""
-    home = tmp_path_factory.mktemp("template")
+    """A home with two studies shipped."""
+    home = blank.home(tmp_path_factory.mktemp("template"))
     for name in ("study", "other"):
         assert ship(Small(home, name)) == {"mlflow": 0, "optuna": 0}
     return home
@@ -341,7 +342,7 @@ def test_f31_a_search_beside_a_program_that_locks_both_stores(tmp_path, template
             began, count = time.monotonic(), len(events(tmp_path / "home/locked/journal.jsonl"))
             wait_for(lambda: time.monotonic() > began + seconds, limit=seconds + 10)
             during = len(events(tmp_path / "home/locked/journal.jsonl")) - count
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=600)
     finally:
         end(process)
     print({"longest step (ms)": round(1000 * longest_gap(steps)), "events while it was locked": during})
@@ -452,7 +453,7 @@ def test_f40_no_ghosts_after_a_killed_driver(tmp_path, template, reference):
     again = hpsearch("sync", "ghosts", "--home", "home", cwd=tmp_path)
     assert again.stdout == "mlflow: has everything\noptuna: has everything\n"
     resumed, _ = search(tmp_path, "ghosts", trials=3, step="0")
-    out, err = resumed.communicate(timeout=120)
+    out, err = resumed.communicate(timeout=600)
     assert resumed.returncode == 0, out + err
     assert both_of(home, "ghosts") == reference.of(home / "ghosts")
     assert {run[0] for run in runs(home / "mlflow.db", "ghosts").values()} == {"FINISHED"}

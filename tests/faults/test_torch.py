@@ -27,7 +27,7 @@ def test_a_real_training_killed_half_way_comes_to_the_same_to_the_last_bit(zygot
     run = ("run", "space.yaml", "--home", "home", "--workers", "1")
     assert (done := zygote.run(whole, *run)).code == 0, done.said
     pid = zygote.start(cwd, *run)
-    wait_for(lambda: evaluated(cwd, 2), limit=120)
+    wait_for(lambda: evaluated(cwd, 2))
     os.kill(pid if victim == "driver" else next(p for p in descendants(pid) if is_worker(p)), signal.SIGKILL)
     if victim == "driver":
         assert zygote.wait().code == -signal.SIGKILL

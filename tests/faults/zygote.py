@@ -8,12 +8,26 @@ import importlib
 import itertools
 import json
 import os
+import resource
 import sys
 import time
+from pathlib import Path
 
 from tests.faults import power
 
-EARLY = ["run", "driver", "search", "launchers.local", "views.shipper", "data.corpus", "testing.toy"]
+EARLY = [
+    "hpsearch.caveats",
+    "hpsearch.cli.closing",
+    "hpsearch.cli.run",
+    "hpsearch.cli.terminal",
+    "hpsearch.data.corpus",
+    "hpsearch.driver",
+    "hpsearch.launchers.local",
+    "hpsearch.search",
+    "hpsearch.testing.toy",
+    "hpsearch.views.shipper",
+    "sqlalchemy",
+]
 
 
 class NoViews:
@@ -34,6 +48,7 @@ class NoViews:
 
 def child(request):
     os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     for number in (1, 2):
         os.dup2(output, number)
@@ -46,9 +61,18 @@ def child(request):
         power.watch(shadow)
     if jumps := os.environ.get("CLOCK_JUMPS"):
         shake_clock(*map(float, jumps.split(",")))
+    if limit := os.environ.get("MEMORY_LIMIT"):
+        limited(int(limit))
     if not request["views"]:
         driver.shipper.start = NoViews
     cli.main(request["arguments"])
+
+
+def limited(mebibytes):
+    """From now on so much more memory than what is loaded, and a minute of processor time."""
+    limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + (mebibytes << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 
 
 def shake_clock(*offsets):
@@ -59,7 +83,7 @@ def shake_clock(*offsets):
 
 def main():
     for name in EARLY:
-        importlib.import_module(f"hpsearch.{name}" if name != "run" else "hpsearch.cli.run")
+        importlib.import_module(name)
     for line in sys.stdin:
         request, began = json.loads(line), time.monotonic()
         pid = os.fork()

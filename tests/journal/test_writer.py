@@ -92,7 +92,7 @@ class SlowDisk:
 
     def fdatasync(self, file):
         self.begun.release()
-        assert self.let_go.acquire(timeout=30)
+        assert self.let_go.acquire(timeout=600)
         if self.broken:
             self.broken = False
             raise OSError(errno.EIO, "Input/output error")
@@ -115,7 +115,7 @@ def test_nothing_is_acknowledged_before_the_disk_has_it(tmp_path, monkeypatch, s
     disk, log = SlowDisk(monkeypatch), Journal(tmp_path / "j")
     log.append("study_created")
     acknowledged = synced(log)
-    assert disk.begun.acquire(timeout=30)
+    assert disk.begun.acquire(timeout=600)
     assert not acknowledged.wait(0.05)
     disk.let_go.release()
     assert acknowledged.wait(30)
@@ -125,11 +125,11 @@ def test_nothing_is_acknowledged_before_the_disk_has_it(tmp_path, monkeypatch, s
 def test_a_sync_under_way_acknowledges_nothing_that_came_after_it_began(tmp_path, monkeypatch, synced):
     disk, log = SlowDisk(monkeypatch), Journal(tmp_path / "j")
     log.append("study_created")
-    assert disk.begun.acquire(timeout=30)
+    assert disk.begun.acquire(timeout=600)
     log.append("late")
     acknowledged = synced(log)
     disk.let_go.release()
-    assert disk.begun.acquire(timeout=30)  # the second, for what came late
+    assert disk.begun.acquire(timeout=600)  # the second, for what came late
     assert not acknowledged.wait(0.05)
     disk.let_go.release()
     assert acknowledged.wait(30)
@@ -223,10 +223,10 @@ def test_a_sync_that_fails_takes_back_what_came_after_the_one_before_began(tmp_p
     slow, log = SlowDisk(monkeypatch), Journal(tmp_path / "j")
     monkeypatch.setattr(writer, "AGAIN", 0.01)
     log.append("study_created")
-    assert slow.begun.acquire(timeout=30)
+    assert slow.begun.acquire(timeout=600)
     log.append("late")
     slow.let_go.release()
-    assert slow.begun.acquire(timeout=30)
+    assert slow.begun.acquire(timeout=600)
     slow.broken = True
     slow.let_go.release(100)
     log.sync()
@@ -238,7 +238,7 @@ def test_lines_of_a_failed_sync_come_before_those_that_found_the_disk_full(tmp_p
     slow, log = SlowDisk(monkeypatch), Journal(tmp_path / "j")
     disk = Disk(monkeypatch)
     log.append("study_created")
-    assert slow.begun.acquire(timeout=30)
+    assert slow.begun.acquire(timeout=600)
     disk.full, slow.broken = True, True
     log.append("late")
     slow.let_go.release(100)
@@ -252,12 +252,12 @@ def test_lines_of_a_failed_sync_come_before_those_that_found_the_disk_full(tmp_p
 def test_a_journal_that_is_closed_is_on_the_disk(tmp_path, monkeypatch):
     slow, log = SlowDisk(monkeypatch), Journal(tmp_path / "j")
     log.append("study_created")
-    assert slow.begun.acquire(timeout=30)
+    assert slow.begun.acquire(timeout=600)
     log.append("late")
     closing = threading.Thread(target=log.close)
     closing.start()
     slow.let_go.release()
-    assert slow.begun.acquire(timeout=30)  # the second, for what came late
+    assert slow.begun.acquire(timeout=600)  # the second, for what came late
     slow.let_go.release()
     closing.join(30)
     assert not closing.is_alive()

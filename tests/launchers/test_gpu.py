@@ -33,7 +33,7 @@ training:
 def packed(space_file, device):
     """The journal of a small study in real processes."""
     space = space_file(SPACE.replace("DEVICE", device))
-    done = hpsearch("run", space, "--home", "home", cwd=space.parent, timeout=500)
+    done = hpsearch("run", space, "--home", "home", cwd=space.parent, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
     return events(space.parent / "home" / "packed" / "journal.jsonl")
 
@@ -68,6 +68,6 @@ def test_a_worker_without_a_trial_takes_nothing_of_the_gpu(tmp_path):
         "from hpsearch.trainers import default; default().warm_up(); import torch; print(torch.cuda.is_initialized())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=6000, check=True
     )
     assert done.stdout.strip() == "False"

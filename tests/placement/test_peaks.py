@@ -2,12 +2,12 @@
 
 import pytest
 
-from hpsearch.config import TrainConfig
 from hpsearch.contract import Evaluation
 from hpsearch.journal.history import TrialHistory
 from hpsearch.placement.peaks import Peaks
 from hpsearch.trainers import default
 from hpsearch.trainers.causal_lm.shape import shape
+from hpsearch.training.config import TrainConfig
 
 TEXT = {"text": {"task": "text", "dataset": "python:a:b"}}
 

@@ -209,7 +209,7 @@ def test_an_evaluation_in_which_one_row_finds_no_room_fails(tmp_path, corpus_fil
 def limited(folder, mebibytes, micro_batch=0):
     """A training of its own process with so much memory: (what it printed, its warnings)."""
     command = [sys.executable, "-m", "tests.training.little_memory", folder, str(mebibytes), str(micro_batch)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr.strip().splitlines()
 

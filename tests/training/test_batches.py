@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hpsearch.data.corpus import PairTokens, TextTokens
-from hpsearch.data.cutting import Cut
+from hpsearch.data.truncation import Cut
 from hpsearch.training.batches import PAD_TO, BatchOrder, PairRows, TextRows
 from hpsearch.training.evaluation import score
 from tests.training.tiny import CPU, MIXED, MOODS, PAIRS, TEXT, model, opened, rows, tiny

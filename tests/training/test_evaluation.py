@@ -9,7 +9,7 @@ import torch
 from sacrebleu import corpus_bleu, corpus_chrf
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from hpsearch.training.evaluation import Evaluator, Sums, sample_rows, score, shares
+from hpsearch.training.evaluation import Evaluator, sample_rows, score, shares
 from tests.training.tiny import LONG, MIXED, MOODS, PAIRS, TEXT, long_pairs, model, opened, rows, tiny
 
 PER_SET = {
@@ -160,10 +160,6 @@ def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files, c
     assert found["bits_per_byte"] == pytest.approx(sum(every) / math.log(2) / sum(n_bytes.values()), rel=1e-5)
 
 
-def test_sums_of_nothing_do_not_divide_by_zero():
-    assert Sums(n_bytes=1).metrics()["loss"] == 0.0
-
-
 def test_losses_do_not_depend_on_how_rows_are_batched(tmp_path, corpus_files):
     config = tiny(MIXED)
     net = model(config, opened(config, tmp_path))
@@ -246,7 +242,7 @@ def test_sets_of_two_languages_are_scored_each_in_its_way(tmp_path, corpus_files
     (corpus_files / "chinese.jsonl").write_text("\n".join(lines), encoding="utf-8")
     config = tiny({"pairs": PAIRS, "zh": {**PAIRS, "files": {"train": "data/chinese.jsonl"}}})
     made = evaluator(config, tmp_path)
-    assert {name: scoring.tokenize for name, scoring in made.scorings.items()} == {"pairs": "13a", "zh": "zh"}
+    assert {name: measure.scoring.tokenize for name, measure in made.measures.items()} == {"pairs": "13a", "zh": "zh"}
     found = made.measure(model(config, opened(config, tmp_path)))
     assert "tok:zh" in found.signatures["zh/bleu"]
     assert "tok:13a" in found.signatures["pairs/bleu"]
@@ -385,7 +381,7 @@ def test_decoding_alone_is_what_a_whole_pass_says_of_it(tmp_path, corpus_files):
     assert decoded.metrics.items() <= measured.metrics.items()
     assert decoded.samples.items() <= measured.samples.items()
     assert decoded.signatures == measured.signatures
-    assert whole.translations() == {"pairs", "more"}
+    assert whole.decoded_sets() == {"pairs", "more"}
     one = evaluator(tiny({"pairs": PAIRS}), tmp_path, sample=3)
     net = model(one.config, one.corpus)
     assert one.decode(net).metrics.items() <= one.measure(net).metrics.items()
@@ -397,4 +393,4 @@ def test_scores_are_chosen_by_the_train_split_whatever_is_measured(tmp_path, cor
     files = {"train": "data/pairs.jsonl", "valid": "data/chinese.jsonl", "test": "data/chinese.jsonl"}
     config = tiny({"pairs": {**PAIRS, "files": files}})
     for split in ("train", "valid", "test"):
-        assert evaluator(config, tmp_path, split=split).scorings["pairs"].tokenize == "13a"
+        assert evaluator(config, tmp_path, split=split).measures["pairs"].scoring.tokenize == "13a"

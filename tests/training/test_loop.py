@@ -13,7 +13,7 @@ import torch
 
 from hpsearch.contract import Told
 from hpsearch.training import checkpoint
-from hpsearch.training.evaluation import Evaluator
+from hpsearch.training.evaluation import Evaluator, OnSet
 from hpsearch.training.loop import Training, train
 from hpsearch.training.loss import loss_sum
 from tests.training.tiny import MIXED, MOODS, PAIRS, TEXT, handle, tiny
@@ -362,15 +362,15 @@ def test_stop_at_is_the_exact_beginning_of_the_whole_schedule(tmp_path, corpus_f
 
 def counted(monkeypatch):
     """How often each of the evaluator's passes is made."""
-    calls = {"_score": 0, "_translate": 0}
+    calls = {"_losses": 0, "_choices": 0, "_decode": 0}
     for name in calls:
-        whole = getattr(Evaluator, name)
+        whole = getattr(OnSet, name)
 
         def count(self, *args, whole=whole, name=name):
             calls[name] += 1
             return whole(self, *args)
 
-        monkeypatch.setattr(Evaluator, name, count)
+        monkeypatch.setattr(OnSet, name, count)
     return calls
 
 
@@ -384,7 +384,7 @@ def test_decoding_every_twentieth_time_costs_one_decoding_and_one_more_for_a_bes
     calls, given = counted(monkeypatch), handle(tmp_path)
     seen = list(train(config, given))
     assert len(seen) == 20
-    assert calls == {"_score": 20 * 3, "_translate": decodings}
+    assert calls == {"_losses": 20 * 2, "_choices": 20, "_decode": decodings}
     assert ["val/bleu" in one.metrics for one in seen] == [False] * 19 + [True]
     state = checkpoint.load(given.folder / "best.pt", config_hash=config.digest())
     assert state["evaluation"]["index"] == (20 if decodings == 1 else 1)

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from hpsearch.config import TrainConfig
 from hpsearch.contract import Handle, WorkerSettings
 from hpsearch.data.corpus import Corpus
 from hpsearch.training.batches import Rows, rows_of
+from hpsearch.training.config import TrainConfig
 from hpsearch.training.model import Llama
 
 CPU = torch.device("cpu")
@@ -38,7 +38,7 @@ def tiny(data: dict[str, Any], **given: Any) -> TrainConfig:
 
 def opened(config: TrainConfig, folder: Path) -> Corpus:
     """The corpus of a config whose files lie in folder/data."""
-    return Corpus.open(config, cache=folder / "cache", base=folder)
+    return Corpus.open(config.data, config.tokenizer, cache=folder / "cache", base=folder)
 
 
 def long_pairs(folder: Path, *, n: int = 60, length: int = 100, unit: str = "ab\u20ac ") -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from hpsearch.journal import encode
 from hpsearch.views import shipping
+from tests import blank
 
 Event = dict[str, Any]
 NewStudy = Callable[[str], "Written"]
@@ -113,8 +114,8 @@ class Written:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One home for all tests of the views: making an MLflow store takes seconds."""
-    return tmp_path_factory.mktemp("home")
+    """One home for all tests of the views."""
+    return blank.home(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +126,6 @@ def new_study(home: Path) -> NewStudy:
 @pytest.fixture(scope="session")
 def client(home: Path) -> Any:
     """MLflow's own, of that store."""
-    shipping.prepare(home, None)
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=f"sqlite:///{home / 'mlflow.db'}")

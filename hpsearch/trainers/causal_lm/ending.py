@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpsearch.config import TrainConfig
 from hpsearch.contract import Evaluation
+from hpsearch.training.config import TrainConfig
 
 
 def ended_at(config: TrainConfig, evaluation: Evaluation) -> TrainConfig:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import TrainConfig
 from hpsearch.contract import Handle
-from hpsearch.data.corpus import Corpus, open_corpus
+from hpsearch.data.corpus import Corpus
 from hpsearch.errors import TrainingFailed
 from hpsearch.trainers.trainer import Tested
 from hpsearch.training import checkpoint
 from hpsearch.training.batches import rows_of
+from hpsearch.training.config import TrainConfig
+from hpsearch.training.corpus import open_corpus
 from hpsearch.training.device import prepare_device
 from hpsearch.training.evaluation import Evaluator
 from hpsearch.training.export import save_pretrained

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.config import ClassificationSet, TranslationSet
 from hpsearch.data.corpus import Corpus, PairTokens, TextTokens
-from hpsearch.data.cutting import Cut, Lengths, text_rows
+from hpsearch.data.truncation import Cut, Lengths, text_rows
 from hpsearch.errors import ConfigError
 from hpsearch.space.document import Keys, dotted
 from hpsearch.space.ranges import Choices, ends
+from hpsearch.tasks import LOSSES, TaskSet
 from hpsearch.trainers.trainer import Asked
 
-LOSSES = ("loss", "perplexity", "bits_per_byte")  # over the tokens of the targets
 LOST = {"right": "end", "left": "beginning", "middle": "middle"}
 
 
@@ -72,8 +71,9 @@ class Losses:
 
 
 def _cut_of(asked: Asked, name: str, context: int) -> Cut:
-    settings = asked.config
-    return Cut.of_set(settings.data[name], context=context, max_new_tokens=settings.evaluation.max_new_tokens)
+    config = asked.config
+    cut: Cut = config.data[name].cut(context=context, max_new_tokens=config.evaluation.max_new_tokens)
+    return cut
 
 
 def _lengths(pairs: PairTokens) -> tuple[Lengths, Lengths]:
@@ -85,7 +85,7 @@ def _cut_lines(asked: Asked, corpus: Corpus, name: str, contexts: Range) -> Iter
     """One line for each split of a set that has examples longer than the lowest context."""
     data_set = asked.config.data[name]
     for part, pairs in corpus.sets[name].splits.items():
-        if not isinstance(pairs, PairTokens) or not isinstance(data_set, TranslationSet | ClassificationSet):
+        if not isinstance(pairs, PairTokens):
             continue
         lengths = _lengths(pairs)
         low, high = (Losses.of(*lengths, _cut_of(asked, name, end)) for end in (contexts.low, contexts.high))
@@ -94,8 +94,8 @@ def _cut_lines(asked: Asked, corpus: Corpus, name: str, contexts: Range) -> Iter
         also = f" ({high.examples} at {contexts.high})" if contexts.varies else ""
         found = []
         if low.prompts:
-            what = "text" if data_set.task == "classification" else "source"
-            found.append(f"{_lose(low.prompts, what, LOST[data_set.truncate])} (truncate: {data_set.truncate})")
+            what, truncate = next(iter(data_set.example_columns())), _cut_of(asked, name, contexts.low).truncate
+            found.append(f"{_lose(low.prompts, what, LOST[truncate])} (truncate: {truncate})")
         if low.targets:
             found.append(_lose(low.targets, "target", "end"))
         yield (
@@ -116,13 +116,13 @@ def _refuse_other_tokens(asked: Asked, corpus: Corpus, contexts: Range) -> None:
     metric = asked.config.objective.metric
     about, _, kind = metric.removeprefix("val/").rpartition("/")
     tokenizers = asked.varies("tokenizer")
-    if kind not in LOSSES or not (contexts.varies or tokenizers):
+    if kind not in (loss.name for loss in LOSSES) or not (contexts.varies or tokenizers):
         return
     keys, what = (contexts.keys, "context") if contexts.varies else (("tokenizer",), "tokenizer")
     for name, corpus_set in corpus.sets.items():
         pairs = corpus_set.splits["valid"]
-        if corpus_set.task != "translation" or not isinstance(pairs, PairTokens) or about not in ("", name):
-            continue
+        if not isinstance(pairs, PairTokens) or pairs.labels is not None or about not in ("", name):
+            continue  # a label is one token, which no context cuts
         lengths = _in_bytes(pairs) if tokenizers and _may_be_bytes(asked) else _lengths(pairs)
         n = Losses.of(*lengths, _cut_of(asked, name, contexts.low)).targets
         if n:
@@ -130,8 +130,14 @@ def _refuse_other_tokens(asked: Asked, corpus: Corpus, contexts: Range) -> None:
             raise ConfigError(
                 f"{asked.where(*keys)}: {dotted(keys)}: {metric} cannot be compared over this range of {what}: "
                 f"at context {contexts.low} {n} of {len(lengths[0])} valid targets of data.{name} are cut; "
-                f"from context {whole} on none is, or use val/bleu or val/chrf"
+                f"from context {whole} on none is{_instead(asked.config.data[name])}"
             )
+
+
+def _instead(data_set: TaskSet) -> str:
+    """Metrics that can be compared though targets are cut: the first ones of the task."""
+    names = [f"val/{metric.name}" for metric in data_set.metrics()[:2]]
+    return f", or use {' or '.join(names)}" if names else ""
 
 
 def _in_bytes(pairs: PairTokens) -> tuple[Lengths, Lengths]:

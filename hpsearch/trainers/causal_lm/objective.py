@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from hpsearch.config import Objective
 from hpsearch.space import wording
 from hpsearch.space.document import Fault
+from hpsearch.tasks import LOSSES, TASKS, TaskSet
 from hpsearch.trainers.trainer import Asked
 
-MINIMIZED = ("loss", "perplexity", "bits_per_byte")
-OF_TASK = {  # with the direction in which each is better
-    "translation": {"bleu": "maximize", "chrf": "maximize", "ter": "minimize", "exact_match": "maximize"},
-    "classification": dict.fromkeys(("f1_macro", "f1_micro", "f1_weighted", "accuracy", "mcc"), "maximize"),
-}
-OF_POSITIVE = dict.fromkeys(("f1", "precision", "recall"), "maximize")  # of the label that a set calls positive
 
-
-def metrics(tasks: Mapping[str, str], *, positive: Collection[str] = ()) -> dict[str, str]:
-    """Every validation metric of the data sets (name -> task), with the direction in which it is better.
-
-    positive: the names of the sets that have a positive label.
-    """
+def metrics(data: Mapping[str, TaskSet]) -> dict[str, str]:
+    """Every validation metric of the data sets, with the direction in which it is better."""
     names: dict[str, str] = {}
-    for prefix, sets in [("val", list(tasks)), *((f"val/{name}", [name]) for name in tasks)]:
-        if prefix != "val" and len(tasks) == 1:
+    for prefix, sets in [("val", list(data)), *((f"val/{name}", [name]) for name in data)]:
+        if prefix != "val" and len(data) == 1:
             continue
-        better = dict.fromkeys(MINIMIZED, "minimize")
-        for task, group in OF_TASK.items():
-            better |= group if task in (tasks[name] for name in sets) else {}
-        better |= OF_POSITIVE if set(sets) & set(positive) else {}
+        better = {metric.name: metric.direction for metric in LOSSES}
+        for section in TASKS.values():
+            members = [data[name] for name in sets if isinstance(data[name], section)]
+            found = {metric.name for data_set in members for metric in data_set.metrics()}
+            better |= {metric.name: metric.direction for metric in section.METRICS if metric.name in found}
         names |= {f"{prefix}/{name}": direction for name, direction in better.items()}
     return names
 
@@ -39,11 +31,9 @@ def objective(asked: Asked) -> Objective:
     """The objective with its direction; refused where the data cannot give it or trials cannot be compared by it."""
     given, config = asked.given.get("objective") or {}, asked.config
     metric = config.objective.metric
-    tasks = {name: data_set.task for name, data_set in config.data.items()}
-    positive = [name for name, data_set in config.data.items() if getattr(data_set, "positive", None) is not None]
-    known = metrics(tasks, positive=positive)
+    known = metrics(config.data)
     if metric not in known:
-        raise Fault(("objective", "metric"), _no_such_metric(metric, known, tasks))
+        raise Fault(("objective", "metric"), _no_such_metric(metric, known, config.data))
     if metric.endswith("/ter") and config.evaluation.ter is False:
         raise Fault(("evaluation", "ter"), f"the objective is {metric}: leave ter out, or write true")
     if asked.varies("tokenizer") and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
@@ -60,16 +50,17 @@ def _extreme(direction: str) -> str:
     return "lower" if direction == "minimize" else "higher"
 
 
-def _no_such_metric(metric: str, known: Iterable[str], tasks: Mapping[str, str]) -> str:
-    """Why the data have no such metric: of another task, without its label, or misspelt."""
+def _no_such_metric(metric: str, known: Iterable[str], data: Mapping[str, TaskSet]) -> str:
+    """Why the data have no such metric: of another task, of a set that lacks what it needs, or misspelt."""
     reason, last, known = f"no metric {wording.shown(metric)}", metric.rsplit("/", 1)[-1], list(known)
     near = [name for name in known if name.rsplit("/", 1)[1] == last]
-    task = next((task for task, group in OF_TASK.items() if last in group and task not in tasks.values()), None)
-    if task is not None:
-        return f"{reason} ({last} is of {task}, and no data set is one); these data sets give {', '.join(known)}"
-    if not near and last in OF_POSITIVE and "classification" in tasks.values():
-        name = next(name for name, of in tasks.items() if of == "classification")
-        return f"{reason} ({last} is of one label: name it as data.{name}.positive, or use val/f1_macro)"
+    lacks = [line for name, data_set in data.items() if (line := data_set.lacks_metric(name, last))]
+    if not near and lacks:
+        return f"{reason} ({lacks[0]})"
+    for task, section in TASKS.items():
+        others = not any(isinstance(data_set, section) for data_set in data.values())
+        if others and last in (one.name for one in section.METRICS):
+            return f"{reason} ({last} is of {task}, and no data set is one); these data sets give {', '.join(known)}"
     near = near or difflib.get_close_matches(metric, known, n=1)
     reason += f" (did you mean '{near[0]}'?)" if near else ""
     return f"{reason}; these data sets give {', '.join(known)}"

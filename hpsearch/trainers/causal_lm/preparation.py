@@ -9,23 +9,24 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import TrainConfig
 from hpsearch.data import repeating, sources
 from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import ConfigError, DataError
 from hpsearch.trainers.causal_lm import fit
 from hpsearch.trainers.trainer import Asked, Prepared
 from hpsearch.training import measurable
+from hpsearch.training.config import TrainConfig
 
 
 def check(asked: Asked) -> None:
     """What can be seen of the data sets at once: raises DataError, with the place in the space file.
 
-    ConfigError where the machine lacks the tokenizer that BLEU is to have.
+    ConfigError where the machine cannot measure one of them, as for want of a tokenizer.
     """
     config: TrainConfig = asked.config
-    if reason := measurable.missing_tokenizer(config):
-        raise ConfigError(f"{asked.where('evaluation', 'bleu_tokenize')}: evaluation.bleu_tokenize: {reason}")
+    if found := measurable.unmeasurable(config):
+        key, reason = found
+        raise ConfigError(f"{asked.where('evaluation', key)}: evaluation.{key}: {reason}")
     for name, data_set in config.data.items():
         with _placed(asked):
             sources.check_sources(name, data_set, base=asked.base)
@@ -43,11 +44,12 @@ def prepare(
     config: TrainConfig = asked.config
     with _placed(asked):
         progress("reading the data", 0.0)
-        contents, took = repeating.timed(lambda: Contents.of(config, base=asked.base))
+        contents, took = repeating.timed(lambda: Contents.of(config.data, config.tokenizer, base=asked.base))
         known(contents.facts)
-        again = repeating.asked_again(config, contents, base=asked.base, took=took if fresh else math.inf)
+        again = repeating.asked_again(config.data, contents, base=asked.base, took=took if fresh else math.inf)
         with again as unsteady:
-            corpus = Corpus.open(config, cache=cache, base=asked.base, progress=progress, contents=contents)
+            places = {"cache": cache, "base": asked.base}
+            corpus = Corpus.open(config.data, config.tokenizer, **places, progress=progress, contents=contents)
             doubts = [*unsteady(), *measurable.doubts(config, corpus)]
     return Prepared(
         folders={config.corpus_digest(): corpus.folder},

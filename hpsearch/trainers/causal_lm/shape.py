@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from hpsearch.config import TrainConfig
 from hpsearch.trainers.trainer import Shape
+from hpsearch.training.config import TrainConfig
 
 
 def shape(config: TrainConfig) -> Shape:

@@ -32,16 +32,16 @@ class Artifacts:
             self._picture(run_id, f"{name}.png", partial(draw, history))
 
     def samples(self, path: Path, run_ids: tuple[str, ...]) -> None:
-        """Translations and confusion matrices from a trial's samples.json, where it has one, to each of the runs."""
+        """Stores the examples and confusion matrices of a trial's samples.json, if there is one, with each run."""
         try:
             sets = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return
         for name, found in sets.items():
             for run_id in run_ids:
-                if found["task"] == "translation":
+                if "examples" in found:  # see tasks/measure.py
                     self._store.text(run_id, f"samples/{name}.txt", samples_text(found["examples"]))
-                elif found["task"] == "classification":
+                elif "confusion" in found:
                     draw = partial(report.confusion, found["labels"], found["confusion"])
                     self._picture(run_id, f"confusion_{name}.png", draw)
 

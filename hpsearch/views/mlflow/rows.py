@@ -71,10 +71,8 @@ def describe_range(limits: Entry) -> str:
 
 
 def samples_text(examples: list[dict[str, str]]) -> str:
-    """Source, reference and hypothesis of each example, one below the other."""
-    parts = (
-        f"source      {e['source']}\nreference   {e['reference']}\nhypothesis  {e['hypothesis']}" for e in examples
-    )
+    """The texts of each example (source, reference, hypothesis), one below the other."""
+    parts = ("\n".join(f"{what:<10}  {value}" for what, value in example.items()) for example in examples)
     return "\n\n".join(parts) + "\n"
 
 

@@ -276,7 +276,7 @@ def test_a_study_goes_on_when_a_node_goes_away_and_comes_back(nodes, tmp_path):
 
 def test_a_command_joins_a_cluster_with_its_token(nodes, space_file, tmp_path):
     space = space_file("budget: {trials: 2}\nresources: {launcher: ray}\n" + TOY_TRAINER)
-    ran = hpsearch("run", space, "--home", "runs", cwd=tmp_path, timeout=180, RAY_ADDRESS=nodes.address)
+    ran = hpsearch("run", space, "--home", "runs", cwd=tmp_path, timeout=600, RAY_ADDRESS=nodes.address)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "workers: cpu (1 thread), cpu (1 thread)" in ran.stdout
     assert "(raylet)" not in ran.stdout
@@ -286,7 +286,7 @@ def test_a_command_joins_a_cluster_with_its_token(nodes, space_file, tmp_path):
 def test_a_wrong_token_is_one_line(nodes, space_file, tmp_path):
     space = space_file("budget: {trials: 2}\n")
     wrong = {"RAY_ADDRESS": nodes.address, "RAY_AUTH_TOKEN": "another-token"}
-    ran = hpsearch("run", space, "--launcher", "ray", "--home", "runs", cwd=tmp_path, timeout=180, **wrong)
+    ran = hpsearch("run", space, "--launcher", "ray", "--home", "runs", cwd=tmp_path, timeout=600, **wrong)
     assert ran.returncode == 2, ran.stderr
     assert "another-token" not in ran.stderr + ran.stdout
     assert ran.stderr.count("\n") == 1
@@ -307,7 +307,7 @@ def test_workers_end_with_a_killed_driver_and_the_study_goes_on(nodes, space_fil
     finally:
         os.killpg(command.pid, signal.SIGKILL)
         command.communicate()
-    ran = hpsearch("run", space, "--home", "runs", cwd=tmp_path, timeout=180, RAY_ADDRESS=nodes.address)
+    ran = hpsearch("run", space, "--home", "runs", cwd=tmp_path, timeout=600, RAY_ADDRESS=nodes.address)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert sorted(event["trial"] for event in events(journal, "trial_finished")) == [0, 1, 2]
 
@@ -331,7 +331,7 @@ def test_all_is_saved_where_every_process_of_the_machine_is_told_to_end(number, 
         family = descendants(command.pid)
         for pid in [command.pid, *alive(family)]:
             os.kill(pid, number)
-        out, _ = command.communicate(timeout=120)
+        out, _ = command.communicate(timeout=600)
     finally:
         if command.poll() is None:
             os.killpg(command.pid, signal.SIGKILL)

@@ -34,7 +34,7 @@ os.kill(worker, signal.SIGTERM)  # this one is free, and ends
 wait_for(lambda: alive([worker]) == [])
 left = descendants(os.getpid())
 cluster.leave()
-wait_for(lambda: alive(left) == [], limit=20)
+wait_for(lambda: alive(left) == [])
 print("left")
 """
 
@@ -43,6 +43,6 @@ print("left")
 def test_it_lives_through_signals_and_ends_with_the_run():
     """By itself Ray's raylet ends on SIGTERM and takes the workers with it; killed, its agents live on for a minute."""
     done = subprocess.run(
-        [sys.executable, "-c", TOLD_TO_END], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT
+        [sys.executable, "-c", TOLD_TO_END], capture_output=True, text=True, timeout=6000, check=False, cwd=ROOT
     )
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "left\n")

@@ -115,7 +115,7 @@ def test_a_command_keeps_all_in_the_storage_but_the_journal(nodes, scratch, spac
     url = f"file://{tmp_path}/storage"
     text = SPACE.replace("trials: 3", "trials: 5").replace("epochs: 60", "epochs: 2")
     text += f"resources: {{launcher: {{name: ray, address: '{nodes.address}', storage: '{url}'}}}}\n"
-    ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=300)
+    ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=600)
     assert (ran.returncode, ran.stderr) == (0, "")
     journal = tmp_path / "runs" / "kept" / "journal.jsonl"
     assert len(events(journal, "trial_finished")) == 5
@@ -137,7 +137,7 @@ def test_a_command_keeps_all_in_the_storage_but_the_journal(nodes, scratch, spac
 def test_a_storage_that_is_another_on_each_node_is_refused(nodes, space_file, tmp_path):
     wanted = f"{{name: ray, address: '{nodes.address}', storage: 'memory://x'}}"
     text = f"budget: {{trials: 1}}\nresources: {{launcher: {wanted}}}\n"
-    ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=180)
+    ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=600)
     assert ran.returncode == 2, ran.stderr
     assert ran.stderr.count("\n") == 1
     assert " does not see in memory://x what the driver has written there: a storage must be one" in ran.stderr

@@ -26,7 +26,8 @@ def said(tmp_path):
     def check(data, body="", *, tokenizer="{kind: bytes}"):
         text = f"data: {data}\ntokenizer: {tokenizer}\n{body}"
         experiment = Experiment.loads(text, path=tmp_path / "space.yaml")
-        corpus = Corpus.open(experiment.asked.config, cache=tmp_path / "cache", base=tmp_path)
+        config = experiment.asked.config
+        corpus = Corpus.open(config.data, config.tokenizer, cache=tmp_path / "cache", base=tmp_path)
         return fit.check(experiment.asked, corpus)
 
     return check

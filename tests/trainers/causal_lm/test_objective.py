@@ -4,7 +4,15 @@ import pytest
 
 from hpsearch.errors import ConfigError
 from hpsearch.space.experiment import Experiment
-from hpsearch.trainers.causal_lm.objective import metrics
+from hpsearch.trainers.causal_lm.objective import metrics as metrics_of
+from hpsearch.training.config import TrainConfig
+
+
+def metrics(tasks, *, positive=()):
+    """The metrics of sets of these tasks (name -> task)."""
+    data = {name: {"task": task, "files": "a.tsv"} for name, task in tasks.items()}
+    data |= {name: {**data[name], "positive": "yes"} for name in positive}
+    return metrics_of(TrainConfig.model_validate({"data": data}).data)
 
 
 def test_each_metric_has_its_direction():

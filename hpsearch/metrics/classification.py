@@ -1,27 +1,11 @@
-"""Metrics as numbers people can compare: the only door to scikit-learn, opened when first needed."""
+"""Scores of guessed labels: the only door to scikit-learn, opened when first needed."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 
-def perplexity(loss: float) -> float:
-    """exp of a mean loss in nats per token; inf where that overflows."""
-    try:
-        return math.exp(loss)
-    except OverflowError:
-        return math.inf
-
-
-def bits_per_byte(nll_sum: float, n_bytes: float) -> float:
-    """The bits it takes to code each byte of a text whose negative log likelihood is `nll_sum` nats in all."""
-    if n_bytes <= 0:
-        raise ValueError(f"bits per byte need a text of at least one byte, not {n_bytes}")
-    return nll_sum / math.log(2) / n_bytes
-
-
-def classification(
+def scores(
     y_true: Sequence[int], y_pred: Sequence[int], labels: Sequence[int], *, positive: int | None = None
 ) -> dict[str, float]:
     """Macro, micro and weighted F1, accuracy (each 0 to 1) and Matthews correlation (-1 to 1; 0 is chance).

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hpsearch.config import ClassificationSet, TranslationSet
-from hpsearch.data.cutting import Cut, text_rows
+from hpsearch.data.truncation import Cut, text_rows
+from hpsearch.tasks import ClassificationSet, TranslationSet
 
 FILES = {"files": {"train": "a.tsv"}}
 
@@ -14,7 +14,7 @@ FILES = {"files": {"train": "a.tsv"}}
 )
 def test_a_source_leaves_room_for_what_may_be_decoded_at_most_half(context, max_new_tokens, longest):
     pairs = TranslationSet.model_validate({"task": "translation", **FILES})
-    cut = Cut.of_set(pairs, context=context, max_new_tokens=max_new_tokens)
+    cut = pairs.cut(context=context, max_new_tokens=max_new_tokens)
     assert cut.longest_prompt == longest
     prompts, targets = cut.kept(np.array([2, longest, 500]), np.array([500, 1, 500]))
     assert prompts.tolist() == [2, longest, longest]
@@ -23,7 +23,7 @@ def test_a_source_leaves_room_for_what_may_be_decoded_at_most_half(context, max_
 
 def test_a_labelled_text_leaves_room_for_its_label():
     moods = ClassificationSet.model_validate({"task": "classification", "truncate": "left", **FILES})
-    cut = Cut.of_set(moods, context=16, max_new_tokens=128)
+    cut = moods.cut(context=16, max_new_tokens=128)
     assert (cut.longest_prompt, cut.truncate) == (16, "left")
     assert [array.tolist() for array in cut.kept(np.array([3, 16, 17]), np.ones(3, int))] == [[3, 16, 16], [1, 1, 1]]
 

@@ -1,4 +1,4 @@
-"""A user's module while it runs in a process of ours: it finds its folder, does not see our arguments, ends nothing."""
+"""Runs a user's module in our process: it can import from its folder, does not see our arguments, cannot exit."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LONGEST = 100  # characters of what the module gave to sys.exit
 
 @contextlib.contextmanager
 def running(module: str, *, base: Path, what: str, remedy: str) -> Iterator[None]:
-    """Meanwhile `sys.path` begins with the folder `base` and `sys.argv` is the module's file alone.
+    """Puts the folder `base` first on `sys.path` and the module's file alone into `sys.argv`.
 
-    Afterwards both, and the working directory, are what they were. Raises DataError, which begins with `what` and ends
-    with `remedy`, when the module calls `sys.exit` (a script, or argparse); Ctrl-C passes.
+    Restores both, and the working directory, afterwards. Raises DataError, which begins with `what` and ends with
+    `remedy`, when the module calls `sys.exit` (a script, or argparse). KeyboardInterrupt passes through.
     """
     folder, arguments, directory = str(base.resolve()), sys.argv, _directory()
     sys.path.insert(0, folder)

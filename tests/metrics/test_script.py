@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpsearch.training.script import spread, tokenizers
+from hpsearch.metrics.script import spread, tokenizers
 
 
 @pytest.mark.parametrize(("thai", "tokenize"), [(24, "13a"), (25, "char")])

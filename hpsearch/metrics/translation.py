@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import TrainConfig
-from hpsearch.training import script
+from hpsearch.config import EvaluationConfig
+from hpsearch.metrics import script
 
 ORDER = 4  # BLEU's longest n-grams
 FEW = 0.1  # n-grams a reference; orders that have fewer are left out: a single line would decide the score
@@ -31,9 +31,9 @@ class Scoring:
     ter: bool = False
 
     @classmethod
-    def of(cls, references: Sequence[str], config: TrainConfig) -> Scoring:
-        """The scoring of a set, by its references in the train split."""
-        evaluation, sample = config.evaluation, script.spread(references)
+    def of(cls, references: Sequence[str], evaluation: EvaluationConfig, *, needs_ter: bool = False) -> Scoring:
+        """The scoring of a set, by its references in the train split; `needs_ter`: TER is the objective."""
+        sample = script.spread(references)
         tokenize: str = evaluation.bleu_tokenize
         if tokenize == "auto":
             names = script.tokenizers(sample)
@@ -41,7 +41,7 @@ class Scoring:
         lengths = _lengths(sample, tokenize)
         few = sum(lengths) <= TER_WORDS * len(lengths)
         wanted = few if evaluation.ter == "auto" else bool(evaluation.ter)
-        return cls(tokenize, _order(lengths, at_least=FEW), wanted or config.objective.metric.endswith("/ter"))
+        return cls(tokenize, _order(lengths, at_least=FEW), wanted or needs_ter)
 
     def score(self, hypotheses: Sequence[str], references: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
         """The metrics of a corpus, and sacrebleu's signatures of how they were computed."""

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from hpsearch.config import TextSet
 from hpsearch.data import sources
 from hpsearch.errors import DataError
+from hpsearch.tasks import TextSet
 
 SCRIPT = "import sys\ndef lines(): return ['a b c'] * 3\nsys.exit(0)\n"
 PARSER = """

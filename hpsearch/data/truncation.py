@@ -1,20 +1,21 @@
-"""What of the data a context holds: how long examples are cut, and the rows that a running text makes.
+"""How examples longer than the context are truncated, and how many rows a running text makes.
 
-One rule for training, loss and decoding. How much of a prompt stays is decided by the prompt alone, so that nothing
-that is decoded depends on the length of its reference.
+Training, loss and decoding use the same rule. The length of the prompt alone decides how much of it stays, so that
+decoding never depends on the length of the reference.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from hpsearch.config import Truncate
 
-from hpsearch.config import AnySet, Truncate
+if TYPE_CHECKING:  # imported when first needed: each config has this rule
+    import numpy as np
+    from numpy.typing import NDArray
 
-Lengths = NDArray[np.integer[Any]]
+Lengths: TypeAlias = "NDArray[np.integer[Any]]"
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,17 @@ class Cut:
         half = context // 2 + 1
         return cls(context, context + 1 - min(half if room is None else room, half), truncate)
 
-    @classmethod
-    def of_set(cls, data_set: AnySet, *, context: int, max_new_tokens: int) -> Cut:
-        """The rule for a translation set (room for what may be decoded) or a classification set (for a label)."""
-        room = 1 if data_set.task == "classification" else max_new_tokens + 1  # and the end token
-        return cls.of(context, room=room, truncate=getattr(data_set, "truncate", "right"))
-
     def kept(self, prompts: Lengths, targets: Lengths) -> tuple[Lengths, Lengths]:
         """How many tokens stay of prompts and targets of these lengths."""
+        import numpy as np
+
         left = np.minimum(prompts, self.longest_prompt)
         return left, np.minimum(targets, self.context + 1 - left)
 
     def heads(self, kept: Lengths) -> Lengths:
         """How many of a prompt's kept tokens stand before the gap: the first is the task's, the last the separator."""
+        import numpy as np
+
         if self.truncate == "left":
             return np.minimum(kept, 1)
         return kept - 1 if self.truncate == "right" else 1 + (kept - 1) // 2

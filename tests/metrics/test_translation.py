@@ -6,9 +6,8 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.ter import TER
 
 from hpsearch.config import BleuTokenizer, EvaluationConfig
-from hpsearch.training import translations
-from hpsearch.training.translations import Scoring, bleu, chrf, exact_match, ter, unavailable
-from tests.training.tiny import PAIRS, tiny
+from hpsearch.metrics import translation
+from hpsearch.metrics.translation import Scoring, bleu, chrf, exact_match, ter, unavailable
 
 PERFECT = ["the cat sat on the mat today", "a dog ran after the ball"]
 
@@ -62,8 +61,7 @@ PROTEINS = ["MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ", "MVLSPADKTNVKAAWGKVGAHAGEYGAEAL
 
 
 def scoring(references, **evaluation):
-    objective = evaluation.pop("objective", {"metric": "val/loss"})
-    return Scoring.of(references, tiny({"pairs": PAIRS}, evaluation=evaluation, objective=objective))
+    return Scoring.of(references, EvaluationConfig.model_validate(evaluation))
 
 
 @pytest.mark.parametrize(
@@ -215,12 +213,12 @@ def test_the_choice_is_by_examples_of_all_the_split_and_the_same_each_time():
 )
 def test_the_edit_rate_is_left_out_where_it_takes_too_long(words, ter, metric, expected):
     references = [" ".join(["word"] * words)] * 3
-    scored = scoring(references, ter=ter, objective={"metric": metric})
+    scored = Scoring.of(references, EvaluationConfig(ter=ter), needs_ter=metric.endswith("/ter"))
     assert scored.ter is expected
     assert ("ter" in scored.score(references, references)[0]) is expected
 
 
 def test_metric_objects_are_made_once():
     """sacrebleu's tokenizers remember each line for as long as the process lives, every instance for itself."""
-    assert translations._bleu("13a", 4) is translations._bleu("13a", 4)
+    assert translation._bleu("13a", 4) is translation._bleu("13a", 4)
     assert EvaluationConfig().bleu_tokenize == "auto"

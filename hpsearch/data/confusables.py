@@ -1,4 +1,4 @@
-"""Texts that look equal and are not: other cases, spaces, invisible characters, other forms of one letter."""
+"""Texts that look the same but differ: in case, spaces, invisible characters or Unicode form (confusables)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
 
 
 def seen(text: str) -> str:
-    """What a reader takes two texts for equal by: without case, width of spaces and invisible characters, in NFKC.
+    """The text as a reader sees it: casefolded, NFKC, single spaces, without invisible characters.
 
-    A whole number that is written as a decimal one (1.0) is that number.
+    Texts that look the same have equal keys. A whole number written as a decimal (1.0) becomes the whole number.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", UNSEEN.sub("", unicodedata.normalize("NFKC", text)).casefold())
@@ -27,7 +27,7 @@ def seen(text: str) -> str:
 
 
 def groups(texts: Iterable[str]) -> list[list[str]]:
-    """Those of the texts that look like another, together."""
+    """Groups of two or more different texts that look the same."""
     found: dict[str, list[str]] = {}
     for text in sorted(set(texts)):
         found.setdefault(seen(text), []).append(text)
@@ -35,14 +35,14 @@ def groups(texts: Iterable[str]) -> list[list[str]]:
 
 
 def escaped(text: str, longest: int = 60) -> str:
-    """The text quoted, whatever is not ASCII as its code: 'caf\\u00e9'."""
+    """The text in quotes, with escapes for all that is not ASCII: 'caf\\u00e9'."""
     codes = (c if " " <= c <= "~" else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in text)
     whole = "".join(codes)
     return f"'{whole if len(whole) <= longest else whole[:longest] + '...'}'"
 
 
 def remedy(texts: list[str]) -> str:
-    """How the texts become one: the config's key where it is enough."""
+    """How to make the texts equal: the config's key where that is enough."""
     forms = {unicodedata.normalize("NFC", text) for text in texts}
     if len(forms) == 1:
         return "`normalise: nfc` makes them one"

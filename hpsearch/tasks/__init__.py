@@ -1,0 +1,69 @@
+"""The family of tasks: what a data set may be for. A new one is a file beside these and its name in `TASKS`."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, Union
+
+from pydantic import Field, PlainValidator, SerializeAsAny, TypeAdapter
+
+from hpsearch.tasks.classification import ClassificationSet
+from hpsearch.tasks.metric import LOSSES, Metric
+from hpsearch.tasks.task import TaskSet
+from hpsearch.tasks.text import TextSet
+from hpsearch.tasks.translation import TranslationSet
+
+__all__ = [
+    "LOSSES",
+    "TASKS",
+    "AnySet",
+    "ClassificationSet",
+    "Metric",
+    "TaskSet",
+    "TextSet",
+    "TranslationSet",
+    "metric_named",
+    "name_of",
+    "register",
+]
+
+TASKS: dict[str, type[TaskSet]] = {}
+"""The sections by the name of their task."""
+
+
+def name_of(section: type[TaskSet]) -> str:
+    """The name that the section's field `task` allows."""
+    return str(section.model_fields["task"].annotation.__args__[0])  # type: ignore[union-attr]  # Literal[NAME]
+
+
+def register(section: type[TaskSet]) -> type[TaskSet]:
+    """Adds a task to the family; may decorate its section. Raises ValueError where the name is taken."""
+    name = name_of(section)
+    if TASKS.setdefault(name, section) is not section:
+        raise ValueError(f"there is a task {name!r} already: {TASKS[name].__qualname__}")
+    return section
+
+
+for _section in (TextSet, TranslationSet, ClassificationSet):
+    register(_section)
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of this name (bleu, as in val/bleu), whatever its task; of an unknown name a plain one."""
+    every = (*LOSSES, *(metric for section in TASKS.values() for metric in section.METRICS))
+    return next((metric for metric in every if metric.name == name), Metric(name))
+
+
+def _of_its_task(raw: Any) -> TaskSet:
+    """The section that `task` names; raises pydantic's own errors, as of a tagged union."""
+    return raw if isinstance(raw, TaskSet) else _sections(tuple(TASKS.values())).validate_python(raw, strict=True)
+
+
+@cache
+def _sections(members: tuple[type[TaskSet], ...]) -> TypeAdapter[TaskSet]:
+    kinds: Any = Annotated[Union[members], Field(discriminator="task")]  # noqa: UP007 - made of a tuple
+    return TypeAdapter(kinds)
+
+
+AnySet = Annotated[SerializeAsAny[TaskSet], PlainValidator(_of_its_task)]
+"""A data set of any task, as a field of a config; it sees tasks that are registered later."""

@@ -1,0 +1,144 @@
+"""Classification: labelled text, trained as text -> label; judged by F1 and accuracy from the score of every label."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import field_validator
+
+from hpsearch.config import Column, EvaluationConfig, Truncate
+from hpsearch.data.splits import LABEL, Example
+from hpsearch.data.truncation import Cut
+from hpsearch.errors import DataError
+from hpsearch.metrics import classification as metrics_of
+from hpsearch.metrics.losses import Sums
+from hpsearch.tasks.measure import Measure, Model, Scores, confusion_sample
+from hpsearch.tasks.metric import Metric
+from hpsearch.tasks.task import TaskSet
+
+if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
+    from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
+
+NAME = "classification"
+NAMED = 10  # labels in a message about one that the data lack
+MISSING = 5  # labels named of those that a split lacks
+ONE_LABEL = (
+    "the models may answer one label whatever the text: train longer, or take val/loss, which changes before that"
+)
+OF_POSITIVE = tuple(Metric(name, constant=ONE_LABEL) for name in ("f1", "precision", "recall"))
+
+
+class ClassificationSet(TaskSet):
+    """Labelled text, trained as text -> label; judged by F1 and accuracy from the score of every label."""
+
+    answer: ClassVar[str | None] = LABEL
+    later_keys: ClassVar[tuple[str, ...]] = ("truncate", "positive")
+    METRICS: ClassVar[tuple[Metric, ...]] = (
+        *(Metric(name, constant=ONE_LABEL) for name in ("f1_macro", "f1_micro", "f1_weighted", "accuracy")),
+        Metric(
+            "mcc",
+            constant=ONE_LABEL,
+            chance=(0.1, 0.3),
+            known_as="f1_macro",
+            chosen_by="f1_macro",
+            perfect_by="accuracy",  # of one label alone mcc is 0
+        ),
+        *OF_POSITIVE,
+    )
+
+    task: Literal["classification"]
+    text: Column = "text"
+    label: str = "label"
+    truncate: Truncate = "right"
+    positive: str | int | bool | None = None  # the label that f1, precision and recall are of
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _one_label(cls, raw: Any) -> Any:
+        if raw is None or isinstance(raw, str | int):
+            return raw
+        raise ValueError("must be one of the labels (text, a whole number, true or false)")
+
+    def example_columns(self) -> dict[str, Column]:
+        """The text and the label."""
+        return {"text": self.text, LABEL: self.label}
+
+    def encode(self, examples: list[Example], encoder: Encoder) -> Arrays:
+        """Prompts of the text, and the token of the label."""
+        return encoder.labelled([example["text"] for example in examples], [example[LABEL] for example in examples])
+
+    def cut(self, *, context: int, max_new_tokens: int) -> Cut:
+        """A text leaves room for its label, which is one token."""
+        return Cut.of(context, room=1, truncate=self.truncate)
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """Those of one label only where the set names it."""
+        return tuple(metric for metric in self.METRICS if self.positive is not None or metric not in OF_POSITIVE)
+
+    def lacks_metric(self, name: str, metric: str) -> str:
+        """Which label is meant has to be said."""
+        if metric not in (one.name for one in OF_POSITIVE):
+            return ""
+        return f"{metric} is of one label: name it as data.{name}.positive, or use val/f1_macro"
+
+    def measure(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Measure:
+        """Scores of the likeliest labels."""
+        return Labels(corpus_set.label_names, corpus_set.label_ids, self.positive_place(corpus_set))
+
+    def doubts(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Iterator[str]:
+        """What macro-F1 can reach on splits that lack labels: their F1 is 0 there, whatever is guessed."""
+        self.positive_place(corpus_set)
+        labels = corpus_set.label_names
+        for part, split in corpus_set.splits.items():
+            there = set(split.labels.tolist())  # type: ignore[union-attr]
+            missing = [label for place, label in enumerate(labels) if place not in there]
+            if missing:
+                named = ", ".join(f"{label[:60]!r}" for label in missing[:MISSING])
+                yield (
+                    f"data.{corpus_set.name}: {len(missing)} of {len(labels)} labels are not in {part} "
+                    f"({named}{', ...' * (len(missing) > MISSING)}): "
+                    f"f1_macro can reach {len(there) / len(labels):.3g} at most there"
+                )
+
+    def positive_place(self, corpus_set: CorpusSet) -> int | None:
+        """The place of `positive` among the labels, None where it is not given; DataError where the data lack it."""
+        if self.positive is None:
+            return None
+        labels, wanted = corpus_set.label_names, str(self.positive)
+        spellings = [wanted, wanted.lower()] if isinstance(self.positive, bool) else [wanted]
+        for spelling in spellings:
+            if spelling in labels:
+                return labels.index(spelling)
+        error = DataError(
+            f"data.{corpus_set.name}.positive: no label {wanted!r} in the data; {_instead(wanted, labels)}"
+        )
+        error.data_set = corpus_set.name
+        raise error
+
+
+@dataclass(frozen=True)
+class Labels(Measure):
+    """Scores of the label that is the likeliest at each example's target."""
+
+    names: list[str]
+    ids: list[int]  # their tokens
+    positive: int | None  # its place among them
+
+    def score(self, model: Model) -> tuple[Sums, Scores]:
+        """F1 and its like; the confusion matrix is the sample."""
+        sums, guesses = model.choices(self.ids)
+        places = list(range(len(self.names)))
+        truth, guessed = model.tokens.labels.tolist(), guesses.tolist()  # type: ignore[union-attr]
+        counts = metrics_of.confusion(truth, guessed, places)
+        found = metrics_of.scores(truth, guessed, places, positive=self.positive)
+        return sums, Scores(found, confusion_sample(NAME, self.names, counts))
+
+
+def _instead(wanted: str, labels: Sequence[str]) -> str:
+    if near := difflib.get_close_matches(wanted, labels, n=1, cutoff=0.6):
+        return f"did you mean {near[0]!r}?"
+    more = f" and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
+    return f"there are {', '.join(map(repr, labels[:NAMED]))}{more}"

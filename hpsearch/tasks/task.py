@@ -1,0 +1,48 @@
+"""What a task is: the section of a config that names it, and the questions that the levels above ask the section.
+
+A new task is one file: a subclass of `TaskSet` with a field `task: Literal[NAME]`, listed in tasks/__init__.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from hpsearch.config import EvaluationConfig
+from hpsearch.data.encodable import EncodableSet
+from hpsearch.data.truncation import Cut
+from hpsearch.tasks.measure import Measure
+from hpsearch.tasks.metric import Metric
+
+if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
+    from hpsearch.data.arrays import CorpusSet
+
+
+class TaskSet(EncodableSet):
+    """A data set with its task: columns (`example_columns`), encoding (`encode`), metrics, measuring, samples."""
+
+    METRICS: ClassVar[tuple[Metric, ...]] = ()  # of the task, beside the losses; a set may lack some: `metrics`
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that this set has, beside the losses."""
+        return self.METRICS
+
+    def lacks_metric(self, name: str, metric: str) -> str:
+        """What to do to have a metric of the task that this set (`name` in the config) does not have."""
+        return ""
+
+    def unmeasurable(self, evaluation: EvaluationConfig) -> tuple[str, str] | None:
+        """(key of `evaluation`, reason) where this machine or the section cannot measure the set; None: it can."""
+        return None
+
+    def measure(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Measure:
+        """How the set is measured; `metric`: the objective, as in val/bleu or val/NAME/bleu."""
+        return Measure()
+
+    def doubts(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Iterator[str]:
+        """What to know of the metrics on these data, a line each; raises DataError where they cannot be measured."""
+        yield from ()
+
+    def cut(self, *, context: int, max_new_tokens: int) -> Cut:
+        """How examples longer than the context are truncated: a prompt leaves room for what may be decoded."""
+        return Cut.of(context, room=max_new_tokens + 1)  # and the end token
