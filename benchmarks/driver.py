@@ -26,14 +26,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs in a checkout that was never installed, too
 
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Command, Evaluation, TrainingPoint, WorkerSettings
 from hpsearch.events import Finished, Measured
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Message, Reply, Task
-from hpsearch.search import Search
+from hpsearch.launchers.messages import Ended, Evaluated, Message, Reply, Task
+from hpsearch.policies.optuna.policy import OptunaPolicy
+from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
 from hpsearch.testing.curves import SyntheticCurve
@@ -65,7 +65,7 @@ class Training:
     trial: int
     curve: SyntheticCurve
     done: int = 0  # evaluations
-    answer: Answer = Answer.GO_ON
+    command: Command = Command.CONTINUE
 
 
 class Simulated:
@@ -95,7 +95,7 @@ class Simulated:
         """Answers an evaluation, or asks a trial to pause."""
         training = self._trainings.get(slot)
         if training is not None and training.trial == reply.trial:
-            training.answer = reply.answer
+            training.command = reply.command
             if reply.index is not None:
                 self._ready.append(slot)
 
@@ -113,9 +113,9 @@ class Simulated:
 
     def _next(self, slot: int) -> Message:
         training = self._trainings[slot]
-        if training.answer is not Answer.GO_ON or training.done == self.evaluations:
+        if training.command is not Command.CONTINUE or training.done == self.evaluations:
             del self._trainings[slot]
-            return Ended(slot, training.trial, training.answer)
+            return Ended(slot, training.trial, training.command)
         training.done += 1
         return Evaluated(slot, training.trial, evaluation(training, training.done / self.evaluations))
 
@@ -128,22 +128,21 @@ class Simulated:
             self.seconds += time.process_time() - began
 
 
-def evaluation(training: Training, progress: float) -> dict[str, Any]:
+def evaluation(training: Training, progress: float) -> Evaluation:
     """What a worker would send: as much as a real one does."""
     done, loss = training.done, training.curve.train_loss(progress)
     found = {"train/loss": loss, "learning_rate": 1e-3, "gradient_norm": 0.5, "tokens_per_second": 1e4}
-    point = {"step": 10 * done, "tokens": 10_000 * done, "time": 1.7e9 + done, "metrics": found}
-    return {
-        "index": done,
-        "step": 10 * done,
-        "tokens": 10_000 * done,
-        "epoch": progress,
-        "progress": progress,
-        "seconds": float(done),
-        "metrics": {"val/loss": training.curve.val_loss(progress), "val/loss_stderr": 0.01, "train/loss": loss},
-        "points": [point] * POINTS,
-        "signatures": {},
-    }
+    point = TrainingPoint(step=10 * done, tokens=10_000 * done, time=1.7e9 + done, metrics=found)
+    return Evaluation(
+        index=done,
+        step=10 * done,
+        tokens=10_000 * done,
+        epoch=progress,
+        progress=progress,
+        seconds=float(done),
+        metrics={"val/loss": training.curve.val_loss(progress), "val/loss_stderr": 0.01, "train/loss": loss},
+        points=[point] * POINTS,
+    )
 
 
 # -------------------------------------------------------------------------------------------------------- the figures
@@ -189,6 +188,7 @@ def resumed(experiment: Experiment, folder: Path) -> None:
     size = (folder / "journal.jsonl").stat().st_size / 2**20
     began, processor = time.perf_counter(), time.process_time()
     study = Study.open(experiment, folder, FACTS)
+    spent(study, OptunaPolicy(experiment))  # whether to start workers: the policy puts its trials back
     wall, processor = time.perf_counter() - began, time.process_time() - processor
     print(f"resume from a journal of {size:.0f} MiB: {wall:.2f} s ({processor:.2f} s of processor time)", flush=True)
     study.journal.close()

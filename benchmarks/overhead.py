@@ -53,15 +53,15 @@ def train(config: Any, handle: Any) -> Iterator[Any]:
     began = time.time()
     from hpsearch.training import loop
 
-    said = handle.told
+    said = handle.command
     first_step: list[float] = []
 
-    def told() -> Any:
+    def command() -> Any:
         if not first_step:
             first_step.append(time.time())
         return said()
 
-    handle.told = told
+    handle.command = command
     waiting = 0.0
     answered = evaluated = began
     for evaluation in loop.train(config, handle):

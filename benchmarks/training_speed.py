@@ -133,15 +133,15 @@ def open_corpus(size: Size, folder: Path) -> Any:
 
 def ours(size: Size, folder: Path, precision: str) -> None:
     """`train` as a search calls it, timed from one question of the loop ("am I to go on?") to the next."""
-    from hpsearch.contract import Handle, Told, WorkerSettings
+    from hpsearch.contract import Command, Handle, WorkerSettings
     from hpsearch.training.loop import train
     from hpsearch.training.model import Llama
 
     clock = Clock()
 
-    def told() -> Told:
+    def command() -> Command:
         clock.tick()
-        return Told.GO_ON
+        return Command.CONTINUE
 
     print(f"{Llama(train_config(size).model, vocab_size=size.vocab_size).n_non_embedding} parameters")
     setting = WorkerSettings(
@@ -149,7 +149,7 @@ def ours(size: Size, folder: Path, precision: str) -> None:
     )
     out = folder / f"ours-{os.getpid()}"
     out.mkdir()
-    for _ in train(train_config(size, precision), Handle(setting, out, told)):
+    for _ in train(train_config(size, precision), Handle(setting, out, command)):
         pass
 
 

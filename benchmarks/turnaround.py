@@ -48,14 +48,14 @@ def train(config: Any, handle: Any) -> Iterator[Any]:
     """hpsearch.training.loop.train; when it ends, a line says when it made its steps, and in which slot."""
     from hpsearch.training import loop
 
-    said, first_step, waited, evaluation = handle.told, list[float](), 0.0, None
+    said, first_step, waited, evaluation = handle.command, list[float](), 0.0, None
 
-    def told() -> Any:
+    def command() -> Any:
         if not first_step:
             first_step.extend((time.time(), time.process_time()))
         return said()
 
-    handle.told = told
+    handle.command = command
     evaluated = answered = time.time()
     processor = 0.0
     for evaluation in loop.train(config, handle):

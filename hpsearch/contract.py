@@ -12,19 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 CHECKPOINTS = ("last.pt", "previous.pt")  # what a training goes on from, the newer first
 
 
-class Told(StrEnum):
-    """What a training was told to do next; ceasing to iterate is the fourth way."""
+class Command(IntEnum):
+    """What a training is to do next, by strength: of two commands the stronger one holds.
 
-    GO_ON = "go on"
-    PAUSE = "pause"  # save everything, to be continued later
-    FINISH = "finish"  # save the best weights and end
+    A training reads the first three. For STOP its generator is closed.
+    """
+
+    CONTINUE = 0
+    PAUSE = 1  # save everything, to be resumed later
+    FINISH = 2  # save the best weights and end
+    STOP = 3  # end at once, keep nothing
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Handle:
 
     setting: WorkerSettings
     folder: Path  # its own: last.pt, previous.pt, best.pt, samples.json
-    told: Callable[[], Told] = lambda: Told.GO_ON  # asked before every step
+    command: Callable[[], Command] = lambda: Command.CONTINUE  # asked before every step
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,10 @@ POINTS = (
     "tell_done",
     "trial_swept",  # its files that no one needs are gone
     "retry_recorded",  # a trial goes on after a crash or the death of its worker
+    "pause_begun",  # a trial has paused by decision, and the journal does not say so yet
+    "pause_recorded",
+    "resume_begun",  # the policy resumes a paused trial, and the journal does not say so yet
+    "resume_recorded",
     "journal_read",  # at a resume: read, not yet open for writing
     "study_rebuilt",  # at a resume: ready to go on
     "best_exported",

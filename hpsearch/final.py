@@ -13,7 +13,7 @@ from typing import Any
 
 from hpsearch.atomic import write_atomically, write_json
 from hpsearch.config import Config
-from hpsearch.contract import Evaluation, Handle, Told, WorkerSettings
+from hpsearch.contract import Command, Evaluation, Handle, WorkerSettings
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.identity import data_changes, described
 from hpsearch.lock import StudyLock
@@ -72,12 +72,12 @@ class FinalTraining:
     def run(self, stopping: Callable[[], bool]) -> Iterator[Evaluation]:
         """Trains; told to stop, it saves its state and ends early (`stopped` is then True)."""
 
-        def told() -> Told:
+        def command() -> Command:
             self.stopped = stopping()
-            return Told.PAUSE if self.stopped else Told.GO_ON
+            return Command.PAUSE if self.stopped else Command.CONTINUE
 
         with self._blamed("train"):
-            for evaluation in self.trainer.train(self.config, self._handle(told)):
+            for evaluation in self.trainer.train(self.config, self._handle(command)):
                 self._note(evaluation)
                 yield evaluation
 
@@ -107,8 +107,8 @@ class FinalTraining:
         self.close()
         return metrics
 
-    def _handle(self, told: Callable[[], Told] = lambda: Told.GO_ON) -> Handle:
-        return Handle(self.setting, self.folder / CHECKPOINTS, told)
+    def _handle(self, command: Callable[[], Command] = lambda: Command.CONTINUE) -> Handle:
+        return Handle(self.setting, self.folder / CHECKPOINTS, command)
 
     def _blamed(self, doing: str) -> AbstractContextManager[None]:
         base, log = self.setting.base, self.folder / CHECKPOINTS / "error.txt"

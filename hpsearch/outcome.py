@@ -30,7 +30,7 @@ class Outcome(StrEnum):
     FAILED = "failed", "FAIL", "FAILED", "#5a3b2e"
     # Not ended:
     RUNNING = "running", "RUNNING", "RUNNING", "#4fa3a5"
-    PAUSED = "paused", "WAITING", "SCHEDULED", "#4fa3a5"  # by the policy, which may resume it
+    PAUSED = "paused", "RUNNING", "SCHEDULED", "#d4b21f"  # by the policy, which may resume it
     INTERRUPTED = "interrupted", "WAITING", "KILLED", "#4fa3a5"  # by a person, a kill or a clock; resumed at once
     UNFINISHED = "unfinished", "WAITING", "KILLED", "#4fa3a5"  # counts by its best evaluation so far
 

@@ -1,4 +1,4 @@
-"""The driver's loop: place, judge, tell. A generator of what happens, for whoever shows it."""
+"""The driver's loop: asks the policy, places, trains, judges, obeys. A generator of events, for whoever shows them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,31 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hpsearch import failpoints
+from hpsearch.contract import Command
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
-from hpsearch.events import Event, Finished, Measured, Notice, Paused, Started
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
+from hpsearch.events import Event, Finished, Interrupted, Measured, Notice, Paused, Started
+from hpsearch.launchers.messages import Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
 from hpsearch.outcome import Outcome
-from hpsearch.placement.placement import DEVICE_ERRORS, Placement, out_of_configs, out_of_trials
+from hpsearch.placement.placement import DEVICE_ERRORS, Placement
+from hpsearch.policies.decisions import Decisions
+from hpsearch.policies.loading import load
+from hpsearch.policies.policy import Judgement, Policy
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.room import Room
-from hpsearch.study import OUTCOMES, Study
+from hpsearch.study import Study
 from hpsearch.verdict import Verdict
 
 LOOK = 0.25  # seconds between looks whether a person wants to stop
 STUMBLES = 3  # times that a trial may find the disk closed, and open again when somebody looks
 SAVED = "stopped; its checkpoint is saved"
 NOT_SAVED = "stopped; it saved no checkpoint: it goes on from the one before, or trains anew"
-ANSWERS = {
-    Verdict.CONTINUE: Answer.GO_ON,
-    Verdict.PRUNE: Answer.DROP,
-    Verdict.DIVERGED: Answer.DROP,
-    Verdict.OVERFIT: Answer.FINISH,  # it can still win: its best weights are kept
+OUTCOMES = {Verdict.PRUNE: Outcome.PRUNED, Verdict.OVERFIT: Outcome.OVERFIT, Verdict.DIVERGED: Outcome.DIVERGED}
+COMMANDS = {
+    Verdict.CONTINUE: Command.CONTINUE,
+    Verdict.PAUSE: Command.PAUSE,
+    Verdict.PRUNE: Command.STOP,
+    Verdict.DIVERGED: Command.STOP,
+    Verdict.OVERFIT: Command.FINISH,  # it can still win: its best weights are kept
 }
 
 
@@ -39,11 +45,13 @@ class Search:
         launcher: Launcher,
         *,
         checkpoints: Path | Checkpoints,
+        policy: Policy | None = None,
         prepared: dict[str, Path] | None = None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`checkpoints`: where the trials' folders are made; `prepared`: the data (see WorkerSettings);
-        `stopping`: whether a person asked to stop.
+        """`checkpoints`: where the trials' folders are made; `policy`: what decides (None: the space file's).
+
+        `prepared`: the data (see WorkerSettings); `stopping`: whether a person asked to stop.
         """
         self.study, self.launcher = study, launcher
         if isinstance(checkpoints, Path):
@@ -51,8 +59,10 @@ class Search:
         self.checkpoints = checkpoints
         self._prepared, self._stopping = prepared or {}, stopping
         self._room = Room(checkpoints.path, checkpoints.keeping)
-        self._placement = Placement(study, launcher)
-        self._verdicts: dict[int, tuple[Verdict, str]] = {}
+        self.policy = load(study.experiment) if policy is None else policy
+        self._decisions = Decisions(study, self.policy)
+        self._placement = Placement(study, launcher, self._decisions)
+        self._judgements: dict[int, Judgement] = {}  # of trials that are to end or to pause
         self._failures = 0  # since a trial last completed
         self._stumbles: dict[int, int] = defaultdict(int)  # trial -> times it found the disk closed
         self._pausing = False
@@ -104,37 +114,43 @@ class Search:
 
     def _judge(self, message: Evaluated) -> Iterator[Event]:
         trial, index = self.study.history.trials[message.trial], message.evaluation.index
-        is_old = index < max(trial.evaluations, default=0)  # of its checkpoint; others came after it
+        is_old = index < max(trial.evaluations, default=0)  # of its checkpoint; the next one shows how it was judged
         is_new = index not in trial.evaluations  # else it was measured in another attempt, maybe on another device
-        verdict, reason = self.study.report(message.trial, message.evaluation)
+        self.study.report(message.trial, message.evaluation)
+        was_judged = is_old or index <= trial.paused_at
+        judgement = Judgement() if was_judged else self._decisions.judge(message.trial)
+        failpoints.hit("report_done")
         if is_new:
             self._placement.measured(message.trial, message.evaluation)
-        answer = ANSWERS[verdict]
-        if answer is not Answer.GO_ON:
-            self._verdicts[message.trial] = verdict, reason
+        command = COMMANDS[judgement.verdict]
+        if command is not Command.CONTINUE:
+            self._judgements[message.trial] = judgement
         elif self._pausing:
-            answer = Answer.PAUSE
-        self.launcher.reply(message.slot, Reply(message.trial, answer, index))
+            command = Command.PAUSE
+        self.launcher.reply(message.slot, Reply(message.trial, command, index))
         if not is_old:
             yield Measured(trial, message.slot, message.evaluation)
 
     def _end(self, message: Ended) -> Event:
         number = message.trial
         trial = self.study.history.trials[number]
-        if message.answer is Answer.PAUSE and number not in self._verdicts:
+        if message.command is Command.PAUSE and number not in self._judgements:
             if not self._pausing:  # its worker was told to end; it goes on with another
                 self._placement.put_back(number)
             self.study.interrupt(number)
-            return Paused(trial, message.slot, SAVED if message.saved else NOT_SAVED, saved=message.saved)
-        verdict, reason = self._verdicts.pop(number, (Verdict.CONTINUE, ""))
-        return self._finish(message, OUTCOMES.get(verdict, Outcome.COMPLETED), reason)
+            return Interrupted(trial, message.slot, SAVED if message.saved else NOT_SAVED, saved=message.saved)
+        judgement = self._judgements.pop(number, Judgement())
+        if message.command is Command.PAUSE and judgement.verdict is Verdict.PAUSE:
+            self.study.pause(number, judgement.reason, saved=message.saved)
+            return Paused(trial, message.slot, judgement.reason, saved=message.saved)
+        return self._finish(message, OUTCOMES.get(judgement.verdict, Outcome.COMPLETED), judgement.reason)
 
     def _fail(self, message: Failed) -> Iterator[Event]:
         number = message.trial
-        if self._verdicts.get(number, (None,))[0] in (Verdict.PRUNE, Verdict.DIVERGED):
-            yield self._end(Ended(message.slot, number, Answer.DROP))  # it was to leave nothing behind
+        if self._judgements.get(number, Judgement()).verdict in (Verdict.PRUNE, Verdict.DIVERGED):
+            yield self._end(Ended(message.slot, number, Command.STOP))  # it was to leave nothing behind
             return
-        self._verdicts.pop(number, None)
+        self._judgements.pop(number, None)
         if message.kind == "disk":
             yield from self._stumble(message)
             return
@@ -165,14 +181,14 @@ class Search:
         """Puts a trial back, to go on from its checkpoint."""
         self._placement.put_back(message.trial)
         self.study.interrupt(message.trial, reason, died=died)
-        return Paused(self.study.history.trials[message.trial], message.slot, reason)
+        return Interrupted(self.study.history.trials[message.trial], message.slot, reason)
 
     def _wait_alone(self, message: Failed) -> Event:
         """Puts a trial back whose memory others took part of: its next attempt has the device for itself."""
         trial = self.study.history.trials[message.trial]
         reason = f"{message.reason}; it will be tried once more alone on {trial.device}"
         self.study.interrupt(trial.number, reason, alone=True)
-        return Paused(trial, message.slot, reason)
+        return Interrupted(trial, message.slot, reason)
 
     def _finish(self, message: Ended | Failed, outcome: Outcome, reason: str) -> Event:
         trial = self.study.finish(message.trial, outcome, reason)
@@ -199,11 +215,8 @@ class Search:
         yield from self._notices(self._room.refused(message.reason))
 
     def _why_so_few(self) -> str | None:
-        """What to say where the space ended before the budget."""
-        size, wanted = len(self.study.history.trials), self.study.experiment.budget.trials or float("inf")
-        if self._pausing or size == 1 or size >= wanted or not out_of_configs(self.study):
-            return None
-        return f"each of the space's {size} configs has had its trial"
+        """What the policy says where the search ended before the budget."""
+        return None if self._pausing or not self._decisions.reason else self._decisions.reason
 
     def _notices(self, line: str | None) -> Iterator[Event]:
         if line is not None:
@@ -237,13 +250,13 @@ class Search:
     def _pause_all(self) -> None:
         self._pausing = True
         for slot, number in self._placement.busy.items():
-            if number not in self._verdicts:
-                self.launcher.reply(slot, Reply(number, Answer.PAUSE))
+            if number not in self._judgements:
+                self.launcher.reply(slot, Reply(number, Command.PAUSE))
 
 
-def spent(study: Study) -> bool:
-    """Whether the study's budget leaves nothing to do, so that no worker need be started."""
+def spent(study: Study, policy: Policy) -> bool:
+    """Whether nothing is left to do: no time, or no trial to resume and none that the policy decides for."""
     hours = study.experiment.budget.hours
     if hours is not None and study.history.seconds >= hours * 3600:
         return True
-    return not study.unfinished() and out_of_trials(study)
+    return not study.unfinished() and not Decisions(study, policy).more()

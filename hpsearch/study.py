@@ -1,47 +1,35 @@
-"""The study: every change of it is in the journal, and it is rebuilt from there on resume.
-
-Optuna proposes trials and compares them at equal evaluation indices (sampling/proposals.py); what is our own, the
-overfitting and divergence rules, is in verdict.py.
-"""
+"""The study: its history and its journal. Every change of it is recorded, and read again on resume."""
 
 from __future__ import annotations
 
 import gc
 import logging
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hpsearch import failpoints
 from hpsearch import journal as journals
-from hpsearch.config import Config
 from hpsearch.contract import Evaluation
 from hpsearch.environment import environment
 from hpsearch.identity import RULES, check_identity
 from hpsearch.journal import Journal
-from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, interval_loss, uncollected
+from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, uncollected
 from hpsearch.outcome import Outcome
-from hpsearch.sampling.proposals import Proposals
+from hpsearch.policies.policy import New
 from hpsearch.space.experiment import Experiment
-from hpsearch.verdict import Phases, Point, Verdict, diverged, overfitting, stale
-from hpsearch.verdict import reason as explain
 
 _log = logging.getLogger(__name__)
-OUTCOMES = {Verdict.PRUNE: Outcome.PRUNED, Verdict.OVERFIT: Outcome.OVERFIT, Verdict.DIVERGED: Outcome.DIVERGED}
 
 
 class Study:
     """One study being searched; the driver holds the only one."""
 
     def __init__(self, experiment: Experiment, journal: Journal, history: History) -> None:
-        """Rebuilds the Optuna study from the history of the journal."""
+        """`history`: what the journal says so far."""
         self.experiment, self.journal, self.history = experiment, journal, history
-        self.proposals = Proposals(experiment, history)
-        with uncollected():
-            for trial in sorted(history.trials.values(), key=lambda trial: trial.number):
-                self._rebuild(trial)
-            gc.freeze()  # what is known already is not looked through for garbage during the search
+        history.allowed_trials = experiment.budget.trials
+        self._fail_the_lost()
 
     @classmethod
     def open(
@@ -66,81 +54,50 @@ class Study:
     # ------------------------------------------------------------------------------------------------------- its trials
 
     def unfinished(self) -> list[int]:
-        """The trials of earlier drivers that wait to be continued."""
-        return [number for number, trial in self.history.trials.items() if trial.outcome is None]
+        """The trials of earlier drivers that wait to be continued; paused ones wait for the policy instead."""
+        return [number for number, trial in self.history.trials.items() if trial.outcome is None and not trial.paused]
 
-    def ask(self) -> int:
-        """A new trial: samples its params, writes it to the journal, gives its number."""
-        failpoints.hit("before_ask")
-        number = len(self.history.trials)
-        internal = self.proposals.ask(number)
-        config = self.experiment.config(internal)
-        self.record(
-            "trial_asked",
-            trial=number,
-            params=self.experiment.space.values(internal),
-            internal=internal,
-            config=config.model_dump(mode="json"),
-        )
-        failpoints.hit("after_ask")
+    def accept(self, new: New) -> int:
+        """Records a new trial; returns its number. Raises ConfigError where its params are not in the space."""
+        number, space = len(self.history.trials), self.experiment.space
+        internal = space.internal(new.params)
+        config = self.experiment.config(internal).model_dump(mode="json")
+        if new.seed is not None:
+            config["seed"] = new.seed
+        values = space.values(internal)
+        self.record("trial_asked", trial=number, params=values, internal=internal, config=config, **_until(new.until))
         return number
+
+    def pause(self, number: int, reason: str, *, saved: bool) -> None:
+        """Records that a trial has paused by decision, with its state `saved` now or in an earlier checkpoint."""
+        failpoints.hit("pause_begun")
+        evaluation = max(self.history.trials[number].evaluations, default=0)
+        self.record("trial_paused", trial=number, reason=reason, evaluation=evaluation, saved=saved)
+        failpoints.hit("pause_recorded")
+
+    def resume(self, number: int, *, until: int | None = None) -> None:
+        """Records that a paused trial is to train on, to the evaluation `until`."""
+        failpoints.hit("resume_begun")
+        self.record("trial_resumed", trial=number, **_until(until))
+        failpoints.hit("resume_recorded")
 
     def start(self, number: int, *, device: str, threads: int, worker: int) -> int:
         """Notes that a trial is with a worker; gives the number of this attempt (1, 2, ...)."""
         trial = self.history.trials[number]
         attempt = trial.attempt + 1
         place = {"device": device, "threads": threads, "worker": worker}
-        self.record("trial_started", trial=number, attempt=attempt, **place, **description(trial))
+        said = {**place, **_until(trial.until), **description(trial)}
+        self.record("trial_started", trial=number, attempt=attempt, **said)
         if attempt > 1:
             failpoints.hit("retry_recorded")
         return attempt
 
-    def config(self, number: int) -> Config:
-        """The trial's whole config."""
-        return self.experiment.trainer.config.model_validate(self.history.trials[number].config)
-
-    def report(self, number: int, evaluation: Evaluation) -> tuple[Verdict, str]:
-        """Takes an evaluation in and judges: what the trial is to do next, and why (one line).
-
-        One that the journal has already (from before a crash) is not written again, and judged again only where it
-        is the trial's latest: what came after the others shows how they were judged.
-        """
+    def report(self, number: int, evaluation: Evaluation) -> None:
+        """Records an evaluation, unless the journal has it already (from before a crash)."""
         failpoints.hit("report_begun")
         trial = self.history.trials[number]
-        index, latest = evaluation.index, max(trial.evaluations, default=0)
-        if index not in trial.evaluations:
+        if evaluation.index not in trial.evaluations:
             self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation.to_dict())
-            self.proposals.report(number, evaluation)
-        verdict = self.judge(number) if index >= latest else (Verdict.CONTINUE, "")
-        failpoints.hit("report_done")
-        return verdict
-
-    def judge(self, number: int) -> tuple[Verdict, str]:
-        """Diverged, overfitting or worse than its peers? From what the journal knows of the trial."""
-        trial = self.history.trials[number]
-        phases, curve = self.experiment.trainer.phases(self.config(number)), points(trial)
-        if diverged(curve, warmup_until=phases.warmup_until):
-            return Verdict.DIVERGED, explain(Verdict.DIVERGED, curve)
-        if self._overfits(trial, curve, phases):
-            rule = self.experiment.search.overfitting
-            return Verdict.OVERFIT, explain(Verdict.OVERFIT, curve, evaluations=rule.evaluations)
-        if curve[-1].progress < phases.ends_at and self.proposals.would_prune(number):
-            return Verdict.PRUNE, explain(Verdict.PRUNE, curve)
-        return Verdict.CONTINUE, ""
-
-    def _overfits(self, trial: TrialHistory, curve: list[Point], phases: Phases) -> bool:
-        """The rule of verdict.py; where the objective is no loss, only once the objective has turned as well."""
-        rule = self.experiment.search.overfitting
-        if not rule.enabled or not overfitting(
-            curve,
-            warmup_until=phases.warmup_until,
-            cooldown_from=phases.cooldown_from,
-            evaluations=rule.evaluations,
-            sigmas=rule.sigmas,
-        ):
-            return False
-        _, values = trial.curve(self.history.metric)
-        return stale(values, maximize=self.history.direction == "maximize", evaluations=rule.evaluations)
 
     def interrupt(self, number: int, reason: str = "", *, died: bool = False, alone: bool = False) -> None:
         """Notes that a trial waits to be continued from its checkpoint; `died`: its worker's death is its own fault;
@@ -171,7 +128,6 @@ class Study:
         )
         self.journal.sync()
         failpoints.hit("tell_begun")
-        self.proposals.tell(number, outcome, best.value if best else None)
         self.history.add(event)
         trial.training.clear()  # the views draw it; here it would only fill the memory
         failpoints.hit("tell_done")
@@ -183,10 +139,9 @@ class Study:
         """Puts an event into the journal and the history."""
         self.history.add(self.journal.append(event, **fields))
 
-    def _rebuild(self, trial: TrialHistory) -> None:
-        """Has the sampler know a trial of the journal; one whose params stood on damaged lines alone has failed."""
-        self.proposals.rebuild(trial)
-        if not trial.config and trial.outcome is None:
+    def _fail_the_lost(self) -> None:
+        """Ends trials whose params stood on damaged lines alone."""
+        for trial in [t for t in self.history.trials.values() if not t.config and t.outcome is None]:
             self.record(
                 "trial_finished",
                 trial=trial.number,
@@ -216,23 +171,14 @@ def read_history(folder: Path) -> History:
     return history
 
 
+def _until(evaluation: int | None) -> dict[str, int]:
+    """The key of an event that says where a trial pauses; left out where it does not."""
+    return {} if evaluation is None else {"until": evaluation}
+
+
 def description(trial: TrialHistory) -> dict[str, Any]:
     """What a trial is, as its events say it."""
     return {name: getattr(trial, name) for name in DESCRIPTION}
-
-
-def points(trial: TrialHistory) -> list[Point]:
-    """A trial's curve as the verdicts read it."""
-    return [
-        Point(
-            index=index,
-            progress=evaluation.progress,
-            val_loss=evaluation.metrics.get("val/loss", math.nan),
-            train_loss=interval_loss(evaluation.metrics),
-            stderr=evaluation.metrics.get("val/loss_stderr", 0.0),
-        )
-        for index, evaluation in sorted(trial.evaluations.items())
-    ]
 
 
 def _origin(experiment: Experiment, data: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -26,9 +26,10 @@ DIVERGED_TIMES = 10.0  # times the first evaluation: no overfitting gets there
 
 
 class Verdict(StrEnum):
-    """What is to become of a trial after an evaluation."""
+    """What becomes of a trial after an evaluation."""
 
     CONTINUE = "continue"
+    PAUSE = "pause"  # it may be resumed, and counts by its best evaluation so far
     PRUNE = "prune"
     OVERFIT = "overfit"
     DIVERGED = "diverged"
@@ -36,11 +37,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Phases:
-    """The parts of a training, as shares of its schedule."""
+    """Where a training's phases begin and end, as shares of its schedule (0 to 1)."""
 
-    warmup_until: float = 0.0
-    cooldown_from: float = 1.0
-    ends_at: float = 1.0
+    warmup_until: float
+    cooldown_from: float  # 1: the schedule has no cool-down
+    ends_at: float  # where the training ends; 1: at the end of its schedule
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,10 @@ from hpsearch.views import shipping
 
 def home(path):
     """Makes a home with empty stores at `path`, or adds them to the one there; returns the path."""
-    shutil.copytree(_stores(), path, dirs_exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+    for store in _stores().glob("*.db"):
+        shutil.copy(store, path)
+        (path / store.name).chmod(0o600)
     return path
 
 

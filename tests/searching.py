@@ -1,10 +1,12 @@
 """What the tests of the search share: experiments without files, and searches with the toy trainer in this process."""
 
 import textwrap
+from weakref import WeakKeyDictionary
 
-from hpsearch.contract import Evaluation, WorkerSettings
+from hpsearch.contract import Command, Evaluation, WorkerSettings
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
+from hpsearch.policies.optuna.policy import OptunaPolicy
 from hpsearch.search import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
@@ -35,19 +37,49 @@ def opened(wanted, folder, facts=FACTS):
     return Study.open(wanted, folder, facts)
 
 
+POLICIES = WeakKeyDictionary()  # study -> the policy that its search or its test asked
+
+
+def policy_of(study):
+    """The study's Optuna policy."""
+    return POLICIES.setdefault(study, OptunaPolicy(study.experiment))
+
+
+def optuna_trials(study):
+    """The trials of its policy's Optuna study, which knows all that the history does."""
+    policy = policy_of(study)
+    policy._catch_up(study.history)
+    for number in policy.proposals.open:
+        policy.proposals.hear(study.history.trials[number])
+    return policy.proposals.study.get_trials(deepcopy=False)
+
+
+def ask(study):
+    """Records the trial that Optuna proposes next; gives its number."""
+    return study.accept(policy_of(study).next(study.history))
+
+
+def judged(study, number, evaluation):
+    """Records an evaluation; gives what becomes of the trial."""
+    study.report(number, evaluation)
+    return policy_of(study).judge(study.history, study.history.trials[number])
+
+
 def inline(folder):
     return InlineLauncher(WorkerSettings(device="cpu", threads=1, cache=folder, base=folder), trainer=TOY)
 
 
-def go(wanted, folder, *, launcher=None, kill_after=None, stop_after=None):
+def go(wanted, folder, *, launcher=None, policy=None, kill_after=None, stop_after=None):
     """One driver's work: to the end, killed after some events, or asked to stop after some."""
     study, seen = opened(wanted, folder), []
     search = Search(
         study,
         launcher or inline(folder),
         checkpoints=folder / "checkpoints",
+        policy=policy,
         stopping=lambda: stop_after is not None and len(seen) >= stop_after,
     )
+    POLICIES[study] = search.policy
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
     running = search.run()
     try:
@@ -106,8 +138,8 @@ class Scripted:
 
     def reply(self, slot, reply):
         self.replies.append(reply)
-        if slot in self._running and reply.answer != "go on":
-            self._running[slot] = iter([lambda s, t=reply.trial, a=reply.answer: Ended(s, t, a)])
+        if slot in self._running and reply.command is not Command.CONTINUE:
+            self._running[slot] = iter([lambda s, t=reply.trial, a=reply.command: Ended(s, t, a)])
 
     def messages(self, timeout):
         found = list(self.late)
@@ -130,7 +162,7 @@ def says(task, *losses, end=True, times=20):
         for i, loss in enumerate(losses, start=1)
     )
     if end:
-        yield lambda slot: Ended(slot, task.trial, "go on")
+        yield lambda slot: Ended(slot, task.trial, Command.CONTINUE)
 
 
 def dies(task, *losses):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from hpsearch.contract import Command
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.placement.sharing import CONTEXT
 from hpsearch.testing import toy
@@ -54,7 +55,7 @@ class SimulatedGpus(Scripted):
     def _script(self, task):
         for index in range(1, self._length(task.trial) + 1):
             yield lambda slot, i=index: self._evaluated(slot, task, i)
-        yield lambda slot: Ended(slot, task.trial, "go on")
+        yield lambda slot: Ended(slot, task.trial, Command.CONTINUE)
 
     def _evaluated(self, slot, task, index):
         trial = task.trial

@@ -14,7 +14,7 @@ from hpsearch.journal.history import BestEvaluation, History, TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 from hpsearch.training.config import TrainConfig
-from tests.searching import FACTS, evaluation, go, opened
+from tests.searching import FACTS, ask, evaluation, go, opened
 
 OWN = "def lines():\n    return {'train': ['one two three'] * 3, 'valid': ['four five'], 'test': ['six']}\n"
 SPACE = """
@@ -125,7 +125,7 @@ def test_it_becomes_a_space_again(searched, tmp_path):
 
 def test_a_study_without_a_completed_trial_has_no_winner(tmp_path):
     study = opened(Experiment.load(project(tmp_path / "project", 3)), tmp_path / "home")
-    study.finish(study.ask(), Outcome.FAILED, "why")
+    study.finish(ask(study), Outcome.FAILED, "why")
     with pytest.raises(UserError, match=r"study 'winners': none of its 1 trials has completed"):
         best.winner(study.history)
     study.journal.close()

@@ -43,17 +43,13 @@ def test_a_shipped_space_can_be_read_and_says_how_to_run_it(path):
 COMING = {
     "hpsearch/api/",
     "hpsearch/launchers/launch.py",
-    "hpsearch/metrics/",
     "hpsearch/policies/",
     "hpsearch/policies/optuna/samplers.py",
     "hpsearch/policies/policy.py",
-    "hpsearch/tasks/",
     "hpsearch/trainers/",
     "hpsearch/trainers/trainer.py",
-    "tests/metrics/",
     "tests/policies/",
     "tests/policies/optuna/test_samplers.py",
-    "tests/tasks/",
     "tests/trainers/",
 }
 

@@ -29,6 +29,7 @@ LEVELS = [
         "outcome",
         "output",
         "printable",
+        "process",
         "redaction",
         "space.mistakes",
         "verdict",
@@ -36,7 +37,10 @@ LEVELS = [
     [
         "atomic",
         "environment",
+        "error_lines",
+        "file_lock",
         "lock",
+        "logs",
         "metrics",
         "samples",
         "space.foreign",
@@ -49,7 +53,6 @@ LEVELS = [
     ],
     [
         "data",
-        "events",
         "report",
         "space.ranges",
         "storage",
@@ -72,11 +75,13 @@ LEVELS = [
         "space",
     ],
     [
+        "events",
         "identity",
         "launchers",
-        "sampling",
+        "policies",
     ],
     [
+        "displays",
         "final",
         "preparation",
         "provenance",
@@ -84,6 +89,10 @@ LEVELS = [
     ],
     [
         "best",
+        "policies.decisions",
+        "weights",
+    ],
+    [
         "placement",
     ],
     [
@@ -94,6 +103,9 @@ LEVELS = [
     ],
     [
         "testing",
+    ],
+    [
+        "api",
     ],
     [
         "hpsearch",
@@ -136,6 +148,7 @@ INNER = {
             "launchers.devices",
             "launchers.memory",
             "launchers.messages",
+            "launchers.orphans",
         ],
         [
             "launchers.worker",
@@ -149,6 +162,19 @@ INNER = {
         ],
         [
             "launchers.ray",
+        ],
+        [
+            "launchers.launch",
+        ],
+    ],
+    "metrics": [
+        [
+            "metrics.classification",
+            "metrics.losses",
+            "metrics.script",
+        ],
+        [
+            "metrics.translation",
         ],
     ],
     "placement": [
@@ -184,7 +210,7 @@ INNER = {
             "storage.snapshots",
         ],
         [
-            "storage.soundness",
+            "storage.integrity",
         ],
         [
             "storage.keeping",
@@ -192,6 +218,20 @@ INNER = {
         [
             "storage.checkpoints",
             "storage.room",
+        ],
+    ],
+    "tasks": [
+        [
+            "tasks.measure",
+            "tasks.metric",
+        ],
+        [
+            "tasks.task",
+        ],
+        [
+            "tasks.classification",
+            "tasks.text",
+            "tasks.translation",
         ],
     ],
     "views": [
@@ -221,17 +261,19 @@ INNER = {
 DOORS = {
     "click": ["cli"],
     "datasets": ["data.library"],
+    "filelock": ["file_lock"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
-    "numpy": ["data", "sampling", "tasks", "trainers.causal_lm.fit", "training"],
-    "optuna": ["report.importances", "sampling", "space.space", "views.optuna"],
+    "numpy": ["data", "policies.optuna", "tasks", "trainers.causal_lm.fit", "training"],
+    "optuna": ["report.importances", "policies.optuna", "space.space", "views.optuna"],
+    "pandas": ["api.study"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.library", "data.rows", "data.packed"],
     "pydantic": ["config", "placement.peaks", "provenance", "space", "tasks", "trainers", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
-    "rich": ["cli"],
+    "rich": ["cli", "displays"],
     "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
@@ -251,6 +293,7 @@ LIGHT = [
     "hpsearch",
     "journal",
     "space.experiment",
+    "tasks",
     "testing",
     "trainers",
     "verdict",

@@ -11,7 +11,7 @@ from hpsearch.preparation import prepare
 from hpsearch.provenance import cannot_tell, data_changes, edits, provenance, refuse_changed, reproduction
 from hpsearch.space.experiment import Experiment
 from hpsearch.training.config import TrainConfig
-from tests.searching import evaluation, experiment, go, opened
+from tests.searching import ask, evaluation, experiment, go, opened
 
 SPACE = """
 study: tiny
@@ -40,7 +40,7 @@ def project(tmp_path):
     experiment = Experiment.load(tmp_path / "space.yaml")
     facts = prepare(experiment, Home(tmp_path / "home").make(), quiet).facts
     study = opened(experiment, tmp_path / "home" / "tiny", facts)
-    number = study.ask()
+    number = ask(study)
     study.start(number, device="cpu", threads=1, worker=0)
     for index, loss in enumerate([3.0, 3.5], start=1):
         study.report(number, evaluation(index, loss, times=2))

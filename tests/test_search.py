@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from hpsearch import journal
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Command, WorkerSettings
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
-from hpsearch.events import Finished, Measured, Notice, Paused, Started
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed
+from hpsearch.events import Finished, Interrupted, Measured, Notice, Started
+from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.outcome import Outcome
 from hpsearch.search import Search, spent
-from tests.searching import Scripted, dies, evaluation, experiment, go, opened, says
+from tests.searching import Scripted, ask, dies, evaluation, experiment, go, opened, policy_of, says
 
 QUIET = "search: {pruner: none, overfitting: false}\n"
 
@@ -80,7 +80,7 @@ def test_the_budget_of_hours_pauses_and_a_larger_one_goes_on(tmp_path, monkeypat
     wanted = experiment("seed: 2\nbudget: {trials: 3, hours: 1}\n" + QUIET)
     short = wanted.override(hours=0.2 / 3600)
     study, seen = go(short, tmp_path / "home")
-    assert isinstance(seen[-1], Paused)
+    assert isinstance(seen[-1], Interrupted)
     assert study.unfinished() == [0]
     measured = len(study.history.trials[0].evaluations)
     assert 0 < measured < 20
@@ -116,7 +116,7 @@ def test_unfinished_trials_are_continued_first_under_their_numbers(tmp_path):
 def test_a_stop_pauses_every_trial_and_starts_no_other(tmp_path):
     launcher = Scripted(workers(tmp_path), healthy)
     study, seen = go(experiment("budget: {trials: 9}\n" + QUIET), tmp_path / "home", launcher=launcher, stop_after=4)
-    assert kinds(seen)[-2:] == [("Paused", 0), ("Paused", 1)]
+    assert kinds(seen)[-2:] == [("Interrupted", 0), ("Interrupted", 1)]
     assert study.unfinished() == [0, 1]
     events = [e["event"] for e in journal.read(study.journal.path)]
     assert events[-3:] == ["trial_interrupted", "trial_interrupted", "driver_stopped"]
@@ -127,7 +127,7 @@ def test_a_trial_whose_worker_dies_is_tried_again_then_fails(tmp_path):
     wanted = experiment("budget: {trials: 2}\nsearch: {pruner: none, overfitting: false, max_retries: 2}\n")
     study, seen = go(wanted, tmp_path / "home", launcher=launcher)
     assert [(task.trial, task.attempt) for task in launcher.tasks] == [(0, 1), (0, 2), (0, 3), (1, 1)]
-    assert sum(isinstance(h, Paused) for h in seen) == 2
+    assert sum(isinstance(h, Interrupted) for h in seen) == 2
     first, second = study.history.trials.values()
     assert (first.outcome, first.state, first.reason) == ("failed", "FAIL", "the worker was killed by SIGKILL")
     assert second.outcome == "completed"
@@ -144,7 +144,7 @@ def test_a_worker_that_dies_after_its_trial_was_judged_changes_nothing(tmp_path)
 
     class Deadly(Scripted):
         def reply(self, slot, reply):
-            if reply.answer is Answer.DROP:
+            if reply.command is Command.STOP:
                 self._running[slot] = iter([lambda s: Failed(s, reply.trial, "died", "killed")])
 
     launcher = Deadly(workers(tmp_path, 1), lambda task: says(task, 3.0, float("nan"), 2.0))
@@ -190,7 +190,7 @@ def test_what_a_given_up_worker_says_late_is_passed_over(tmp_path):
         if isinstance(event, Finished) and event.trial.number == 0:
             launcher.late = [
                 Evaluated(0, 0, evaluation(9, 0.1)),
-                Ended(0, 0, Answer.GO_ON),
+                Ended(0, 0, Command.CONTINUE),
                 Failed(0, 0, "died", "late"),
                 Evaluated(5, 1, evaluation(9, 0.1)),
             ]
@@ -216,7 +216,7 @@ def test_only_the_weights_of_the_three_best_stay_and_the_winners_always(tmp_path
 
 def test_a_verdict_does_not_wait_for_the_disk(tmp_path):
     study = opened(experiment(QUIET), tmp_path / "home")
-    number = study.ask()
+    number = ask(study)
     study.start(number, device="cpu", threads=1, worker=0)
     took = []
     for index in range(1, 20):
@@ -259,8 +259,8 @@ def test_a_lost_machine_is_no_fault_of_its_trials(tmp_path):
     study, seen = go(experiment(body), tmp_path, launcher=Scripted(workers(tmp_path), loses))
     assert {t.outcome for t in study.history.trials.values()} == {"completed"}
     assert {t.attempt for t in study.history.trials.values()} == {5}
-    assert "Paused node 7 went away; it will be continued" in {
-        f"Paused {s.reason}" for s in seen if isinstance(s, Paused)
+    assert "Interrupted node 7 went away; it will be continued" in {
+        f"Interrupted {s.reason}" for s in seen if isinstance(s, Interrupted)
     }
 
 
@@ -278,7 +278,7 @@ def test_a_trial_may_find_the_disk_closed_three_times(tmp_path, monkeypatch):
     study, seen = go(wanted, tmp_path / "home", launcher=launcher)
     assert [task.attempt for task in launcher.tasks] == [1, 2, 3, 4]
     assert study.history.trials[0].outcome == "completed"
-    assert sum(isinstance(event, Paused) for event in seen) == 3
+    assert sum(isinstance(event, Interrupted) for event in seen) == 3
 
 
 def test_at_the_fourth_time_the_search_ends_and_names_the_disk(tmp_path, monkeypatch):
@@ -322,14 +322,14 @@ def test_a_budget_is_spent_when_its_hours_are_over_or_its_trials_have_ended(tmp_
     study = opened(experiment("budget: {hours: 1, trials: 1}\n" + QUIET), tmp_path / "home")
     for seconds, over in ((0, False), (3599, False), (3600, True)):
         study.history.searched = float(seconds)
-        assert spent(study) is over
+        assert spent(study, policy_of(study)) is over
     study.history.searched = 0.0
-    number = study.ask()
-    assert not spent(study)  # it has not ended
+    number = ask(study)
+    assert not spent(study, policy_of(study))  # it has not ended
     study.start(number, device="cpu", threads=1, worker=0)
     study.report(number, evaluation(1, 2.0))
     study.finish(number, Outcome.COMPLETED)
-    assert spent(study)
+    assert spent(study, policy_of(study))
     study.journal.close()
 
 

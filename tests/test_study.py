@@ -10,11 +10,24 @@ from hpsearch import journal
 from hpsearch.errors import StudyMismatch
 from hpsearch.events import Finished
 from hpsearch.outcome import Outcome
-from hpsearch.sampling.proposals import WORST
+from hpsearch.policies.optuna.proposals import WORST
+from hpsearch.policies.policy import Judgement
 from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
 from hpsearch.verdict import Verdict
-from tests.searching import FACTS, RANGES, evaluation, experiment, go, opened, trials
+from tests.searching import (
+    FACTS,
+    RANGES,
+    ask,
+    evaluation,
+    experiment,
+    go,
+    judged,
+    opened,
+    optuna_trials,
+    policy_of,
+    trials,
+)
 
 NINE = "seed: 3\nbudget: {trials: 9}\n"
 GRID = """
@@ -33,10 +46,7 @@ training:
 
 
 def optuna_facts(study):
-    return [
-        (t.number, t.params, t.state, t.value, t.intermediate_values)
-        for t in study.proposals.study.get_trials(deepcopy=False)
-    ]
+    return [(t.number, t.params, t.state, t.value, t.intermediate_values) for t in optuna_trials(study)]
 
 
 def halving(name):
@@ -46,11 +56,11 @@ def halving(name):
 def played(tmp_path, *losses, pruner="none", body="", train=None, name="home"):
     """A study with one trial that was told these losses; gives it with the last verdict."""
     study = opened(experiment(f"search: {{pruner: {pruner}}}\n{body}"), tmp_path / name)
-    number = study.ask()
+    number = ask(study)
     study.start(number, device="cpu", threads=1, worker=0)
     for index, loss in enumerate(losses, start=1):
-        verdict = study.report(number, evaluation(index, loss, train=train(index) if train else None))
-    return study, number, verdict
+        judgement = judged(study, number, evaluation(index, loss, train=train(index) if train else None))
+    return study, number, (judgement.verdict, judgement.reason)
 
 
 # --------------------------------------------------------------------------------------------------------------- resume
@@ -63,8 +73,8 @@ def test_a_resumed_study_is_the_same_optuna_study(tmp_path):
     assert again.unfinished() == before.unfinished()
     assert optuna_facts(again) == optuna_facts(before)
     assert (
-        again.proposals.study.best_trial.number
-        == before.proposals.study.best_trial.number
+        policy_of(again).proposals.study.best_trial.number
+        == policy_of(before).proposals.study.best_trial.number
         == before.history.best().number
     )
     assert rungs(again) == rungs(before)
@@ -79,10 +89,13 @@ def test_trials_that_are_put_back_whole_are_those_that_are_played_again(tmp_path
     before, _ = go(wanted, tmp_path / "home", kill_after=120)
     shutil.copytree(tmp_path / "home", tmp_path / "copy")
     short = opened(wanted, tmp_path / "home")
-    monkeypatch.setattr("hpsearch.sampling.proposals.takes_notes", lambda pruner: True)
+    all_of(short)  # puts them back
+    monkeypatch.setattr("hpsearch.policies.optuna.proposals.takes_notes", lambda pruner: True)
     long = opened(wanted, tmp_path / "copy")
     assert all_of(short) == all_of(long) == all_of(before)
-    assert short.ask() == long.ask()
+    for study in (short, long):
+        study.history.allowed_trials = 13
+    assert ask(short) == ask(long)
     assert all_of(short) == all_of(long)
     for study in (short, long):
         study.journal.close()
@@ -90,13 +103,13 @@ def test_trials_that_are_put_back_whole_are_those_that_are_played_again(tmp_path
 
 def all_of(study):
     """The facts of its Optuna trials with their kinds and ranges."""
-    ranges = [list(trial.distributions.items()) for trial in study.proposals.study.get_trials(deepcopy=False)]
+    ranges = [list(trial.distributions.items()) for trial in optuna_trials(study)]
     return repr((optuna_facts(study), ranges))
 
 
 def rungs(study):
     """What successive halving has noted of each finished trial (a continued one is asked about again)."""
-    finished = [t for t in study.proposals.study.get_trials(deepcopy=False) if t.state.is_finished()]
+    finished = [t for t in optuna_trials(study) if t.state.is_finished()]
     return [{k: v for k, v in t.system_attrs.items() if k.startswith("completed_rung")} for t in finished]
 
 
@@ -165,7 +178,7 @@ def test_cmaes_begins_anew_around_the_best_trials_after_a_restart(tmp_path):
     before, _ = go(wanted, tmp_path / "home", kill_after=220)
     study, _ = go(wanted, tmp_path / "home")
     for part in (before, study):
-        assert any("cma:generation" in t.system_attrs for t in part.proposals.study.get_trials(deepcopy=False))
+        assert any("cma:generation" in t.system_attrs for t in optuna_trials(part))
     assert list(study.history.trials) == list(range(18))
     assert {t.outcome for t in study.history.trials.values()} <= {"completed", "overfit", "diverged"}
     assert len({str(t.params) for t in study.history.trials.values()}) == 18
@@ -194,7 +207,7 @@ def test_finish_returns_when_the_file_has_it(tmp_path):
 
 
 def told(study, number):
-    return study.proposals.study.get_trials(deepcopy=False)[number]
+    return optuna_trials(study)[number]
 
 
 @pytest.mark.parametrize("outcome", ["completed", "overfit"])
@@ -210,7 +223,7 @@ def test_a_maximised_objective_has_its_best_where_it_is_highest(tmp_path):
     data = "{reviews: {task: classification, dataset: 'python:a:b'}}"
     body = f"data: {data}\nobjective: {{metric: val/f1_macro}}\n"
     study = opened(experiment_of(body), tmp_path / "home")
-    number = study.ask()
+    number = ask(study)
     for index, score in enumerate([0.2, 0.7, math.nan, 0.6], start=1):
         study.report(number, evaluation(index, 2.0, **{"val/f1_macro": score}))
     trial = study.finish(number, Outcome.COMPLETED)
@@ -227,24 +240,24 @@ def test_an_evaluation_without_the_objective_is_not_held_against_a_trial(tmp_pat
     body = f"data: {data}\nobjective: {{metric: val/bleu}}\nsearch: {{pruner: successive_halving}}\n"
     study = opened(experiment_of(body), tmp_path / "home")
     for _ in range(3):  # BLEU at every fourth evaluation only; all trials do equally well
-        number = study.ask()
+        number = ask(study)
         for index in range(1, 13):
             scores = {"val/bleu": 10.0 * index + number} if index % 4 == 0 else {}
-            assert study.report(number, evaluation(index, 2.0, **scores)) == (Verdict.CONTINUE, "")
+            assert judged(study, number, evaluation(index, 2.0, **scores)) == Judgement()
         assert sorted(told(study, number).intermediate_values) == [4, 8, 12]
 
 
 def test_a_pruned_trial_is_pruned_in_optuna_too(tmp_path):
     study = opened(experiment("search: {pruner: {name: median, startup_trials: 1}}\n"), tmp_path / "home")
-    first = study.ask()
+    first = ask(study)
     for index in range(1, 21):
         study.report(first, evaluation(index, 3.0 - index / 20))
     study.finish(first, Outcome.COMPLETED)
-    second = study.ask()
-    verdict, reason = study.report(second, evaluation(1, 3.5))
-    assert verdict is Verdict.PRUNE
-    assert "behind the other trials" in reason
-    trial = study.finish(second, Outcome.PRUNED, reason)
+    second = ask(study)
+    judgement = judged(study, second, evaluation(1, 3.5))
+    assert judgement.verdict is Verdict.PRUNE
+    assert "behind the other trials" in judgement.reason
+    trial = study.finish(second, Outcome.PRUNED, judgement.reason)
     assert (trial.state, trial.value) == ("PRUNED", 3.5)
     assert told(study, second).state is optuna.trial.TrialState.PRUNED
     assert study.history.best().number == first
@@ -282,7 +295,7 @@ def test_a_training_that_never_measured_a_number_has_failed(tmp_path):
 def test_a_trial_that_ends_without_any_evaluation_can_be_rebuilt(tmp_path):
     study = opened(experiment(), tmp_path / "home")
     for outcome in ("failed", "out_of_memory"):
-        study.finish(study.ask(), Outcome(outcome), "at once")
+        study.finish(ask(study), Outcome(outcome), "at once")
     study.journal.close()
     assert optuna_facts(opened(experiment(), tmp_path / "home")) == optuna_facts(study)
 
@@ -298,7 +311,7 @@ def test_the_same_evaluation_twice_is_written_once_and_judged_twice(tmp_path):
     study, number, _ = played(tmp_path, 3.0, math.nan)
     study.journal.sync()
     before = study.journal.path.read_bytes()
-    assert study.report(number, evaluation(2, math.nan))[0] is Verdict.DIVERGED
+    assert judged(study, number, evaluation(2, math.nan)).verdict is Verdict.DIVERGED
     study.journal.sync()
     assert study.journal.path.read_bytes() == before
 

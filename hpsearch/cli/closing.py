@@ -16,6 +16,8 @@ def closing(history: History, experiment: Experiment, *, idle: bool, again: str)
         yield _why_no_winner(history)
     elif best.outcome is Outcome.UNFINISHED:
         yield f"the winner is unfinished, its best evaluation so far counts: {named(history, best)}"
+    if paused := sum(trial.paused for trial in history.trials.values()):
+        yield f"trials paused: {paused}; each counts by its best evaluation so far"
     waiting = sum(trial.outcome is None for trial in history.trials.values())
     budget = experiment.budget
     if budget.hours is not None and history.seconds >= budget.hours * 3600 and (waiting or idle):
@@ -29,7 +31,7 @@ def closing(history: History, experiment: Experiment, *, idle: bool, again: str)
 def named(history: History, trial: TrialHistory) -> str:
     """A trial by its number, value and place."""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best else ""
-    return f"trial {trial.number} ({trial.outcome}), {history.metric} {trial.value:.6g}{at}"
+    return f"trial {trial.number} ({history.trials[trial.number].status}), {history.metric} {trial.value:.6g}{at}"
 
 
 def _why_no_winner(history: History) -> str:

@@ -11,8 +11,6 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data.encodable import EncodableSet
-from hpsearch.data.splits import Example
 from hpsearch.data.tokenizer import SEP, Tokenizer
 
 N_BYTES = "n_bytes"  # among the counts of a split that is running text
@@ -94,20 +92,11 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Encoder:
-    """Encodes and writes the splits of one set as arrays."""
+    """Encodes the splits of one set."""
 
     name: str
     tokenizer: Tokenizer
     label_names: list[str]
-
-    def write(self, folder: Path, part: str, examples: list[Example], data_set: EncodableSet) -> dict[str, int]:
-        """Saves the split's arrays as folder/part-NAME.npy; returns its counts."""
-        folder.mkdir(exist_ok=True)
-        arrays = data_set.encode(examples, self)
-        about = {N_BYTES: int(arrays.pop(N_BYTES))} if N_BYTES in arrays else {}
-        for key, array in arrays.items():
-            np.save(folder / f"{part}-{key}.npy", array)
-        return {**about, "examples": len(examples), "tokens": len(arrays["tokens"])}
 
     def running_text(self, texts: list[str]) -> Arrays:
         """The texts as `TextTokens`: one after another, each after an EOS."""
@@ -140,6 +129,14 @@ class Encoder:
         return {**arrays, "labels": np.array([places[label] for label in labels], np.int32)}
 
 
+def write(folder: Path, part: str, arrays: Arrays) -> dict[str, int]:
+    """Saves a split's arrays as folder/part-NAME.npy; returns the counts that `map_set` needs."""
+    folder.mkdir(exist_ok=True)
+    for key in arrays.keys() - {N_BYTES}:
+        np.save(folder / f"{part}-{key}.npy", arrays[key])
+    return {N_BYTES: int(arrays[N_BYTES])} if N_BYTES in arrays else {}
+
+
 def _strings(name: str, texts: list[str]) -> dict[str, NDArray[Any]]:
     encoded = [text.encode() for text in texts]
     starts = np.array([0, *accumulate(map(len, encoded))], np.int64)
@@ -150,7 +147,7 @@ def _strings(name: str, texts: list[str]) -> dict[str, NDArray[Any]]:
 
 
 def map_set(folder: Path, name: str, about: dict[str, Any]) -> CorpusSet:
-    """The set whose splits `Encoder.write` left in the folder; about: its task, labels and the counts of its splits."""
+    """The set whose splits `write` left in the folder; about: its task, labels and the counts of its splits."""
     splits: dict[str, TextTokens | PairTokens] = {}
     for part, counts in about["splits"].items():
         splits[part] = _map_text(folder, part, counts) if N_BYTES in counts else _map_pairs(folder, part)

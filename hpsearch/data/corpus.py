@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,12 +22,14 @@ from hpsearch.data.arrays import (
     label_token,
     map_set,
     task_token,
+    write,
 )
 from hpsearch.data.encodable import EncodableSet
 from hpsearch.data.sources import Splits
 from hpsearch.data.splits import LABEL
 from hpsearch.data.summary import summary, untested
 from hpsearch.data.tokenizer import BASE_SPECIALS, Tokenizer
+from hpsearch.file_lock import locked
 
 __all__ = ["Corpus", "CorpusSet", "PairTokens", "Strings", "TextTokens", "label_token", "specials", "task_token"]
 
@@ -102,7 +101,7 @@ class Corpus:
         contents = contents or Contents.of(sets, tokenizer, base=base)
         folder = cache / contents.fingerprint[:24]
         if not sealed.is_whole_folder(folder):
-            with locked(folder):
+            with locked(folder.parent / f".{folder.name}.lock"):
                 if not sealed.is_whole_folder(folder):  # another process may have made it while we waited
                     _prepare(_Work(sets, tokenizer, folder, contents, base, progress))
         return cls.map(folder)
@@ -172,8 +171,11 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
         work.progress(f"encoding {name}", i / len(loaded))
         names = labels.get(name, [])
         encoder = Encoder(name, tokenizer, names)
-        data_set, parts = work.sets[name], loaded[name].parts()
-        splits = {part: encoder.write(folder / str(i), part, some, data_set) for part, some in parts.items()}
+        data_set, splits = work.sets[name], {}
+        for part, examples in loaded[name].parts().items():
+            arrays = data_set.encode(examples, encoder)
+            counts = {"examples": len(examples), "tokens": len(arrays["tokens"])}
+            splits[part] = write(folder / str(i), part, arrays) | counts
         ids = [tokenizer.id(label_token(name, label)) for label in names]
         about["sets"][name] = {"task": data_set.task_name, "label_names": names, "label_ids": ids, "splits": splits}
         about["counts"][name] = {part: {k: one[k] for k in ("examples", "tokens")} for part, one in splits.items()}
@@ -204,12 +206,3 @@ def _tokenizer(config: TokenizerConfig, tokens: list[str], loaded: dict[str, Spl
 
 
 # ------------------------------------------------------------------------------------------------------ files and locks
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Holds the lock of one corpus; the system lets go of it when its process dies, however it dies."""
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with os.fdopen(os.open(folder.parent / f".{folder.name}.lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

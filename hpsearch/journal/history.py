@@ -55,6 +55,9 @@ class TrialHistory:
     device: str = ""
     threads: int = 1
     running: bool = False
+    paused: bool = False  # by decision; it stays so until the policy resumes it
+    paused_at: int = 0  # evaluation after which it paused last
+    until: int | None = None  # evaluation at which it pauses next, unless it is judged otherwise
     outcome: Outcome | None = None  # None: it has not ended
     value: float | None = None
     best: BestEvaluation | None = None
@@ -66,7 +69,8 @@ class TrialHistory:
     @property
     def status(self) -> Outcome:
         """How the trial ended, or its state while it has not."""
-        return self.outcome or (Outcome.RUNNING if self.running else Outcome.INTERRUPTED)
+        waits = Outcome.PAUSED if self.paused else Outcome.INTERRUPTED
+        return self.outcome or (Outcome.RUNNING if self.running else waits)
 
     @property
     def state(self) -> str | None:
@@ -117,6 +121,7 @@ class History:
     began: float | None = None  # when the driver started that has not said that it stopped
     stopped: str | None = None  # why the latest driver stopped; None: it runs, or was killed
     exported: Entry | None = None
+    allowed_trials: int | None = None  # the budget's, set by the driver; None: no limit
 
     @classmethod
     def of(cls, events: Iterable[Entry]) -> History:
@@ -138,6 +143,11 @@ class History:
         elif "trial" in event and event["event"].startswith(("trial_", "evaluation")):
             self._of_trial(event)
         self.last = max(self.last, event["time"])
+
+    @property
+    def room(self) -> int | None:
+        """How many new trials the budget still allows; None: as many as there is time for."""
+        return None if self.allowed_trials is None else max(0, self.allowed_trials - len(self.trials))
 
     @property
     def seconds(self) -> float:
@@ -235,6 +245,7 @@ class History:
 
     def _trial_asked(self, trial: TrialHistory, event: Entry) -> None:
         trial.asked = event["time"]
+        trial.until = event.get("until")
         self._described(trial, event)
 
     def _described(self, trial: TrialHistory, event: Entry) -> None:
@@ -246,8 +257,8 @@ class History:
     def _trial_started(self, trial: TrialHistory, event: Entry) -> None:
         self._described(trial, event)
         trial.attempt, trial.device = event.get("attempt", 1), event.get("device", "")
-        trial.threads = event.get("threads", 1)
-        trial.running = trial.outcome is None
+        trial.threads, trial.until = event.get("threads", 1), event.get("until")
+        trial.running, trial.paused = trial.outcome is None, False
 
     def _evaluation(self, trial: TrialHistory, event: Entry) -> None:
         raw = event["evaluation"]
@@ -265,11 +276,20 @@ class History:
             trial.deaths.add(trial.attempt)
         trial.alone = trial.alone or bool(event.get("alone"))
 
+    def _trial_paused(self, trial: TrialHistory, event: Entry) -> None:
+        if trial.outcome is None:  # the event may come twice
+            trial.running, trial.paused = False, True
+            trial.paused_at, trial.reason = event["evaluation"], event.get("reason") or ""
+
+    def _trial_resumed(self, trial: TrialHistory, event: Entry) -> None:
+        if trial.outcome is None:
+            trial.paused, trial.until, trial.reason = False, event.get("until"), ""
+
     def _trial_finished(self, trial: TrialHistory, event: Entry) -> None:
         self._described(trial, event)
         if trial.outcome is None:  # the event may come twice
             self.finished.append(trial.number)
-        trial.running, trial.outcome = False, Outcome.of(event["outcome"])
+        trial.running, trial.paused, trial.outcome = False, False, Outcome.of(event["outcome"])
         trial.value, trial.best = event.get("value"), BestEvaluation.from_dict(event.get("best_evaluation"))
         trial.reason, trial.seconds = event.get("reason") or "", event.get("seconds") or 0.0
 

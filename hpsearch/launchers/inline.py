@@ -25,7 +25,7 @@ class InlineLauncher:
     def reply(self, slot: int, reply: Reply) -> None:
         """Answers an evaluation, or asks the trial to pause."""
         if self._session is not None and self._session.task.trial == reply.trial:
-            self._session.answer(reply.answer)
+            self._session.answer(reply.command)
 
     def messages(self, timeout: float) -> list[Message]:
         """The next message of the trial in training."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpsearch.contract import Evaluation, WorkerSettings
+from hpsearch.contract import Command, Evaluation, WorkerSettings
 from hpsearch.storage.storage import Kept
 
 
@@ -23,21 +22,12 @@ class Task:
     kept: Kept | None = None  # where a storage has folder and data, for a worker that does not see them
 
 
-class Answer(StrEnum):
-    """What the driver answers to an evaluation, or says in between (PAUSE)."""
-
-    GO_ON = "go on"
-    DROP = "drop"  # cease, keep nothing
-    PAUSE = "pause"  # save everything and cease
-    FINISH = "finish"  # save the best weights and cease
-
-
 @dataclass(frozen=True)
 class Reply:
     """The driver's answer to the evaluation `index` of a trial (None: said unasked)."""
 
     trial: int
-    answer: Answer
+    command: Command
     index: int | None = None
 
 
@@ -52,13 +42,13 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial has ceased; `answer` says what its training was told: GO_ON where it came to its own end before it
-    heard of a pause.
+    """A trial has ended; `command` is the one that its training obeyed: CONTINUE where it came to its own end before
+    it heard of a pause.
     """
 
     slot: int
     trial: int
-    answer: Answer
+    command: Command
     memory: int = field(default=0, compare=False)  # bytes that its worker still has, where it looked
     leaks: bool = field(default=False, compare=False)  # too many: the worker is to be replaced
     saved: bool = field(default=False, compare=False)  # a paused trial has written a checkpoint since it was told

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.atomic import make_folder
-from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told, WorkerSettings
+from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, WorkerSettings
+from hpsearch.error_lines import first_line, with_class
 from hpsearch.errors import HpsearchError, UserError
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Task
+from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Task
 from hpsearch.redaction import redact
 from hpsearch.trainers import DEFAULT, load
 from hpsearch.training.memory import ran_out
@@ -24,8 +25,6 @@ TRAINER = DEFAULT
 LISTEN = 0.05  # seconds between looks for a message while training: a look costs microseconds, a step can cost fewer
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}  # what a disk says, wherever in the training
 CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}  # likewise, where it is about the trial's own folder
-STRENGTH = [Answer.GO_ON, Answer.PAUSE, Answer.FINISH, Answer.DROP]  # the stronger answer stands
-TOLD = {Answer.GO_ON: Told.GO_ON, Answer.PAUSE: Told.PAUSE, Answer.FINISH: Told.FINISH}
 
 
 class Session:
@@ -35,21 +34,21 @@ class Session:
         self, slot: int, task: Task, setting: WorkerSettings, *, trainer: str, listen: Callable[[], None]
     ) -> None:
         self.slot, self.task = slot, task
-        self.last = Answer.GO_ON
-        self._heard = Answer.GO_ON  # what the training has been told
+        self.last = Command.CONTINUE
+        self._heard = Command.CONTINUE  # the last command that the training has asked for
         self._before: set[tuple[int, int]] = set()  # the checkpoints that stood when it heard of a pause
         self._listen, self._listened = listen, time.monotonic()
-        handle = Handle(replace(setting, prepared=task.prepared), task.folder, self._told)
+        handle = Handle(replace(setting, prepared=task.prepared), task.folder, self._command)
         self._evaluations = _train(trainer, task, handle)
 
-    def answer(self, answer: Answer) -> None:
-        """What the trial is to do from now on; a PAUSE stands against a later GO_ON, a FINISH against a PAUSE."""
-        self.last = max(self.last, answer, key=STRENGTH.index)
+    def answer(self, command: Command) -> None:
+        """Commands what the trial is to do from now on; a weaker command does not undo a stronger one before it."""
+        self.last = max(self.last, command)
 
     def step(self) -> Message:
         """Trains to the next evaluation or the end; every error becomes a message."""
         trial = self.task.trial
-        if self.last is Answer.DROP:
+        if self.last is Command.STOP:
             self._evaluations.close()  # type: ignore[attr-defined]
             return self._ended()
         try:
@@ -61,22 +60,22 @@ class Session:
             return Failed(self.slot, trial, kind, _one_line(error), redact(traceback.format_exc()))
         return Evaluated(self.slot, trial, evaluation)
 
-    def _told(self) -> Told:
+    def _command(self) -> Command:
         now = time.monotonic()
         if now - self._listened > LISTEN:
             self._listened = now
             self._listen()
-        if self.last is Answer.PAUSE and self._heard is not Answer.PAUSE:
+        if self.last is Command.PAUSE and self._heard is not Command.PAUSE:
             self._before = _checkpoints(self.task.folder)
         self._heard = self.last
-        return TOLD.get(self.last, Told.PAUSE)
+        return Command.PAUSE if self.last is Command.STOP else self.last
 
     def _ended(self) -> Ended:
         """Says how the trial ended: a training that asked for no step after the pause came has trained to its end."""
-        if self.last is Answer.DROP or self._heard is not Answer.PAUSE:
-            return Ended(self.slot, self.task.trial, self.last if self.last is not Answer.PAUSE else Answer.GO_ON)
+        if self.last is Command.STOP or self._heard is not Command.PAUSE:
+            return Ended(self.slot, self.task.trial, self.last if self.last is not Command.PAUSE else Command.CONTINUE)
         saved = bool(_checkpoints(self.task.folder) - self._before)
-        return Ended(self.slot, self.task.trial, Answer.PAUSE, saved=saved)
+        return Ended(self.slot, self.task.trial, Command.PAUSE, saved=saved)
 
 
 def _checkpoints(folder: Path) -> set[tuple[int, int]]:
@@ -130,7 +129,6 @@ def _kind(error: Exception, folder: Path) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    text = (redact(str(error)).strip().splitlines() or [""])[0]
     if isinstance(error, HpsearchError):
-        return text
-    return f"out of memory: {text}" if isinstance(error, MemoryError) else f"{type(error).__name__}: {text}"
+        return first_line(error)
+    return f"out of memory: {first_line(error)}" if isinstance(error, MemoryError) else with_class(error)

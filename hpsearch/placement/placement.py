@@ -1,4 +1,4 @@
-"""Which trial goes to which worker: those that wait first, then new ones, as many as the budget allows."""
+"""Which trial goes to which worker: those that wait first, then the ones that the policy decides for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hpsearch.contract import Evaluation
 from hpsearch.launchers.messages import Launcher
 from hpsearch.placement.sharing import Sharing
-from hpsearch.sampling.proposals import OutOfConfigs
+from hpsearch.policies.decisions import Decisions
 from hpsearch.study import Study
 
 DEVICE_ERRORS = 2  # trials that end in an error of a device, after which it is left alone
@@ -17,18 +17,20 @@ DEVICE_ERRORS = 2  # trials that end in an error of a device, after which it is 
 class Placement:
     """The workers of a launcher: which are free, which trial each other one has, and who waits for one."""
 
-    def __init__(self, study: Study, launcher: Launcher) -> None:
-        self._study, self._launcher = study, launcher
+    def __init__(self, study: Study, launcher: Launcher, decisions: Decisions) -> None:
+        self._study, self._launcher, self._decisions = study, launcher, decisions
         self.busy: dict[int, int] = {}  # slot -> trial
         self._free = set(range(len(launcher.settings)))  # slots
         self._waiting = study.unfinished()
+        self._asked_in_vain = False  # the policy had nothing for a free worker a moment ago
         self._sharing = Sharing(study.history.trials, study.experiment.trainer)
         self._in_doubt: dict[str, set[int]] = defaultdict(set)  # device -> trials that met an error of it
 
     def placements(self) -> Iterator[tuple[int, int]]:
         """(slot, trial) for the free workers, one after the other; each trial is with its worker from then on."""
+        self._asked_in_vain = False
         for slot in sorted(self._free):
-            if not self._anything_left():
+            if self._asked_in_vain and not self._waiting:
                 return
             number = self._next(slot)
             if number is not None:
@@ -59,9 +61,8 @@ class Placement:
 
     def unplaced(self) -> bool:
         """Whether there is something to train and it waits for a worker that is not there yet."""
-        return self._anything_left() and any(
-            not self.is_in_doubt(self._device(slot)) and not self._launcher.ready(slot) for slot in self._free
-        )
+        coming = any(not self.is_in_doubt(self._device(s)) and not self._launcher.ready(s) for s in self._free)
+        return coming and (bool(self._waiting) or self._decisions.more())
 
     def doubt(self, slot: int, number: int) -> str | None:
         """Notes that a trial met an error of the worker's device; gives the device where that is left alone now."""
@@ -85,18 +86,18 @@ class Placement:
             return None
         number = self._next_waiting(device)
         if number is None:
-            return self._new(device)
+            return self._decided(device)
         if not self._sharing.fits(number, device):
             return None
         self._waiting.remove(number)
         return number
 
-    def _new(self, device: str) -> int | None:
-        if out_of_trials(self._study) or not self._sharing.fits(None, device):
+    def _decided(self, device: str) -> int | None:
+        if self._asked_in_vain or not self._sharing.fits(None, device):
             return None
-        try:
-            number = self._study.ask()
-        except OutOfConfigs:
+        number = self._decisions.take()
+        self._asked_in_vain = number is None
+        if number is None:
             return None
         if self._sharing.fits(number, device):
             return number
@@ -111,9 +112,6 @@ class Placement:
 
     def _device(self, slot: int) -> str:
         return self._launcher.settings[slot].device
-
-    def _anything_left(self) -> bool:
-        return bool(self._waiting) or not out_of_trials(self._study)
 
     def _next_waiting(self, device: str) -> int | None:
         """The trial whose turn it is on this device, if possible one that has met no error of it.
@@ -148,14 +146,3 @@ class Placement:
         settings = enumerate(self._launcher.settings)
         there = {s.device for slot, s in settings if slot in self.busy or self._launcher.ready(slot)}
         return {device for device in there if not self.is_in_doubt(device)}
-
-
-def out_of_trials(study: Study) -> bool:
-    """Whether the study has all the trials that its budget allows, or all configs of its space."""
-    allowed = study.experiment.budget.trials or float("inf")
-    return len(study.history.trials) >= allowed or out_of_configs(study)
-
-
-def out_of_configs(study: Study) -> bool:
-    """Whether the study has every training of a space of choices and whole numbers: none is made twice."""
-    return study.proposals.trainings.used_up

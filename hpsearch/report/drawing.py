@@ -16,7 +16,11 @@ from matplotlib.lines import Line2D
 from hpsearch.journal.history import History, TrialHistory, number
 from hpsearch.outcome import Outcome
 
-SHOWN = (*(outcome for outcome in Outcome if outcome.ended), Outcome.UNFINISHED)  # in legends, in this order
+SHOWN = (
+    *(outcome for outcome in Outcome if outcome.ended),
+    Outcome.PAUSED,
+    Outcome.UNFINISHED,
+)  # in legends, in this order
 
 
 WINNER = "#137a3f"
@@ -91,8 +95,8 @@ def scatter(axis: Axes, x: Sequence[float], y: Sequence[float], trials: Sequence
 
 
 def outcome_of(trial: TrialHistory) -> Outcome:
-    """How the trial ended; UNFINISHED for all that have not."""
-    return trial.outcome or Outcome.UNFINISHED
+    """How the trial ended; PAUSED or UNFINISHED where it has not."""
+    return Outcome.PAUSED if trial.paused else trial.outcome or Outcome.UNFINISHED
 
 
 def legend_handles(trials: list[TrialHistory], best: TrialHistory | None, *, best_label: str = "") -> list[Line2D]:

@@ -80,8 +80,16 @@ class Number:
         return float(low + round((Decimal(str(internal)) - low) / step) * step)
 
     def internal(self, value: Any) -> Internal:
-        """The number itself."""
+        """The number itself; raises ValueError or TypeError where it is not one of the range's."""
+        if isinstance(value, bool) or (self.integer and value != int(value)) or not self._has(float(value)):
+            raise ValueError(value)
         return int(value) if self.integer else float(value)
+
+    def _has(self, value: float) -> bool:
+        """Whether a number lies in the range and on its grid, up to rounding."""
+        slack = 1e-9 * max(abs(self.low), abs(self.high))
+        steps = (value - self.low) / self.step if self.step else 0.0
+        return self.low - slack <= value <= self.high + slack and abs(steps - round(steps)) < 1e-6
 
     def describe(self) -> dict[str, Any]:
         """low, high, step (None: none), log."""

@@ -95,12 +95,20 @@ class Overfitting(Section):
 class Search(Section):
     """How configs are chosen, how trials are stopped, how failures are met."""
 
+    policy: str = "optuna"  # what decides; or python:module:factory, called with the experiment
     sampler: Literal["tpe", "gp", "random", "qmc", "cmaes", "grid"] = "tpe"
     pruner: AnyPruner = Field({"name": DEFAULT_PRUNER}, validate_default=True)
     overfitting: Overfitting = Overfitting()
     max_consecutive_failures: int = Field(10, ge=1)
     max_retries: int = Field(2, ge=0)  # of one trial, after deaths of its worker
     stall_timeout: float = Field(1800.0, gt=0)  # seconds without a step, then a worker is killed
+
+    @field_validator("policy")
+    @classmethod
+    def _policy_by_name(cls, name: str) -> str:
+        if name == "optuna" or re.fullmatch(r"python:[\w.]+:\w+", name):
+            return name
+        raise ValueError(f"must be optuna or python:module:factory, not {name!r}")
 
     @field_validator("pruner", mode="before")
     @classmethod

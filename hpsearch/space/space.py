@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import ConfigError
 from hpsearch.space.document import Fault, Keys
+from hpsearch.space.drawing import draw
 from hpsearch.space.ranges import Branches, Choices, Fixed, Internal, Leaf, Node, Number, Range, Trial, point, product
 from hpsearch.space.sections import Schema, check_section, read_section
 from hpsearch.trainers import Trainer, default
@@ -147,6 +149,11 @@ class Space:
     def written(self) -> dict[str, dict[str, Any]]:
         """The sections as a file would have them, ranges in place and normalised."""
         return {name: _written(nodes) for name, nodes in self.sections.items()}
+
+    def draw(self, seed: int) -> dict[str, Any]:
+        """Random params (short name -> value), each range uniform or log-uniform; the same ones for a seed."""
+        random = Random(seed)
+        return self.values({self._names[node.keys]: drawn for node, drawn in self._active(lambda n: draw(n, random))})
 
     def point(self, index: int) -> dict[str, Internal]:
         """The internal values of the index-th of the `size` configs, the last range of the file varying fastest."""

@@ -32,7 +32,11 @@ class TaskSet(EncodableSet):
         return ""
 
     def unmeasurable(self, evaluation: EvaluationConfig) -> tuple[str, str] | None:
-        """(key of `evaluation`, reason) where this machine or the section cannot measure the set; None: it can."""
+        """(key of `evaluation`, reason) where this machine cannot measure the set; None: it can."""
+        return None
+
+    def switched_off(self, metric: str, evaluation: EvaluationConfig) -> tuple[str, str] | None:
+        """(key of `evaluation`, remedy) where that key switches off a metric of the set; None: it does not."""
         return None
 
     def measure(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Measure:

@@ -67,6 +67,10 @@ class TranslationSet(TaskSet):
         reason = None if wanted == "auto" else unavailable(wanted)
         return ("bleu_tokenize", f"sacrebleu cannot use '{wanted}' on this machine: {reason}") if reason else None
 
+    def switched_off(self, metric: str, evaluation: EvaluationConfig) -> tuple[str, str] | None:
+        """TER can be left out, for it takes its time."""
+        return ("ter", "leave ter out, or write true") if metric == "ter" and evaluation.ter is False else None
+
     def measure(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Measure:
         """Decodes, and scores in the way that the targets of the train split are written."""
         return Decoded(Scoring.of(_references(corpus_set), evaluation, needs_ter=metric.endswith("/ter")))

@@ -14,8 +14,8 @@ from typing import Any
 from unittest import SkipTest  # test runners know it, pytest too
 
 from hpsearch.config import ModelConfig, TrainingConfig
-from hpsearch.contract import Evaluation, WorkerSettings
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Launcher, Message, Reply, Task
+from hpsearch.contract import Command, Evaluation, WorkerSettings
+from hpsearch.launchers.messages import Ended, Evaluated, Failed, Launcher, Message, Reply, Task
 from hpsearch.tasks import TextSet
 from hpsearch.testing.toy import curve_of
 from hpsearch.training.config import TrainConfig
@@ -53,47 +53,47 @@ class LauncherConformance:
         assert [evaluation.index for evaluation in seen] == list(range(1, 21))
         expected = [curve_of(config()).val_loss(k / 20) for k in range(1, 21)]
         assert [evaluation.metrics["val/loss"] for evaluation in seen] == expected
-        assert _end(last) == (0, Answer.GO_ON)
+        assert _end(last) == (0, Command.CONTINUE)
         assert (tmp_path / "0000" / "best.pt").exists()
 
     def test_a_dropped_trial_ends_and_the_worker_takes_the_next(self, tmp_path: Path) -> None:
         """DROP leaves nothing behind."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
-            seen, last = drive(launcher, lambda e: Answer.DROP if e.index == 3 else Answer.GO_ON)
-            assert (len(seen), _end(last)) == (3, (0, Answer.DROP))
+            seen, last = drive(launcher, lambda e: Command.STOP if e.index == 3 else Command.CONTINUE)
+            assert (len(seen), _end(last)) == (3, (0, Command.STOP))
             assert not (tmp_path / "0000" / "best.pt").exists()
             place(launcher, task(tmp_path, 1))
             seen, last = drive(launcher)
-            assert (len(seen), _end(last)) == (20, (1, Answer.GO_ON))
+            assert (len(seen), _end(last)) == (20, (1, Command.CONTINUE))
 
     def test_a_finished_trial_keeps_its_best_weights(self, tmp_path: Path) -> None:
         """FINISH ends a trial that can still win."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
-            seen, last = drive(launcher, lambda e: Answer.FINISH if e.index == 5 else Answer.GO_ON)
-        assert (len(seen), _end(last)) == (5, (0, Answer.FINISH))
+            seen, last = drive(launcher, lambda e: Command.FINISH if e.index == 5 else Command.CONTINUE)
+        assert (len(seen), _end(last)) == (5, (0, Command.FINISH))
         assert (tmp_path / "0000" / "best.pt").exists()
 
     def test_a_paused_trial_goes_on_where_it_was(self, tmp_path: Path) -> None:
         """The evaluations of its checkpoint come first."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
-            seen, last = drive(launcher, lambda e: Answer.PAUSE if e.index == 7 else Answer.GO_ON)
-            assert _end(last) == (0, Answer.PAUSE)
+            seen, last = drive(launcher, lambda e: Command.PAUSE if e.index == 7 else Command.CONTINUE)
+            assert _end(last) == (0, Command.PAUSE)
             place(launcher, task(tmp_path))
             again, last = drive(launcher)
         assert again[:7] == seen
         assert [evaluation.index for evaluation in again] == list(range(1, 21))
-        assert _end(last) == (0, Answer.GO_ON)
+        assert _end(last) == (0, Command.CONTINUE)
 
     def test_a_trial_can_be_paused_between_evaluations(self, tmp_path: Path) -> None:
         """PAUSE, said unasked, is heard within the next steps."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path, dropout=SLOW))
-            launcher.reply(0, Reply(0, Answer.PAUSE))
+            launcher.reply(0, Reply(0, Command.PAUSE))
             _, last = drive(launcher)
-        assert _end(last) == (0, Answer.PAUSE)
+        assert _end(last) == (0, Command.PAUSE)
 
     def test_an_error_in_training_is_a_message_and_the_worker_lives(self, tmp_path: Path) -> None:
         """With its traceback, and the next trial trains."""
@@ -135,15 +135,15 @@ class LauncherConformance:
             for number in (1, 2, 3):
                 place(launcher, task(tmp_path, number), slot=1)
                 _, last = drive(launcher)
-                assert _end(last) == (number, Answer.GO_ON)
+                assert _end(last) == (number, Command.CONTINUE)
 
     def test_hundreds_of_trials_after_one_another(self, tmp_path: Path) -> None:
         """None is mixed up with another."""
         with self.made(tmp_path) as launcher:
             for number in range(300):
                 place(launcher, task(tmp_path, number))
-                seen, last = drive(launcher, lambda e: Answer.DROP)
-                assert (len(seen), _end(last)) == (1, (number, Answer.DROP))
+                seen, last = drive(launcher, lambda e: Command.STOP)
+                assert (len(seen), _end(last)) == (1, (number, Command.STOP))
 
 
 def setting(folder: Path) -> WorkerSettings:
@@ -172,7 +172,7 @@ def place(launcher: Launcher, trial: Task, slot: int = 0) -> None:
 
 
 def drive(
-    launcher: Launcher, answers: Callable[[Evaluation], Answer] = lambda evaluation: Answer.GO_ON
+    launcher: Launcher, answers: Callable[[Evaluation], Command] = lambda evaluation: Command.CONTINUE
 ) -> tuple[Seen, Message]:
     """Answers every evaluation until a trial ends; gives the evaluations and the last message."""
     seen: Seen = []
@@ -187,7 +187,7 @@ def drive(
     raise AssertionError("the launcher said nothing more")
 
 
-def _end(message: Message) -> tuple[int, Answer]:
+def _end(message: Message) -> tuple[int, Command]:
     """The trial that ended by itself or as told, and what it was told."""
     assert isinstance(message, Ended), message
-    return message.trial, message.answer
+    return message.trial, message.command

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from hpsearch.contract import Evaluation, Handle, Told, TrainingPoint
+from hpsearch.contract import Command, Evaluation, Handle, TrainingPoint
 from hpsearch.testing.curves import SyntheticCurve
 from hpsearch.trainers import Tested, load_state, save_state
 from hpsearch.trainers.causal_lm import CausalLM
@@ -70,10 +70,10 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     curve = curve_of(config)
     fault = FAULTS.get(round(config.model.dropout, 3))
     pause = max(pause, 0.02) if fault == "slow" else pause
-    told = Told.GO_ON
+    command = Command.CONTINUE
     while state["step"] < round(STEPS * config.training.stop_at):
-        told = handle.told()
-        if told is not Told.GO_ON:
+        command = handle.command()
+        if command is not Command.CONTINUE:
             break
         time.sleep(pause)
         state["step"] += 1
@@ -85,7 +85,7 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
             _note(handle, found)
         if state["step"] % every == 0:
             save_state(config, handle, state)
-    if told is Told.PAUSE:
+    if command is Command.PAUSE:
         save_state(config, handle, state)
     else:
         save_state(config, handle, state, name="best.pt")

@@ -5,7 +5,7 @@ state.py       a training's state as a JSON file      causal_lm/   language mode
 """
 
 from hpsearch.config import Config, Objective, Section
-from hpsearch.contract import Evaluation, Handle
+from hpsearch.contract import Command, Evaluation, Handle
 from hpsearch.sealed import seal
 from hpsearch.space.document import Fault
 from hpsearch.trainers.loading import DEFAULT, blamed, default, files_of, load, named_in
@@ -16,6 +16,7 @@ from hpsearch.verdict import Phases
 __all__ = [
     "DEFAULT",
     "Asked",
+    "Command",
     "Config",
     "Evaluation",
     "Fault",

@@ -116,7 +116,7 @@ class Trainer:
         """Trains a config, yielding an evaluation at equal fractions of the schedule (see contract.py).
 
         On a folder with a state (`load_state`) it first yields again the evaluations that the state holds. Before each
-        step it asks `handle.told()`: PAUSE means save the state and return, FINISH return with the best weights saved.
+        step it asks `handle.command()`: PAUSE means save the state and return, FINISH save the best weights and return.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method `train`")
 

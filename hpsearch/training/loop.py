@@ -1,6 +1,6 @@
 """One training as a generator of evaluations: the caller decides after each whether to go on.
 
-It knows nothing of trials or searches. Pruning is ceasing to iterate; `Handle.told` asks for the two other endings.
+It knows nothing of trials or searches. Pruning is ceasing to iterate; `Handle.command` asks for the two other endings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hpsearch.config import digest
-from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, Told, TrainingPoint
+from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, TrainingPoint
 from hpsearch.training import checkpoint
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import BatchOrder, Rows, rows_of
@@ -47,24 +47,24 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     """Trains from where the handle's folder stands; the evaluations of its checkpoint come again first.
 
     Yields at fixed fractions of the schedule, and at once when the training loss is no longer finite: then it ends.
-    When it ends by itself or is told to FINISH, best.pt holds the weights of the best evaluation. Told anything at its
-    last evaluation, it ends by itself: it asks `told` before steps alone.
+    When it ends by itself or is told to FINISH, best.pt holds the weights of the best evaluation. A command at its last
+    evaluation changes nothing: it asks for commands before steps alone.
     """
     run = Training(config, handle)
     run.resume()
     for evaluation in tuple(run.evaluations):  # whoever drives this may have lost the latest of them
         yield from run.hand_out(evaluation)
     while run.step < run.last_step and not run.diverged:
-        told = handle.told()
-        if told is not Told.GO_ON:
+        command = handle.command()
+        if command is not Command.CONTINUE:
             break
         run.train_step()
         if run.evaluation_due():
             yield from run.hand_out(run.evaluate())
         run.checkpoint_if_due()
     else:
-        told = Told.FINISH
-    if told is Told.PAUSE:
+        command = Command.FINISH
+    if command is Command.PAUSE:
         run.save()
     else:
         run.save_best()

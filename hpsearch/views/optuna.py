@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import HpsearchError
+from hpsearch.file_lock import locked
 from hpsearch.journal import Entry, iterate
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.views import postgres, sqlite
-from hpsearch.views.follower import Say, describe, describe_loss, locked
+from hpsearch.views.follower import BUSY, Say, describe, describe_loss
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -59,7 +60,7 @@ class OptunaView:
 
     def _prepare_file(self) -> None:
         """One process at a time."""
-        with locked(self._file.parent / ".views.lock", timeout=120):
+        with locked(self._file.parent / ".views.lock", timeout=120, busy=BUSY):
             found = sqlite.make_ready(self._file, lambda path: release(connected(path)))
             self._identity = sqlite.identity(self._file)
             self._storage = connected(self._file)
@@ -90,8 +91,10 @@ class OptunaView:
         """Has the trials that run wait: the study has no driver; gives those that did."""
         from optuna.trial import TrialState
 
-        running = self.storage.get_all_trials(self.state["study"], deepcopy=False, states=(TrialState.RUNNING,))
-        for trial in (self._history.trials.get(t.number, lost(t.number)) for t in running):
+        found = self.storage.get_all_trials(self.state["study"], deepcopy=False, states=(TrialState.RUNNING,))
+        trials = (self._history.trials.get(t.number, lost(t.number)) for t in found)
+        running = [trial for trial in trials if not trial.paused]
+        for trial in running:
             trial.running = False
             self._bring_up_to_date(trial)
         return sorted(trial.number for trial in running)
@@ -236,7 +239,7 @@ def lost(number: int) -> TrialHistory:
 
 
 def frozen(history: History, trial: TrialHistory) -> Any:
-    """The trial as an optuna FrozenTrial, params by value; one without a worker is WAITING, not RUNNING."""
+    """The trial as an optuna FrozenTrial, params by value; without a worker it is WAITING, paused RUNNING."""
     from optuna.trial import FrozenTrial, TrialState
 
     from hpsearch.report import distributions, local_time
@@ -262,6 +265,7 @@ def frozen(history: History, trial: TrialHistory) -> Any:
 
 def attributes(trial: TrialHistory) -> dict[str, Any]:
     """What the database says of a trial beside its numbers: outcome, reason, attempts, device, where its best was."""
-    found = {"outcome": trial.outcome, "reason": trial.reason, "attempt": trial.attempt, "device": trial.device}
+    reason = trial.reason if trial.outcome else ""  # that of a pause is gone when it is resumed
+    found = {"outcome": trial.outcome, "reason": reason, "attempt": trial.attempt, "device": trial.device}
     found["best_evaluation"] = json.dumps(asdict(trial.best)) if trial.best else None
     return {name: value for name, value in found.items() if value}

@@ -9,7 +9,8 @@ import pytest
 
 from hpsearch.views.mlflow.store import run_ids
 from tests import blank
-from tests.cli.processes import alive, descendants, end, events, hpsearch, shown, started, wait_for
+from tests.cli.processes import alive, descendants, end, events, hpsearch, shown, started, stopped, wait_for
+from tests.faults.nemesis import is_worker
 
 SPACE = """
 study: story
@@ -51,11 +52,13 @@ class Story:
         try:
             ended = process.poll
             wait_for(lambda: len(events(self.journal, "evaluation")) >= before + evaluations or ended() is not None)
-            wait_for(lambda: len(run_ids(self.home, "story")) >= ids or ended() is not None)
-            if name == "killed":
-                self.note("refused", hpsearch("run", "space.yaml", "--home", "home", cwd=self.cwd))
-                self.journals["while it runs"] = shown("story", cwd=self.cwd)
             family = descendants(process.pid)
+            if name == "killed":
+                with stopped([pid for pid in family if is_worker(pid)]):
+                    wait_for(lambda: len(run_ids(self.home, "story")) >= ids or ended() is not None)
+                    self.note("refused", hpsearch("run", "space.yaml", "--home", "home", cwd=self.cwd))
+                    self.journals["while it runs"] = shown("story", cwd=self.cwd)
+                family = descendants(process.pid)
             output = end(process, number)
         finally:
             end(process)
@@ -85,7 +88,7 @@ def story(tmp_path_factory):
     blank.home(told.home)
     for name in ("train", "valid"):
         (told.cwd / f"{name}.txt").write_text(f"some text to {name} on " * 30)
-    told.run("killed", signal.SIGKILL, step="0.4", evaluations=3, ids=2)  # slow: MLflow's tables take their time
+    told.run("killed", signal.SIGKILL, step="0.1", evaluations=3, ids=2)
     told.run("interrupted", signal.SIGINT, step="0.1", evaluations=3)
     told.run("terminated", signal.SIGTERM, step="0.1", evaluations=3)
     told.note("finished", hpsearch("run", "space.yaml", "--home", "home", "--workers", "2", cwd=told.cwd))

@@ -1,5 +1,6 @@
 """hpsearch in real processes, as a shell would start it, with the toy trainer."""
 
+import contextlib
 import json
 import os
 import signal
@@ -88,6 +89,18 @@ def alive(pids):
         except OSError:
             pass
     return found
+
+
+@contextlib.contextmanager
+def stopped(pids):
+    """Processes that stand still (SIGSTOP) while something slower than they are catches up."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in alive(pids):
+            os.kill(pid, signal.SIGCONT)
 
 
 def end(process, number=signal.SIGKILL):

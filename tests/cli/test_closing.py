@@ -1,15 +1,13 @@
 """What is said below the closing table."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from hpsearch.cli.closing import closing
 from hpsearch.cli.terminal import Board
-from hpsearch.events import Paused
+from hpsearch.events import Interrupted, Opened, Searched, Shipped
 from hpsearch.home import Home
 from hpsearch.outcome import Outcome
-from tests.searching import Scripted, evaluation, experiment, go, opened, says
+from tests.searching import Scripted, ask, evaluation, experiment, go, opened, says
 from tests.test_search import workers
 
 QUIET = "search: {pruner: none, overfitting: false}\n"
@@ -23,7 +21,7 @@ def test_hours_that_end_before_an_evaluation_say_what_to_change(tmp_path):
     wanted = experiment("budget: {hours: 1e-9}\n" + QUIET)
     study = opened(wanted, tmp_path / "home")
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
-    study.start(study.ask(), device="cpu", threads=1, worker=0)
+    study.start(ask(study), device="cpu", threads=1, worker=0)
     study.journal.close()
     found = lines(study, wanted)
     assert found[0].startswith("no evaluation was made in ")
@@ -38,13 +36,14 @@ def test_an_unfinished_winner_is_named_as_such(tmp_path):
     wanted = experiment("budget: {hours: 1e-9}\n" + QUIET)
     study = opened(wanted, tmp_path / "home")
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
-    study.start(study.ask(), device="cpu", threads=1, worker=0)
+    study.start(ask(study), device="cpu", threads=1, worker=0)
     for index, loss in enumerate([3.0, 2.5, 2.75], start=1):
         study.report(0, evaluation(index, loss))
+    study.interrupt(0)
     study.journal.close()
     first, second = lines(study, wanted)
     assert first == (
-        "the winner is unfinished, its best evaluation so far counts: trial 0 (unfinished), val/loss 2.5 at epoch 0.1"
+        "the winner is unfinished, its best evaluation so far counts: trial 0 (interrupted), val/loss 2.5 at epoch 0.1"
     )
     assert float(second.partition(" --hours ")[2]) > study.history.seconds / 3600
 
@@ -52,7 +51,7 @@ def test_an_unfinished_winner_is_named_as_such(tmp_path):
 def test_a_study_whose_trials_all_failed_has_no_winner(tmp_path):
     wanted = experiment("budget: {trials: 1}\n" + QUIET)
     study = opened(wanted, tmp_path / "home")
-    study.finish(study.ask(), Outcome.FAILED, "why")
+    study.finish(ask(study), Outcome.FAILED, "why")
     study.journal.close()
     assert lines(study, wanted) == ["no trial has completed or measured a finite val/loss: there is no winner yet"]
 
@@ -62,7 +61,7 @@ def test_a_budget_of_trials_that_was_spent_before_says_how_to_go_on(tmp_path, id
     wanted = experiment("budget: {trials: 2}\n" + QUIET)
     script = lambda task: says(task, 3.0, 2.0)  # noqa: E731
     study, seen = go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path, 1), script))
-    assert not any(isinstance(event, Paused) for event in seen)
+    assert not any(isinstance(event, Interrupted) for event in seen)
     expected = ["the budget of 2 trials is spent; with more: hpsearch run space.yaml --trials 4"]
     assert lines(study, wanted, idle=idle) == (expected if idle else [])
 
@@ -71,11 +70,14 @@ def test_without_an_evaluation_there_is_no_table(tmp_path, capsys):
     wanted = experiment("budget: {hours: 1e-9}\n" + QUIET)
     study = opened(wanted, tmp_path / "home")
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
-    study.start(study.ask(), device="cpu", threads=1, worker=0)
+    study.start(ask(study), device="cpu", threads=1, worker=0)
+    study.interrupt(0)
     study.journal.close()
-    board = Board(wanted, Home(tmp_path / "a home"), tmp_path / "my space.yaml")
-    board.conclude(SimpleNamespace(study=study, export=lambda: None, finish_views=lambda: {}, idle=False))
+    board = Board(Home(tmp_path / "a home"), tmp_path / "my space.yaml")
+    board.show(Opened(wanted, study.history, tmp_path, data=[], workers=[], waiting=0))
+    board.show(Searched(study.history, stopped=False, idle=False))
+    board.show(Shipped(None, {}))
     out = capsys.readouterr().out
-    assert "1 unfinished; " in out.splitlines()[0]
+    assert any(line.startswith("toy: 1 interrupted; ") for line in out.splitlines())
     assert "params" not in out
     assert f"hpsearch run '{tmp_path}/my space.yaml' --home '{tmp_path}/a home' --hours " in out

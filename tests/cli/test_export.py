@@ -2,7 +2,7 @@
 
 from hpsearch.space.experiment import Experiment
 from tests.cli.test_run import one_line
-from tests.searching import experiment, go, opened
+from tests.searching import ask, experiment, go, opened
 
 
 def test_the_winner_is_written_and_named(story, call, tmp_path):
@@ -34,7 +34,7 @@ def test_mistakes_are_one_line(story, call, tmp_path):
 
 def test_without_a_completed_trial_there_is_nothing_to_export(call, tmp_path):
     study = opened(experiment(), tmp_path / "toy")
-    study.ask()
+    ask(study)
     study.journal.close()
     result = call("export", "toy", "-o", tmp_path / "best.yaml", "--home", tmp_path)
     one_line(result, 2, r"none of its 1 trials has completed")

@@ -11,7 +11,7 @@ from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 from tests.cli.processes import shown
 from tests.cli.test_run import one_line
-from tests.searching import evaluation, experiment, go, opened
+from tests.searching import ask, evaluation, experiment, go, opened
 
 TRIAL = {
     "number": int, "outcome": str, "state": str, "params": dict, "value": float, "best_evaluation": dict,
@@ -56,7 +56,7 @@ def test_people_see_a_table_with_the_winner_marked(home, call):
 
 def test_numbers_that_are_none_are_null(tmp_path, call):
     study = opened(experiment("search: {pruner: none}\n"), tmp_path / "toy")
-    number = study.ask()
+    number = ask(study)
     study.start(number, device="cpu", threads=1, worker=0)
     study.report(number, evaluation(1, float("nan")))
     study.interrupt(number)
@@ -117,7 +117,7 @@ def test_a_trial_is_shown_at_its_best_evaluation_however_it_ended(tmp_path, call
     """Most evaluations of trials that have ended are not read."""
     study = opened(experiment("search: {pruner: none}\n"), tmp_path / "toy")
     for outcome in ("completed", "failed", None):
-        number = study.ask()
+        number = ask(study)
         study.start(number, device="cpu", threads=1, worker=0)
         for index, loss in enumerate([9.0, 3.25 + number, 8.0], start=1):
             study.report(number, replace(evaluation(index, loss), peak_memory=100 * index))

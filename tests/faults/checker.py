@@ -111,7 +111,7 @@ def _check_optuna(found, history, path):
     found.lost += [f"optuna: trial {number}" for number in history.trials if number not in numbers]
     for trial_id, number, state in rows:
         trial = history.trials[number]
-        if state == "RUNNING" and not trial.running:
+        if state == "RUNNING" and not trial.running and not trial.paused:
             found.zombies.append(f"optuna: trial {number}")
         if trial.state is not None and state != trial.state:
             found.lost.append(f"optuna: trial {number} is {state} instead of {trial.state}")
@@ -148,6 +148,8 @@ def _check_mlflow(found, history, path, finished):
         run = of[trial.number][0]
         if trial.outcome is not None and runs[run] != STATUS.get(trial.outcome, "KILLED"):
             found.lost.append(f"mlflow: trial {trial.number} is {runs[run]} though {trial.outcome}")
+        if trial.paused != (runs[run] == "SCHEDULED") or trial.paused != (tags[run]["outcome"] == "paused"):
+            found.lost.append(f"mlflow: trial {trial.number} is {runs[run]} though {trial.status}")
         expected = {e.tokens: e.metrics["val/loss"] for e in trial.evaluations.values()}
         _compare(found, f"mlflow: trial {trial.number}", expected, dict(rows[run, "val/loss"]))
     for (run, key), found_rows in rows.items():

@@ -13,7 +13,8 @@ from tests.faults.runs import facts, folder, history
 PACKAGE = Path(failpoints.__file__).parent
 RUN = ("run", "space.yaml", "--home", "home")
 OF_VIEWS = {"run_made", "batch_sent", "batch_noted", "run_ended"}  # tests/faults/test_servers.py
-POINTS = [point for point in failpoints.POINTS if point not in OF_VIEWS]
+OF_PAUSES = {"pause_begun", "pause_recorded", "resume_begun", "resume_recorded"}
+POINTS = [point for point in failpoints.POINTS if point not in OF_VIEWS | OF_PAUSES]
 SOME = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)  # passes of a point; `-m slow` takes every one
 AT_RESUME = ["journal_read", "study_rebuilt", "retry_recorded", "journal_written", "report_begun"]
 

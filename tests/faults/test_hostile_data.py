@@ -11,6 +11,7 @@ import pytest
 
 from hpsearch.data import sources
 from hpsearch.space.experiment import Experiment
+from tests import blank
 from tests.cli.processes import environment, hpsearch
 from tests.faults.test_input import run_limited, without_root
 
@@ -220,6 +221,7 @@ def test_f48_with_windows_lines_and_marks_a_study_runs(call, tmp_path):
         (tmp_path / f"d.{kind}").write_bytes(b"\xef\xbb\xbf" + good(kind).replace(b"\n", b"\r\n"))
     sets = ", ".join(f"{kind}: {task.replace('FILE', f'd.{kind}')}" for kind, task in TASKS.items())
     (tmp_path / "space.yaml").write_text(f"data: {{{sets}}}{TRIALS}")
+    blank.home(tmp_path / "home")
     code, out, err = call("run", tmp_path / "space.yaml", "--home", tmp_path / "home", "--launcher", "inline")
     assert (code, err) == (0, "")
     assert "trial 0 finished" in out

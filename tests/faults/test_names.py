@@ -9,6 +9,7 @@ from hpsearch.errors import ConfigError
 from hpsearch.outcome import Outcome
 from hpsearch.space.checking import wrong_study
 from hpsearch.space.experiment import Experiment
+from tests import blank
 from tests.cli.processes import TOY, hpsearch
 from tests.faults.test_input import tree
 
@@ -185,6 +186,7 @@ def silent(*texts):
 
 
 def test_f50_what_a_trainer_raises_is_printed_with_its_escapes(folder):
+    blank.home(folder / "home")
     (folder / "hostile.py").write_text(TRAINER)
     space = (folder / "space.yaml").read_text()
     assert space.count("hpsearch.testing.toy:Toy") == 1
@@ -199,6 +201,7 @@ def test_f50_what_a_trainer_raises_is_printed_with_its_escapes(folder):
 
 @pytest.mark.parametrize("function", ["examples", "failing"])
 def test_f50_what_a_data_function_gives_is_printed_with_its_escapes(call, folder, function):
+    blank.home(folder / "home")
     (folder / "hostile_data.py").write_text(EXAMPLES)
     data = f"data: {{mine: {{task: classification, dataset: 'python:hostile_data:{function}'}}}}"
     (folder / "space.yaml").write_text(data + REST)
@@ -210,11 +213,11 @@ def test_f50_what_a_data_function_gives_is_printed_with_its_escapes(call, folder
 
 def test_f50_what_the_board_prints_is_escaped(capsys, folder):
     from hpsearch.cli.terminal import Board
-    from hpsearch.cli.text import params
+    from hpsearch.displays.text import params
     from hpsearch.home import Home
     from hpsearch.journal.history import TrialHistory
 
-    board = Board(Experiment.load(folder / "space.yaml"), Home(folder / "home"), folder / "space.yaml")
+    board = Board(Home(folder / "home"), folder / "space.yaml")
     board.say(f"warning: {EVIL} [red]")
     trial = TrialHistory(0, params={"file": EVIL}, outcome=Outcome.FAILED, reason=EVIL)
     board.console.print(board._line(trial))

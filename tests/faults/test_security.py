@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from hpsearch import environment, errors, final
-from hpsearch.contract import Told
+from hpsearch.contract import Command
 from hpsearch.data import sources
 from hpsearch.data.corpus import Corpus
 from hpsearch.data.tokenizer import Tokenizer
@@ -93,9 +93,9 @@ def test_f51_a_checkpoint_to_go_on_from_runs_no_code(tmp_path, corpus_files, can
     opened(config, tmp_path)
     undisturbed = [e.metrics["val/loss"] for e in loop.train(config, handle(tmp_path, "undisturbed"))]
     given, steps = handle(tmp_path), []
-    given.told = lambda: Told.PAUSE if steps.append(1) or len(steps) > 4 else Told.GO_ON
+    given.command = lambda: Command.PAUSE if steps.append(1) or len(steps) > 4 else Command.CONTINUE
     list(loop.train(config, given))
-    given.told = lambda: Told.GO_ON
+    given.command = lambda: Command.CONTINUE
     for name in ("last.pt", "previous.pt"):
         if not (given.folder / name).exists():
             (given.folder / name).write_bytes((given.folder / "last.pt").read_bytes())

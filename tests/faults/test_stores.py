@@ -22,7 +22,8 @@ from hpsearch.views.mlflow.moved import follow
 from hpsearch.views.mlflow.store import Store
 from hpsearch.views.sqlite import journal_mode, set_aside
 from tests import blank
-from tests.cli.processes import descendants, end, events, hpsearch, started, wait_for
+from tests.cli.processes import descendants, end, events, hpsearch, started, stopped, wait_for
+from tests.faults.nemesis import is_worker
 from tests.faults.stores import TIMED, Reference, Small, both, held, often, query, runs, ship, trials, whole
 from tests.faults.timed import longest_gap
 
@@ -419,17 +420,19 @@ def _child(study, crash_point):
 def test_f40_no_ghosts_after_a_killed_driver(tmp_path, template, reference):
     """F40: while the driver lives, sync leaves its trials alone; once it is killed, sync ends what claims to run."""
     moved(template, tmp_path / "home")
-    process, _ = search(tmp_path, "ghosts", trials=3, step="0.05")
+    process, _ = search(tmp_path, "ghosts", trials=3, step="0.02")
     home, path = tmp_path / "home", tmp_path / "home/ghosts/journal.jsonl"
     try:
-        wait_for(lambda: len(events(path, "evaluation")) >= 12)
-        wait_for(lambda: len(read_state(state_file(home / "ghosts", "mlflow"))["state"].get("runs", {})) == 2)
-        wait_for(lambda: [t[0] for t in trials(home / "optuna.db", "ghosts").values()] == ["COMPLETE", "RUNNING"])
-        busy = hpsearch("sync", "ghosts", "--home", "home", cwd=tmp_path)
-        assert busy.returncode == 73
-        assert "a running search ships to its views by itself" in busy.stderr
-        assert runs(home / "mlflow.db", "ghosts")["ghosts"][0] == "RUNNING"
+        wait_for(lambda: [event for event in events(path, "evaluation") if event["trial"] == 1])
         family = descendants(process.pid)
+        with stopped([pid for pid in family if is_worker(pid)]):
+            wait_for(lambda: len(read_state(state_file(home / "ghosts", "mlflow"))["state"].get("runs", {})) == 2)
+            wait_for(lambda: [t[0] for t in trials(home / "optuna.db", "ghosts").values()] == ["COMPLETE", "RUNNING"])
+            busy = hpsearch("sync", "ghosts", "--home", "home", cwd=tmp_path)
+            assert busy.returncode == 73
+            assert "a running search ships to its views by itself" in busy.stderr
+            assert runs(home / "mlflow.db", "ghosts")["ghosts"][0] == "RUNNING"
+            end(process)
     finally:
         end(process)
     wait_for(lambda: not [pid for pid in family if Path(f"/proc/{pid}").exists() and "Z" not in stat(pid)])

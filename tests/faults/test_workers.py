@@ -10,7 +10,7 @@ import time
 import pytest
 
 from hpsearch.errors import TrainingFailed
-from hpsearch.events import Finished, Notice, Paused
+from hpsearch.events import Finished, Interrupted, Notice
 from hpsearch.launchers import memory
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.testing.launchers import setting
@@ -62,14 +62,14 @@ def test_a_worker_that_ends_in_its_trial_fails_it_alone(tmp_path, launcher, drop
     """F9: exits, with and without a code, segfaults: FAIL with the cause, after the retries; the study goes on."""
     study, seen = go(broken(dropout), tmp_path / "home", launcher=launcher())
     assert [(t.outcome, t.state, t.reason) for t in study.history.trials.values()] == [("failed", "FAIL", cause)] * 2
-    assert [type(h) for h in seen if isinstance(h, Paused | Finished)] == [Paused, Finished] * 2
+    assert [type(h) for h in seen if isinstance(h, Interrupted | Finished)] == [Interrupted, Finished] * 2
     assert {t.attempt for t in study.history.trials.values()} == {2}
 
 
 def test_deaths_are_counted_over_all_drivers(tmp_path, launcher):
     """F9: a trial whose worker died under an earlier driver has that much fewer tries."""
     wanted = broken(0.51, trials=1, retries=2)
-    for events in (6, 3):  # Started, Measured (four times; then the latest again), Paused
+    for events in (6, 3):  # Started, Measured (four times; then the latest again), Interrupted
         study, _ = go(wanted, tmp_path / "home", launcher=launcher(), kill_after=events)
     assert study.history.trials[0].deaths == {1, 2}
     study, seen = go(wanted, tmp_path / "home", launcher=launcher())
@@ -185,7 +185,7 @@ def test_a_trial_without_memory_beside_another_is_tried_alone(tmp_path, monkeypa
     assert {(t.outcome, t.state) for t in study.history.trials.values()} == {("completed", "COMPLETE")}
     assert {number: t.attempt for number, t in study.history.trials.items()} == {0: 2, 1: 1, 2: 1, 3: 1}
     line = "out of memory: 9 GiB asked for; it will be tried once more alone on cpu"
-    assert [h.reason for h in seen if isinstance(h, Paused)] == [line]
+    assert [h.reason for h in seen if isinstance(h, Interrupted)] == [line]
 
 
 def test_a_real_want_of_memory_ends_one_trial(tmp_path, launcher, monkeypatch):
@@ -233,7 +233,7 @@ def test_a_terminated_worker_saves_its_trial(zygote, tmp_path):
     os.kill(next(child for child in descendants(pid) if is_worker(child)), signal.SIGTERM)
     done = zygote.wait()
     assert done.code == 0, done.said
-    assert "trial 0 paused: stopped; its checkpoint is saved" in done.said
+    assert "trial 0 interrupted: stopped; its checkpoint is saved" in done.said
     assert history(cwd).trials[0].deaths == set()
     assert not (found := check(cwd, said=done.said, views=False)), found
 

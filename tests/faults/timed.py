@@ -14,9 +14,9 @@ class Timed(toy.Toy):
 
             def told():
                 file.write(f"{time.monotonic()}\n")
-                return handle.told()
+                return handle.command()
 
-            yield from super().train(config, dataclasses.replace(handle, told=told))
+            yield from super().train(config, dataclasses.replace(handle, command=told))
 
 
 def longest_gap(path):

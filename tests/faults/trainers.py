@@ -1,7 +1,10 @@
 """Trainers that misbehave, for workers to run: name one `python:tests.faults.trainers:greedy`."""
 
 import os
+import signal
+from dataclasses import replace
 
+from hpsearch.contract import Command
 from hpsearch.testing import toy
 from tests.searching import toy_with
 
@@ -74,3 +77,20 @@ def wants_all(config, handle):
             yield found
     finally:
         here.unlink(missing_ok=True)
+
+
+@toy_with
+def dies_in_a_pause(config, handle):
+    """The toy, killed when it hears of a pause after the evaluation DIES_PAUSING_AT, once a trial."""
+    done, index = handle.folder / "died.txt", 0
+
+    def command():
+        heard = handle.command()
+        if heard is Command.PAUSE and index == int(os.environ["DIES_PAUSING_AT"]) and not done.exists():
+            done.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return heard
+
+    for found in toy.train(config, replace(handle, command=command)):
+        index = found.index
+        yield found

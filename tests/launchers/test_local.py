@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from hpsearch.contract import Command
 from hpsearch.launchers.local import LocalLauncher
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Noted, Reply
+from hpsearch.launchers.messages import Ended, Evaluated, Failed, Noted, Reply
 from hpsearch.testing.launchers import TOY, LauncherConformance, drive, place, setting, task
 
 
@@ -30,7 +31,7 @@ class TestLocal(LauncherConformance):
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
             pid = launcher._workers[0].process.pid
-            _, last = drive(launcher, lambda e: os.kill(pid, signal.SIGKILL) or Answer.GO_ON)
+            _, last = drive(launcher, lambda e: os.kill(pid, signal.SIGKILL) or Command.CONTINUE)
         assert last.kind == "died"
         assert "SIGKILL" in last.reason
 
@@ -46,7 +47,7 @@ class TestLocal(LauncherConformance):
                 for message in launcher.messages(timeout=1):
                     if isinstance(message, Evaluated):
                         order.append(message.slot)
-                        launcher.reply(message.slot, Reply(message.trial, Answer.GO_ON, message.evaluation.index))
+                        launcher.reply(message.slot, Reply(message.trial, Command.CONTINUE, message.evaluation.index))
                     else:
                         ended += 1
         finally:
@@ -92,11 +93,11 @@ def _trained_by(trainer, folder, *, trials):
             while not ended:
                 for message in launcher.messages(timeout=1):
                     if isinstance(message, Evaluated):
-                        launcher.reply(0, Reply(number, Answer.GO_ON, message.evaluation.index))
+                        launcher.reply(0, Reply(number, Command.CONTINUE, message.evaluation.index))
                     elif isinstance(message, Noted):
                         noted.append((number, message.line))
                     else:
-                        assert message == Ended(0, number, Answer.GO_ON)
+                        assert message == Ended(0, number, Command.CONTINUE)
                         ended = True
     finally:
         launcher.close()

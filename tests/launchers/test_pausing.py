@@ -2,11 +2,11 @@
 
 import pytest
 
-from hpsearch.contract import Evaluation, Told, WorkerSettings
-from hpsearch.events import Finished, Measured, Paused
+from hpsearch.contract import Command, Evaluation, WorkerSettings
+from hpsearch.events import Finished, Interrupted, Measured
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Reply, Task
+from hpsearch.launchers.messages import Ended, Evaluated, Reply, Task
 from hpsearch.launchers.worker import TRAINER, Session
 from hpsearch.search import Search
 from hpsearch.space.experiment import Experiment
@@ -35,14 +35,14 @@ def setting(folder):
 
 
 def told_at(launcher, task, index, answer):
-    """Trains a task that hears `answer` at an evaluation, GO_ON at all others; gives its end."""
+    """Trains a task that hears `answer` at an evaluation, CONTINUE at all others; gives its end."""
     launcher.train(0, task)
     while True:
         for message in launcher.messages(timeout=5):
             if not isinstance(message, Evaluated):
                 return message
             at = message.evaluation.index
-            launcher.reply(0, Reply(task.trial, answer if at == index else Answer.GO_ON, at))
+            launcher.reply(0, Reply(task.trial, answer if at == index else Command.CONTINUE, at))
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_a_pause_at_the_last_evaluation_finishes_the_trial(tmp_path, corpus_file
     monkeypatch.setenv("TOY_CHECKPOINT", "100000")
     launcher = kind(setting(tmp_path), trainer=trainer)
     try:
-        ended = told_at(launcher, Task(0, 1, config(), tmp_path / "0000"), 3, Answer.PAUSE)
-        assert ended == Ended(0, 0, Answer.GO_ON)
+        ended = told_at(launcher, Task(0, 1, config(), tmp_path / "0000"), 3, Command.PAUSE)
+        assert ended == Ended(0, 0, Command.CONTINUE)
         assert (tmp_path / "0000/best.pt").exists()
-        ended = told_at(launcher, Task(1, 1, config(), tmp_path / "0001"), 2, Answer.PAUSE)
-        assert (ended, ended.saved) == (Ended(0, 1, Answer.PAUSE), True)
+        ended = told_at(launcher, Task(1, 1, config(), tmp_path / "0001"), 2, Command.PAUSE)
+        assert (ended, ended.saved) == (Ended(0, 1, Command.PAUSE), True)
         assert [path.name for path in (tmp_path / "0001").iterdir()] == ["last.pt"]
     finally:
         launcher.close()
@@ -96,7 +96,7 @@ def test_a_stop_after_the_last_evaluation_leaves_nothing_to_train_again(tmp_path
     study = opened(wanted, tmp_path / "home")
     seen = searched(study, tmp_path, stop_at=3)
     assert isinstance(seen[-1], Finished)
-    assert [h for h in seen if isinstance(h, Paused)] == []
+    assert [h for h in seen if isinstance(h, Interrupted)] == []
     assert (study.history.trials[0].outcome, study.unfinished()) == ("completed", [])
     assert (tmp_path / "checkpoints/0000/best.pt").exists()
     n_steps = len(steps)
@@ -108,7 +108,7 @@ def test_a_stop_after_the_last_evaluation_leaves_nothing_to_train_again(tmp_path
 
 
 def saves_nothing(config, handle):
-    while handle.told() is Told.GO_ON:
+    while handle.command() is Command.CONTINUE:
         yield Evaluation(1, 1, 0.1, {"val/loss": 1.0})
 
 
@@ -135,16 +135,16 @@ SavesWhenTold, NeverAsks = toy_with(saves_when_told), toy_with(never_asks)
 @pytest.mark.parametrize(
     ("trainer", "answer", "saved"),
     [
-        ("SavesNothing", Answer.PAUSE, False),
-        ("SavesNowAndThen", Answer.PAUSE, False),
-        ("SavesWhenTold", Answer.PAUSE, True),
-        ("NeverAsks", Answer.GO_ON, False),
+        ("SavesNothing", Command.PAUSE, False),
+        ("SavesNowAndThen", Command.PAUSE, False),
+        ("SavesWhenTold", Command.PAUSE, True),
+        ("NeverAsks", Command.CONTINUE, False),
     ],
 )
 def test_a_pause_that_saves_nothing_is_not_called_saved(tmp_path, trainer, answer, saved):
     launcher = InlineLauncher(setting(tmp_path), trainer=f"{HERE}:{trainer}")
-    ended = told_at(launcher, Task(0, 1, config(), tmp_path / "0000"), 1, Answer.PAUSE)
-    assert (ended.answer, ended.saved) == (answer, saved)
+    ended = told_at(launcher, Task(0, 1, config(), tmp_path / "0000"), 1, Command.PAUSE)
+    assert (ended.command, ended.saved) == (answer, saved)
 
 
 @pytest.mark.parametrize(
@@ -161,16 +161,16 @@ def test_a_person_reads_whether_a_paused_trial_was_saved(tmp_path, trainer, said
     for event in search.run():
         seen.append(event)
     study.journal.close()
-    (paused,) = (h for h in seen if isinstance(h, Paused))
+    (paused,) = (h for h in seen if isinstance(h, Interrupted))
     assert (paused.reason, paused.saved) == (said, trainer == "SavesWhenTold")
 
 
 def test_a_worker_told_to_end_still_finishes_what_was_to_finish(tmp_path):
-    """Told FINISH for its overfitting, then SIGTERM: the best weights are kept all the same."""
+    """Command FINISH for its overfitting, then SIGTERM: the best weights are kept all the same."""
     task = Task(0, 1, config(), tmp_path / "0000")
     session = Session(0, task, setting(tmp_path), trainer=TOY, listen=lambda: None)
     session.step()
-    session.answer(Answer.FINISH)
-    session.answer(Answer.PAUSE)
-    assert session.step() == Ended(0, 0, Answer.FINISH)
+    session.answer(Command.FINISH)
+    session.answer(Command.PAUSE)
+    assert session.step() == Ended(0, 0, Command.FINISH)
     assert (tmp_path / "0000/best.pt").exists()

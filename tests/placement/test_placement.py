@@ -11,7 +11,8 @@ from hpsearch import journal
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.placement.placement import Placement
 from hpsearch.placement.sharing import CONTEXT, SHARE
-from tests.searching import Scripted, experiment, opened
+from hpsearch.policies.decisions import Decisions
+from tests.searching import Scripted, experiment, opened, policy_of
 from tests.simulated_gpus import GIB, SimulatedGpus, at_once, searched, slots
 from tests.test_search import QUIET, healthy, workers
 
@@ -29,7 +30,7 @@ def test_a_trial_goes_on_at_another_device_than_the_one_that_failed_it(tmp_path,
     settings = [replace(setting, device=device) for setting, device in zip(workers(tmp_path), "ab", strict=True)]
     for device, number in taken.items():
         study = opened(experiment("budget: {trials: 9}\n" + QUIET), tmp_path / f"home-{device}")
-        placing = Placement(study, Scripted(settings, healthy))
+        placing = Placement(study, Scripted(settings, healthy), Decisions(study, policy_of(study)))
         placing._waiting = [3, 4]
         placing._in_doubt.update(in_doubt)
         assert placing._next_waiting(device) == number

@@ -8,7 +8,7 @@ import pytest
 
 from hpsearch import journal
 from hpsearch.contract import Evaluation
-from hpsearch.events import Finished, Paused
+from hpsearch.events import Finished, Interrupted
 from hpsearch.journal.history import TrialHistory
 from hpsearch.launchers.messages import Failed
 from hpsearch.placement.sharing import CONTEXT, Sharing
@@ -61,7 +61,7 @@ def test_it_has_the_device_for_itself_the_second_time(tmp_path):
     study, seen = go(experiment("budget: {trials: 6}\n" + QUIET), tmp_path / "home", launcher=launcher)
     assert outcomes(study)[1] == ("completed", "COMPLETE", 2)
     assert {outcome for outcome, *_ in outcomes(study).values()} == {"completed"}
-    paused = [h.reason for h in seen if isinstance(h, Paused)]
+    paused = [h.reason for h in seen if isinstance(h, Interrupted)]
     assert paused == [f"{WANT}; it will be tried once more alone on cpu"]
     assert company(launcher, 1, 2) == {1: "cpu"}
     later = [together for together in launcher.together if 1 in together and len(together) > 1]
@@ -109,7 +109,7 @@ def test_the_next_driver_knows_it(tmp_path, device):
     wanted = experiment("budget: {trials: 4}\n" + QUIET)
     launcher = Watched(workers(tmp_path), big(1))
     _, seen = go(wanted, tmp_path / "home", launcher=launcher)
-    put_back = 1 + next(i for i, h in enumerate(seen) if isinstance(h, Paused))
+    put_back = 1 + next(i for i, h in enumerate(seen) if isinstance(h, Interrupted))
     for killed in range(put_back, len(seen)):
         home = tmp_path / f"home-{killed}"
         study, _ = go(wanted, home, launcher=Watched(workers(tmp_path), big(1)), kill_after=killed)

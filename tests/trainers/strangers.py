@@ -3,7 +3,7 @@
 POLYNOMIAL = """
 import os, sys, time
 import numpy as np
-from hpsearch.trainers import Evaluation, Section, Trainer, load_state, save_state
+from hpsearch.trainers import Command, Evaluation, Section, Trainer, load_state, save_state
 
 class Fit(Section):
     degree: int = 3
@@ -27,7 +27,7 @@ class Polynomial(Trainer):
         yield from (Evaluation(**known) for known in state["evaluations"])
         weights, train, valid = np.array(state["weights"]), x[:, None] ** powers, u[:, None] ** powers
         for step in range(state["step"] + 1, fit.steps + 1):
-            if handle.told() != "go on":
+            if handle.command() is not Command.CONTINUE:
                 return
             time.sleep(float(os.environ.get("FIT_STEP", "0")))
             weights = weights - fit.learning_rate * train.T @ (train @ weights - y) / len(y)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hpsearch.contract import Told
+from hpsearch.contract import Command
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.loop import Training, train
 from hpsearch.training.model import Llama
@@ -107,7 +107,7 @@ def test_where_one_row_finds_no_room_the_error_goes_out(tmp_path, corpus_files, 
 
 def test_a_resumed_training_begins_with_the_size_that_it_had(tmp_path, corpus_files, room, caplog):
     room.rows, asked = 8, itertools.count()
-    given = handle(tmp_path, told=lambda: Told.PAUSE if next(asked) >= 2 else Told.GO_ON)
+    given = handle(tmp_path, command=lambda: Command.PAUSE if next(asked) >= 2 else Command.CONTINUE)
     list(train(config_of(), given))
     caplog.clear()
     room.seen.clear()

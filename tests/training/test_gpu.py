@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hpsearch.contract import Told
+from hpsearch.contract import Command
 from hpsearch.training.loop import Training, train
 from tests.training.tiny import MIXED, PAIRS, TEXT, handle, tiny
 
@@ -83,7 +83,7 @@ def test_a_paused_training_goes_on_as_if_it_had_not_been(tmp_path, corpus_files)
     config = config_of({"text": TEXT}, precision="fp32")
     undisturbed = curve(config, placed(handle(tmp_path, "undisturbed"), "cuda:0"))
     asked = itertools.count()
-    paused = handle(tmp_path, "paused", told=lambda: Told.PAUSE if next(asked) >= 8 else Told.GO_ON)
+    paused = handle(tmp_path, "paused", command=lambda: Command.PAUSE if next(asked) >= 8 else Command.CONTINUE)
     before = curve(config, placed(paused, "cuda:0"))
     after = curve(config, placed(handle(tmp_path, "paused"), "cuda:0"))  # its last evaluation comes again first
     stitched = before[:-1] + after
@@ -95,7 +95,7 @@ def test_a_paused_training_goes_on_as_if_it_had_not_been(tmp_path, corpus_files)
 def test_a_checkpoint_of_the_gpu_goes_on_on_the_cpu(tmp_path, corpus_files):
     config = config_of({"text": TEXT}, precision="fp32")
     asked = itertools.count()
-    paused = handle(tmp_path, "moved", told=lambda: Told.PAUSE if next(asked) >= 8 else Told.GO_ON)
+    paused = handle(tmp_path, "moved", command=lambda: Command.PAUSE if next(asked) >= 8 else Command.CONTINUE)
     list(train(config, placed(paused, "cuda:0")))
     moved = curve(config, handle(tmp_path, "moved"))
     undisturbed = curve(config, handle(tmp_path, "undisturbed"))

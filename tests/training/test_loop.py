@@ -11,7 +11,7 @@ import stat
 import pytest
 import torch
 
-from hpsearch.contract import Told
+from hpsearch.contract import Command
 from hpsearch.training import checkpoint
 from hpsearch.training.evaluation import Evaluator, OnSet
 from hpsearch.training.loop import Training, train
@@ -63,9 +63,9 @@ def best_of(config, given):
 
 
 def told_at(step, told, *, done=0):
-    """Says GO_ON until `step` steps are done, where `done` were done before."""
+    """Says CONTINUE until `step` steps are done, where `done` were done before."""
     asked = itertools.count(done)
-    return lambda: told if next(asked) >= step else Told.GO_ON
+    return lambda: told if next(asked) >= step else Command.CONTINUE
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +91,11 @@ def test_a_training_paused_at_any_step_goes_on_as_if_it_had_not_been(tmp_path, c
     n_steps = expected[-1][1]
     assert 8 <= n_steps <= 20  # several steps before, between and after evaluations
     for step in range(n_steps):
-        given = handle(tmp_path, f"paused-{step}", told=told_at(step, Told.PAUSE))
+        given = handle(tmp_path, f"paused-{step}", command=told_at(step, Command.PAUSE))
         before = run(config, given)
         assert [path.name for path in given.folder.iterdir()] == ["last.pt"]
         torch.rand(7)  # as another training in this process would
-        given.told = lambda: Told.GO_ON
+        given.command = lambda: Command.CONTINUE
         after = run(config, given)
         assert after == expected  # what the driver may have missed comes again, all of it
         assert before == expected[: len(before)]
@@ -122,7 +122,7 @@ def test_a_training_resumed_after_every_single_step_is_the_same(tmp_path, corpus
     config, (expected, best) = config_of(case), undisturbed(case, tmp_path)
     given = handle(tmp_path, "step-by-step")
     for step in range(1, expected[-1][1] + 1):
-        given.told = told_at(step, Told.PAUSE, done=step - 1)
+        given.command = told_at(step, Command.PAUSE, done=step - 1)
         seen = run(config, given)
         assert seen == expected[: len(seen)]
     assert seen == expected
@@ -160,9 +160,9 @@ def test_seconds_go_on_over_attempts_and_leave_the_waiting_out(tmp_path, corpus_
     config = config_of("text")
     clock = iter(range(10**9))  # each look at the clock is a second later
     monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
-    given = handle(tmp_path, told=told_at(8, Told.PAUSE))
+    given = handle(tmp_path, command=told_at(8, Command.PAUSE))
     first = list(train(config, given))
-    given.told = lambda: Told.GO_ON
+    given.command = lambda: Command.CONTINUE
     seconds = [evaluation.seconds for evaluation in train(config, given)]
     assert seconds[: len(first)] == [evaluation.seconds for evaluation in first]
     assert seconds[0] > 0
@@ -198,16 +198,16 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
     tmp_path, corpus_files, undisturbed, damage, former, caplog
 ):
     config, (expected, best) = config_of("text"), undisturbed("text", tmp_path)
-    given = handle(tmp_path, told=told_at(5, Told.PAUSE))
+    given = handle(tmp_path, command=told_at(5, Command.PAUSE))
     if former != "none":
         run(config, given)
-    given.told = told_at(8, Told.PAUSE, done=0 if former == "none" else 5)
+    given.command = told_at(8, Command.PAUSE, done=0 if former == "none" else 5)
     run(config, given)
     assert (given.folder / "previous.pt").exists() == (former != "none")
     DAMAGES[damage](given.folder / "last.pt")
     if former == "damaged":
         flip(given.folder / "previous.pt")
-    given.told = lambda: Told.GO_ON
+    given.command = lambda: Command.CONTINUE
     training, steps = Training(config, given), {"whole": 5, "damaged": 0, "none": 0}
     assert (training.resume(), training.step) == (former == "whole", steps[former])
     if damage != "old temporary file":
@@ -218,18 +218,18 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
 
 def test_the_checkpoint_of_another_config_is_not_used(tmp_path, corpus_files, undisturbed):
     expected, _ = undisturbed("text", tmp_path)
-    given = handle(tmp_path, told=told_at(8, Told.PAUSE))
+    given = handle(tmp_path, command=told_at(8, Command.PAUSE))
     run(config_of("text", seed=5), given)
-    given.told = lambda: Told.GO_ON
+    given.command = lambda: Command.CONTINUE
     assert run(config_of("text"), given) == expected
 
 
 def test_the_checkpoint_of_other_data_is_not_used(tmp_path, corpus_files):
     config = config_of("text")
-    given = handle(tmp_path, told=told_at(8, Told.PAUSE))
+    given = handle(tmp_path, command=told_at(8, Command.PAUSE))
     run(config, given)
     (corpus_files / "train.txt").write_text("quite another text " * 100)
-    given.told = lambda: Told.GO_ON
+    given.command = lambda: Command.CONTINUE
     resumed = run(config, given)
     assert resumed == run(config, handle(tmp_path, "fresh"))
 
@@ -239,7 +239,7 @@ def test_the_checkpoint_of_other_data_is_not_used(tmp_path, corpus_files):
 
 def test_finish_writes_the_weights_and_samples_of_the_best_evaluation(tmp_path, corpus_files, undisturbed):
     config, (expected, _) = config_of("mixed"), undisturbed("mixed", tmp_path)
-    given = handle(tmp_path, told=told_at(expected[1][1], Told.FINISH))
+    given = handle(tmp_path, command=told_at(expected[1][1], Command.FINISH))
     assert run(config, given) == expected[:2]
     weights, value, evaluation, samples = best_of(config, given)
     best = max(expected[:2], key=lambda one: (one[5]["val/bleu"], one[0]))
@@ -278,12 +278,12 @@ def test_ceasing_to_iterate_writes_nothing(tmp_path, corpus_files):
 
 def test_told_to_end_before_the_first_step(tmp_path, corpus_files, undisturbed):
     config, (expected, _) = config_of("text"), undisturbed("text", tmp_path)
-    given = handle(tmp_path, told=lambda: Told.FINISH)
+    given = handle(tmp_path, command=lambda: Command.FINISH)
     assert run(config, given) == []
     assert list(given.folder.iterdir()) == []
-    given.told = lambda: Told.PAUSE
+    given.command = lambda: Command.PAUSE
     assert run(config, given) == []
-    given.told = lambda: Told.GO_ON
+    given.command = lambda: Command.CONTINUE
     assert run(config, given) == expected
 
 
@@ -427,16 +427,16 @@ def test_tokens_per_second_are_those_of_the_steps_however_often_it_was_resumed(t
         def told():
             limit[0] -= 1
             if limit[0] < 0:
-                return Told.PAUSE
+                return Command.PAUSE
             clock[0] += 1
-            return Told.GO_ON
+            return Command.CONTINUE
 
         return told
 
     def speeds(name, steps):
         given, seen = handle(tmp_path, name), []
         for _ in range(100):
-            given.told = ticking([steps])
+            given.command = ticking([steps])
             seen = [point for evaluation in train(config, given) for point in evaluation.points]
             clock[0] += 1000
             if (given.folder / "best.pt").exists():
@@ -488,10 +488,10 @@ def test_a_resumed_training_keeps_its_precision_and_says_so(tmp_path, corpus_fil
     monkeypatch.setattr("hpsearch.training.device.fast_bf16", lambda device: fast)
     began = "bf16" if fast else "fp32"
     expected = run(config, handle(tmp_path, "whole"))
-    given = handle(tmp_path, told=told_at(5, Told.PAUSE))
+    given = handle(tmp_path, command=told_at(5, Command.PAUSE))
     run(config, given)
     monkeypatch.setattr("hpsearch.training.device.fast_bf16", lambda device: not fast)
-    given.told = lambda: Told.GO_ON
+    given.command = lambda: Command.CONTINUE
     seen = list(train(config, given))
     assert [essence(one) for one in seen] == expected
     assert {one.precision for one in seen} == {began}
@@ -515,7 +515,7 @@ def test_equal_seeds_equal_curves_and_other_seeds_others(tmp_path, corpus_files,
 def test_a_prepared_corpus_gives_the_same_curve(tmp_path, corpus_files, undisturbed):
     config, (expected, _) = config_of("mixed"), undisturbed("mixed", tmp_path)
     given = handle(tmp_path)
-    run(config, handle(tmp_path, "preparing", told=lambda: Told.FINISH))
+    run(config, handle(tmp_path, "preparing", command=lambda: Command.FINISH))
     (prepared,) = (path.parent for path in given.setting.cache.glob("*/corpus.json"))
     given.setting.prepared[config.corpus_digest()] = prepared
     assert run(config, given) == expected
@@ -672,9 +672,9 @@ def test_an_evaluation_is_no_time_of_the_steps_and_a_save_is_counted_once(tmp_pa
     seen = list(train(config, handle(tmp_path, checkpoint_seconds=0)))
     points, before = [point for evaluation in seen for point in evaluation.points], (0, 0)
     for point in points:
-        speed = (point["tokens"] - before[1]) / (point.step - before[0])
+        speed = (point.tokens - before[1]) / (point.step - before[0])
         assert point.metrics["tokens_per_second"] == pytest.approx(speed)
-        before = point.step, point["tokens"]
+        before = point.step, point.tokens
     first, last = seen
     assert first.seconds == first.step + 100 + 1000 * (first.step - 1)  # saved after each step but the one it ends on
     assert last.seconds - first.seconds == last.step - first.step + 100 + 1000 * (last.step - first.step)

@@ -69,7 +69,7 @@ def model(config: TrainConfig, corpus: Corpus, *, seed: int = 0) -> Llama:
 
 
 def handle(folder: Path, name: str = "trial", **given: Any) -> Handle:
-    """A handle with a folder of its own; `given`: told, checkpoint_seconds."""
+    """A handle with a folder of its own; `given`: command, checkpoint_seconds."""
     (folder / name).mkdir(exist_ok=True)
     setting = WorkerSettings(
         "cpu", 1, folder / "cache", folder, checkpoint_seconds=given.pop("checkpoint_seconds", 1e9)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -12,14 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hpsearch.contract import WorkerSettings
+from hpsearch.contract import Command, WorkerSettings
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.launchers import memory
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Message, Noted, Task
+from hpsearch.launchers import memory, orphans
+from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Noted, Task
 from hpsearch.launchers.ray import local_ray
 from hpsearch.launchers.ray.shared import Shared, SharedStorage
 from hpsearch.launchers.ray.upload import Elsewhere
 from hpsearch.launchers.worker import Session
+from hpsearch.logs import warnings_to
 from hpsearch.redaction import guard, redact
 from hpsearch.trainers import load
 
@@ -57,18 +57,20 @@ class Actor:
         self._storage = storage
         self._elsewhere: Elsewhere | None = None
         self._session: Session | None = None
-        self._turn, self._ahead = 0, (0, Answer.GO_ON)  # what was said of a turn before that turn came
+        self._turn, self._ahead = 0, (0, Command.CONTINUE)  # what was said of a turn before that turn came
         self._looks = 0
         self._leak = memory.Leak()
         self._terminated = False
         with contextlib.suppress(ValueError):  # only the main thread may: there Ray makes an actor, and hears signals
             signal.signal(signal.SIGTERM, self._terminate)
+            orphans.reset_sigterm_in_forks()
             local_ray.hear()
 
     def hello(self, shared: Shared | SharedStorage) -> Place:
         """Says where it is, once the trainer is imported (torch: seconds)."""
         import ray  # in this process it is
 
+        orphans.kill_after_me()
         with contextlib.suppress(Exception):
             load(self.trainer, self.setting.base).warm_up()
         context = ray.get_runtime_context()
@@ -98,21 +100,21 @@ class Actor:
                 session.answer(self._ahead[1])
         return found + self._step(session)
 
-    def answer(self, answer: Answer) -> list[Message]:
+    def answer(self, command: Command) -> list[Message]:
         """Trains on after an evaluation."""
         session = self._session
         if session is None:
             return []
-        session.answer(answer)
+        session.answer(command)
         return self._step(session)
 
-    def tell(self, turn: int, answer: Answer) -> None:
+    def tell(self, turn: int, command: Command) -> None:
         """What the driver says unasked."""
         with self._lock:
             if self._session is not None and turn == self._turn:
-                self._session.answer(answer)
+                self._session.answer(command)
             elif turn > self._turn:
-                self._ahead = turn, answer
+                self._ahead = turn, command
 
     def life(self) -> Life:
         """A sign of life, answered while it trains."""
@@ -139,7 +141,7 @@ class Actor:
         session = self._session
         if session is None:
             raise SystemExit(128 + number)
-        session.answer(Answer.PAUSE)
+        session.answer(Command.PAUSE)
 
     def _look(self) -> None:
         self._looks += 1
@@ -165,7 +167,7 @@ class Actor:
             if isinstance(message, Evaluated):
                 self._elsewhere.look()
             else:
-                self._elsewhere.end(keep=getattr(message, "answer", Answer.PAUSE) is not Answer.DROP)
+                self._elsewhere.end(keep=getattr(message, "command", Command.PAUSE) is not Command.STOP)
         except (StorageFailed, OSError) as error:
             return self._unsaved(message.trial, error) if isinstance(message, Ended) else message
         return message
@@ -177,20 +179,6 @@ class Actor:
 @contextlib.contextmanager
 def _noted(slot: int, trial: int) -> Iterator[list[Message]]:
     """Collects what the package logs in this thread as a warning or worse: the driver has the terminal."""
-    collect, log = _Collect(slot, trial), logging.getLogger("hpsearch")
-    log.addHandler(collect)
-    try:
-        yield collect.found
-    finally:
-        log.removeHandler(collect)
-
-
-class _Collect(logging.Handler):
-    def __init__(self, slot: int, trial: int) -> None:
-        super().__init__(logging.WARNING)
-        self._slot, self._trial, self._thread = slot, trial, threading.get_ident()
-        self.found: list[Message] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if threading.get_ident() == self._thread:
-            self.found.append(Noted(self._slot, self._trial, redact(record.getMessage())))
+    found: list[Message] = []
+    with warnings_to(lambda line: found.append(Noted(slot, trial, line)), this_thread=True):
+        yield found

@@ -34,8 +34,9 @@ def objective(asked: Asked) -> Objective:
     known = metrics(config.data)
     if metric not in known:
         raise Fault(("objective", "metric"), _no_such_metric(metric, known, config.data))
-    if metric.endswith("/ter") and config.evaluation.ter is False:
-        raise Fault(("evaluation", "ter"), f"the objective is {metric}: leave ter out, or write true")
+    for data_set in config.data.values():
+        if found := data_set.switched_off(metric.rsplit("/", 1)[1], config.evaluation):
+            raise Fault(("evaluation", found[0]), f"the objective is {metric}: {found[1]}")
     if asked.varies("tokenizer") and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
         better = metric.rsplit("/", 1)[0] + "/bits_per_byte"
         reason = f"{metric} cannot be compared between vocabularies, and the tokenizer has a range; use {better}"

@@ -245,6 +245,16 @@ class MlflowView:
     def _trial_interrupted(self, event: Entry) -> None:
         self._ends(event, Outcome.INTERRUPTED.mlflow_status, {"outcome": Outcome.INTERRUPTED})
 
+    def _trial_paused(self, event: Entry) -> None:
+        tags = {"outcome": Outcome.PAUSED, "reason": event.get("reason")}
+        self._ends(event, Outcome.PAUSED.mlflow_status, tags)
+
+    def _trial_resumed(self, event: Entry) -> None:
+        run_id = self._run(event["trial"])
+        self._of(run_id).tags |= {"outcome": Outcome.RUNNING, "reason": ""}
+        self.store.running(run_id)
+        self._goes_on(event["trial"])
+
     def _trial_finished(self, event: Entry) -> None:
         trial = self._history.trials[event["trial"]]
         run_id = self._run(trial.number)

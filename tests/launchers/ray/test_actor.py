@@ -7,10 +7,11 @@ import time
 
 import pytest
 
+from hpsearch.contract import Command
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.launchers.messages import Answer, Ended, Evaluated, Failed, Noted
+from hpsearch.launchers.messages import Ended, Evaluated, Failed, Noted
+from hpsearch.launchers.ray import upload
 from hpsearch.launchers.ray.actor import Actor
-from hpsearch.launchers.ray.launcher import upload
 from hpsearch.launchers.ray.scratch import Scratch
 from hpsearch.launchers.ray.shared import SharedStorage
 from hpsearch.storage.keeping import keep_corpus
@@ -50,7 +51,7 @@ def trial(tmp_path, attempt=1, kept=KEPT, **values):
     return type(wanted)(0, attempt, wanted.config, wanted.folder, {}, kept)
 
 
-def go_on(actor, wanted, answers=lambda index: Answer.GO_ON):
+def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
     """Trains to the end; gives the losses by index, the end and what was noted."""
     losses, notes, said = {}, [], actor.train(1, wanted)
     while True:
@@ -77,7 +78,7 @@ def left(tmp_path, name="one"):
 
 def test_a_trial_ends_in_the_storage_and_nowhere_else(tmp_path, url, node):
     losses, last, notes = go_on(node(), trial(tmp_path))
-    assert (list(losses), last, notes) == ([*range(1, 21)], Ended(0, 0, Answer.GO_ON), [])
+    assert (list(losses), last, notes) == ([*range(1, 21)], Ended(0, 0, Command.CONTINUE), [])
     assert {"best.pt", "last.pt"} <= set(stored(url))
     assert left(tmp_path) == []
     assert not (tmp_path / "home").exists()
@@ -86,22 +87,22 @@ def test_a_trial_ends_in_the_storage_and_nowhere_else(tmp_path, url, node):
 
 def test_a_paused_trial_goes_on_from_the_storage_on_another_node(tmp_path, url, node):
     whole, _, _ = go_on(node(), trial(tmp_path, kept=Kept("studies/toy/0001")))
-    first, last, _ = go_on(node("one"), trial(tmp_path), lambda i: Answer.PAUSE if i == 7 else Answer.GO_ON)
-    assert last == Ended(0, 0, Answer.PAUSE)
+    first, last, _ = go_on(node("one"), trial(tmp_path), lambda i: Command.PAUSE if i == 7 else Command.CONTINUE)
+    assert last == Ended(0, 0, Command.PAUSE)
     assert stored(url) == ["last.pt"] or stored(url) == ["last.pt", "previous.pt"]
     told = Snapshots(Storage(url), KEPT.folder)
     told.look()
     told.fetch(tmp_path / "seen")
     assert len(json.loads((tmp_path / "seen" / "last.pt").read_text())["evaluations"]) == 7
     again, last, _ = go_on(node("two"), trial(tmp_path, attempt=2))
-    assert (again, last) == (whole, Ended(0, 0, Answer.GO_ON))
+    assert (again, last) == (whole, Ended(0, 0, Command.CONTINUE))
     assert {index: again[index] for index in first} == first
 
 
 def test_a_dropped_trial_stores_nothing_more(tmp_path, url, node):
-    _, last, _ = go_on(node(), trial(tmp_path), lambda index: Answer.DROP if index == 3 else Answer.GO_ON)
+    _, last, _ = go_on(node(), trial(tmp_path), lambda index: Command.STOP if index == 3 else Command.CONTINUE)
     there = Storage(url).names(KEPT.folder)
-    assert last == Ended(0, 0, Answer.DROP)
+    assert last == Ended(0, 0, Command.STOP)
     assert left(tmp_path) == []
     assert [thread.name for thread in threading.enumerate() if thread.name == "upload"] == []
     assert Storage(url).names(KEPT.folder) == there
@@ -111,12 +112,12 @@ def test_checkpoints_are_stored_while_it_trains(tmp_path, url, node):
     actor = node()
     actor.train(1, trial(tmp_path, dropout=SLOW))
     deadline = time.monotonic() + 60
-    said = actor.answer(Answer.GO_ON)
+    said = actor.answer(Command.CONTINUE)
     while stored(url) == []:
         assert time.monotonic() < deadline
         assert isinstance(said[-1], Evaluated)
-        said = actor.answer(Answer.GO_ON)
-    actor.answer(Answer.DROP)
+        said = actor.answer(Command.CONTINUE)
+    actor.answer(Command.STOP)
 
 
 def test_a_storage_that_takes_nothing_for_a_while_costs_a_notice(tmp_path, url, node, monkeypatch):
@@ -124,16 +125,16 @@ def test_a_storage_that_takes_nothing_for_a_while_costs_a_notice(tmp_path, url, 
     with monkeypatch.context() as broken:
         broken.setattr(Storage, "put", refuse)
         actor.train(1, trial(tmp_path))
-        actor.answer(Answer.GO_ON)  # it has saved once
+        actor.answer(Command.CONTINUE)  # it has saved once
         while not actor._elsewhere._upload._trouble:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-    note, *_, message = said = actor.answer(Answer.GO_ON)
+    note, *_, message = said = actor.answer(Command.CONTINUE)
     assert note.line == f"a checkpoint is not stored: storage {url}: cannot write x: no room; training goes on"
     assert isinstance(message, Evaluated)
     while isinstance(said[-1], Evaluated):
-        said = actor.answer(Answer.GO_ON)
-    assert said[-1] == Ended(0, 0, Answer.GO_ON)
+        said = actor.answer(Command.CONTINUE)
+    assert said[-1] == Ended(0, 0, Command.CONTINUE)
     assert "best.pt" in stored(url)
 
 
@@ -166,7 +167,7 @@ def test_what_the_training_writes_by_halves_is_not_stored(tmp_path, url, node):
     (folder / "link").symlink_to("/etc/hostname")
     (folder / "own" / ".hidden").mkdir(parents=True)
     (folder / "own" / "notes.txt").write_text("of a trainer")
-    actor.answer(Answer.PAUSE)
+    actor.answer(Command.PAUSE)
     assert "own/notes.txt" in stored(url)
     assert set(stored(url)) <= {"last.pt", "previous.pt", "own/notes.txt"}
     actor.train(2, trial(tmp_path, attempt=2))

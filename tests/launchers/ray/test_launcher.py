@@ -1,16 +1,19 @@
 """The Ray launcher keeps the contract, and a study on two nodes loses nothing when one goes away."""
 
 import itertools
+import json
 import os
 import signal
 import socket
+import sys
 import time
 
 import pytest
 
+from hpsearch.contract import Command
 from hpsearch.errors import UserError
-from hpsearch.events import Finished, Paused, Started
-from hpsearch.launchers.messages import Answer, Ended, Failed
+from hpsearch.events import Finished, Interrupted, Started
+from hpsearch.launchers.messages import Ended, Failed
 from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.shared import Shared
 from hpsearch.search import Search
@@ -45,9 +48,9 @@ def nodes():
         made.shutdown()
 
 
-def launcher(nodes, folder, workers=2, **options):
+def launcher(nodes, folder, workers=2, trainer=TOY, **options):
     cluster = Cluster(RayWorkers(name="ray", address=nodes.address), Resources())
-    return RayLauncher([setting(folder)] * workers, cluster, shared=folder, trainer=TOY, **options)
+    return RayLauncher([setting(folder)] * workers, cluster, shared=folder, trainer=trainer, **options)
 
 
 def both_ready(made):
@@ -87,6 +90,24 @@ def test_a_killed_worker_is_seen_and_replaced(nodes, tmp_path):
     assert list(tmp_path.glob(".shared-*")) == []
 
 
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_a_worker_has_started_dies_with_it(nodes, tmp_path, monkeypatch, killed):
+    """Ray itself leaves the processes of a worker that was killed."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    made = launcher(nodes, tmp_path, 1, "tests.launchers.children:with_children")
+    try:
+        place(made, task(tmp_path))
+        wait_for(lambda: made.messages(0.2))
+        family = json.loads((tmp_path / "0000" / "pids.json").read_text())
+        assert alive(family) == family
+        if killed:
+            os.kill(family[0], signal.SIGKILL)
+            wait_for(lambda: not alive(family))
+    finally:
+        made.close()
+    wait_for(lambda: not alive(family))
+
+
 def test_a_worker_that_dies_idle_is_replaced_and_no_trial_is_to_blame(nodes, tmp_path):
     made = launcher(nodes, tmp_path, 1)
     try:
@@ -113,12 +134,12 @@ def test_a_terminated_worker_saves_its_trial_which_goes_on_with_another(nodes, t
         time.sleep(1.0)  # it trains
         os.kill(pid, signal.SIGTERM)
         seen, last = drive(made)
-        assert last == Ended(0, 0, Answer.PAUSE)
+        assert last == Ended(0, 0, Command.PAUSE)
         place(made, task(tmp_path, dropout=SLOW))
         assert made._slots[0].place.pid != pid
         again, last = drive(made)
         assert again[: len(seen)] == seen
-        assert (len(again), last) == (20, Ended(0, 0, Answer.GO_ON))
+        assert (len(again), last) == (20, Ended(0, 0, Command.CONTINUE))
     finally:
         made.close()
 
@@ -251,12 +272,12 @@ def test_a_study_goes_on_when_a_node_goes_away_and_comes_back(nodes, tmp_path):
             seen.append(event)
             if len(seen) == 12:
                 nodes.remove_node(nodes.second, allow_graceful=False)
-            if any(isinstance(h, Paused) for h in seen) and not back:
+            if any(isinstance(h, Interrupted) for h in seen) and not back:
                 nodes.second, back = nodes.add_node(**NODE), True
         study.journal.close()
     finally:
         made.close()
-    paused = [h for h in seen if isinstance(h, Paused)]
+    paused = [h for h in seen if isinstance(h, Interrupted)]
     assert len(paused) == 1
     assert "went away" in paused[0].reason
     assert sorted(h.trial.number for h in seen if isinstance(h, Finished)) == [0, 1, 2, 3, 4]

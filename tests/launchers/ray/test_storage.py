@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hpsearch.contract import WorkerSettings
-from hpsearch.events import Finished, Notice, Paused, Started
+from hpsearch.events import Finished, Interrupted, Notice, Started
 from hpsearch.home import Home
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.preparation import prepare
@@ -95,7 +95,7 @@ def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch
             nodes.remove_node(nodes.second, allow_graceful=False)
     keeping.close()
     nodes.second = nodes.add_node(**NODE, **at(scratch, "second"))
-    assert [h.trial.number for h in seen if isinstance(h, Paused)] == killed
+    assert [h.trial.number for h in seen if isinstance(h, Interrupted)] == killed
     assert [h.attempt for h in seen if isinstance(h, Started) and h.trial.number == killed[0]] == [1, 2]
     begun = [h.line for h in seen if isinstance(h, Notice) and h.line.startswith(f"trial {killed[0]}: begins with")]
     assert begun[0] == f"trial {killed[0]}: begins with []"

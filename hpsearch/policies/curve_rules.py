@@ -1,0 +1,65 @@
+"""The rules on one trial's own curve (verdict.py), as a part that any policy can use."""
+
+from __future__ import annotations
+
+import math
+
+from hpsearch.journal.history import History, TrialHistory, interval_loss
+from hpsearch.policies.policy import Judgement
+from hpsearch.space.settings import Overfitting
+from hpsearch.trainers import Trainer, default
+from hpsearch.verdict import Phases, Point, Verdict, diverged, overfitting, stale
+from hpsearch.verdict import reason as explain
+
+
+class CurveRules:
+    """Ends trials that have diverged or that overfit."""
+
+    def __init__(self, rule: Overfitting, trainer: Trainer | None = None) -> None:
+        """`rule`: the section search.overfitting of a space file, as `experiment.search.overfitting`.
+
+        trainer: `experiment.trainer`, which knows the phases of its trainings; the default one if none is given.
+        """
+        self._rule, self._trainer = rule, trainer or default()
+
+    def judge(self, history: History, trial: TrialHistory) -> Judgement:
+        """DIVERGED or OVERFIT with a reason, else CONTINUE."""
+        curve, of_training = points(trial), phases(self._trainer, trial)
+        if diverged(curve, warmup_until=of_training.warmup_until):
+            return Judgement(Verdict.DIVERGED, explain(Verdict.DIVERGED, curve))
+        if self._overfits(history, trial, curve, of_training):
+            reason = explain(Verdict.OVERFIT, curve, evaluations=self._rule.evaluations)
+            return Judgement(Verdict.OVERFIT, reason)
+        return Judgement()
+
+    def _overfits(self, history: History, trial: TrialHistory, curve: list[Point], of_training: Phases) -> bool:
+        """The rule of verdict.py; where the objective is no loss, only once the objective has turned as well."""
+        if not self._rule.enabled or not overfitting(
+            curve,
+            warmup_until=of_training.warmup_until,
+            cooldown_from=of_training.cooldown_from,
+            evaluations=self._rule.evaluations,
+            sigmas=self._rule.sigmas,
+        ):
+            return False
+        _, values = trial.curve(history.metric)
+        return stale(values, maximize=history.direction == "maximize", evaluations=self._rule.evaluations)
+
+
+def phases(trainer: Trainer, trial: TrialHistory) -> Phases:
+    """The phases of a trial's training."""
+    return trainer.phases(trainer.config.model_validate(trial.config))
+
+
+def points(trial: TrialHistory) -> list[Point]:
+    """A trial's curve as the verdicts read it."""
+    return [
+        Point(
+            index=index,
+            progress=evaluation.progress,
+            val_loss=evaluation.metrics.get("val/loss", math.nan),
+            train_loss=interval_loss(evaluation.metrics),
+            stderr=evaluation.metrics.get("val/loss_stderr", 0.0),
+        )
+        for index, evaluation in sorted(trial.evaluations.items())
+    ]

@@ -1,0 +1,50 @@
+"""A policy's decisions, recorded in the study before the search obeys them."""
+
+from __future__ import annotations
+
+from hpsearch import failpoints
+from hpsearch.policies.policy import Decision, GoOn, Judgement, New, Nothing, Policy
+from hpsearch.study import Study
+from hpsearch.verdict import Verdict
+
+
+class Decisions:
+    """What a policy decides in one study, within the study's budget."""
+
+    def __init__(self, study: Study, policy: Policy) -> None:
+        self._study, self._policy = study, policy
+        self.reason = ""  # why the policy had nothing to train when it was asked last
+
+    def more(self) -> bool:
+        """Whether the policy has a trial for a free worker."""
+        return not isinstance(self._next(), Nothing)
+
+    def take(self) -> int | None:
+        """The number of the policy's next trial, which the study has recorded; None: it has none for now."""
+        failpoints.hit("before_ask")
+        decision = self._next()
+        if isinstance(decision, New):
+            number = self._study.accept(decision)
+            failpoints.hit("after_ask")
+            return number
+        if isinstance(decision, GoOn):
+            self._study.resume(decision.trial, until=decision.until)
+            return decision.trial
+        return None
+
+    def judge(self, number: int) -> Judgement:
+        """What becomes of a trial after its latest evaluation; one that came to its `until` pauses."""
+        history, trial = self._study.history, self._study.history.trials[number]
+        judgement, index = self._policy.judge(history, trial), max(trial.evaluations, default=0)
+        if judgement.verdict is Verdict.CONTINUE and trial.until is not None and index >= trial.until:
+            return Judgement(Verdict.PAUSE, f"it was to train to evaluation {trial.until}")
+        return judgement
+
+    def _next(self) -> Decision:
+        """What the policy decides; no new trial beyond the budget."""
+        history = self._study.history
+        decision = self._policy.next(history)
+        if isinstance(decision, New) and history.room == 0:
+            decision = Nothing()
+        self.reason = decision.reason if isinstance(decision, Nothing) else ""
+        return decision

@@ -1,0 +1,207 @@
+"""The Optuna study in the driver's memory: what its sampler proposes, and whom its pruner would stop.
+
+No config is proposed twice: the same config with the same seed is the same training.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import optuna
+
+from hpsearch.contract import Evaluation
+from hpsearch.journal.history import TrialHistory
+from hpsearch.outcome import Outcome
+from hpsearch.policies.curve_rules import phases
+from hpsearch.policies.optuna.samplers import make_pruner, make_sampler, mix, takes_notes
+from hpsearch.policies.optuna.shortlist import Shortlist
+from hpsearch.policies.optuna.trainings import Trainings
+from hpsearch.space.experiment import Experiment
+
+WORST = 1e30  # what Optuna is told of a loss that is not finite: behind all others, in whatever order they come
+DRAWS = 1000  # configs drawn in place of one that the study has, at most
+
+
+class OutOfConfigs(Exception):
+    """The study has every training that its space has."""
+
+
+class Proposals:
+    """Trials as Optuna knows them, by our numbers."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        """Starts without trials; `rebuild` adds those of a history."""
+        self.experiment = experiment
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        self._storage = optuna.storages.InMemoryStorage()
+        self.study = optuna.create_study(
+            study_name=experiment.study,
+            storage=self._storage,
+            direction=experiment.objective.direction,
+            pruner=make_pruner(
+                experiment.search.pruner, evaluations=experiment.trainer.evaluations(experiment.asked.config)
+            ),
+        )
+        self._shortlist = Shortlist(self.study)
+        self._trials: dict[int, optuna.Trial] = {}  # that have not ended
+        self._heard: dict[int, set[int]] = {}  # of those, the evaluations that Optuna knows
+        self._distributions = {name: experiment.space.distribution(name) for name in experiment.space.params}
+        self.trainings = Trainings(experiment.space)
+
+    def ask(self, number: int) -> dict[str, Any]:
+        """The internal values of a new trial, which no other has; what the sampler proposes, if that is new.
+
+        Raises OutOfConfigs where there is none.
+        """
+        self.study.sampler = make_sampler(self.experiment, number, self._shortlist)
+        trial = self._trials[number] = self.study.ask()
+        self._heard[number] = set()
+        internal = self.experiment.space.suggest(trial)
+        if self.trainings.has(internal):
+            internal = self._another(number)
+        self.trainings.add(internal)
+        return internal
+
+    def accept(self, trial: TrialHistory, proposed: dict[str, Any]) -> None:
+        """Gives the trial that was asked for the internal values with which it was recorded."""
+        if trial.internal != proposed:  # a number on a grid may differ in its last bit
+            self.trainings.discard(proposed)
+            self.trainings.add(trial.internal)
+            self._put(trial.number, trial.internal)
+
+    @property
+    def open(self) -> list[int]:
+        """The trials that have not ended."""
+        return list(self._trials)
+
+    def hear(self, trial: TrialHistory) -> None:
+        """Reports a trial's new evaluations to Optuna."""
+        heard = self._heard.get(trial.number)
+        if heard is not None and len(heard) < len(trial.evaluations):
+            for index in sorted(trial.evaluations.keys() - heard):
+                self._report(trial.number, trial.evaluations[index])
+
+    def would_prune(self, number: int) -> bool:
+        """Whether the pruner would stop the trial after its latest evaluation."""
+        return number in self._trials and self._trials[number].should_prune()
+
+    def tell(self, trial: TrialHistory) -> None:
+        """Tells Optuna how a trial ended, and its value where that counts."""
+        if trial.number in self._trials:
+            self.hear(trial)
+            self._tell(trial)
+
+    def rebuild(self, trial: TrialHistory) -> None:
+        """Puts a trial of the journal back, under its number."""
+        if not trial.config:  # its params stood on damaged lines alone; the sampler passes it over
+            self.study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+            return
+        self.trainings.add(trial.internal)
+        if trial.outcome is None or takes_notes(self.experiment.search.pruner):
+            self._replay(trial)
+        else:
+            self.study.add_trial(self._frozen(trial))  # a fifth of the time, for the same trial
+
+    # --------------------------------------------------------------------------------------------------------- inwards
+
+    def _report(self, number: int, evaluation: Evaluation) -> None:
+        self._heard[number].add(evaluation.index)
+        value = self._value(evaluation)
+        if value is not None:
+            self._trials[number].report(value, evaluation.index)
+
+    def _tell(self, trial: TrialHistory) -> None:
+        state = state_of(trial.outcome or Outcome.FAILED)
+        value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
+        self.study.tell(self._closed(trial.number), value, state=state)
+
+    def _closed(self, number: int) -> optuna.Trial:
+        """Optuna's trial, which is open no more."""
+        del self._heard[number]
+        return self._trials.pop(number)
+
+    def _another(self, number: int) -> dict[str, Any]:
+        """A config that no trial has, drawn at random, in place of the proposed one; raises OutOfConfigs."""
+        found = self._drawn(number)
+        if found is None:
+            self.trainings.none_left = True
+            self.study.tell(self._closed(number), state=optuna.trial.TrialState.FAIL)
+            raise OutOfConfigs
+        self._put(number, found)
+        return found
+
+    def _drawn(self, number: int) -> dict[str, Any] | None:
+        """One of those that are left, where the space can be listed; else the first new one of many draws."""
+        if self.trainings.listed:
+            return self.trainings.left(mix(self.experiment.seed, number))
+        for draw in range(DRAWS):
+            sampler = optuna.samplers.RandomSampler(seed=mix(self.experiment.seed, number, draw))
+            found = self.experiment.space.suggest(optuna.create_study(sampler=sampler).ask())
+            if not self.trainings.has(found):
+                return found
+        return None
+
+    def _put(self, number: int, internal: dict[str, Any]) -> None:
+        """Has Optuna's trial these values in place of its own; of another branch they may be other parameters."""
+        study = self._storage.get_study_id_from_name(self.experiment.study)
+        trial = self._storage.get_trial_id_from_study_id_trial_number(study, self._trials[number].number)
+        frozen = self._storage.get_trial(trial)  # the storage's own, not a copy
+        frozen.params, frozen.distributions = {}, {}
+        for name, value in internal.items():
+            distribution = self._distributions[name]
+            self._storage.set_trial_param(trial, name, distribution.to_internal_repr(value), distribution)
+
+    def _value(self, evaluation: Evaluation) -> float | None:
+        """What Optuna hears of an evaluation; None: nothing, for BLEU may be measured more rarely than the rest."""
+        objective = self.experiment.objective
+        value: float | None = evaluation.metrics.get(objective.metric)
+        worst = WORST if objective.direction == "minimize" else -WORST
+        return value if value is None or math.isfinite(value) else worst
+
+    def _replay(self, trial: TrialHistory) -> None:
+        """Asks for a trial and reports it step by step, as it was."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.study.enqueue_trial(trial.internal)
+            again = self.study.ask()
+            self.experiment.space.suggest(again)
+        self._trials[trial.number], self._heard[trial.number] = again, set()
+        ends_at = phases(self.experiment.trainer, trial).ends_at
+        for index, evaluation in sorted(trial.evaluations.items()):
+            self._report(trial.number, evaluation)
+            if _was_compared(trial, index, ends_at):
+                again.should_prune()  # successive halving notes in the study who reached which rung
+        if trial.outcome is not None:
+            self._tell(trial)
+
+    def _frozen(self, trial: TrialHistory) -> optuna.trial.FrozenTrial:
+        """A trial that has ended, as Optuna would have it after all that it was told."""
+        state = state_of(trial.outcome or Outcome.FAILED)
+        heard = ((index, self._value(evaluation)) for index, evaluation in sorted(trial.evaluations.items()))
+        reports = {index: value for index, value in heard if value is not None}
+        value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
+        if state == optuna.trial.TrialState.PRUNED and reports:
+            value = reports[max(reports)]  # `tell` does so
+        return optuna.trial.create_trial(
+            state=state,
+            value=value,
+            params=trial.internal,
+            distributions={name: self._distributions[name] for name in trial.internal},
+            intermediate_values=reports,
+        )
+
+
+def state_of(outcome: Outcome) -> optuna.trial.TrialState:
+    """What Optuna is told of a trial that ended so."""
+    return optuna.trial.TrialState[outcome.optuna_state]
+
+
+def _was_compared(trial: TrialHistory, index: int, ends_at: float) -> bool:
+    """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
+    at_end = trial.evaluations[index].progress >= ends_at
+    is_last = index == max(trial.evaluations)
+    is_due = index > trial.paused_at  # a resumed trial is not judged again where it paused
+    return not at_end and not (is_last and is_due and trial.outcome in (None, Outcome.OVERFIT, Outcome.DIVERGED))

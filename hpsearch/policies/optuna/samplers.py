@@ -1,0 +1,181 @@
+"""Optuna's samplers and pruners by the names a space file gives them.
+
+A sampler is made anew for each trial, seeded by (study seed, number of trials): a restarted driver then proposes what
+an undisturbed one would have, instead of its first configs again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import optuna
+
+from hpsearch.policies.optuna.shortlist import Shortlist
+from hpsearch.space.experiment import Experiment
+from hpsearch.space.settings import (
+    AnyPruner,
+    HyperbandPruner,
+    MedianPruner,
+    PatientPruner,
+    PercentilePruner,
+    Search,
+    SuccessiveHalvingPruner,
+)
+
+FEWEST_STARTUP, MOST_STARTUP = 4, 10  # random trials before a model of the space is asked
+
+
+def make_sampler(experiment: Experiment, number: int, shortlist: Shortlist) -> optuna.samplers.BaseSampler:
+    """The sampler that proposes trial `number` of the study that the shortlist is of."""
+    name, seed, space = experiment.search.sampler, mix(experiment.seed, number), experiment.space
+    startup = min(MOST_STARTUP, max(FEWEST_STARTUP, len(space.params) + 2))
+    if name == "tpe":
+        options = {"multivariate": True, "constant_liar": True, "group": space.conditional}
+        return BoundedTPE(shortlist, seed=seed, n_startup_trials=startup, **options)
+    if name == "gp":
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup, warn_independent_sampling=False)
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    if name == "qmc":
+        return Sobol(experiment, number)
+    if name == "cmaes":
+        return _cmaes(shortlist.study, seed=seed)
+    return _grid(experiment, number)
+
+
+def make_pruner(wanted: AnyPruner, *, evaluations: int | None) -> optuna.pruners.BasePruner:
+    """The pruner; its steps are the indices of a trial's `evaluations` (None: nobody knows how many there will be)."""
+    options = wanted.model_dump(exclude={"name", "wrapped"})
+    if isinstance(wanted, MedianPruner | PercentilePruner):
+        renamed = {
+            "n_startup_trials": options.pop("startup_trials"),
+            "n_warmup_steps": options.pop("warmup_evaluations"),
+            "interval_steps": options.pop("interval"),
+        }
+        kind = optuna.pruners.MedianPruner if wanted.name == "median" else optuna.pruners.PercentilePruner
+        return kind(**options, **renamed)
+    if isinstance(wanted, SuccessiveHalvingPruner):
+        return AmongPeers(optuna.pruners.SuccessiveHalvingPruner(**options))
+    if isinstance(wanted, HyperbandPruner):
+        return AmongPeers(optuna.pruners.HyperbandPruner(**options, max_resource=evaluations or "auto"))
+    if isinstance(wanted, PatientPruner):
+        inner = Search.model_validate({"pruner": wanted.wrapped}).pruner
+        return optuna.pruners.PatientPruner(make_pruner(inner, evaluations=evaluations), **options)
+    return optuna.pruners.NopPruner()
+
+
+def takes_notes(wanted: AnyPruner) -> bool:
+    """Whether the pruner writes into the study who reached what, each time that it is asked."""
+    if isinstance(wanted, PatientPruner):
+        return takes_notes(Search.model_validate({"pruner": wanted.wrapped}).pruner)
+    return isinstance(wanted, SuccessiveHalvingPruner | HyperbandPruner)
+
+
+class BoundedTPE(optuna.samplers.TPESampler):
+    """TPE that looks at the best and the latest trials of a long study, so that an `ask` does not grow with it.
+
+    Its good side are the 25 best at most (default_gamma of Optuna), and its weights let the older ones on the other
+    side fade (arXiv 2304.11127, section 3.4): what is left out would hardly count.
+    """
+
+    def __init__(self, shortlist: Shortlist, **options: Any) -> None:
+        """`options`: those of Optuna's TPESampler."""
+        super().__init__(**options)
+        self._shortlist = shortlist
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+    ) -> dict[str, optuna.distributions.BaseDistribution]:
+        """As Optuna's, of the trials looked at."""
+        self._looked_at = self._shortlist.part()  # once: a sampler proposes one trial
+        return super().infer_relative_search_space(self._looked_at, trial)
+
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        search_space: dict[str, optuna.distributions.BaseDistribution],
+    ) -> dict[str, Any]:
+        """As Optuna's, of the trials looked at."""
+        return super().sample_relative(self._looked_at, trial, search_space)
+
+
+class AmongPeers(optuna.pruners.BasePruner):
+    """Halving that stops no one before four trials have come as far: with fewer, half of them say nothing."""
+
+    fewest = 4
+
+    def __init__(self, halving: optuna.pruners.BasePruner) -> None:
+        self._halving = halving
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        """Whether the trial falls behind; the halving is always asked, for it notes who reached which rung."""
+        if not self._halving.prune(study, trial):
+            return False
+        step, trials = trial.last_step, study.get_trials(deepcopy=False)
+        peers = (True for peer in trials if step in peer.intermediate_values)
+        return len(list(islice(peers, self.fewest))) >= self.fewest
+
+
+def mix(*numbers: int) -> int:
+    """A seed of 31 bits from several numbers, far apart for near ones."""
+    text = ",".join(str(number) for number in numbers)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+class Sobol(optuna.samplers.QMCSampler):
+    """Scrambled Sobol in which trial n takes the n-th point of one sequence for the whole study.
+
+    Optuna counts its points in memory, and draws the first trials independently: a restarted driver would begin the
+    sequence again, and trials that begin together could be twins.
+    """
+
+    def __init__(self, experiment: Experiment, number: int) -> None:
+        """Takes the point of trial `number`."""
+        super().__init__(seed=mix(experiment.seed), scramble=True, warn_independent_sampling=False)
+        self._space, self._number = experiment.space, number
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+    ) -> dict[str, optuna.distributions.BaseDistribution]:
+        """All parameters, conditional ones too: what a trial does not ask for is left over."""
+        return {name: self._space.distribution(name) for name in self._space.params}
+
+    def _find_sample_id(self, study: object, search_space: object) -> int:
+        return self._number
+
+
+def _grid(experiment: Experiment, number: int) -> optuna.samplers.BaseSampler:
+    """The grid in an order that the seed shuffles: trial n takes its n-th point."""
+    size = experiment.space.size or 1
+    index = int(np.random.default_rng(experiment.seed).permutation(size)[number % size])
+    point = experiment.space.point(index)
+    return optuna.samplers.PartialFixedSampler(point, optuna.samplers.RandomSampler(seed=mix(experiment.seed, number)))
+
+
+def _cmaes(study: optuna.Study, *, seed: int) -> optuna.samplers.BaseSampler:
+    """CMA-ES, warm-started from the trials there are.
+
+    Optuna keeps its state as a pickle, which the journal must not hold: a restarted driver begins a new distribution
+    around the best trials, so that it proposes others than an undisturbed one would.
+    """
+    done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    shared = optuna.search_space.intersection_search_space(study.get_trials(deepcopy=False))
+    ranges = {
+        name: distribution
+        for name, distribution in shared.items()
+        if not isinstance(distribution, optuna.distributions.CategoricalDistribution) and not distribution.single()
+    }
+    known = [
+        optuna.trial.create_trial(value=t.value, params={name: t.params[name] for name in ranges}, distributions=ranges)
+        for t in done
+    ]
+    return optuna.samplers.CmaEsSampler(
+        seed=seed,
+        n_startup_trials=MOST_STARTUP,  # a warm start reads the best tenth: at least one trial
+        warn_independent_sampling=False,
+        source_trials=known or None,
+    )

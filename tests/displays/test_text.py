@@ -1,0 +1,41 @@
+"""Values as people read them."""
+
+import math
+
+import pytest
+
+from hpsearch.displays.text import equals, measured
+from hpsearch.journal.history import History
+from tests.journal.test_history import of, trial
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.0, "0.0000"),
+        (2.34567, "2.3457"),
+        (-1.5, "-1.5000"),
+        (123456.789, "123456.7890"),
+        (1e6, "1e+06"),
+        (math.exp(368), "6.613e+159"),
+        (0.00012345, "0.0001234"),
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+    ],
+)
+def test_a_metric_has_four_decimals_or_an_exponent(value, said):
+    assert measured(value) == said
+
+
+def ties(*values) -> History:
+    return of(*(trial(number, value, outcome="completed", value=value) for number, value in enumerate(values)))
+
+
+def test_a_tie_is_said_with_the_trials_that_tie():
+    history = ties(3.0, 2.0, 2.5, 2.0, 2.0)
+    assert equals(history, history.trials[1]) == (
+        "tie: 2 other trials have val/loss 2.0000 as well (3, 4); trial 1, the first of them, is the winner"
+    )
+    assert equals(history, history.trials[0]) is None
+    assert history.best() is history.trials[1]
+    assert history.best(among=[4, 3, 1]) is history.trials[1]  # in whatever order they ended
