@@ -78,7 +78,7 @@ def missing(package: Package, places: Iterable[str]) -> list[str]:
 
 
 def unlevelled(package: Package, levels: Levels, *, inside: str = "") -> list[str]:
-    """Modules (those inside a folder, or all) that stand on no level, or on two."""
+    """Modules (those inside a folder, or all) that stand on no level, or on two; the nearest place counts."""
     modules = [module for module in package.modules if not inside or module.startswith(f"{inside}.")]
     places = [place for level in levels for place in level]
     counts = {module: places.count(closest(module, places)) for module in modules}
