@@ -10,7 +10,6 @@ from typing import Any
 
 from hpsearch.api.interrupt import Interrupt
 from hpsearch.api.options import Space, experiment_of, home_of, redacted
-from hpsearch.config import TrainConfig
 from hpsearch.contract import WorkerSettings
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
@@ -22,6 +21,7 @@ from hpsearch.preparation import Prepared as PreparedData
 from hpsearch.preparation import prepare, setting_for
 from hpsearch.provenance import cannot_tell, data_changes, refuse_changed, reproduction
 from hpsearch.space.experiment import Experiment
+from hpsearch.training.config import TrainConfig
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.schema import check_home
 
