@@ -34,8 +34,8 @@ from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
-from hpsearch.storage.keeping import Keeping, keep_corpus
 from hpsearch.storage.storage import Storage
+from hpsearch.storage.study_storage import StudyStorage, keep_corpus
 from hpsearch.study import Study, read_history
 from hpsearch.views import shipper, shipping
 from hpsearch.views.mlflow.store import run_ids
@@ -244,7 +244,7 @@ def _checkpoints(
 ) -> Iterator[Checkpoints]:
     """The trials' checkpoints, here and in the storage; those that nobody will read again are removed."""
     with contextlib.ExitStack() as stack:
-        keeping = None if storage is None else Keeping(storage, history, stored)
+        keeping = None if storage is None else StudyStorage(storage, history, stored)
         if keeping is not None:
             stack.callback(keeping.close)
         checkpoints = Checkpoints(folder.resolve() / "checkpoints", history, keeping)

@@ -18,7 +18,7 @@ from hpsearch.policies.decisions import Decisions
 from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Judgement, Policy
 from hpsearch.storage.checkpoints import Checkpoints
-from hpsearch.storage.room import Room
+from hpsearch.storage.disk_space import DiskSpace
 from hpsearch.study import Study
 from hpsearch.verdict import Verdict
 
@@ -58,7 +58,7 @@ class Search:
             checkpoints = Checkpoints(checkpoints, study.history)
         self.checkpoints = checkpoints
         self._corpora, self._stopping = corpora or {}, stopping
-        self._room = Room(checkpoints.path, checkpoints.keeping)
+        self._room = DiskSpace(checkpoints.path, checkpoints.keeping)
         self.policy = load(study.experiment) if policy is None else policy
         self._decisions = Decisions(study, self.policy)
         self._placement = Placement(study, launcher, self._decisions)
@@ -174,7 +174,7 @@ class Search:
             raise UserError(message.reason)
 
     def _may_try_again(self, number: int) -> bool:
-        """Whether a trial has deaths left, over all drivers; this one counts already."""
+        """Whether a trial has retries left, over all drivers; the death at hand is not among its deaths yet."""
         return len(self.study.history.trials[number].deaths) < self.study.experiment.search.max_retries
 
     def _wait(self, message: Failed, reason: str, *, died: bool = False) -> Event:

@@ -20,8 +20,8 @@ from hpsearch.outcome import Outcome
 from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
-from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.storage import Storage
+from hpsearch.storage.study_storage import StudyStorage
 
 AGAIN = "hpsearch train makes the model anew"
 
@@ -80,7 +80,7 @@ def _files(history: History, trial: TrialHistory, study: Path) -> Iterator[Path]
     if url is None:
         yield study / "checkpoints" / f"{trial.number:04d}"
         return
-    keeping = Keeping(Storage(url), history, {})
+    keeping = StudyStorage(Storage(url), history, {})
     try:
         with tempfile.TemporaryDirectory() as folder:
             for name in _names(trial):

@@ -196,11 +196,11 @@ INNER = {
             "storage.soundness",
         ],
         [
-            "storage.keeping",
+            "storage.study_storage",
         ],
         [
             "storage.checkpoints",
-            "storage.room",
+            "storage.disk_space",
         ],
     ],
     "tasks": [
@@ -251,7 +251,7 @@ DOORS = {
     "optuna": ["report.importances", "sampling", "space.space", "views.optuna"],
     "pandas": ["api.study"],
     "psycopg": ["views.postgres"],
-    "pyarrow": ["data.library", "data.rows", "data.packed"],
+    "pyarrow": ["data.library", "data.rows", "data.compressed"],
     "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],

@@ -16,8 +16,8 @@ from hpsearch.errors import StorageFailed, UserError
 from hpsearch.launchers import memory, orphans
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Noted, Task
 from hpsearch.launchers.ray import local_ray
-from hpsearch.launchers.ray.shared import Shared, SharedStorage
 from hpsearch.launchers.ray.upload import Elsewhere
+from hpsearch.launchers.ray.visibility import SharedFolder, SharedStorage
 from hpsearch.launchers.worker import Session
 from hpsearch.logs import warnings_to
 from hpsearch.redaction import guard, redact
@@ -65,7 +65,7 @@ class Actor:
             orphans.reset_sigterm_in_forks()
             local_ray.hear()
 
-    def hello(self, shared: Shared | SharedStorage) -> Place:
+    def hello(self, shared: SharedFolder | SharedStorage) -> Place:
         """Says where it is, once the trainer is imported (torch: seconds)."""
         import ray  # in this process it is
 

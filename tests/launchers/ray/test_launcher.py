@@ -15,7 +15,7 @@ from hpsearch.errors import UserError
 from hpsearch.events import Finished, Interrupted, Started
 from hpsearch.launchers.messages import Ended, Failed
 from hpsearch.launchers.ray.actor import Actor
-from hpsearch.launchers.ray.shared import Shared
+from hpsearch.launchers.ray.visibility import SharedFolder
 from hpsearch.search import Search
 from hpsearch.space.settings import RayWorkers, Resources
 from hpsearch.testing.launchers import LIMIT, SLOW, TOY, LauncherConformance, drive, place, setting, task
@@ -237,11 +237,11 @@ def test_without_ray_the_command_says_what_to_install(space_file, tmp_path):
 
 
 def test_a_marker_is_seen_only_with_its_text(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpsearch.launchers.ray.shared.PATIENCE", 0.2)
+    monkeypatch.setattr("hpsearch.launchers.ray.visibility.PATIENCE", 0.2)
     (tmp_path / "mark").write_text("this")
-    assert Shared(tmp_path / "mark", "this").seen()
-    assert not Shared(tmp_path / "mark", "that").seen()
-    assert not Shared(tmp_path / "none", "this").seen()
+    assert SharedFolder(tmp_path / "mark", "this").seen()
+    assert not SharedFolder(tmp_path / "mark", "that").seen()
+    assert not SharedFolder(tmp_path / "none", "this").seen()
 
 
 def test_workers_are_planned_by_what_nodes_have(nodes, tmp_path):

@@ -13,8 +13,8 @@ from hpsearch.search import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers, Resources
 from hpsearch.storage.checkpoints import Checkpoints
-from hpsearch.storage.keeping import Keeping, keep_corpus
 from hpsearch.storage.storage import Storage
+from hpsearch.storage.study_storage import StudyStorage, keep_corpus
 from tests.cli.processes import events, hpsearch
 from tests.searching import losses, opened
 
@@ -83,7 +83,7 @@ def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch
     cluster = Cluster(RayWorkers(name="ray", address=nodes.address, storage=storage.url), Resources())
     launcher = RayLauncher([nowhere] * 2, cluster, shared=tmp_path / "none", trainer=TRAINER)
     study = opened(wanted, tmp_path / "study", prepared.facts)
-    keeping = Keeping(storage, study.history, stored)
+    keeping = StudyStorage(storage, study.history, stored)
     checkpoints, seen, killed = Checkpoints(tmp_path / "home" / "checkpoints", study.history, keeping), [], []
     before = files(home.path)
     for event in searched(home, wanted, study, launcher, checkpoints, prepared.corpora):

@@ -1,6 +1,6 @@
-"""What one study keeps in a storage: the prepared data, which all studies there share, and its trials' checkpoints.
+"""The part of a storage that one study uses: its trials' checkpoints, and the prepared data that all studies share.
 
-The driver's end: it puts the data in, tells workers where all is, and takes out what no one will read again.
+The driver's end: it uploads the data, tells workers where everything is, and deletes what nothing will read again.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from hpsearch.storage.storage import Kept, Storage
 _log = logging.getLogger(__name__)
 
 
-class Keeping:
-    """A study's part of a storage; what is taken out is taken out by a thread, so that no trial waits for it."""
+class StudyStorage:
+    """A study's part of a storage. A thread deletes files, so that no trial waits for it."""
 
     def __init__(self, storage: Storage, history: History, corpora: dict[str, str]) -> None:
         self.storage, self._history, self._corpora = storage, history, corpora
@@ -43,19 +43,19 @@ class Keeping:
         return f"{self.storage.url}/{self._folder(number)}"
 
     def numbers(self) -> list[int]:
-        """The trials that have something there; raises StorageFailed."""
+        """The numbers of the trials that have files there; raises StorageFailed."""
         return sorted(int(name) for name in self.storage.folders(self.folder) if name.isdecimal())
 
     def sweep(self, number: int, names: Collection[str] | None = None) -> None:
-        """Takes some files of a trial out, or all (None); what stays for a failure goes with the next tidying."""
+        """Deletes some files of a trial, or all (None); what a failure leaves behind, the next `tidy` deletes."""
         self._thread.submit(self._sweep, number, names)
 
     def forget(self, number: int) -> None:
-        """Takes all of a trial out before this returns, for its number is given anew; raises StorageFailed."""
+        """Deletes all files of a trial before it returns, because its number is used again; raises StorageFailed."""
         self.storage.remove_folder(self._folder(number))
 
     def bring(self, number: int, name: str, path: Path) -> None:
-        """Copies a file of a trial to this machine, if there is one; raises StorageFailed or OSError."""
+        """Downloads a file of a trial, if it exists; raises StorageFailed or OSError."""
         snapshots = Snapshots(self.storage, self._folder(number))
         snapshots.look()
         if name in snapshots.files:
@@ -63,11 +63,11 @@ class Keeping:
             self.storage.get(f"{snapshots.folder}/{snapshots.files[name].object}", path)
 
     def check(self, number: int) -> Found:
-        """What a trial can go on from, and what of it is damaged; raises StorageFailed."""
+        """Checks the checkpoints that a trial can resume from; raises StorageFailed."""
         return in_storage(Snapshots(self.storage, self._folder(number)))
 
     def refusal(self) -> str | None:
-        """Why the storage takes nothing, as far as is known: the thread asks it, and nobody waits for the answer."""
+        """Why the storage refuses writes, None when it accepts them. The thread asks; nobody waits for its answer."""
         if self._answer is None:
             self._answer = self._thread.submit(self.storage.refusal)
         if not self._answer.done():
@@ -76,7 +76,7 @@ class Keeping:
         return answer
 
     def close(self) -> None:
-        """Returns when all that was to be taken out is."""
+        """Returns when everything is deleted that was to be."""
         self._thread.shutdown()
 
     def _folder(self, number: int) -> str:
@@ -98,9 +98,9 @@ class Keeping:
 
 
 def keep_corpus(storage: Storage, folder: Path, progress: Callable[[str, float], None]) -> str:
-    """Puts a prepared corpus into the storage, where it is not there yet; gives its name; raises StorageFailed.
+    """Uploads a prepared corpus unless the storage has it; returns its name there; raises StorageFailed.
 
-    The name holds the files' sizes beside the fingerprint: another version's files are never taken for these.
+    The name holds the files' sizes beside the fingerprint, so that another version's files are never used.
     """
     sizes = json.loads((folder / "sizes.json").read_text())
     name = f"corpora/{folder.name}-{digest(sizes)[:8]}"
