@@ -24,19 +24,19 @@ from hpsearch.identity import check_space
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.launchers.launch import launched
 from hpsearch.launchers.messages import Launcher
-from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.outcome import Outcome
 from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Policy
-from hpsearch.preparation import Prepared, check, prepare
+from hpsearch.preparation import check, prepare
 from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.storage import Storage
-from hpsearch.storage.study_storage import StudyStorage, keep_corpus
+from hpsearch.storage.study_storage import StudyStorage, keep_prepared
 from hpsearch.study import Study, read_history
+from hpsearch.trainers import Prepared
 from hpsearch.views import shipper, shipping
 from hpsearch.views.mlflow.store import run_ids
 
@@ -74,7 +74,7 @@ class Driver:
                     self.workers,
                     checkpoints=self.checkpoints,
                     policy=self.policy,
-                    corpora=self.prepared.corpora,
+                    prepared=self.prepared.folders,
                     stopping=stopping,
                 ).run()
 
@@ -173,10 +173,10 @@ def opened(
         policy = load(experiment) if policy is None else policy
         history = read_history(folder)
         check_space(experiment, history)
-        check(experiment)
+        check(experiment, home)
         storage = _storage(experiment)
-        trainer = os.environ.get("HPSEARCH_TRAINER", TRAINER)  # the tests' toy
-        workers = stack.enter_context(launched(experiment, home, folder, trainer=trainer))  # torch loads meanwhile
+        name = experiment.trainer.name
+        workers = stack.enter_context(launched(experiment, home, folder, trainer=name))  # torch loads meanwhile
         prepared = prepare(experiment, home, progress, history=history)
         _warn(experiment, prepared, say)
         stored = _stored(storage, prepared, progress)
@@ -223,7 +223,7 @@ def _stored(storage: Storage | None, prepared: Prepared, progress: Progress) -> 
     """Copies the prepared data into the storage; their names there, by the digest of data and tokenizer."""
     if storage is None:
         return {}
-    return {key: keep_corpus(storage, folder, progress) for key, folder in prepared.corpora.items()}
+    return {key: keep_prepared(storage, folder, progress) for key, folder in prepared.folders.items()}
 
 
 @contextlib.contextmanager

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from hpsearch import failpoints
 from hpsearch.contract import Command
+from hpsearch.decisions import Decisions
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.events import Event, Finished, Interrupted, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
 from hpsearch.outcome import Outcome
 from hpsearch.placement.placement import DEVICE_ERRORS, Placement
-from hpsearch.policies.decisions import Decisions
 from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Judgement, Policy
 from hpsearch.storage.checkpoints import Checkpoints
@@ -46,18 +46,18 @@ class Search:
         *,
         checkpoints: Path | Checkpoints,
         policy: Policy | None = None,
-        corpora: dict[str, Path] | None = None,
+        prepared: dict[str, Path] | None = None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """`checkpoints`: where the trials' folders are made; `policy`: what decides (None: the space file's).
 
-        `corpora`: the prepared data (see WorkerSettings); `stopping`: whether a person asked to stop.
+        `prepared`: the data (see WorkerSettings); `stopping`: whether a person asked to stop.
         """
         self.study, self.launcher = study, launcher
         if isinstance(checkpoints, Path):
             checkpoints = Checkpoints(checkpoints, study.history)
         self.checkpoints = checkpoints
-        self._corpora, self._stopping = corpora or {}, stopping
+        self._prepared, self._stopping = prepared or {}, stopping
         self._room = DiskSpace(checkpoints.path, checkpoints.keeping)
         self.policy = load(study.experiment) if policy is None else policy
         self._decisions = Decisions(study, self.policy)
@@ -95,7 +95,7 @@ class Search:
         attempt = self.study.start(number, device=setting.device, threads=setting.threads, worker=slot)
         trial = self.study.history.trials[number]
         folder, kept = self.checkpoints.folder(number), self.checkpoints.kept(number)
-        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._corpora, kept))
+        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._prepared, kept))
         failpoints.hit("trial_placed")
         return Started(trial, slot, attempt)
 

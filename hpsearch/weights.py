@@ -43,7 +43,7 @@ def prepared_corpus(exported: Experiment, home: Home) -> Path:
             number = exported.provenance.get("trial")
             raise UserError(f"the data, or how they are prepared, are not those of trial {number}: {AGAIN}")
 
-    return next(iter(prepare(exported, home, lambda what, share: None, known=check).corpora.values()))
+    return next(iter(prepare(exported, home, lambda what, share: None, known=check).folders.values()))
 
 
 def write_model(history: History, trial: TrialHistory, folder: Path, *, study: Path, corpus: Path) -> None:

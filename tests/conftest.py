@@ -102,4 +102,5 @@ budget: {trials: 6}
 training:
   learning_rate: {low: 1e-4, high: 1e-1, log: true}
   epochs: {low: 1, high: 12}
+trainer: "python:hpsearch.testing.toy:Toy"
 """

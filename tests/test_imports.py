@@ -29,13 +29,17 @@ LEVELS = [
         "outcome",
         "output",
         "printable",
+        "process",
         "redaction",
         "verdict",
     ],
     [
         "atomic",
         "environment",
+        "error_lines",
+        "file_lock",
         "lock",
+        "logs",
         "metrics",
         "samples",
     ],
@@ -60,9 +64,9 @@ LEVELS = [
         "identity",
     ],
     [
+        "policies",
         "provenance",
         "report",  # below the views: its pictures are artifacts of the MLflow view
-        "sampling",
         "storage",
     ],
     [
@@ -75,6 +79,7 @@ LEVELS = [
     ],
     [
         "launchers",
+        "policies.decisions",
     ],
     [
         "displays",
@@ -84,6 +89,7 @@ LEVELS = [
     ],
     [
         "search",
+        "weights",
     ],
     [
         "driver",
@@ -130,6 +136,7 @@ INNER = {
     "launchers": [
         [
             "launchers.devices",
+            "launchers.orphans",
             "launchers.memory",
             "launchers.messages",
         ],
@@ -193,14 +200,14 @@ INNER = {
             "storage.snapshots",
         ],
         [
-            "storage.soundness",
+            "storage.integrity",
         ],
         [
-            "storage.study_storage",
+            "storage.keeping",
         ],
         [
             "storage.checkpoints",
-            "storage.disk_space",
+            "storage.room",
         ],
     ],
     "tasks": [
@@ -244,14 +251,15 @@ INNER = {
 DOORS = {
     "click": ["cli"],
     "datasets": ["data.library"],
+    "filelock": ["file_lock"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
-    "numpy": ["data", "fit", "sampling", "tasks.measure", "training"],
-    "optuna": ["report.importances", "sampling", "space.space", "views.optuna"],
+    "numpy": ["data", "fit", "policies.optuna", "tasks.measure", "training"],
+    "optuna": ["report.importances", "policies.optuna", "space.space", "views.optuna"],
     "pandas": ["api.study"],
     "psycopg": ["views.postgres"],
-    "pyarrow": ["data.library", "data.rows", "data.compressed"],
+    "pyarrow": ["data.library", "data.rows", "data.packed"],
     "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpsearch import sealed
 from hpsearch.config import DataSet, TokenizerConfig, digest
 from hpsearch.data import files, paths, sources
 from hpsearch.data.arrays import (
@@ -100,9 +100,9 @@ class Corpus:
         progress("reading the data", 0.0)
         contents = contents or Contents.of(sets, tokenizer, base=base)
         folder = cache / contents.fingerprint[:24]
-        if not is_whole(folder):
+        if not sealed.is_whole_folder(folder):
             with locked(folder.parent / f".{folder.name}.lock"):
-                if not is_whole(folder):  # another process may have made it while we waited
+                if not sealed.is_whole_folder(folder):  # another process may have made it while we waited
                     _prepare(_Work(sets, tokenizer, folder, contents, base, progress))
         return cls.map(folder)
 
@@ -185,7 +185,7 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
     ]
     about["untested"] = [line for name, some in loaded.items() if (line := untested(name, some))]
     (folder / "corpus.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    _seal(folder)
+    sealed.seal(folder)
     work.progress("data ready", 1.0)
 
 
@@ -206,26 +206,3 @@ def _tokenizer(config: TokenizerConfig, tokens: list[str], loaded: dict[str, Spl
 
 
 # ------------------------------------------------------------------------------------------------------ files and locks
-
-
-def _seal(folder: Path) -> None:
-    """Makes the files private, records their sizes, and syncs them to disk before the folder is renamed."""
-    sizes = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        path.chmod(0o600)
-        sizes[str(path.relative_to(folder))] = path.stat().st_size
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-    for path in (path for path in folder.rglob("*") if path.is_dir()):
-        path.chmod(0o700)
-    (folder / "sizes.json").write_text(json.dumps(sizes))
-    (folder / "sizes.json").chmod(0o600)
-
-
-def is_whole(folder: Path) -> bool:
-    """Whether every file of a prepared corpus exists in its full size."""
-    try:
-        sizes = json.loads((folder / "sizes.json").read_text())
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError):
-        return False

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from hpsearch.contract import Evaluation
+from hpsearch.decisions import Decisions
 from hpsearch.launchers.messages import Launcher
 from hpsearch.placement.sharing import Sharing
-from hpsearch.policies.decisions import Decisions
 from hpsearch.study import Study
 
 DEVICE_ERRORS = 2  # trials that end in an error of a device, after which it is left alone
@@ -23,7 +23,7 @@ class Placement:
         self._free = set(range(len(launcher.settings)))  # slots
         self._waiting = study.unfinished()
         self._asked_in_vain = False  # the policy had nothing for a free worker a moment ago
-        self._sharing = Sharing(study.history.trials)
+        self._sharing = Sharing(study.history.trials, study.experiment.trainer)
         self._in_doubt: dict[str, set[int]] = defaultdict(set)  # device -> trials that met an error of it
 
     def placements(self) -> Iterator[tuple[int, int]]:

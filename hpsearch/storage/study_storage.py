@@ -15,6 +15,7 @@ from hpsearch.atomic import make_folder
 from hpsearch.config import digest
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History
+from hpsearch.sealed import SIZES, is_whole_folder, seal
 from hpsearch.storage.integrity import Found, in_storage
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Kept, Storage
@@ -25,8 +26,8 @@ _log = logging.getLogger(__name__)
 class StudyStorage:
     """A study's part of a storage. A thread deletes files, so that no trial waits for it."""
 
-    def __init__(self, storage: Storage, history: History, corpora: dict[str, str]) -> None:
-        self.storage, self._history, self._corpora = storage, history, corpora
+    def __init__(self, storage: Storage, history: History, prepared: dict[str, str]) -> None:
+        self.storage, self._history, self._prepared = storage, history, prepared
         # Two homes may have studies of one name: the moment and the place of its creation tell them apart.
         origin = [history.study, history.created, history.origin.get("base")]
         self.folder = f"studies/{history.study}-{digest(origin)[:16]}"
@@ -36,7 +37,7 @@ class StudyStorage:
 
     def of(self, number: int) -> Kept:
         """What a worker is told of a trial."""
-        return Kept(self._folder(number), self._corpora)
+        return Kept(self._folder(number), self._prepared)
 
     def where(self, number: int) -> str:
         """Where a trial's checkpoints are, for people."""
@@ -97,17 +98,19 @@ class StudyStorage:
             _log.warning("%s; what is not needed any more stays there for now", error)
 
 
-def keep_corpus(storage: Storage, folder: Path, progress: Callable[[str, float], None]) -> str:
-    """Uploads a prepared corpus unless the storage has it; returns its name there; raises StorageFailed.
+def keep_prepared(storage: Storage, folder: Path, progress: Callable[[str, float], None]) -> str:
+    """Uploads a folder of prepared data unless the storage has it; returns its name there; raises StorageFailed.
 
     The name holds the files' sizes beside the fingerprint, so that another version's files are never used.
     """
-    sizes = json.loads((folder / "sizes.json").read_text())
+    if not is_whole_folder(folder):  # as a trainer of the user's own left it
+        seal(folder)
+    sizes = json.loads((folder / SIZES).read_text())
     name = f"corpora/{folder.name}-{digest(sizes)[:8]}"
     snapshots = Snapshots(storage, name)
     snapshots.look()
-    stored = {own: found.bytes for own, found in snapshots.files.items() if own != "sizes.json"}
+    stored = {own: found.bytes for own, found in snapshots.files.items() if own != SIZES}
     if stored != sizes:
         progress("storing the data", 0.0)
-        snapshots.save({own: folder / own for own in [*sizes, "sizes.json"]})
+        snapshots.save({own: folder / own for own in [*sizes, SIZES]})
     return name

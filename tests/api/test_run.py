@@ -13,8 +13,9 @@ import pytest
 
 import hpsearch
 from hpsearch.events import Finished, Measured, Notice, Opened, Preparing, Searched, Shipped, Started
+from tests.cli.processes import TOY
 
-pytestmark = pytest.mark.usefixtures("toy", "without_views")
+pytestmark = pytest.mark.usefixtures("without_views")
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_the_same_call_resumes_and_a_larger_budget_adds_trials(run):
 
 
 def test_a_space_file_and_an_experiment_do_as_well(run, space_file):
-    path = space_file("study: filed\nbudget: {trials: 1}\n")
+    path = space_file("study: filed\nbudget: {trials: 1}\n" + TOY)
     assert run(path, base=None).name == "filed"
     assert run(hpsearch.Experiment.load(path), base=None, study="another").name == "another"
 
@@ -216,7 +217,7 @@ print(*(trial.outcome for trial in study.trials))
 
 def test_a_script_needs_no_main_guard(tmp_path, space_file):
     ranges = "training: {epochs: {low: 1, high: 4}}\n"
-    space_file("study: toy\nbudget: {trials: 2}\nsearch: {pruner: none, overfitting: false}\n" + ranges)
+    space_file("study: toy\nbudget: {trials: 2}\nsearch: {pruner: none, overfitting: false}\n" + TOY + ranges)
     (tmp_path / "script.py").write_text(SCRIPT)
     path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(

@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from hpsearch import journal
+from hpsearch.decisions import Decisions
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.placement.placement import Placement
 from hpsearch.placement.sharing import CONTEXT, SHARE
-from hpsearch.policies.decisions import Decisions
 from tests.searching import Scripted, experiment, opened, policy_of
 from tests.simulated_gpus import GIB, SimulatedGpus, at_once, searched, slots
 from tests.test_search import QUIET, healthy, workers
@@ -169,7 +169,7 @@ def test_processes_share_a_gpu_as_its_memory_allows(tmp_path, monkeypatch):
     """Real processes, four workers, a trainer that says it takes 30 GiB of 80: two at once, once one has said so."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("TOY_STEP", "0.002")
-    launcher = LocalLauncher(slots(tmp_path, *["cuda:0"] * 4), trainer="tests.simulated_gpus:train")
+    launcher = LocalLauncher(slots(tmp_path, *["cuda:0"] * 4), trainer="python:tests.simulated_gpus:on_a_gpu")
     try:
         study = searched(tmp_path, launcher, trials=6)
     finally:

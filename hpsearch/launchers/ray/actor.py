@@ -21,6 +21,7 @@ from hpsearch.launchers.ray.visibility import SharedFolder, SharedStorage
 from hpsearch.launchers.worker import Session
 from hpsearch.logs import warnings_to
 from hpsearch.redaction import guard, redact
+from hpsearch.trainers import load
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Actor:
 
         orphans.kill_after_me()
         with contextlib.suppress(Exception):
-            __import__(self.trainer.partition(":")[0])
+            load(self.trainer, self.setting.base).warm_up()
         context = ray.get_runtime_context()
         gpus = tuple(str(gpu) for gpu in context.get_accelerator_ids().get("GPU", []))
         return Place(context.get_node_id(), socket.gethostname(), os.getpid(), gpus, shared.lacking() or self._open())
