@@ -1,4 +1,4 @@
-"""Whether the data fit the space: what its contexts cut off, and batches and epochs that the rows do not fill."""
+"""Whether the data fit the space: what its contexts truncate, and batches and epochs that the rows do not fill."""
 
 from __future__ import annotations
 

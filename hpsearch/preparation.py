@@ -14,7 +14,7 @@ from typing import Any
 from hpsearch import fit
 from hpsearch.atomic import make_folder
 from hpsearch.contract import WorkerSettings
-from hpsearch.data import repeating, sources
+from hpsearch.data import determinism, sources
 from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import ConfigError, DataError
 from hpsearch.home import Home
@@ -55,11 +55,11 @@ def prepare(
     make_folder(home.cache)
     with _placed(experiment):
         progress("reading the data", 0.0)
-        contents, took = repeating.timed(lambda: Contents.of(config.data, config.tokenizer, base=experiment.base))
+        contents, took = determinism.timed(lambda: Contents.of(config.data, config.tokenizer, base=experiment.base))
         check_data(experiment, history or History(), contents.facts)
         known(contents.facts)
         begins = history is not None and not history.origin
-        again = repeating.asked_again(config.data, contents, base=experiment.base, took=took if begins else math.inf)
+        again = determinism.asked_again(config.data, contents, base=experiment.base, took=took if begins else math.inf)
         with again as unsteady:
             places = {"cache": home.cache, "base": experiment.base}
             corpus = Corpus.open(config.data, config.tokenizer, **places, progress=progress, contents=contents)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from hpsearch import failpoints
 from hpsearch.contract import Command
+from hpsearch.decisions import Decisions
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.events import Event, Finished, Interrupted, Measured, Notice, Paused, Started
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Launcher, Message, Noted, Reply, Task
 from hpsearch.outcome import Outcome
 from hpsearch.placement.placement import DEVICE_ERRORS, Placement
-from hpsearch.policies.decisions import Decisions
 from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Judgement, Policy
 from hpsearch.storage.checkpoints import Checkpoints

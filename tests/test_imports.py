@@ -29,13 +29,17 @@ LEVELS = [
         "outcome",
         "output",
         "printable",
+        "process",
         "redaction",
         "verdict",
     ],
     [
         "atomic",
         "environment",
+        "error_lines",
+        "file_lock",
         "lock",
+        "logs",
         "metrics",
         "samples",
     ],
@@ -60,9 +64,9 @@ LEVELS = [
         "identity",
     ],
     [
+        "policies",
         "provenance",
         "report",  # below the views: its pictures are artifacts of the MLflow view
-        "sampling",
         "storage",
     ],
     [
@@ -75,20 +79,26 @@ LEVELS = [
     ],
     [
         "launchers",
+        "policies.decisions",
     ],
     [
+        "displays",
         "placement",
         "preparation",
         "repair",
     ],
     [
         "search",
+        "weights",
     ],
     [
         "driver",
     ],
     [
         "testing",
+    ],
+    [
+        "api",
     ],
     [
         "hpsearch",
@@ -126,6 +136,7 @@ INNER = {
     "launchers": [
         [
             "launchers.devices",
+            "launchers.orphans",
             "launchers.memory",
             "launchers.messages",
         ],
@@ -141,6 +152,9 @@ INNER = {
         ],
         [
             "launchers.ray",
+        ],
+        [
+            "launchers.launch",
         ],
     ],
     "metrics": [
@@ -186,14 +200,14 @@ INNER = {
             "storage.snapshots",
         ],
         [
-            "storage.soundness",
+            "storage.integrity",
         ],
         [
-            "storage.study_storage",
+            "storage.keeping",
         ],
         [
             "storage.checkpoints",
-            "storage.disk_space",
+            "storage.room",
         ],
     ],
     "tasks": [
@@ -237,17 +251,19 @@ INNER = {
 DOORS = {
     "click": ["cli"],
     "datasets": ["data.library"],
+    "filelock": ["file_lock"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
-    "numpy": ["data", "fit", "sampling", "tasks.measure", "training"],
-    "optuna": ["report.importances", "sampling", "space.space", "views.optuna"],
+    "numpy": ["data", "fit", "policies.optuna", "tasks.measure", "training"],
+    "optuna": ["report.importances", "policies.optuna", "space.space", "views.optuna"],
+    "pandas": ["api.study"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.library", "data.rows", "data.packed"],
     "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
-    "rich": ["cli"],
+    "rich": ["cli.show", "displays"],
     "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
@@ -260,6 +276,7 @@ DOORS = {
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
 HEAVY = ["torch", "mlflow", "sklearn", "optuna", "datasets", "sacrebleu", "pandas", "pyarrow", "matplotlib"]
 LIGHT = [
+    "api.study",
     "cli",
     "config",
     "contract",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hpsearch.cli.options import home_option, study_named
+from hpsearch.cli.options import home_option
 
 
 @click.command(
@@ -27,33 +27,29 @@ def export(space_or_study: str, output: Path, model: Path | None, home_path: Pat
 
     With --model also its weights, as a model that transformers reads, not trained again and not tested.
     """
-    from hpsearch import best
+    from hpsearch.api.study import load
     from hpsearch.caveats import caveats
-    from hpsearch.cli.text import equals, plain, quoted
-    from hpsearch.home import Home, base_of, history_of
+    from hpsearch.displays.text import equals, plain, quoted
+    from hpsearch.home import Home
     from hpsearch.space.experiment import Experiment
-    from hpsearch.views.mlflow.store import run_ids
     from hpsearch.weights import prepared_corpus, refuse_filled, write_model
 
-    name, _ = study_named(space_or_study)
-    home = Home(home_path)
-    history = history_of(home, name, space=space_or_study)
-    winner = best.winner(history)
+    study, home = load(space_or_study, home=home_path), Home(home_path)
     if model is not None:
         refuse_filled(model)
-    best.write(
-        history, output, base=base_of(history, home.study(name)), run_id=run_ids(home.path, name).get(winner.number)
-    )
+    study.export(output)
     exported = Experiment.load(output)
     exported.train_config()  # what is exported can be read
-    click.echo(f"{output}: trial {winner.number}, {history.metric} {winner.value:.6g} ({winner.outcome})")
-    if (line := equals(history, winner)) is not None:
+    winner = study.history.ranked(unfinished=True)[0]
+    status = study.trials[winner.number].outcome
+    click.echo(f"{output}: trial {winner.number}, {study.metric} {winner.value:.6g} ({status})")
+    if (line := equals(study.history, winner)) is not None:
         click.echo(plain(line))
-    for line in caveats(history):
+    for line in caveats(study.history):
         click.echo(f"warning: {line}")
     if model is not None:
         corpus = prepared_corpus(exported, home)
-        write_model(history, winner, model, study=home.study(name), corpus=corpus)
+        write_model(study.history, winner, model, study=home.study(study.name), corpus=corpus)
         at = f"evaluation {winner.best.index}" if winner.best else "its best evaluation"
         click.echo(f"{model}: the weights of trial {winner.number} at {at}, as the search kept them; not tested")
     click.echo(f"next: hpsearch train {quoted(output)}{home.option} -o model")

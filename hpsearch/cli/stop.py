@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 import click
 
 from hpsearch import process
-from hpsearch.cli.options import home_option, study_named
+from hpsearch.api.named import study_named
+from hpsearch.cli.options import home_option
 from hpsearch.errors import ConfigError, HpsearchError
 from hpsearch.lock import is_held
 from hpsearch.space.checking import wrong_study
@@ -88,13 +89,13 @@ def _name(space_or_study: str, home: Path) -> str:
 
 def _refuse(home: Path, name: str, space: str) -> NoReturn:
     """Raises UserError, naming those there are, when there is no such study; HpsearchError when it does not run."""
-    from hpsearch.home import Home, hint, history_of
+    from hpsearch.home import Home, elsewhere, history_of
 
     if not (home / name).is_dir():
         history_of(Home(home), name, space=space)
-    raise HpsearchError(
-        f"study '{name}' is not being run{hint(Home(home), name, space).replace('; it is', ' here; one is')}"
-    )
+    other = elsewhere(Home(home), f"{name}/journal.jsonl", space=space)
+    where = f" here; one is in {other}: --home {other}" if other else ""
+    raise HpsearchError(f"study '{name}' is not being run{where}")
 
 
 def _process(driver: dict[str, Any], name: str, lock: Path) -> int:

@@ -10,12 +10,14 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from multiprocessing import resource_tracker, util
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from types import ModuleType
 
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory
@@ -102,7 +104,7 @@ class _Worker:
         self.process: SpawnProcess = _spawn.Process(
             target=work, args=(slot, setting, trainer, theirs, os.getpid()), name=f"hpsearch-worker-{slot}"
         )
-        with _undisturbed():
+        with _undisturbed(), _without_main():
             self.process.start()
         theirs.close()
         self.task: Task | None = None
@@ -169,6 +171,20 @@ class _Worker:
         if name == "SIGKILL" and memory.kills() > self._oom_kills:
             return "out_of_memory", f"out of memory: the system killed the worker, which had taken {peak}"
         return "died", f"the worker was killed by {name}" + (f" (it had taken {peak})" if name == "SIGKILL" else "")
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hides the user's script from a process that starts now.
+
+    multiprocessing would have the child run that script first; without `if __name__ == "__main__"` it would search
+    again there. A worker needs nothing of it.
+    """
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

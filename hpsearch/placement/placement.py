@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from hpsearch.contract import Evaluation
+from hpsearch.decisions import Decisions
 from hpsearch.launchers.messages import Launcher
 from hpsearch.placement.sharing import Sharing
-from hpsearch.policies.decisions import Decisions
 from hpsearch.study import Study
 
 DEVICE_ERRORS = 2  # trials that end in an error of a device, after which it is left alone

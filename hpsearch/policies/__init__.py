@@ -2,7 +2,7 @@
 
 policy.py     the seam: next(history), judge(history, trial)   curve_rules.py  rules on one curve, for all of them
 loading.py    the policy that a space file names               checked.py      each answer of a user's own, checked
-decisions.py  a policy's decisions, recorded in the study      optuna/         Optuna's samplers and pruners
+optuna/       Optuna's samplers and pruners
 
 A policy of one's own needs the names that stand here, the history that it is asked about and the experiment that its
 factory gets: `experiment.space.draw(seed)` returns random params, `history.room` how many new trials are allowed.

@@ -1,4 +1,4 @@
-"""The objective: which metrics the data sets give, and by which of them trials can be compared."""
+"""The objective: which metrics the data sets have, and by which of them trials can be compared."""
 
 from __future__ import annotations
 

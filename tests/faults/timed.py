@@ -11,11 +11,11 @@ from hpsearch.testing import toy
 def train(config, handle):
     with open(os.environ["STEPS_FILE"], "a") as file:
 
-        def told():
+        def command():
             file.write(f"{time.monotonic()}\n")
-            return handle.told()
+            return handle.command()
 
-        yield from toy.train(config, dataclasses.replace(handle, told=told))
+        yield from toy.train(config, dataclasses.replace(handle, command=command))
 
 
 def longest_gap(path):

@@ -74,7 +74,7 @@ def wants_all(config, handle):
 
 def dies_in_a_pause(config, handle):
     """The toy, killed when it hears of a pause after the evaluation DIES_PAUSING_AT, once a trial."""
-    done, index = handle.folder / "died.txt", 0
+    done, index = handle.folder.parents[1] / f"{handle.folder.name}-died.txt", 0
 
     def command():
         heard = handle.command()

@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from hpsearch import journal
+from hpsearch.decisions import Decisions
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.placement.placement import Placement
 from hpsearch.placement.sharing import CONTEXT, SHARE
-from hpsearch.policies.decisions import Decisions
 from tests.searching import Scripted, experiment, opened, policy_of
 from tests.simulated_gpus import GIB, SimulatedGpus, at_once, searched, slots
 from tests.test_search import QUIET, healthy, workers

@@ -125,6 +125,21 @@ def test_no_trial_runs_without_a_driver(new_study: NewStudy) -> None:
     assert trials(study)[3].user_attrs["attempt"] == 2
 
 
+def test_a_paused_trial_stays_running_without_a_driver(new_study: NewStudy) -> None:
+    """Optuna has no word for it: WAITING would have another program start it."""
+    study = new_study("paused in optuna")
+    study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
+    study.later(event="trial_paused", trial=3, evaluation=2, saved=True, reason="the others come first")
+    study.later(event="driver_stopped", reason="finished")
+    study.follow("optuna")
+    ship(study)
+    assert trials(study)[3].state == TrialState.RUNNING
+    assert "reason" not in trials(study)[3].user_attrs
+    study.later(event="trial_resumed", trial=3)
+    ship(study)
+    assert trials(study)[3].state == TrialState.WAITING
+
+
 def test_a_study_made_anew_replaces_the_old_one(new_study: NewStudy) -> None:
     study = new_study("anew")
     ship(study)

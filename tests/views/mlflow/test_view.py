@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sqlite3
@@ -16,11 +17,13 @@ import pytest
 
 from hpsearch.contract import Evaluation
 from hpsearch.views import shipping
-from hpsearch.views.follower import describe, lacking, state_file
+from hpsearch.views.audit import audit
+from hpsearch.views.follower import describe, lacking, read_state, state_file
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.rows import rows_of
-from hpsearch.views.mlflow.store import run_ids
+from hpsearch.views.mlflow.store import Store, run_ids
 from hpsearch.views.mlflow.ui import ui_command
+from hpsearch.views.mlflow.view import MlflowView
 from tests.views.conftest import NewStudy, runs_of
 
 
@@ -180,6 +183,36 @@ def test_an_interrupted_trial_goes_on_in_its_run(client: Any, new_study: NewStud
     assert run_ids(study.home, "resumed")[3] == run_id
     assert client.get_run(run_id).info.status == "KILLED"
     assert runs_of(client, "resumed")["resumed"].info.status == "FINISHED"
+
+
+def test_a_paused_trial_is_scheduled_until_it_is_resumed(client: Any, new_study: NewStudy) -> None:
+    """Neither a stop nor another driver changes that, and an audit finds nothing wrong."""
+    study = new_study("pauses")
+    study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
+    paused = study.later(event="trial_paused", trial=3, evaluation=2, saved=True, reason="the others come first")
+    study.later(event="driver_stopped", reason="finished")
+    study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
+    study.follow("mlflow")
+    ship(study)
+    run_id = run_ids(study.home, "pauses")[3]
+    run = client.get_run(run_id)
+    assert (run.info.status, run.info.end_time) == ("SCHEDULED", 1000 * paused["time"])
+    assert (run.data.tags["outcome"], run.data.tags["reason"]) == ("paused", "the others come first")
+    assert audited(study, MlflowView(study.folder, Store(study.home, None), say=print))
+    study.later(event="trial_resumed", trial=3)
+    study.follow("mlflow")
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.tags["outcome"], run.data.tags["reason"]) == ("RUNNING", "running", "")
+    ship(study)
+    assert client.get_run(run_id).info.status == "KILLED"  # its driver is gone before a worker had it
+
+
+def audited(study: Any, view: Any) -> bool:
+    """Whether an audit of the view finds all that the journal tells."""
+    with contextlib.closing(view):
+        view.prepare()
+        view.open(read_state(state_file(study.folder, view.name))["state"])
+        return audit(view, study.folder).whole
 
 
 def test_no_run_of_a_killed_driver_stays_running(client: Any, new_study: NewStudy) -> None:
