@@ -203,11 +203,11 @@ INNER = {
             "storage.integrity",
         ],
         [
-            "storage.keeping",
+            "storage.study_storage",
         ],
         [
             "storage.checkpoints",
-            "storage.room",
+            "storage.disk_space",
         ],
     ],
     "tasks": [
