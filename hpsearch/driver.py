@@ -1,4 +1,4 @@
-"""One `hpsearch run`: check, lock, prepare the data, open the study, start workers and views, search, export.
+"""One search: check, lock, prepare the data, open the study, start workers and views, search, export.
 
 Every part is its own file; here they are put together, in the order that keeps what is acknowledged on the disk.
 """
@@ -6,28 +6,30 @@ Every part is its own file; here they are put together, in the order that keeps 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from hpsearch import best, failpoints
 from hpsearch.atomic import make_folder, write_atomically
-from hpsearch.errors import HpsearchError, StorageFailed, UserError
+from hpsearch.errors import StorageFailed, UserError
 from hpsearch.events import Event
 from hpsearch.home import Home
 from hpsearch.identity import check_space
-from hpsearch.launchers.devices import plan
-from hpsearch.launchers.inline import InlineLauncher
-from hpsearch.launchers.local import LocalLauncher
+from hpsearch.journal.history import History, TrialHistory
+from hpsearch.launchers.launch import launched
 from hpsearch.launchers.messages import Launcher
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.outcome import Outcome
 from hpsearch.policies.loading import load
-from hpsearch.preparation import check, prepare
+from hpsearch.policies.policy import Policy
+from hpsearch.preparation import Prepared, check, prepare
 from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
@@ -41,111 +43,101 @@ from hpsearch.views.mlflow.store import run_ids
 VIEWS = ("mlflow", "optuna")
 PATIENCE = 60.0  # seconds that the end of a run waits for the views
 Say = Callable[[str], None]
+Progress = Callable[[str, float], None]  # what is being prepared, and the share that is done
 
 
+@dataclass(frozen=True)
 class Driver:
-    """The process that owns a study while it is searched."""
+    """An opened study with everything that a search of it needs; `opened` makes one, and closes it."""
 
-    def __init__(self, experiment: Experiment, home: Home, *, say: Say = print) -> None:
-        """`say` gets warnings and news, a line each."""
-        self.experiment, self.home, self.say = experiment, home, say
-        self.trainer = os.environ.get("HPSEARCH_TRAINER", TRAINER)  # the tests' toy
-        self.folder = home.study(experiment.study)
-        self._stack = contextlib.ExitStack()
-        self.study: Study | None = None
-        self.idle = False  # the study's budget was spent before this driver
-        self._storage: Storage | None = None  # None: workers see the home
-        self._stored: dict[str, str] = {}  # digest of data and tokenizer -> their name in the storage
+    experiment: Experiment
+    home: Home
+    folder: Path  # the study's
+    study: Study
+    policy: Policy
+    workers: Launcher
+    prepared: Prepared
+    checkpoints: Checkpoints
+    shipper: shipper.Shipper
+    idle: bool  # the study's budget was spent before
+    say: Say
 
-    def open(self, progress: Callable[[str, float], None]) -> Study:
-        """Everything up to the first trial that can fail by the user's mistake."""
-        shipping.check(self.home.path, self.experiment.tracking.uri)
-        make_folder(self.folder)
-        lock = StudyLock(self.folder / "lock", what=f"study '{self.experiment.study}'")
-        self._stack.callback(lock.release)
-        self._stack.callback(self._leave_no_empty_folder)
-        self.policy = load(self.experiment)
-        history = read_history(self.folder)
-        check_space(self.experiment, history)
-        self._workers = self._launch()  # they import torch while the data are prepared
-        self._prepared = prepare(self.experiment, self.home, progress, history=history)
-        for warning in [*self.experiment.warnings, *self._prepared.warnings, *self._prepared.untested]:
-            self.say(f"warning: {warning}")
-        if self._storage is not None:
-            corpora = self._prepared.corpora.items()
-            self._stored = {key: keep_corpus(self._storage, folder, progress) for key, folder in corpora}
-        self.study = Study.open(self.experiment, self.folder, self._prepared.facts, history=history)
-        self._stack.callback(self.study.journal.close)
-        write_atomically(self.folder / "space.yaml", self.experiment.source.encode())
-        return self.study
-
-    @property
-    def summary(self) -> list[str]:
-        """What was read, a line a set."""
-        return self._prepared.summary
-
-    def run(self, stopping: Callable[[], bool]) -> Iterator[Event]:
-        """Searches; when it ends, however it ends, the journal says so and no worker is left."""
-        study = self._opened()
-        self.shipper = shipper.start(self.folder, self.home.path, self.experiment.tracking.uri, VIEWS, say=self.say)
-        self._stack.callback(self.shipper.kill)
-        self._checkpoints = Checkpoints(self.folder.resolve() / "checkpoints", study.history, self._keeping(study))
-        self._checkpoints.tidy()
-        nothing_to_do = self.idle = spent(study, self.policy)
-        if nothing_to_do and study.history.stopped is not None:
+    def run(self, stopping: Callable[[], bool]) -> Generator[Event, None, None]:
+        """Searches until the budget is spent or `stopping` says so; the journal has its end, however it ends."""
+        if self.idle and self.study.history.stopped is not None:
             return
-        search = Search(
-            study,
-            self._workers,
-            checkpoints=self._checkpoints,
-            policy=self.policy,
-            corpora=self._prepared.corpora,
-            stopping=stopping,
-        )
-        study.record(
-            "driver_started",
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            workers=len(self.settings),
-            device=self.settings[0].device,
-            origin=study.history.origin,
-        )
-        reason = "failed"
-        try:
-            if not nothing_to_do:  # else the driver before died at its end, and nothing says yet that it is over
-                yield from search.run()
-            reason = "interrupted" if stopping() else "finished"
-        finally:
-            with contextlib.suppress(StorageFailed):  # said already, if it is what ends the search
-                study.record("driver_stopped", reason=reason)
-                study.journal.sync()
+        self._record_start()
+        with self._recording_the_end(stopping):
+            if not self.idle:  # else the driver before died at its end, and nothing says yet that the search is over
+                yield from Search(
+                    self.study,
+                    self.workers,
+                    checkpoints=self.checkpoints,
+                    policy=self.policy,
+                    corpora=self.prepared.corpora,
+                    stopping=stopping,
+                ).run()
 
     def export(self) -> Path | None:
         """Writes best.yaml of the study as it stands; None when no trial has a value yet."""
-        study = self._opened()
-        if study.history.leader() is None:
+        if self.study.history.leader() is None:
             return None
-        path, winner = self.folder / "best.yaml", best.winner(study.history)
-        best.write(study.history, path, base=self.experiment.base, run_id=self._run_id(winner.number))
+        path, winner = self.folder / "best.yaml", best.winner(self.study.history)
+        best.write(self.study.history, path, base=self.experiment.base, run_id=self._run_id(winner.number))
         failpoints.hit("best_exported")
-        said = {
+        self._record_export(path, winner)
+        return path
+
+    def finish_views(self, patience: float = PATIENCE) -> dict[str, int]:
+        """Waits for MLflow and the Optuna database; returns the number of events that each still lacks."""
+        return self.shipper.finish(patience)
+
+    # ------------------------------------------------------------------------------------------------------ its journal
+
+    def _record_start(self) -> None:
+        self.study.record(
+            "driver_started",
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            workers=len(self.workers.settings),
+            device=self.workers.settings[0].device,
+            origin=self.study.history.origin,
+        )
+
+    @contextlib.contextmanager
+    def _recording_the_end(self, stopping: Callable[[], bool]) -> Iterator[None]:
+        reason = "failed"
+        try:
+            yield
+            reason = "interrupted" if stopping() else "finished"
+        except (KeyboardInterrupt, GeneratorExit):
+            reason = "interrupted"
+            raise
+        finally:
+            with contextlib.suppress(StorageFailed):  # said already, if it is what ends the search
+                self.study.record("driver_stopped", reason=reason)
+                self.study.journal.sync()
+
+    def _record_export(self, path: Path, winner: TrialHistory) -> None:
+        """Records the export, unless the journal has this very one."""
+        said: dict[str, Any] = {
             "trial": winner.number,
             "outcome": winner.outcome,
             "value": winner.value,
             "best_evaluation": asdict(winner.best) if winner.best else None,
         }
-        exported = study.history.exported
-        if exported is None or {key: exported.get(key, value) for key, value in said.items()} != said:
-            if winner.outcome is not Outcome.UNFINISHED:  # its weights are not kept for others to read yet
-                self._bring_samples(winner.number)
-            study.record("study_exported", path=str(path), ended=len(study.history.finished), **said)
-            study.journal.sync()
-        return path
+        exported = self.study.history.exported
+        if exported is not None and {key: exported.get(key, value) for key, value in said.items()} == said:
+            return
+        if winner.outcome is not Outcome.UNFINISHED:  # its weights are not kept for others to read yet
+            self._bring_samples(winner.number)
+        self.study.record("study_exported", path=str(path), ended=len(self.study.history.finished), **said)
+        self.study.journal.sync()
 
     def _bring_samples(self, number: int) -> None:
-        """Has the winner's samples where the views read them."""
+        """Puts the winner's samples where the views read them."""
         try:
-            self._checkpoints.bring_samples(number)
+            self.checkpoints.bring_samples(number)
         except (StorageFailed, OSError) as error:
             self.say(f"warning: the samples of trial {number} are not there for MLflow: {error}")
 
@@ -158,71 +150,99 @@ class Driver:
             time.sleep(0.1)
         return found
 
-    def finish_views(self, patience: float = PATIENCE) -> dict[str, int]:
-        """Waits for MLflow and the Optuna database to have all; gives the events that each lacks still."""
-        return self.shipper.finish(patience)
 
-    def close(self) -> None:
-        """Ends workers and views, lets the next driver in."""
-        self._stack.close()
+# ----------------------------------------------------------------------------------------------------------- opening it
 
-    def _leave_no_empty_folder(self) -> None:
-        """Removes the folder of a study that was refused before it began (its lock is still held)."""
-        if not self.home.journal(self.experiment.study).exists():
+
+@contextlib.contextmanager
+def opened(experiment: Experiment, home: Home, *, progress: Progress, say: Say = print) -> Iterator[Driver]:
+    """The experiment's study, ready to be searched; after the block its workers and views have ended.
+
+    progress: gets what is being prepared and the share done; say: gets warnings and news, a line each, also from other
+    threads. Everything that can fail by the user's mistake is checked here: raises UserError and its children,
+    StudyBusy, StorageFailed.
+    """
+    shipping.check(home.path, experiment.tracking.uri)
+    folder = home.study(experiment.study)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_locked(folder, home, experiment.study))
+        policy = load(experiment)
+        history = read_history(folder)
+        check_space(experiment, history)
+        check(experiment)
+        storage = _storage(experiment)
+        trainer = os.environ.get("HPSEARCH_TRAINER", TRAINER)  # the tests' toy
+        workers = stack.enter_context(launched(experiment, home, folder, trainer=trainer))  # torch loads meanwhile
+        prepared = prepare(experiment, home, progress, history=history)
+        _warn(experiment, prepared, say)
+        stored = _stored(storage, prepared, progress)
+        study = stack.enter_context(_study(experiment, folder, prepared, history))
+        views = shipper.start(folder, home.path, experiment.tracking.uri, VIEWS, say=say)
+        stack.callback(views.kill)
+        checkpoints = stack.enter_context(_checkpoints(folder, study.history, storage, stored))
+        idle = spent(study, policy)
+        yield Driver(experiment, home, folder, study, policy, workers, prepared, checkpoints, views, idle, say)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, home: Home, name: str) -> Iterator[None]:
+    """Keeps other drivers off the study; the folder of a study that was refused before it began is removed."""
+    make_folder(folder)
+    lock = StudyLock(folder / "lock", what=f"study '{name}'")
+    try:
+        yield
+    finally:
+        if not home.journal(name).exists():
             with contextlib.suppress(OSError):
-                (self.folder / "lock").unlink()
-                self.folder.rmdir()
+                (folder / "lock").unlink()
+                folder.rmdir()
+        lock.release()
 
-    def _opened(self) -> Study:
-        if self.study is None:
-            raise HpsearchError("the study is not open")
-        return self.study
 
-    def _launch(self) -> Launcher:
-        """Checks the data sets at a glance, then starts the workers."""
-        check(self.experiment)
-        wanted = self.experiment.resources.launcher
-        launcher = self._on_ray(wanted) if isinstance(wanted, RayWorkers) else self._here(wanted.name)
-        self._stack.callback(launcher.close)
-        self.settings = launcher.settings
-        return launcher
+def _storage(experiment: Experiment) -> Storage | None:
+    """The storage that the experiment names; UserError with its place where no package can open it."""
+    launcher = experiment.resources.launcher
+    if not isinstance(launcher, RayWorkers) or launcher.storage is None:
+        return None
+    try:
+        return Storage(launcher.storage)
+    except UserError as error:
+        raise UserError(f"{experiment.where('resources', 'launcher', 'storage')}: {error}") from None
 
-    def _keeping(self, study: Study) -> Keeping | None:
-        """The study's part of the storage, where there is one."""
-        if self._storage is None:
-            return None
-        keeping = Keeping(self._storage, study.history, self._stored)
-        self._stack.callback(keeping.close)
-        return keeping
 
-    def _here(self, name: str) -> Launcher:
-        """Workers on this machine."""
-        cache, base = self.home.cache.resolve(), self.experiment.base.resolve()
-        settings = plan(self.experiment.resources, cache=cache, base=base)
-        if name == "inline":
-            return InlineLauncher(settings[0], trainer=self.trainer)
-        return LocalLauncher(settings, trainer=self.trainer, stall_timeout=self.experiment.search.stall_timeout)
+def _warn(experiment: Experiment, prepared: Prepared, say: Say) -> None:
+    for warning in [*experiment.warnings, *prepared.warnings, *prepared.untested]:
+        say(f"warning: {warning}")
 
-    def _open_storage(self, url: str) -> Storage:
-        """Raises UserError, with the place in the space file, where no package can open it."""
-        try:
-            return Storage(url)
-        except UserError as error:
-            raise UserError(f"{self.experiment.where('resources', 'launcher', 'storage')}: {error}") from None
 
-    def _on_ray(self, wanted: RayWorkers) -> Launcher:
-        """Workers on a Ray cluster, which is joined here."""
-        from hpsearch.launchers.ray.cluster import Cluster  # Ray is an extra, and takes a second to import
-        from hpsearch.launchers.ray.launcher import RayLauncher
+def _stored(storage: Storage | None, prepared: Prepared, progress: Progress) -> dict[str, str]:
+    """Copies the prepared data into the storage; their names there, by the digest of data and tokenizer."""
+    if storage is None:
+        return {}
+    return {key: keep_corpus(storage, folder, progress) for key, folder in prepared.corpora.items()}
 
-        if wanted.storage is not None:
-            self._storage = self._open_storage(wanted.storage)
-        cluster = Cluster(wanted, self.experiment.resources)
-        self._stack.callback(cluster.leave)
-        return RayLauncher(
-            cluster.plan(cache=self.home.cache.resolve(), base=self.experiment.base.resolve()),
-            cluster,
-            shared=self.folder.resolve(),
-            trainer=self.trainer,
-            stall_timeout=self.experiment.search.stall_timeout,
-        )
+
+@contextlib.contextmanager
+def _study(experiment: Experiment, folder: Path, prepared: Prepared, history: History) -> Iterator[Study]:
+    """Creates or resumes the study; its space file lies beside the journal."""
+    study = Study.open(experiment, folder, prepared.facts, history=history)
+    try:
+        write_atomically(folder / "space.yaml", experiment.source.encode())
+        yield study
+    finally:
+        study.journal.close()
+        gc.unfreeze()  # the study froze what it had read
+
+
+@contextlib.contextmanager
+def _checkpoints(
+    folder: Path, history: History, storage: Storage | None, stored: dict[str, str]
+) -> Iterator[Checkpoints]:
+    """The trials' checkpoints, here and in the storage; those that nobody will read again are removed."""
+    with contextlib.ExitStack() as stack:
+        keeping = None if storage is None else Keeping(storage, history, stored)
+        if keeping is not None:
+            stack.callback(keeping.close)
+        checkpoints = Checkpoints(folder.resolve() / "checkpoints", history, keeping)
+        checkpoints.tidy()
+        yield checkpoints

@@ -6,12 +6,12 @@ import contextlib
 import fcntl
 import json
 import os
-import socket
 import time
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError, StorageFailed, StudyBusy
+from hpsearch.process import identity
 
 NAMED_AFTER = 10  # looks, a twentieth of a second apart
 TRIES = 4
@@ -43,7 +43,7 @@ class StudyLock:
             ) from error
         with contextlib.suppress(OSError):  # on a full disk the holder has no name, but the lock
             os.ftruncate(self._file, 0)
-            os.pwrite(self._file, json.dumps(_me()).encode(), 0)
+            os.pwrite(self._file, json.dumps(identity()).encode(), 0)
 
     def release(self) -> None:
         """Lets the next driver in."""
@@ -92,15 +92,6 @@ def _open(path: Path) -> int:
         os.close(file)
         raise HpsearchError(f"{path}: the lock must be a file of its own, not a link")
     return file
-
-
-def _me() -> dict[str, Any]:
-    """This process, so that nobody takes another for it: its number can be given again, its start cannot."""
-    me = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-    with contextlib.suppress(OSError, IndexError):  # Linux
-        me["started"] = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]  # clock ticks since boot
-        me["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return me
 
 
 def _owner(file: int) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from hpsearch import journal
 from hpsearch.errors import StorageFailed, UserError
 from hpsearch.journal.history import History
+from hpsearch.storage.integrity import Found, on_disk
 from hpsearch.storage.keeping import Keeping
-from hpsearch.storage.soundness import Found, on_disk
 from hpsearch.storage.storage import Storage
 from hpsearch.views import shipping
 from hpsearch.views.audit import Audit, audit, discard, restore

@@ -18,7 +18,6 @@ from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, uncolle
 from hpsearch.outcome import Outcome
 from hpsearch.policies.policy import New
 from hpsearch.space.experiment import Experiment
-from hpsearch.training.config import TrainConfig
 
 _log = logging.getLogger(__name__)
 
@@ -92,10 +91,6 @@ class Study:
         if attempt > 1:
             failpoints.hit("retry_recorded")
         return attempt
-
-    def config(self, number: int) -> TrainConfig:
-        """The trial's whole config."""
-        return TrainConfig.model_validate(self.history.trials[number].config)
 
     def report(self, number: int, evaluation: Evaluation) -> None:
         """Records an evaluation, unless the journal has it already (from before a crash)."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hpsearch.data.corpus import Corpus
-from hpsearch.driver import Driver
+from hpsearch.driver import opened
 from hpsearch.errors import ConfigError, DataError, StudyBusy, StudyMismatch, UserError
 from hpsearch.home import Home, history_of
 from hpsearch.identity import check_space
@@ -23,7 +23,15 @@ def quiet(what, share):
 
 
 def driver(path, home, say=print, **changes):
-    return Driver(Experiment.load(path).override(launcher="inline", **changes), Home(home).make(), say=say)
+    """Opens the study of a space file with a worker in this process; to be entered."""
+    experiment = Experiment.load(path).override(launcher="inline", **changes)
+    return opened(experiment, Home(home).make(), progress=quiet, say=say)
+
+
+def open_once(path, home, **options):
+    """Opens the study and closes it; what it was, for a look."""
+    with driver(path, home, **options) as mine:
+        return mine
 
 
 def test_the_home_is_private_and_made_where_it_is_missing(tmp_path):
@@ -59,28 +67,23 @@ def test_data_are_prepared_once_and_counted(tmp_path, space_file):
 def test_a_storage_that_nothing_opens_is_named_with_its_place(tmp_path, space_file, monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
     path = space_file("resources: {launcher: {name: ray, storage: 's3://bucket/a'}}\n")
-    mine = Driver(Experiment.load(path), Home(tmp_path / "home").make())
+    experiment, home = Experiment.load(path), Home(tmp_path / "home").make()
     where = rf"^{path}:2:\d+: storage s3://bucket/a: Install s3fs to access S3 \(pip install it, on every node\)$"
-    with pytest.raises(UserError, match=where):
-        mine.open(quiet)
-    mine.close()
+    with pytest.raises(UserError, match=where), opened(experiment, home, progress=quiet):
+        pass
     assert not (tmp_path / "home" / "space").exists()
 
 
 def test_a_missing_data_file_is_found_with_its_place_before_anything_is_made(tmp_path, space_file):
     path = space_file(TOY_SPACE, data="{text: {task: text, files: {train: data/none.txt, valid: data/valid.txt}}}")
-    mine = driver(path, tmp_path / "home")
     with pytest.raises(DataError, match=r"space.yaml:1:14: data.text: .*none.txt: there is no such file"):
-        mine.open(quiet)
-    mine.close()
+        open_once(path, tmp_path / "home")
     assert not (tmp_path / "home" / "toy" / "journal.jsonl").exists()
 
 
 def test_opening_makes_the_study_and_leaves_its_space_beside_the_journal(tmp_path, space_file):
     path, said = space_file(TOY_SPACE.replace("training:", "training:\n  batch_size: 4")), []
-    mine = driver(path, tmp_path / "home", say=said.append)
-    study = mine.open(quiet)
-    mine.close()
+    study = open_once(path, tmp_path / "home", say=said.append).study
     assert study.history.origin["source"] == path.read_text()
     assert (tmp_path / "home" / "toy" / "space.yaml").read_text() == path.read_text()
     assert study.history.origin["data"]["sets"]["text"]["valid"]["tokens"] > 0
@@ -91,34 +94,24 @@ def test_opening_makes_the_study_and_leaves_its_space_beside_the_journal(tmp_pat
 
 def test_one_driver_at_a_time_and_the_next_when_it_has_gone(tmp_path, space_file):
     path = space_file(TOY_SPACE)
-    mine = driver(path, tmp_path / "home")
-    mine.open(quiet)
-    other = driver(path, tmp_path / "home")
-    with pytest.raises(StudyBusy, match=f"pid {os.getpid()}"):
-        other.open(quiet)
-    other.close()
-    driver(path, tmp_path / "home", study="another").open(quiet)
-    mine.close()
-    driver(path, tmp_path / "home").open(quiet)
+    with driver(path, tmp_path / "home"):
+        with pytest.raises(StudyBusy, match=f"pid {os.getpid()}"):
+            open_once(path, tmp_path / "home")
+        open_once(path, tmp_path / "home", study="another")
+    open_once(path, tmp_path / "home")
 
 
 def test_changed_data_are_refused(tmp_path, space_file, corpus_files):
     path = space_file(TOY_SPACE)
-    mine = driver(path, tmp_path / "home")
-    mine.open(quiet)
-    mine.close()
+    open_once(path, tmp_path / "home")
     (corpus_files / "valid.txt").write_text("something else altogether")
-    other = driver(path, tmp_path / "home")
     with pytest.raises(StudyMismatch, match=r"data\.text: contents \w{12} -> contents \w{12}"):
-        other.open(quiet)
-    other.close()
+        open_once(path, tmp_path / "home")
 
 
 def test_a_budget_that_names_nothing_is_said(tmp_path, space_file):
     said = []
-    mine = driver(space_file("study: toy\ntraining: {batch_size: 4}\n"), tmp_path / "home", say=said.append)
-    mine.open(quiet)
-    mine.close()
+    open_once(space_file("study: toy\ntraining: {batch_size: 4}\n"), tmp_path / "home", say=said.append)
     assert said == ["warning: the budget names neither trials nor hours: 20 trials"]
 
 
@@ -145,12 +138,10 @@ LONG_PAIRS = "{pairs: {task: translation, files: {train: data/pairs.jsonl}, sour
 
 def test_a_range_of_contexts_that_cut_targets_is_refused_with_its_place_before_anything_trains(tmp_path, space_file):
     body = "study: cut\ntokenizer: {kind: bytes}\nmodel: {n_layers: 1, context: {choices: [64, 16]}}\n"
-    mine = driver(space_file(body, data=LONG_PAIRS), tmp_path / "home")
     with pytest.raises(
         ConfigError, match=r"space.yaml:4:31: model.context: val/loss cannot be compared .* at context 16"
     ):
-        mine.open(quiet)
-    mine.close()
+        open_once(space_file(body, data=LONG_PAIRS), tmp_path / "home")
     assert not (tmp_path / "home" / "cut").exists()
 
 
@@ -158,9 +149,7 @@ def test_what_is_cut_is_warned_of_at_each_run(tmp_path, space_file):
     body = "study: cut\ntokenizer: {kind: bytes}\nmodel: {n_layers: 1, context: 16}\ntraining: {batch_size: 2}\n"
     for _ in range(2):
         said = []
-        mine = driver(space_file(body, data=LONG_PAIRS), tmp_path / "home", say=said.append)
-        mine.open(quiet)
-        mine.close()
+        open_once(space_file(body, data=LONG_PAIRS), tmp_path / "home", say=said.append)
         cut = [line for line in said if "are cut at context 16" in line]
         assert [line.split()[5] for line in cut] == ["train", "valid", "test"]
         assert all("sources lose their middle (truncate: middle)" in line for line in cut)
@@ -171,20 +160,16 @@ def test_the_data_are_told_and_a_test_without_labels_is_a_warning(tmp_path, spac
     files = "{train: data/moods.tsv, test: data/test.tsv}"
     mine = f"{{moods: {{task: classification, files: {files}, text: sentence, label: mood}}}}"
     said = []
-    with_test = driver(space_file(TOY_SPACE, data=mine), tmp_path / "home", say=said.append)
-    with_test.open(quiet)
-    with_test.close()
+    with_test = open_once(space_file(TOY_SPACE, data=mine), tmp_path / "home", say=said.append)
     assert said == ["warning: data.moods: the test split has no labels: the model is not tested on it"]
-    assert with_test.summary == [
+    assert with_test.prepared.summary == [
         "data.moods: 72 train, 8 valid examples (no test: it has no labels); 2 labels: cold 36, warm 36"
     ]
 
 
 def test_a_study_from_before_a_key_whose_default_is_nothing_goes_on(tmp_path, space_file):
     path = space_file(TOY_SPACE)
-    mine = driver(path, tmp_path / "home")
-    history = mine.open(quiet).history
-    mine.close()
+    history = open_once(path, tmp_path / "home").study.history
     assert not {"normalise", "weight", "truncate"} & set(history.origin["identity"]["data"]["text"])
     check_space(Experiment.load(path), history)
     history.origin["identity"]["data"]["text"].pop("task")

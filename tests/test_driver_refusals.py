@@ -9,7 +9,7 @@ from hpsearch.home import Home
 from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
 from tests.conftest import TOY_SPACE
-from tests.test_driver import driver, quiet
+from tests.test_driver import open_once, quiet
 
 
 def test_a_function_that_shuffles_is_told_at_the_first_run_and_named_at_the_second(tmp_path, space_file):
@@ -18,15 +18,11 @@ def test_a_function_that_shuffles_is_told_at_the_first_run_and_named_at_the_seco
         "def f(): return random.sample(TEXTS, 40)\n"
     )
     path, said = space_file(TOY_SPACE, data="{own: {task: text, dataset: 'python:shuffling:f'}}"), []
-    first = driver(path, tmp_path / "home", say=said.append)
-    first.open(quiet)
-    first.close()
+    open_once(path, tmp_path / "home", say=said.append)
     order = "data.own: python:shuffling:f returned its examples in another order when it was called again"
     assert [line.split(": this study")[0] for line in said] == [f"warning: {order}"]
-    second = driver(path, tmp_path / "home")
     with pytest.raises(StudyMismatch, match=r"data.own: contents .* \(python:shuffling:f: a function that shuffles"):
-        second.open(quiet)
-    second.close()
+        open_once(path, tmp_path / "home")
     del sys.modules["shuffling"]
 
 

@@ -31,7 +31,7 @@ def closing(history: History, experiment: Experiment, *, idle: bool, again: str)
 def named(history: History, trial: TrialHistory) -> str:
     """A trial by its number, value and place."""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best else ""
-    return f"trial {trial.number} ({trial.outcome}), {history.metric} {trial.value:.6g}{at}"
+    return f"trial {trial.number} ({history.trials[trial.number].status}), {history.metric} {trial.value:.6g}{at}"
 
 
 def _why_no_winner(history: History) -> str:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-from hpsearch.errors import ConfigError, UserError
-
-if TYPE_CHECKING:
-    from hpsearch.home import Home
 
 
 def _home(context: click.Context, param: click.Parameter, path: Path) -> Path:
@@ -46,31 +40,3 @@ class Workers(click.ParamType):  # type: ignore[type-arg]  # generic only from c
         if value == "auto" or (str(value).isdecimal() and int(value) >= 1):
             return value if value == "auto" else int(value)
         self.fail(f"{value!r} is neither auto nor a whole number of at least 1", param, ctx)
-
-
-def open_home(path: Path) -> Home:
-    """The home, made where it is not there."""
-    from hpsearch.home import Home
-
-    return Home(path).make()
-
-
-def study_named(space_or_study: str) -> tuple[str, str | None]:
-    """The study's name and its tracking URI, from a space file or from the name itself.
-
-    Raises ConfigError for a file that cannot be read, with the name that it seems to give.
-    """
-    from hpsearch.space.checking import wrong_study
-    from hpsearch.space.document import study_in
-    from hpsearch.space.experiment import Experiment
-
-    path = Path(space_or_study)
-    if path.suffix in (".yaml", ".yml") or os.path.isfile(path):  # path.is_file() raises for a name that is too long
-        try:
-            experiment = Experiment.load(path)
-        except ConfigError as error:
-            raise ConfigError(f"{error}; the study's name would do, too: {study_in(path)}") from None
-        return experiment.study, experiment.tracking.uri
-    if reason := wrong_study(space_or_study):
-        raise UserError(f"neither a space file (.yaml) nor the name of a study: {reason}")
-    return space_or_study, None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from hpsearch.cli.options import Workers, device_option, home_option, open_home
+from hpsearch.cli.options import Workers, device_option, home_option
 from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
     from hpsearch.cli.terminal import Board
-    from hpsearch.driver import Driver
+    from hpsearch.space.experiment import Experiment
 
 
 @click.command(
@@ -43,22 +41,18 @@ def run(space: Path, home_path: Path, **changes: Any) -> None:
     Trials that are worse than others at equal progress are pruned; those that overfit end early and may still win.
     Ctrl-C once saves everything and stops; the same command goes on.
     """
-    from hpsearch.cli.terminal import Board, warnings_said
-    from hpsearch.driver import Driver
+    from hpsearch.cli.terminal import Board
+    from hpsearch.home import Home
     from hpsearch.space.experiment import Experiment
 
     if changes["hours"] is not None and not math.isfinite(changes["hours"]):
         raise click.BadParameter("must be a finite number above 0", param_hint="--hours")
     experiment = Experiment.load(space).override(**changes)
     _refuse_anew(experiment.study, space, home_path)
-    home = open_home(home_path)
-    board = Board(experiment, home, space)
-    driver = Driver(experiment, home, say=board.say)
-    signals = Signals()
-    with warnings_said(board.say):
-        _search(driver, board, signals)
-    if signals.caught is not None:
-        sys.exit(128 + signals.caught)
+    with Board(Home(home_path), space) as board:
+        caught = _search(experiment, home_path, board)
+    if caught is not None:
+        sys.exit(128 + caught)
 
 
 def _refuse_anew(study: str, space: Path, home_path: Path) -> None:
@@ -75,52 +69,17 @@ def _refuse_anew(study: str, space: Path, home_path: Path) -> None:
         )
 
 
-def _search(driver: Driver, board: Board, signals: Signals) -> None:
+def _search(experiment: Experiment, home_path: Path, board: Board) -> int | None:
+    """Searches; signals are noted while trials run, and end the process before and after. Returns the one noted."""
+    import hpsearch
+    from hpsearch.cli.signals import noted
+    from hpsearch.events import Opened, Searched
+
     try:
-        with board.preparing() as progress:
-            driver.open(progress)
-        board.opened(driver)
-        with signals, board:
-            for event in driver.run(signals.stopping):
-                board.show(event)
-        if signals.caught is None:
-            try:
-                board.conclude(driver)
-            except KeyboardInterrupt:
-                board.left_early()
-                raise
-        else:
-            board.interrupted(driver)
-    finally:
-        driver.close()
-
-
-class Signals:
-    """Ctrl-C, SIGTERM and SIGHUP as a wish to stop; the second of them ends the process at once."""
-
-    WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self) -> None:
-        self.caught: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def stopping(self) -> bool:
-        """Whether one has come."""
-        return self.caught is not None
-
-    def __enter__(self) -> Signals:
-        for number in self.WATCHED:
-            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-                continue  # nohup: it is to outlive its terminal
-            self._before[number] = signal.signal(number, self._catch)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
-
-    def _catch(self, number: int, frame: Any) -> None:
-        """Notes it, no more: what is interrupted here may be the printing of a line."""
-        if self.caught is not None:
-            os._exit(128 + number)  # workers die with their driver; what is acknowledged is on the disk
-        self.caught = number
+        with noted(board.show, since=Opened, until=Searched) as (show, signals):
+            hpsearch.run(experiment, home=home_path, progress=show, stopping=signals.stopping)
+    except KeyboardInterrupt:
+        if board.searched is not None and not board.searched.stopped:
+            board.left_early()
+        raise
+    return signals.caught

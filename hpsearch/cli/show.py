@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpsearch.cli.options import home_option, study_named
+from hpsearch.cli.options import home_option
+from hpsearch.outcome import Outcome
 
 WIDE, SHORT = 110, 8  # columns from which on MLflow's run ids are shown whole; characters of them elsewhere
 
 if TYPE_CHECKING:
-    from hpsearch.journal.history import History, TrialHistory
+    from hpsearch.api.study import Study
+    from hpsearch.api.trial import Trial
 
 
 @click.command(
@@ -40,90 +42,84 @@ def show(space_or_study: str, as_json: bool, top: int, home_path: Path) -> None:
 
     It reads the journal alone, also while the study is being searched.
     """
-    from hpsearch.home import Home, history_of
-    from hpsearch.lock import is_driven
-    from hpsearch.views.mlflow.store import run_ids
+    from hpsearch.api.study import load
 
-    name, _ = study_named(space_or_study)
-    home = Home(home_path)
-    history = history_of(home, name, curves=False, space=space_or_study)
-    if not is_driven(home.study(name) / "lock"):  # its driver was killed, and could not say so
-        for trial in history.trials.values():
-            trial.running = False
-    runs = run_ids(home.path, name)
+    study = load(space_or_study, home=home_path, curves=False)
     if as_json:
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        click.echo(json.dumps(as_dict(history, runs), indent=1, ensure_ascii=not unicode))
+        click.echo(json.dumps(as_dict(study), indent=1, ensure_ascii=not unicode))
     else:
-        _print(history, runs, top=top)
+        _print(study, top=top)
 
 
-def as_dict(history: History, runs: dict[int, str]) -> dict[str, Any]:
+def as_dict(study: Study) -> dict[str, Any]:
     """The study as programs read it; numbers that are not finite are null."""
-    best = history.leader()
-    trials = [_trial(history, trial, runs) for _, trial in sorted(history.trials.items())]
     return {
-        "study": history.study,
-        "objective": {"metric": history.metric, "direction": history.direction},
-        "best": _trial(history, history.trials[best.number], runs) if best else None,
-        "trials": trials,
+        "study": study.name,
+        "objective": {"metric": study.metric, "direction": study.direction},
+        "best": _as_dict(study, study.best) if study.best else None,
+        "trials": [_as_dict(study, trial) for trial in study.trials],
     }
 
 
-def _trial(history: History, trial: TrialHistory, runs: dict[int, str]) -> dict[str, Any]:
-    at = history.best_evaluation(trial.number) or (
-        trial.evaluations[max(trial.evaluations)] if trial.evaluations else None
-    )
-    so_far = history.so_far(trial)
-    metrics = {k: v if math.isfinite(v) else None for k, v in at.metrics.items()} if at else {}
+def _as_dict(study: Study, trial: Trial) -> dict[str, Any]:
+    history = study.history.trials[trial.number]
+    place = study.history.so_far(history).best
+    at = trial.best or (trial.evaluations[-1] if trial.evaluations else None)
     return {
         "number": trial.number,
-        "outcome": trial.status,
-        "state": trial.state or "RUNNING",
+        "outcome": trial.outcome,
+        "state": history.state or "RUNNING",
         "params": trial.params,
-        "value": so_far.value,
-        "best_evaluation": asdict(so_far.best) if so_far.best else None,
-        "metrics": metrics,
+        "value": trial.value,
+        "best_evaluation": asdict(place) if place else None,
+        "metrics": {k: v if math.isfinite(v) else None for k, v in at.metrics.items()} if at else {},
         "reason": trial.reason,
         "seconds": trial.seconds,
         "peak_memory": trial.peak_memory,
-        "mlflow_run_id": runs.get(trial.number),
+        "mlflow_run_id": trial.mlflow_run_id,
     }
 
 
-def _print(history: History, runs: dict[int, str], *, top: int) -> None:
+def _print(study: Study, *, top: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hpsearch.cli.text import equals, measured, params, plain
+    from hpsearch.displays.text import equals, plain
 
     console = Console(highlight=False)
-    table = Table(title=f"{history.study}: {history.metric}, {history.direction}", title_justify="left")
-    for column in ("trial", "outcome", history.metric, "at epoch", "params", "MLflow run"):
+    table = Table(title=f"{study.name}: {study.metric}, {study.direction}", title_justify="left")
+    for column in ("trial", "outcome", study.metric, "at epoch", "params", "MLflow run"):
         table.add_column(column, overflow="fold")
-    best, rows = history.leader(), _rows(history, top)
-    for number, trial in rows:
-        best_so_far = trial.best or history.best_place(number)
-        mark = " *" if best is not None and best.number == number else ""
-        table.add_row(
-            f"{number}{mark}",
-            trial.status,
-            measured(best_so_far.value) if best_so_far else "",
-            f"{best_so_far.epoch:.3g}" if best_so_far else "",
-            plain(params(trial)),
-            runs.get(number, "")[: SHORT if console.is_terminal and console.width < WIDE else None],
-        )
+    shown, run_id = _shown(study, top), SHORT if console.is_terminal and console.width < WIDE else None
+    for trial in shown:
+        table.add_row(*_cells(study, trial, run_id))
     console.print(table)
-    if best is not None and (line := equals(history, best)):
+    best = study.history.leader()
+    if best is not None and (line := equals(study.history, best)):
         console.print(plain(line))
-    if left := len(history.trials) - len(rows):
-        console.print(f"{left} more trials; all of them: --top {len(history.trials)}, or --json")
+    if left := len(study.trials) - len(shown):
+        console.print(f"{left} more trials; all of them: --top {len(study.trials)}, or --json")
 
 
-def _rows(history: History, top: int) -> list[tuple[int, TrialHistory]]:
+def _cells(study: Study, trial: Trial, run_id: int | None) -> list[str]:
+    """A row of the table; `run_id`: the characters that there is room for of an MLflow run's id."""
+    from hpsearch.displays.text import measured, params, plain
+
+    value = trial.best.metrics[study.metric] if trial.value is None and trial.best else trial.value
+    return [
+        f"{trial.number}{' *' if study.best and trial.number == study.best.number else ''}",
+        trial.outcome,
+        "" if value is None else measured(value),
+        f"{trial.best.epoch:.3g}" if trial.best else "",
+        plain(params(trial)),
+        (trial.mlflow_run_id or "")[:run_id],
+    ]
+
+
+def _shown(study: Study, top: int) -> list[Trial]:
     """The trials to list, by number: all, or where they are many the best and what runs."""
-    if len(history.trials) <= top:
-        return sorted(history.trials.items())
-    chosen = {trial.number for trial in history.ranked(unfinished=True)[:top]}
-    chosen |= {number for number, trial in history.trials.items() if trial.running}
-    return [(number, history.trials[number]) for number in sorted(chosen)]
+    if len(study.trials) <= top:
+        return list(study.trials)
+    chosen = {trial.number for trial in study.history.ranked(unfinished=True)[:top]}
+    return [trial for trial in study.trials if trial.number in chosen or trial.outcome is Outcome.RUNNING]

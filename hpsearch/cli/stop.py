@@ -6,14 +6,15 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import time
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from hpsearch.cli.options import home_option, study_named
+from hpsearch import process
+from hpsearch.api.named import study_named
+from hpsearch.cli.options import home_option
 from hpsearch.errors import ConfigError, HpsearchError
 from hpsearch.lock import is_held
 from hpsearch.space.checking import wrong_study
@@ -88,13 +89,13 @@ def _name(space_or_study: str, home: Path) -> str:
 
 def _refuse(home: Path, name: str, space: str) -> NoReturn:
     """Raises UserError, naming those there are, when there is no such study; HpsearchError when it does not run."""
-    from hpsearch.home import Home, hint, history_of
+    from hpsearch.home import Home, elsewhere, history_of
 
     if not (home / name).is_dir():
         history_of(Home(home), name, space=space)
-    raise HpsearchError(
-        f"study '{name}' is not being run{hint(Home(home), name, space).replace('; it is', ' here; one is')}"
-    )
+    other = elsewhere(Home(home), f"{name}/journal.jsonl", space=space)
+    where = f" here; one is in {other}: --home {other}" if other else ""
+    raise HpsearchError(f"study '{name}' is not being run{where}")
 
 
 def _process(driver: dict[str, Any], name: str, lock: Path) -> int:
@@ -102,21 +103,13 @@ def _process(driver: dict[str, Any], name: str, lock: Path) -> int:
     pid, host = driver.get("pid"), driver.get("host")
     if type(pid) is not int or pid <= 1 or not isinstance(host, str):  # to the system 0 and -1 are groups
         raise HpsearchError(f"study '{name}' is being run, but {lock} does not say by whom; end that process yourself")
-    if host != socket.gethostname():
+    if host != process.hostname():
         raise HpsearchError(f"study '{name}' is being run by pid {pid} on host {host}; stop it there")
-    if "started" in driver and driver["started"] != _started(pid) and holder(lock) == driver:
+    if "started" in driver and driver["started"] != process.started(pid) and holder(lock) == driver:
         raise HpsearchError(
             f"study '{name}' is being run by a process that is not visible from here (in a container?); stop it there"
         )
     return pid
-
-
-def _started(pid: int) -> str | None:
-    """When a process started, in clock ticks since boot (Linux); None when there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
 
 
 def _terminate(pid: int, name: str) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from hpsearch.cli.options import home_option, study_named
+from hpsearch.api.named import study_named
+from hpsearch.cli.options import home_option
 from hpsearch.errors import HpsearchError
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpsearch.cli.options import device_option, home_option, open_home
+from hpsearch.cli.options import device_option, home_option
+
+if TYPE_CHECKING:
+    from hpsearch.api.train import FinalResult
+    from hpsearch.events import Show
+    from hpsearch.space.experiment import Experiment
 
 
 @click.command(
@@ -34,80 +39,35 @@ def train(
 
     Data other than those that CONFIG was exported with are refused. Ctrl-C saves the state; the same command goes on.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from hpsearch.cli.run import Signals
-    from hpsearch.cli.terminal import warnings_said
-    from hpsearch.cli.text import measured, plain, quoted, spinner
-    from hpsearch.final import FinalTraining
-    from hpsearch.preparation import prepare, setting_for
-    from hpsearch.provenance import cannot_tell, data_changes, refuse_changed, reproduction
+    from hpsearch.displays.text import quoted
+    from hpsearch.displays.training import TrainingTerminal
+    from hpsearch.home import Home
     from hpsearch.space.experiment import Experiment
-    from hpsearch.views.mlflow.final_run import FinalRun
-    from hpsearch.views.mlflow.schema import check_home
 
     experiment = Experiment.load(config).override(device=device)
-    wanted = experiment.train_config()
-    home = open_home(home_path)
-    check_home(home.path, experiment.tracking.uri)
-    console = Console(highlight=False, soft_wrap=True)
-    signals = Signals()
+    options = {"output": output, "home": home_path, "threads": threads, "data_changed": data_changed}
+    with TrainingTerminal() as terminal:
+        result, caught = _train(experiment, terminal.show, options)
+    if result.stopped:
+        again = f"hpsearch train {quoted(config)} -o {quoted(output)}{Home(home_path).option}"
+        terminal.console.print(f"stopped; everything is saved. Go on with: {again}")
+        sys.exit(128 + (caught or 0))
+    metric = experiment.objective.metric
+    for text in [*lines(result.metrics, result.signatures), *result.untested]:
+        terminal.say(text)
+    terminal.console.print(result.reproduction or f"{metric} {result.metrics[metric]:.6g}")
+    terminal.console.print(f"model: {output}  (transformers.AutoModelForCausalLM.from_pretrained reads it)")
 
-    def say(line: str) -> None:
-        console.print(plain(line))
 
-    changed: list[str] = []
+def _train(experiment: Experiment, shown: Show, options: dict[str, Any]) -> tuple[FinalResult, int | None]:
+    """Trains; signals are noted while it does. Returns the result and the signal that was noted."""
+    import hpsearch
+    from hpsearch.cli.signals import noted
+    from hpsearch.events import Prepared, Testing
 
-    def check(facts: Mapping[str, Any]) -> None:
-        found = data_changes(experiment.provenance, facts)
-        if not data_changed:
-            refuse_changed(experiment, found)
-        changed.extend(str(keys[-1]) for keys, *_ in found)
-        if reason := cannot_tell(experiment.provenance, facts):
-            say(f"warning: {config}: {reason}")
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        TextColumn("{task.fields[value]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("reading the data", total=1.0, value="")
-        prepared = prepare(
-            experiment,
-            home,
-            lambda what, share: bars.update(bar, description=what, completed=share),
-            known=check,
-        )
-        for said in [*prepared.summary, *(f"warning: {warning}" for warning in prepared.warnings)]:
-            say(said)
-        setting = setting_for(experiment, home, prepared, threads)
-        final = FinalTraining(wanted, output, setting, data=prepared.facts)
-        run = FinalRun(home.path, experiment.tracking.uri, experiment.study, say=say)
-        run.start(wanted.model_dump(mode="json"), experiment.provenance)
-        metric = experiment.objective.metric
-        bars.update(bar, description="training", completed=0.0)
-        with signals, warnings_said(say):
-            for evaluation in final.run(signals.stopping):
-                value = evaluation.metrics.get(metric, float("nan"))
-                done = evaluation.progress / wanted.training.stop_at
-                bars.update(bar, completed=done, value=f"{metric} {measured(value)}")
-                run.evaluation(evaluation)
-    if final.stopped:
-        run.finish({}, status="KILLED")
-        again = f"hpsearch train {quoted(config)} -o {quoted(output)}{home.option}"
-        console.print(f"stopped; everything is saved. Go on with: {again}")
-        sys.exit(128 + (signals.caught or 0))
-    with console.status("testing", spinner=spinner(console)):
-        metrics = final.test()
-    line = reproduction(experiment.provenance, wanted, metrics[metric], setting, data_changed=bool(changed))
-    run.finish(metrics, output)
-    for text in [*lines(metrics, final.signatures), *prepared.untested]:
-        say(text)
-    console.print(line or f"{metric} {metrics[metric]:.6g}")
-    console.print(f"model: {output}  (transformers.AutoModelForCausalLM.from_pretrained reads it)")
+    with noted(shown, since=Prepared, until=Testing) as (show, signals):
+        result = hpsearch.train(experiment, progress=show, stopping=signals.stopping, **options)
+    return result, signals.caught
 
 
 def lines(metrics: Mapping[str, float], signatures: Mapping[str, str]) -> Iterator[str]:

@@ -16,7 +16,8 @@ from typing import NoReturn
 
 import click
 
-from hpsearch.cli.options import home_option, study_named
+from hpsearch.api.named import study_named
+from hpsearch.cli.options import home_option
 from hpsearch.errors import HpsearchError, UserError
 
 TOLD_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from hpsearch.data.sources import Splits
 from hpsearch.data.splits import LABEL
 from hpsearch.data.summary import summary, untested
 from hpsearch.data.tokenizer import BASE_SPECIALS, Tokenizer
+from hpsearch.file_lock import locked
 
 __all__ = ["Corpus", "CorpusSet", "PairTokens", "Strings", "TextTokens", "label_token", "specials", "task_token"]
 
@@ -102,7 +101,7 @@ class Corpus:
         contents = contents or Contents.of(sets, tokenizer, base=base)
         folder = cache / contents.fingerprint[:24]
         if not is_whole(folder):
-            with locked(folder):
+            with locked(folder.parent / f".{folder.name}.lock"):
                 if not is_whole(folder):  # another process may have made it while we waited
                     _prepare(_Work(sets, tokenizer, folder, contents, base, progress))
         return cls.map(folder)
@@ -230,12 +229,3 @@ def is_whole(folder: Path) -> bool:
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError):
         return False
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Holds the lock of one corpus; the system lets go of it when its process dies, however it dies."""
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with os.fdopen(os.open(folder.parent / f".{folder.name}.lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

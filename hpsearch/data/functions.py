@@ -12,6 +12,7 @@ from hpsearch.data import tables, user_modules
 from hpsearch.data.answers import Answers
 from hpsearch.data.columns import row_example
 from hpsearch.data.splits import PARTS, Example, named_parts
+from hpsearch.error_lines import with_class
 from hpsearch.errors import DataError, HpsearchError
 
 PREFIX = "python:"
@@ -33,7 +34,7 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
     except DataError:
         raise
     except Exception as error:  # whatever a user's module does wrong while it is imported
-        raise DataError(f"data.{name}: {origin}: cannot be imported ({_line(error)})") from error
+        raise DataError(f"data.{name}: {origin}: cannot be imported ({with_class(error)})") from error
     if not callable(found):
         raise DataError(f"data.{name}: {origin}: module {module_name} has no function {function_name!r}")
     return found  # type: ignore[no-any-return]
@@ -54,7 +55,7 @@ def examples(name: str, data_set: DataSet, base: Path) -> dict[str, list[Example
     except HpsearchError:
         raise
     except Exception as error:
-        raise DataError(f"data.{name}: {origin}: raised {_line(error)}") from error
+        raise DataError(f"data.{name}: {origin}: raised {with_class(error)}") from error
     named = named_parts(parts)
     if named is None:
         raise DataError(f"data.{name}: {origin}: returned {', '.join(map(str, parts))}, allowed: {', '.join(PARTS)}")
@@ -76,8 +77,3 @@ def _checked(where: str, rows: Any, data_set: DataSet, answers: Answers) -> list
     if tables.is_table(rows):
         rows = tables.rows(where, rows, data_set, optional=answers.optional)
     return [row_example(f"{where}: example {i}", row, data_set, answers) for i, row in enumerate(rows)]
-
-
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"

@@ -12,6 +12,7 @@ from hpsearch.config import DataSet
 from hpsearch.data.findings import Findings
 from hpsearch.data.origins import is_saved, origin
 from hpsearch.data.splits import named_parts
+from hpsearch.error_lines import lines
 from hpsearch.errors import DataError
 
 
@@ -73,5 +74,5 @@ def _library(where: str) -> Iterator[Any]:
     try:
         yield datasets
     except Exception as error:  # the library's errors have no common base
-        line = " ".join(part.strip() for part in str(error).strip().splitlines()[:2])[:300]
+        line = " ".join(lines(error)[:2])[:300]
         raise DataError(f"{where}: the datasets library cannot load it ({type(error).__name__}: {line})") from error

@@ -13,6 +13,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from hpsearch.atomic import write_atomically
+from hpsearch.error_lines import first_line
 from hpsearch.errors import DataError
 
 EOS = "<|endoftext|>"  # between documents, at the end of a translation, and padding
@@ -77,7 +78,7 @@ class Tokenizer:
         try:
             inner = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception
-            raise DataError(f"{path}: not a tokenizer.json ({str(error).splitlines()[0]})") from None
+            raise DataError(f"{path}: not a tokenizer.json ({first_line(error)})") from None
         inner.no_padding()
         inner.no_truncation()
         try:

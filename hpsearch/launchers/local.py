@@ -10,12 +10,14 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, util
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from types import ModuleType
 
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory
@@ -24,6 +26,8 @@ from hpsearch.launchers.process import work
 from hpsearch.launchers.worker import TRAINER
 
 LONGEST_LOOK = 1.0  # seconds that one look counts at most: a driver that was stopped itself blames no worker
+LEAVING = 10.0  # seconds in which a worker ends that was terminated
+ORPHANED = 6.0  # seconds in which those end that a worker has started
 REPLACED_AFTER = ("out_of_memory", "device")  # failures after which a process may be left in a bad state
 
 _spawn = multiprocessing.get_context("spawn")
@@ -42,6 +46,8 @@ class LocalLauncher:
         self.settings, self.trainer, self.stall_timeout = settings, trainer, stall_timeout
         self._workers = [_Worker(slot, setting, trainer) for slot, setting in enumerate(settings)]
         self._looked = time.monotonic()
+        # At the end of this process, before multiprocessing waits for its children.
+        self._at_exit = util.Finalize(None, self.close, exitpriority=0)
 
     def ready(self, slot: int) -> bool:
         """Always: what a worker is handed before it has started waits for it."""
@@ -63,7 +69,7 @@ class LocalLauncher:
         ready = set(wait(ends, timeout))
         found: list[Message] = []
         for slot, worker in enumerate(self._workers):
-            if worker.connection in ready or worker.process.sentinel in ready:
+            if worker.connection in ready or worker.process.sentinel in ready or not worker.process.is_alive():
                 found += worker.receive()
             if worker.dead:
                 found += worker.obituary()
@@ -72,12 +78,12 @@ class LocalLauncher:
         return found
 
     def close(self) -> None:
-        """Ends all workers at once."""
+        """Ends all workers at once, and what they have started."""
+        self._at_exit.cancel()
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
-            worker.process.join()
-            worker.connection.close()
+            worker.bury()
 
     def _kill_the_stalled(self) -> None:
         now = time.monotonic()
@@ -96,9 +102,9 @@ class _Worker:
         self.slot = slot
         self.connection, theirs = _spawn.Pipe()
         self.process: SpawnProcess = _spawn.Process(
-            target=work, args=(slot, setting, trainer, theirs, os.getpid()), name=f"hpsearch-worker-{slot}", daemon=True
+            target=work, args=(slot, setting, trainer, theirs, os.getpid()), name=f"hpsearch-worker-{slot}"
         )
-        with _undisturbed():
+        with _undisturbed(), _without_main():
             self.process.start()
         theirs.close()
         self.task: Task | None = None
@@ -143,12 +149,19 @@ class _Worker:
             self.dead = True  # it was terminated, and is about to end
 
     def obituary(self) -> list[Message]:
-        self.process.join()
-        self.connection.close()
+        self.bury()
         if self.task is None:
             return []
         kind, reason = self.cause or self._cause()
         return [Failed(self.slot, self.task.trial, kind, reason)]
+
+    def bury(self) -> None:
+        """Waits for the end of the process and of those that it has started."""
+        self.process.join(LEAVING)
+        self.process.kill()  # one that was to end by itself, and does not
+        self.process.join()
+        wait([self.process.sentinel], ORPHANED)  # orphans.py holds its other end until all are gone
+        self.connection.close()
 
     def _cause(self) -> tuple[str, str]:
         code = self.process.exitcode
@@ -158,6 +171,20 @@ class _Worker:
         if name == "SIGKILL" and memory.kills() > self._oom_kills:
             return "out_of_memory", f"out of memory: the system killed the worker, which had taken {peak}"
         return "died", f"the worker was killed by {name}" + (f" (it had taken {peak})" if name == "SIGKILL" else "")
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hides the user's script from a process that starts now.
+
+    multiprocessing would have the child run that script first; without `if __name__ == "__main__"` it would search
+    again there. A worker needs nothing of it.
+    """
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

@@ -4,36 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import logging
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
+from multiprocessing import util
 from multiprocessing.connection import Connection
 from typing import Any
 
 from hpsearch import failpoints
 from hpsearch.contract import Command, WorkerSettings
-from hpsearch.launchers import memory
+from hpsearch.launchers import memory, orphans
 from hpsearch.launchers.devices import alone_with_its_gpu
 from hpsearch.launchers.messages import Alive, Ended, Evaluated, Failed, Noted, Reply, Task
 from hpsearch.launchers.worker import Session
+from hpsearch.logs import warnings_to
 from hpsearch.output import unfailing
-from hpsearch.redaction import guard, redact
+from hpsearch.redaction import guard
 
 BEAT = 1.0  # seconds between signs of life
 
 
 def work(slot: int, setting: WorkerSettings, trainer: str, connection: Connection, driver: int) -> None:
     """Trains what comes through the connection, in a process of its own."""
+    orphans.kill_after_me(close=connection.fileno())
+    util.Finalize(None, _kill_children, exitpriority=0)  # before multiprocessing waits for them
     worker = Worker(slot, alone_with_its_gpu(setting), trainer, connection)
-    # Ctrl-C and the end of a terminal go to the whole group: the driver says what to do. SIGTERM may be for this
-    # process alone.
+    # Who sends Ctrl-C or the end of a terminal to every process tells the driver, too: it says what to do. SIGTERM may
+    # be for this process alone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, worker.terminate)
+    orphans.reset_sigterm_in_forks()
     _die_with(driver)
     guard()
     failpoints.take_along(driver)
@@ -57,7 +63,7 @@ class Worker:
         while not self._terminated:
             message = self.connection.recv()
             if isinstance(message, Task):
-                with self._told_to_people(message):
+                with warnings_to(partial(self._note, message.trial), this_thread=True):  # the connection is this one's
                     self._train(message)
 
     def terminate(self, number: int, frame: Any) -> None:
@@ -82,6 +88,10 @@ class Worker:
                 return
             self._await(session, message.evaluation.index)
 
+    def _note(self, trial: int, line: str) -> None:
+        """Sends a line to the driver, which has the terminal."""
+        self.connection.send(Noted(self.slot, trial, line))
+
     def _await(self, session: Session, index: int) -> None:
         """Waits for the answer to this evaluation; what was said unasked before it counts too."""
         while True:
@@ -100,28 +110,6 @@ class Worker:
             self._beat = time.monotonic()
             self.connection.send(Alive(self._session.task.trial, memory.peak()))
 
-    @contextlib.contextmanager
-    def _told_to_people(self, task: Task):  # type: ignore[no-untyped-def]
-        """Sends what the package logs as a warning or worse to the driver, which has the terminal."""
-        forward, log = _Forward(self.slot, task.trial, self.connection), logging.getLogger("hpsearch")
-        log.addHandler(forward)
-        try:
-            yield
-        finally:
-            log.removeHandler(forward)
-
-
-class _Forward(logging.Handler):
-    """Log records as messages to the driver, of the training's own thread alone: the connection is that one's."""
-
-    def __init__(self, slot: int, trial: int, connection: Connection) -> None:
-        super().__init__(logging.WARNING)
-        self._slot, self._trial, self._connection = slot, trial, connection
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self._connection.send(Noted(self._slot, self._trial, redact(record.getMessage())))
-
 
 def _die_with(driver: int) -> None:
     """Asks Linux to kill this process when the driver dies; elsewhere the closed pipe ends it."""
@@ -130,6 +118,12 @@ def _die_with(driver: int) -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
         if os.getppid() != driver:
             os._exit(1)
+
+
+def _kill_children() -> None:
+    """Kills what the trainer has started with multiprocessing: at its end a worker waits for nobody."""
+    for child in multiprocessing.active_children():
+        child.kill()
 
 
 def _warm_up(trainer: str) -> None:

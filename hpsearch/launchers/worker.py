@@ -15,6 +15,7 @@ from typing import Any
 
 from hpsearch.atomic import make_folder
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, WorkerSettings
+from hpsearch.error_lines import first_line, with_class
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Task
 from hpsearch.redaction import redact
@@ -125,7 +126,6 @@ def _kind(error: Exception, folder: Path) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    text = (redact(str(error)).strip().splitlines() or [""])[0]
     if isinstance(error, HpsearchError):
-        return text
-    return f"out of memory: {text}" if isinstance(error, MemoryError) else f"{type(error).__name__}: {text}"
+        return first_line(error)
+    return f"out of memory: {first_line(error)}" if isinstance(error, MemoryError) else with_class(error)

@@ -19,6 +19,7 @@ from hpsearch.space.nodes import Mark, Node, Reader, mark_after, place_of
 
 Keys = tuple[str | int, ...]
 
+GIVEN = "space"  # what errors call a mapping that stands in no file
 MAX_BYTES = 1_000_000
 _STUDY_LINE = re.compile(r"""^study:[ \t]*["']?([A-Za-z0-9][A-Za-z0-9._-]*)""", re.MULTILINE)
 
@@ -56,9 +57,14 @@ class Document:
     keys: Mapping[Keys, Mark]  # of each key
 
     def where(self, *keys: str | int, at_key: bool = False) -> str:
-        """`path:line:column` of the value (or key) at this path, or of the nearest thing around it."""
+        """`path:line:column` of the value (or key) at this path, or of the nearest thing around it.
+
+        Of a mapping that stands in no file, only its name.
+        """
         if at_key and keys in self.keys:
             return place_of(self.path, self.keys[keys])
+        if not self.values:
+            return self.path
         while keys and keys not in self.values:
             keys = keys[:-1]
         return place_of(self.path, self.values.get(keys, Mark(1, 1)))
@@ -146,6 +152,32 @@ def dump(value: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     yaml.dump(dict(value), stream)
     return stream.getvalue()
+
+
+def written(value: Mapping[str, Any]) -> Document:
+    """The document of a program's mapping, with its text as YAML; raises Fault for what YAML cannot say."""
+    plain = _as_yaml(value, ())
+    if not isinstance(plain.get("study"), str):
+        raise Fault(("study",), "give the study a name")
+    text = dump(plain)
+    return Document(GIVEN, text, parse(text, path=GIVEN).value, {}, {})
+
+
+def _as_yaml(value: Any, at: Keys) -> Any:
+    """A value of Python (numpy's numbers and paths among them) as YAML has it."""
+    value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise Fault(at, f"the key {key!r} is no text")
+        return {key: _as_yaml(inner, (*at, key)) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_yaml(inner, (*at, index)) for index, inner in enumerate(value)]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if value is None or type(value) in (str, bool, int, float):
+        return value
+    raise Fault(at, f"{value!r} is a {type(value).__name__}; allowed: numbers, texts, lists and mappings")
 
 
 def _plain(node: Node, at: Keys, values: dict[Keys, Mark], keys: dict[Keys, Mark]) -> Any:

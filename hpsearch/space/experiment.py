@@ -20,7 +20,7 @@ from hpsearch.errors import ConfigError, DataError
 from hpsearch.redaction import redact
 from hpsearch.space import wording
 from hpsearch.space.checking import checked, wrong_study
-from hpsearch.space.document import Document, Fault, parse, read
+from hpsearch.space.document import GIVEN, Document, Fault, parse, read, written
 from hpsearch.space.ranges import Branches
 from hpsearch.space.sections import SECTIONS
 from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
@@ -49,6 +49,21 @@ class Experiment:
     def loads(cls, text: str, *, path: str | Path = "space.yaml") -> Experiment:
         """The experiment in a text; `path` is what errors call it and gives the study's default name."""
         return cls._of(parse(text, path=path))
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any], *, base: str | Path | None = None, study: str | None = None) -> Experiment:
+        """The experiment in a mapping; ConfigError (space: path of keys: what, what is allowed) where it is wrong.
+
+        base: the folder that relative data paths begin at (default: the working one); study: its name (default: the
+        mapping's).
+        """
+        given = {"study": study, "base": None if base is None else str(base)}
+        value = {**value, **{key: found for key, found in given.items() if found is not None}}
+        try:
+            document = written(value)
+        except Fault as fault:
+            raise ConfigError(f"{GIVEN}: {fault}") from None
+        return cls._of(document)
 
     @classmethod
     def _of(cls, document: Document) -> Experiment:

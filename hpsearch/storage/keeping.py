@@ -15,8 +15,8 @@ from hpsearch.atomic import make_folder
 from hpsearch.config import digest
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History
+from hpsearch.storage.integrity import Found, in_storage
 from hpsearch.storage.snapshots import Snapshots
-from hpsearch.storage.soundness import Found, in_storage
 from hpsearch.storage.storage import Kept, Storage
 
 _log = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.atomic import make_folder
+from hpsearch.error_lines import first_line
 from hpsearch.errors import StorageFailed, UserError
 from hpsearch.redaction import redact
 
@@ -150,5 +151,4 @@ def _line(error: Exception) -> str:
         return redact(error.strerror)
     if isinstance(error, FileNotFoundError) and " " not in str(error):  # a name alone
         return f"there is no {redact(str(error))}"
-    lines = [line.strip() for line in redact(str(error)).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    return first_line(error).rstrip(".")

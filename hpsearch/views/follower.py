@@ -6,18 +6,17 @@ import contextlib
 import json
 import os
 import shlex
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from hpsearch import failpoints
-from hpsearch.errors import HpsearchError
+from hpsearch.error_lines import with_class
 from hpsearch.journal import Entry, Tail, iterate
-from hpsearch.redaction import redact
 from hpsearch.views.sqlite import Found
 
 Say = Callable[[str], None]
+BUSY = "another hpsearch process is writing these views; wait until it has ended"  # for the locks of stores
 CHUNK, SMALL_CHUNK = 1 << 18, 1 << 8  # bytes of the journal between two notes of how far a store has got
 
 
@@ -240,10 +239,7 @@ def make_durable(path: Path) -> None:
 
 def describe(error: BaseException) -> str:
     """An error in one short line, without the passwords and tokens that it may hold."""
-    error = _database_error(error) or error
-    lines = redact(str(error)).strip().splitlines()
-    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return text[:300]
+    return with_class(_database_error(error) or error)[:300]
 
 
 def _database_error(error: BaseException) -> BaseException | None:
@@ -254,37 +250,3 @@ def _database_error(error: BaseException) -> BaseException | None:
             return said
         cause = cause.__cause__
     return None
-
-
-@contextlib.contextmanager
-def locked(path: Path, *, timeout: float | None) -> Iterator[None]:
-    """Holds the lock file alone; HpsearchError when another process still holds it after `timeout` seconds."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not _try_lock(file.fileno()):
-            if deadline is not None and time.monotonic() > deadline:
-                raise HpsearchError(f"{path}: another hpsearch process is writing these views; wait until it has ended")
-            time.sleep(0.05)
-        yield  # closing the file gives the lock back
-
-
-try:
-    import fcntl
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-except ImportError:  # Windows
-    import msvcrt
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError:
-            return False
-        return True

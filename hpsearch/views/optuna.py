@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import HpsearchError
+from hpsearch.file_lock import locked
 from hpsearch.journal import Entry, iterate
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.views import postgres, sqlite
-from hpsearch.views.follower import Say, describe, describe_loss, locked
+from hpsearch.views.follower import BUSY, Say, describe, describe_loss
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -59,7 +60,7 @@ class OptunaView:
 
     def _prepare_file(self) -> None:
         """One process at a time."""
-        with locked(self._file.parent / ".views.lock", timeout=120):
+        with locked(self._file.parent / ".views.lock", timeout=120, busy=BUSY):
             found = sqlite.make_ready(self._file, lambda path: release(connected(path)))
             self._identity = sqlite.identity(self._file)
             self._storage = connected(self._file)

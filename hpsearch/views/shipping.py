@@ -23,9 +23,10 @@ from typing import Any
 
 from hpsearch import failpoints
 from hpsearch.errors import HpsearchError, StudyBusy
+from hpsearch.file_lock import locked
 from hpsearch.lock import StudyLock
 from hpsearch.views import postgres
-from hpsearch.views.follower import Follower, Say, View, lacking, locked
+from hpsearch.views.follower import BUSY, Follower, Say, View, lacking
 from hpsearch.views.mlflow import schema
 
 POLL, LONGEST_POLL = 0.5, 3.0  # seconds between looks at the journal
@@ -83,7 +84,7 @@ def followers(
 ) -> Iterator[list[Follower]]:
     """The views of a study, for this process alone; raises HpsearchError when another process ships the study."""
     check(home, tracking)
-    with locked(study_folder / "views" / "lock", timeout=10):
+    with locked(study_folder / "views" / "lock", timeout=10, busy=BUSY):
         found = [Follower(view_named(n, study_folder, home, tracking, say=say), study_folder, say=say) for n in names]
         try:
             yield found
@@ -172,7 +173,7 @@ def main() -> None:
         follow(follower, finishing=finishing.is_set, pause=lambda s: _pause(finishing, s))
         follower.close()
 
-    with locked(folder / "views" / "lock", timeout=None):
+    with locked(folder / "views" / "lock"):
         loops = [threading.Thread(target=run, args=(name,)) for name in task["names"]]
         for loop in loops:
             loop.start()

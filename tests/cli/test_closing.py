@@ -1,12 +1,10 @@
 """What is said below the closing table."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from hpsearch.cli.closing import closing
 from hpsearch.cli.terminal import Board
-from hpsearch.events import Interrupted
+from hpsearch.events import Interrupted, Opened, Searched, Shipped
 from hpsearch.home import Home
 from hpsearch.outcome import Outcome
 from tests.searching import Scripted, ask, evaluation, experiment, go, opened, says
@@ -41,10 +39,11 @@ def test_an_unfinished_winner_is_named_as_such(tmp_path):
     study.start(ask(study), device="cpu", threads=1, worker=0)
     for index, loss in enumerate([3.0, 2.5, 2.75], start=1):
         study.report(0, evaluation(index, loss))
+    study.interrupt(0)
     study.journal.close()
     first, second = lines(study, wanted)
     assert first == (
-        "the winner is unfinished, its best evaluation so far counts: trial 0 (unfinished), val/loss 2.5 at epoch 0.1"
+        "the winner is unfinished, its best evaluation so far counts: trial 0 (interrupted), val/loss 2.5 at epoch 0.1"
     )
     assert float(second.partition(" --hours ")[2]) > study.history.seconds / 3600
 
@@ -72,10 +71,13 @@ def test_without_an_evaluation_there_is_no_table(tmp_path, capsys):
     study = opened(wanted, tmp_path / "home")
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
     study.start(ask(study), device="cpu", threads=1, worker=0)
+    study.interrupt(0)
     study.journal.close()
-    board = Board(wanted, Home(tmp_path / "a home"), tmp_path / "my space.yaml")
-    board.conclude(SimpleNamespace(study=study, export=lambda: None, finish_views=lambda: {}, idle=False))
+    board = Board(Home(tmp_path / "a home"), tmp_path / "my space.yaml")
+    board.show(Opened(wanted, study.history, tmp_path, data=[], workers=[], waiting=0))
+    board.show(Searched(study.history, stopped=False, idle=False))
+    board.show(Shipped(None, {}))
     out = capsys.readouterr().out
-    assert "1 unfinished; " in out.splitlines()[0]
+    assert any(line.startswith("toy: 1 interrupted; ") for line in out.splitlines())
     assert "params" not in out
     assert f"hpsearch run '{tmp_path}/my space.yaml' --home '{tmp_path}/a home' --hours " in out

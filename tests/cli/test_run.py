@@ -91,7 +91,7 @@ def test_ctrl_c_saves_returns_130_and_says_how_to_go_on(story):
     assert (code, err) == (130, "")
     assert "stopped; everything is saved. Go on with: hpsearch run space.yaml --home home" in out
     assert re.search(
-        r"best so far: trial \d \((unfinished|completed|overfit)\), val/loss \d.*hpsearch export story", out
+        r"best so far: trial \d \((interrupted|completed|overfit)\), val/loss \d.*hpsearch export story", out
     )
     *_, before, last = story.journals["interrupted"]
     assert (before["event"], last["event"], last["reason"]) == ("trial_interrupted", "driver_stopped", "interrupted")

@@ -1,10 +1,10 @@
 """What commands say of a study's numbers: `hpsearch run` at its end, `hpsearch export` again, `hpsearch train`."""
 
-from types import SimpleNamespace
+from pathlib import Path
 
 from hpsearch.cli.terminal import Board
 from hpsearch.cli.train import lines
-from hpsearch.events import Finished
+from hpsearch.events import Finished, Opened, Searched, Shipped
 from hpsearch.home import Home
 from hpsearch.outcome import Outcome
 from tests.searching import ask, evaluation, experiment, opened
@@ -24,9 +24,14 @@ def searched(folder, *trials, metric="val/loss"):
 
 
 def board(study, tmp_path):
-    made = Board(study.experiment, Home(tmp_path), tmp_path / "space.yaml")
-    made.opened(SimpleNamespace(study=study, folder=tmp_path, settings=[], summary=[]))
+    made = Board(Home(tmp_path), tmp_path / "space.yaml")
+    made.show(Opened(study.experiment, study.history, tmp_path, data=[], workers=[], waiting=0))
     return made
+
+
+def conclude(shown, study):
+    shown.show(Searched(study.history, stopped=False, idle=False))
+    shown.show(Shipped(Path("best.yaml"), {}))
 
 
 def test_an_objective_that_never_changes_is_told_once_and_while_it_is_searched(tmp_path, capsys):
@@ -34,8 +39,7 @@ def test_an_objective_that_never_changes_is_told_once_and_while_it_is_searched(t
     shown = board(study, tmp_path)
     for trial in study.history.trials.values():
         shown.show(Finished(trial, 0))
-    driver = SimpleNamespace(study=study, export=lambda: "best.yaml", finish_views=lambda: {}, idle=None)
-    shown.conclude(driver)
+    conclude(shown, study)
     study.journal.close()
     out = capsys.readouterr().out
     assert out.count("warning: val/loss is 2 at every evaluation of 3 trials") == 1
@@ -45,8 +49,7 @@ def test_an_objective_that_never_changes_is_told_once_and_while_it_is_searched(t
 def test_a_winner_at_chance_is_told_at_the_end_and_when_it_is_exported(tmp_path, capsys, call):
     lost, known = ({"val/a/mcc": mcc, "val/a/f1_macro": 0.5 + mcc / 2} for mcc in (0.0, 0.9))
     study = searched(tmp_path / "toy", [{"loss": 2.0, **lost}], [{"loss": 2.1, **known}])
-    driver = SimpleNamespace(study=study, export=lambda: "best.yaml", finish_views=lambda: {}, idle=None)
-    board(study, tmp_path).conclude(driver)
+    conclude(board(study, tmp_path), study)
     study.journal.close()
     line = "warning: trial 0 is best by val/loss, but no better than chance on data set 'a' (f1_macro 0.5, mcc 0)"
     assert line in capsys.readouterr().out

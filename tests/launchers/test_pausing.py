@@ -109,7 +109,7 @@ def test_a_stop_after_the_last_evaluation_leaves_nothing_to_train_again(tmp_path
 
 def saves_nothing(config, handle):
     while handle.command() is Command.CONTINUE:
-        yield Evaluation(index=1, step=1, progress=0.1, metrics={"val/loss": 1.0})
+        yield Evaluation(1, 1, 0.1, {"val/loss": 1.0})
 
 
 def saves_now_and_then(config, handle):
@@ -124,7 +124,7 @@ def saves_when_told(config, handle):
 
 
 def never_asks(config, handle):
-    yield Evaluation(index=1, step=1, progress=0.5, metrics={"val/loss": 1.0})
+    yield Evaluation(1, 1, 0.5, {"val/loss": 1.0})
     (handle.folder / "best.pt").write_text("trained to its end")
 
 

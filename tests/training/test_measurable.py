@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpsearch.driver import Driver
+from hpsearch.driver import opened
 from hpsearch.errors import ConfigError, DataError
 from hpsearch.home import Home
 from hpsearch.preparation import prepare
@@ -44,11 +44,10 @@ def test_bleu_of_longer_targets_is_not_warned_of(tmp_path, space_file, corpus_fi
 def test_a_tokenizer_that_the_machine_lacks_is_refused_before_anything_is_made(tmp_path, space_file, monkeypatch):
     monkeypatch.setattr("sacrebleu.utils.SACREBLEU_DIR", str(tmp_path / "none"))
     path = space_file("evaluation: {bleu_tokenize: flores200}\n", data=SPOKEN)
-    mine = Driver(Experiment.load(path).override(launcher="inline"), Home(tmp_path / "home").make())
+    experiment, home = Experiment.load(path).override(launcher="inline"), Home(tmp_path / "home").make()
     where = rf"^{path}:2:29: evaluation.bleu_tokenize: sacrebleu cannot use 'flores200' .*download .* to {tmp_path}"
-    with pytest.raises(ConfigError, match=where):
-        mine.open(quiet)
-    mine.close()
+    with pytest.raises(ConfigError, match=where), opened(experiment, home, progress=quiet):
+        pass
     assert not (tmp_path / "none").exists()
     assert not (tmp_path / "home" / "space").exists()
 

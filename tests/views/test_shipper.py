@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import HpsearchError
+from hpsearch.file_lock import locked
 from hpsearch.views import shipper
-from hpsearch.views.follower import locked, state_file
+from hpsearch.views.follower import state_file
 from tests.views.conftest import NewStudy, runs_of
 
 
@@ -20,7 +21,7 @@ def test_a_process_ships_while_the_journal_grows(client: Any, new_study: NewStud
     started = shipper.start(study.folder, study.home, None, ["mlflow"], say=said.append)
     assert started.ready.wait(600)
     study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
-    with pytest.raises(HpsearchError, match="another hpsearch process"), locked(study.folder / "views/lock", timeout=0):
+    with pytest.raises(HpsearchError, match="held by another"), locked(study.folder / "views/lock", timeout=0):
         pass
     assert started.finish(600, seen.append) == {"mlflow": 0}
     assert started.lag() == {"mlflow": 0}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -14,12 +13,13 @@ from typing import Any
 
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.launchers import memory
+from hpsearch.launchers import memory, orphans
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Noted, Task
 from hpsearch.launchers.ray import local_ray
 from hpsearch.launchers.ray.shared import Shared, SharedStorage
 from hpsearch.launchers.ray.upload import Elsewhere
 from hpsearch.launchers.worker import Session
+from hpsearch.logs import warnings_to
 from hpsearch.redaction import guard, redact
 
 
@@ -62,12 +62,14 @@ class Actor:
         self._terminated = False
         with contextlib.suppress(ValueError):  # only the main thread may: there Ray makes an actor, and hears signals
             signal.signal(signal.SIGTERM, self._terminate)
+            orphans.reset_sigterm_in_forks()
             local_ray.hear()
 
     def hello(self, shared: Shared | SharedStorage) -> Place:
         """Says where it is, once the trainer is imported (torch: seconds)."""
         import ray  # in this process it is
 
+        orphans.kill_after_me()
         with contextlib.suppress(Exception):
             __import__(self.trainer.partition(":")[0])
         context = ray.get_runtime_context()
@@ -176,20 +178,6 @@ class Actor:
 @contextlib.contextmanager
 def _noted(slot: int, trial: int) -> Iterator[list[Message]]:
     """Collects what the package logs in this thread as a warning or worse: the driver has the terminal."""
-    collect, log = _Collect(slot, trial), logging.getLogger("hpsearch")
-    log.addHandler(collect)
-    try:
-        yield collect.found
-    finally:
-        log.removeHandler(collect)
-
-
-class _Collect(logging.Handler):
-    def __init__(self, slot: int, trial: int) -> None:
-        super().__init__(logging.WARNING)
-        self._slot, self._trial, self._thread = slot, trial, threading.get_ident()
-        self.found: list[Message] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if threading.get_ident() == self._thread:
-            self.found.append(Noted(self._slot, self._trial, redact(record.getMessage())))
+    found: list[Message] = []
+    with warnings_to(lambda line: found.append(Noted(slot, trial, line)), this_thread=True):
+        yield found

@@ -18,6 +18,7 @@ from typing import Any
 
 from hpsearch.contract import WorkerSettings
 from hpsearch.environment import refuse_old
+from hpsearch.error_lines import first_line
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.launchers.devices import cores
 from hpsearch.launchers.ray import local_ray
@@ -61,7 +62,9 @@ class Cluster:
         except Exception as error:  # by version: ConnectionError, RuntimeError, AuthenticationError, ValueError
             with contextlib.suppress(Exception):
                 self._ray.shutdown()
-            raise UserError(f"launcher: cannot join Ray at {self.address}: {first_line(error)}{self._hint}") from None
+            raise UserError(
+                f"launcher: cannot join Ray at {self.address}: {first_line(error).rstrip('.')}{self._hint}"
+            ) from None
 
     @property
     def _hint(self) -> str:
@@ -211,17 +214,3 @@ def installed() -> Any:
     except ModuleNotFoundError:
         raise UserError("launcher: ray needs Ray: pip install 'hpsearch[ray]'") from None
     return ray
-
-
-def first_line(error: Exception) -> str:
-    """What Ray says of an error, in one line."""
-    return _lines(error)[0].rstrip(".")
-
-
-def last_line(error: Exception) -> str:
-    """The error itself, where Ray says first whence it came."""
-    return _lines(error)[-1]
-
-
-def _lines(error: Exception) -> list[str]:
-    return [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]

@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.contract import WorkerSettings
+from hpsearch.error_lines import first_line, lines
 from hpsearch.errors import UserError
 from hpsearch.launchers.local import LONGEST_LOOK, REPLACED_AFTER
 from hpsearch.launchers.messages import Ended, Failed, Message, Reply, Task
 from hpsearch.launchers.ray.actor import Life, Place
-from hpsearch.launchers.ray.cluster import Cluster, first_line, installed, last_line
+from hpsearch.launchers.ray.cluster import Cluster, installed
 from hpsearch.launchers.ray.shared import Shared, SharedStorage
 from hpsearch.launchers.ray.slot import Slot, listening
 from hpsearch.launchers.worker import TRAINER
@@ -145,7 +146,7 @@ class RayLauncher:
         self._failed_starts += worker.place is None and FAILED_START in str(error)
         self._deaths += worker.place is None
         if not self._settled and (self._failed_starts >= STARTS or self._deaths >= DEATHS):
-            raise UserError(f"launcher: no worker starts on Ray: {last_line(error)}") from None
+            raise UserError(f"launcher: no worker starts on Ray: {lines(error)[-1]}") from None
 
     def _settle(self, slot: int, place: Place) -> None:
         """An actor is there: its device gets the name that those have which share its memory."""
@@ -196,7 +197,7 @@ class RayLauncher:
     def _cause(self, worker: Slot, error: Exception) -> tuple[str, str]:
         """How an actor ended: kind and reason."""
         if isinstance(error, self._ray.exceptions.RayTaskError):  # not the training's: what that raises is a message
-            return "error", first_line(error)
+            return "error", first_line(error).rstrip(".")
         taken = f"{worker.memory / 2**30:.2f} GiB"
         if isinstance(error, self._ray.exceptions.OutOfMemoryError):
             return "out_of_memory", f"out of memory: Ray killed the worker on {worker.host}, which had taken {taken}"

@@ -6,7 +6,6 @@ It lies under HPSEARCH_SCRATCH, else under the folder for temporary files, reada
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
@@ -14,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpsearch.atomic import make_folder
-from hpsearch.data.corpus import is_whole, locked
+from hpsearch.data.corpus import is_whole
 from hpsearch.errors import StorageFailed, UserError
+from hpsearch.file_lock import hold, locked
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
 
@@ -27,10 +27,10 @@ class Scratch:
         """Removes what workers that were killed left behind; raises UserError where the folder is not to be trusted."""
         try:
             self.home = _own(_place())
-            with locked(self.home / "workers"):  # so that no one takes a new folder for one that was left
+            with locked(self.home / ".workers.lock"):  # so that no one takes a new folder for one that was left
                 _remove_left(self.home)
                 self.path = Path(tempfile.mkdtemp(prefix="worker-", dir=self.home))  # mode 0700
-                self._alive = _lock(self.path)
+                self._alive = hold(self.path / "lock")
         except OSError as error:
             raise UserError(f"scratch folder {_place()}: {error.strerror}; set HPSEARCH_SCRATCH on the node") from None
 
@@ -41,7 +41,7 @@ class Scratch:
         """
         folder = self.home / name
         if not is_whole(folder):
-            with locked(folder):
+            with locked(folder.parent / f".{folder.name}.lock"):
                 if not is_whole(folder):
                     _fetch(Snapshots(storage, name), folder, beat)
         return folder
@@ -50,7 +50,7 @@ class Scratch:
         """Takes the worker's folder away."""
         shutil.rmtree(self.path, ignore_errors=True)
         with contextlib.suppress(OSError):
-            os.close(self._alive)
+            self._alive.release()
 
 
 def _fetch(snapshots: Snapshots, folder: Path, beat: Callable[[], None]) -> None:
@@ -80,18 +80,11 @@ def _own(folder: Path) -> Path:
     return folder
 
 
-def _lock(folder: Path) -> int:
-    """Holds a lock as long as this process lives."""
-    file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return file
-
-
 def _remove_left(home: Path) -> None:
     """Removes the folders whose workers are gone."""
     for folder in home.glob("worker-*"):
         try:
-            os.close(_lock(folder))
+            hold(folder / "lock").release()
         except BlockingIOError:
             continue  # its worker lives
         except OSError:

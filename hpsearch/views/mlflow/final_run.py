@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import queue
-import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hpsearch import process
 from hpsearch.contract import Evaluation
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow.rows import rows_of, text
@@ -76,7 +76,7 @@ class FinalRun:
         experiment = self._store.experiment(self._study)
         end_killed(self._store, experiment)
         names = {"hpsearch.kind": "final", "hpsearch.study": self._study, "hpsearch.started": f"{at:.3f}", **tags}
-        names[PROCESS] = process_mark(os.getpid())
+        names[PROCESS] = process.mark(os.getpid())
         self.run_id = self._store.run(
             experiment,
             name="final",
@@ -112,22 +112,6 @@ def end_killed(store: Store, experiment: str) -> None:
     """Ends the runs of final trainings whose process has gone without a word, at the time of their last evaluation."""
     for run_id in store.found(experiment, {"hpsearch.kind": "final"}):
         run = store.client.get_run(run_id)
-        if run.info.status == "RUNNING" and is_gone(run.data.tags.get(PROCESS, "")):
+        if run.info.status == "RUNNING" and process.is_gone(run.data.tags.get(PROCESS, "")):
             times = [run.info.start_time, *(at for _, _, at, _ in store.rows(run_id, ["progress"]))]
             store.ended(run_id, "KILLED", at=max(times) / 1000)
-
-
-def process_mark(pid: int) -> str:
-    """Host, number and start of a process, so that no other is taken for it."""
-    try:
-        began = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        began = ""
-    return f"{socket.gethostname()}:{pid}:{began}"
-
-
-def is_gone(mark: str) -> bool:
-    """Whether the process of a mark is no more; never said of one on another host, or where it cannot be told."""
-    host, _, rest = mark.partition(":")
-    pid, _, began = rest.partition(":")
-    return bool(host == socket.gethostname() and began and process_mark(int(pid)) != mark)

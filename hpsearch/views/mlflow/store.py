@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch import failpoints
+from hpsearch.file_lock import locked
 from hpsearch.journal.history import number
 from hpsearch.views import sqlite
-from hpsearch.views.follower import Say, describe, describe_loss, locked, once, read_state, state_file
+from hpsearch.views.follower import BUSY, Say, describe, describe_loss, once, read_state, state_file
 from hpsearch.views.mlflow import moved, schema
 from hpsearch.views.mlflow.client import connected, given, release
 from hpsearch.views.mlflow.rows import PARAM_LENGTH, Row, milliseconds, text
@@ -68,7 +69,7 @@ class Store:
             schema.check(self.uri)
             self._client = connected(self.uri)
             return
-        with locked(self.home / ".views.lock", timeout=120):
+        with locked(self.home / ".views.lock", timeout=120, busy=BUSY):
             schema.check_home(self.home, None)  # before anything is changed, and below, when it can be read
             found = sqlite.make_ready(self._file, lambda path: release(connected(sqlite.url(path), ask=True)))
             schema.check(self.uri)

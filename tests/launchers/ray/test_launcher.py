@@ -1,9 +1,11 @@
 """The Ray launcher keeps the contract, and a study on two nodes loses nothing when one goes away."""
 
 import itertools
+import json
 import os
 import signal
 import socket
+import sys
 import time
 
 import pytest
@@ -45,9 +47,9 @@ def nodes():
         made.shutdown()
 
 
-def launcher(nodes, folder, workers=2, **options):
+def launcher(nodes, folder, workers=2, trainer=TOY, **options):
     cluster = Cluster(RayWorkers(name="ray", address=nodes.address), Resources())
-    return RayLauncher([setting(folder)] * workers, cluster, shared=folder, trainer=TOY, **options)
+    return RayLauncher([setting(folder)] * workers, cluster, shared=folder, trainer=trainer, **options)
 
 
 def both_ready(made):
@@ -85,6 +87,24 @@ def test_a_killed_worker_is_seen_and_replaced(nodes, tmp_path):
     finally:
         made.close()
     assert list(tmp_path.glob(".shared-*")) == []
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_a_worker_has_started_dies_with_it(nodes, tmp_path, monkeypatch, killed):
+    """Ray itself leaves the processes of a worker that was killed."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    made = launcher(nodes, tmp_path, 1, "tests.launchers.children:with_children")
+    try:
+        place(made, task(tmp_path))
+        wait_for(lambda: made.messages(0.2))
+        family = json.loads((tmp_path / "0000" / "pids.json").read_text())
+        assert alive(family) == family
+        if killed:
+            os.kill(family[0], signal.SIGKILL)
+            wait_for(lambda: not alive(family))
+    finally:
+        made.close()
+    wait_for(lambda: not alive(family))
 
 
 def test_a_worker_that_dies_idle_is_replaced_and_no_trial_is_to_blame(nodes, tmp_path):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from hpsearch.cli.text import equals, measured
+from hpsearch.displays.text import equals, measured
 from hpsearch.journal.history import History
 from tests.journal.test_history import of, trial
 

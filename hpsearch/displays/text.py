@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -27,7 +27,15 @@ def spinner(console: Console) -> str:
     return "line" if console.options.ascii_only else "dots"
 
 
-def params(trial: TrialHistory) -> str:
+class HasParams(Protocol):
+    """A trial, from the journal or loaded."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Its params by name."""
+
+
+def params(trial: HasParams) -> str:
     """A trial's params in one line."""
     return " ".join(f"{name}={shown(value)}" for name, value in trial.params.items())
 

@@ -13,20 +13,20 @@ from hpsearch.storage.snapshots import Snapshots
 
 
 class Found(NamedTuple):
-    """The checkpoints that a trial can go on from, by name, and those of them that are damaged."""
+    """The checkpoints that a trial can resume from, by name, and those of them that are damaged."""
 
     there: list[str]
     damaged: list[str]
 
 
 def on_disk(folder: Path) -> Found:
-    """Those of a trial's folder; raises OSError."""
+    """Checks the checkpoints in a trial's folder; raises OSError."""
     there = [name for name in CHECKPOINTS if (folder / name).exists()]
     return Found(there, [name for name in there if not is_whole(folder / name)])
 
 
 def in_storage(snapshots: Snapshots) -> Found:
-    """Those of the newest state in a storage; raises StorageFailed, OSError where this machine has no room."""
+    """Checks the newest checkpoints in a storage; raises StorageFailed, and OSError when the disk here is full."""
     snapshots.look()
     there = [name for name in CHECKPOINTS if name in snapshots.files]
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:

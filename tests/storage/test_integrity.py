@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpsearch.storage.soundness import is_whole
+from hpsearch.storage.integrity import is_whole
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]\n", b'{"sha256": "0", "bytes": 1}\nx', b"\x00" * 100])

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from hpsearch.cli.bars import Described
+from hpsearch.displays.bars import Described
 
 LONG = (
     "trial 12 (attempt 2)  n_layers=3 dropout=0.116 learning_rate=0.000993 batch_size=32 epochs=22.9 weight_decay=0.04"

@@ -1,0 +1,39 @@
+"""Ctrl-C in a script or a notebook, while something runs that is to save its state first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+
+class Interrupt:
+    """Notes the first Ctrl-C (SIGINT) within its block; a second one raises KeyboardInterrupt at once.
+
+    Only Python's main thread gets signals: in another thread the block changes nothing.
+    """
+
+    def __init__(self, *, is_watching: bool = True) -> None:
+        """`is_watching`: False leaves Ctrl-C alone."""
+        self.caught = False
+        self._is_watching = is_watching and threading.current_thread() is threading.main_thread()
+        self._before: Any = None
+
+    def stopping(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self.caught
+
+    def __enter__(self) -> Self:
+        if self._is_watching:
+            self._before = signal.signal(signal.SIGINT, self._catch)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._is_watching:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _catch(self, number: int, frame: FrameType | None) -> None:
+        if self.caught:
+            raise KeyboardInterrupt
+        self.caught = True

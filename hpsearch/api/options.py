@@ -1,0 +1,70 @@
+"""What a caller may give for a space and its settings, checked; each error names the argument."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import HpsearchError, UserError
+from hpsearch.home import Home
+from hpsearch.redaction import redact
+from hpsearch.space.checking import wrong_study
+from hpsearch.space.experiment import Experiment
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+LAUNCHERS = ("local", "inline", "ray")
+Space = str | Path | Mapping[str, Any] | Experiment
+
+
+def experiment_of(space: Space, *, base: str | Path | None = None, **changes: Any) -> Experiment:
+    """The experiment that a file, a mapping or an Experiment says, with the settings that are not None.
+
+    Raises ConfigError with the place in the file or the path of keys, UserError for a wrong setting.
+    """
+    for name, value in changes.items():
+        if value is not None and (allowed := _wrong(name, value)):
+            raise UserError(f"{name}: {value!r} is not allowed; allowed: {allowed}")
+    if isinstance(space, Experiment):
+        found = space
+    elif isinstance(space, Mapping):
+        found = Experiment.of(space, base=base, study=changes.get("study"))
+    else:
+        found = Experiment.load(space)
+    return found.override(**changes)
+
+
+def home_of(path: str | Path) -> Home:
+    """The home at this path, made where it is missing; UserError where it cannot be written."""
+    return Home.at(Path(path)).make()
+
+
+@contextlib.contextmanager
+def redacted() -> Iterator[None]:
+    """Takes passwords and tokens out of the errors that leave the block."""
+    try:
+        yield
+    except HpsearchError as error:
+        error.args = (redact(str(error)),)
+        raise
+
+
+def _wrong(name: str, value: Any) -> str:
+    """What is allowed for a setting, where the value is not; empty where it is."""
+    if name == "study":
+        return wrong_study(value) if isinstance(value, str) else "a name"
+    if name in ("trials", "threads"):
+        return "" if _is_count(value) else "a whole number of at least 1"
+    if name == "workers":
+        return "" if value == "auto" or _is_count(value) else "auto, or a whole number of at least 1"
+    if name == "hours":
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return "" if is_number and math.isfinite(value) and value > 0 else "a finite number above 0"
+    known = {"device": DEVICES, "launcher": LAUNCHERS}[name]
+    return "" if value in known else ", ".join(known)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1

@@ -1,0 +1,126 @@
+"""`hpsearch.load`: a study and its trials as values, read from the journal alone, also while the study is searched."""
+
+from __future__ import annotations
+
+import html
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hpsearch.home as homes
+from hpsearch.api.named import study_named
+from hpsearch.api.tables import table
+from hpsearch.api.trial import HEADS, Trial, trial_of
+from hpsearch.errors import UserError
+from hpsearch.home import Home
+from hpsearch.journal.history import History
+from hpsearch.lock import is_driven
+from hpsearch.views.mlflow.store import run_ids
+
+
+class Curve(NamedTuple):
+    """A metric over the evaluations of a trial: `plt.plot(*study.curve(3))`."""
+
+    x: list[float]
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its journal told it when it was loaded."""
+
+    name: str
+    metric: str  # the objective
+    direction: str  # minimize or maximize
+    trials: tuple[Trial, ...] = field(repr=False)  # by number
+    best: Trial | None  # the winner so far, one that has not ended included; None: no trial has a finite value
+    seconds: float  # of searching, over all runs
+    folder: Path
+    is_running: bool  # a living process searches it now
+    history: History = field(repr=False, compare=False)  # what the journal says, as the commands read it
+
+    def __repr__(self) -> str:
+        best = "none yet"
+        if self.best is not None and self.best.value is not None:
+            best = f"trial {self.best.number}, {self.metric} {self.best.value:.6g}"
+        return f"<Study {self.name!r}: {len(self.trials)} trials, best: {best}>"
+
+    def dataframe(self) -> Any:
+        """The trials as a pandas DataFrame: a row each by number, `params.NAME` and `metrics.NAME` (at its best)."""
+        import pandas
+
+        rows = [trial.row() for trial in self.trials]
+        return pandas.DataFrame(rows, index=pandas.Index([t.number for t in self.trials], name="number"))
+
+    def curve(self, trial: int | Trial, metric: str | None = None, *, x: str = "epoch") -> Curve:
+        """A metric (default: the objective) at each evaluation of a trial over epoch, step, tokens, progress or index.
+
+        Raises UserError for a trial or a metric that the study lacks.
+        """
+        found, name = self._trial(trial), metric or self.metric
+        if x not in AXES:
+            raise UserError(f"x: {x!r} is not allowed; allowed: {', '.join(AXES)}")
+        measured = [e for e in found.evaluations if name in e.metrics]
+        if found.evaluations and not measured:
+            known = ", ".join(sorted({name for e in found.evaluations for name in e.metrics}))
+            raise UserError(f"trial {found.number} has no metric {name!r}; it has: {known}")
+        return Curve([float(getattr(e, x)) for e in measured], [e.metrics[name] for e in measured])
+
+    def config(self, trial: int | Trial) -> dict[str, Any]:
+        """The whole training config of a trial, its schedule uncut; raises UserError for a trial that is missing."""
+        return deepcopy(self.history.trials[self._trial(trial).number].config)
+
+    def export(self, path: str | Path = "best.yaml") -> Path:
+        """Writes the best trial as a config for `hpsearch.train`; raises UserError where there is none yet."""
+        from hpsearch import best
+
+        winner = best.winner(self.history)
+        base, run_id = homes.base_of(self.history, self.folder), self.trials[winner.number].mlflow_run_id
+        best.write(self.history, Path(path), base=base, run_id=run_id)
+        return Path(path)
+
+    def _trial(self, trial: int | Trial) -> Trial:
+        number = trial.number if isinstance(trial, Trial) else trial
+        found = next((trial for trial in self.trials if trial.number == number), None)
+        if found is None:
+            there = f"it has 0 to {len(self.trials) - 1}" if self.trials else "it has none yet"
+            raise UserError(f"study '{self.name}' has no trial {number!r}; {there}")
+        return found
+
+    def _repr_html_(self) -> str:
+        rows = [t.cells(mark=self.best is not None and t.number == self.best.number) for t in self.trials]
+        heading = html.escape(f"{self.name}: {self.metric}, {self.direction}")
+        return f"<b>{heading}</b>" + table(HEADS, rows)
+
+
+AXES = ("epoch", "step", "tokens", "progress", "index")
+
+
+def load(study: str | Path, *, home: str | Path = "mlruns", curves: bool = True) -> Study:
+    """A study by its name or its space file, as it stands.
+
+    It reads the journal alone, so it works while the study is searched, and it is not slowed by MLflow.
+    curves: with all evaluations; without, twice as fast, of a trial that has ended only the best one.
+    Raises UserError where the home has no such study.
+    """
+    name, _ = study_named(study)
+    at = Home.at(Path(home))
+    history = homes.history_of(at, name, curves=curves, space=study)
+    folder = at.study(name)
+    is_running, runs = is_driven(folder / "lock"), run_ids(at.path, name)
+    for trial in history.trials.values():
+        trial.running = trial.running and is_running  # a driver that was killed could not say so
+    trials = tuple(trial_of(history, trial, runs) for _, trial in sorted(history.trials.items()))
+    leader = history.leader()
+    return Study(
+        name=history.study,
+        metric=history.metric,
+        direction=history.direction,
+        trials=trials,
+        best=next((trial for trial in trials if leader is not None and trial.number == leader.number), None),
+        seconds=history.seconds,
+        folder=folder,
+        is_running=is_running,
+        history=history,
+    )

@@ -1,0 +1,155 @@
+"""`hpsearch.train`: the final training, and the one look at the test set."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hpsearch.api.interrupt import Interrupt
+from hpsearch.api.options import Space, experiment_of, home_of, redacted
+from hpsearch.config import TrainConfig
+from hpsearch.contract import WorkerSettings
+from hpsearch.displays.show import displayed
+from hpsearch.displays.training import TrainingTerminal
+from hpsearch.environment import refuse_old, stand_in_for_user
+from hpsearch.events import Notice, Prepared, Preparing, Show, Testing, Trained
+from hpsearch.final import FinalTraining
+from hpsearch.home import Home
+from hpsearch.preparation import Prepared as PreparedData
+from hpsearch.preparation import prepare, setting_for
+from hpsearch.provenance import cannot_tell, data_changes, refuse_changed, reproduction
+from hpsearch.space.experiment import Experiment
+from hpsearch.views.mlflow.final_run import FinalRun
+from hpsearch.views.mlflow.schema import check_home
+
+PATIENCE_WHEN_FAILED = 4.0  # seconds that MLflow has to hear of it
+
+
+@dataclass(frozen=True)
+class FinalResult:
+    """What a final training came to."""
+
+    metrics: dict[str, float]  # test/... where there is a test split, val/... of the best evaluation
+    folder: Path  # the model, as transformers reads it
+    reproduction: str | None = None  # how the validation compares with that of the trial, in a line
+    signatures: Mapping[str, str] = field(default_factory=dict)  # how the test's BLEU and chrF were computed
+    untested: tuple[str, ...] = ()  # why the tests of sets could not be used
+    stopped: bool = False  # somebody asked for it: the same call resumes it
+
+
+def train(
+    config: Space,
+    *,
+    output: str | Path = "model",
+    home: str | Path = "mlruns",
+    base: str | Path | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    data_changed: bool = False,
+    progress: bool | Show = True,
+    stopping: Callable[[], bool] | None = None,
+) -> FinalResult:
+    """Trains a config without ranges, tests it once and writes the model to `output`, as `hpsearch train` does.
+
+    config: best.yaml or another file, a mapping or an Experiment; relative data paths of a mapping begin at `base`
+    (default: the working folder). threads: of the CPU (default: the trial's; equal ones repeat it to the last bit).
+    Data other than those that the config was exported with are refused, unless `data_changed`.
+
+    progress, stopping and Ctrl-C: as for hpsearch.run. The same call resumes a training that was stopped.
+
+    Returns the metrics and the folder. Raises UserError (ConfigError, DataError, StudyMismatch) for a mistake in what
+    was given, TrainingFailed where no evaluation was finite.
+    """
+    refuse_old("torch", "mlflow")
+    stand_in_for_user()
+    with redacted():
+        experiment = experiment_of(config, base=base, device=device, threads=threads)
+        experiment.train_config()  # an error where it has ranges, before anything is made
+        at = home_of(home)
+        check_home(at.path, experiment.tracking.uri)
+        interrupt = Interrupt(is_watching=stopping is None)
+        with displayed(progress, in_terminal=TrainingTerminal) as show:
+            job = _Job(experiment, at, Path(output), threads, data_changed, show)
+            result = job.run(interrupt, stopping or interrupt.stopping)
+    if interrupt.caught and result.stopped:
+        raise KeyboardInterrupt(f"the training in {output} is saved; the same call resumes it")
+    return result
+
+
+@dataclass
+class _Job:
+    """One final training, from the config to the tested model."""
+
+    experiment: Experiment
+    home: Home
+    output: Path
+    threads: int | None
+    data_changed: bool
+    show: Show
+    changed: bool = False  # the data are others than those of the search
+
+    def run(self, interrupt: Interrupt, stopping: Callable[[], bool]) -> FinalResult:
+        """Prepares the data, trains and tests."""
+        wanted, prepared = self.experiment.train_config(), self._prepare()
+        setting = setting_for(self.experiment, self.home, prepared, self.threads)
+        final = FinalTraining(wanted, self.output, setting, data=prepared.facts)
+        with contextlib.closing(final), self._logged(wanted) as run:
+            with interrupt:
+                self._train(final, run, stopping)
+            if final.stopped:
+                run.finish({}, status="KILLED")
+                return FinalResult({}, self.output, stopped=True)
+            self.show(Testing())
+            metrics = final.test()
+            said = self._reproduction(wanted, metrics, setting)
+            run.finish(metrics, self.output)
+        return FinalResult(metrics, self.output, said, final.signatures, tuple(prepared.untested))
+
+    def _train(self, final: FinalTraining, run: FinalRun, stopping: Callable[[], bool]) -> None:
+        for evaluation in final.run(stopping):
+            share = evaluation.progress / final.config.training.stop_at
+            self.show(Trained(evaluation, self.experiment.objective.metric, share))
+            run.evaluation(evaluation)
+
+    def _reproduction(self, wanted: TrainConfig, metrics: dict[str, float], setting: WorkerSettings) -> str | None:
+        """How the validation compares with that of the trial, in a line; None where no trial is known."""
+        known, value = self.experiment.provenance, metrics[self.experiment.objective.metric]
+        return reproduction(known, wanted, value, setting, data_changed=self.changed)
+
+    def _prepare(self) -> PreparedData:
+        self.show(Preparing("reading the data", 0.0))
+        prepared = prepare(
+            self.experiment,
+            self.home,
+            lambda what, share: self.show(Preparing(what, share)),
+            known=self._check_data,
+        )
+        self.show(Prepared(prepared.summary))
+        for warning in prepared.warnings:
+            self.show(Notice(f"warning: {warning}"))
+        return prepared
+
+    def _check_data(self, facts: Mapping[str, Any]) -> None:
+        """Raises UserError where the data are others than those of the search, and nobody said that they may be."""
+        found = data_changes(self.experiment.provenance, facts)
+        if not self.data_changed:
+            refuse_changed(self.experiment, found)
+        self.changed = bool(found)
+        if reason := cannot_tell(self.experiment.provenance, facts):
+            self.show(Notice(f"warning: {self.experiment.path}: {reason}"))
+
+    @contextlib.contextmanager
+    def _logged(self, wanted: TrainConfig) -> Iterator[FinalRun]:
+        """The training's run in MLflow; it has failed where the block raises."""
+        uri, study = self.experiment.tracking.uri, self.experiment.study
+        run = FinalRun(self.home.path, uri, study, say=lambda line: self.show(Notice(line)))
+        run.start(wanted.model_dump(mode="json"), self.experiment.provenance)
+        try:
+            yield run
+        except BaseException as error:
+            status = "FAILED" if isinstance(error, Exception) else "KILLED"
+            run.finish({}, status=status, timeout=PATIENCE_WHEN_FAILED)
+            raise

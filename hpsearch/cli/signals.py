@@ -1,0 +1,61 @@
+"""The signals that end a command, noted while it saves its state."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any, Self
+
+from hpsearch.events import Event, Show
+
+
+class Signals:
+    """Ctrl-C, SIGTERM and SIGHUP as a wish to stop; the second of them ends the process at once."""
+
+    WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        self.caught: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def stopping(self) -> bool:
+        """Whether one has come."""
+        return self.caught is not None
+
+    def __enter__(self) -> Self:
+        for number in self.WATCHED:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup: it is to outlive its terminal
+            self._before[number] = signal.signal(number, self._catch)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _catch(self, number: int, frame: Any) -> None:
+        """Notes it, no more: what is interrupted here may be the printing of a line."""
+        if self.caught is not None:
+            os._exit(128 + number)  # workers die with their driver; what is acknowledged is on the disk
+        self.caught = number
+
+
+@contextlib.contextmanager
+def noted(show: Show, *, since: type[Event], until: type[Event]) -> Iterator[tuple[Show, Signals]]:
+    """The function that takes events, and the signals that are noted between two of them.
+
+    Before and after, Ctrl-C and the others end the command at once.
+    """
+    signals = Signals()
+    with contextlib.ExitStack() as watching:
+
+        def shown(event: Event) -> None:
+            if isinstance(event, until):
+                watching.close()
+            show(event)
+            if isinstance(event, since):
+                watching.enter_context(signals)
+
+        yield shown, signals

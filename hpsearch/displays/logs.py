@@ -1,0 +1,36 @@
+"""Events and Python's logging: lines for who has no display, and the package's warnings for who has one."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+from hpsearch.events import Event, Notice, Show
+from hpsearch.redaction import redact
+
+_log = logging.getLogger(__name__)
+WARNING = "warning: "
+
+
+def log(event: Event) -> None:
+    """Logs a Notice, as a warning where it is one; nothing else is worth a line."""
+    if isinstance(event, Notice):
+        is_warning = event.line.startswith(WARNING)
+        _log.log(logging.WARNING if is_warning else logging.INFO, "%s", redact(event.line.removeprefix(WARNING)))
+
+
+@contextlib.contextmanager
+def warnings_shown(show: Show) -> Iterator[None]:
+    """Meanwhile `show` gets, as a Notice, what the package logs as a warning or worse."""
+
+    class Shown(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            show(Notice(f"{WARNING}{redact(record.getMessage())}"))
+
+    handler, package = Shown(logging.WARNING), logging.getLogger("hpsearch")
+    package.addHandler(handler)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)

@@ -1,0 +1,141 @@
+"""A search or a training in a notebook: one output, redrawn while it runs.
+
+It is drawn by IPython's own display, which every notebook has; rich and tqdm need the ipywidgets package there.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from hpsearch.displays.text import measured, params
+from hpsearch.events import (
+    Event,
+    Finished,
+    Measured,
+    Notice,
+    Opened,
+    Paused,
+    Preparing,
+    Searched,
+    Started,
+    Testing,
+    Trained,
+)
+from hpsearch.journal.history import History
+from hpsearch.printable import printable
+from hpsearch.redaction import redact
+
+REDRAWN = 0.3  # seconds between two drawings, unless a line is added
+LINES = 10  # the latest, of those that are kept below the bars
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What trains, how far it is, and its latest value."""
+
+    name: str
+    share: float = 0.0
+    value: str = ""
+
+    def _repr_html_(self) -> str:
+        share = f"<progress max='1' value='{self.share:.3f}'></progress> {self.share:.0%}"
+        return f"<tr><td>{escaped(self.name)}</td><td>{share}</td><td>{escaped(self.value)}</td></tr>"
+
+
+class Notebook:
+    """One output of the cell that runs now; `show` takes events."""
+
+    def __init__(self) -> None:
+        self._title, self._lines, self._bars = "", list[str](), dict[int, Bar]()
+        self._metric = ""
+        self._handle: Any = None
+        self._drawn = 0.0
+
+    def show(self, event: Event) -> None:
+        """Takes in one thing that happened, and draws."""
+        said = len(self._lines)
+        self._note(event)
+        now = time.monotonic()
+        if now - self._drawn > REDRAWN or len(self._lines) > said:
+            self._drawn = now
+            self._draw()
+
+    def _repr_html_(self) -> str:
+        rows = "".join(bar._repr_html_() for _, bar in sorted(self._bars.items()))
+        lines = "<br>".join(escaped(line) for line in self._lines[-LINES:])
+        return f"<b>{escaped(self._title)}</b><table>{rows}</table><small>{lines}</small>"
+
+    def __repr__(self) -> str:
+        bars = [f"{bar.name} {bar.share:.0%} {bar.value}" for _, bar in sorted(self._bars.items())]
+        return printable(redact("\n".join([self._title, *bars, *self._lines[-LINES:]])), keep="\n")
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            self._lines.append(event.line)
+        elif isinstance(event, Preparing):
+            self._bars[0] = Bar(event.what, event.share)
+        elif isinstance(event, Opened):
+            self._open(event)
+        elif isinstance(event, Trained):
+            value = f"{event.metric} {measured(event.evaluation.metrics.get(event.metric, math.nan))}"
+            self._bars[0] = Bar("training", event.share, value)
+        elif isinstance(event, Testing):
+            self._bars[0] = Bar("testing", 1.0)
+        elif isinstance(event, Searched):
+            self._bars.clear()
+            self._lines.append(ended(event.history, stopped=event.stopped))
+        elif isinstance(event, Started | Measured | Paused | Finished):
+            self._note_trial(event)
+
+    def _open(self, event: Opened) -> None:
+        self._bars.clear()
+        self._metric = event.history.metric
+        self._title = f"{event.history.study}: {self._metric}, {event.history.direction}"
+        self._lines += event.data
+
+    def _note_trial(self, event: Started | Measured | Paused | Finished) -> None:
+        trial = event.trial
+        if isinstance(event, Measured):
+            value = measured(event.evaluation.metrics.get(self._metric, math.nan))
+            name = self._bars[event.slot].name
+            self._bars[event.slot] = Bar(name, event.evaluation.progress, value)
+            return
+        self._bars.pop(event.slot, None)
+        if isinstance(event, Started):
+            self._bars[event.slot] = Bar(f"trial {trial.number}  {params(trial)}")
+        elif isinstance(event, Paused):
+            self._lines.append(f"trial {trial.number} paused: {event.reason}")
+        else:
+            value = f" {self._metric} {measured(trial.value)}" if trial.value is not None else ""
+            self._lines.append(f"trial {trial.number} finished: {trial.outcome}{value}  {params(trial)}")
+
+    def _draw(self) -> None:
+        if self._handle is None:
+            self._handle = sys.modules["IPython.display"].display(self, display_id=True)
+        else:
+            self._handle.update(self)
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
+def ended(history: History, *, stopped: bool) -> str:
+    """How a search ended, in one line."""
+    best, how = history.leader(), "stopped; everything is saved" if stopped else "done"
+    if best is None or best.value is None:
+        return f"{how}; no trial has a value yet"
+    return f"{how}; best: trial {best.number}, {history.metric} {measured(best.value)}"
+
+
+def escaped(text: str) -> str:
+    """Text as HTML shows it as it is."""
+    return html.escape(printable(redact(text)))

@@ -1,0 +1,35 @@
+"""Spaces as a program writes them, and the toy trainer for speed."""
+
+import pytest
+
+from tests.faults.zygote import NoViews
+
+TOY = "hpsearch.testing.toy:train"
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """Trains with the toy, in this process and in workers."""
+    monkeypatch.setenv("HPSEARCH_TRAINER", TOY)
+
+
+@pytest.fixture
+def without_views(monkeypatch):
+    """Starts no shipping process: making MLflow's tables takes longer than these searches."""
+    monkeypatch.setattr("hpsearch.driver.shipper.start", NoViews)
+
+
+@pytest.fixture
+def space(corpus_files):
+    """A space of three short trials, as a mapping; its data lie in `base`, the folder above the files."""
+    files = {"train": "data/train.txt", "valid": "data/valid.txt", "test": "data/test.txt"}
+    return {
+        "study": "toy",
+        "budget": {"trials": 3},
+        "data": {"text": {"task": "text", "files": files}},
+        "search": {"pruner": "none", "overfitting": False},
+        "training": {
+            "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
+            "epochs": {"low": 1, "high": 4},
+        },
+    }

@@ -1,0 +1,32 @@
+"""The README's ten lines from Python, executed on a small study."""
+
+import re
+from pathlib import Path
+
+README = Path(__file__).parents[2] / "README.md"
+SPACE = """
+study: reviews
+budget: {trials: 1}
+objective: {metric: val/f1_macro}
+data:
+  reviews:
+    task: classification
+    files: {train: data/moods.tsv, valid: data/moods.tsv, test: data/moods.tsv}
+    text: sentence
+    label: mood
+model: {n_layers: 1, width: 16, n_heads: 2, context: 64}
+evaluation: {times: 2}
+training: {learning_rate: {low: 1e-3, high: 1e-2, log: true}, epochs: 1, batch_size: 16}
+resources: {launcher: inline}
+"""
+
+
+def test_the_lines_of_the_readme_run(tmp_path, corpus_files, monkeypatch, capsys):
+    (tmp_path / "space.yaml").write_text(SPACE)
+    monkeypatch.chdir(tmp_path)
+    [block] = re.findall(r"<!-- python -->\n```python\n(.*?)```", README.read_text(), re.S)
+    names = {}
+    exec(block.replace("trials=4", "trials=2"), names)
+    assert len(names["table"]) == len(names["study"].trials) == 2
+    assert capsys.readouterr().out.endswith(f"{names['result'].metrics['test/f1_macro']} model\n")
+    assert (tmp_path / "model" / "metrics.json").exists()

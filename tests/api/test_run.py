@@ -1,0 +1,196 @@
+"""`hpsearch.run` in this process: what it returns, raises and shows."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hpsearch
+from hpsearch.events import Finished, Measured, Notice, Opened, Preparing, Searched, Shipped, Started
+
+pytestmark = pytest.mark.usefixtures("toy", "without_views")
+
+
+@pytest.fixture
+def run(space, tmp_path):
+    """Runs the space in this process, with some settings changed."""
+
+    def call(wanted=None, **options):
+        options = {"home": tmp_path / "home", "base": tmp_path, "launcher": "inline", "progress": False, **options}
+        return hpsearch.run(space if wanted is None else wanted, **options)
+
+    return call
+
+
+def test_a_mapping_is_searched_and_its_study_returned(run, tmp_path):
+    study = run()
+    assert (study.name, study.metric, study.direction) == ("toy", "val/loss", "minimize")
+    assert [trial.outcome for trial in study.trials] == ["completed"] * 3
+    assert study.best.value == min(trial.value for trial in study.trials)
+    assert not study.is_running
+    assert (tmp_path / "home" / "toy" / "best.yaml").exists()
+
+
+def test_the_same_call_resumes_and_a_larger_budget_adds_trials(run):
+    first, again, more = run(trials=2), run(trials=2), run()
+    assert first.trials == again.trials == more.trials[:2]
+    assert len(more.trials) == 3
+
+
+def test_a_space_file_and_an_experiment_do_as_well(run, space_file):
+    path = space_file("study: filed\nbudget: {trials: 1}\n")
+    assert run(path, base=None).name == "filed"
+    assert run(hpsearch.Experiment.load(path), base=None, study="another").name == "another"
+
+
+def test_data_of_a_mapping_lie_in_the_working_folder(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(run(base=None, trials=1).trials) == 1
+
+
+def test_numbers_of_numpy_paths_and_tuples_are_values(run, space, tmp_path):
+    space["data"]["text"]["files"] = {"train": tmp_path / "data" / "train.txt", "valid": "data/valid.txt"}
+    space["training"]["learning_rate"] = {"choices": (np.float64(1e-3), 2e-3)}
+    space["budget"]["trials"] = np.int64(1)
+    assert run().trials[0].params["learning_rate"] in (1e-3, 2e-3)
+
+
+MISTAKES = [
+    ({"study": None}, {}, "space: study: give the study a name"),
+    ({"training": {"learning_rat": 1}}, {}, "space: training.learning_rat: unknown key; did you mean 'learning_rate'?"),
+    ({"training": {"epochs": {"low": 3, "high": 1}}}, {}, "space: training.epochs: low 3.0 is above high 1.0"),
+    ({"training": {"epochs": {1, 2}}}, {}, "space: training.epochs: {1, 2} is a set"),
+    ({"model": {"n_layers": [object]}}, {}, "space: model.n_layers[1]: <class 'object'> is a type"),
+    ({"data": {"text": {"task": "text", "files": {"train": "none.txt"}}}}, {}, "space: data.text: .*none.txt"),
+    ({}, {"trials": 0}, "trials: 0 is not allowed; allowed: a whole number of at least 1"),
+    ({}, {"hours": float("nan")}, "hours: nan is not allowed; allowed: a finite number above 0"),
+    ({}, {"workers": "many"}, "workers: 'many' is not allowed; allowed: auto, or a whole number"),
+    ({}, {"device": "tpu"}, "device: 'tpu' is not allowed; allowed: auto, cpu, cuda, mps"),
+    ({}, {"launcher": "slurm"}, "launcher: 'slurm' is not allowed; allowed: local, inline, ray"),
+    ({}, {"study": "../evil"}, "study: '../evil' is not allowed"),
+]
+
+
+@pytest.mark.parametrize(("change", "options", "said"), MISTAKES, ids=[m[2][:40] for m in MISTAKES])
+def test_a_mistake_names_the_path_of_keys_or_the_argument(run, space, tmp_path, change, options, said):
+    with pytest.raises(hpsearch.UserError) as refusal:
+        run({**space, **change}, **options)
+    assert len(str(refusal.value).splitlines()) == 1
+    assert str(refusal.value).startswith(said.split(".*")[0])
+    assert not list(tmp_path.glob("home/*/journal.jsonl"))
+
+
+def test_an_error_shows_no_password(run, space, monkeypatch):
+    monkeypatch.setenv("DATA_TOKEN", "s3cr3t-t0ken")
+    space["data"]["text"]["files"]["train"] = "s3cr3t-t0ken.txt"
+    with pytest.raises(hpsearch.DataError, match=r"\*\*\*.txt") as refusal:
+        run()
+    assert "s3cr3t" not in str(refusal.value)
+
+
+def test_a_callable_gets_the_events_in_order(run):
+    seen = []
+    run(progress=seen.append, trials=1)
+    kinds = [type(event) for event in seen if not isinstance(event, Notice)]
+    assert kinds[0] is Preparing
+    searched = kinds[kinds.index(Opened) :]
+    assert searched == [Opened, Started, *[Measured] * 20, Finished, Searched, Shipped]
+    assert any(event.line.startswith("warning: ") for event in seen if isinstance(event, Notice))
+
+
+def test_without_a_display_warnings_go_to_logging(run, space, caplog, capsys):
+    del space["budget"]
+    run(trials=1)
+    assert "the budget names neither trials nor hours: 20 trials" in caplog.text
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_error_of_the_callable_ends_the_search_and_the_study_can_be_resumed(run):
+    def show(event):
+        if isinstance(event, Measured) and event.evaluation.index == 5:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(progress=show)
+    assert [trial.outcome for trial in run().trials] == ["completed"] * 3
+
+
+def test_stopping_saves_and_returns_the_study_as_it_stands(run):
+    seen = []
+    study = run(progress=seen.append, stopping=lambda: sum(isinstance(e, Measured) for e in seen) >= 30)
+    assert [trial.outcome for trial in study.trials] == ["completed", "interrupted"]
+    assert study.trials[1].value is not None
+    assert [trial.outcome for trial in run().trials] == ["completed"] * 3
+
+
+def test_ctrl_c_saves_and_raises(run, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+
+    def show(event):
+        if isinstance(event, Measured) and event.evaluation.index == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match="study 'toy' is saved; the same call resumes it"):
+        run(progress=show)
+    study = hpsearch.load("toy", home=tmp_path / "home")
+    assert [trial.outcome for trial in study.trials] == ["interrupted"]
+    assert study.history.stopped == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_twice_leaves_at_once(run):
+    def show(event):
+        if isinstance(event, Measured) and event.evaluation.index == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as left:
+        run(progress=show)
+    assert str(left.value) == ""
+    assert [trial.outcome for trial in run().trials] == ["completed"] * 3
+
+
+def test_it_runs_in_another_thread(run):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(run(launcher="local", workers=1, trials=1)))
+    thread.start()
+    thread.join()
+    assert [trial.outcome for trial in found[0].trials] == ["completed"]
+
+
+def test_it_runs_inside_a_running_loop(run):
+    async def cell():
+        return run(launcher="local", workers=1, trials=1)
+
+    assert [trial.outcome for trial in asyncio.run(cell()).trials] == ["completed"]
+
+
+SCRIPT = """
+import sys
+import hpsearch
+
+print("ran as", __name__, flush=True)
+study = hpsearch.run("space.yaml", home="home", workers=2)
+print(*(trial.outcome for trial in study.trials))
+"""
+
+
+def test_a_script_needs_no_main_guard(tmp_path, space_file):
+    space_file("study: toy\nbudget: {trials: 2}\nsearch: {pruner: none, overfitting: false}\n")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.stdout.splitlines() == ["ran as __main__", "completed completed"], done.stderr

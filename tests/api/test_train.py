@@ -1,0 +1,79 @@
+"""`hpsearch.run` and `hpsearch.train` with the real trainer and real views, from the search to the tested model."""
+
+import json
+
+import pytest
+
+import hpsearch
+from hpsearch import events
+
+TINY = {"n_layers": 1, "width": 16, "n_heads": 2, "context": 16}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a text of three splits."""
+    made = tmp_path_factory.mktemp("tiny")
+    for part, n in {"train": 60, "valid": 20, "test": 20}.items():
+        (made / f"{part}.txt").write_text("the cat sat on a mat and saw one small dog " * n)
+    return made
+
+
+@pytest.fixture(scope="module")
+def study(folder):
+    """Two real trials."""
+    space = {
+        "study": "tiny",
+        "budget": {"trials": 2},
+        "data": {"text": {"task": "text", "files": {part: f"{part}.txt" for part in ("train", "valid", "test")}}},
+        "tokenizer": {"kind": "bytes"},
+        "model": TINY,
+        "evaluation": {"times": 4},
+        "training": {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}, "epochs": 1, "batch_size": 8},
+    }
+    return hpsearch.run(space, base=folder, home=folder / "home", workers=1, progress=False)
+
+
+def test_a_study_is_searched_and_its_runs_are_in_mlflow(study, folder):
+    assert [len(trial.evaluations) for trial in study.trials if trial.outcome == "completed"][:1] == [4]
+    assert all(trial.mlflow_run_id for trial in study.trials)
+    assert (folder / "home" / "mlflow.db").exists()
+
+
+def test_the_winner_is_trained_and_tested(study, folder):
+    seen = []
+    best = study.export(folder / "best.yaml")
+    result = hpsearch.train(best, output=folder / "model", home=folder / "home", progress=seen.append)
+    assert isinstance(result, hpsearch.FinalResult)
+    assert not result.stopped
+    assert result.metrics["val/loss"] == pytest.approx(study.best.value)
+    assert result.metrics["test/loss"] > 0
+    assert json.loads((result.folder / "metrics.json").read_text()) == result.metrics
+    assert "val/loss" in result.reproduction
+    kinds = [type(event) for event in seen]
+    assert kinds[0] is events.Preparing
+    assert kinds.count(events.Trained) == study.best.best.index
+    assert kinds[-1] is events.Testing
+    assert seen[-2].share == 1.0
+
+
+def test_a_training_that_is_stopped_is_resumed_by_the_same_call(study, folder):
+    options = {"base": folder, "output": folder / "stopped", "home": folder / "home"}
+    config = {**study.config(0), "study": "tiny"}
+    seen = []
+    stopped = hpsearch.train(
+        config, progress=seen.append, stopping=lambda: events.Trained in map(type, seen), **options
+    )
+    assert stopped.stopped
+    assert stopped.metrics == {}
+    whole = hpsearch.train(config, progress=False, **options)
+    assert "test/loss" in whole.metrics
+
+
+def test_mistakes_are_one_line(study, folder):
+    config = {**study.config(0), "study": "tiny"}
+    config["training"]["learning_rate"] = {"low": 1e-3, "high": 1e-2}
+    with pytest.raises(hpsearch.ConfigError, match=r"^space: learning_rate is a range; a training needs one value"):
+        hpsearch.train(config, base=folder, home=folder / "home")
+    with pytest.raises(hpsearch.UserError, match=r"^threads: 0 is not allowed; allowed: a whole number of at least 1"):
+        hpsearch.train(config, threads=0)

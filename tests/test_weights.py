@@ -1,0 +1,119 @@
+"""`hpsearch export --model`: the weights that a search has kept, as a model directory."""
+
+import json
+import shutil
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from hpsearch.config import TrainConfig
+from hpsearch.errors import UserError
+from hpsearch.home import Home, history_of
+from hpsearch.journal.history import History
+from hpsearch.outcome import Outcome
+from hpsearch.storage.keeping import Keeping
+from hpsearch.storage.storage import Storage
+from hpsearch.training import checkpoint
+from hpsearch.training.export import load_pretrained
+from hpsearch.weights import write_model
+from tests.cli.test_run import one_line
+
+SPACE = """
+study: small
+budget: {trials: 1}
+tokenizer: {kind: bytes}
+model: {n_layers: 1, width: 16, n_heads: 2, context: 16}
+training: {epochs: 1.0, batch_size: 4}
+evaluation: {times: 2}
+resources: {launcher: inline}
+"""
+
+
+@pytest.fixture
+def study(call, space_file, tmp_path):
+    """A study of one trial that our own trainer has trained; gives its folder."""
+    code, _, err = call("run", space_file(SPACE), "--home", tmp_path / "home")
+    assert (code, err) == (0, "")
+    return tmp_path / "home" / "small"
+
+
+def export(call, tmp_path):
+    return call(
+        "export", "small", "-o", tmp_path / "best.yaml", "--model", tmp_path / "model", "--home", tmp_path / "home"
+    )
+
+
+def test_the_winners_weights_are_a_model_directory(call, study, tmp_path):
+    code, out, err = export(call, tmp_path)
+    assert (code, err) == (0, "")
+    assert f"{tmp_path}/model: the weights of trial 0 at evaluation" in out
+    assert "not tested" in out
+    metrics = json.loads((tmp_path / "model" / "metrics.json").read_text())
+    (trial,) = history_of(Home(tmp_path / "home"), "small", space="small").trials.values()
+    assert metrics["val/loss"] == trial.value
+    assert not [name for name in metrics if name.startswith("test/")]
+    kept = torch.load(_body(study / "checkpoints/0000/best.pt"), weights_only=True)["model"]
+    assert torch.equal(load_pretrained(tmp_path / "model").state_dict()["embedding.weight"], kept["embedding.weight"])
+    assert [path.name for path in tmp_path.glob(".model-*")] == []
+    one_line(export(call, tmp_path), 2, r"model: is not empty; choose another folder with --model")
+
+
+def test_weights_that_are_gone_damaged_or_of_other_data_are_one_line(call, study, tmp_path, corpus_files):
+    path = study / "checkpoints" / "0000" / "best.pt"
+    kept = path.read_bytes()
+    path.write_bytes(kept[:-1] + b"!")
+    one_line(export(call, tmp_path), 2, r"does not match its checksum; hpsearch train makes the model anew")
+    path.unlink()
+    one_line(export(call, tmp_path), 2, r"the weights of trial 0 at its best evaluation are not kept; hpsearch train")
+    path.write_bytes(kept)
+    (corpus_files / "train.txt").write_text("another text " * 100)
+    one_line(export(call, tmp_path), 2, r"are not those of trial 0: hpsearch train makes the model anew")
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_unfinished_trial_has_its_best_weights_in_its_checkpoint(study, tmp_path):
+    home = Home(tmp_path / "home")
+    (trial,) = history_of(home, "small", space="small").trials.values()
+    path = study / "checkpoints" / "0000" / "best.pt"
+    state = torch.load(_body(path), weights_only=True)
+    best = {"weights": state["model"], "evaluation": state["evaluation"]}
+    digest = TrainConfig.model_validate(trial.config).digest()
+    checkpoint.save(path.with_name("last.pt"), {"best": best}, config_hash=digest)
+    path.unlink()
+    (corpus,) = (path.parent for path in home.cache.glob("*/sizes.json"))
+    write = partial(write_model, History(), study=study, corpus=corpus)
+    write(replace(trial, outcome=Outcome.UNFINISHED), tmp_path / "model")
+    assert torch.equal(load_pretrained(tmp_path / "model").state_dict()["norm.weight"], state["model"]["norm.weight"])
+    later = replace(trial, outcome=Outcome.UNFINISHED, best=replace(trial.best, index=trial.best.index + 1))
+    with pytest.raises(UserError, match="trial 0, which is unfinished, at its best evaluation are not kept"):
+        write(later, tmp_path / "other")
+
+
+def test_weights_in_a_storage_are_fetched(call, study, tmp_path):
+    history = history_of(Home(tmp_path / "home"), "small", space="small")
+    url = f"file://{tmp_path}/storage"
+    keeping = Keeping(Storage(url), history, {})
+    _store(keeping, study / "checkpoints" / "0000" / "best.pt")
+    keeping.close()
+    shutil.rmtree(study / "checkpoints")
+    path = study / "space.yaml"
+    path.write_text(path.read_text().replace("launcher: inline", f"launcher: {{name: ray, storage: '{url}'}}"))
+    code, _, err = export(call, tmp_path)
+    assert (code, err) == (0, "")
+    assert (tmp_path / "model" / "model.safetensors").exists()
+
+
+def _store(keeping, path):
+    from hpsearch.storage.snapshots import Snapshots
+
+    snapshots = Snapshots(keeping.storage, keeping.of(0).folder)
+    snapshots.look()
+    snapshots.save({path.name: path})
+
+
+def _body(path):
+    import io
+
+    return io.BytesIO(path.read_bytes().partition(b"\n")[2])
