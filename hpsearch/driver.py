@@ -27,7 +27,7 @@ from hpsearch.launchers.messages import Launcher
 from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.outcome import Outcome
-from hpsearch.policies.loading import load
+from hpsearch.policies.loading import Factory, load
 from hpsearch.policies.policy import Policy
 from hpsearch.preparation import Prepared, check, prepare
 from hpsearch.search import Search, spent
@@ -155,18 +155,20 @@ class Driver:
 
 
 @contextlib.contextmanager
-def opened(experiment: Experiment, home: Home, *, progress: Progress, say: Say = print) -> Iterator[Driver]:
+def opened(
+    experiment: Experiment, home: Home, *, progress: Progress, say: Say = print, policy: Factory | None = None
+) -> Iterator[Driver]:
     """The experiment's study, ready to be searched; after the block its workers and views have ended.
 
     progress: gets what is being prepared and the share done; say: gets warnings and news, a line each, also from other
-    threads. Everything that can fail by the user's mistake is checked here: raises UserError and its children,
-    StudyBusy, StorageFailed.
+    threads; policy: makes what decides (default: the policy that the space file names). Everything that can fail by the
+    user's mistake is checked here: raises UserError and its children, StudyBusy, StorageFailed.
     """
     shipping.check(home.path, experiment.tracking.uri)
     folder = home.study(experiment.study)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_locked(folder, home, experiment.study))
-        policy = load(experiment)
+        decides = load(experiment, policy)
         history = read_history(folder)
         check_space(experiment, history)
         check(experiment)
@@ -180,8 +182,8 @@ def opened(experiment: Experiment, home: Home, *, progress: Progress, say: Say =
         views = shipper.start(folder, home.path, experiment.tracking.uri, VIEWS, say=say)
         stack.callback(views.kill)
         checkpoints = stack.enter_context(_checkpoints(folder, study.history, storage, stored))
-        idle = spent(study, policy)
-        yield Driver(experiment, home, folder, study, policy, workers, prepared, checkpoints, views, idle, say)
+        idle = spent(study, decides)
+        yield Driver(experiment, home, folder, study, decides, workers, prepared, checkpoints, views, idle, say)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from hpsearch.driver import Driver, opened
 from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.events import Notice, Opened, Preparing, Searched, Shipped, Show
 from hpsearch.home import Home
+from hpsearch.policies.loading import Factory
 from hpsearch.space.experiment import Experiment
 
 PATIENCE_WHEN_STOPPED = 4.0  # seconds that MLflow has to hear of a stop: who asked for it wants to leave
@@ -31,6 +32,7 @@ def run(
     workers: int | str | None = None,
     device: str | None = None,
     launcher: str | None = None,
+    policy: Factory | None = None,
     progress: bool | Show = True,
     stopping: Callable[[], bool] | None = None,
 ) -> Study:
@@ -39,6 +41,9 @@ def run(
     space: a space file, the mapping that one holds, or an Experiment; relative data paths of a mapping begin at `base`
     (default: the working folder). study: its name (default: the file's); trials, hours: the study's budget, earlier
     runs included; workers, device, launcher: where trials train (launcher "inline": in this process).
+
+    policy: called with the Experiment, returns what decides in the search (hpsearch.policies); default: the policy that
+    the space file names.
 
     progress: True draws bars in a notebook or a terminal; False draws nothing, warnings go to Python's logging; a
     callable gets each event (hpsearch.events), now and then from another thread, but one at a time.
@@ -57,26 +62,29 @@ def run(
         changes = {"study": study, "trials": trials, "hours": hours, "workers": workers, "device": device}
         experiment, at = experiment_of(space, base=base, launcher=launcher, **changes), home_of(home)
         interrupt = Interrupt(is_watching=stopping is None)
-        with displayed(progress, in_terminal=SearchTerminal) as show:
-            _run(experiment, at, show, interrupt, stopping or interrupt.stopping)
+        display = displayed(progress, in_terminal=SearchTerminal)
+        with display as show, _opened(experiment, at, show, policy) as driver:
+            _run(driver, show, interrupt, stopping or interrupt.stopping)
         if interrupt.caught:
             raise KeyboardInterrupt(f"study '{experiment.study}' is saved; the same call resumes it")
         return load(experiment.study, home=at.path)
 
 
-def _run(experiment: Experiment, home: Home, show: Show, interrupt: Interrupt, stopping: Callable[[], bool]) -> None:
-    """Opens the study, searches it, exports the winner and waits for the views."""
+def _run(driver: Driver, show: Show, interrupt: Interrupt, stopping: Callable[[], bool]) -> None:
+    """Searches an open study, exports the winner and waits for the views."""
+    with interrupt:
+        _search(driver, show, stopping)
+    _conclude(driver, show, stopped=stopping())
+
+
+def _opened(
+    experiment: Experiment, home: Home, show: Show, policy: Factory | None
+) -> contextlib.AbstractContextManager[Driver]:
     show(Preparing("checking", 0.0))
-    with _opened(experiment, home, show) as driver:
-        with interrupt:
-            _search(driver, show, stopping)
-        _conclude(driver, show, stopped=stopping())
-
-
-def _opened(experiment: Experiment, home: Home, show: Show) -> contextlib.AbstractContextManager[Driver]:
     return opened(
         experiment,
         home,
+        policy=policy,
         progress=lambda what, share: show(Preparing(what, share)),
         say=lambda line: show(Notice(line)),
     )

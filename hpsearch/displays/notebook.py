@@ -16,6 +16,7 @@ from hpsearch.displays.text import measured, params
 from hpsearch.events import (
     Event,
     Finished,
+    Interrupted,
     Measured,
     Notice,
     Opened,
@@ -89,7 +90,7 @@ class Notebook:
         elif isinstance(event, Searched):
             self._bars.clear()
             self._lines.append(ended(event.history, stopped=event.stopped))
-        elif isinstance(event, Started | Measured | Paused | Finished):
+        elif isinstance(event, Started | Measured | Paused | Interrupted | Finished):
             self._note_trial(event)
 
     def _open(self, event: Opened) -> None:
@@ -98,7 +99,7 @@ class Notebook:
         self._title = f"{event.history.study}: {self._metric}, {event.history.direction}"
         self._lines += event.data
 
-    def _note_trial(self, event: Started | Measured | Paused | Finished) -> None:
+    def _note_trial(self, event: Started | Measured | Paused | Interrupted | Finished) -> None:
         trial = event.trial
         if isinstance(event, Measured):
             value = measured(event.evaluation.metrics.get(self._metric, math.nan))
@@ -108,8 +109,8 @@ class Notebook:
         self._bars.pop(event.slot, None)
         if isinstance(event, Started):
             self._bars[event.slot] = Bar(f"trial {trial.number}  {params(trial)}")
-        elif isinstance(event, Paused):
-            self._lines.append(f"trial {trial.number} paused: {event.reason}")
+        elif isinstance(event, Paused | Interrupted):
+            self._lines.append(f"trial {trial.number} {type(event).__name__.lower()}: {event.reason}")
         else:
             value = f" {self._metric} {measured(trial.value)}" if trial.value is not None else ""
             self._lines.append(f"trial {trial.number} finished: {trial.outcome}{value}  {params(trial)}")
