@@ -124,7 +124,7 @@ def searched(space: str, folder: Path, checkpoint_seconds: float, keep: bool) ->
     folder.mkdir()
     with changed(change):
         study = Study.open(experiment, folder, prepared.facts)
-        search = Search(study, InlineLauncher(setting), checkpoints=folder / "checkpoints", corpora=prepared.corpora)
+        search = Search(study, InlineLauncher(setting), checkpoints=folder / "checkpoints", prepared=prepared.folders)
         clock.seconds, began, processor = 0.0, time.perf_counter(), time.process_time()
         for _ in search.run():
             pass

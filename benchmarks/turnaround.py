@@ -33,7 +33,10 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]  # runs in a checkout that was never installed, too
 
+from hpsearch.trainers.causal_lm import CausalLM  # noqa: E402
+
 METRIC = "val/loss"
+TRAINER = 'trainer: "python:turnaround:Timed"\n'
 FEWEST = 0.35  # epochs: with fewer there are fewer steps than evaluations
 RANGES = {"learning_rate": (1e-3, 1e-2), "weight_decay": (0.01, 1.0)}  # as in SPACE; each in the log
 
@@ -74,6 +77,14 @@ def train(config: Any, handle: Any) -> Iterator[Any]:
         log.write(json.dumps(found) + "\n")
 
 
+class Timed(CausalLM):
+    """causal_lm with its trainings clocked; spaces name it `python:turnaround:Timed`."""
+
+    def train(self, config: Any, handle: Any) -> Iterator[Any]:
+        """See `train`."""
+        yield from train(config, handle)
+
+
 def one_trial(folder: Path, params: dict[str, float], report: Callable[[Any], object]) -> float:
     """A training as a script of one's own has it: config, train, report; gives its lowest loss."""
     from hpsearch.contract import Handle, WorkerSettings
@@ -81,8 +92,8 @@ def one_trial(folder: Path, params: dict[str, float], report: Callable[[Any], ob
 
     told = json.loads((folder / "training.json").read_text())
     told["config"]["training"] |= params
-    corpora = {digest: Path(place) for digest, place in told["corpora"].items()}
-    setting = WorkerSettings(device="cpu", threads=1, cache=folder, base=folder, corpora=corpora)
+    prepared = {digest: Path(place) for digest, place in told["prepared"].items()}
+    setting = WorkerSettings(device="cpu", threads=1, cache=folder, base=folder, prepared=prepared)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         losses: list[float] = []
         for evaluation in train(TrainConfig.model_validate(told["config"]), Handle(setting, Path(place))):
@@ -210,7 +221,7 @@ class Bench:
         import overhead
 
         from hpsearch.home import Home
-        from hpsearch.preparation import first_config, prepare
+        from hpsearch.preparation import prepare
         from hpsearch.space.experiment import Experiment
 
         self.place, self.options = place, options
@@ -220,10 +231,10 @@ class Bench:
         self.space = overhead.SPACE.format(epochs=self.epochs, **numbers)
         experiment, self.home = Experiment.loads(self.space, path=str(place / "turnaround.yaml")), Home(place / "home")
         self.home.make()
-        corpora = prepare(experiment, self.home, lambda what, share: None).corpora
+        prepared = prepare(experiment, self.home, lambda what, share: None).folders
         self.training = {
-            "config": first_config(experiment).model_dump(mode="json"),
-            "corpora": {digest: str(folder) for digest, folder in corpora.items()},
+            "config": experiment.asked.config.model_dump(mode="json"),
+            "prepared": {digest: str(folder) for digest, folder in prepared.items()},
         }
         if options.used_home:
             from hpsearch.views import shipping
@@ -235,7 +246,7 @@ class Bench:
         job = Job(self.place / f"{name}-{number}", self.options.trials, self.options.workers)
         log = job.folder / "log"
         log.mkdir(parents=True)
-        (job.folder / "turnaround.yaml").write_text(self.space)
+        (job.folder / "turnaround.yaml").write_text(self.space + TRAINER)
         (job.folder / "training.json").write_text(json.dumps(self.training))
         shutil.copytree(self.home.path, job.folder / "home")
         began = time.time()
@@ -260,7 +271,6 @@ def environment(log: Path) -> dict[str, str]:
     """One thread for each training, and nothing of a running Ray cluster."""
     paths = [str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]
     told = {
-        "HPSEARCH_TRAINER": "turnaround:train",
         "TURNAROUND_LOG": str(log),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),

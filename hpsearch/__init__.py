@@ -30,7 +30,9 @@ _PLACES = {
         "UserError",
     ],
     "hpsearch.outcome": ["Outcome"],
+    "hpsearch.policies.policy": ["GoOn", "Judgement", "New", "Nothing", "Policy"],
     "hpsearch.space.experiment": ["Experiment"],
+    "hpsearch.verdict": ["Verdict"],
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 __all__ = sorted(_PLACE_OF)

@@ -17,6 +17,12 @@ from hpsearch.errors import StudyMismatch as StudyMismatch
 from hpsearch.errors import TrainingFailed as TrainingFailed
 from hpsearch.errors import UserError as UserError
 from hpsearch.outcome import Outcome as Outcome
+from hpsearch.policies.policy import GoOn as GoOn
+from hpsearch.policies.policy import Judgement as Judgement
+from hpsearch.policies.policy import New as New
+from hpsearch.policies.policy import Nothing as Nothing
+from hpsearch.policies.policy import Policy as Policy
 from hpsearch.space.experiment import Experiment as Experiment
+from hpsearch.verdict import Verdict as Verdict
 
 __version__: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from hpsearch.atomic import write_atomically
+from hpsearch.contract import Evaluation
 from hpsearch.errors import UserError
 from hpsearch.journal.history import History, TrialHistory, number
 from hpsearch.outcome import Outcome
 from hpsearch.provenance import provenance
-from hpsearch.training.config import TrainConfig
+from hpsearch.trainers import DEFAULT, Trainer, load, named_in
 
 
 def winner(history: History) -> TrialHistory:
@@ -30,31 +32,22 @@ def winner(history: History) -> TrialHistory:
     return best
 
 
-def winning_config(trial: TrialHistory) -> TrainConfig:
-    """The trial's config in the precision it had, ending where its best evaluation stood: the schedule stays that of
-    all its epochs.
-    """
-    config = TrainConfig.model_validate(trial.config)
-    update: dict[str, Any] = {}
-    if config.training.precision == "auto" and trial.precision:
-        update["precision"] = trial.precision  # another machine's auto may be another
-    if trial.best is not None and trial.best.index < config.evaluation.times * config.training.stop_at:
-        update["stop_at"] = trial.best.index / config.evaluation.times
-    return config.model_copy(update={"training": config.training.model_copy(update=update)})
-
-
-def text(history: History, *, base: str, run_id: str | None) -> str:
+def text(history: History, trainer: Trainer, *, base: str, run_id: str | None) -> str:
     """best.yaml of a study; `base` is the folder that the config's relative paths begin at, as seen from the file."""
     trial = winner(history)
-    config = winning_config(trial)
+    config = trainer.config.model_validate(trial.config)
+    evaluation = _best_evaluation(trial)
+    exported = trainer.ended_at(config, evaluation)
     document = CommentedMap({"study": history.study, "base": base})
-    for key, value in config.model_dump(mode="json", exclude_none=True).items():
+    if trainer.name != DEFAULT:
+        document["trainer"] = trainer.name
+    for key, value in exported.model_dump(mode="json", exclude_none=True).items():
         document[key] = _commented(value)
-    if config.training.stop_at < 1.0:
-        _explain_stop(document["training"], config, trial, after(history, trial))
-    if trial.config["training"].get("precision") == "auto" != config.training.precision:
-        document["training"].yaml_add_eol_comment(f"what auto came to in trial {trial.number}", "precision")
-    document["provenance"] = known = _commented(provenance(history, trial, config, run_id))
+    then = after(history, trial)
+    remarks = trainer.remarks(config, exported, trial=trial.number, evaluation=evaluation, then=then)
+    for (section, key), remark in remarks.items():
+        document[section].yaml_add_eol_comment(remark, key)
+    document["provenance"] = known = _commented(provenance(history, trial, exported, run_id))
     known["config"].fa.set_flow_style()  # a few lines of it
     document.yaml_set_start_comment(
         f"The best of {len(history.trials)} trials of study {history.study}.\n"
@@ -69,10 +62,14 @@ def text(history: History, *, base: str, run_id: str | None) -> str:
 
 
 def write(history: History, path: Path, *, base: Path, run_id: str | None) -> None:
-    """Writes best.yaml whole or not at all; raises UserError when it cannot be written."""
+    """Writes best.yaml whole or not at all; raises UserError when it cannot be written.
+
+    base: the folder that the study's relative paths begin at, and where its trainer's module is found.
+    """
+    trainer = load(named_in(history.origin), base)
     relative = os.path.relpath(base.resolve(), path.resolve().parent)
     try:
-        write_atomically(path, text(history, base=relative, run_id=run_id).encode())
+        write_atomically(path, text(history, trainer, base=relative, run_id=run_id).encode())
     except OSError as error:
         raise UserError(f"{path}: cannot write: {error.strerror}") from error
 
@@ -101,11 +98,9 @@ def after(history: History, trial: TrialHistory) -> str:
     return "later ones are worse" if values else "later ones do not measure the objective"
 
 
-def _explain_stop(training: CommentedMap, config: TrainConfig, trial: TrialHistory, then: str) -> None:
-    index, epochs = trial.best.index if trial.best else 0, config.training.epochs
-    training.yaml_add_eol_comment("the length of the schedule, not of the training: see stop_at", "epochs")
-    training.yaml_add_eol_comment(
-        f"ends at evaluation {index} of {config.evaluation.times}, the best one: "
-        f"{config.training.stop_at * epochs:.4g} epochs; {then}",
-        "stop_at",
-    )
+def _best_evaluation(trial: TrialHistory) -> Evaluation:
+    """The evaluation where the trial's best value stands, with the precision that the trial had."""
+    assert trial.best is not None  # of a winner
+    best = trial.best
+    lost = Evaluation(best.index, best.step, best.progress, {}, tokens=best.tokens, epoch=best.epoch)
+    return replace(trial.evaluations.get(best.index, lost), precision=trial.precision)

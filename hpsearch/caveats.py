@@ -1,4 +1,4 @@
-"""What a study's numbers do not say: an objective that never changes, a winner that one of its data sets is lost on."""
+"""Warnings about a study's results: an objective that never changes, a winner at chance on one of its data sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OTHERWISE = "train longer, or take val/loss"  # what is said of a metric that no
 
 
 def caveats(history: History) -> list[str]:
-    """All that is to be said of a study as it stands, a line each."""
+    """All warnings about a study as it is now, a line each."""
     constant = constant_objective(history)
     return [*([constant] if constant else []), *at_chance(history), *computed_differently(history)]
 

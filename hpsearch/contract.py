@@ -1,6 +1,6 @@
 """What a train function is given and what it gives: the whole seam between training and those who run it.
 
-    def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]
+    def train(config: Config, handle: Handle) -> Iterator[Evaluation]
 
 On a folder with checkpoints it yields again, first of all, the evaluations that they hold. What is worth a warning goes
 to Python's logging.
@@ -37,9 +37,9 @@ class WorkerSettings:
 
     device: str  # as torch spells it: cpu, cuda:0, mps
     threads: int  # CPU threads of one training
-    cache: Path  # tokenised data
+    cache: Path  # prepared data of all studies
     base: Path  # the folder that relative data paths begin at
-    corpora: dict[str, Path] = field(default_factory=dict)  # prepared already: digest of data and tokenizer -> folder
+    prepared: dict[str, Path] = field(default_factory=dict)  # data prepared by the trainer: its name -> folder
     checkpoint_seconds: float = 60.0
 
 

@@ -24,19 +24,19 @@ from hpsearch.identity import check_space
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.launchers.launch import launched
 from hpsearch.launchers.messages import Launcher
-from hpsearch.launchers.worker import TRAINER
 from hpsearch.lock import StudyLock
 from hpsearch.outcome import Outcome
-from hpsearch.policies.loading import Factory, load
+from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Policy
-from hpsearch.preparation import Prepared, check, prepare
+from hpsearch.preparation import check, prepare
 from hpsearch.search import Search, spent
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
-from hpsearch.storage.keeping import Keeping, keep_corpus
 from hpsearch.storage.storage import Storage
+from hpsearch.storage.study_storage import StudyStorage, keep_prepared
 from hpsearch.study import Study, read_history
+from hpsearch.trainers import Prepared
 from hpsearch.views import shipper, shipping
 from hpsearch.views.mlflow.store import run_ids
 
@@ -54,9 +54,9 @@ class Driver:
     home: Home
     folder: Path  # the study's
     study: Study
-    policy: Policy
     workers: Launcher
     prepared: Prepared
+    policy: Policy
     checkpoints: Checkpoints
     shipper: shipper.Shipper
     idle: bool  # the study's budget was spent before
@@ -74,7 +74,7 @@ class Driver:
                     self.workers,
                     checkpoints=self.checkpoints,
                     policy=self.policy,
-                    corpora=self.prepared.corpora,
+                    prepared=self.prepared.folders,
                     stopping=stopping,
                 ).run()
 
@@ -156,25 +156,27 @@ class Driver:
 
 @contextlib.contextmanager
 def opened(
-    experiment: Experiment, home: Home, *, progress: Progress, say: Say = print, policy: Factory | None = None
+    experiment: Experiment, home: Home, *, progress: Progress, say: Say = print, policy: Policy | None = None
 ) -> Iterator[Driver]:
     """The experiment's study, ready to be searched; after the block its workers and views have ended.
 
     progress: gets what is being prepared and the share done; say: gets warnings and news, a line each, also from other
-    threads; policy: makes what decides (default: the policy that the space file names). Everything that can fail by the
-    user's mistake is checked here: raises UserError and its children, StudyBusy, StorageFailed.
+    threads; policy: decides (default: the one that the space file names).
+
+    Everything that can fail by the user's mistake is checked here: raises UserError and its children, StudyBusy,
+    StorageFailed.
     """
     shipping.check(home.path, experiment.tracking.uri)
     folder = home.study(experiment.study)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_locked(folder, home, experiment.study))
-        decides = load(experiment, policy)
+        policy = load(experiment) if policy is None else policy
         history = read_history(folder)
         check_space(experiment, history)
-        check(experiment)
+        check(experiment, home)
         storage = _storage(experiment)
-        trainer = os.environ.get("HPSEARCH_TRAINER", TRAINER)  # the tests' toy
-        workers = stack.enter_context(launched(experiment, home, folder, trainer=trainer))  # torch loads meanwhile
+        name = experiment.trainer.name
+        workers = stack.enter_context(launched(experiment, home, folder, trainer=name))  # torch loads meanwhile
         prepared = prepare(experiment, home, progress, history=history)
         _warn(experiment, prepared, say)
         stored = _stored(storage, prepared, progress)
@@ -182,8 +184,8 @@ def opened(
         views = shipper.start(folder, home.path, experiment.tracking.uri, VIEWS, say=say)
         stack.callback(views.kill)
         checkpoints = stack.enter_context(_checkpoints(folder, study.history, storage, stored))
-        idle = spent(study, decides)
-        yield Driver(experiment, home, folder, study, decides, workers, prepared, checkpoints, views, idle, say)
+        idle = spent(study, policy)
+        yield Driver(experiment, home, folder, study, workers, prepared, policy, checkpoints, views, idle, say)
 
 
 @contextlib.contextmanager
@@ -221,7 +223,7 @@ def _stored(storage: Storage | None, prepared: Prepared, progress: Progress) -> 
     """Copies the prepared data into the storage; their names there, by the digest of data and tokenizer."""
     if storage is None:
         return {}
-    return {key: keep_corpus(storage, folder, progress) for key, folder in prepared.corpora.items()}
+    return {key: keep_prepared(storage, folder, progress) for key, folder in prepared.folders.items()}
 
 
 @contextlib.contextmanager
@@ -242,7 +244,7 @@ def _checkpoints(
 ) -> Iterator[Checkpoints]:
     """The trials' checkpoints, here and in the storage; those that nobody will read again are removed."""
     with contextlib.ExitStack() as stack:
-        keeping = None if storage is None else Keeping(storage, history, stored)
+        keeping = None if storage is None else StudyStorage(storage, history, stored)
         if keeping is not None:
             stack.callback(keeping.close)
         checkpoints = Checkpoints(folder.resolve() / "checkpoints", history, keeping)

@@ -1,7 +1,7 @@
 """What happens in a search or a final training: `hpsearch.run(..., progress=show)` calls `show` with each of these.
 
-A search: Preparing ... Opened, then Started, Measured, Paused, Interrupted, Finished of its trials, then Searched and
-Shipped.
+A search: Preparing ... Opened, then Started, Measured, Paused, Interrupted, Finished of its trials, at the end Searched
+and Shipped.
 A final training: Preparing ... Prepared, then Trained for each evaluation, then Testing. A Notice may come at any time.
 """
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from hpsearch import journal
+from hpsearch import journal, trainers
 from hpsearch.atomic import make_folder
 from hpsearch.errors import UserError
 from hpsearch.journal.history import History
@@ -83,15 +81,8 @@ def base_of(history: History, folder: Path) -> Path:
     here = Path(os.path.normpath(folder.resolve() / os.path.relpath(base, former))) if former else base
     if here == base or not here.is_dir():
         return base
-    files = [file for data_set in history.origin["experiment"]["data"].values() for file in _files(data_set)]
-    plain = (file for file in files if not set(file) & set("*?[$"))
+    plain = (file for file in trainers.files_of(history.origin) if not set(file) & set("*?[$"))
     return here if all((here / file).exists() for file in plain) or not base.is_dir() else base
-
-
-def _files(data_set: dict[str, Any]) -> Iterator[str]:
-    """The files of a data set as the space file names them."""
-    for found in (data_set.get("files") or {}).values():
-        yield from [found] if isinstance(found, str) else [file for file in found or () if isinstance(file, str)]
 
 
 def elsewhere(home: Home, held: str, *, space: str | Path | None = None, above: bool = True) -> Path | None:

@@ -122,12 +122,10 @@ def _refuse(experiment: Experiment, history: History, found: list[Change]) -> No
 
 
 def _reason(experiment: Experiment, keys: Keys) -> str:
-    """Why a set's contents may have changed though nobody has touched them: it comes from a function."""
-    data_set = experiment.settings.data.get(str(keys[1])) if len(keys) == 2 and keys[0] == "data" else None
-    origin = data_set.dataset if data_set is not None else None
-    if origin is None or not origin.startswith("python:"):
+    """Why a set's contents may have changed though nobody touched them."""
+    if len(keys) != 2 or keys[0] != "data":
         return ""
-    return f" ({origin}: a function that shuffles without a seed, or lists a set, returns other examples each time)"
+    return experiment.trainer.unsteady(experiment.asked.config, str(keys[1]))
 
 
 def shown(value: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hpsearch.config import Config
 from hpsearch.contract import WorkerSettings
 from hpsearch.environment import versions
 from hpsearch.errors import StudyMismatch
@@ -19,12 +20,11 @@ from hpsearch.identity import Change, changes, described, named_contents, of_oth
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.space.document import dotted
 from hpsearch.space.experiment import Experiment
-from hpsearch.training.config import TrainConfig
 
 CLOSE = 0.01  # relative; further apart than this, more than rounding differs
 
 
-def provenance(history: History, trial: TrialHistory, config: TrainConfig, run_id: str | None) -> dict[str, Any]:
+def provenance(history: History, trial: TrialHistory, config: Config, run_id: str | None) -> dict[str, Any]:
     """What best.yaml says of the study and the trial that its config comes from."""
     environment, data = history.origin["environment"], history.origin["data"]
     return {
@@ -87,7 +87,7 @@ def refuse_changed(experiment: Experiment, found: list[Change]) -> None:
 # --------------------------------------------------------------------------------------------------------- the training
 
 
-def edits(known: Mapping[str, Any], config: TrainConfig) -> list[str]:
+def edits(known: Mapping[str, Any], config: Config) -> list[str]:
     """The values that were edited since the config was exported: `training.epochs was edited (20 -> 10)`."""
     before = known.get("config")
     if not isinstance(before, Mapping):
@@ -98,7 +98,7 @@ def edits(known: Mapping[str, Any], config: TrainConfig) -> list[str]:
 
 
 def reproduction(
-    known: Mapping[str, Any], config: TrainConfig, found: float, setting: WorkerSettings, *, data_changed: bool = False
+    known: Mapping[str, Any], config: Config, found: float, setting: WorkerSettings, *, data_changed: bool = False
 ) -> str | None:
     """One line saying whether the trial's value came again; None when the config comes from no trial."""
     metric, trial = config.objective.metric, f"trial {known.get('trial')}"
@@ -142,18 +142,35 @@ def _other_versions(known: Mapping[str, Any]) -> str:
     return ", ".join(other)
 
 
-def _values(config: TrainConfig) -> dict[str, Any]:
-    """All that a training depends on; of the data sets all but where they lie, for they have their contents."""
-    origins = {name: {"files", "dataset"} for name in config.data}
-    return config.model_dump(mode="json", exclude_none=True, exclude={"data": origins})
+def _values(config: Config) -> dict[str, Any]:
+    """All that a training depends on; data have fingerprints, wherever they lie."""
+    return config.identity_of(config.model_dump(mode="json", exclude_none=True))
 
 
-def _completed(before: Mapping[str, Any], config: TrainConfig) -> dict[str, Any]:
+def _completed(before: Mapping[str, Any], config: Config) -> dict[str, Any]:
     """An exported config's values with the defaults of keys that its version of hpsearch did not have."""
-    data = {name: data_set.model_dump(mode="json") for name, data_set in config.data.items()}
-    for name, values in before.get("data", {}).items():
-        data[name] = {key: data.get(name, {}).get(key) for key in ("files", "dataset")} | dict(values)
+    whole = config.model_dump(mode="json")
     try:
-        return _values(TrainConfig.model_validate({**before, "data": data}))
+        return _values(type(config).model_validate(_over(before, _left_out(whole, config.identity_of(whole)))))
     except ValidationError:  # of another version, with keys that are gone
         return dict(before)
+
+
+def _left_out(whole: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """What `whole` has and `part` lacks, key by key."""
+    found: dict[str, Any] = {}
+    for key, value in whole.items():
+        if key not in part:
+            found[key] = value
+        elif isinstance(value, Mapping) and (inner := _left_out(value, part[key])):
+            found[key] = inner
+    return found
+
+
+def _over(upper: Mapping[str, Any], lower: Mapping[str, Any]) -> dict[str, Any]:
+    """Both mappings as one; where both have a value, the upper one's."""
+    both = {**lower, **upper}
+    for key in lower.keys() & upper.keys():
+        if isinstance(lower[key], Mapping) and isinstance(upper[key], Mapping):
+            both[key] = _over(upper[key], lower[key])
+    return both

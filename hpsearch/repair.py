@@ -13,8 +13,8 @@ from hpsearch import journal
 from hpsearch.errors import StorageFailed, UserError
 from hpsearch.journal.history import History
 from hpsearch.storage.integrity import Found, on_disk
-from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.storage import Storage
+from hpsearch.storage.study_storage import StudyStorage
 from hpsearch.views import shipping
 from hpsearch.views.audit import Audit, audit, discard, restore
 from hpsearch.views.follower import Follower, Say, once
@@ -118,7 +118,7 @@ def checkpoints(history: History, study_folder: Path) -> Iterator[tuple[str, Fou
     """
     launcher = history.origin.get("experiment", {}).get("resources", {}).get("launcher")
     url = launcher.get("storage") if isinstance(launcher, dict) else None
-    keeping = Keeping(Storage(url), history, {}) if url else None
+    keeping = StudyStorage(Storage(url), history, {}) if url else None
     for number in [trial.number for trial in history.trials.values() if trial.outcome is None]:
         yield f"checkpoints/{number:04d}", on_disk(study_folder / "checkpoints" / f"{number:04d}")
         if keeping is not None:

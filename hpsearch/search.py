@@ -18,7 +18,7 @@ from hpsearch.placement.placement import DEVICE_ERRORS, Placement
 from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Judgement, Policy
 from hpsearch.storage.checkpoints import Checkpoints
-from hpsearch.storage.room import Room
+from hpsearch.storage.disk_space import DiskSpace
 from hpsearch.study import Study
 from hpsearch.verdict import Verdict
 
@@ -46,19 +46,19 @@ class Search:
         *,
         checkpoints: Path | Checkpoints,
         policy: Policy | None = None,
-        corpora: dict[str, Path] | None = None,
+        prepared: dict[str, Path] | None = None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """`checkpoints`: where the trials' folders are made; `policy`: what decides (None: the space file's).
 
-        `corpora`: the prepared data (see WorkerSettings); `stopping`: whether a person asked to stop.
+        `prepared`: the data (see WorkerSettings); `stopping`: whether a person asked to stop.
         """
         self.study, self.launcher = study, launcher
         if isinstance(checkpoints, Path):
             checkpoints = Checkpoints(checkpoints, study.history)
         self.checkpoints = checkpoints
-        self._corpora, self._stopping = corpora or {}, stopping
-        self._room = Room(checkpoints.path, checkpoints.keeping)
+        self._prepared, self._stopping = prepared or {}, stopping
+        self._room = DiskSpace(checkpoints.path, checkpoints.keeping)
         self.policy = load(study.experiment) if policy is None else policy
         self._decisions = Decisions(study, self.policy)
         self._placement = Placement(study, launcher, self._decisions)
@@ -95,7 +95,7 @@ class Search:
         attempt = self.study.start(number, device=setting.device, threads=setting.threads, worker=slot)
         trial = self.study.history.trials[number]
         folder, kept = self.checkpoints.folder(number), self.checkpoints.kept(number)
-        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._corpora, kept))
+        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._prepared, kept))
         failpoints.hit("trial_placed")
         return Started(trial, slot, attempt)
 
@@ -174,7 +174,7 @@ class Search:
             raise UserError(message.reason)
 
     def _may_try_again(self, number: int) -> bool:
-        """Whether a trial has deaths left, over all drivers; this one counts already."""
+        """Whether a trial has retries left, over all drivers; the death at hand is not among its deaths yet."""
         return len(self.study.history.trials[number].deaths) < self.study.experiment.search.max_retries
 
     def _wait(self, message: Failed, reason: str, *, died: bool = False) -> Event:

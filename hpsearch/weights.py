@@ -20,8 +20,8 @@ from hpsearch.outcome import Outcome
 from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
-from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.storage import Storage
+from hpsearch.storage.study_storage import StudyStorage
 
 AGAIN = "hpsearch train makes the model anew"
 
@@ -43,7 +43,7 @@ def prepared_corpus(exported: Experiment, home: Home) -> Path:
             number = exported.provenance.get("trial")
             raise UserError(f"the data, or how they are prepared, are not those of trial {number}: {AGAIN}")
 
-    return next(iter(prepare(exported, home, lambda what, share: None, known=check).corpora.values()))
+    return next(iter(prepare(exported, home, lambda what, share: None, known=check).folders.values()))
 
 
 def write_model(history: History, trial: TrialHistory, folder: Path, *, study: Path, corpus: Path) -> None:
@@ -80,7 +80,7 @@ def _files(history: History, trial: TrialHistory, study: Path) -> Iterator[Path]
     if url is None:
         yield study / "checkpoints" / f"{trial.number:04d}"
         return
-    keeping = Keeping(Storage(url), history, {})
+    keeping = StudyStorage(Storage(url), history, {})
     try:
         with tempfile.TemporaryDirectory() as folder:
             for name in _names(trial):

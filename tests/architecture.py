@@ -67,22 +67,28 @@ def within(module: str, places: Iterable[str]) -> bool:
     return any(module == place or module.startswith(f"{place}.") for place in places)
 
 
+def closest(module: str, places: Iterable[str]) -> str:
+    """The place in which a module lies, the innermost of several; "" if none."""
+    return max((place for place in places if within(module, [place])), key=len, default="")
+
+
 def missing(package: Package, places: Iterable[str]) -> list[str]:
     """Entries of a table that name no module of the package."""
     return [place for place in places if not any(within(module, [place]) for module in package.modules)]
 
 
 def unlevelled(package: Package, levels: Levels, *, inside: str = "") -> list[str]:
-    """Modules (those inside a folder, or all) that stand on no level, or on two."""
+    """Modules (those inside a folder, or all) that stand on no level, or on two; the nearest place counts."""
     modules = [module for module in package.modules if not inside or module.startswith(f"{inside}.")]
-    counts = {module: sum(within(module, [p]) for places in levels for p in places) for module in modules}
+    places = [place for level in levels for place in level]
+    counts = {module: places.count(closest(module, places)) for module in modules}
     return [f"{module}: {count} levels" for module, count in sorted(counts.items()) if count != 1]
 
 
 def upward(package: Package, levels: Levels) -> list[str]:
     """Imports that do not go down. Two places of one level may not import each other; within a place all is free."""
     places = {place: at for at, level in enumerate(levels) for place in level}
-    home = {module: next((p for p in places if within(module, [p])), "") for module in package.modules}
+    home = {module: closest(module, places) for module in package.modules}
     arrows = [(a, b) for a in sorted(home) for b in sorted(package.own[a]) if home[a] and home[b]]
     return [f"{a} -> {b}" for a, b in arrows if home[a] != home[b] and places[home[b]] >= places[home[a]]]
 

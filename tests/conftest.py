@@ -22,11 +22,24 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONG = ("tests/faults/", "tests/cli/", "tests/launchers/")  # folders of long files: first, so that all end together
+
+
 def pytest_collection_modifyitems(items):
-    """The tests of a file run in one process, which shares their fixtures; so do all tests of the `story`."""
-    for item in items:
-        group = "story" if "story" in item.fixturenames else item.nodeid.partition("::")[0].replace("/", ".")
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """The tests of a file run in one process, which shares their fixtures; so do all those of tests/cli (`story`)."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "tests/cli" if file.startswith("tests/cli/") else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture
@@ -89,4 +102,5 @@ budget: {trials: 6}
 training:
   learning_rate: {low: 1e-4, high: 1e-1, log: true}
   epochs: {low: 1, high: 12}
+trainer: "python:hpsearch.testing.toy:Toy"
 """

@@ -10,8 +10,9 @@ from hpsearch.policies.optuna.policy import OptunaPolicy
 from hpsearch.search import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
+from hpsearch.testing.toy import Toy
 
-TOY = "hpsearch.testing.toy:train"
+TOY = "python:hpsearch.testing.toy:Toy"
 FACTS = {"fingerprint": "f" * 64, "sets": {"text": {"train": {"examples": 1, "tokens": 400}}}}
 DATA = "data: {text: {task: text, dataset: 'python:a:b'}}\n"
 RANGES = """
@@ -19,6 +20,11 @@ training:
   learning_rate: {low: 1e-4, high: 1e-1, log: true}
   epochs: {low: 1, high: 12}
 """
+
+
+def toy_with(train):
+    """The toy trainer with another `train(config, handle)`: a class, to be named `python:MODULE:NAME`."""
+    return type(train.__name__, (Toy,), {"train": lambda self, config, handle: train(config, handle)})
 
 
 def experiment(body="", *, ranges=RANGES, folder="."):

@@ -6,7 +6,7 @@ from hpsearch.contract import Command
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.placement.sharing import CONTEXT
 from hpsearch.testing import toy
-from tests.searching import RANGES, Scripted, evaluation, experiment, go
+from tests.searching import RANGES, Scripted, evaluation, experiment, go, toy_with
 from tests.test_search import QUIET, workers
 
 GIB = 2**30
@@ -82,7 +82,8 @@ def searched(folder, launcher, *, trials, ranges=RANGES, **options):
     return study
 
 
-def train(config, handle):
+@toy_with
+def on_a_gpu(config, handle):
     """The toy trainer in a real process, as if on a GPU of 80 GiB of which it takes 30."""
     for found in toy.train(config, handle):
         yield replace(found, peak_memory=30 * GIB, device_memory=80 * GIB)

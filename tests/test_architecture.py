@@ -68,6 +68,15 @@ def test_an_import_within_a_level(package):
     assert architecture.upward(sideways, LEVELS) == ["config.section -> errors"]
 
 
+def test_a_place_within_another_stands_on_its_own_level(package):
+    levels = [["config"], ["errors"], ["config.late"], ["training"], ["house"], ["cli"]]
+    found = package({"config.late": "import house.errors", "training": "import house.config.late", "errors": ""})
+    assert architecture.unlevelled(found, levels) == []
+    assert architecture.upward(found, levels) == []
+    found = package({"config.section": "import house.config.late"})
+    assert architecture.upward(found, levels) == ["config.section -> config.late"]
+
+
 def test_an_import_of_the_package_itself(package):
     assert architecture.upward(package(errors="from house import __version__"), LEVELS) == ["errors -> house"]
 

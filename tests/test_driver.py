@@ -12,7 +12,7 @@ from hpsearch.driver import opened
 from hpsearch.errors import ConfigError, DataError, StudyBusy, StudyMismatch, UserError
 from hpsearch.home import Home, history_of
 from hpsearch.identity import check_space
-from hpsearch.preparation import first_config, prepare, setting_for
+from hpsearch.preparation import prepare, setting_for
 from hpsearch.space.experiment import Experiment
 from tests.conftest import TOY_SPACE
 from tests.searching import go
@@ -58,8 +58,8 @@ def test_data_are_prepared_once_and_counted(tmp_path, space_file):
     experiment, home = Experiment.load(space_file(TOY_SPACE)), Home(tmp_path / "home").make()
     first, second = prepare(experiment, home, quiet), prepare(experiment, home, quiet)
     assert first == second
-    [(digest, folder)] = first.corpora.items()
-    assert digest == first_config(experiment).corpus_digest()
+    [(digest, folder)] = first.folders.items()
+    assert digest == experiment.asked.config.corpus_digest()
     assert Corpus.map(folder).fingerprint == first.facts["fingerprint"]
     assert first.facts["sets"]["text"]["train"]["examples"] == 1
 
@@ -130,7 +130,7 @@ def test_the_final_training_takes_the_trials_threads_unless_told(tmp_path, space
     assert setting_for(experiment, home, prepared, 2).threads == 2
     plain = replace(experiment, settings=experiment.settings.model_copy(update={"provenance": {}}))
     assert setting_for(plain, home, prepared, None).threads == 1
-    assert setting_for(experiment, home, prepared, None).corpora == prepared.corpora
+    assert setting_for(experiment, home, prepared, None).prepared == prepared.folders
 
 
 LONG_PAIRS = "{pairs: {task: translation, files: {train: data/pairs.jsonl}, source: en, target: fr, truncate: middle}}"

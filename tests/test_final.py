@@ -78,7 +78,7 @@ def final(searched, folder, name="best.yaml", **changes):
     home = Home(project / "home")
     prepared = prepare(experiment, home, lambda what, share: None)
     setting = replace(setting_for(experiment, home, prepared, None), **changes)
-    return FinalTraining(experiment.train_config(), folder, setting), experiment, setting
+    return FinalTraining(experiment.train_config(), folder, setting, trainer=experiment.trainer), experiment, setting
 
 
 # ------------------------------------------------------------------------------------------------------ the whole of it

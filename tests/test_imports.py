@@ -29,13 +29,17 @@ LEVELS = [
         "outcome",
         "output",
         "printable",
+        "process",
         "redaction",
         "verdict",
     ],
     [
         "atomic",
         "environment",
+        "error_lines",
+        "file_lock",
         "lock",
+        "logs",
         "metrics",
         "samples",
     ],
@@ -74,22 +78,27 @@ LEVELS = [
         "views",
     ],
     [
-        "decisions",
         "launchers",
+        "policies.decisions",
     ],
     [
+        "displays",
         "placement",
         "preparation",
         "repair",
     ],
     [
         "search",
+        "weights",
     ],
     [
         "driver",
     ],
     [
         "testing",
+    ],
+    [
+        "api",
     ],
     [
         "hpsearch",
@@ -127,6 +136,7 @@ INNER = {
     "launchers": [
         [
             "launchers.devices",
+            "launchers.orphans",
             "launchers.memory",
             "launchers.messages",
         ],
@@ -142,6 +152,9 @@ INNER = {
         ],
         [
             "launchers.ray",
+        ],
+        [
+            "launchers.launch",
         ],
     ],
     "metrics": [
@@ -163,21 +176,6 @@ INNER = {
         ],
         [
             "placement.placement",
-        ],
-    ],
-    "policies": [
-        [
-            "policies.policy",
-        ],
-        [
-            "policies.checked",
-            "policies.curve_rules",
-        ],
-        [
-            "policies.optuna",
-        ],
-        [
-            "policies.loading",
         ],
     ],
     "report": [
@@ -202,7 +200,7 @@ INNER = {
             "storage.snapshots",
         ],
         [
-            "storage.soundness",
+            "storage.integrity",
         ],
         [
             "storage.keeping",
@@ -253,17 +251,19 @@ INNER = {
 DOORS = {
     "click": ["cli"],
     "datasets": ["data.library"],
+    "filelock": ["file_lock"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
     "numpy": ["data", "fit", "policies.optuna", "tasks.measure", "training"],
-    "optuna": ["policies.optuna", "report.importances", "space.space", "views.optuna"],
+    "optuna": ["report.importances", "policies.optuna", "space.space", "views.optuna"],
+    "pandas": ["api.study"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.library", "data.rows", "data.packed"],
     "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
-    "rich": ["cli"],
+    "rich": ["cli.show", "displays"],
     "ruamel": ["best", "space.document", "space.nodes"],
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
@@ -276,13 +276,13 @@ DOORS = {
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
 HEAVY = ["torch", "mlflow", "sklearn", "optuna", "datasets", "sacrebleu", "pandas", "pyarrow", "matplotlib"]
 LIGHT = [
+    "api.study",
     "cli",
     "config",
     "contract",
     "errors",
     "hpsearch",
     "journal",
-    "policies",
     "space.experiment",
     "tasks",
     "testing",

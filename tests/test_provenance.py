@@ -167,13 +167,15 @@ def test_a_final_training_does_not_go_on_with_other_data(project):
     experiment, prepared = loaded(project)
     config = experiment.train_config()
     for _ in range(2):
-        FinalTraining(config, project / "model", None, data=prepared.facts).close()
+        FinalTraining(config, project / "model", None, trainer=experiment.trainer, data=prepared.facts).close()
     with (project / "left.txt").open("a") as file:
         file.write("more")
     changed = loaded(project)[1].facts
     with pytest.raises(UserError, match=r"model: its training was begun on other data.*\n  data\.left: contents "):
-        FinalTraining(config, project / "model", None, data=changed)
-    FinalTraining(config, project / "model", None, data=prepared.facts).close()  # it is not locked
+        FinalTraining(config, project / "model", None, trainer=experiment.trainer, data=changed)
+    FinalTraining(
+        config, project / "model", None, trainer=experiment.trainer, data=prepared.facts
+    ).close()  # it is not locked
 
 
 def test_a_value_of_changed_data_is_not_compared_as_if_it_were_the_trials(project):

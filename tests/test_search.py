@@ -272,7 +272,7 @@ def closed(task, *, times):
 
 
 def test_a_trial_may_find_the_disk_closed_three_times(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpsearch.storage.room.PAUSE", 0.0)
+    monkeypatch.setattr("hpsearch.storage.disk_space.PAUSE", 0.0)
     wanted = experiment("budget: {trials: 1}\n" + QUIET)
     launcher = Scripted(workers(tmp_path, 1), lambda task: closed(task, times=3))
     study, seen = go(wanted, tmp_path / "home", launcher=launcher)
@@ -283,7 +283,7 @@ def test_a_trial_may_find_the_disk_closed_three_times(tmp_path, monkeypatch):
 
 def test_at_the_fourth_time_the_search_ends_and_names_the_disk(tmp_path, monkeypatch):
     """A disk that takes a probe and refuses a checkpoint each time would be tried for ever."""
-    monkeypatch.setattr("hpsearch.storage.room.PAUSE", 0.0)
+    monkeypatch.setattr("hpsearch.storage.disk_space.PAUSE", 0.0)
     launcher = Scripted(workers(tmp_path, 1), lambda task: closed(task, times=4))
     with pytest.raises(StorageFailed, match="trial 0 cannot save its state: No space left on device"):
         go(experiment("budget: {trials: 1}\n" + QUIET), tmp_path / "home", launcher=launcher)
@@ -291,7 +291,7 @@ def test_at_the_fourth_time_the_search_ends_and_names_the_disk(tmp_path, monkeyp
 
 
 def test_each_trial_may_find_the_disk_closed_as_often(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpsearch.storage.room.PAUSE", 0.0)
+    monkeypatch.setattr("hpsearch.storage.disk_space.PAUSE", 0.0)
     launcher = Scripted(workers(tmp_path, 1), lambda task: closed(task, times=2))
     study, _ = go(experiment("budget: {trials: 3}\n" + QUIET), tmp_path / "home", launcher=launcher)
     assert [trial.attempt for trial in study.history.trials.values()] == [3, 3, 3]
@@ -334,7 +334,7 @@ def test_a_budget_is_spent_when_its_hours_are_over_or_its_trials_have_ended(tmp_
 
 
 def test_the_stumbles_of_another_trial_than_the_first_are_counted_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpsearch.storage.room.PAUSE", 0.0)
+    monkeypatch.setattr("hpsearch.storage.disk_space.PAUSE", 0.0)
     launcher = Scripted(workers(tmp_path, 1), lambda task: closed(task, times=4 if task.trial else 1))
     with pytest.raises(StorageFailed, match="trial 1 cannot save its state: No space left on device"):
         go(experiment("budget: {trials: 3}\n" + QUIET), tmp_path / "home", launcher=launcher)

@@ -13,8 +13,8 @@ from hpsearch.errors import UserError
 from hpsearch.home import Home, history_of
 from hpsearch.journal.history import History
 from hpsearch.outcome import Outcome
-from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.storage import Storage
+from hpsearch.storage.study_storage import StudyStorage
 from hpsearch.training import checkpoint
 from hpsearch.training.export import load_pretrained
 from hpsearch.weights import write_model
@@ -94,7 +94,7 @@ def test_an_unfinished_trial_has_its_best_weights_in_its_checkpoint(study, tmp_p
 def test_weights_in_a_storage_are_fetched(call, study, tmp_path):
     history = history_of(Home(tmp_path / "home"), "small", space="small")
     url = f"file://{tmp_path}/storage"
-    keeping = Keeping(Storage(url), history, {})
+    keeping = StudyStorage(Storage(url), history, {})
     _store(keeping, study / "checkpoints" / "0000" / "best.pt")
     keeping.close()
     shutil.rmtree(study / "checkpoints")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from hpsearch.api.interrupt import Interrupt
 from hpsearch.api.options import Space, experiment_of, home_of, redacted
@@ -13,9 +15,10 @@ from hpsearch.displays.show import displayed
 from hpsearch.displays.terminal import SearchTerminal
 from hpsearch.driver import Driver, opened
 from hpsearch.environment import refuse_old, stand_in_for_user
+from hpsearch.errors import UserError
 from hpsearch.events import Notice, Opened, Preparing, Searched, Shipped, Show
-from hpsearch.home import Home
-from hpsearch.policies.loading import Factory
+from hpsearch.policies.checked import CheckedPolicy
+from hpsearch.policies.policy import Policy
 from hpsearch.space.experiment import Experiment
 
 PATIENCE_WHEN_STOPPED = 4.0  # seconds that MLflow has to hear of a stop: who asked for it wants to leave
@@ -32,7 +35,7 @@ def run(
     workers: int | str | None = None,
     device: str | None = None,
     launcher: str | None = None,
-    policy: Factory | None = None,
+    policy: Policy | None = None,
     progress: bool | Show = True,
     stopping: Callable[[], bool] | None = None,
 ) -> Study:
@@ -42,8 +45,7 @@ def run(
     (default: the working folder). study: its name (default: the file's); trials, hours: the study's budget, earlier
     runs included; workers, device, launcher: where trials train (launcher "inline": in this process).
 
-    policy: called with the Experiment, returns what decides in the search (hpsearch.policies); default: the policy that
-    the space file names.
+    policy: decides which trial comes next and what becomes of each (default: the one that the space names).
 
     progress: True draws bars in a notebook or a terminal; False draws nothing, warnings go to Python's logging; a
     callable gets each event (hpsearch.events), now and then from another thread, but one at a time.
@@ -62,32 +64,40 @@ def run(
         changes = {"study": study, "trials": trials, "hours": hours, "workers": workers, "device": device}
         experiment, at = experiment_of(space, base=base, launcher=launcher, **changes), home_of(home)
         interrupt = Interrupt(is_watching=stopping is None)
-        display = displayed(progress, in_terminal=SearchTerminal)
-        with display as show, _opened(experiment, at, show, policy) as driver:
-            _run(driver, show, interrupt, stopping or interrupt.stopping)
+        with displayed(progress, in_terminal=SearchTerminal) as show:
+            opening = opened(experiment, at, **_told(show), policy=_checked(policy, experiment))
+            _run(opening, show, interrupt, stopping or interrupt.stopping)
         if interrupt.caught:
             raise KeyboardInterrupt(f"study '{experiment.study}' is saved; the same call resumes it")
         return load(experiment.study, home=at.path)
 
 
-def _run(driver: Driver, show: Show, interrupt: Interrupt, stopping: Callable[[], bool]) -> None:
-    """Searches an open study, exports the winner and waits for the views."""
-    with interrupt:
-        _search(driver, show, stopping)
-    _conclude(driver, show, stopped=stopping())
-
-
-def _opened(
-    experiment: Experiment, home: Home, show: Show, policy: Factory | None
-) -> contextlib.AbstractContextManager[Driver]:
+def _run(
+    opening: AbstractContextManager[Driver], show: Show, interrupt: Interrupt, stopping: Callable[[], bool]
+) -> None:
+    """Opens the study, searches it, exports the winner and waits for the views."""
     show(Preparing("checking", 0.0))
-    return opened(
-        experiment,
-        home,
-        policy=policy,
-        progress=lambda what, share: show(Preparing(what, share)),
-        say=lambda line: show(Notice(line)),
-    )
+    with opening as driver:
+        with interrupt:
+            _search(driver, show, stopping)
+        _conclude(driver, show, stopped=stopping())
+
+
+def _told(show: Show) -> dict[str, Any]:
+    """How the driver tells what it does while it opens the study."""
+    return {
+        "progress": lambda what, share: show(Preparing(what, share)),
+        "say": lambda line: show(Notice(line)),
+    }
+
+
+def _checked(policy: Policy | None, experiment: Experiment) -> Policy | None:
+    """The caller's policy, each answer of which is checked; UserError where it is none."""
+    if policy is None:
+        return None
+    if missing := [method for method in ("next", "judge") if not callable(getattr(policy, method, None))]:
+        raise UserError(f"policy: {type(policy).__name__} has no method {missing[0]}()")
+    return CheckedPolicy(policy, experiment.space, where=f"policy {type(policy).__name__}")
 
 
 def _search(driver: Driver, show: Show, stopping: Callable[[], bool]) -> None:

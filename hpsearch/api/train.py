@@ -10,7 +10,7 @@ from typing import Any
 
 from hpsearch.api.interrupt import Interrupt
 from hpsearch.api.options import Space, experiment_of, home_of, redacted
-from hpsearch.config import TrainConfig
+from hpsearch.config import Config
 from hpsearch.contract import WorkerSettings
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
@@ -18,10 +18,10 @@ from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.events import Notice, Prepared, Preparing, Show, Testing, Trained
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
-from hpsearch.preparation import Prepared as PreparedData
 from hpsearch.preparation import prepare, setting_for
 from hpsearch.provenance import cannot_tell, data_changes, refuse_changed, reproduction
 from hpsearch.space.experiment import Experiment
+from hpsearch.trainers import Prepared as PreparedData
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.schema import check_home
 
@@ -33,7 +33,7 @@ class FinalResult:
     """What a final training came to."""
 
     metrics: dict[str, float]  # test/... where there is a test split, val/... of the best evaluation
-    folder: Path  # the model, as transformers reads it
+    folder: Path  # what the trainer exports; of causal_lm a model that transformers reads
     reproduction: str | None = None  # how the validation compares with that of the trial, in a line
     signatures: Mapping[str, str] = field(default_factory=dict)  # how the test's BLEU and chrF were computed
     untested: tuple[str, ...] = ()  # why the tests of sets could not be used
@@ -95,7 +95,7 @@ class _Job:
         """Prepares the data, trains and tests."""
         wanted, prepared = self.experiment.train_config(), self._prepare()
         setting = setting_for(self.experiment, self.home, prepared, self.threads)
-        final = FinalTraining(wanted, self.output, setting, data=prepared.facts)
+        final = FinalTraining(wanted, self.output, setting, trainer=self.experiment.trainer, data=prepared.facts)
         with contextlib.closing(final), self._logged(wanted) as run:
             with interrupt:
                 self._train(final, run, stopping)
@@ -110,11 +110,11 @@ class _Job:
 
     def _train(self, final: FinalTraining, run: FinalRun, stopping: Callable[[], bool]) -> None:
         for evaluation in final.run(stopping):
-            share = evaluation.progress / final.config.training.stop_at
+            share = evaluation.progress / final.trainer.phases(final.config).ends_at
             self.show(Trained(evaluation, self.experiment.objective.metric, share))
             run.evaluation(evaluation)
 
-    def _reproduction(self, wanted: TrainConfig, metrics: dict[str, float], setting: WorkerSettings) -> str | None:
+    def _reproduction(self, wanted: Config, metrics: dict[str, float], setting: WorkerSettings) -> str | None:
         """How the validation compares with that of the trial, in a line; None where no trial is known."""
         known, value = self.experiment.provenance, metrics[self.experiment.objective.metric]
         return reproduction(known, wanted, value, setting, data_changed=self.changed)
@@ -142,7 +142,7 @@ class _Job:
             self.show(Notice(f"warning: {self.experiment.path}: {reason}"))
 
     @contextlib.contextmanager
-    def _logged(self, wanted: TrainConfig) -> Iterator[FinalRun]:
+    def _logged(self, wanted: Config) -> Iterator[FinalRun]:
         """The training's run in MLflow; it has failed where the block raises."""
         uri, study = self.experiment.tracking.uri, self.experiment.study
         run = FinalRun(self.home.path, uri, study, say=lambda line: self.show(Notice(line)))

@@ -1,7 +1,8 @@
 """The commands: the only place that prints or exits.
 
 run.py stop.py show.py export.py train.py ui.py sync.py repair.py     one command each
-terminal.py bars.py text.py losses.py       what several of them print, and what is said when nobody reads it
+terminal.py closing.py     what `run` prints beside the search itself, which displays/ shows
+signals.py losses.py       Ctrl-C and its like, and what is said when nobody reads standard output
 """
 
 from __future__ import annotations

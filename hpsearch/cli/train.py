@@ -56,7 +56,8 @@ def train(
     for text in [*lines(result.metrics, result.signatures), *result.untested]:
         terminal.say(text)
     terminal.console.print(result.reproduction or f"{metric} {result.metrics[metric]:.6g}")
-    terminal.console.print(f"model: {output}  (transformers.AutoModelForCausalLM.from_pretrained reads it)")
+    exports = experiment.trainer.exports
+    terminal.console.print(f"model: {output}" + (f"  ({exports})" if exports else ""))
 
 
 def _train(experiment: Experiment, shown: Show, options: dict[str, Any]) -> tuple[FinalResult, int | None]:

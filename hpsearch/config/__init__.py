@@ -5,11 +5,10 @@ The errors of pydantic carry the path of the value, which `space/experiment.py` 
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import json
 from typing import Any
 
+from hpsearch.config.config import Config, digest
 from hpsearch.config.data import (
     ALIGNED,
     FORM,
@@ -34,6 +33,7 @@ __all__ = [
     "Aligned",
     "BleuTokenizer",
     "Column",
+    "Config",
     "DataSet",
     "EvaluationConfig",
     "Files",
@@ -48,11 +48,6 @@ __all__ = [
     "Truncate",
     "digest",
 ]
-
-
-def digest(value: Any) -> str:
-    """The SHA-256 (hex) of a JSON-able value, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 _MOVED = {"TrainConfig": "training.config", **dict.fromkeys(("AnySet", "TextSet", "TranslationSet"), "tasks")}

@@ -12,7 +12,7 @@ NONE = ""  # the answer of an example that has none; no other example has an emp
 
 
 class Answers:
-    """What is known so far of a split's answers."""
+    """The answers of a split that have been read so far."""
 
     def __init__(self, data_set: DataSet, part: str) -> None:
         self.key = data_set.answer
@@ -22,7 +22,7 @@ class Answers:
         self._given = self._missing = ""  # where the first example with an answer is, and the first without
 
     def saw(self, where: str, value: Any) -> None:
-        """Takes note of a label; raises DataError, with both places, for the second type."""
+        """Notes a label; raises DataError, with both places, for a second type."""
         kind = kind_of(value)
         if self.typed and kind not in self._kinds:
             for other, (place, first) in self._kinds.items():
@@ -34,13 +34,13 @@ class Answers:
         self.given(where)
 
     def given(self, where: str) -> None:
-        """Takes note of an example with an answer."""
+        """Notes an example with an answer."""
         if not self._given:
             self._given = where
             self._check()
 
     def lacks(self, where: str) -> str:
-        """Takes note of an example without an answer; gives what stands for it."""
+        """Notes an example without an answer; returns the placeholder for it."""
         if not self._missing:
             self._missing = where
             self._check()

@@ -65,7 +65,7 @@ def _outers(name: str, there: Iterable[str]) -> list[str]:
 
 
 def outer(name: str, there: list[str], nested: list[str]) -> str | None:
-    """The column of a table that holds the one of this name: itself, or the one that it is inside of.
+    """The column of a table that holds this name: the column itself, or the one that has it as a field.
 
     A name without dots may be that of a field inside the one column that has such a field: the hub's form of pairs,
     {"translation": {"en": ..., "fr": ...}}.
@@ -81,7 +81,7 @@ def outers(there: list[str], nested: list[str], data_set: DataSet) -> list[str]:
 
 
 def example(where: str, record: Any, data_set: DataSet, answers: Answers) -> Example:
-    """The record's example under canonical keys; raises DataError for a value that is no text, or an empty one."""
+    """The record's example under its task's keys; raises DataError for a value that is not text, or is empty."""
     try:
         return {
             key: _normalised(_taken(where, key, column, record, answers), data_set)
@@ -132,7 +132,7 @@ def names_in(record: Mapping[str, Any]) -> list[str]:
 
 
 def row_example(where: str, row: Any, data_set: DataSet, answers: Answers) -> Example:
-    """`example` of what a data function may give: a text, a tuple in canonical order, or a record."""
+    """`example` of what a data function may return: a text, a tuple in the order of the keys, or a record."""
     row = row if type(row) in (dict, str, tuple, list) else _unpacked(row)
     if isinstance(row, Mapping):
         return example(where, row, data_set, answers)
@@ -179,7 +179,7 @@ def _value(where: str, key: str, value: Any, answers: Answers) -> str:
 
 
 def _check(where: str, key: str, text: str) -> None:
-    """Raises DataError for an empty text and characters that are none."""
+    """Raises DataError for an empty text and for characters that are not valid in one."""
     if not text.strip():
         raise DataError(f"{where}: the {key} is empty")
     if len(text) <= SHORT and not text.isascii() and not UNSEEN.sub("", text).strip():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpsearch import sealed
 from hpsearch.config import DataSet, TokenizerConfig, digest
 from hpsearch.data import files, paths, sources
 from hpsearch.data.arrays import (
@@ -39,7 +39,7 @@ Progress = Callable[[str, float], None]  # (what is being done, share of it done
 
 @dataclass(frozen=True)
 class Contents:
-    """What the data of a config are, as it can be known before anything is tokenised."""
+    """The contents of data sets, known before anything is tokenised."""
 
     fingerprint: str  # of the data and the tokenizer's config
     sets: dict[str, str]  # {set: fingerprint of its data}
@@ -62,13 +62,13 @@ class Contents:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The fingerprints, as a study notes them."""
+        """The fingerprints, as a study records them."""
         return {"fingerprint": self.fingerprint, "contents": self.sets}
 
 
 @dataclass
 class Corpus:
-    """All sets of a config with their tokenizer, as they lie in `folder`."""
+    """All sets of a config with their tokenizer, mapped from `folder`."""
 
     sets: dict[str, CorpusSet]
     tokenizer: Tokenizer
@@ -77,7 +77,7 @@ class Corpus:
     counts: dict[str, dict[str, dict[str, int]]]  # {set: {split: {"examples", "tokens"}}}
     warnings: list[str] = field(default_factory=list)
     summary: list[str] = field(default_factory=list)  # what was read, a line a set
-    untested: list[str] = field(default_factory=list)  # what `train` says of tests that could not be used
+    untested: list[str] = field(default_factory=list)  # why test splits cannot be used, a line each
 
     @classmethod
     def open(
@@ -100,9 +100,9 @@ class Corpus:
         progress("reading the data", 0.0)
         contents = contents or Contents.of(sets, tokenizer, base=base)
         folder = cache / contents.fingerprint[:24]
-        if not is_whole(folder):
+        if not sealed.is_whole_folder(folder):
             with locked(folder.parent / f".{folder.name}.lock"):
-                if not is_whole(folder):  # another process may have made it while we waited
+                if not sealed.is_whole_folder(folder):  # another process may have made it while we waited
                     _prepare(_Work(sets, tokenizer, folder, contents, base, progress))
         return cls.map(folder)
 
@@ -127,7 +127,7 @@ def specials(sets: Mapping[str, DataSet], labels: dict[str, list[str]]) -> list[
 
 @dataclass(frozen=True)
 class _Work:
-    """What a preparation is told."""
+    """The arguments of a preparation."""
 
     sets: Mapping[str, EncodableSet]
     tokenizer: TokenizerConfig
@@ -138,7 +138,7 @@ class _Work:
 
 
 def _prepare(work: _Work) -> None:
-    """Writes the corpus beside its folder, and gives it its name when it is whole."""
+    """Writes the corpus to a temporary folder, and renames that folder when it is complete."""
     loaded = dict(work.contents.loaded)
     prefix = f".new-{work.folder.name}-"
     for left in work.folder.parent.glob(f"{prefix}*"):  # of a process that was killed: we hold the lock
@@ -185,7 +185,7 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
     ]
     about["untested"] = [line for name, some in loaded.items() if (line := untested(name, some))]
     (folder / "corpus.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    _seal(folder)
+    sealed.seal(folder)
     work.progress("data ready", 1.0)
 
 
@@ -206,26 +206,3 @@ def _tokenizer(config: TokenizerConfig, tokens: list[str], loaded: dict[str, Spl
 
 
 # ------------------------------------------------------------------------------------------------------ files and locks
-
-
-def _seal(folder: Path) -> None:
-    """Makes the files private, notes their sizes, and has the disk hold them before they get their name."""
-    sizes = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        path.chmod(0o600)
-        sizes[str(path.relative_to(folder))] = path.stat().st_size
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-    for path in (path for path in folder.rglob("*") if path.is_dir()):
-        path.chmod(0o700)
-    (folder / "sizes.json").write_text(json.dumps(sizes))
-    (folder / "sizes.json").chmod(0o600)
-
-
-def is_whole(folder: Path) -> bool:
-    """Whether every file of a prepared corpus is there in its full size."""
-    try:
-        sizes = json.loads((folder / "sizes.json").read_text())
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError):
-        return False

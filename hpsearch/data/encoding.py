@@ -1,4 +1,4 @@
-"""The bytes of a text file as lines: the encoding seen where it is certain, a wrong byte refused with its line."""
+"""Text files as decoded lines: detects the encoding where it is certain, and names the line of a wrong byte."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from hpsearch.config import FUNCTION
+from hpsearch.data.compressed import Part, check_unpacked, opened, readable
 from hpsearch.data.findings import Findings
-from hpsearch.data.packed import Part, check_unpacked, opened, readable
 from hpsearch.errors import DataError
 
 MAX_LINE = 64 << 20  # bytes; a longer line is a file of another kind, and would have to be held whole

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from hpsearch.config import FUNCTION
-from hpsearch.data.packed import ENDINGS, Part, packing, parts, readable, unpacked_name
+from hpsearch.data.compressed import ENDINGS, Part, packing, parts, readable, unpacked_name
 from hpsearch.errors import DataError
 
 FORMATS = {

@@ -1,4 +1,4 @@
-"""What is found out while a set's files are read: rows that cannot be read, quotes that look stray."""
+"""What reading a set's files finds: rows that cannot be read, quotes that look stray."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHOWN = 3  # of the rows that were skipped
 
 @dataclass
 class Findings:
-    """Bad rows are refused at the first, or skipped and counted (`skip_bad_rows`); `told` are news of what was read."""
+    """Refuses the first bad row, or skips and counts bad rows (`skip_bad_rows`); `told`: which files were read."""
 
     name: str = ""
     skip: bool = False
@@ -22,7 +22,7 @@ class Findings:
     swallowed: list[tuple[str, int]] = field(default_factory=list)
 
     def bad(self, error: DataError) -> None:
-        """Notes a row that cannot be read; raises the error where rows are not skipped."""
+        """Counts a row that cannot be read; raises the error unless rows are skipped."""
         if not self.skip:
             raise error
         self.skipped += 1

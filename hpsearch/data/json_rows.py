@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from hpsearch.config import FUNCTION
+from hpsearch.data.compressed import Part
 from hpsearch.data.encoding import MAX_LINE, blocks, lines
 from hpsearch.data.findings import Findings
-from hpsearch.data.packed import Part
 from hpsearch.errors import DataError
 
 Record = dict[str, Any]
@@ -20,7 +20,7 @@ OTHERWISE = f"others are read by a function: {FUNCTION}"
 
 
 def records(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple[str, Record]]:
-    """("file:line", record) of every object; raises DataError for what is none."""
+    """("file:line", record) of every object; raises DataError for anything else."""
     if part.name.lower().endswith(".json") and _begins_with(part, encoding, "["):
         return _of_array(part, encoding, found)
     return _of_lines(part, encoding, found)

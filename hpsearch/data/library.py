@@ -28,7 +28,7 @@ def parquet(path: Path, names: list[str]) -> Any:
 
 
 def tables(name: str, data_set: DataSet, found: Findings, *, folder: Path | None, cache: Path | None) -> dict[str, Any]:
-    """The set's tables by our splits; what they are called there is told. Raises DataError where there is no train."""
+    """The set's tables by split; `found.told` says how they are named there. Raises DataError if there is no train."""
     where = f"data.{name}: dataset {origin(data_set)!r}" + ("" if folder else " (no folder, so sought on the hub)")
     with _library(where) as datasets:
         if folder and is_saved(folder):

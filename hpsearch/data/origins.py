@@ -1,4 +1,4 @@
-"""Where a set's examples are: its files by split, its folder, or a name that the `datasets` library knows."""
+"""Where a set's examples are: in files by split, in a folder, or under a name of the `datasets` library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Given = Path | tuple[Path, Path]
 
 
 def origin(data_set: DataSet) -> str:
-    """What `dataset` says."""
+    """The value of `dataset`."""
     return data_set.dataset or ""
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hpsearch.config import FUNCTION
+from hpsearch.data.compressed import Part, check_unpacked, opened, readable
 from hpsearch.data.encoding import MAX_LINE, WIDE, check_beginning, encoding_of, lines
 from hpsearch.data.findings import Findings
-from hpsearch.data.packed import Part, check_unpacked, opened, readable
 from hpsearch.errors import DataError
 
 Row = tuple[int, list[str]]  # the line that it begins in, its fields

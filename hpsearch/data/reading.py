@@ -11,9 +11,9 @@ from typing import Any
 from hpsearch.config import ALIGNED, DataSet
 from hpsearch.data import columns, encoding, files, library, parallel, rows, tables, texts
 from hpsearch.data.answers import Answers
+from hpsearch.data.compressed import parts as parts_of
 from hpsearch.data.findings import Findings
 from hpsearch.data.origins import Given, format_of
-from hpsearch.data.packed import parts as parts_of
 from hpsearch.data.splits import Example
 from hpsearch.errors import DataError
 
@@ -86,7 +86,7 @@ class Reader:
         return "test" not in some and self.data_set.split.test > 0
 
     def _lines_of_few(self, examples: list[Example], *, n_parts: int) -> list[Example]:
-        """The paragraphs, or their lines (told as a doubt) where there are fewer paragraphs than splits."""
+        """The paragraphs, or their lines (with a warning) where there are fewer paragraphs than splits."""
         key = next(iter(columns.columns_of(self.data_set)))
         if len({example[key] for example in examples}) >= n_parts:
             return examples

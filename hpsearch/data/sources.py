@@ -110,7 +110,7 @@ def _newer_keys(data_set: DataSet) -> dict[str, Any]:
 
 @contextmanager
 def _about(name: str) -> Iterator[None]:
-    """Has an error know which set it is about."""
+    """Adds the data set's name to a DataError."""
     try:
         yield
     except DataError as error:

@@ -23,7 +23,7 @@ NAMES = {"train": ("train",), "valid": ("dev", "val", "validation", "valid"), "t
 FEW = 20  # examples whose labels may all differ
 MOST_DISTINCT = 0.8  # labels for each example; beyond it they are no classes
 LONGEST = 60  # characters of a label in a message
-SHOWN = 5  # labels, and groups of them, that are told of one by one
+SHOWN = 5  # labels, and groups of them, that get a line each
 NO_VALUE = ("nan", "nat", "<na>", "#n/a")  # how programs write a missing value
 
 
@@ -152,7 +152,7 @@ def _sides(places: dict[str, float], shares: dict[str, float]) -> dict[str, str]
 
 
 def _return_lonely_labels(examples: list[Example], keys: list[str], side: dict[str, str]) -> None:
-    """Gives train an example of each label that it would else never see (its texts count for other labels)."""
+    """Moves one example of each label that train lacks to train (texts with several labels count for another)."""
     labelled = list(zip(keys, (example[LABEL] for example in examples), strict=True))
     known = {label for key, label in labelled if side[key] == "train"}
     for key, label in labelled:
@@ -222,7 +222,7 @@ def _named(label: str) -> str:
 
 
 def warnings(name: str, splits: Splits) -> list[str]:
-    """What is no error but bends the scores, one line each: examples in two splits, repeats, labels too rare."""
+    """Warnings about data that bias the scores, one line each: examples in two splits, repeats, rare labels."""
     parts = splits.parts()
     found = [line for part in ("valid", "test") if part in parts for line in _shared(name, parts, part)]
     repeats = len(splits.train) - len({tuple(example.values()) for example in splits.train})

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from hpsearch.data import files
+from hpsearch.data.compressed import Part, parts
 from hpsearch.data.encoding import lines
 from hpsearch.data.findings import Findings
-from hpsearch.data.packed import Part, parts
 from hpsearch.errors import DataError
 
 

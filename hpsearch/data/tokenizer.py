@@ -72,7 +72,7 @@ class Tokenizer:
 
     @classmethod
     def from_file(cls, path: Path, *, specials: list[str]) -> Tokenizer:
-        """A tokenizer.json of the `tokenizers` library; raises DataError when it is none."""
+        """A tokenizer.json of the `tokenizers` library; raises DataError when it is not valid."""
         if not path.is_file():
             raise DataError(f"{path}: there is no such file, a tokenizer.json is wanted")
         try:
@@ -163,7 +163,7 @@ def _refuse_spelt(inner: tokenizers.Tokenizer, specials: list[str]) -> None:
 
 
 def _byte_level(model: models.Model) -> tokenizers.Tokenizer:
-    """No normalisation and no prefix space, so that decoding gives the very text."""
+    """No normalisation and no prefix space, so that decoding returns the original text."""
     inner = tokenizers.Tokenizer(model)
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()

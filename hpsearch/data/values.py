@@ -1,4 +1,4 @@
-"""One value of a record, from whatever library it comes: what is missing, what is text, how a label is spelt."""
+"""Values of records, of any library: which are missing, which are text, how a label is spelt."""
 
 from __future__ import annotations
 

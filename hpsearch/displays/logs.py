@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from hpsearch.events import Event, Notice, Show
+from hpsearch.logs import warnings_to
 from hpsearch.redaction import redact
 
 _log = logging.getLogger(__name__)
@@ -20,17 +20,6 @@ def log(event: Event) -> None:
         _log.log(logging.WARNING if is_warning else logging.INFO, "%s", redact(event.line.removeprefix(WARNING)))
 
 
-@contextlib.contextmanager
-def warnings_shown(show: Show) -> Iterator[None]:
+def warnings_shown(show: Show) -> AbstractContextManager[None]:
     """Meanwhile `show` gets, as a Notice, what the package logs as a warning or worse."""
-
-    class Shown(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            show(Notice(f"{WARNING}{redact(record.getMessage())}"))
-
-    handler, package = Shown(logging.WARNING), logging.getLogger("hpsearch")
-    package.addHandler(handler)
-    try:
-        yield
-    finally:
-        package.removeHandler(handler)
+    return warnings_to(lambda line: show(Notice(f"{WARNING}{line}")))

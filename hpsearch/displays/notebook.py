@@ -15,10 +15,10 @@ from typing import Any
 from hpsearch.displays.text import measured, params
 from hpsearch.events import (
     Event,
-    Finished,
     Interrupted,
     Measured,
     Notice,
+    OfTrial,
     Opened,
     Paused,
     Preparing,
@@ -90,7 +90,7 @@ class Notebook:
         elif isinstance(event, Searched):
             self._bars.clear()
             self._lines.append(ended(event.history, stopped=event.stopped))
-        elif isinstance(event, Started | Measured | Paused | Interrupted | Finished):
+        elif isinstance(event, OfTrial):
             self._note_trial(event)
 
     def _open(self, event: Opened) -> None:
@@ -99,7 +99,7 @@ class Notebook:
         self._title = f"{event.history.study}: {self._metric}, {event.history.direction}"
         self._lines += event.data
 
-    def _note_trial(self, event: Started | Measured | Paused | Interrupted | Finished) -> None:
+    def _note_trial(self, event: OfTrial) -> None:
         trial = event.trial
         if isinstance(event, Measured):
             value = measured(event.evaluation.metrics.get(self._metric, math.nan))

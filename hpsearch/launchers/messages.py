@@ -18,8 +18,8 @@ class Task:
     attempt: int
     config: dict[str, Any]
     folder: Path
-    corpora: dict[str, Path] = field(default_factory=dict)  # the data, where they are prepared: see WorkerSettings
-    kept: Kept | None = None  # where a storage has folder and corpora, for a worker that does not see them
+    prepared: dict[str, Path] = field(default_factory=dict)  # the data, where they are prepared: see WorkerSettings
+    kept: Kept | None = None  # where a storage has folder and data, for a worker that does not see them
 
 
 @dataclass(frozen=True)

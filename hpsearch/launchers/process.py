@@ -25,6 +25,7 @@ from hpsearch.launchers.worker import Session
 from hpsearch.logs import warnings_to
 from hpsearch.output import unfailing
 from hpsearch.redaction import guard
+from hpsearch.trainers import load
 
 BEAT = 1.0  # seconds between signs of life
 
@@ -43,7 +44,7 @@ def work(slot: int, setting: WorkerSettings, trainer: str, connection: Connectio
     _die_with(driver)
     guard()
     failpoints.take_along(driver)
-    threading.Thread(target=_warm_up, args=(trainer,), daemon=True).start()
+    threading.Thread(target=_warm_up, args=(trainer, setting), daemon=True).start()
     with unfailing(), contextlib.suppress(EOFError, OSError):
         worker.run()
 
@@ -126,7 +127,7 @@ def _kill_children() -> None:
         child.kill()
 
 
-def _warm_up(trainer: str) -> None:
+def _warm_up(trainer: str, setting: WorkerSettings) -> None:
     """Imports the trainer (torch: seconds) before the first trial comes."""
     with contextlib.suppress(Exception):
-        __import__(trainer.partition(":")[0])
+        load(trainer, setting.base).warm_up()

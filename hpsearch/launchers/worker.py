@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -19,10 +18,10 @@ from hpsearch.error_lines import first_line, with_class
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Task
 from hpsearch.redaction import redact
-from hpsearch.training.config import TrainConfig
+from hpsearch.trainers import DEFAULT, load
 from hpsearch.training.memory import ran_out
 
-TRAINER = "hpsearch.training.loop:train"
+TRAINER = DEFAULT
 LISTEN = 0.05  # seconds between looks for a message while training: a look costs microseconds, a step can cost fewer
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}  # what a disk says, wherever in the training
 CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}  # likewise, where it is about the trial's own folder
@@ -39,8 +38,8 @@ class Session:
         self._heard = Command.CONTINUE  # the last command that the training has asked for
         self._before: set[tuple[int, int]] = set()  # the checkpoints that stood when it heard of a pause
         self._listen, self._listened = listen, time.monotonic()
-        handle = Handle(replace(setting, corpora=task.corpora), task.folder, self._command)
-        self._evaluations = _train(trainer, TrainConfig.model_validate(task.config), handle)
+        handle = Handle(replace(setting, prepared=task.prepared), task.folder, self._command)
+        self._evaluations = _train(trainer, task, handle)
 
     def answer(self, command: Command) -> None:
         """Commands what the trial is to do from now on; a weaker command does not undo a stronger one before it."""
@@ -107,10 +106,14 @@ def number(name: str, value: Any) -> float:
     raise TypeError(f"{name}: {value!r} is not a number")
 
 
-def _train(trainer: str, config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
+def _train(name: str, task: Task, handle: Handle) -> Iterator[Evaluation]:
+    """The evaluations of the trainer of this name; raises TypeError where it yields something else."""
     make_folder(handle.folder)
-    module, _, function = trainer.partition(":")
-    yield from getattr(importlib.import_module(module), function)(config, handle)
+    trainer = load(name, handle.setting.base)
+    for found in trainer.train(trainer.config.model_validate(task.config), handle):
+        if not isinstance(found, Evaluation):
+            raise TypeError(f"{name} yielded {type(found).__name__}, no Evaluation")
+        yield found
 
 
 def _kind(error: Exception, folder: Path) -> str:

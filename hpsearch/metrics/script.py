@@ -1,4 +1,4 @@
-"""Which of sacrebleu's tokenizers fits a language, told by the letters of its texts: the data name no language."""
+"""Chooses sacrebleu's tokenizer by the script of the texts, as data sets do not name their language."""
 
 from __future__ import annotations
 

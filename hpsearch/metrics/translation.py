@@ -99,7 +99,7 @@ def exact_match(hypotheses: Sequence[str], references: Sequence[str]) -> float:
 
 
 def unavailable(tokenize: str) -> str | None:
-    """Why sacrebleu cannot use this tokenizer on this machine (it would ask for packages or download); None: it can."""
+    """Why sacrebleu cannot use this tokenizer here (it lacks a package or would download a model); None: it can."""
     from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
     from sacrebleu.utils import SACREBLEU_DIR
 

@@ -6,31 +6,22 @@ comes on top, and is sharing.py's to count.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from hpsearch.contract import Evaluation
 from hpsearch.journal.history import TrialHistory
-
-
-class Shape(NamedTuple):
-    """What of a config decides over memory: more of any size takes as much or more, and the kinds must be equal."""
-
-    sizes: tuple[float, ...]
-    kinds: str
-
-    def covers(self, other: Shape) -> bool:
-        """Whether a trial of this shape takes at least as much as one of the other."""
-        return self.kinds == other.kinds and all(a >= b for a, b in zip(self.sizes, other.sizes, strict=True))
+from hpsearch.trainers import Shape, Trainer
 
 
 class Peaks:
     """What was measured, by trial, and how large the devices are; CPUs are not in it, nor trials that said nothing."""
 
-    def __init__(self, trials: dict[int, TrialHistory]) -> None:
+    def __init__(self, trials: dict[int, TrialHistory], trainer: Trainer) -> None:
         """`trials`: the study's; their evaluations say what drivers before have learnt."""
-        self._trials = trials
+        self._trials, self._trainer = trials, trainer
+        self._shapes: dict[int, Shape] = {}
         self._own: dict[int, int] = {}  # trial -> bytes
         self._of_shape: dict[Shape, int] = {}  # the largest of them
         self._too_few: dict[int, int] = {}  # trial -> bytes that it ran out of, until it has measured anew
@@ -54,7 +45,7 @@ class Peaks:
         if number is None:
             return min(self._of_shape.values(), default=0)
         known = self._own.get(number)
-        shape = shape_of(self._trials[number].config) if known is None or self._too_few else None
+        shape = self._shape(number) if known is None or self._too_few else None
         if known is None and shape is not None:
             known = self._estimate(shape)
         return max(known or 0, *self._missed(shape), 0)
@@ -66,6 +57,16 @@ class Peaks:
     def ended(self, number: int) -> None:
         """Its attempt is over: what it was short of in the one before says no more."""
         self._too_few.pop(number, None)
+
+    def _shape(self, number: int) -> Shape:
+        """The shape of a trial; an empty one where the journal lost its config, or has it from another version."""
+        if number not in self._shapes:
+            try:
+                config = self._trainer.config.model_validate(self._trials[number].config)
+                self._shapes[number] = self._trainer.shape(config)
+            except ValidationError:
+                return Shape((), "")
+        return self._shapes[number]
 
     def _estimate(self, shape: Shape) -> int:
         """The least that one at least as large has taken; where there is none, the most that any has.
@@ -81,7 +82,7 @@ class Peaks:
     def _missed(self, shape: Shape | None) -> Iterable[int]:
         if shape is None:
             return []
-        return [n for number, n in self._too_few.items() if shape.covers(shape_of(self._trials[number].config))]
+        return [n for number, n in self._too_few.items() if shape.covers(self._shape(number))]
 
     def _remember(self, trial: TrialHistory) -> None:
         """What the journal has of a trial; a device's name may have stood for several: the smallest is believed."""
@@ -96,28 +97,7 @@ class Peaks:
         if not peaks or peak <= self._own.get(number, -1):
             return
         self._own[number] = peak
-        shape = shape_of(self._trials[number].config)
+        shape = self._shape(number)
         if peak > self._of_shape.get(shape, -1):
             self._of_shape[shape] = peak
             self._estimates.clear()
-
-
-def shape_of(config: dict[str, Any]) -> Shape:
-    """The shape of a trial's config; an empty one where the journal has lost it, or has it from another version."""
-    try:
-        return _shape(config)
-    except (KeyError, TypeError):
-        return Shape((), "")
-
-
-def _shape(config: dict[str, Any]) -> Shape:
-    model, training, evaluation = config["model"], config["training"], config["evaluation"]
-    at_once = min(training["batch_size"], training["micro_batch_size"] or training["batch_size"])
-    mlp_width = model["mlp_width"] or 8 * model["width"] / 3
-    of_model = [model[name] for name in ("n_layers", "width", "n_heads", "context")]
-    of_decoding = [evaluation[name] for name in ("beam_size", "max_new_tokens", "decode_sample")]
-    sizes = [*of_model, mlp_width, model["n_kv_heads"] or model["n_heads"], at_once, *of_decoding]
-    tokenizer = config["tokenizer"]
-    kinds = [model["tied_embeddings"], model["dropout"] > 0, training["precision"], training["compile"]]
-    about = [tokenizer["kind"], tokenizer["file"], config["data"]]
-    return Shape((*sizes, tokenizer["vocab_size"]), json.dumps([*kinds, *about], sort_keys=True))

@@ -23,7 +23,7 @@ class Placement:
         self._free = set(range(len(launcher.settings)))  # slots
         self._waiting = study.unfinished()
         self._asked_in_vain = False  # the policy had nothing for a free worker a moment ago
-        self._sharing = Sharing(study.history.trials)
+        self._sharing = Sharing(study.history.trials, study.experiment.trainer)
         self._in_doubt: dict[str, set[int]] = defaultdict(set)  # device -> trials that met an error of it
 
     def placements(self) -> Iterator[tuple[int, int]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from hpsearch.journal.history import TrialHistory
 from hpsearch.placement.peaks import Peaks
+from hpsearch.trainers import Trainer
 
 SHARE = 0.9  # of a GPU's memory that is given out: peaks may still grow, and freed memory has gaps
 CONTEXT = 512 * 2**20  # bytes that CUDA takes for each process, beyond what torch reserves
@@ -20,9 +21,9 @@ CONTEXT = 512 * 2**20  # bytes that CUDA takes for each process, beyond what tor
 class Sharing:
     """The trials in training by device (workers on a CPU share its memory: they have one name)."""
 
-    def __init__(self, trials: dict[int, TrialHistory]) -> None:
+    def __init__(self, trials: dict[int, TrialHistory], trainer: Trainer) -> None:
         self._trials = trials
-        self.peaks = Peaks(trials)
+        self.peaks = Peaks(trials, trainer)
         self._on: dict[str, set[int]] = defaultdict(set)  # device -> trials in training
         self._most: dict[str, int] = defaultdict(int)  # device -> processes that have trained there: each has a context
         self._next_on: dict[str, int] = {}  # device -> the trial that waits until it fits there

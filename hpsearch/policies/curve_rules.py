@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from hpsearch.journal.history import History, TrialHistory, interval_loss
 from hpsearch.policies.policy import Judgement
 from hpsearch.space.settings import Overfitting
+from hpsearch.trainers import Trainer, default
 from hpsearch.verdict import Phases, Point, Verdict, diverged, overfitting, stale
 from hpsearch.verdict import reason as explain
 
@@ -15,13 +15,16 @@ from hpsearch.verdict import reason as explain
 class CurveRules:
     """Ends trials that have diverged or that overfit."""
 
-    def __init__(self, rule: Overfitting) -> None:
-        """`rule`: the section search.overfitting of a space file, as `experiment.search.overfitting`."""
-        self._rule = rule
+    def __init__(self, rule: Overfitting, trainer: Trainer | None = None) -> None:
+        """`rule`: the section search.overfitting of a space file, as `experiment.search.overfitting`.
+
+        trainer: `experiment.trainer`, which knows the phases of its trainings; the default one if none is given.
+        """
+        self._rule, self._trainer = rule, trainer or default()
 
     def judge(self, history: History, trial: TrialHistory) -> Judgement:
         """DIVERGED or OVERFIT with a reason, else CONTINUE."""
-        curve, of_training = points(trial), phases(trial.config)
+        curve, of_training = points(trial), phases(self._trainer, trial)
         if diverged(curve, warmup_until=of_training.warmup_until):
             return Judgement(Verdict.DIVERGED, explain(Verdict.DIVERGED, curve))
         if self._overfits(history, trial, curve, of_training):
@@ -43,11 +46,9 @@ class CurveRules:
         return stale(values, maximize=history.direction == "maximize", evaluations=self._rule.evaluations)
 
 
-def phases(config: dict[str, Any]) -> Phases:
-    """The phases of a training with this config."""
-    training = config["training"]
-    cooldown = 1.0 - training["cooldown"] if training["schedule"] == "wsd" else 1.0
-    return Phases(warmup_until=training["warmup"], cooldown_from=cooldown, ends_at=training["stop_at"])
+def phases(trainer: Trainer, trial: TrialHistory) -> Phases:
+    """The phases of a trial's training."""
+    return trainer.phases(trainer.config.model_validate(trial.config))
 
 
 def points(trial: TrialHistory) -> list[Point]:

@@ -17,16 +17,8 @@ PREFIX = "python:"
 REMEDY = "put what a script does under: if __name__ == '__main__':"
 
 
-Factory = Callable[[Experiment], Policy]
-
-
-def load(experiment: Experiment, factory: Factory | None = None) -> Policy:
-    """The policy that a factory makes for the experiment, or without one the policy that the space file names.
-
-    Raises ConfigError, for a policy of the space file with file, line and column, where it cannot be imported or made.
-    """
-    if factory is not None:
-        return CheckedPolicy(_made("policy", experiment, factory), experiment.space, where="policy")
+def load(experiment: Experiment) -> Policy:
+    """The policy that the space file names; ConfigError with file, line and column where it cannot be made."""
     name = experiment.search.policy
     if not name.startswith(PREFIX):
         return OptunaPolicy(experiment)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_origin
 
 from pydantic import ValidationError
 
@@ -13,18 +13,18 @@ from hpsearch.errors import ConfigError
 from hpsearch.redaction import NO_PASSWORDS, url_with_password
 from hpsearch.space import wording
 from hpsearch.space.document import Document, Fault, Keys
+from hpsearch.space.file import SpaceFile
 from hpsearch.space.foreign import SECTIONS as SECTIONS_OF_OTHERS
-from hpsearch.space.objective import objective, vocabulary_varies
 from hpsearch.space.ranges import Branches, Choices
-from hpsearch.space.sections import RANGE_KEYS, SECTIONS
-from hpsearch.space.settings import DEFAULT_TRIALS, Budget, Settings
+from hpsearch.space.sections import RANGE_KEYS
+from hpsearch.space.settings import DEFAULT_TRIALS, Budget, Settings, settings_of
 from hpsearch.space.space import Space
+from hpsearch.trainers import DEFAULT, Trainer, load
 
 OWN_FOLDERS = ("artifacts", "cache")  # of the home, beside the studies
 OWN_FILES = ("mlflow.db", "optuna.db")  # and what begins with these: a database's log, one set aside
 
 _STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_SET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Checked(NamedTuple):
@@ -39,17 +39,20 @@ class Checked(NamedTuple):
 def checked(document: Document) -> Checked:
     """What a file says; raises Fault with the place of the first thing wrong, ConfigError for a password in it."""
     raw = document.value
-    _refuse_unknown(raw)
-    _refuse_misplaced_ranges({key: raw[key] for key in raw if key not in (*SECTIONS, "provenance")}, ())
-    space = Space.parse({key: value for key, value in raw.items() if value is not None})
+    trainer = _trainer(raw, document.path)
+    _refuse_unknown(raw, trainer)
+    _refuse_misplaced_ranges(raw, trainer)
+    space = Space.parse({key: value for key, value in raw.items() if value is not None}, trainer)
     settings = _settings(raw, space)
-    _check_data(settings)
-    settings = settings.model_copy(update={"objective": objective(raw, settings, space)})
+    trainer.validate(SpaceFile(document, settings, space))
+    objective = trainer.objective(SpaceFile(document, settings, space))
+    settings = settings.model_copy(update={"objective": objective})
     if settings.search.sampler == "grid":
         space.check_grid()
     _refuse_passwords(document)
-    if getattr(settings.resources.launcher, "storage", None) and vocabulary_varies(space):
-        reason = "the tokenizer has a range, and only data that the driver has prepared are brought to the nodes"
+    unprepared = trainer.unprepared(SpaceFile(document, settings, space))
+    if getattr(settings.resources.launcher, "storage", None) and unprepared:
+        reason = f"{unprepared}, and only data that the driver has prepared are brought to the nodes"
         raise Fault(("resources", "launcher", "storage"), reason)
     warnings = []
     if settings.budget.trials is None and settings.budget.hours is None:
@@ -66,29 +69,56 @@ def _refuse_passwords(document: Document) -> None:
         raise ConfigError(f"{place}: {NO_PASSWORDS}")
 
 
-def _refuse_unknown(raw: Mapping[str, Any]) -> None:
+def _trainer(raw: Mapping[str, Any], path: str) -> Trainer:
+    """The trainer that the file names; Fault where it cannot be loaded."""
+    name, base = raw.get("trainer") or DEFAULT, raw.get("base") or "."
+    if not isinstance(name, str):
+        raise Fault(("trainer",), f"must be text, not {wording.shown(name)}")
+    try:
+        trainer = load(name, Path(path).parent / (base if isinstance(base, str) else "."))
+        settings_of(trainer.config)
+    except ConfigError as error:
+        raise Fault(("trainer",), str(error)) from error
+    except ValueError as error:
+        raise Fault(("trainer",), f"{name}: {error}") from error
+    return trainer
+
+
+def _refuse_unknown(raw: Mapping[str, Any], trainer: Trainer) -> None:
     """Misspelt top keys first: what else is wrong may follow from them."""
+    known = settings_of(trainer.config).model_fields
     for key in raw:
-        if key not in Settings.model_fields:
-            ours = f"unknown key; {SECTIONS_OF_OTHERS[key]}" if key in SECTIONS_OF_OTHERS else ""
-            raise Fault((key,), ours or wording.unknown(key, Settings.model_fields), at_key=True)
+        if key not in known:
+            ours = SECTIONS_OF_OTHERS.get(key, "").replace("SECTIONS", ", ".join(trainer.sections))
+            raise Fault((key,), f"unknown key; {ours}" if ours else wording.unknown(key, known), at_key=True)
 
 
-def _refuse_misplaced_ranges(raw: Any, keys: Keys) -> None:
+def _refuse_misplaced_ranges(raw: Mapping[str, Any], trainer: Trainer) -> None:
+    """Fault for what looks like a range outside the sections that may hold ranges."""
+    fields = settings_of(trainer.config).model_fields
+    free = {(name,) for name, one in fields.items() if get_origin(one.annotation) is dict}  # whose keys are names
+    fixed = {key: value for key, value in raw.items() if key not in (*trainer.sections, "provenance")}
+    if (keys := _range_in(fixed, (), {(), *free})) is not None:
+        raise Fault(keys, f"a range is allowed only in {', '.join(trainer.sections)}")
+
+
+def _range_in(raw: Any, keys: Keys, free: Collection[Keys]) -> Keys | None:
+    """The keys of the first mapping that looks like a range."""
     if not isinstance(raw, Mapping):
-        return
-    if keys not in ((), ("data",)) and raw and all(key in RANGE_KEYS for key in raw):
-        raise Fault(keys, "a range is allowed only in model, training, tokenizer")
-    for key, value in raw.items():
-        _refuse_misplaced_ranges(value, (*keys, key))
+        return None
+    if keys not in free and raw and all(key in RANGE_KEYS for key in raw):
+        return keys
+    found = (_range_in(value, (*keys, key), free) for key, value in raw.items())
+    return next((one for one in found if one is not None), None)
 
 
 def _settings(raw: Mapping[str, Any], space: Space) -> Settings:
     """The settings with the space's ranges at their first value."""
+    kind = settings_of(space.trainer.config)
     try:
-        return Settings.model_validate({**raw, **space.config(_first(space))}, strict=True)
+        return kind.model_validate({**raw, **space.config(_first(space))}, strict=True)
     except ValidationError as error:
-        raise wording.fault(error, raw, Settings) from None
+        raise wording.fault(error, raw, kind) from None
 
 
 def _first(space: Space) -> dict[str, Any]:
@@ -100,13 +130,6 @@ def _first(space: Space) -> dict[str, Any]:
         else:
             values[name] = node.point(0)[node.keys] if isinstance(node, Choices) else node.low
     return values
-
-
-def _check_data(settings: Settings) -> None:
-    for name in settings.data:
-        if not _SET.fullmatch(name):
-            allowed = "letters, digits, '.', '_', '-' (up to 64, a letter or digit first)"
-            raise Fault(("data", name), f"a data set's name may have {allowed}", at_key=True)
 
 
 def wrong_study(name: str) -> str:

@@ -1,12 +1,11 @@
 """space.yaml -> Experiment: parsed and checked, with errors that name file, line and column.
 
-The schema is the training config's (config/) with ranges allowed in model, training and tokenizer
-(space/space.py), and what the search needs beside it (space/settings.py); space/checking.py looks at it as a whole.
+The schema is that of the trainer's config (trainers/) with ranges allowed in some of its sections (space/space.py),
+and what every search needs beside it (space/settings.py); space/checking.py looks at the file as a whole.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,19 +14,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpsearch.config import Objective
-from hpsearch.errors import ConfigError, DataError
+from hpsearch.config import Config, Objective
+from hpsearch.errors import ConfigError
 from hpsearch.redaction import redact
 from hpsearch.space import wording
 from hpsearch.space.checking import checked, wrong_study
 from hpsearch.space.document import GIVEN, Document, Fault, parse, read, written
+from hpsearch.space.file import SpaceFile
 from hpsearch.space.ranges import Branches
-from hpsearch.space.sections import SECTIONS
 from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
 from hpsearch.space.space import Space
-from hpsearch.training.config import TrainConfig
-
-TRAIN_KEYS = tuple(TrainConfig.model_fields)
+from hpsearch.trainers import DEFAULT, Trainer
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,17 @@ class Experiment:
     @property
     def base(self) -> Path:
         """The folder against which relative paths of the data resolve."""
-        return Path(self.path).parent / (self.settings.base or ".")
+        return self.asked.base
+
+    @property
+    def trainer(self) -> Trainer:
+        """What trains the configs of this space."""
+        return self.space.trainer
+
+    @property
+    def asked(self) -> SpaceFile:
+        """The file as the trainer sees it."""
+        return SpaceFile(self.document, self.settings, self.space)
 
     def override(self, **changes: Any) -> Experiment:
         """The experiment with other settings than the file's: study, or fields of budget and resources.
@@ -146,21 +153,14 @@ class Experiment:
         """`path:line:column` of a value, as in where("data", "reviews", "files", "train")."""
         return self.document.where(*keys)
 
-    def placed(self, error: DataError) -> DataError:
-        """The error with the place of its data set before it, unless it names the line of a data file itself."""
-        said, name = str(error), error.data_set
-        if name is None or re.match(r"(?!data\.)[^\n]+?:\d+: ", said):
-            return error
-        return DataError(f"{self.where('data', name)}: {'' if said.startswith('data.') else f'data.{name}: '}{said}")
-
     # ----------------------------------------------------------------------------------------------------- configs
 
-    def config(self, internal: Mapping[str, Any]) -> TrainConfig:
+    def config(self, internal: Mapping[str, Any]) -> Config:
         """The training config of a trial's internal values (`trial.params`)."""
         try:
-            return TrainConfig.model_validate(self._fixed | self.space.config(internal), strict=True)
+            return self.trainer.config.model_validate(self._fixed | self.space.config(internal), strict=True)
         except ValidationError as error:
-            raise ConfigError(f"{self.path}: {wording.fault(error, {}, TrainConfig)}") from None
+            raise ConfigError(f"{self.path}: {wording.fault(error, {}, self.trainer.config)}") from None
 
     @cached_property
     def _fixed(self) -> dict[str, Any]:
@@ -168,9 +168,9 @@ class Experiment:
 
     @cached_property
     def _train_values(self) -> dict[str, Any]:
-        return self.settings.model_dump(mode="json", include=set(TRAIN_KEYS))
+        return self.settings.model_dump(mode="json", include=set(self.trainer.config.model_fields))
 
-    def train_config(self) -> TrainConfig:
+    def train_config(self) -> Config:
         """The config of a file without ranges; ConfigError naming the first range where it has one."""
         for name, node in self.space.params.items():
             place = self.where(*node.keys)
@@ -186,21 +186,18 @@ class Experiment:
         return everything | {"study": self.study} | self._sections()
 
     def identity(self) -> dict[str, Any]:
-        """What makes the study what it is: ranges, fixed values, objective, seed, and of the data sets all but where
-        they lie (their contents have a fingerprint of their own).
+        """What makes the study what it is: its trainer, ranges, fixed values, objective, seed; the data have
+        fingerprints of their own.
         """
-        data = {
-            name: {key: value for key, value in data_set.items() if key not in ("files", "dataset")}
-            for name, data_set in self._train_values["data"].items()
-        }
-        return self._train_values | {"data": data} | self._sections()
+        named = {} if self.trainer.name == DEFAULT else {"trainer": self.trainer.name}
+        return named | self.trainer.config.identity_of(self._train_values) | self._sections()
 
     def _sections(self) -> dict[str, Any]:
-        return {name: self._section(name, self._train_values[name]) for name in SECTIONS}
+        return {name: self._section(name, self._train_values[name]) for name in self.trainer.sections}
 
     def _section(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
         """Defaults, except for keys that only choices between sub-configs set, under what the file says."""
         nodes = self.space.sections.get(name, {})
         inner = {key for node in nodes.values() if isinstance(node, Branches) for b in node.branches for key in b}
-        defaults = type(getattr(self.settings, name))().model_dump(mode="json")
+        defaults = self.trainer.sections[name].model_construct().model_dump(mode="json", warnings=False)
         return {k: v for k, v in defaults.items() if k not in inner} | self.space.written().get(name, {})

@@ -28,7 +28,7 @@ OTHERS = (
 )
 WORDS = {*LOWS, *HIGHS, *LISTS, *PAIRS, *STEPS, *OTHERS}  # ours among them
 SECTIONS = {  # keys of whole files
-    **dict.fromkeys(("parameters", "params", "hyperparameters", "search_space"), "ranges stand in model and training"),
+    **dict.fromkeys(("parameters", "params", "hyperparameters", "search_space"), "ranges stand in SECTIONS"),
     "method": "the sampler is search: {sampler: ...}",
     "metric": "the metric is objective: {metric: ...}",
     "early_terminate": "the pruner is search: {pruner: ...}",

@@ -6,10 +6,11 @@ integer range, other choices are labels); *values* are what people see and what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from itertools import islice
 from typing import Any, Protocol
 
 from hpsearch.space.document import Keys
@@ -17,6 +18,7 @@ from hpsearch.space.document import Keys
 Internal = int | float | str
 Point = dict[Keys, Internal]  # the internal values of some ranges
 Scalar = int | float | str | bool | None
+PROBED = 600  # whole numbers of a range that are tried against a rule: a number of heads above 256 is refused anyway
 
 
 class Trial(Protocol):
@@ -94,6 +96,11 @@ class Number:
         return {"low": self.low, "high": self.high, "step": self.step, "log": self.log}
 
     written = describe
+
+    @property
+    def grid(self) -> range:
+        """The whole numbers, of a range of integers."""
+        return range(int(self.low), int(self.high) + 1, int(self.step or 1))
 
     @property
     def label(self) -> str:
@@ -252,6 +259,17 @@ def ends(leaf: Leaf) -> tuple[Any, Any]:
         return leaf.low, leaf.high
     values = leaf.choices if isinstance(leaf, Choices) else (leaf.value,)
     return min(values, key=float), max(values, key=float)
+
+
+def probes(leaf: Leaf) -> Sequence[Any]:
+    """All values of a leaf, up to PROBED whole numbers; the ends of a range of real ones."""
+    if isinstance(leaf, Fixed):
+        return [leaf.value]
+    if isinstance(leaf, Choices):
+        return leaf.choices
+    if not leaf.integer or leaf.low == leaf.high:
+        return [leaf.low] if leaf.low == leaf.high else [leaf.low, leaf.high]
+    return list(islice(leaf.grid, PROBED))
 
 
 def product(sizes: Any) -> int | None:

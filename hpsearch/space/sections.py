@@ -1,44 +1,45 @@
 """The sections that may hold ranges, read and checked: each value and end of a range against its field, and the
-combinations against the rules that tie fields together (heads divide the width, warmup and cooldown fit).
+combinations against the rules that tie fields together (the trainer says which do).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import islice, product
-from typing import Any, get_args
+from itertools import product
+from typing import Any, NamedTuple, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from hpsearch.config import ModelConfig, Section, TokenizerConfig, TrainingConfig
 from hpsearch.space.document import Fault, Keys
 from hpsearch.space.foreign import WORDS, suggestion
 from hpsearch.space.ranges import Branches, Choices, Fixed, Leaf, Node, Number
 from hpsearch.space.wording import check_value, phrase, shown, unknown
+from hpsearch.trainers import Trainer
 
-SECTIONS: dict[str, type[Section]] = {"tokenizer": TokenizerConfig, "model": ModelConfig, "training": TrainingConfig}
 RANGE_KEYS = ("low", "high", "step", "log", "choices")
-RULES = {
-    "tokenizer": ("kind", "file"),
-    "model": ("width", "n_heads", "n_kv_heads"),
-    "training": ("schedule", "warmup", "cooldown"),
-}
 MAX_CHOICES = 1000  # in one list
 MAX_COMBINATIONS = 20_000  # of values that a rule ties together
 MAX_INTEGER = 2**53  # beyond it the sampler's floats are no longer exact
 
 
-def read_section(name: str, raw: Any) -> dict[str, Node]:
+class Schema(NamedTuple):
+    """A section's name and its fields."""
+
+    name: str
+    model: type[BaseModel]
+
+
+def read_section(schema: Schema, raw: Any) -> dict[str, Node]:
     """The nodes of a section; those of section-level choices stand under the key `choices`."""
+    name = schema.name
     body = _mapping(raw, (name,))
     nodes: dict[str, Node] = {}
     for key, value in body.items():
         if key == "choices":
-            nodes[key] = Branches((name,), tuple(_section_branches(name, value)))
+            nodes[key] = Branches((name,), tuple(_section_branches(schema, value)))
         else:
-            nodes[key] = _node(name, value, (name, _known(key, name, (name, key))))
+            nodes[key] = _node(schema, value, (name, _known(key, schema, (name, key))))
     _refuse_shadows(nodes)
     return nodes
 
@@ -46,59 +47,60 @@ def read_section(name: str, raw: Any) -> dict[str, Node]:
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
-def _section_branches(name: str, raw: Any) -> Iterator[dict[str, Leaf]]:
-    for index, item in enumerate(_choice_list(raw, (name, "choices"))):
-        keys: Keys = (name, "choices", index)
+def _section_branches(schema: Schema, raw: Any) -> Iterator[dict[str, Leaf]]:
+    for index, item in enumerate(_choice_list(raw, (schema.name, "choices"))):
+        keys: Keys = (schema.name, "choices", index)
         if not isinstance(item, Mapping):
-            raise Fault(keys, f"a choice of a section must be a mapping such as {{n_layers: 2}}, not {shown(item)}")
-        yield _branch(name, item, keys)
+            such = f"{{{next(iter(schema.model.model_fields), 'key')}: ...}}"
+            raise Fault(keys, f"a choice of a section must be a mapping such as {such}, not {shown(item)}")
+        yield _branch(schema, item, keys)
 
 
-def _branch(name: str, raw: Mapping[str, Any], keys: Keys) -> dict[str, Leaf]:
+def _branch(schema: Schema, raw: Mapping[str, Any], keys: Keys) -> dict[str, Leaf]:
     """One sub-config: keys of the section with values or plain ranges."""
     if "choices" in raw:
         raise Fault((*keys, "choices"), "choices within choices; write them as one list", at_key=True)
-    return {key: _leaf(name, value, (*keys, _known(key, name, (*keys, key)))) for key, value in raw.items()}
+    return {key: _leaf(schema, value, (*keys, _known(key, schema, (*keys, key)))) for key, value in raw.items()}
 
 
-def _node(name: str, raw: Any, keys: Keys) -> Node:
+def _node(schema: Schema, raw: Any, keys: Keys) -> Node:
     """The value, range or choice between sub-configs of one key."""
     choices = raw.get("choices") if isinstance(raw, Mapping) else None
     if not isinstance(choices, list) or not any(isinstance(item, Mapping) for item in choices):
-        return _leaf(name, raw, keys)
+        return _leaf(schema, raw, keys)
     _only(raw, ("choices",), keys)
     items = _choice_list(choices, (*keys, "choices"))
-    branches = [_leaf_branch(name, item, (*keys, "choices", index)) for index, item in enumerate(items)]
+    branches = [_leaf_branch(schema, item, (*keys, "choices", index)) for index, item in enumerate(items)]
     return Branches(keys, tuple(branches))
 
 
-def _leaf_branch(name: str, raw: Any, keys: Keys) -> dict[str, Leaf]:
+def _leaf_branch(schema: Schema, raw: Any, keys: Keys) -> dict[str, Leaf]:
     """One choice of a key: a value or range of its own, or a sub-config that sets it and other keys."""
     own = str(keys[1])
     if not isinstance(raw, Mapping) or any(key in RANGE_KEYS for key in raw):
-        return {own: _leaf(name, raw, keys, field=own)}
+        return {own: _leaf(schema, raw, keys, field=own)}
     if own not in raw:
         for key in raw:
-            _known(key, name, (*keys, key))
+            _known(key, schema, (*keys, key))
         raise Fault(keys, f"a choice of {own} must set {own} itself")
-    return _branch(name, raw, keys)
+    return _branch(schema, raw, keys)
 
 
-def _leaf(name: str, raw: Any, keys: Keys, *, field: str = "") -> Leaf:
+def _leaf(schema: Schema, raw: Any, keys: Keys, *, field: str = "") -> Leaf:
     """A value or a plain range of the section's field (the last key, unless named)."""
     field = field or str(keys[-1])
     if not isinstance(raw, Mapping):
-        return Fixed(keys, _value(SECTIONS[name], field, raw, keys))
+        return Fixed(keys, _value(schema.model, field, raw, keys))
     if not raw:
         raise Fault(keys, "an empty mapping; a range is {low: ..., high: ...} or {choices: [...]}")
     _only(raw, RANGE_KEYS, keys)
     if "choices" in raw:
         _only(raw, ("choices",), keys)
-        return _choices(name, field, raw["choices"], (*keys, "choices"))
-    return _number(name, field, raw, keys)
+        return _choices(schema, field, raw["choices"], (*keys, "choices"))
+    return _number(schema, field, raw, keys)
 
 
-def _value(section: type[Section], field: str, raw: Any, keys: Keys) -> Any:
+def _value(section: type[BaseModel], field: str, raw: Any, keys: Keys) -> Any:
     """The value; Fault, with the range that another tool's spelling means, where it is none."""
     try:
         return check_value(section, field, raw, keys=keys)
@@ -106,12 +108,12 @@ def _value(section: type[Section], field: str, raw: Any, keys: Keys) -> Any:
         raise fault.extended(suggestion(raw)) from None
 
 
-def _choices(name: str, field: str, raw: Any, keys: Keys) -> Choices:
+def _choices(schema: Schema, field: str, raw: Any, keys: Keys) -> Choices:
     values: list[Any] = []
     for index, item in enumerate(_choice_list(raw, keys)):
         if isinstance(item, Mapping):
             raise Fault((*keys, index), "a choice here must be a plain value")
-        value = check_value(SECTIONS[name], field, item, keys=(*keys, index))
+        value = check_value(schema.model, field, item, keys=(*keys, index))
         if any(value == other for other in values):
             raise Fault((*keys, index), f"{shown(value)} is given twice")
         values.append(value)
@@ -119,15 +121,15 @@ def _choices(name: str, field: str, raw: Any, keys: Keys) -> Choices:
     return Choices(keys[:-1], tuple(sorted(values))) if choices.ordered else choices
 
 
-def _number(name: str, field: str, raw: Mapping[str, Any], keys: Keys) -> Number:
+def _number(schema: Schema, field: str, raw: Mapping[str, Any], keys: Keys) -> Number:
     """A range of numbers, checked in itself; high is brought down to the last multiple of step."""
-    kinds = _kinds(name, field)
+    kinds = _kinds(schema, field)
     if not {int, float} & kinds or bool in kinds:
         raise Fault(keys, "only a number can have low and high; write {choices: [...]}")
     for end in ("low", "high"):
         if raw.get(end) is None:
             raise Fault(keys, f"'{end}' is missing; a range needs low and high")
-    low, high = (check_value(SECTIONS[name], field, raw[end], keys=(*keys, end)) for end in ("low", "high"))
+    low, high = (check_value(schema.model, field, raw[end], keys=(*keys, end)) for end in ("low", "high"))
     if low > high:
         raise Fault(keys, f"low {low} is above high {high}")
     log, step = _log(raw, keys, low), _step(raw, keys, integer=int in kinds)
@@ -182,9 +184,9 @@ def _mapping(raw: Any, keys: Keys) -> Mapping[str, Any]:
     return raw
 
 
-def _known(key: str, name: str, keys: Keys) -> str:
-    if key not in SECTIONS[name].model_fields:
-        raise Fault(keys, unknown(key, SECTIONS[name].model_fields), at_key=True)
+def _known(key: str, schema: Schema, keys: Keys) -> str:
+    if key not in schema.model.model_fields:
+        raise Fault(keys, unknown(key, schema.model.model_fields), at_key=True)
     return key
 
 
@@ -197,8 +199,8 @@ def _only(raw: Mapping[str, Any], allowed: Sequence[str], keys: Keys) -> None:
             raise Fault((*keys, key), f"{key} cannot stand beside choices", at_key=True)
 
 
-def _kinds(name: str, field: str) -> set[Any]:
-    annotation = SECTIONS[name].model_fields[field].annotation
+def _kinds(schema: Schema, field: str) -> set[Any]:
+    annotation = schema.model.model_fields[field].annotation
     return set(get_args(annotation)) or {annotation}
 
 
@@ -218,71 +220,43 @@ def _refuse_shadows(nodes: Mapping[str, Node]) -> None:
 # --------------------------------------------------------------------------------------------------------------- rules
 
 
-def check_section(name: str, nodes: Mapping[str, Node]) -> None:
+def check_section(trainer: Trainer, name: str, nodes: Mapping[str, Node]) -> None:
     """Fault where some combination of the section's values breaks a rule between its fields."""
-    checked = 0
-    for case in _cases(name, nodes):
-        ruled = {key: case[key] for key in RULES[name] if key in case}
-        rest = {key: _probes(key, leaf)[0] for key, leaf in case.items() if key not in ruled}
-        for values in product(*(_probes(key, leaf) for key, leaf in ruled.items())):
+    tied, checked = trainer.tied.get(name, ()), 0
+    for case in _cases(tied, nodes):
+        ruled = {key: case[key] for key in tied if key in case}
+        rest = {key: trainer.probes(key, leaf)[0] for key, leaf in case.items() if key not in ruled}
+        for values in product(*(trainer.probes(key, leaf) for key, leaf in ruled.items())):
             combination = dict(zip(ruled, values, strict=True))
             if (checked := checked + 1) > MAX_COMBINATIONS:
                 raise Fault((name,), f"more than {MAX_COMBINATIONS} combinations of {', '.join(ruled)}; list fewer")
             try:
-                SECTIONS[name].model_validate(rest | combination, strict=True)
+                trainer.sections[name].model_validate(rest | combination, strict=True)
             except ValidationError as error:
-                raise _broken_rule(name, ruled, combination, phrase(dict(error.errors()[0]))) from None
+                reason = phrase(dict(error.errors()[0]))
+                raise _broken_rule(name, ruled, combination, reason, trainer.remedy(name, ruled)) from None
 
 
-def _cases(name: str, nodes: Mapping[str, Node]) -> Iterator[dict[str, Leaf]]:
+def _cases(tied: Sequence[str], nodes: Mapping[str, Node]) -> Iterator[dict[str, Leaf]]:
     """The section without choices between sub-configs: once for every combination of branches that matters."""
     base: dict[str, Leaf] = {key: node for key, node in nodes.items() if not isinstance(node, Branches)}
     choices = (node.branches for node in nodes.values() if isinstance(node, Branches))
-    for branches in product(*(_ruled(name, some) for some in choices)):
+    for branches in product(*(_ruled(tied, some) for some in choices)):
         case = dict(base)
         for branch in branches:
             case |= branch
         yield case
 
 
-def _ruled(name: str, branches: Sequence[Mapping[str, Leaf]]) -> list[Mapping[str, Leaf]]:
+def _ruled(tied: Sequence[str], branches: Sequence[Mapping[str, Leaf]]) -> list[Mapping[str, Leaf]]:
     """Those that set a key with a rule, and one for all others."""
-    keys = set(RULES[name])
+    keys = set(tied)
     return [b for b in branches if b.keys() & keys] + [b for b in branches if not b.keys() & keys][:1]
 
 
-def _probes(key: str, leaf: Leaf) -> Sequence[Any]:
-    """The values that can break a rule: all, or the ends where what lies between cannot be worse."""
-    if isinstance(leaf, Fixed):
-        return [leaf.value]
-    if isinstance(leaf, Choices):
-        return leaf.choices
-    ends = [leaf.low] if leaf.low == leaf.high else [leaf.low, leaf.high]
-    if not leaf.integer:
-        return ends
-    grid = range(int(leaf.low), int(leaf.high) + 1, int(leaf.step or 1))
-    if key == "width":  # low + k * step is a multiple of the heads for every k if it is for k = 0 and 1
-        return [*grid[:2], grid[-1]]
-    return list(islice(grid, 600))  # a number of heads above 256 is refused anyway
-
-
-def _broken_rule(name: str, ruled: Mapping[str, Leaf], values: Mapping[str, Any], message: str) -> Fault:
+def _broken_rule(name: str, ruled: Mapping[str, Leaf], values: Mapping[str, Any], message: str, remedy: str) -> Fault:
     ranges = [leaf for leaf in ruled.values() if not isinstance(leaf, Fixed)]
     if not ranges:
         return Fault(next(iter(ruled.values())).keys if ruled else (name,), message)
     combination = ", ".join(f"{key} {shown(value)}" for key, value in values.items())
-    return Fault(ranges[0].keys, f"{message} (with {combination}){_remedy(ruled)}")
-
-
-def _remedy(ruled: Mapping[str, Leaf]) -> str:
-    """What would keep the heads dividing the width, where one of the two is a range of integers."""
-    width, heads = ruled.get("width"), ruled.get("n_heads")
-    if isinstance(width, Number):
-        step = 2 * math.lcm(*(_probes("n_heads", heads) if heads else [ModelConfig().n_heads]))
-        low, high = -(-int(width.low) // step) * step, int(width.high) // step * step
-        return f"; {{low: {low}, high: {high}, step: {step}}} would do" if low < high else "; list them as choices"
-    if isinstance(heads, Number):
-        total = width.value if isinstance(width, Fixed) else ModelConfig().width
-        even = [n for n in _probes("n_heads", heads) if total % (2 * n) == 0]
-        return f"; {{choices: {even}}} would do" if even and not isinstance(width, Choices) else ""
-    return ""
+    return Fault(ranges[0].keys, f"{message} (with {combination}){remedy}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
-from hpsearch.config import Section
+from hpsearch.config import Config, Section
 from hpsearch.redaction import NO_PASSWORDS, url_with_password
-from hpsearch.training.config import TrainConfig
+from hpsearch.trainers import DEFAULT
 
 # Chosen on stored learning curves (six tables, 2 workers, 16 full trainings' worth of time, 30 seeds): mean rank by
 # regret 2.0 of 8, against 5.3 for Optuna's median pruner, 5.2 for its Hyperband and 7.2 without pruning.
@@ -217,10 +218,11 @@ class Resources(Section):
         raise ValueError(f"must be auto or an integer of at least 1, not {raw!r}")
 
 
-class Settings(TrainConfig):
-    """All that `space.yaml` says, once its ranges have values."""
+class Settings(Config):
+    """All that `space.yaml` says, once its ranges have values; `settings_of` a trainer has its sections, too."""
 
     study: str | None = None
+    trainer: str = DEFAULT  # or "python:module:attribute"
     base: str | None = None  # folder that relative data paths begin at, itself relative to the file's; None: the file's
     budget: Budget = Budget()
     search: Search = Search()
@@ -233,3 +235,12 @@ class Settings(TrainConfig):
     def _sections_may_be_left_out(cls, raw: Any) -> Any:
         """A key with nothing behind it (`budget:`) is as good as none."""
         return {key: value for key, value in raw.items() if value is not None} if isinstance(raw, dict) else raw
+
+
+@cache
+def settings_of(kind: type[Config]) -> type[Settings]:
+    """The settings of a space whose trainer has this config; raises ValueError for a section with one of our names."""
+    ours = [name for name in kind.model_fields if name in Settings.model_fields and name not in Config.model_fields]
+    if ours:
+        raise ValueError(f"its section '{ours[0]}' has the name of a key of every space file; choose another")
+    return create_model("Settings", __base__=(Settings, kind))  # type: ignore[arg-type]  # both are the same Config

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,8 @@ from hpsearch.errors import ConfigError
 from hpsearch.space.document import Fault, Keys
 from hpsearch.space.drawing import draw
 from hpsearch.space.ranges import Branches, Choices, Fixed, Internal, Leaf, Node, Number, Range, Trial, point, product
-from hpsearch.space.sections import SECTIONS, check_section, read_section
+from hpsearch.space.sections import Schema, check_section, read_section
+from hpsearch.trainers import Trainer, default
 
 if TYPE_CHECKING:  # optuna takes 0.4 s to import, and a space does not need it to be read
     from optuna.distributions import BaseDistribution
@@ -29,17 +30,23 @@ MAX_GRID = 1_000_000  # points: the grid sampler shuffles them all
 
 @dataclass(frozen=True)
 class Space:
-    """The sections that may hold ranges (model, training, tokenizer), in the order of the file."""
+    """The trainer's sections that may hold ranges, in the order of the file."""
 
     sections: Mapping[str, Nodes]
+    trainer: Trainer = field(compare=False)
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any]) -> Space:
-        """The space in the plain values of a file; Fault where a range or its combinations are not allowed."""
-        sections = {name: read_section(name, raw[name]) for name in raw if name in SECTIONS}
+    def parse(cls, raw: Mapping[str, Any], trainer: Trainer | None = None) -> Space:
+        """The space in the plain values of a file; Fault where a range or its combinations are not allowed.
+
+        trainer: the default one if none is given.
+        """
+        trainer = trainer or default()
+        schemas = [Schema(name, trainer.sections[name]) for name in raw if name in trainer.sections]
+        sections = {schema.name: read_section(schema, raw[schema.name]) for schema in schemas}
         for name, nodes in sections.items():
-            check_section(name, nodes)
-        return cls(sections)
+            check_section(trainer, name, nodes)
+        return cls(sections, trainer)
 
     @cached_property
     def params(self) -> dict[str, Range]:
@@ -77,8 +84,12 @@ class Space:
         found = [branch[key] for node in choices for branch in node.branches if key in branch]
         if any(all(key in branch for branch in node.branches) for node in choices):
             return found
-        own = nodes.get(key, Fixed((section,), getattr(SECTIONS[section](), key)))
+        own = nodes.get(key) or Fixed((section,), self.trainer.sections[section].model_fields[key].get_default())
         return found if isinstance(own, Branches) else [own, *found]
+
+    def varies(self, section: str) -> bool:
+        """Whether trials may have different values in the section."""
+        return any(not isinstance(node, Fixed) for node in self.sections.get(section, {}).values())
 
     # ---------------------------------------------------------------------------------------------- one trial's values
 

@@ -11,8 +11,8 @@ from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.contract import CHECKPOINTS
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History, TrialHistory
-from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.storage import Kept
+from hpsearch.storage.study_storage import StudyStorage
 
 KEPT = 3  # trials whose best weights stay on the disk: the best ones
 PASSING = (*CHECKPOINTS, *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt")))  # of no use once a trial has ended
@@ -21,7 +21,7 @@ PASSING = (*CHECKPOINTS, *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt"))
 class Checkpoints:
     """All trials' folders of one study: on a disk that the workers see, or in a storage."""
 
-    def __init__(self, path: Path, history: History, keeping: Keeping | None = None) -> None:
+    def __init__(self, path: Path, history: History, keeping: StudyStorage | None = None) -> None:
         """`keeping`: the study's part of a storage; then `path` has no more than what the driver writes."""
         self.path, self._history, self.keeping = path, history, keeping
         self._best: set[int] | None = None  # trials whose weights stay; None: nobody has looked yet

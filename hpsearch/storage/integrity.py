@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 from hpsearch.contract import CHECKPOINTS
+from hpsearch.sealed import is_whole
 from hpsearch.storage.snapshots import Snapshots
 
 
@@ -31,25 +30,3 @@ def in_storage(snapshots: Snapshots) -> Found:
     there = [name for name in CHECKPOINTS if name in snapshots.files]
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         return Found(there, [name for name in there if not snapshots.copy(name, Path(folder) / "copy")])
-
-
-def is_whole(path: Path) -> bool:
-    """Whether a checkpoint's bytes match the checksum in its first line (training/checkpoint.py), or it is JSON."""
-    with path.open("rb") as file:
-        try:
-            facts = json.loads(file.readline(4096))
-            wanted = (facts["sha256"], facts["bytes"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return is_json(path)
-        start = file.tell()
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return (digest, file.tell() - start) == wanted
-
-
-def is_json(path: Path) -> bool:
-    """Whether a file is JSON as a whole: the toy's checkpoints are."""
-    try:
-        json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        return False
-    return True

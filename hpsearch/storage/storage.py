@@ -32,7 +32,7 @@ class Kept:
     """Where a storage has what a trial needs, as names in it."""
 
     folder: str  # the trial's checkpoints
-    corpora: dict[str, str] = field(default_factory=dict)  # digest of data and tokenizer -> the prepared data
+    prepared: dict[str, str] = field(default_factory=dict)  # name of prepared data -> their folder in the storage
 
 
 class Storage:

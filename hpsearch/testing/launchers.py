@@ -20,7 +20,7 @@ from hpsearch.tasks import TextSet
 from hpsearch.testing.toy import curve_of
 from hpsearch.training.config import TrainConfig
 
-TOY = "hpsearch.testing.toy:train"
+TOY = "python:hpsearch.testing.toy:Toy"
 LIMIT = 60.0  # seconds that a launcher may be silent
 SLOW, DIES, RAISES, NO_MEMORY = 0.59, 0.51, 0.5, 0.53  # dropouts at which the toy trainer does so
 Seen = list[Evaluation]

@@ -1,8 +1,9 @@
-"""A train function without torch: a formula for a loss, a JSON file for a checkpoint.
+"""A trainer without torch: a formula for a loss, numbers for a checkpoint. Name it `python:hpsearch.testing.toy:Toy`.
 
 It keeps the whole contract of contract.py (fixed fractions, resuming from any checkpoint, PAUSE and FINISH),
 so the driver, the launchers and the journal can be tried hundreds of times in the time of one real training.
-`config.training` is read as it is; `dropout` 0.5 and up makes it fail in the way named by `FAULTS`.
+It has the sections and the data of causal_lm. `config.training` is read as it is; `dropout` 0.5 and up makes it fail
+in the way named by `FAULTS`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
-from hpsearch.atomic import write_atomically, write_json
-from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, TrainingPoint
+from hpsearch.contract import Command, Evaluation, Handle, TrainingPoint
 from hpsearch.testing.curves import SyntheticCurve
+from hpsearch.trainers import Tested, load_state, save_state
+from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.training.config import TrainConfig
 
 STEPS = 200  # of every training
@@ -36,13 +38,33 @@ FAULTS = {
 }
 
 
+class Toy(CausalLM):
+    """The trainer of the tests of driver, launchers and journal."""
+
+    exports: ClassVar[str] = ""
+
+    def train(self, config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
+        """See `train`."""
+        yield from train(config, handle)
+
+    def warm_up(self) -> None:
+        """Nothing: it needs no torch."""
+
+    def test(self, config: TrainConfig, handle: Handle) -> Tested:
+        """Nothing."""
+        return Tested()
+
+    def export(self, config: TrainConfig, handle: Handle, folder: Path) -> None:
+        """Nothing."""
+
+
 def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     """Trains nothing, at TOY_STEP seconds a step (environment; 0 by default), saving each TOY_CHECKPOINT steps.
 
     What was answered is added to the file TOY_HISTORY: what a checker may ask the journal and the views for.
     """
     pause, every = float(os.environ.get("TOY_STEP", "0")), int(os.environ.get("TOY_CHECKPOINT", "10"))
-    state = _load(config, handle)
+    state = load_state(config, handle) or {"step": 0, "evaluations": []}
     for known in state["evaluations"]:
         yield Evaluation.from_dict(known)
     curve = curve_of(config)
@@ -62,11 +84,11 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
             yield found
             _note(handle, found)
         if state["step"] % every == 0:
-            _save(handle, state)
+            save_state(config, handle, state)
     if command is Command.PAUSE:
-        _save(handle, state)
+        save_state(config, handle, state)
     else:
-        write_json(handle.folder / "best.pt", state)
+        save_state(config, handle, state, name="best.pt")
 
 
 def curve_of(config: TrainConfig) -> SyntheticCurve:
@@ -126,24 +148,3 @@ def _note(handle: Handle, found: Evaluation) -> None:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.write(file, json.dumps(line).encode() + b"\n")
         os.close(file)
-
-
-def _load(config: TrainConfig, handle: Handle) -> dict[str, Any]:
-    for path in (handle.folder / name for name in CHECKPOINTS):
-        state = _read(path)
-        if state is not None and state["config"] == config.digest():
-            return state
-    return {"config": config.digest(), "step": 0, "evaluations": []}
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        state: dict[str, Any] = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return state
-
-
-def _save(handle: Handle, state: dict[str, Any]) -> None:
-    last, previous = (handle.folder / name for name in CHECKPOINTS)
-    write_atomically(last, json.dumps(state).encode(), former=previous)

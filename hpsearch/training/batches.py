@@ -148,7 +148,7 @@ class PairRows:
         return Batch(tensors[0], tensors[1], tensors[2], int(lengths.sum()))
 
     def in_turn(self, max_tokens: int) -> Iterator[tuple[np.ndarray, Batch]]:
-        """All the examples once, those of similar length together; gives their numbers with each batch."""
+        """All the examples once, those of similar length together; yields (their numbers, the batch)."""
         rows = np.argsort(self.lengths, kind="stable")
         first = 0
         while first < self.n_rows:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hpsearch.atomic import write_atomically
+from hpsearch import sealed
 from hpsearch.errors import CheckpointDamaged
 
 State = dict[str, Any]
@@ -28,24 +25,12 @@ def save(path: Path, state: State, *, config_hash: str, former: Path | None = No
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    body = buffer.getvalue()
-    header = {"sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body), "config": config_hash}
-    write_atomically(path, json.dumps(header).encode() + b"\n" + body, former=former)
+    sealed.write(path, buffer.getvalue(), config=config_hash, former=former)
 
 
 def load(path: Path, *, config_hash: str, device: str | torch.device = "cpu") -> State:
     """Reads a checkpoint of this very config; raises CheckpointDamaged for any other or for changed bytes."""
-    header, body = _read(path)
-    try:
-        facts = json.loads(header)
-        belongs = facts["config"] == config_hash
-        whole = facts["bytes"] == len(body) and facts["sha256"] == hashlib.sha256(body).hexdigest()
-    except (ValueError, KeyError, TypeError, RecursionError):
-        whole = False
-    if not whole:
-        raise CheckpointDamaged(f"{path}: the checkpoint does not match its checksum")
-    if not belongs:
-        raise CheckpointDamaged(f"{path}: the checkpoint belongs to another config")
+    body = sealed.read(path, config=config_hash)
     try:
         state: State = torch.load(io.BytesIO(body), map_location=device, weights_only=True)
     except torch.OutOfMemoryError:
@@ -65,18 +50,3 @@ def load_newest(paths: list[Path], *, config_hash: str, device: str | torch.devi
         except CheckpointDamaged as error:
             _log.warning("%s; it is not used: training goes on from the one before, or anew", error)
     return None
-
-
-def _read(path: Path) -> tuple[bytes, bytes]:
-    """Header and body of a file; a link in its place is not followed."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise CheckpointDamaged(f"{path}: cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            return file.readline(4096), file.read()
-        except OSError as error:
-            raise CheckpointDamaged(f"{path}: cannot be read: {error.strerror}") from error

@@ -5,13 +5,15 @@ It is what a trial samples, what MLflow logs, what is exported and what the fina
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field
 
 from hpsearch.config import (
+    Config,
     EvaluationConfig,
     ModelConfig,
-    Objective,
-    Section,
     TokenizerConfig,
     TrainingConfig,
     digest,
@@ -21,20 +23,23 @@ from hpsearch.tasks import AnySet
 __all__ = ["TrainConfig"]
 
 
-class TrainConfig(Section):
-    """One training, whole: equal configs on the same CPU give equal curves."""
+class TrainConfig(Config):
+    """One training of a language model: equal configs on the same CPU give equal curves."""
 
-    seed: int = Field(0, ge=0, lt=2**63)
-    objective: Objective = Objective()
     data: dict[str, AnySet] = Field(min_length=1)
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
-    def digest(self) -> str:
-        """A hash of the whole config, as it stands beside each checkpoint."""
-        return digest(self.model_dump(mode="json"))
+    @classmethod
+    def identity_of(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All but where the data lie: their contents have fingerprints of their own."""
+        data = {
+            name: {key: value for key, value in data_set.items() if key not in ("files", "dataset")}
+            for name, data_set in values["data"].items()
+        }
+        return {**values, "data": data}
 
     def corpus_digest(self) -> str:
         """A hash of what the tokenised data depend on, beside the contents of the files."""

@@ -1,16 +1,8 @@
-"""Spaces as a program writes them, and the toy trainer for speed."""
+"""Spaces as a program writes them, of the toy trainer for speed."""
 
 import pytest
 
 from tests.faults.zygote import NoViews
-
-TOY = "hpsearch.testing.toy:train"
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    """Trains with the toy, in this process and in workers."""
-    monkeypatch.setenv("HPSEARCH_TRAINER", TOY)
 
 
 @pytest.fixture
@@ -25,6 +17,7 @@ def space(corpus_files):
     files = {"train": "data/train.txt", "valid": "data/valid.txt", "test": "data/test.txt"}
     return {
         "study": "toy",
+        "trainer": "python:hpsearch.testing.toy:Toy",
         "budget": {"trials": 3},
         "data": {"text": {"task": "text", "files": files}},
         "search": {"pruner": "none", "overfitting": False},

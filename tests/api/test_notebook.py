@@ -10,13 +10,12 @@ nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
 
-pytestmark = pytest.mark.usefixtures("toy")
-
 SPACE = """
 study: toy
 budget: {trials: 2}
 search: {pruner: none, overfitting: false}
 training: {epochs: {low: 1, high: 4}}
+trainer: "python:hpsearch.testing.toy:Toy"
 """
 IMPORT = """
 import hpsearch, hpsearch.driver

@@ -13,8 +13,9 @@ import pytest
 
 import hpsearch
 from hpsearch.events import Finished, Measured, Notice, Opened, Preparing, Searched, Shipped, Started
+from tests.cli.processes import TOY
 
-pytestmark = pytest.mark.usefixtures("toy", "without_views")
+pytestmark = pytest.mark.usefixtures("without_views")
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_the_same_call_resumes_and_a_larger_budget_adds_trials(run):
 
 
 def test_a_space_file_and_an_experiment_do_as_well(run, space_file):
-    path = space_file("study: filed\nbudget: {trials: 1}\n")
+    path = space_file("study: filed\nbudget: {trials: 1}\n" + TOY)
     assert run(path, base=None).name == "filed"
     assert run(hpsearch.Experiment.load(path), base=None, study="another").name == "another"
 
@@ -156,6 +157,39 @@ def test_ctrl_c_twice_leaves_at_once(run):
     assert [trial.outcome for trial in run().trials] == ["completed"] * 3
 
 
+class Halving:
+    """Four short trials; the better half is resumed: what a stranger may write in a notebook."""
+
+    def next(self, history):
+        if len(history.trials) < 4:
+            return hpsearch.New({"learning_rate": 1e-3 * (1 + len(history.trials)), "epochs": 2.0}, until=5)
+        paused = [trial.number for trial in history.trials.values() if trial.paused]
+        best = [trial.number for trial in history.ranked(unfinished=True)[:2]]
+        return next((hpsearch.GoOn(number) for number in paused if number in best), hpsearch.Nothing())
+
+    def judge(self, history, trial):
+        return hpsearch.Judgement()
+
+
+def test_a_policy_of_the_callers_own_decides(run):
+    study = run(policy=Halving(), trials=4)
+    assert sorted(trial.outcome for trial in study.trials) == ["completed", "completed", "paused", "paused"]
+    assert study.best.outcome == "completed"
+    assert {len(trial.evaluations) for trial in study.trials if trial.outcome == "paused"} == {5}
+
+
+def test_a_policy_that_is_none_or_answers_wrongly_is_one_line(run):
+    with pytest.raises(hpsearch.UserError, match=r"^policy: object has no method next\(\)$"):
+        run(policy=object())
+
+    class Wrong(Halving):
+        def next(self, history):
+            return hpsearch.New({"learning_rate": 7.0, "epochs": 2.0})
+
+    with pytest.raises(hpsearch.UserError, match=r"^policy Wrong: New: .*learning_rate"):
+        run(policy=Wrong())
+
+
 def test_it_runs_in_another_thread(run):
     found = []
     thread = threading.Thread(target=lambda: found.append(run(launcher="local", workers=1, trials=1)))
@@ -182,7 +216,7 @@ print(*(trial.outcome for trial in study.trials))
 
 
 def test_a_script_needs_no_main_guard(tmp_path, space_file):
-    space_file("study: toy\nbudget: {trials: 2}\nsearch: {pruner: none, overfitting: false}\n")
+    space_file("study: toy\nbudget: {trials: 2}\nsearch: {pruner: none, overfitting: false}\n" + TOY)
     (tmp_path / "script.py").write_text(SCRIPT)
     path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(

@@ -21,6 +21,7 @@ search: {pruner: none}
 training:
   learning_rate: {low: 1e-3, high: 1e-2, log: true}
   epochs: {low: 2, high: 9}
+trainer: "python:hpsearch.testing.toy:Toy"
 """
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from hpsearch import journal
 
 PROGRAM = [sys.executable, "-c", "from hpsearch.cli import main; main()"]
-TOY = "hpsearch.testing.toy:train"
+TOY = 'trainer: "python:hpsearch.testing.toy:Toy"\n'  # a line of a space file
 
 
 def environment(**extra):
-    return {**os.environ, "HPSEARCH_TRAINER": TOY, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **extra}
+    return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **extra}
 
 
 def hpsearch(*arguments, cwd, timeout=600, **extra):

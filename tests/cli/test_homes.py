@@ -28,6 +28,7 @@ study: toy
 budget: {trials: 1}
 data: {text: {task: text, files: {train: data/train.txt, valid: data/valid.txt}}}
 training: {learning_rate: {low: 1e-3, high: 1e-2}, epochs: 1}
+trainer: "python:hpsearch.testing.toy:Toy"
 """
 
 

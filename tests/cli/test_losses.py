@@ -16,6 +16,7 @@ data: {moods: {task: classification, files: {train: train.tsv, valid: valid.tsv}
 search: {pruner: none}
 resources: {launcher: inline}
 training: {learning_rate: {low: 1e-3, high: 1e-2, log: true}, epochs: 2}
+trainer: "python:hpsearch.testing.toy:Toy"
 """
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
 

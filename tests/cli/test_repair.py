@@ -14,9 +14,9 @@ from hpsearch import journal
 from hpsearch.journal import encode
 from hpsearch.journal.history import History
 from hpsearch.lock import StudyLock
-from hpsearch.storage.keeping import Keeping
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
+from hpsearch.storage.study_storage import StudyStorage
 from hpsearch.views.mlflow.store import Store, moved
 from tests import blank
 from tests.cli.test_run import one_line
@@ -191,7 +191,7 @@ def in_storage(study):
     study.events[0]["experiment"]["resources"] = {"launcher": {"name": "ray", "storage": storage.url}}
     (study.folder / "journal.jsonl").write_bytes(b"".join(map(encode, study.events)))
     (study.home / "last.pt").write_text("[]")
-    folder = Keeping(storage, History.of(study.events), {}).of(3).folder
+    folder = StudyStorage(storage, History.of(study.events), {}).of(3).folder
     Snapshots(storage, folder).save({"last.pt": study.home / "last.pt"})
     [stored] = (study.home / "storage" / folder).glob("*last.pt")
     return stored

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hpsearch.data import encoding
+from hpsearch.data.compressed import Part
 from hpsearch.data.encoding import blocks, lines
-from hpsearch.data.packed import Part
 from hpsearch.errors import DataError
 from hpsearch.tasks import ClassificationSet
 from tests.data.forms import a_set, refusal, train

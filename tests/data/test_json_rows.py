@@ -12,8 +12,8 @@ import pyarrow.parquet
 import pytest
 
 from hpsearch.data import json_rows
+from hpsearch.data.compressed import Part
 from hpsearch.data.findings import Findings
-from hpsearch.data.packed import Part
 from hpsearch.errors import DataError
 from tests.data.forms import a_set, refusal, train
 

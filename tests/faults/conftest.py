@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import TOY
 from tests.faults.runs import Zygote
 
 
@@ -16,13 +15,6 @@ def zygote():
     made = Zygote()
     yield made
     made.close()
-
-
-@pytest.fixture
-def call(call, monkeypatch):
-    """Runs a command with the toy trainer in this process; gives exit code, stdout and stderr."""
-    monkeypatch.setenv("HPSEARCH_TRAINER", TOY)
-    return call
 
 
 @pytest.fixture

@@ -29,7 +29,9 @@ search: {{pruner: none}}
 training:
   learning_rate: {{low: 1e-3, high: 1e-2, log: true}}
   epochs: {{low: 2, high: 4}}
+trainer: "python:hpsearch.testing.toy:Toy"
 """
+TIMED = SPACE.replace("hpsearch.testing.toy:Toy", "tests.faults.timed:Timed")
 
 
 def query(path, statement, *values):

@@ -13,7 +13,7 @@ import torch
 from hpsearch import journal
 from hpsearch.errors import CheckpointDamaged, StorageFailed
 from hpsearch.journal import writer
-from hpsearch.storage import room
+from hpsearch.storage import disk_space
 from hpsearch.training import checkpoint
 from tests.cli.processes import PROGRAM, environment, wait_for
 from tests.faults import power
@@ -88,7 +88,7 @@ def test_a_full_disk_is_waited_for(zygote, disk):
 
 def test_a_disk_that_stays_full_ends_the_run_cleanly(disk, monkeypatch):
     """F22, F23: exit code 74, the reason and how to go on; all that was finished stays."""
-    monkeypatch.setattr(room, "PATIENCE", 1.0)
+    monkeypatch.setattr(disk_space, "PATIENCE", 1.0)
     monkeypatch.setattr(writer, "PATIENCE", 1.0)
     monkeypatch.setenv("TOY_CHECKPOINT", "10")
     wanted = experiment("budget: {trials: 4}\nsearch: {sampler: random, pruner: none, overfitting: false}\n")

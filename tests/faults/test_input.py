@@ -353,6 +353,7 @@ training:
   learning_rate: {low: 1e-4, high: 1e-1, log: true}
   epochs: {low: 1, high: 6}
   schedule: {choices: [wsd, cosine]}
+trainer: "python:hpsearch.testing.toy:Toy"
 """
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "one", "small", "dog", "run", "over", "green", "hills"]
 
@@ -446,7 +447,7 @@ def test_f44_a_changed_space_is_refused_with_a_line_per_change_and_touches_nothi
 def test_f44_a_real_command_refuses_before_a_worker_starts_and_undoing_goes_on(made):
     (made / "space.yaml").write_text(STUDY.replace("seed: 1", "seed: 2"))
     before = tree(made / "home")
-    done = hpsearch("run", "space.yaml", "--home", "home", cwd=made, HPSEARCH_TRAINER="no.such.module:train")
+    done = hpsearch("run", "space.yaml", "--home", "home", cwd=made)
     assert (done.returncode, done.stdout.strip()) == (2, "")
     assert done.stderr.splitlines()[1:] == ["  seed: 1 -> 2"]
     assert tree(made / "home") == before

@@ -10,11 +10,11 @@ from hpsearch.outcome import Outcome
 from hpsearch.space.checking import wrong_study
 from hpsearch.space.experiment import Experiment
 from tests import blank
-from tests.cli.processes import environment, hpsearch
+from tests.cli.processes import TOY, hpsearch
 from tests.faults.test_input import tree
 
 WORDS = "the cat sat on a mat and saw one small dog "
-REST = "\nbudget: {trials: 1}\nsearch: {pruner: none}\ntraining: {epochs: {low: 1, high: 2}}\n"
+REST = "\nbudget: {trials: 1}\nsearch: {pruner: none}\ntraining: {epochs: {low: 1, high: 2}}\n" + TOY
 TEXTS = "data: {texts: {task: text, files: {train: train.txt, valid: valid.txt}}}"
 
 HOSTILE = {
@@ -163,9 +163,12 @@ def test_f50_a_hostile_name_of_a_data_file_is_one_line(call, folder, tmp_path, n
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\rgone"
 TRAINER = f"""
-def train(config, handle):
-    raise RuntimeError({EVIL!r})
-    yield
+from hpsearch.testing.toy import Toy
+
+class Hostile(Toy):
+    def train(self, config, handle):
+        raise RuntimeError({EVIL!r})
+        yield
 """
 EXAMPLES = f"""
 def examples():
@@ -185,9 +188,10 @@ def silent(*texts):
 def test_f50_what_a_trainer_raises_is_printed_with_its_escapes(folder):
     blank.home(folder / "home")
     (folder / "hostile.py").write_text(TRAINER)
-    extra = {"HPSEARCH_TRAINER": "hostile:train", "PYTHONPATH": str(folder)}
-    assert environment(**extra)["HPSEARCH_TRAINER"] == "hostile:train"
-    done = hpsearch("run", "space.yaml", "--home", "home", "--workers", "1", cwd=folder, **extra)
+    space = (folder / "space.yaml").read_text()
+    assert space.count("hpsearch.testing.toy:Toy") == 1
+    (folder / "space.yaml").write_text(space.replace("hpsearch.testing.toy:Toy", "hostile:Hostile"))
+    done = hpsearch("run", "space.yaml", "--home", "home", "--workers", "1", cwd=folder)
     assert r"RuntimeError: \x1b]0;owned\x07\x1b[2J\x9b31m" in done.stdout + done.stderr
     silent(done.stdout, done.stderr)
     shown = hpsearch("show", "space", "--home", "home", cwd=folder)

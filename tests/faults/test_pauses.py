@@ -89,8 +89,9 @@ def test_crashes_in_a_row_change_nothing(zygote, tmp_path, undisturbed, seed):
 def test_a_worker_killed_in_a_pause_is_replaced_and_its_trial_pauses_again(zygote, tmp_path, undisturbed, evaluation):
     """F73: the worker dies between the command to pause and the end of the trial; resumed, it pauses."""
     cwd = study(tmp_path / "run")
-    environment = {"HPSEARCH_TRAINER": "tests.faults.trainers:dies_in_a_pause", "DIES_PAUSING_AT": str(evaluation)}
-    done = zygote.run(cwd, *RUN, "--workers", "1", **environment)
+    path, dies = cwd / "space.yaml", "tests.faults.trainers:dies_in_a_pause"
+    path.write_text(path.read_text().replace("hpsearch.testing.toy:Toy", dies))
+    done = zygote.run(cwd, *RUN, "--workers", "1", DIES_PAUSING_AT=str(evaluation))
     assert done.code == 0, done.said
     assert facts(cwd) == undisturbed
     assert not (found := check(cwd, said=done.said, views=False)), found

@@ -20,7 +20,7 @@ from hpsearch.views import postgres, shipping
 from hpsearch.views.follower import state_file
 from tests.cli.processes import end, events, hpsearch, started, wait_for
 from tests.faults.servers import PASSWORD, Postgres, Wire, free_port, postgres_binaries
-from tests.faults.stores import SPACE, TRIAL_ROWS, Small, trials
+from tests.faults.stores import SPACE, TIMED, TRIAL_ROWS, Small, trials
 from tests.faults.timed import longest_gap
 from tests.views.conftest import Written
 
@@ -377,9 +377,9 @@ class Search:
         self.cwd, self.processes = cwd, []
 
     def start(self, study, url, *, trials, **extra):
-        (self.cwd / "space.yaml").write_text(SPACE.format(study=study, trials=trials))
+        (self.cwd / "space.yaml").write_text(TIMED.format(study=study, trials=trials))
         self.folder, self.journal = self.cwd / "home" / study, self.cwd / "home" / study / "journal.jsonl"
-        extra |= {"STEPS_FILE": str(self.cwd / f"{study}.steps"), "HPSEARCH_TRAINER": "tests.faults.timed:train"}
+        extra |= {"STEPS_FILE": str(self.cwd / f"{study}.steps")}
         extra |= {"TOY_STEP": "0.01", "PYTHONPATH": str(Path(__file__).parents[2])}
         extra |= {"HPSEARCH_OPTUNA_URL": url, "PGPASSWORD": PASSWORD, **extra}
         process = started("run", "space.yaml", "--home", "home", "--workers", "1", cwd=self.cwd, **extra)

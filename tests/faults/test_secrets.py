@@ -36,17 +36,18 @@ ALL = " ".join(value for name, value in sorted(os.environ.items()) if "S3CRET" i
 if os.environ.get("LEAK") == "import":
     raise ImportError(f"cannot log in with {ALL}")
 
-def train(config, handle):
-    logging.getLogger("hpsearch.training.loop").warning("logged %s", ALL)
-    logging.getLogger("some.library").error("logged %s", ALL)
-    warnings.warn(f"warned of {ALL}")
-    for i, evaluation in enumerate(toy.train(config, handle)):
-        yield evaluation
-        if i == 3:
-            try:
-                raise ValueError(f"refused: http://u:{os.environ['MLFLOW_TRACKING_PASSWORD']}@host {ALL}")
-            except ValueError as error:
-                raise RuntimeError(f"{ALL}\\nand on {ALL}") from error
+class Leaky(toy.Toy):
+    def train(self, config, handle):
+        logging.getLogger("hpsearch.training.loop").warning("logged %s", ALL)
+        logging.getLogger("some.library").error("logged %s", ALL)
+        warnings.warn(f"warned of {ALL}")
+        for i, evaluation in enumerate(super().train(config, handle)):
+            yield evaluation
+            if i == 3:
+                try:
+                    raise ValueError(f"refused: http://u:{os.environ['MLFLOW_TRACKING_PASSWORD']}@host {ALL}")
+                except ValueError as error:
+                    raise RuntimeError(f"{ALL}\\nand on {ALL}") from error
 
 def data():
     raise ConnectionError(f"401 for {ALL}")
@@ -125,8 +126,8 @@ VARIANTS = {
         "environment": {"MLFLOW_TRACKING_USERNAME": "", "MLFLOW_TRACKING_PASSWORD": ""},
     },
     "unreachable": {"space": "tracking: {{uri: 'http://127.0.0.1:1'}}"},
-    "the trainer raises": {"environment": {"HPSEARCH_TRAINER": "leaky:train"}},
-    "the trainer cannot be imported": {"environment": {"HPSEARCH_TRAINER": "leaky:train", "LEAK": "import"}},
+    "the trainer raises": {"trainer": "leaky:Leaky"},
+    "the trainer cannot be imported": {"trainer": "leaky:Leaky", "environment": {"LEAK": "import"}},
     "the data function raises": {"data": "{a: {task: text, source: 'python:leaky:data'}}"},
     "a value of the space": {"space": "seed: S3CRETpw/d+123"},
     "a key of the space": {"space": "S3CRETtoken123: 1"},
@@ -159,9 +160,10 @@ def tried(tmp_path_factory, echo):
             end(process)
 
 
-def begun(folder, echo, *, space="", data=None, environment=None):
+def begun(folder, echo, *, space="", data=None, trainer="hpsearch.testing.toy:Toy", environment=None):
     """A run that was started: its folder, its process, its environment."""
     text = SPACE.replace("trials: 4", "trials: 2").replace("seed: 2", "" if "seed:" in space else "seed: 2")
+    text = text.replace("hpsearch.testing.toy:Toy", trainer)
     if data is not None:
         text = "\n".join(f"data: {data}" if line.startswith("data:") else line for line in text.splitlines())
     (folder / "space.yaml").write_text(text + "\n" + space.format(port=echo.server_port) + "\n")

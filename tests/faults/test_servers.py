@@ -28,7 +28,9 @@ search: {{pruner: none}}
 training:
   learning_rate: {{low: 1e-3, high: 1e-2, log: true}}
   epochs: {{low: 2, high: 4}}
+trainer: "python:hpsearch.testing.toy:Toy"
 """
+TIMED = SPACE.replace("hpsearch.testing.toy:Toy", "tests.faults.timed:Timed")
 
 
 @pytest.fixture(scope="module")
@@ -228,9 +230,9 @@ class Search:
 
     def start(self, study, uri, *, trials=3, **extra):
         """Starts `hpsearch run` with the toy that notes the time of its steps."""
-        (self.cwd / "space.yaml").write_text(SPACE.format(study=study, uri=uri, trials=trials))
+        (self.cwd / "space.yaml").write_text(TIMED.format(study=study, uri=uri, trials=trials))
         self.folder, self.began = self.cwd / "home" / study, time.monotonic()
-        extra |= {"STEPS_FILE": str(self.cwd / f"{study}.steps"), "HPSEARCH_TRAINER": "tests.faults.timed:train"}
+        extra |= {"STEPS_FILE": str(self.cwd / f"{study}.steps")}
         extra |= {"TOY_STEP": "0.01", "PYTHONPATH": str(Path(__file__).parents[2])}
         process = started("run", "space.yaml", "--home", "home", "--workers", "1", cwd=self.cwd, **extra)
         self.processes.append(process)

@@ -24,7 +24,7 @@ from hpsearch.views.sqlite import journal_mode, set_aside
 from tests import blank
 from tests.cli.processes import descendants, end, events, hpsearch, started, stopped, wait_for
 from tests.faults.nemesis import is_worker
-from tests.faults.stores import SPACE, Reference, Small, both, held, often, query, runs, ship, trials, whole
+from tests.faults.stores import TIMED, Reference, Small, both, held, often, query, runs, ship, trials, whole
 from tests.faults.timed import longest_gap
 
 ROOT = Path(__file__).parents[2]
@@ -358,11 +358,11 @@ def test_f31_a_search_beside_a_program_that_locks_both_stores(tmp_path, template
 
 def search(cwd, study, *, trials, step="0.01", **extra):
     """Starts `hpsearch run` in cwd; gives its process and the file with the times of its steps."""
-    (cwd / "space.yaml").write_text(SPACE.format(study=study, trials=trials))
+    (cwd / "space.yaml").write_text(TIMED.format(study=study, trials=trials))
     for name in ("train", "valid"):
         (cwd / f"{name}.txt").write_text(f"some text to {name} on " * 30)
     steps = cwd / f"{study}.steps"
-    extra |= {"STEPS_FILE": str(steps), "HPSEARCH_TRAINER": "tests.faults.timed:train", "TOY_STEP": step}
+    extra |= {"STEPS_FILE": str(steps), "TOY_STEP": step}
     extra |= {"PYTHONPATH": str(ROOT)}
     return started("run", "space.yaml", "--home", "home", "--workers", "1", cwd=cwd, **extra), steps
 

@@ -40,7 +40,8 @@ def search(tmp_path, monkeypatch):
     def run(value, metric="val/loss"):
         monkeypatch.setattr(trainers, "ODD", (metric, value))
         launcher = InlineLauncher(
-            WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=tmp_path), trainer="tests.faults.trainers:odd"
+            WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=tmp_path),
+            trainer="python:tests.faults.trainers:odd",
         )
         return go(experiment(ONE), tmp_path / "home", launcher=launcher)[0]
 

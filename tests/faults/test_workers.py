@@ -176,7 +176,7 @@ def test_a_trial_without_memory_beside_another_is_tried_alone(tmp_path, monkeypa
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("TOY_STEP", "0.005")
     (tmp_path / "home" / "checkpoints").mkdir(parents=True)
-    used = LocalLauncher([setting(tmp_path)] * 2, trainer="tests.faults.trainers:wants_all")
+    used = LocalLauncher([setting(tmp_path)] * 2, trainer="python:tests.faults.trainers:wants_all")
     try:
         wanted = experiment("budget: {trials: 4}\n" + QUIET.format(retries=1, stall=1800), ranges=SOUND)
         study, seen = go(wanted, tmp_path / "home", launcher=used)
@@ -193,7 +193,7 @@ def test_a_real_want_of_memory_ends_one_trial(tmp_path, launcher, monkeypatch):
     monkeypatch.setenv("TOY_STEP", "0")
     used = launcher()
     wanted = experiment("budget: {trials: 1}\n" + QUIET.format(retries=1, stall=1800), ranges=SOUND)
-    used.trainer = "tests.faults.trainers:greedy"
+    used.trainer = "python:tests.faults.trainers:greedy"
     used._workers[0].process.kill()  # the next one has the greedy trainer
     study, _ = go(wanted, tmp_path / "home", launcher=used)
     assert study.history.trials[0].outcome == "out_of_memory"
@@ -212,7 +212,7 @@ def test_the_other_device_goes_on(tmp_path, launcher, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     used = launcher("cuda:0", "cuda:1")
     used.close()
-    used = LocalLauncher(used.settings, trainer="tests.faults.trainers:first_device_is_broken")
+    used = LocalLauncher(used.settings, trainer="python:tests.faults.trainers:first_device_is_broken")
     try:
         wanted = experiment("budget: {trials: 6}\n" + QUIET.format(retries=5, stall=1800), ranges=SOUND)
         study, seen = go(wanted, tmp_path / "home", launcher=used)

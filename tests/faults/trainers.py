@@ -1,4 +1,4 @@
-"""Train functions that misbehave, for workers to run."""
+"""Trainers that misbehave, for workers to run: name one `python:tests.faults.trainers:greedy`."""
 
 import os
 import signal
@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from hpsearch.contract import Command
 from hpsearch.testing import toy
+from tests.searching import toy_with
 
 
+@toy_with
 def first_device_is_broken(config, handle):
     """The toy, on every device but the first GPU: each worker sees its own alone."""
     if os.environ["CUDA_VISIBLE_DEVICES"] == "0":
@@ -15,6 +17,7 @@ def first_device_is_broken(config, handle):
     yield from toy.train(config, handle)
 
 
+@toy_with
 def greedy(config, handle):
     """Asks for more memory than the process may have."""
     import resource
@@ -29,6 +32,7 @@ def greedy(config, handle):
 KEPT = []  # what a trainer leaks
 
 
+@toy_with
 def leaking(config, handle):
     """The toy, each trial of which leaves memory behind in its process."""
     from hpsearch.launchers import memory
@@ -38,6 +42,7 @@ def leaking(config, handle):
     KEPT.append(bytearray(b"x") * (100 << 20))
 
 
+@toy_with
 def littering(config, handle):
     """The toy, each trial of which leaves memory behind that the garbage collector finds."""
     from hpsearch.launchers import memory
@@ -51,6 +56,7 @@ def littering(config, handle):
 ODD = ("val/loss", 1.0)  # a metric and the value that it has from the second evaluation on
 
 
+@toy_with
 def odd(config, handle):
     """The toy, with one odd value."""
     for found in toy.train(config, handle):
@@ -59,6 +65,7 @@ def odd(config, handle):
         yield found
 
 
+@toy_with
 def wants_all(config, handle):
     """The toy, whose first trial has no memory where others train (a file of each says that it does)."""
     here = handle.folder.parent / f"{handle.folder.name}.here"
@@ -72,6 +79,7 @@ def wants_all(config, handle):
         here.unlink(missing_ok=True)
 
 
+@toy_with
 def dies_in_a_pause(config, handle):
     """The toy, killed when it hears of a pause after the evaluation DIES_PAUSING_AT, once a trial."""
     done, index = handle.folder.parents[1] / f"{handle.folder.name}-died.txt", 0

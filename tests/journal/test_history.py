@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from hpsearch.journal.history import History, TrialHistory, interval_loss
+from hpsearch.journal.history import BestEvaluation, History, TrialHistory, interval_loss
 from tests.searching import evaluation
 
 CREATED = {
@@ -143,8 +143,8 @@ def test_what_an_unfinished_trial_has_measured_counts(value, leader):
     assert best.number == leader
     assert (best.outcome, best.value) == (("unfinished", 2.0) if leader else ("completed", value))
     measured = history.trials[1].evaluations[2]
-    place = {key: measured[key] for key in ("index", "step", "tokens", "epoch", "progress")}
-    assert history.so_far(history.trials[1]).best == place | {"value": 2.0}
+    place = (measured.step, measured.tokens, measured.epoch, measured.progress)
+    assert history.so_far(history.trials[1]).best == BestEvaluation(2, 2.0, *place)
     assert [t.number for t in history.ranked(unfinished=True)] == ([1, 0] if leader else [0, 1])
     assert [t.number for t in history.ranked()] == [0]
     assert history.best().number == 0

@@ -8,8 +8,10 @@ import time
 
 from hpsearch.atomic import write_json
 from hpsearch.contract import Evaluation
+from tests.searching import toy_with
 
 
+@toy_with
 def with_children(config, handle):
     """Starts a process of multiprocessing, which holds all that the worker has open, and two programs."""
     forked = [multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,)) for _ in range(2)]
@@ -20,6 +22,7 @@ def with_children(config, handle):
     yield from evaluations(handle.folder, itertools.repeat(1.0), programs())
 
 
+@toy_with
 def with_loader(config, handle):
     """Means of batches that a process of a DataLoader reads, beside two programs."""
     from torch.utils.data import DataLoader

@@ -33,8 +33,7 @@ training:
 def packed(space_file, device):
     """The journal of a small study in real processes."""
     space = space_file(SPACE.replace("DEVICE", device))
-    trainer = "hpsearch.training.loop:train"
-    done = hpsearch("run", space, "--home", "home", cwd=space.parent, timeout=600, HPSEARCH_TRAINER=trainer)
+    done = hpsearch("run", space, "--home", "home", cwd=space.parent, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
     return events(space.parent / "home" / "packed" / "journal.jsonl")
 
@@ -66,8 +65,7 @@ def test_what_a_trial_kept_for_later_is_given_back_after_it():
 
 def test_a_worker_without_a_trial_takes_nothing_of_the_gpu(tmp_path):
     code = (
-        "from hpsearch.launchers.process import _warm_up; _warm_up('hpsearch.training.loop:train'); "
-        "import torch; print(torch.cuda.is_initialized())"
+        "from hpsearch.trainers import default; default().warm_up(); import torch; print(torch.cuda.is_initialized())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=6000, check=True

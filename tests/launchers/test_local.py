@@ -80,7 +80,11 @@ def _alive(pid):
 
 def _trained_by(trainer, folder, *, trials):
     """The worker's process and what was noted at each of some trials, one after the other, with a trainer."""
-    launcher, processes, noted = LocalLauncher([setting(folder)], trainer=f"tests.faults.trainers:{trainer}"), [], []
+    launcher, processes, noted = (
+        LocalLauncher([setting(folder)], trainer=f"python:tests.faults.trainers:{trainer}"),
+        [],
+        [],
+    )
     try:
         for number in range(trials):
             processes.append(launcher._workers[0].process.pid)

@@ -13,8 +13,8 @@ from hpsearch.launchers.messages import Evaluated, Failed
 from hpsearch.testing.launchers import place, setting, task
 from tests.cli.processes import alive, wait_for
 
-CHILDREN = "tests.launchers.children:with_children"
-LOADER = "tests.launchers.children:with_loader"
+CHILDREN = "python:tests.launchers.children:with_children"
+LOADER = "python:tests.launchers.children:with_loader"
 ENDS = 5.0  # seconds
 
 
@@ -100,7 +100,7 @@ def test_a_driver_that_forgets_its_launcher_ends(tmp_path):
     code = (
         "import sys; from pathlib import Path; from hpsearch.launchers.local import LocalLauncher;"
         "from hpsearch.testing.launchers import setting;"
-        "launcher = LocalLauncher([setting(Path(sys.argv[1]))], trainer='hpsearch.testing.toy:train')"
+        "launcher = LocalLauncher([setting(Path(sys.argv[1]))], trainer='python:hpsearch.testing.toy:Toy')"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], timeout=60, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

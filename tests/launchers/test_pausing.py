@@ -11,7 +11,7 @@ from hpsearch.launchers.worker import TRAINER, Session
 from hpsearch.search import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.training.loop import Training
-from tests.searching import TOY, experiment, opened
+from tests.searching import TOY, experiment, opened, toy_with
 from tests.training.tiny import TEXT, tiny
 
 SPACE = """
@@ -23,7 +23,7 @@ model: {n_layers: 1, width: 16, n_heads: 2, context: 32}
 training: {batch_size: 8, epochs: 1.5, precision: fp32}
 evaluation: {times: 3}
 """
-HERE = "tests.launchers.test_pausing"
+HERE = "python:tests.launchers.test_pausing"
 
 
 def config():
@@ -109,7 +109,7 @@ def test_a_stop_after_the_last_evaluation_leaves_nothing_to_train_again(tmp_path
 
 def saves_nothing(config, handle):
     while handle.command() is Command.CONTINUE:
-        yield Evaluation(1, 1, 0.1, {"val/loss": 1.0})
+        yield Evaluation(index=1, step=1, progress=0.1, metrics={"val/loss": 1.0})
 
 
 def saves_now_and_then(config, handle):
@@ -124,21 +124,25 @@ def saves_when_told(config, handle):
 
 
 def never_asks(config, handle):
-    yield Evaluation(1, 1, 0.5, {"val/loss": 1.0})
+    yield Evaluation(index=1, step=1, progress=0.5, metrics={"val/loss": 1.0})
     (handle.folder / "best.pt").write_text("trained to its end")
+
+
+SavesNothing, SavesNowAndThen = toy_with(saves_nothing), toy_with(saves_now_and_then)
+SavesWhenTold, NeverAsks = toy_with(saves_when_told), toy_with(never_asks)
 
 
 @pytest.mark.parametrize(
     ("trainer", "answer", "saved"),
     [
-        (saves_nothing, Command.PAUSE, False),
-        (saves_now_and_then, Command.PAUSE, False),
-        (saves_when_told, Command.PAUSE, True),
-        (never_asks, Command.CONTINUE, False),
+        ("SavesNothing", Command.PAUSE, False),
+        ("SavesNowAndThen", Command.PAUSE, False),
+        ("SavesWhenTold", Command.PAUSE, True),
+        ("NeverAsks", Command.CONTINUE, False),
     ],
 )
 def test_a_pause_that_saves_nothing_is_not_called_saved(tmp_path, trainer, answer, saved):
-    launcher = InlineLauncher(setting(tmp_path), trainer=f"{HERE}:{trainer.__name__}")
+    launcher = InlineLauncher(setting(tmp_path), trainer=f"{HERE}:{trainer}")
     ended = told_at(launcher, Task(0, 1, config(), tmp_path / "0000"), 1, Command.PAUSE)
     assert (ended.command, ended.saved) == (answer, saved)
 
@@ -146,19 +150,19 @@ def test_a_pause_that_saves_nothing_is_not_called_saved(tmp_path, trainer, answe
 @pytest.mark.parametrize(
     ("trainer", "said"),
     [
-        (saves_nothing, "stopped; it saved no checkpoint: it goes on from the one before, or trains anew"),
-        (saves_when_told, "stopped; its checkpoint is saved"),
+        ("SavesNothing", "stopped; it saved no checkpoint: it goes on from the one before, or trains anew"),
+        ("SavesWhenTold", "stopped; its checkpoint is saved"),
     ],
 )
 def test_a_person_reads_whether_a_paused_trial_was_saved(tmp_path, trainer, said):
     study, seen = opened(experiment("budget: {trials: 1}\n"), tmp_path / "home"), []
-    launcher = InlineLauncher(setting(tmp_path), trainer=f"{HERE}:{trainer.__name__}")
+    launcher = InlineLauncher(setting(tmp_path), trainer=f"{HERE}:{trainer}")
     search = Search(study, launcher, checkpoints=tmp_path / "checkpoints", stopping=lambda: len(seen) > 1)
     for event in search.run():
         seen.append(event)
     study.journal.close()
     (paused,) = (h for h in seen if isinstance(h, Interrupted))
-    assert (paused.reason, paused.saved) == (said, trainer is saves_when_told)
+    assert (paused.reason, paused.saved) == (said, trainer == "SavesWhenTold")
 
 
 def test_a_worker_told_to_end_still_finishes_what_was_to_finish(tmp_path):

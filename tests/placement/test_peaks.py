@@ -4,7 +4,9 @@ import pytest
 
 from hpsearch.contract import Evaluation
 from hpsearch.journal.history import TrialHistory
-from hpsearch.placement.peaks import Peaks, shape_of
+from hpsearch.placement.peaks import Peaks
+from hpsearch.trainers import default
+from hpsearch.trainers.causal_lm.shape import shape
 from hpsearch.training.config import TrainConfig
 
 TEXT = {"text": {"task": "text", "dataset": "python:a:b"}}
@@ -16,13 +18,17 @@ def config(*, data=None, tokenizer=None, model=None, evaluation=None, **training
     return TrainConfig.model_validate({"data": data or TEXT, **given}).model_dump(mode="json")
 
 
+def shape_of(raw):
+    return shape(TrainConfig.model_validate(raw))
+
+
 def trial(number, *peaks, device="cuda:0", size=100, **wanted):
     evaluations = {i: says(peak, size) for i, peak in enumerate(peaks, start=1)}
     return TrialHistory(number, device=device, config=config(**wanted), evaluations=evaluations)
 
 
 def peaks_of(*trials):
-    return Peaks({found.number: found for found in trials})
+    return Peaks({found.number: found for found in trials}, default())
 
 
 def expected(peaks, *numbers):

@@ -169,7 +169,7 @@ def test_processes_share_a_gpu_as_its_memory_allows(tmp_path, monkeypatch):
     """Real processes, four workers, a trainer that says it takes 30 GiB of 80: two at once, once one has said so."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("TOY_STEP", "0.002")
-    launcher = LocalLauncher(slots(tmp_path, *["cuda:0"] * 4), trainer="tests.simulated_gpus:train")
+    launcher = LocalLauncher(slots(tmp_path, *["cuda:0"] * 4), trainer="python:tests.simulated_gpus:on_a_gpu")
     try:
         study = searched(tmp_path, launcher, trials=6)
     finally:

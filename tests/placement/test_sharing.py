@@ -12,6 +12,7 @@ from hpsearch.events import Finished, Interrupted
 from hpsearch.journal.history import TrialHistory
 from hpsearch.launchers.messages import Failed
 from hpsearch.placement.sharing import CONTEXT, Sharing
+from hpsearch.trainers import default
 from tests.searching import Scripted, experiment, go, opened, says
 from tests.simulated_gpus import GIB
 from tests.test_search import QUIET, workers
@@ -148,7 +149,7 @@ def test_the_journal_says_it(tmp_path):
 def gpu(*gib, size=100):
     """A GPU of so many GiB, with trials that take these, and the last one that has measured nothing."""
     found = {n: TrialHistory(n, device="cuda:0", evaluations={1: says_it(peak, size)}) for n, peak in enumerate(gib)}
-    return Sharing(found | {len(gib): TrialHistory(len(gib))})
+    return Sharing(found | {len(gib): TrialHistory(len(gib))}, default())
 
 
 def says_it(peak, size=100):

@@ -7,7 +7,6 @@ import pytest
 
 from hpsearch.errors import ConfigError, UserError
 from hpsearch.events import Finished
-from hpsearch.policies import Judgement, New, Nothing
 from hpsearch.policies.loading import load
 from hpsearch.policies.optuna.policy import OptunaPolicy
 from hpsearch.search import Search
@@ -107,21 +106,3 @@ def test_its_trials_are_trained_with_their_seeds(tmp_path):
     assert [trial.config["seed"] for trial in study.history.trials.values()] == [0, 1]
     assert [trial.params for trial in study.history.trials.values()] == [wanted.space.draw(0), wanted.space.draw(1)]
     study.journal.close()
-
-
-def test_a_script_gives_its_policy_as_a_factory(tmp_path):
-    class Two:
-        def __init__(self, given):
-            self.space = given.space
-
-        def next(self, history):
-            return New(self.space.draw(0)) if history.room else Nothing()
-
-        def judge(self, history, trial):
-            return Judgement()
-
-    wanted = experiment("budget: {trials: 1}\n")
-    study, _ = go(wanted, tmp_path / "home", policy=load(wanted, Two))
-    assert [trial.params for trial in study.history.trials.values()] == [wanted.space.draw(0)]
-    with pytest.raises(ConfigError, match=r"^policy: returned list, which has no method next\(\)$"):
-        load(wanted, lambda given: [])

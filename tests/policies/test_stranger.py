@@ -43,9 +43,8 @@ make = Halves
 '''
 
 
-def test_random_search_with_a_pause(space_file, tmp_path, call, monkeypatch):
-    monkeypatch.setenv("HPSEARCH_TRAINER", TOY)
-    path = space_file(SPACE)
+def test_random_search_with_a_pause(space_file, tmp_path, call):
+    path = space_file(SPACE + TOY)
     (tmp_path / "halves.py").write_text(HALVES)
     code, out, err = call("run", path, "--home", tmp_path / "home")
     assert (code, err) == (0, "")

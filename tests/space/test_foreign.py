@@ -78,7 +78,7 @@ def test_many_choices_are_not_written_out():
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("parameters: {lr: {min: 0, max: 1}}", "parameters: unknown key; ranges stand in model and training"),
+        ("parameters: {lr: {min: 0, max: 1}}", "parameters: unknown key; ranges stand in model, training, tokenizer"),
         ("method: bayes", "method: unknown key; the sampler is search: {sampler: ...}"),
         ("metric: {name: val_loss, goal: minimize}", "metric: unknown key; the metric is objective: {metric: ...}"),
     ],

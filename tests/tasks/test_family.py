@@ -14,7 +14,7 @@ from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
 from hpsearch.data.splits import Example
 from hpsearch.errors import ConfigError
 from hpsearch.home import Home
-from hpsearch.preparation import first_config, prepare, setting_for
+from hpsearch.preparation import prepare, setting_for
 from hpsearch.space.experiment import Experiment
 from hpsearch.tasks import TASKS, Metric, TaskSet, metric_named, register
 from hpsearch.tasks.measure import Measure, Model, Scores, examples_sample
@@ -85,7 +85,7 @@ def test_a_fourth_task_is_prepared_trained_and_measured(copying: None, space_fil
     prepared = prepare(mine, home, lambda what, share: None)
     assert any(line.startswith("data.words: ") for line in prepared.summary)
 
-    config = first_config(mine)
+    config = mine.asked.config
     setting = setting_for(mine, home, prepared, threads=1)
     corpus_set = open_corpus(config, setting).sets["words"]
     tokens = corpus_set.splits["train"]

@@ -517,7 +517,7 @@ def test_a_prepared_corpus_gives_the_same_curve(tmp_path, corpus_files, undistur
     given = handle(tmp_path)
     run(config, handle(tmp_path, "preparing", command=lambda: Command.FINISH))
     (prepared,) = (path.parent for path in given.setting.cache.glob("*/corpus.json"))
-    given.setting.corpora[config.corpus_digest()] = prepared
+    given.setting.prepared[config.corpus_digest()] = prepared
     assert run(config, given) == expected
 
 

@@ -16,11 +16,12 @@ from hpsearch.errors import StorageFailed, UserError
 from hpsearch.launchers import memory, orphans
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Noted, Task
 from hpsearch.launchers.ray import local_ray
-from hpsearch.launchers.ray.shared import Shared, SharedStorage
 from hpsearch.launchers.ray.upload import Elsewhere
+from hpsearch.launchers.ray.visibility import SharedFolder, SharedStorage
 from hpsearch.launchers.worker import Session
 from hpsearch.logs import warnings_to
 from hpsearch.redaction import guard, redact
+from hpsearch.trainers import load
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,13 @@ class Actor:
             orphans.reset_sigterm_in_forks()
             local_ray.hear()
 
-    def hello(self, shared: Shared | SharedStorage) -> Place:
+    def hello(self, shared: SharedFolder | SharedStorage) -> Place:
         """Says where it is, once the trainer is imported (torch: seconds)."""
         import ray  # in this process it is
 
         orphans.kill_after_me()
         with contextlib.suppress(Exception):
-            __import__(self.trainer.partition(":")[0])
+            load(self.trainer, self.setting.base).warm_up()
         context = ray.get_runtime_context()
         gpus = tuple(str(gpu) for gpu in context.get_accelerator_ids().get("GPU", []))
         return Place(context.get_node_id(), socket.gethostname(), os.getpid(), gpus, shared.lacking() or self._open())

@@ -19,8 +19,8 @@ from hpsearch.launchers.local import LONGEST_LOOK, REPLACED_AFTER
 from hpsearch.launchers.messages import Ended, Failed, Message, Reply, Task
 from hpsearch.launchers.ray.actor import Life, Place
 from hpsearch.launchers.ray.cluster import Cluster, installed
-from hpsearch.launchers.ray.shared import Shared, SharedStorage
 from hpsearch.launchers.ray.slot import Slot, listening
+from hpsearch.launchers.ray.visibility import SharedFolder, SharedStorage
 from hpsearch.launchers.worker import TRAINER
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class RayLauncher:
         self.settings, self._settings, self.cluster, self.trainer = [*settings], settings, cluster, trainer
         self.stall_timeout = options.pop("stall_timeout", math.inf)
         name, text, url = f".shared-{secrets.token_hex(4)}", secrets.token_hex(16), cluster.wanted.storage
-        self._shared = Shared(shared / name, text) if url is None else SharedStorage(url, name, text)
+        self._shared = SharedFolder(shared / name, text) if url is None else SharedStorage(url, name, text)
         self._shared.leave()
         self._looked = time.monotonic()
         self._settled = False  # whether any actor has come

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpsearch.atomic import make_folder
-from hpsearch.data.corpus import is_whole
 from hpsearch.errors import StorageFailed, UserError
 from hpsearch.file_lock import hold, locked
+from hpsearch.sealed import is_whole_folder
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
 
@@ -34,15 +34,15 @@ class Scratch:
         except OSError as error:
             raise UserError(f"scratch folder {_place()}: {error.strerror}; set HPSEARCH_SCRATCH on the node") from None
 
-    def corpus(self, storage: Storage, name: str, beat: Callable[[], None]) -> Path:
-        """The folder of a prepared corpus, fetched by the first worker of the node that wants it.
+    def prepared(self, storage: Storage, name: str, beat: Callable[[], None]) -> Path:
+        """The folder of prepared data, fetched by the first worker of the node that wants it.
 
         Raises StorageFailed where it is not whole.
         """
         folder = self.home / name
-        if not is_whole(folder):
+        if not is_whole_folder(folder):
             with locked(folder.parent / f".{folder.name}.lock"):
-                if not is_whole(folder):
+                if not is_whole_folder(folder):
                     _fetch(Snapshots(storage, name), folder, beat)
         return folder
 
@@ -58,7 +58,7 @@ def _fetch(snapshots: Snapshots, folder: Path, beat: Callable[[], None]) -> None
     snapshots.look()
     staging = Path(tempfile.mkdtemp(prefix=f".new-{folder.name}-", dir=folder.parent))
     try:
-        if not snapshots.files or not snapshots.fetch(staging, beat) or not is_whole(staging):
+        if not snapshots.files or not snapshots.fetch(staging, beat) or not is_whole_folder(staging):
             raise StorageFailed(f"storage {snapshots.storage.url}: {snapshots.folder}: the prepared data are not whole")
         shutil.rmtree(folder, ignore_errors=True)
         staging.rename(folder)

@@ -124,12 +124,12 @@ class Elsewhere:
         self._folder = self.scratch.path / f"{task.trial:04d}"
         shutil.rmtree(self._folder, ignore_errors=True)
         make_folder(self._folder)
-        corpora = {key: self.scratch.corpus(self.storage, name, beat) for key, name in kept.corpora.items()}
+        prepared = {key: self.scratch.prepared(self.storage, name, beat) for key, name in kept.prepared.items()}
         snapshots = Snapshots(self.storage, kept.folder, attempt=task.attempt)
         snapshots.look()
         snapshots.fetch(self._folder, beat)
         self._upload = Upload(snapshots, self._folder)
-        return replace(task, folder=self._folder, corpora=corpora)
+        return replace(task, folder=self._folder, prepared=prepared)
 
     def look(self) -> None:
         """Between steps of the training: stores what it has saved."""

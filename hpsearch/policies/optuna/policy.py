@@ -26,7 +26,7 @@ class OptunaPolicy:
 
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
-        self._rules = CurveRules(experiment.search.overfitting)
+        self._rules = CurveRules(experiment.search.overfitting, experiment.trainer)
         self._begin(History())
 
     def next(self, history: History) -> Decision:
@@ -66,7 +66,7 @@ class OptunaPolicy:
     def _is_behind(self, trial: TrialHistory) -> bool:
         """Whether the pruner stops the trial; having said so once of an evaluation, it says so again."""
         index = max(trial.evaluations, default=0)
-        if index == 0 or trial.evaluations[index].progress >= phases(trial.config).ends_at:
+        if index == 0 or trial.evaluations[index].progress >= phases(self._experiment.trainer, trial).ends_at:
             return False
         if self._pruned.get(trial.number) != index and self.proposals.would_prune(trial.number):
             self._pruned[trial.number] = index

@@ -41,7 +41,9 @@ class Proposals:
             study_name=experiment.study,
             storage=self._storage,
             direction=experiment.objective.direction,
-            pruner=make_pruner(experiment.search.pruner, evaluations=experiment.settings.evaluation.times),
+            pruner=make_pruner(
+                experiment.search.pruner, evaluations=experiment.trainer.evaluations(experiment.asked.config)
+            ),
         )
         self._shortlist = Shortlist(self.study)
         self._trials: dict[int, optuna.Trial] = {}  # that have not ended
@@ -167,9 +169,10 @@ class Proposals:
             again = self.study.ask()
             self.experiment.space.suggest(again)
         self._trials[trial.number], self._heard[trial.number] = again, set()
+        ends_at = phases(self.experiment.trainer, trial).ends_at
         for index, evaluation in sorted(trial.evaluations.items()):
             self._report(trial.number, evaluation)
-            if _was_compared(trial, index):
+            if _was_compared(trial, index, ends_at):
                 again.should_prune()  # successive halving notes in the study who reached which rung
         if trial.outcome is not None:
             self._tell(trial)
@@ -196,9 +199,9 @@ def state_of(outcome: Outcome) -> optuna.trial.TrialState:
     return optuna.trial.TrialState[outcome.optuna_state]
 
 
-def _was_compared(trial: TrialHistory, index: int) -> bool:
+def _was_compared(trial: TrialHistory, index: int, ends_at: float) -> bool:
     """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
-    at_end = trial.evaluations[index].progress >= phases(trial.config).ends_at
+    at_end = trial.evaluations[index].progress >= ends_at
     is_last = index == max(trial.evaluations)
     is_due = index > trial.paused_at  # a resumed trial is not judged again where it paused
     return not at_end and not (is_last and is_due and trial.outcome in (None, Outcome.OVERFIT, Outcome.DIVERGED))

@@ -46,8 +46,8 @@ def make_sampler(experiment: Experiment, number: int, shortlist: Shortlist) -> o
     return _grid(experiment, number)
 
 
-def make_pruner(wanted: AnyPruner, *, evaluations: int) -> optuna.pruners.BasePruner:
-    """The pruner; its steps are the indices of a trial's `evaluations`, the same for every trial."""
+def make_pruner(wanted: AnyPruner, *, evaluations: int | None) -> optuna.pruners.BasePruner:
+    """The pruner; its steps are the indices of a trial's `evaluations` (None: nobody knows how many there will be)."""
     options = wanted.model_dump(exclude={"name", "wrapped"})
     if isinstance(wanted, MedianPruner | PercentilePruner):
         renamed = {
@@ -60,7 +60,7 @@ def make_pruner(wanted: AnyPruner, *, evaluations: int) -> optuna.pruners.BasePr
     if isinstance(wanted, SuccessiveHalvingPruner):
         return AmongPeers(optuna.pruners.SuccessiveHalvingPruner(**options))
     if isinstance(wanted, HyperbandPruner):
-        return AmongPeers(optuna.pruners.HyperbandPruner(**options, max_resource=evaluations))
+        return AmongPeers(optuna.pruners.HyperbandPruner(**options, max_resource=evaluations or "auto"))
     if isinstance(wanted, PatientPruner):
         inner = Search.model_validate({"pruner": wanted.wrapped}).pruner
         return optuna.pruners.PatientPruner(make_pruner(inner, evaluations=evaluations), **options)

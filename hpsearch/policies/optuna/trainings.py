@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.config import ModelConfig, TokenizerConfig, TrainingConfig
 from hpsearch.space.space import Space
 
 LISTED = 10_000  # configs of a space that is gone through one by one
@@ -67,34 +66,9 @@ class Trainings:
         return found
 
     def _key(self, internal: Mapping[str, Any]) -> str:
-        sections = self._space.config(internal)
-        tokenizer = TokenizerConfig.model_construct(**sections.get("tokenizer", {}))
-        model = ModelConfig.model_construct(**sections.get("model", {}))
-        training = TrainingConfig.model_construct(**sections.get("training", {}))
-        parts = (_of_tokenizer(tokenizer), _of_model(model), _of_training(training))
-        return json.dumps([{key: _rounded(value) for key, value in part.items()} for part in parts], sort_keys=True)
-
-
-def _of_tokenizer(config: TokenizerConfig) -> dict[str, Any]:
-    """What counts of a tokenizer."""
-    return dict(config) | ({} if config.kind == "bpe" else {"vocab_size": None})
-
-
-def _of_model(config: ModelConfig) -> dict[str, Any]:
-    """What counts of a model: what is left open has a value, too."""
-    return dict(config) | {"n_kv_heads": config.n_kv_heads or config.n_heads, "mlp_width": config.mlp_size}
-
-
-def _of_training(config: TrainingConfig) -> dict[str, Any]:
-    """What counts of a training, see optimizer.learning_rate."""
-    micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
-    wsd = config.schedule == "wsd"
-    falls = config.schedule != "constant" and not (wsd and config.cooldown == 0)
-    return dict(config) | {
-        "micro_batch_size": micro,
-        "cooldown": config.cooldown if wsd else None,
-        "min_lr": config.min_lr if falls else None,
-    }
+        parts = self._space.trainer.key(self._space.config(internal))
+        rounded = {name: {key: _rounded(value) for key, value in part.items()} for name, part in parts.items()}
+        return json.dumps(rounded, sort_keys=True, default=str)
 
 
 def _rounded(value: Any) -> Any:

@@ -7,7 +7,8 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class FinalRun:
         self._thread.start()
 
     def start(self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any] | None = None) -> None:
-        """Makes the run: model and training settings as params, the whole config and its provenance as artifacts."""
+        """Makes the run: the settings as params, the whole config and its provenance as artifacts."""
         self._calls.put((self._start, (config, provenance, tags or {}, time.time())))
 
     def evaluation(self, evaluation: Evaluation) -> None:
@@ -84,8 +85,7 @@ class FinalRun:
             began=at,
             identity=("hpsearch.kind", "hpsearch.started"),
         )
-        settings = {**config.get("model", {}), **config.get("training", {}), "seed": config.get("seed")}
-        self._store.log(self.run_id, params={name: value for name, value in settings.items() if value is not None})
+        self._store.log(self.run_id, params=params_of(config))
         self._store.yaml(self.run_id, "config.yaml", config)
         self._store.text(self.run_id, "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
 
@@ -106,6 +106,21 @@ class FinalRun:
         if self.run_id is None:
             raise ConnectionError("the run is not made yet")
         return self.run_id
+
+
+def params_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The seed and the values of flat sections, by key; by section.key where two sections have the key."""
+    sections = {name: one for name, one in config.items() if isinstance(one, Mapping) and name != "objective"}
+    found = [
+        (name, key, value)
+        for name, section in sections.items()
+        if not any(isinstance(value, Mapping) for value in section.values())
+        for key, value in section.items()
+        if value is not None
+    ]
+    count = Counter(key for _, key, _ in found)
+    values = {f"{name}.{key}" if count[key] > 1 else key: value for name, key, value in found}
+    return values | ({"seed": config["seed"]} if "seed" in config else {})
 
 
 def end_killed(store: Store, experiment: str) -> None:

@@ -13,10 +13,10 @@ from hpsearch.launchers.messages import Ended, Evaluated, Failed, Noted
 from hpsearch.launchers.ray import upload
 from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.scratch import Scratch
-from hpsearch.launchers.ray.shared import SharedStorage
-from hpsearch.storage.keeping import keep_corpus
+from hpsearch.launchers.ray.visibility import SharedStorage
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Kept, Storage
+from hpsearch.storage.study_storage import keep_corpus
 from hpsearch.testing.launchers import SLOW, TOY, setting, task
 from tests.training.tiny import TEXT, opened, tiny
 
@@ -243,7 +243,7 @@ def test_a_node_that_sees_the_same_storage_lacks_nothing_and_leaves_nothing(tmp_
 
 
 def test_what_a_node_lacks_is_said(tmp_path, url, monkeypatch):
-    monkeypatch.setattr("hpsearch.launchers.ray.shared.PATIENCE", 0.2)
+    monkeypatch.setattr("hpsearch.launchers.ray.visibility.PATIENCE", 0.2)
     shared = SharedStorage(url, ".shared-x", "text")
     assert shared.lacking() == f"does not see in {url} what the driver has written there"
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)

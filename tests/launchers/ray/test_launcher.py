@@ -15,10 +15,11 @@ from hpsearch.errors import UserError
 from hpsearch.events import Finished, Interrupted, Started
 from hpsearch.launchers.messages import Ended, Failed
 from hpsearch.launchers.ray.actor import Actor
-from hpsearch.launchers.ray.shared import Shared
+from hpsearch.launchers.ray.visibility import SharedFolder
 from hpsearch.search import Search
 from hpsearch.space.settings import RayWorkers, Resources
 from hpsearch.testing.launchers import LIMIT, SLOW, TOY, LauncherConformance, drive, place, setting, task
+from tests.cli.processes import TOY as TOY_TRAINER
 from tests.cli.processes import alive, descendants, events, hpsearch, started, wait_for
 from tests.searching import RANGES, experiment, opened
 
@@ -237,11 +238,11 @@ def test_without_ray_the_command_says_what_to_install(space_file, tmp_path):
 
 
 def test_a_marker_is_seen_only_with_its_text(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpsearch.launchers.ray.shared.PATIENCE", 0.2)
+    monkeypatch.setattr("hpsearch.launchers.ray.visibility.PATIENCE", 0.2)
     (tmp_path / "mark").write_text("this")
-    assert Shared(tmp_path / "mark", "this").seen()
-    assert not Shared(tmp_path / "mark", "that").seen()
-    assert not Shared(tmp_path / "none", "this").seen()
+    assert SharedFolder(tmp_path / "mark", "this").seen()
+    assert not SharedFolder(tmp_path / "mark", "that").seen()
+    assert not SharedFolder(tmp_path / "none", "this").seen()
 
 
 def test_workers_are_planned_by_what_nodes_have(nodes, tmp_path):
@@ -295,7 +296,7 @@ def test_a_study_goes_on_when_a_node_goes_away_and_comes_back(nodes, tmp_path):
 
 
 def test_a_command_joins_a_cluster_with_its_token(nodes, space_file, tmp_path):
-    space = space_file("budget: {trials: 2}\nresources: {launcher: ray}\n")
+    space = space_file("budget: {trials: 2}\nresources: {launcher: ray}\n" + TOY_TRAINER)
     ran = hpsearch("run", space, "--home", "runs", cwd=tmp_path, timeout=600, RAY_ADDRESS=nodes.address)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "workers: cpu (1 thread), cpu (1 thread)" in ran.stdout
@@ -315,7 +316,10 @@ def test_a_wrong_token_is_one_line(nodes, space_file, tmp_path):
 
 def test_workers_end_with_a_killed_driver_and_the_study_goes_on(nodes, space_file, tmp_path):
     space = space_file(
-        "study: toy\nbudget: {trials: 3}\nresources: {launcher: {name: ray, num_cpus: 1}}\n" + SLOWLY + RANGES
+        "study: toy\nbudget: {trials: 3}\nresources: {launcher: {name: ray, num_cpus: 1}}\n"
+        + SLOWLY
+        + RANGES
+        + TOY_TRAINER
     )
     journal = tmp_path / "runs" / "toy" / "journal.jsonl"
     command = started("run", space, "--home", "runs", cwd=tmp_path, RAY_ADDRESS=nodes.address)
@@ -338,7 +342,9 @@ def measured_by(journal):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_all_is_saved_where_every_process_of_the_machine_is_told_to_end(number, status, space_file, tmp_path):
     """As Slurm and Kubernetes end a job, and a terminal what runs in it: Ray's own processes get the signal, too."""
-    space = space_file("study: toy\nbudget: {trials: 9}\nresources: {launcher: ray, workers: 2}\n" + SLOWLY + RANGES)
+    space = space_file(
+        "study: toy\nbudget: {trials: 9}\nresources: {launcher: ray, workers: 2}\n" + SLOWLY + RANGES + TOY_TRAINER
+    )
     journal = tmp_path / "runs" / "toy" / "journal.jsonl"
     command = started("run", space, "--home", "runs", cwd=tmp_path)
     try:

@@ -13,8 +13,8 @@ from hpsearch.search import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers, Resources
 from hpsearch.storage.checkpoints import Checkpoints
-from hpsearch.storage.keeping import Keeping, keep_corpus
 from hpsearch.storage.storage import Storage
+from hpsearch.storage.study_storage import StudyStorage, keep_corpus
 from tests.cli.processes import events, hpsearch
 from tests.searching import losses, opened
 
@@ -29,7 +29,7 @@ from tests.launchers.ray.clusters import token  # noqa: E402
 pytestmark = pytest.mark.slow
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-TRAINER = "tests.launchers.trainers:train"
+TRAINER = "python:tests.launchers.trainers:Saying"
 SPACE = """
 study: kept
 budget: {trials: 3}
@@ -65,7 +65,7 @@ def files(folder):
 
 
 def searched(home, wanted, study, launcher, checkpoints, corpora):
-    search = Search(study, launcher, checkpoints=checkpoints, corpora=corpora)
+    search = Search(study, launcher, checkpoints=checkpoints, prepared=corpora)
     try:
         yield from search.run()
     finally:
@@ -78,15 +78,15 @@ def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch
     wanted, home = Experiment.load(space_file(SPACE)), Home(tmp_path / "home").make()
     prepared = prepare(wanted, home, lambda what, share: None)
     storage = Storage(f"file://{tmp_path}/storage")
-    stored = {key: keep_corpus(storage, folder, lambda what, share: None) for key, folder in prepared.corpora.items()}
+    stored = {key: keep_corpus(storage, folder, lambda what, share: None) for key, folder in prepared.folders.items()}
     nowhere = WorkerSettings("cpu", 1, tmp_path / "none", tmp_path / "none", checkpoint_seconds=0.2)
     cluster = Cluster(RayWorkers(name="ray", address=nodes.address, storage=storage.url), Resources())
     launcher = RayLauncher([nowhere] * 2, cluster, shared=tmp_path / "none", trainer=TRAINER)
     study = opened(wanted, tmp_path / "study", prepared.facts)
-    keeping = Keeping(storage, study.history, stored)
+    keeping = StudyStorage(storage, study.history, stored)
     checkpoints, seen, killed = Checkpoints(tmp_path / "home" / "checkpoints", study.history, keeping), [], []
     before = files(home.path)
-    for event in searched(home, wanted, study, launcher, checkpoints, prepared.corpora):
+    for event in searched(home, wanted, study, launcher, checkpoints, prepared.folders):
         seen.append(event)
         kept = {int(path.parent.name) for path in (tmp_path / "storage" / "studies").glob("*/*/*.manifest")}
         running = sorted(scratch.glob("second/hpsearch-*/worker-*/0*/last.pt"))
@@ -105,8 +105,8 @@ def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch
 
     here = WorkerSettings("cpu", 1, home.cache, wanted.base)
     alone = opened(wanted, tmp_path / "alone", prepared.facts)
-    inline = InlineLauncher(here, trainer="hpsearch.training.loop:train")
-    assert list(searched(home, wanted, alone, inline, tmp_path / "checkpoints", prepared.corpora))
+    inline = InlineLauncher(here, trainer="causal_lm")
+    assert list(searched(home, wanted, alone, inline, tmp_path / "checkpoints", prepared.folders))
     assert [losses(t) for t in study.history.trials.values()] == [losses(t) for t in alone.history.trials.values()]
 
 
@@ -115,8 +115,7 @@ def test_a_command_keeps_all_in_the_storage_but_the_journal(nodes, scratch, spac
     url = f"file://{tmp_path}/storage"
     text = SPACE.replace("trials: 3", "trials: 5").replace("epochs: 60", "epochs: 2")
     text += f"resources: {{launcher: {{name: ray, address: '{nodes.address}', storage: '{url}'}}}}\n"
-    real = {"HPSEARCH_TRAINER": "hpsearch.training.loop:train"}
-    ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=600, **real)
+    ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=600)
     assert (ran.returncode, ran.stderr) == (0, "")
     journal = tmp_path / "runs" / "kept" / "journal.jsonl"
     assert len(events(journal, "trial_finished")) == 5

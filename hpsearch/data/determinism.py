@@ -1,8 +1,8 @@
-"""Does a data function return the same examples when it is called again? Asked of a process of its own.
+"""Checks that data functions are deterministic: calls them again in a fresh process and compares the examples.
 
-A study resumes on the data that it began with. A function that shuffles without a seed, or lists a Python set, returns
-others in each process (the hashes of texts differ, too), so its study could never be resumed. Only a fresh process can
-tell: a second call in the same one would go on in the same random numbers.
+A study resumes only on the data that it began with. A function that shuffles without a seed, or lists a Python set,
+returns other examples in each process, so its study could never be resumed. Only a fresh process can tell: a second
+call in the same process would continue the same random numbers.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ OURS = f"{PREFIX}hpsearch."
 def asked_again(
     every: Mapping[str, DataSet], contents: Contents, *, base: Path, took: float
 ) -> Iterator[Callable[[], list[str]]]:
-    """Reads the sets of the user's own functions again, meanwhile; gives what waits for it and returns warnings.
+    """Calls the user's data functions again in the background; yields a function that waits and returns warnings.
 
-    took: seconds that the first reading took.
+    took: seconds that the first reading took; after a long one nothing is read again.
     """
     sets = {n: s for n, s in every.items() if (s.dataset or "").startswith(PREFIX) and n in contents.loaded}
     sets = {n: s for n, s in sets.items() if not str(s.dataset).startswith(OURS)}
@@ -73,7 +73,7 @@ def _class_of(data_set: DataSet) -> tuple[str, str]:
 
 
 def _answer(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """What the process found, by set; nothing where it failed or takes too long."""
+    """What the process found, by set; empty if it failed or timed out."""
     try:
         return dict(json.loads(process.communicate(timeout=PATIENCE)[0]))
     except (subprocess.TimeoutExpired, ValueError):
@@ -100,7 +100,7 @@ def _unordered(splits: Splits) -> str:
 
 
 def main() -> None:
-    """The process: reads what standard input names, and writes what the sets are."""
+    """The child process: reads the sets that standard input names, writes their fingerprints to standard output."""
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the functions print has been printed already
     task = json.loads(sys.stdin.readline())
@@ -115,6 +115,6 @@ def main() -> None:
 
 
 def timed(read: Callable[[], Contents]) -> tuple[Contents, float]:
-    """What is read, and the seconds that it took."""
+    """The contents, and the seconds that reading took."""
     began = time.monotonic()
     return read(), time.monotonic() - began

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from hpsearch.data.corpus import Contents
-from hpsearch.data.repeating import LONGEST, asked_again
+from hpsearch.data.determinism import LONGEST, asked_again
 from hpsearch.training.config import TrainConfig
 
 TEXTS = "TEXTS = [f'{i} and some words' for i in range(40)]\n"
@@ -57,8 +57,8 @@ def test_what_takes_long_is_not_read_twice(base):
 
 
 def test_our_own_samples_are_not_read_twice(base, monkeypatch):
-    from hpsearch.data import repeating
+    from hpsearch.data import determinism
 
-    monkeypatch.setattr(repeating, "PREFIX", "python:")
-    monkeypatch.setattr(repeating, "OURS", "python:again_")
+    monkeypatch.setattr(determinism, "PREFIX", "python:")
+    monkeypatch.setattr(determinism, "OURS", "python:again_")
     assert asked(base, ["shuffled"]) == []

@@ -1,6 +1,6 @@
-"""What one study keeps in a storage: the prepared data, which all studies there share, and its trials' checkpoints.
+"""The part of a storage that one study uses: its trials' checkpoints, and the prepared data that all studies share.
 
-The driver's end: it puts the data in, tells workers where all is, and takes out what no one will read again.
+The driver's end: it uploads the data, tells workers where everything is, and deletes what nothing will read again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hpsearch.atomic import make_folder
 from hpsearch.config import digest
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History
+from hpsearch.sealed import SIZES, is_whole_folder, seal
 from hpsearch.storage.integrity import Found, in_storage
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Kept, Storage
@@ -22,11 +23,11 @@ from hpsearch.storage.storage import Kept, Storage
 _log = logging.getLogger(__name__)
 
 
-class Keeping:
-    """A study's part of a storage; what is taken out is taken out by a thread, so that no trial waits for it."""
+class StudyStorage:
+    """A study's part of a storage. A thread deletes files, so that no trial waits for it."""
 
-    def __init__(self, storage: Storage, history: History, corpora: dict[str, str]) -> None:
-        self.storage, self._history, self._corpora = storage, history, corpora
+    def __init__(self, storage: Storage, history: History, prepared: dict[str, str]) -> None:
+        self.storage, self._history, self._prepared = storage, history, prepared
         # Two homes may have studies of one name: the moment and the place of its creation tell them apart.
         origin = [history.study, history.created, history.origin.get("base")]
         self.folder = f"studies/{history.study}-{digest(origin)[:16]}"
@@ -36,26 +37,26 @@ class Keeping:
 
     def of(self, number: int) -> Kept:
         """What a worker is told of a trial."""
-        return Kept(self._folder(number), self._corpora)
+        return Kept(self._folder(number), self._prepared)
 
     def where(self, number: int) -> str:
         """Where a trial's checkpoints are, for people."""
         return f"{self.storage.url}/{self._folder(number)}"
 
     def numbers(self) -> list[int]:
-        """The trials that have something there; raises StorageFailed."""
+        """The numbers of the trials that have files there; raises StorageFailed."""
         return sorted(int(name) for name in self.storage.folders(self.folder) if name.isdecimal())
 
     def sweep(self, number: int, names: Collection[str] | None = None) -> None:
-        """Takes some files of a trial out, or all (None); what stays for a failure goes with the next tidying."""
+        """Deletes some files of a trial, or all (None); what a failure leaves behind, the next `tidy` deletes."""
         self._thread.submit(self._sweep, number, names)
 
     def forget(self, number: int) -> None:
-        """Takes all of a trial out before this returns, for its number is given anew; raises StorageFailed."""
+        """Deletes all files of a trial before it returns, because its number is used again; raises StorageFailed."""
         self.storage.remove_folder(self._folder(number))
 
     def bring(self, number: int, name: str, path: Path) -> None:
-        """Copies a file of a trial to this machine, if there is one; raises StorageFailed or OSError."""
+        """Downloads a file of a trial, if it exists; raises StorageFailed or OSError."""
         snapshots = Snapshots(self.storage, self._folder(number))
         snapshots.look()
         if name in snapshots.files:
@@ -63,11 +64,11 @@ class Keeping:
             self.storage.get(f"{snapshots.folder}/{snapshots.files[name].object}", path)
 
     def check(self, number: int) -> Found:
-        """What a trial can go on from, and what of it is damaged; raises StorageFailed."""
+        """Checks the checkpoints that a trial can resume from; raises StorageFailed."""
         return in_storage(Snapshots(self.storage, self._folder(number)))
 
     def refusal(self) -> str | None:
-        """Why the storage takes nothing, as far as is known: the thread asks it, and nobody waits for the answer."""
+        """Why the storage refuses writes, None when it accepts them. The thread asks; nobody waits for its answer."""
         if self._answer is None:
             self._answer = self._thread.submit(self.storage.refusal)
         if not self._answer.done():
@@ -76,7 +77,7 @@ class Keeping:
         return answer
 
     def close(self) -> None:
-        """Returns when all that was to be taken out is."""
+        """Returns when everything is deleted that was to be."""
         self._thread.shutdown()
 
     def _folder(self, number: int) -> str:
@@ -97,17 +98,19 @@ class Keeping:
             _log.warning("%s; what is not needed any more stays there for now", error)
 
 
-def keep_corpus(storage: Storage, folder: Path, progress: Callable[[str, float], None]) -> str:
-    """Puts a prepared corpus into the storage, where it is not there yet; gives its name; raises StorageFailed.
+def keep_prepared(storage: Storage, folder: Path, progress: Callable[[str, float], None]) -> str:
+    """Uploads a folder of prepared data unless the storage has it; returns its name there; raises StorageFailed.
 
-    The name holds the files' sizes beside the fingerprint: another version's files are never taken for these.
+    The name holds the files' sizes beside the fingerprint, so that another version's files are never used.
     """
-    sizes = json.loads((folder / "sizes.json").read_text())
+    if not is_whole_folder(folder):  # as a trainer of the user's own left it
+        seal(folder)
+    sizes = json.loads((folder / SIZES).read_text())
     name = f"corpora/{folder.name}-{digest(sizes)[:8]}"
     snapshots = Snapshots(storage, name)
     snapshots.look()
-    stored = {own: found.bytes for own, found in snapshots.files.items() if own != "sizes.json"}
+    stored = {own: found.bytes for own, found in snapshots.files.items() if own != SIZES}
     if stored != sizes:
         progress("storing the data", 0.0)
-        snapshots.save({own: folder / own for own in [*sizes, "sizes.json"]})
+        snapshots.save({own: folder / own for own in [*sizes, SIZES]})
     return name

@@ -15,7 +15,7 @@ PATIENCE = 5.0  # seconds that a file written on one node may take to be seen on
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedFolder:
     """A file that the driver has written, by which a node sees that it has the driver's folders."""
 
     path: Path

@@ -1,18 +1,15 @@
-"""The objective: which metrics the data sets give, and by which of them trials can be compared."""
+"""The objective: which metrics the data sets have, and by which of them trials can be compared."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from hpsearch.config import Objective
 from hpsearch.space import wording
 from hpsearch.space.document import Fault
-from hpsearch.space.ranges import Fixed
-from hpsearch.space.settings import Settings
-from hpsearch.space.space import Space
 from hpsearch.tasks import LOSSES, TASKS, TaskSet
+from hpsearch.trainers.trainer import Asked
 
 
 def metrics(data: Mapping[str, TaskSet]) -> dict[str, str]:
@@ -30,17 +27,17 @@ def metrics(data: Mapping[str, TaskSet]) -> dict[str, str]:
     return names
 
 
-def objective(raw: Mapping[str, Any], settings: Settings, space: Space) -> Objective:
-    """The objective with its direction, refused where the data cannot give it or trials cannot be compared by it."""
-    given = raw.get("objective") or {}
-    metric = settings.objective.metric
-    known = metrics(settings.data)
+def objective(asked: Asked) -> Objective:
+    """The objective with its direction; refused where the data cannot give it or trials cannot be compared by it."""
+    given, config = asked.given.get("objective") or {}, asked.config
+    metric = config.objective.metric
+    known = metrics(config.data)
     if metric not in known:
-        raise Fault(("objective", "metric"), _no_such_metric(metric, known, settings.data))
-    for data_set in settings.data.values():
-        if found := data_set.switched_off(metric.rsplit("/", 1)[1], settings.evaluation):
+        raise Fault(("objective", "metric"), _no_such_metric(metric, known, config.data))
+    for data_set in config.data.values():
+        if found := data_set.switched_off(metric.rsplit("/", 1)[1], config.evaluation):
             raise Fault(("evaluation", found[0]), f"the objective is {metric}: {found[1]}")
-    if vocabulary_varies(space) and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
+    if asked.varies("tokenizer") and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
         better = metric.rsplit("/", 1)[0] + "/bits_per_byte"
         reason = f"{metric} cannot be compared between vocabularies, and the tokenizer has a range; use {better}"
         raise Fault(("objective", "metric") if "metric" in given else ("tokenizer",), reason)
@@ -68,8 +65,3 @@ def _no_such_metric(metric: str, known: Iterable[str], data: Mapping[str, TaskSe
     near = near or difflib.get_close_matches(metric, known, n=1)
     reason += f" (did you mean '{near[0]}'?)" if near else ""
     return f"{reason}; these data sets give {', '.join(known)}"
-
-
-def vocabulary_varies(space: Space) -> bool:
-    """Whether trials may have different tokenizers."""
-    return any(not isinstance(node, Fixed) for node in space.sections.get("tokenizer", {}).values())

@@ -1,4 +1,4 @@
-"""Room on a disk: once it has refused something, when does it take something again?"""
+"""Space on a disk: whether it accepts writes again after it has refused one."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 from hpsearch.atomic import make_folder
 from hpsearch.errors import StorageFailed
-from hpsearch.storage.keeping import Keeping
+from hpsearch.storage.study_storage import StudyStorage
 
 LEAST = 1 << 20  # bytes that must fit, however small the files there are
 PATIENCE = 60.0  # seconds that a search waits for room
 PAUSE = 1.0  # seconds between looks
 
 
-class Room:
+class DiskSpace:
     """What a search knows of the disk that holds a folder, or of the storage that has the checkpoints in its place."""
 
-    def __init__(self, folder: Path, keeping: Keeping | None = None) -> None:
+    def __init__(self, folder: Path, keeping: StudyStorage | None = None) -> None:
         self.folder, self._keeping = folder, keeping
         self._reason: str | None = None
         self._since = self._looked = 0.0

@@ -4,7 +4,7 @@ import pytest
 
 from hpsearch.errors import ConfigError
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.objective import metrics as metrics_of
+from hpsearch.trainers.causal_lm.objective import metrics as metrics_of
 from hpsearch.training.config import TrainConfig
 
 

@@ -2,11 +2,10 @@
 
 import pytest
 
-from hpsearch import fit
 from hpsearch.data.corpus import Corpus
 from hpsearch.errors import ConfigError
-from hpsearch.preparation import first_config
 from hpsearch.space.experiment import Experiment
+from hpsearch.trainers.causal_lm import fit
 
 # 40 pairs: sources of 100 bytes, targets of 20 to 98. From context 196 on no target is cut, from 204 on no source.
 PAIRS = "{task: translation, files: {train: pairs.tsv, valid: pairs.tsv}, split: {test: 0}}"
@@ -27,9 +26,9 @@ def said(tmp_path):
     def check(data, body="", *, tokenizer="{kind: bytes}"):
         text = f"data: {data}\ntokenizer: {tokenizer}\n{body}"
         experiment = Experiment.loads(text, path=tmp_path / "space.yaml")
-        config = first_config(experiment)
+        config = experiment.asked.config
         corpus = Corpus.open(config.data, config.tokenizer, cache=tmp_path / "cache", base=tmp_path)
-        return fit.check(experiment, corpus)
+        return fit.check(experiment.asked, corpus)
 
     return check
 

@@ -6,10 +6,10 @@ from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.storage.checkpoints import Checkpoints
-from hpsearch.storage.keeping import Keeping
-from hpsearch.storage.room import Room
+from hpsearch.storage.disk_space import DiskSpace
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Kept, Storage
+from hpsearch.storage.study_storage import StudyStorage
 from tests.searching import experiment, opened
 
 
@@ -36,7 +36,7 @@ def there(keeping):
 
 def test_tidying_keeps_what_is_needed_and_no_more(tmp_path):
     history = History(trials={n: finished(n, float(n)) for n in range(5)} | {5: TrialHistory(5)})
-    keeping = Keeping(Storage(f"file://{tmp_path}/storage"), history, {})
+    keeping = StudyStorage(Storage(f"file://{tmp_path}/storage"), history, {})
     for number in range(7):  # 6: of a trial that the journal does not know
         store(keeping, tmp_path / "in", number, "last.pt", "best.pt")
     checkpoints = Checkpoints(tmp_path / "home", history, keeping)
@@ -49,7 +49,7 @@ def test_tidying_keeps_what_is_needed_and_no_more(tmp_path):
 
 def test_a_trial_that_is_overtaken_loses_its_weights(tmp_path):
     history = History(trials={n: finished(n, float(n)) for n in range(1, 4)})
-    keeping = Keeping(Storage(f"file://{tmp_path}/storage"), history, {})
+    keeping = StudyStorage(Storage(f"file://{tmp_path}/storage"), history, {})
     for number in range(4):
         store(keeping, tmp_path / "in", number, "last.pt", "best.pt")
     history.trials[0] = finished(0, 0.5)
@@ -63,7 +63,7 @@ def test_two_homes_with_studies_of_one_name_have_folders_of_their_own(tmp_path):
     for home in ("one", "two"):
         for _ in range(2):  # made, then resumed
             study = opened(experiment(), tmp_path / home)
-            kept = Keeping(storage, study.history, {"digest": "corpora/x"}).of(3)
+            kept = StudyStorage(storage, study.history, {"digest": "corpora/x"}).of(3)
             study.journal.close()
             folders.add(kept.folder)
     assert len(folders) == 2
@@ -72,7 +72,7 @@ def test_two_homes_with_studies_of_one_name_have_folders_of_their_own(tmp_path):
 
 
 def test_the_samples_of_a_trial_are_brought_where_there_are_some(tmp_path):
-    keeping = Keeping(Storage(f"file://{tmp_path}/storage"), History(), {})
+    keeping = StudyStorage(Storage(f"file://{tmp_path}/storage"), History(), {})
     checkpoints = Checkpoints(tmp_path / "home", History(), keeping)
     checkpoints.bring_samples(0)
     assert not (tmp_path / "home").exists()
@@ -85,7 +85,7 @@ def test_a_storage_that_fails_is_left_alone_until_the_next_run(tmp_path, caplog,
     def refuse(storage, folder):
         raise StorageFailed("storage x: cannot list: broken")
 
-    keeping = Keeping(Storage(f"file://{tmp_path}/storage"), History(), {})
+    keeping = StudyStorage(Storage(f"file://{tmp_path}/storage"), History(), {})
     monkeypatch.setattr(Storage, "remove_folder", refuse)
     for number in range(3):
         keeping.sweep(number)
@@ -94,9 +94,9 @@ def test_a_storage_that_fails_is_left_alone_until_the_next_run(tmp_path, caplog,
 
 
 def test_room_in_a_storage_is_looked_for_without_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpsearch.storage.room.PAUSE", 0.0)
-    keeping = Keeping(Storage(f"file://{tmp_path}/storage"), History(), {})
-    room, slow = Room(tmp_path / "home", keeping), 0.5
+    monkeypatch.setattr("hpsearch.storage.disk_space.PAUSE", 0.0)
+    keeping = StudyStorage(Storage(f"file://{tmp_path}/storage"), History(), {})
+    room, slow = DiskSpace(tmp_path / "home", keeping), 0.5
     monkeypatch.setattr(Storage, "refusal", lambda storage: time.sleep(slow))
     assert room.refused("no room") == f"nothing can be saved in {keeping.storage.url}; waiting up to 60 s for room"
     assert room.look() is None

@@ -1,4 +1,4 @@
-"""Packed files (.gz, .bz2, .xz, .zst, .zip) as streams of their bytes, and what no text packs to refused."""
+"""Compressed files (.gz, .bz2, .xz, .zst, .zip) as streams of bytes; refuses what unpacks to more than text could."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ class Part:
 
     @property
     def name(self) -> str:
-        """The file's name without the ending of its packing."""
+        """The file's name without the ending of its compression."""
         return unpacked_name(self.path) if self.member is None else self.member.rpartition("/")[2]
 
     @property
     def packed(self) -> bool:
-        """Whether reading it unpacks."""
+        """Whether the file is compressed."""
         return packing(self.path) != ""
 
 
 def packing(path: Path) -> str:
-    """The ending that says how a file is packed, or an empty text."""
+    """The file's ending if it is compressed, else an empty text."""
     return path.suffix.lower() if path.suffix.lower() in ENDINGS else ""
 
 
 def unpacked_name(path: Path) -> str:
-    """The file's name without the ending of its packing."""
+    """The file's name without the ending of its compression."""
     return path.name[: len(path.name) - len(packing(path))]
 
 
@@ -79,7 +79,7 @@ def opened(part: Part) -> IO[bytes]:
 
 
 def check_unpacked(part: Part) -> None:
-    """Raises DataError for a packed file that is cut short or unpacks to what no text does, before it is read."""
+    """Raises DataError for a compressed file that is truncated or unpacks to more than text could."""
     if part.packed:
         with readable(part.path):
             about = part.path.stat()

@@ -1,0 +1,51 @@
+"""What a space file asks of its trainer: the trainers' protocol `Asked`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch.config import Config
+from hpsearch.space.document import Document
+from hpsearch.space.ranges import Leaf
+from hpsearch.space.settings import Settings
+from hpsearch.space.space import Space
+
+
+@dataclass(frozen=True)
+class SpaceFile:
+    """A space file as its trainer sees it."""
+
+    document: Document
+    settings: Settings
+    space: Space
+
+    @property
+    def config(self) -> Config:
+        """One config of the space: what is the same in all of them can be read from it."""
+        kind = self.space.trainer.config
+        return kind.model_validate({name: getattr(self.settings, name) for name in kind.model_fields})
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """The file's own values, without defaults."""
+        return self.document.value
+
+    @property
+    def base(self) -> Path:
+        """The folder against which relative paths resolve."""
+        return Path(self.document.path).parent / (self.settings.base or ".")
+
+    def leaves(self, section: str, key: str) -> list[Leaf]:
+        """Every value or range that a trial may take a key from."""
+        return self.space.leaves(section, key)
+
+    def varies(self, section: str) -> bool:
+        """Whether the section has a range."""
+        return self.space.varies(section)
+
+    def where(self, *keys: str | int) -> str:
+        """`path:line:column` of a value."""
+        return self.document.where(*keys)

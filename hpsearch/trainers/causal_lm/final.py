@@ -1,0 +1,53 @@
+"""The end of a final training: the best weights tested once, and written as a model directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hpsearch.contract import Handle
+from hpsearch.data.corpus import Corpus
+from hpsearch.errors import TrainingFailed
+from hpsearch.trainers.trainer import Tested
+from hpsearch.training import checkpoint
+from hpsearch.training.batches import rows_of
+from hpsearch.training.config import TrainConfig
+from hpsearch.training.corpus import open_corpus
+from hpsearch.training.device import prepare_device
+from hpsearch.training.evaluation import Evaluator
+from hpsearch.training.export import save_pretrained
+from hpsearch.training.model import Llama
+
+
+def test(config: TrainConfig, handle: Handle) -> Tested:
+    """The metrics of the best weights: test/... where there is a test split, and val/... of the best evaluation.
+
+    Raises TrainingFailed when no evaluation was finite.
+    """
+    model, corpus, state = _best(config, handle)
+    metrics = {name: value for name, value in state["evaluation"]["metrics"].items() if name.startswith("val/")}
+    rows = rows_of(corpus, "test", config, prepare_device(handle.setting))
+    if not rows:
+        return Tested(metrics)
+    measured = Evaluator(corpus, rows, config, sample=None, precision=state["precision"]).measure(model)
+    tested = {f"test/{name}": value for name, value in measured.metrics.items()}
+    return Tested(tested | metrics, measured.signatures, measured.samples)
+
+
+def export(config: TrainConfig, handle: Handle, folder: Path) -> None:
+    """Writes the best weights and the tokenizer as transformers reads them."""
+    model, corpus, _ = _best(config, handle)
+    save_pretrained(model, corpus.tokenizer, folder)
+
+
+def _best(config: TrainConfig, handle: Handle) -> tuple[Llama, Corpus, dict[str, Any]]:
+    """The model with its best weights, its data, and what was saved beside them."""
+    path = handle.folder / "best.pt"
+    if not path.exists():
+        raise TrainingFailed(f"no evaluation of {config.objective.metric} was finite: there is no model to test")
+    device = prepare_device(handle.setting)
+    corpus = open_corpus(config, handle.setting)
+    state = checkpoint.load(path, config_hash=config.digest(), device=device)
+    model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(device)
+    model.load_state_dict(state["model"])
+    return model, corpus, state

@@ -1,0 +1,127 @@
+"""Trainers by the name that a space file has for them: a member of the family, or "python:module:attribute"."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from hpsearch.atomic import make_folder, write_atomically
+from hpsearch.data import user_modules
+from hpsearch.errors import ConfigError, DataError, HpsearchError, TrainingFailed
+from hpsearch.redaction import redact
+from hpsearch.trainers.causal_lm import CausalLM
+from hpsearch.trainers.trainer import Trainer
+
+PREFIX = "python:"
+FAMILY: Mapping[str, type[Trainer]] = {"causal_lm": CausalLM}
+DEFAULT = "causal_lm"
+FORM = 'trainer: "python:package.module:attribute"'
+_lock = threading.Lock()  # a worker's first trial may come while it warms up
+
+
+def load(name: str, base: Path) -> Trainer:
+    """The trainer of this name; modules in the folder `base` are found too.
+
+    Raises ConfigError when the name is unknown or the module cannot be imported.
+    """
+    if not name.startswith(PREFIX):
+        if name not in FAMILY:
+            raise ConfigError(f"no trainer {name!r}; there are {', '.join(FAMILY)}, or your own as {FORM}")
+        found: Any = FAMILY[name]
+    else:
+        found = _imported(name, base)
+    trainer = _made(name, found)
+    trainer.name = name
+    return trainer
+
+
+def default() -> Trainer:
+    """The trainer of a space file that names none."""
+    return load(DEFAULT, Path())
+
+
+def named_in(origin: Mapping[str, Any]) -> str:
+    """The trainer's name in the origin of a journal; studies of before have the default one."""
+    return str(origin.get("experiment", {}).get("trainer", DEFAULT))
+
+
+def files_of(origin: Mapping[str, Any]) -> list[str]:
+    """The paths, relative to the study's base, that its config and its trainer's module are read from."""
+    name, base = named_in(origin), Path(origin["base"])
+    module = name.removeprefix(PREFIX).partition(":")[0].partition(".")[0]
+    own = [path for path in (f"{module}.py", module) if name.startswith(PREFIX) and (base / path).exists()]
+    with contextlib.suppress(ConfigError):  # it is gone, and cannot say
+        own += load(name, base).files(origin["experiment"])
+    return own
+
+
+@contextlib.contextmanager
+def blamed(trainer: Trainer, doing: str, *, base: Path, log: Path) -> Iterator[None]:
+    """Says in one line what a trainer of the user's own raises; the traceback goes to the file `log`.
+
+    Raises TrainingFailed. UserErrors, errors of the disk and those of our own trainers pass as they are.
+    """
+    try:
+        yield
+    except (HpsearchError, OSError):
+        raise
+    except Exception as error:
+        if not trainer.name.startswith(PREFIX):
+            raise
+        make_folder(log.parent)
+        write_atomically(log, redact(traceback.format_exc()).encode())
+        raise TrainingFailed(f"{trainer.name}: {doing}: {_line(error, base)}; the traceback is in {log}") from error
+
+
+def _imported(name: str, base: Path) -> Any:
+    module_name, _, attribute = name.removeprefix(PREFIX).partition(":")
+    if not module_name or not attribute:
+        raise ConfigError(f"{name!r} names no attribute of a module; write {FORM}")
+    remedy = "put what a script does under: if __name__ == '__main__':"
+    try:
+        with _lock, user_modules.running(module_name, base=base, what=f"{name}: importing it", remedy=remedy):
+            module = importlib.import_module(module_name)
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+    except Exception as error:  # whatever a user's module does wrong while it is imported
+        raise ConfigError(f"{name}: cannot be imported ({_line(error, base)})") from error
+    if (folder := str(base.resolve())) not in sys.path:
+        sys.path.append(folder)  # for what it imports later; last, so that no file there hides a package
+    if not hasattr(module, attribute):
+        raise ConfigError(f"{name}: module {module_name} has no attribute {attribute!r}")
+    return getattr(module, attribute)
+
+
+def _made(name: str, found: Any) -> Trainer:
+    """The trainer that the attribute is, or makes; raises ConfigError when it is none."""
+    if isinstance(found, type) and issubclass(found, Trainer):
+        try:
+            found = found()
+        except Exception as error:
+            raise ConfigError(f"{name}: cannot be made without arguments ({type(error).__name__}: {error})") from error
+    if not isinstance(found, Trainer):
+        raise ConfigError(f"{name}: is no Trainer; derive it from hpsearch.trainers.Trainer")
+    for section, kind in found.sections.items():
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            raise ConfigError(f"{name}: sections[{section!r}] is no class derived from hpsearch.trainers.Section")
+    return found
+
+
+def _line(error: Exception, base: Path) -> str:
+    """The error in one line, with the line of the user's code that it comes from."""
+    lines = str(error).strip().splitlines() or [""]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _inside(frame.filename, base)]
+    place = f", {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {lines[0]}{place}"
+
+
+def _inside(file: str, base: Path) -> bool:
+    return Path(file).is_relative_to(base.resolve())

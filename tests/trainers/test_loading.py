@@ -1,0 +1,212 @@
+"""Trainers by name, and one clear line for each that cannot be used."""
+
+import sys
+
+import pytest
+
+from hpsearch.contract import WorkerSettings
+from hpsearch.errors import ConfigError, TrainingFailed
+from hpsearch.final import FinalTraining
+from hpsearch.home import Home
+from hpsearch.launchers.inline import InlineLauncher
+from hpsearch.preparation import prepare
+from hpsearch.space.experiment import Experiment
+from hpsearch.trainers import Trainer, default, load
+from hpsearch.trainers.causal_lm import CausalLM
+from tests.searching import go
+
+HEAD = "from hpsearch.trainers import Evaluation, Section, Trainer\nclass Fit(Section):\n    rate: float = 1.0\n"
+BODY = "class T(Trainer):\n    sections = {'fit': Fit}\n    def train(self, config, handle):\n        "
+SPACE = """trainer: "python:{module}:T"
+budget: {{trials: 1}}
+search: {{max_consecutive_failures: 1}}
+fit: {{rate: {{low: 0.5, high: 1}}}}
+"""
+
+
+@pytest.fixture
+def space(tmp_path):
+    """Writes a module and a space file that names a trainer in it; module names are used once in a process."""
+    made = []
+
+    def write(code, text=SPACE):
+        made.append(f"mine_{tmp_path.name}_{len(made)}".replace("-", "_"))
+        (tmp_path / f"{made[-1]}.py").write_text(code)
+        (tmp_path / "space.yaml").write_text(text.format(module=made[-1]))
+        return tmp_path / "space.yaml", made[-1]
+
+    yield write
+    for name in made:
+        sys.modules.pop(name, None)
+    sys.path[:] = [path for path in sys.path if path != str(tmp_path)]
+
+
+def refused(path):
+    with pytest.raises(ConfigError) as error:
+        Experiment.load(path)
+    return str(error.value)
+
+
+def test_the_default_is_causal_lm():
+    assert isinstance(default(), CausalLM)
+    assert default().name == "causal_lm"
+
+
+CODES = {
+    "an error at its import": (
+        "import sys\nx = 1 / 0\n",
+        "cannot be imported (ZeroDivisionError: division by zero, {module}.py:2)",
+    ),
+    "a module that is missing": (
+        "import no_such_module_x\n",
+        "cannot be imported (ModuleNotFoundError: No module named 'no_such_module_x', {module}.py:1)",
+    ),
+    "a syntax error": ("def f(:\n", "cannot be imported (SyntaxError: invalid syntax ({module}.py, line 1))"),
+    "no such attribute": ("y = 1\n", "module {module} has no attribute 'T'"),
+    "a function": ("def T(config, handle):\n    yield\n", "is no Trainer; derive it from hpsearch.trainers.Trainer"),
+    "arguments": (
+        HEAD + "class T(Trainer):\n    def __init__(self, x): pass\n",
+        "cannot be made without arguments (TypeError: ",
+    ),
+    "a section that is no class": (
+        HEAD + "class T(Trainer):\n    config = None\n    sections = {{'fit': 3}}\n",
+        "sections['fit'] is no class derived from hpsearch.trainers.Section",
+    ),
+    "a section of ours": (
+        HEAD + "class T(Trainer):\n    sections = {{'search': Fit}}\n",
+        "its section 'search' has the name of a key of every space file; choose another",
+    ),
+    "it ends the process": (
+        "raise SystemExit(3)\n",
+        "importing it called sys.exit(3); put what a script does under: if __name__ == '__main__':",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CODES)
+def test_what_cannot_be_loaded_is_one_line_with_its_place(space, case):
+    code, said = CODES[case]
+    path, module = space(code.replace("{{", "{").replace("}}", "}"))
+    line = refused(path)
+    assert line.startswith(f"{path}:1:10: trainer: python:{module}:T: {said.format(module=module)}")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "trainer: casual_lm\n",
+            "1:10: trainer: no trainer 'casual_lm'; there are causal_lm, or your own as trainer: ",
+        ),
+        ("trainer: python:mine\n", "1:10: trainer: 'python:mine' names no attribute of a module; write trainer: "),
+        ("trainer: python:no_such.mine:T\n", "1:10: trainer: python:no_such.mine:T: cannot be imported (ModuleNotF"),
+        ("trainer: 3\n", "1:10: trainer: must be text, not 3"),
+        ("trainer: [a]\n", "1:10: trainer: must be text, not a list"),
+    ],
+)
+def test_a_name_that_names_nothing_is_refused(tmp_path, text, said):
+    (tmp_path / "space.yaml").write_text(text)
+    assert refused(tmp_path / "space.yaml").startswith(f"{tmp_path / 'space.yaml'}:{said}")
+
+
+def test_the_command_says_it_in_one_line(space, call, tmp_path):
+    path, _ = space("x = 1 / 0\n")
+    code, out, err = call("run", path, "--home", tmp_path / "home")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert not (tmp_path / "home").exists()
+
+
+MISTAKES = {
+    "no Evaluation": ("yield {'val/loss': 1.0}", "TypeError: python:{module}:T yielded dict, no Evaluation"),
+    "no number": (
+        "yield Evaluation(index=1, step=1, progress=1.0, metrics={'val/loss': 'low'})",
+        "TypeError: val/loss: 'low' is not a number",
+    ),
+    "nothing": ("return\n        yield", "no finite val/loss was measured"),
+    "an error": ("raise ValueError('two\\nlines')\n        yield", "ValueError: two"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_what_a_training_does_wrong_is_one_line_and_a_traceback_in_a_file(space, tmp_path, case):
+    code, said = MISTAKES[case]
+    path, module = space(HEAD + BODY + code + "\n")
+    experiment = Experiment.load(path)
+    setting = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=experiment.base)
+    with pytest.raises(TrainingFailed) as failed:
+        go(experiment, tmp_path / "home", launcher=InlineLauncher(setting, trainer=experiment.trainer.name))
+    assert str(failed.value).endswith(f"the last: trial 0: {said.format(module=module)}")
+    error = tmp_path / "home/checkpoints/0000/error.txt"
+    assert error.exists() == (case != "nothing")
+    assert case == "nothing" or error.read_text().startswith("Traceback")
+
+
+def test_a_trainer_without_train_says_so(space, tmp_path):
+    path, module = space(HEAD + "class T(Trainer):\n    sections = {'fit': Fit}\n")
+    found = load(f"python:{module}:T", path.parent)
+    with pytest.raises(NotImplementedError, match="T has no method `train`"):
+        found.train(found.config(), None)
+
+
+def test_an_instance_is_a_trainer_too(space):
+    path, _ = space(HEAD + "class Kind(Trainer):\n    sections = {'fit': Fit}\nT = Kind()\n")
+    assert isinstance(Experiment.load(path).trainer, Trainer)
+
+
+def test_a_section_may_have_keys_without_a_default(space):
+    code = HEAD.replace(" = 1.0", "") + "class T(Trainer):\n    sections = {'fit': Fit}\n"
+    path, _ = space(code)
+    found = Experiment.load(path)
+    assert found.config({"rate": 0.75}).fit.rate == 0.75
+    assert found.identity()["fit"] == {"rate": {"low": 0.5, "high": 1.0, "step": None, "log": False}}
+    path.write_text(path.read_text().partition("fit:")[0])
+    assert refused(path).endswith(": key 'fit' is missing")
+
+
+def test_a_rule_between_keys_is_checked_for_every_combination(space):
+    code = """from pydantic import model_validator
+from hpsearch.trainers import Section, Trainer
+class Fit(Section):
+    rate: float = 1.0
+    most: float = 1.0
+    @model_validator(mode="after")
+    def _fits(self):
+        if self.rate > self.most:
+            raise ValueError(f"rate {self.rate} is above most {self.most}")
+        return self
+class T(Trainer):
+    sections = {"fit": Fit}
+    tied = {"fit": ("rate", "most")}
+"""
+    path, _ = space(code, SPACE + "#")
+    assert Experiment.load(path).space.size is None
+    path.write_text(path.read_text().replace("high: 1}", "high: 2}"))
+    assert refused(path) == f"{path}:4:13: fit.rate: rate 2.0 is above most 1.0 (with rate 2.0)"
+
+
+CODE = "    def prepare(self, asked, **options):\n        raise KeyError('x')\n"
+
+
+def test_what_prepare_does_wrong_is_one_line_and_a_traceback_in_a_file(space, tmp_path):
+    path, module = space(HEAD + BODY + "yield\n" + CODE)
+    home = Home(tmp_path / "home").make()
+    with pytest.raises(TrainingFailed) as failed:
+        prepare(Experiment.load(path), home, lambda what, share: None)
+    log = home.study("space") / "error.txt"
+    said = f"python:{module}:T: prepare: KeyError: 'x', {module}.py:9; the traceback is in {log}"
+    assert str(failed.value) == said
+    assert log.read_text().startswith("Traceback")
+
+
+def test_what_a_final_training_does_wrong_is_one_line_and_a_traceback_in_a_file(space, tmp_path):
+    path, module = space(HEAD + BODY + "raise ValueError('two\\nlines')\n        yield\n", SPACE.partition("fit:")[0])
+    experiment = Experiment.load(path)
+    setting = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=experiment.base)
+    final = FinalTraining(experiment.train_config(), tmp_path / "model", setting, trainer=experiment.trainer)
+    with pytest.raises(TrainingFailed) as failed:
+        list(final.run(lambda: False))
+    final.close()
+    log = tmp_path / "model/checkpoints/error.txt"
+    assert str(failed.value) == f"python:{module}:T: train: ValueError: two, {module}.py:7; the traceback is in {log}"
+    assert log.read_text().startswith("Traceback")
