@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from hpsearch.document.document import Keys, dotted
 from hpsearch.errors import StudyMismatch
 from hpsearch.journal.history import History
-from hpsearch.space.document import Keys, dotted
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.sections import RANGE_KEYS
 

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from hpsearch.config import Config
 from hpsearch.contract import WorkerSettings
+from hpsearch.document.document import dotted
 from hpsearch.environment import versions
 from hpsearch.errors import StudyMismatch
 from hpsearch.identity import Change, changes, described, named_contents, of_other_rules, shown
 from hpsearch.journal.history import History, TrialHistory
-from hpsearch.space.document import dotted
 from hpsearch.space.experiment import Experiment
 
 CLOSE = 0.01  # relative; further apart than this, more than rounding differs

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.atomic import write_json
-from hpsearch.config import TrainConfig
 from hpsearch.contract import CHECKPOINTS
 from hpsearch.data.corpus import Corpus
 from hpsearch.errors import CheckpointDamaged, UserError
@@ -22,6 +21,7 @@ from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
+from hpsearch.training.config import TrainConfig
 
 AGAIN = "hpsearch train makes the model anew"
 

@@ -33,217 +33,93 @@ LEVELS = [
         "redaction",
         "verdict",
     ],
-    [
-        "atomic",
-        "environment",
-        "error_lines",
-        "file_lock",
-        "lock",
-        "logs",
-        "metrics",
-        "samples",
-    ],
-    [
-        "data",
-        "journal",
-    ],
-    [
-        "tasks",
-    ],
-    [
-        "caveats",
-        "training",
-    ],
-    [
-        "space",
-    ],
-    [
-        "events",
-        "fit",
-        "home",
-        "identity",
-    ],
-    [
-        "policies",
-        "provenance",
-        "report",  # below the views: its pictures are artifacts of the MLflow view
-        "storage",
-    ],
-    [
-        "best",
-        "final",
-    ],
-    [
-        "study",
-        "views",
-    ],
-    [
-        "launchers",
-        "policies.decisions",
-    ],
-    [
-        "displays",
-        "placement",
-        "preparation",
-        "repair",
-    ],
-    [
-        "search",
-        "weights",
-    ],
-    [
-        "driver",
-    ],
-    [
-        "testing",
-    ],
-    [
-        "api",
-    ],
-    [
-        "hpsearch",
-    ],
-    [
-        "cli",
-    ],
+    ["atomic", "environment", "error_lines", "file_lock", "lock", "logs", "metrics", "samples"],
+    ["journal", "sealed"],
+    ["data", "report", "storage"],
+    ["tasks", "views"],
+    ["caveats", "document", "repair", "training"],
+    ["trainers"],
+    ["home", "space"],
+    ["events", "identity", "launchers", "policies"],
+    ["displays", "final", "preparation", "provenance", "study"],
+    ["best", "decisions", "weights"],
+    ["placement"],
+    ["search"],
+    ["driver"],
+    ["testing"],
+    ["api"],
+    ["hpsearch"],
+    ["cli"],
 ]
 
 # The same within a folder. A family's members know nothing of each other.
 INNER = {
     "config": [
-        [
-            "config.section",
-        ],
-        [
-            "config.data",
-            "config.model",
-            "config.training",
-        ],
+        ["config.section"],
+        ["config.data", "config.model", "config.training"],
+        ["config.config"],
+    ],
+    "document": [
+        ["document.foreign", "document.mistakes"],
+        ["document.nodes"],
+        ["document.document"],
+        ["document.ranges", "document.wording"],
     ],
     "journal": [
-        [
-            "journal.history",
-            "journal.lines",
-        ],
-        [
-            "journal.reader",
-            "journal.writer",
-        ],
-        [
-            "journal.outline",
-        ],
+        ["journal.history", "journal.lines", "journal.outline"],
+        ["journal.reader", "journal.writer"],
     ],
     "launchers": [
-        [
-            "launchers.devices",
-            "launchers.orphans",
-            "launchers.memory",
-            "launchers.messages",
-        ],
-        [
-            "launchers.worker",
-        ],
-        [
-            "launchers.inline",
-            "launchers.process",
-        ],
-        [
-            "launchers.local",
-        ],
-        [
-            "launchers.ray",
-        ],
-        [
-            "launchers.launch",
-        ],
+        ["launchers.devices", "launchers.memory", "launchers.messages", "launchers.orphans"],
+        ["launchers.worker"],
+        ["launchers.inline", "launchers.process"],
+        ["launchers.local"],
+        ["launchers.ray"],
+        ["launchers.launch"],
     ],
     "metrics": [
-        [
-            "metrics.classification",
-            "metrics.losses",
-            "metrics.script",
-        ],
-        [
-            "metrics.translation",
-        ],
+        ["metrics.classification", "metrics.losses", "metrics.script"],
+        ["metrics.translation"],
     ],
     "placement": [
-        [
-            "placement.peaks",
-        ],
-        [
-            "placement.sharing",
-        ],
-        [
-            "placement.placement",
-        ],
+        ["placement.peaks"],
+        ["placement.sharing"],
+        ["placement.placement"],
+    ],
+    "policies": [
+        ["policies.policy"],
+        ["policies.checked", "policies.curve_rules"],
+        ["policies.optuna"],
+        ["policies.loading"],
     ],
     "report": [
-        [
-            "report.drawing",
-        ],
-        [
-            "report.curves",
-            "report.importances",
-            "report.scale",
-            "report.values",
-        ],
-        [
-            "report.parameters",
-        ],
+        ["report.drawing"],
+        ["report.curves", "report.importances", "report.scale", "report.values"],
+        ["report.parameters"],
     ],
     "storage": [
-        [
-            "storage.storage",
-        ],
-        [
-            "storage.snapshots",
-        ],
-        [
-            "storage.integrity",
-        ],
-        [
-            "storage.keeping",
-        ],
-        [
-            "storage.checkpoints",
-            "storage.room",
-        ],
+        ["storage.storage"],
+        ["storage.snapshots"],
+        ["storage.integrity"],
+        ["storage.study_storage"],
+        ["storage.checkpoints", "storage.disk_space"],
     ],
     "tasks": [
-        [
-            "tasks.measure",
-            "tasks.metric",
-        ],
-        [
-            "tasks.task",
-        ],
-        [
-            "tasks.classification",
-            "tasks.text",
-            "tasks.translation",
-        ],
+        ["tasks.measure", "tasks.metric"],
+        ["tasks.task"],
+        ["tasks.classification", "tasks.text", "tasks.translation"],
+    ],
+    "trainers": [
+        ["trainers.state", "trainers.trainer"],
+        ["trainers.causal_lm"],
+        ["trainers.loading"],
     ],
     "views": [
-        [
-            "views.postgres",
-            "views.refusals",
-            "views.sqlite",
-        ],
-        [
-            "views.follower",
-        ],
-        [
-            "views.mlflow",
-            "views.optuna",
-        ],
-        [
-            "views.audit",
-            "views.shipping",
-        ],
-        [
-            "views.shipper",
-        ],
+        ["views.postgres", "views.refusals", "views.sqlite"],
+        ["views.follower"],
+        ["views.mlflow", "views.optuna"],
+        ["views.audit", "views.shipping"],
+        ["views.shipper"],
     ],
 }
 
@@ -255,16 +131,25 @@ DOORS = {
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
-    "numpy": ["data", "fit", "policies.optuna", "tasks.measure", "training"],
+    "numpy": ["data", "policies.optuna", "tasks.measure", "training", "trainers.causal_lm.fit"],
     "optuna": ["report.importances", "policies.optuna", "space.space", "views.optuna"],
     "pandas": ["api.study"],
     "psycopg": ["views.postgres"],
-    "pyarrow": ["data.library", "data.rows", "data.packed"],
-    "pydantic": ["config", "provenance", "space", "tasks", "training.config"],
+    "pyarrow": ["data.compressed", "data.library", "data.rows"],
+    "pydantic": [
+        "config",
+        "document.wording",
+        "placement.peaks",
+        "provenance",
+        "space",
+        "tasks",
+        "trainers",
+        "training.config",
+    ],
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
     "rich": ["cli.show", "displays"],
-    "ruamel": ["best", "space.document", "space.nodes"],
+    "ruamel": ["best", "document.document", "document.nodes"],
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
     "sklearn": ["metrics.classification", "report.importances"],
@@ -296,6 +181,7 @@ BELOW_TRAINING = [
     "data",
     "errors",
     "metrics",
+    "sealed",
     "tasks",
     "training",
 ]

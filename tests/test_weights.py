@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 import torch
 
-from hpsearch.config import TrainConfig
 from hpsearch.errors import UserError
 from hpsearch.home import Home, history_of
 from hpsearch.journal.history import History
@@ -16,6 +15,7 @@ from hpsearch.outcome import Outcome
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
 from hpsearch.training import checkpoint
+from hpsearch.training.config import TrainConfig
 from hpsearch.training.export import load_pretrained
 from hpsearch.weights import write_model
 from tests.cli.test_run import one_line

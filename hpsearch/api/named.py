@@ -13,8 +13,8 @@ def study_named(space_or_study: str | Path) -> tuple[str, str | None]:
 
     Raises ConfigError for a file that cannot be read, with the name that it seems to give.
     """
+    from hpsearch.document.document import study_in
     from hpsearch.space.checking import wrong_study
-    from hpsearch.space.document import study_in
     from hpsearch.space.experiment import Experiment
 
     path = Path(space_or_study)

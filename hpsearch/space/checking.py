@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, get_origin
 
 from pydantic import ValidationError
 
+from hpsearch.document import wording
+from hpsearch.document.document import Document, Fault, Keys
+from hpsearch.document.foreign import SECTIONS as SECTIONS_OF_OTHERS
+from hpsearch.document.ranges import Branches, Choices
 from hpsearch.errors import ConfigError
 from hpsearch.redaction import NO_PASSWORDS, url_with_password
-from hpsearch.space import wording
-from hpsearch.space.document import Document, Fault, Keys
 from hpsearch.space.file import SpaceFile
-from hpsearch.space.foreign import SECTIONS as SECTIONS_OF_OTHERS
-from hpsearch.space.ranges import Branches, Choices
 from hpsearch.space.sections import RANGE_KEYS
 from hpsearch.space.settings import DEFAULT_TRIALS, Budget, Settings, settings_of
 from hpsearch.space.space import Space

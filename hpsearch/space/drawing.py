@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from hpsearch.space.ranges import Branches, Choices, Internal, Number, Range
+from hpsearch.document.ranges import Branches, Choices, Internal, Number, Range
 
 
 def draw(node: Range, random: Random) -> Internal:

@@ -15,13 +15,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.config import Config, Objective
+from hpsearch.document import wording
+from hpsearch.document.document import GIVEN, Document, Fault, parse, read, written
+from hpsearch.document.ranges import Branches
 from hpsearch.errors import ConfigError
 from hpsearch.redaction import redact
-from hpsearch.space import wording
 from hpsearch.space.checking import checked, wrong_study
-from hpsearch.space.document import GIVEN, Document, Fault, parse, read, written
 from hpsearch.space.file import SpaceFile
-from hpsearch.space.ranges import Branches
 from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
 from hpsearch.space.space import Space
 from hpsearch.trainers import DEFAULT, Trainer

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import Config
-from hpsearch.space.document import Document
-from hpsearch.space.ranges import Leaf
+from hpsearch.document.document import Document
+from hpsearch.document.ranges import Leaf
 from hpsearch.space.settings import Settings
 from hpsearch.space.space import Space
 

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from hpsearch.space.document import Fault, Keys
-from hpsearch.space.foreign import WORDS, suggestion
-from hpsearch.space.ranges import Branches, Choices, Fixed, Leaf, Node, Number
-from hpsearch.space.wording import check_value, phrase, shown, unknown
+from hpsearch.document.document import Fault, Keys
+from hpsearch.document.foreign import WORDS, suggestion
+from hpsearch.document.ranges import Branches, Choices, Fixed, Leaf, Node, Number
+from hpsearch.document.wording import check_value, phrase, shown, unknown
 from hpsearch.trainers import Trainer
 
 RANGE_KEYS = ("low", "high", "step", "log", "choices")

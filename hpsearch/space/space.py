@@ -14,10 +14,22 @@ from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from hpsearch.document.document import Fault, Keys
+from hpsearch.document.ranges import (
+    Branches,
+    Choices,
+    Fixed,
+    Internal,
+    Leaf,
+    Node,
+    Number,
+    Range,
+    Trial,
+    point,
+    product,
+)
 from hpsearch.errors import ConfigError
-from hpsearch.space.document import Fault, Keys
 from hpsearch.space.drawing import draw
-from hpsearch.space.ranges import Branches, Choices, Fixed, Internal, Leaf, Node, Number, Range, Trial, point, product
 from hpsearch.space.sections import Schema, check_section, read_section
 from hpsearch.trainers import Trainer, default
 

@@ -6,8 +6,8 @@ state.py       a training's state as a JSON file      causal_lm/   language mode
 
 from hpsearch.config import Config, Objective, Section
 from hpsearch.contract import Command, Evaluation, Handle
+from hpsearch.document.document import Fault
 from hpsearch.sealed import seal
-from hpsearch.space.document import Fault
 from hpsearch.trainers.loading import DEFAULT, blamed, default, files_of, load, named_in
 from hpsearch.trainers.state import load_state, save_state
 from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer

@@ -11,7 +11,7 @@ from pydantic import BaseModel, create_model
 
 from hpsearch.config import Config, Objective
 from hpsearch.contract import Evaluation, Handle
-from hpsearch.space.ranges import Leaf, probes
+from hpsearch.document.ranges import Leaf, probes
 from hpsearch.verdict import Phases
 
 

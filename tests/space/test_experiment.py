@@ -9,8 +9,8 @@ import time
 import optuna
 import pytest
 
+from hpsearch.document.document import dump
 from hpsearch.errors import ConfigError
-from hpsearch.space.document import dump
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import DEFAULT_PRUNER
 

@@ -7,9 +7,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
 
+from hpsearch.document.document import Fault
+from hpsearch.document.ranges import ends
 from hpsearch.errors import ConfigError
-from hpsearch.space.document import Fault
-from hpsearch.space.ranges import ends
 from hpsearch.space.space import Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

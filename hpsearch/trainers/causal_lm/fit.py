@@ -10,9 +10,9 @@ import numpy as np
 
 from hpsearch.data.corpus import Corpus, PairTokens, TextTokens
 from hpsearch.data.truncation import Cut, Lengths, text_rows
+from hpsearch.document.document import Keys, dotted
+from hpsearch.document.ranges import Choices, ends
 from hpsearch.errors import ConfigError
-from hpsearch.space.document import Keys, dotted
-from hpsearch.space.ranges import Choices, ends
 from hpsearch.tasks import LOSSES, TaskSet
 from hpsearch.trainers.trainer import Asked
 

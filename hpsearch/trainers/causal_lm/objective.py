@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from hpsearch.config import Objective
-from hpsearch.space import wording
-from hpsearch.space.document import Fault
+from hpsearch.document import wording
+from hpsearch.document.document import Fault
 from hpsearch.tasks import LOSSES, TASKS, TaskSet
 from hpsearch.trainers.trainer import Asked
 

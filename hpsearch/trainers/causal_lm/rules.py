@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hpsearch.config import ModelConfig
-from hpsearch.space.document import Fault
-from hpsearch.space.ranges import Choices, Fixed, Leaf, Number
-from hpsearch.space.ranges import probes as all_probes
+from hpsearch.document.document import Fault
+from hpsearch.document.ranges import Choices, Fixed, Leaf, Number
+from hpsearch.document.ranges import probes as all_probes
 
 TIED = {
     "tokenizer": ("kind", "file"),

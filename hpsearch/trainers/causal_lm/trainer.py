@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from hpsearch.config import Config, ModelConfig, Objective, TokenizerConfig, TrainingConfig
 from hpsearch.contract import Evaluation, Handle
-from hpsearch.space.ranges import Leaf
+from hpsearch.document.ranges import Leaf
 from hpsearch.trainers.causal_lm import ending, rules
 from hpsearch.trainers.causal_lm import key as keys
 from hpsearch.trainers.causal_lm import objective as objectives

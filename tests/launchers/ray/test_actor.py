@@ -16,7 +16,7 @@ from hpsearch.launchers.ray.scratch import Scratch
 from hpsearch.launchers.ray.visibility import SharedStorage
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Kept, Storage
-from hpsearch.storage.study_storage import keep_corpus
+from hpsearch.storage.study_storage import keep_prepared
 from hpsearch.testing.launchers import SLOW, TOY, setting, task
 from tests.training.tiny import TEXT, opened, tiny
 
@@ -179,9 +179,9 @@ def test_what_the_training_writes_by_halves_is_not_stored(tmp_path, url, node):
 
 def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, node, corpus_files):
     corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
-    name, steps = keep_corpus(storage, corpus, lambda what, share: None), []
+    name, steps = keep_prepared(storage, corpus, lambda what, share: None), []
     before = storage.names(name)
-    assert keep_corpus(storage, corpus, lambda what, share: steps.append(what)) == name
+    assert keep_prepared(storage, corpus, lambda what, share: steps.append(what)) == name
     assert (storage.names(name), steps) == (before, [])
     scratch, folders = node()._elsewhere.scratch, []
     threads = [
@@ -199,7 +199,7 @@ def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, no
 
 def test_data_that_are_not_whole_in_the_storage_are_refused(tmp_path, url, node, corpus_files):
     corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
-    name = keep_corpus(storage, corpus, lambda what, share: None)
+    name = keep_prepared(storage, corpus, lambda what, share: None)
     victim = max((tmp_path / "storage" / name).iterdir(), key=lambda path: path.stat().st_size)
     victim.write_bytes(bytes(victim.stat().st_size))
     scratch = node()._elsewhere.scratch

@@ -28,9 +28,9 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from hpsearch.document.mistakes import explain
 from hpsearch.errors import ConfigError
 from hpsearch.printable import printable
-from hpsearch.space.mistakes import explain
 
 MAX_DEPTH = 32
 MAX_ALIASES = 100

@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Protocol
 
-from hpsearch.space.document import Keys
+from hpsearch.document.document import Keys
 
 Internal = int | float | str
 Point = dict[Keys, Internal]  # the internal values of some ranges

@@ -2,9 +2,9 @@
 
 import pytest
 
+from hpsearch.document.foreign import in_our_words
 from hpsearch.errors import ConfigError
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.foreign import in_our_words
 
 LR = "{low: 0.0001, high: 0.1}"
 LOG = "{low: 0.0001, high: 0.1, log: true}"

@@ -14,8 +14,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from hpsearch.document.nodes import Mark, Node, Reader, mark_after, place_of
 from hpsearch.errors import ConfigError
-from hpsearch.space.nodes import Mark, Node, Reader, mark_after, place_of
 
 Keys = tuple[str | int, ...]
 

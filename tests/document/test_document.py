@@ -2,8 +2,8 @@
 
 import pytest
 
+from hpsearch.document import document
 from hpsearch.errors import ConfigError
-from hpsearch.space import document
 
 
 def value(text: str) -> object:

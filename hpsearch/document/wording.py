@@ -9,8 +9,8 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from hpsearch.document.document import Fault, Keys
 from hpsearch.printable import printable
-from hpsearch.space.document import Fault, Keys
 from hpsearch.tasks import TASKS, TaskSet
 
 _PHRASES = {
