@@ -18,22 +18,28 @@ REMEDY = "put what a script does under: if __name__ == '__main__':"
 
 
 def load(experiment: Experiment) -> Policy:
-    """The experiment's policy; ConfigError with file, line and column where it cannot be imported or made."""
+    """The policy that the space file names; ConfigError with file, line and column where it cannot be made."""
     name = experiment.search.policy
     if not name.startswith(PREFIX):
         return OptunaPolicy(experiment)
     where = f"{experiment.where('search', 'policy')}: search.policy: {name}"
-    return CheckedPolicy(_made(name, experiment, where), experiment.space, where=where)
+    return CheckedPolicy(_imported(name, experiment, where), experiment.space, where=where)
 
 
-def _made(name: str, experiment: Experiment, where: str) -> Any:
-    """What the factory returns for the experiment; modules beside the space file are found."""
+def _imported(name: str, experiment: Experiment, where: str) -> Policy:
+    """The policy of a module that is found beside the space file, too."""
     module, _, factory = name.removeprefix(PREFIX).partition(":")
     try:
         with user_modules.running(module, base=experiment.base, what=where, remedy=REMEDY):
-            made = _factory(module, factory, where)(experiment)
+            return _made(where, experiment, _factory(module, factory, where))
     except DataError as error:  # the module called sys.exit
         raise ConfigError(str(error)) from error
+
+
+def _made(where: str, experiment: Experiment, factory: Callable[[Experiment], Any]) -> Policy:
+    """What the factory returns for the experiment."""
+    try:
+        made = factory(experiment)
     except HpsearchError:
         raise
     except Exception as error:
@@ -41,7 +47,7 @@ def _made(name: str, experiment: Experiment, where: str) -> Any:
     missing = [method for method in ("next", "judge") if not callable(getattr(made, method, None))]
     if missing:
         raise ConfigError(f"{where}: returned {type(made).__name__}, which has no method {missing[0]}()")
-    return made
+    return made  # type: ignore[no-any-return]
 
 
 def _factory(module: str, factory: str, where: str) -> Callable[[Experiment], Any]:

@@ -1,4 +1,4 @@
-"""F3, F59: trials that a policy pauses and resumes, killed at every pass of every named point, and resumed."""
+"""F73: trials that a policy pauses and resumes, killed at every pass of every named point, and resumed."""
 
 import random
 import shutil
@@ -38,7 +38,7 @@ def undisturbed(zygote, tmp_path_factory):
 
 @pytest.mark.parametrize("point", [*sorted(OF_PAUSES), *POINTS])
 def test_killed_at_a_point_and_resumed_it_is_as_if_it_had_not_been(zygote, tmp_path, undisturbed, point):
-    """F3: at every pass of the points of a pause, at some of the others'."""
+    """F73: at every pass of the points of a pause, at some of the others'."""
     crashes, step = 0, 1 if point in OF_PAUSES else AMONG
     for k in range(1, 500, step):
         cwd = study(tmp_path / str(k))
@@ -72,7 +72,7 @@ def resumed_by_themselves(cwd):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_crashes_in_a_row_change_nothing(zygote, tmp_path, undisturbed, seed):
-    """F4: the run and each resume of it killed, at points of pauses and others; then one that is left in peace."""
+    """F73: the run and each resume of it killed, at points of pauses and others; then one that is left in peace."""
     draw, cwd, said = random.Random(seed), study(tmp_path / "run"), ""
     environment = {"TOY_CHECKPOINT": "30", "TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
     points = [*sorted(OF_PAUSES), "journal_written", "report_done", "journal_read", "study_rebuilt", "retry_recorded"]
@@ -87,7 +87,7 @@ def test_crashes_in_a_row_change_nothing(zygote, tmp_path, undisturbed, seed):
 
 @pytest.mark.parametrize("evaluation", [1, 2, 3])
 def test_a_worker_killed_in_a_pause_is_replaced_and_its_trial_pauses_again(zygote, tmp_path, undisturbed, evaluation):
-    """F9: the worker dies between the command to pause and the end of the trial; resumed, it pauses."""
+    """F73: the worker dies between the command to pause and the end of the trial; resumed, it pauses."""
     cwd = study(tmp_path / "run")
     path, dies = cwd / "space.yaml", "tests.faults.trainers:dies_in_a_pause"
     path.write_text(path.read_text().replace("hpsearch.testing.toy:Toy", dies))
