@@ -32,6 +32,7 @@ _PLACES = {
     "hpsearch.outcome": ["Outcome"],
     "hpsearch.policies.policy": ["GoOn", "Judgement", "New", "Nothing", "Policy"],
     "hpsearch.space.experiment": ["Experiment"],
+    "hpsearch.trainers.trainer": ["Trainer"],
     "hpsearch.verdict": ["Verdict"],
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}

@@ -23,6 +23,7 @@ from hpsearch.policies.policy import New as New
 from hpsearch.policies.policy import Nothing as Nothing
 from hpsearch.policies.policy import Policy as Policy
 from hpsearch.space.experiment import Experiment as Experiment
+from hpsearch.trainers.trainer import Trainer as Trainer
 from hpsearch.verdict import Verdict as Verdict
 
 __version__: str

@@ -18,7 +18,7 @@ class Interrupt:
         """`is_watching`: False leaves Ctrl-C alone."""
         self.caught = False
         self._is_watching = is_watching and threading.current_thread() is threading.main_thread()
-        self._before: Any = None
+        self._before: Any = None  # also where a program that embeds Python has a handler of its own
 
     def stopping(self) -> bool:
         """Whether Ctrl-C was pressed."""
@@ -31,7 +31,7 @@ class Interrupt:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._is_watching:
-            signal.signal(signal.SIGINT, self._before)
+            signal.signal(signal.SIGINT, signal.default_int_handler if self._before is None else self._before)
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         if self.caught:

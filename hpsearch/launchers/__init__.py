@@ -1,9 +1,10 @@
 """Where workers run: in this process (inline), in processes of this machine (local), on Ray.
 
-messages.py     what driver and worker say to each other
-worker.py       the worker's end: trains what it is handed, asks after each evaluation
-inline.py local.py ray.py     the family; process.py and actor.py are the other ends of the last two
-cluster.py slot.py     the connection to Ray, and the driver's end of one actor
-upload.py scratch.py     a trial's files between a node and the storage, and the folder that a worker has there
-devices.py      which devices there are
+messages.py     the messages between driver and worker
+worker.py       the worker's end: trains a trial and waits for a reply after each evaluation
+inline.py local.py ray/     the family; process.py and ray/actor.py are the worker processes of the last two
+orphans.py      kills the processes that a worker leaves behind
+memory.py devices.py     out-of-memory kills and leaks; which devices there are
+ray/cluster.py ray/slot.py     the connection to Ray, and the driver's end of one actor
+ray/upload.py ray/scratch.py     copies a trial's files to the storage; a worker's folder on its node
 """

@@ -8,14 +8,14 @@ from hpsearch.launchers.worker import TRAINER, Session
 
 
 class InlineLauncher:
-    """Trains in the caller's process; each call of `messages` goes on to the next evaluation."""
+    """Trains in the caller's process; each call of `messages` trains to the next evaluation."""
 
     def __init__(self, setting: WorkerSettings, *, trainer: str = TRAINER) -> None:
         self.settings, self.trainer = [setting], trainer
         self._session: Session | None = None
 
     def ready(self, slot: int) -> bool:
-        """Always: what a worker is handed before it has started waits for it."""
+        """Always True."""
         return True
 
     def train(self, slot: int, task: Task) -> None:

@@ -1,4 +1,4 @@
-"""Workers as processes of this machine, started once and kept warm; a dead or stuck one is seen and replaced.
+"""Workers as processes of this machine, started once and kept warm; a dead or stalled one is replaced.
 
 Python's multiprocessing with the spawn method: no state of the driver (threads, locks, CUDA) is inherited.
 """
@@ -26,8 +26,8 @@ from hpsearch.launchers.process import work
 from hpsearch.launchers.worker import TRAINER
 
 LONGEST_LOOK = 1.0  # seconds that one look counts at most: a driver that was stopped itself blames no worker
-LEAVING = 10.0  # seconds in which a worker ends that was terminated
-ORPHANED = 6.0  # seconds in which those end that a worker has started
+LEAVING = 10.0  # seconds to wait for a terminated worker before it is killed
+ORPHANED = 6.0  # seconds to wait for the end of what a worker has started
 REPLACED_AFTER = ("out_of_memory", "device")  # failures after which a process may be left in a bad state
 
 _spawn = multiprocessing.get_context("spawn")
@@ -39,9 +39,9 @@ class LocalLauncher:
     def __init__(
         self, settings: list[WorkerSettings], *, trainer: str = TRAINER, stall_timeout: float = math.inf
     ) -> None:
-        """Starts the workers; they import torch while the driver goes on.
+        """Starts the workers; they import torch while the driver continues.
 
-        `stall_timeout`: seconds without a step after which a worker is killed, and its trial has failed.
+        `stall_timeout`: seconds without a step after which a worker is killed and its trial fails.
         """
         self.settings, self.trainer, self.stall_timeout = settings, trainer, stall_timeout
         self._workers = [_Worker(slot, setting, trainer) for slot, setting in enumerate(settings)]
@@ -50,7 +50,7 @@ class LocalLauncher:
         self._at_exit = util.Finalize(None, self.close, exitpriority=0)
 
     def ready(self, slot: int) -> bool:
-        """Always: what a worker is handed before it has started waits for it."""
+        """Always True: a trial that is placed before the worker has started waits for it."""
         return True
 
     def train(self, slot: int, task: Task) -> None:
@@ -63,7 +63,7 @@ class LocalLauncher:
         self._workers[slot].send(reply)
 
     def messages(self, timeout: float) -> list[Message]:
-        """What workers have said; a worker that died with a trial is a message too, and is replaced."""
+        """Returns the workers' messages. A worker that died is replaced; for its trial there is a Failed message."""
         ends: list[Connection | int] = [w.connection for w in self._workers]
         ends += [w.process.sentinel for w in self._workers]
         ready = set(wait(ends, timeout))
@@ -78,7 +78,7 @@ class LocalLauncher:
         return found
 
     def close(self) -> None:
-        """Ends all workers at once, and what they have started."""
+        """Kills all workers and the processes that they have started."""
         self._at_exit.cancel()
         for worker in self._workers:
             worker.process.kill()
@@ -156,9 +156,9 @@ class _Worker:
         return [Failed(self.slot, self.task.trial, kind, reason)]
 
     def bury(self) -> None:
-        """Waits for the end of the process and of those that it has started."""
+        """Waits until the process and all that it has started have ended."""
         self.process.join(LEAVING)
-        self.process.kill()  # one that was to end by itself, and does not
+        self.process.kill()  # a terminated worker that does not end
         self.process.join()
         wait([self.process.sentinel], ORPHANED)  # orphans.py holds its other end until all are gone
         self.connection.close()

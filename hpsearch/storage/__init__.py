@@ -1,1 +1,9 @@
-"""Where the states of trials are kept: on a disk, or in a storage that the nodes of a cluster reach."""
+"""Where trials keep their checkpoints: on a disk, or in a storage that all nodes of a cluster reach.
+
+storage.py        a bucket, a server or a folder behind a URL (fsspec)
+snapshots.py      a folder's files in a storage, each state whole or not at all
+study_storage.py  the part of a storage that one study uses
+checkpoints.py    the folders of all trials of a study
+integrity.py      which checkpoints are damaged
+disk_space.py     waits for a disk that is full
+"""

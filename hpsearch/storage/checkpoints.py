@@ -1,4 +1,4 @@
-"""The folders in which trials keep what they go on from, and the best weights of those that may win."""
+"""The folders of trials: checkpoints to resume from, and the best weights of the best trials (`export --model`)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from hpsearch.storage.storage import Kept
 from hpsearch.storage.study_storage import StudyStorage
 
 KEPT = 3  # trials whose best weights stay on the disk: the best ones
-PASSING = (*CHECKPOINTS, *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt")))  # of no use once a trial has ended
+PASSING = (*CHECKPOINTS, *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt")))  # not needed after a trial has ended
 
 
 class Checkpoints:
     """All trials' folders of one study: on a disk that the workers see, or in a storage."""
 
     def __init__(self, path: Path, history: History, keeping: StudyStorage | None = None) -> None:
-        """`keeping`: the study's part of a storage; then `path` has no more than what the driver writes."""
+        """`keeping`: the study's part of a storage; then `path` has only what the driver writes."""
         self.path, self._history, self.keeping = path, history, keeping
         self._best: set[int] | None = None  # trials whose weights stay; None: nobody has looked yet
 
     def folder(self, number: int) -> Path:
-        """Where a trial's checkpoints lie."""
+        """The folder of a trial's checkpoints."""
         return self.path / f"{number:04d}"
 
     def kept(self, number: int) -> Kept | None:
@@ -39,9 +39,9 @@ class Checkpoints:
         return str(self.folder(number)) if self.keeping is None else self.keeping.where(number)
 
     def tidy(self) -> None:
-        """Does what a driver that was killed may have left undone after the ends of trials.
+        """Deletes what a killed driver has not deleted after the end of trials.
 
-        A folder without a trial is one's whose lines found no room on a full disk: its number is given anew.
+        A folder without a trial belongs to one that a full disk kept out of the journal: its number is used again.
         """
         for number, folder in self._there():
             trial = self._history.trials.get(number)
@@ -51,7 +51,7 @@ class Checkpoints:
                 self.sweep(trial)
 
     def sweep(self, trial: TrialHistory) -> None:
-        """Removes what no one will read again: the states to go on from, and the weights of trials that cannot win."""
+        """Deletes what nothing will read again: checkpoints of ended trials, weights of all but the KEPT best."""
         for name in PASSING:
             with contextlib.suppress(OSError):
                 (self.folder(trial.number) / name).unlink()
@@ -66,18 +66,18 @@ class Checkpoints:
         failpoints.hit("trial_swept")
 
     def write_error(self, number: int, details: str) -> None:
-        """Leaves a traceback beside the trial for who wants to read it, if the disk takes it."""
+        """Writes a traceback into the trial's folder, unless the disk is full."""
         with contextlib.suppress(OSError):
             make_folder(self.folder(number))
             write_atomically(self.folder(number) / "error.txt", details.encode())
 
     def bring_samples(self, number: int) -> None:
-        """Fetches what a trial's best weights wrote, for the views, where it is in a storage; raises StorageFailed."""
+        """Downloads a trial's samples for the views, if they are in a storage; raises StorageFailed."""
         if self.keeping is not None:
             self.keeping.bring(number, "samples.json", self.folder(number) / "samples.json")
 
     def _there(self) -> list[tuple[int, Path]]:
-        """The trials that have something somewhere, and their folders here."""
+        """The numbers of the trials that have files here or in the storage, and their folders here."""
         names = {folder.name for folder in self.path.glob("[0-9]*")}
         if self.keeping is not None:
             with contextlib.suppress(StorageFailed):  # the start of the first trial says it

@@ -17,7 +17,7 @@ PAUSE = 1.0  # seconds between looks
 
 
 class DiskSpace:
-    """What a search knows of the disk that holds a folder, or of the storage that has the checkpoints in its place."""
+    """Whether the disk with a folder, or the storage that has the checkpoints, accepts writes."""
 
     def __init__(self, folder: Path, keeping: StudyStorage | None = None) -> None:
         self.folder, self._keeping = folder, keeping
@@ -26,7 +26,7 @@ class DiskSpace:
 
     @property
     def closed(self) -> bool:
-        """Whether the disk has refused something since somebody last saw room."""
+        """Whether a write was refused, and none has succeeded since."""
         return self._reason is not None
 
     @property
@@ -37,16 +37,16 @@ class DiskSpace:
         return refusal(self.folder) if self._keeping is None else self._keeping.refusal()
 
     def refused(self, reason: str) -> str | None:
-        """Notes a refusal; gives a line to say when it is news."""
+        """Notes a refused write; returns a line for people the first time."""
         if self.closed:
             return None
         self._reason, self._since = reason, time.monotonic()
         return f"nothing can be saved in {self._place}; waiting up to {PATIENCE:.0f} s for room"
 
     def look(self) -> str | None:
-        """Looks again, once a second at most; gives a line to say when there is room.
+        """Tries again, at most once a second; returns a line for people when writes succeed again.
 
-        Raises StorageFailed when there has been none for too long.
+        Raises StorageFailed after PATIENCE seconds.
         """
         if not self.closed or time.monotonic() - self._looked < PAUSE:
             return None

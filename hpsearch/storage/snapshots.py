@@ -1,7 +1,7 @@
-"""A folder's files as a storage keeps them: each state whole or not at all, the one before until the next is there.
+"""A folder's files in a storage: each state is complete or absent, and the one before stays until the next is there.
 
-Every file goes under a new name, and a manifest with sizes and checksums is put last; only then are the files before
-removed. So whatever is cut short, the newest manifest whose files are all there is a state to go on from.
+Every file gets a new name, and a manifest with sizes and checksums is written last; only then are the former files
+deleted. So after any interruption a trial can resume from the newest manifest whose files are all there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Stored:
 class Snapshots:
     """The states of one folder in a storage; those of a later attempt stand before those of an earlier one.
 
-    An attempt that was given up and goes on somewhere touches nothing of the next one's. All may raise StorageFailed.
+    An abandoned attempt that still runs cannot touch the next one's files. All methods may raise StorageFailed.
     """
 
     def __init__(self, storage: Storage, folder: str, *, attempt: int = 0) -> None:
@@ -48,7 +48,7 @@ class Snapshots:
         self._number = 0
 
     def look(self) -> None:
-        """Finds the newest whole state; `files` is empty when there is none."""
+        """Finds the newest complete state; `files` is empty if there is none."""
         there = self.storage.names(self.folder)
         self._there, self.files = set(there), {}
         for name in sorted(filter(_MANIFEST.fullmatch, there), reverse=True):
@@ -62,7 +62,7 @@ class Snapshots:
                 return
 
     def fetch(self, folder: Path, beat: Callable[[], None] = lambda: None) -> bool:
-        """Copies the newest state into a folder; whether all of it is as it was stored. Damaged files are left out.
+        """Downloads the newest state into a folder; returns whether it is intact. Damaged files are left out.
 
         beat: called after each file.
         """
@@ -78,21 +78,21 @@ class Snapshots:
         return whole
 
     def copy(self, name: str, path: Path) -> bool:
-        """Copies one file of the newest state out (mode 0600); whether it is as it was stored."""
+        """Downloads one file of the newest state (mode 0600); returns whether it is intact."""
         stored = self.files[name]
         self.storage.get(f"{self.folder}/{stored.object}", path)
         path.chmod(0o600)
         return _facts(path) == (stored.bytes, stored.sha256)
 
     def save(self, files: Mapping[str, Path]) -> None:
-        """Stores a state: the files that are new, the manifest; then takes out what was before."""
+        """Stores a state: the new files, then the manifest; then deletes the state before."""
         tag = self._new_tag()
         state = {name: found for name, path in files.items() if (found := self._keep(name, path, tag)) is not None}
         if state != self.files:
             self._commit(state, tag)
 
     def leave_out(self, names: Collection[str]) -> None:
-        """Takes some files out of the newest state, and all that belongs to no state."""
+        """Deletes some files of the newest state, and those that belong to no state."""
         state = {name: stored for name, stored in self.files.items() if name not in names}
         if not state:
             self.storage.remove_folder(self.folder)
@@ -100,7 +100,7 @@ class Snapshots:
             self._commit(state, self._new_tag())
 
     def _keep(self, name: str, path: Path, tag: str) -> Stored | None:
-        """Puts a file into the storage where this attempt has not; None for one that is not worth it."""
+        """Uploads a file unless this attempt has it there already; None for a file that is not worth a transfer."""
         size, sha256 = _facts(path)
         mine = (s for s in self.files.values() if s.object.startswith(f"{self.attempt:06d}-"))
         known = next((s for s in mine if (s.bytes, s.sha256) == (size, sha256)), None)

@@ -1,7 +1,7 @@
-"""A storage that several machines reach by a URL: a bucket, a server, a folder. What is in it, in, out, away.
+"""A storage that several machines reach by a URL: a bucket, a server, a folder.
 
 fsspec is the library: one interface to S3, Google and Azure storage, SFTP, HDFS, WebDAV and plain folders, which Ray,
-datasets and torch use as well. Credentials are its own matter and each machine's: none passes through here.
+datasets and torch use as well. Each machine has its own credentials; none passes through here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hpsearch.error_lines import first_line
 from hpsearch.errors import StorageFailed, UserError
 from hpsearch.redaction import redact
 
-# Where folders are but a part of a name: to make one there would make a bucket, which is its owner's to do.
+# Protocols whose folders are only a part of a name. Making a folder there could make a bucket.
 FOLDERLESS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "obs", "tos", "memory"}
 
 UNKNOWN = "Protocol not known"  # what fsspec says
@@ -29,17 +29,17 @@ ALLOWED = (
 
 @dataclass(frozen=True)
 class Kept:
-    """Where a storage has what a trial needs, as names in it."""
+    """Names in a storage: where it has what a trial needs."""
 
     folder: str  # the trial's checkpoints
     prepared: dict[str, str] = field(default_factory=dict)  # name of prepared data -> their folder in the storage
 
 
 class Storage:
-    """What lies under a URL; names are relative to it, with slashes. Every failure is a StorageFailed in one line."""
+    """The files below a URL; names are relative to it, with slashes. Every failure is a StorageFailed in one line."""
 
     def __init__(self, url: str) -> None:
-        """Reaches for nothing yet; raises UserError for a URL that no installed package can open."""
+        """Does not connect yet; raises UserError for a URL that no installed package can open."""
         self.url = redact(url).rstrip("/")
         try:
             from fsspec.core import url_to_fs  # with some protocols it loads much
@@ -54,24 +54,24 @@ class Storage:
         self._kinds = {kinds} if isinstance(kinds, str) else set(kinds)
 
     def put(self, path: Path, name: str) -> None:
-        """Copies a file into the storage."""
+        """Uploads a file."""
         with self._failing(f"cannot write {name}"):
             self._make_room_for(name)
             self._system.put_file(str(path), self._at(name))
 
     def get(self, name: str, path: Path) -> None:
-        """Copies a file out of the storage."""
+        """Downloads a file."""
         with self._failing(f"cannot read {name}"):
             self._system.get_file(self._at(name), str(path))
 
     def write(self, name: str, data: bytes) -> None:
-        """Puts a small file into the storage."""
+        """Writes a small file."""
         with self._failing(f"cannot write {name}"):
             self._make_room_for(name)
             self._system.pipe_file(self._at(name), data)
 
     def read(self, name: str) -> bytes | None:
-        """A small file of the storage; None when there is none of this name."""
+        """Returns the content of a small file; None if it is missing."""
         with self._failing(f"cannot read {name}"):
             try:
                 self._system.invalidate_cache()
@@ -88,7 +88,7 @@ class Storage:
         return [name for name, entry in self._list(folder) if entry["type"] == "directory"]
 
     def remove(self, names: list[str]) -> None:
-        """Takes files out; one that is gone already is well."""
+        """Deletes files; missing ones are ignored."""
         with self._failing("cannot remove files"):
             try:
                 if names:
@@ -99,13 +99,13 @@ class Storage:
                         self._system.rm_file(self._at(name))
 
     def remove_folder(self, folder: str) -> None:
-        """Takes a folder out with all that is in it."""
+        """Deletes a folder with its content."""
         with self._failing(f"cannot remove {folder}"), contextlib.suppress(FileNotFoundError):
             self._system.invalidate_cache()
             self._system.rm(self._at(folder), recursive=True)
 
     def refusal(self) -> str | None:
-        """Why the storage takes no file; None when it does."""
+        """Why the storage refuses writes; None when it accepts them."""
         name = f"probe-{secrets.token_hex(8)}"
         try:
             self.write(name, b"probe")

@@ -30,7 +30,7 @@ import os, pathlib, signal, threading, time
 
 def press_stop():
     journal = pathlib.Path("home/slow/journal.jsonl")
-    while not (journal.exists() and b'"evaluation"' in journal.read_bytes()):
+    while not (journal.exists() and b'"event":"evaluation"' in journal.read_bytes()):
         time.sleep(0.05)
     os.kill(os.getpid(), signal.SIGINT)
 

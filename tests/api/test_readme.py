@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from tests import blank
+
 README = Path(__file__).parents[2] / "README.md"
 SPACE = """
 study: reviews
@@ -23,6 +25,7 @@ resources: {launcher: inline}
 
 def test_the_lines_of_the_readme_run(tmp_path, corpus_files, monkeypatch, capsys):
     (tmp_path / "space.yaml").write_text(SPACE)
+    blank.home(tmp_path / "mlruns")
     monkeypatch.chdir(tmp_path)
     [block] = re.findall(r"<!-- python -->\n```python\n(.*?)```", README.read_text(), re.S)
     names = {}

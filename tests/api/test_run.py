@@ -216,7 +216,8 @@ print(*(trial.outcome for trial in study.trials))
 
 
 def test_a_script_needs_no_main_guard(tmp_path, space_file):
-    space_file("study: toy\nbudget: {trials: 2}\nsearch: {pruner: none, overfitting: false}\n" + TOY)
+    ranges = "training: {epochs: {low: 1, high: 4}}\n"
+    space_file("study: toy\nbudget: {trials: 2}\nsearch: {pruner: none, overfitting: false}\n" + TOY + ranges)
     (tmp_path / "script.py").write_text(SCRIPT)
     path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(

@@ -6,6 +6,7 @@ import pytest
 
 import hpsearch
 from hpsearch import events
+from tests import blank
 
 TINY = {"n_layers": 1, "width": 16, "n_heads": 2, "context": 16}
 
@@ -31,6 +32,7 @@ def study(folder):
         "evaluation": {"times": 4},
         "training": {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}, "epochs": 1, "batch_size": 8},
     }
+    blank.home(folder / "home")
     return hpsearch.run(space, base=folder, home=folder / "home", workers=1, progress=False)
 
 

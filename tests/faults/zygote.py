@@ -16,6 +16,8 @@ from pathlib import Path
 from tests.faults import power
 
 EARLY = [
+    "hpsearch.api.run",
+    "hpsearch.api.study",
     "hpsearch.caveats",
     "hpsearch.cli.closing",
     "hpsearch.cli.run",

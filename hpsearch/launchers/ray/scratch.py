@@ -47,14 +47,14 @@ class Scratch:
         return folder
 
     def remove(self) -> None:
-        """Takes the worker's folder away."""
+        """Deletes the worker's folder."""
         shutil.rmtree(self.path, ignore_errors=True)
         with contextlib.suppress(OSError):
             self._alive.release()
 
 
 def _fetch(snapshots: Snapshots, folder: Path, beat: Callable[[], None]) -> None:
-    """Fetches beside the folder, and gives it its name when it is whole."""
+    """Downloads into a temporary folder and renames it when it is complete."""
     snapshots.look()
     staging = Path(tempfile.mkdtemp(prefix=f".new-{folder.name}-", dir=folder.parent))
     try:
@@ -81,7 +81,7 @@ def _own(folder: Path) -> Path:
 
 
 def _remove_left(home: Path) -> None:
-    """Removes the folders whose workers are gone."""
+    """Deletes the folders of workers that have ended."""
     for folder in home.glob("worker-*"):
         try:
             hold(folder / "lock").release()

@@ -1,4 +1,4 @@
-"""What the driver leaves for nodes to find: who sees it sees the driver's folders, or its storage."""
+"""Tests whether a node sees the driver's folders, or its storage: the driver writes a file, the node reads it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class SharedFolder:
         self.path.write_text(self.text)
 
     def remove(self) -> None:
-        """Takes it away."""
+        """Deletes it."""
         with contextlib.suppress(OSError):
             self.path.unlink()
 
     def lacking(self) -> str:
-        """What this node lacks, where it does not see the file."""
+        """Why this node cannot be used; "" if it sees the file."""
         return "" if self.seen() else f"does not see {self.path.parent}"
 
     def seen(self) -> bool:
@@ -48,7 +48,7 @@ class SharedFolder:
 
 @dataclass(frozen=True)
 class SharedStorage:
-    """The same in a storage: a URL may be another place on another machine, or one that it may not read or write."""
+    """The same for a storage: a URL can mean another place on another machine, or one that it may not use."""
 
     url: str
     name: str
@@ -60,12 +60,12 @@ class SharedStorage:
         Storage(self.url).write(self.name, self.text.encode())
 
     def remove(self) -> None:
-        """Takes it away."""
+        """Deletes it."""
         with contextlib.suppress(StorageFailed):
             Storage(self.url).remove([self.name])
 
     def lacking(self) -> str:
-        """What this node lacks, where it cannot use the storage."""
+        """Why this node cannot be used; "" if it can use the storage."""
         try:
             storage = Storage(self.url)
             deadline = time.monotonic() + PATIENCE
