@@ -133,7 +133,8 @@ class Trainer:
     def export_kept(self, config: Any, handle: Handle, folder: Path, *, index: int) -> dict[str, float] | None:
         """Writes what a search kept of a trial's evaluation in `handle.folder`, as `export` does.
 
-        Returns the metrics of that evaluation; None (the default) where nothing is kept of it. Raises CheckpointDamaged.
+        Returns the metrics of that evaluation, or None (the default) if nothing is kept of it.
+        Raises CheckpointDamaged.
         """
         return None
 
