@@ -72,7 +72,7 @@ INNER = {
     "launchers": [
         ["launchers.devices", "launchers.memory", "launchers.messages", "launchers.orphans"],
         ["launchers.worker"],
-        ["launchers.inline", "launchers.process"],
+        ["launchers.inline", "launchers.worker_process"],
         ["launchers.local"],
         ["launchers.ray"],
         ["launchers.launch"],
