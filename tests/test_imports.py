@@ -71,7 +71,7 @@ INNER = {
     ],
     "launchers": [
         ["launchers.devices", "launchers.memory", "launchers.messages", "launchers.orphans"],
-        ["launchers.worker"],
+        ["launchers.session"],
         ["launchers.inline", "launchers.worker_process"],
         ["launchers.local"],
         ["launchers.ray"],

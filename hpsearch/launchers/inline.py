@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hpsearch.contract import WorkerSettings
 from hpsearch.launchers.messages import Message, Reply, Task
-from hpsearch.launchers.worker import TRAINER, Session
+from hpsearch.launchers.session import TRAINER, Session
 
 
 class InlineLauncher:

@@ -23,7 +23,7 @@ from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory
 from hpsearch.launchers.messages import Alive, Ended, Failed, Message, Noted, Reply, Task
 from hpsearch.launchers.worker_process import work
-from hpsearch.launchers.worker import TRAINER
+from hpsearch.launchers.session import TRAINER
 
 LONGEST_LOOK = 1.0  # seconds that one look counts at most: a driver that was stopped itself blames no worker
 LEAVING = 10.0  # seconds to wait for a terminated worker before it is killed

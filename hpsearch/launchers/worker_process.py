@@ -21,7 +21,7 @@ from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory, orphans
 from hpsearch.launchers.devices import alone_with_its_gpu
 from hpsearch.launchers.messages import Alive, Ended, Evaluated, Failed, Noted, Reply, Task
-from hpsearch.launchers.worker import Session
+from hpsearch.launchers.session import Session
 from hpsearch.logs import warnings_to
 from hpsearch.output import unfailing
 from hpsearch.redaction import guard

@@ -7,7 +7,7 @@ from hpsearch.events import Finished, Interrupted, Measured
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Reply, Task
-from hpsearch.launchers.worker import TRAINER, Session
+from hpsearch.launchers.session import TRAINER, Session
 from hpsearch.search import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.training.loop import Training

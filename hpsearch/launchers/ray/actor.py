@@ -18,7 +18,7 @@ from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Noted
 from hpsearch.launchers.ray import local_ray
 from hpsearch.launchers.ray.upload import Elsewhere
 from hpsearch.launchers.ray.visibility import SharedFolder, SharedStorage
-from hpsearch.launchers.worker import Session
+from hpsearch.launchers.session import Session
 from hpsearch.logs import warnings_to
 from hpsearch.redaction import guard, redact
 from hpsearch.trainers import load

@@ -21,7 +21,7 @@ from hpsearch.launchers.ray.actor import Life, Place
 from hpsearch.launchers.ray.cluster import Cluster, installed
 from hpsearch.launchers.ray.slot import Slot, listening
 from hpsearch.launchers.ray.visibility import SharedFolder, SharedStorage
-from hpsearch.launchers.worker import TRAINER
+from hpsearch.launchers.session import TRAINER
 
 log = logging.getLogger(__name__)
 
