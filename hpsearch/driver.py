@@ -24,7 +24,7 @@ from hpsearch.identity import check_space
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.launchers.launch import launched
 from hpsearch.launchers.messages import Launcher
-from hpsearch.lock import StudyLock
+from hpsearch.study_lock import StudyLock
 from hpsearch.outcome import Outcome
 from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Policy

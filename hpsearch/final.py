@@ -16,7 +16,7 @@ from hpsearch.config import Config
 from hpsearch.contract import Command, Evaluation, Handle, WorkerSettings
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.identity import data_changes, described
-from hpsearch.lock import StudyLock
+from hpsearch.study_lock import StudyLock
 from hpsearch.trainers import Trainer, blamed
 
 CHECKPOINTS = "checkpoints"

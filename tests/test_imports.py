@@ -33,7 +33,7 @@ LEVELS = [
         "redaction",
         "verdict",
     ],
-    ["atomic", "environment", "error_lines", "file_lock", "lock", "logs", "metrics", "samples"],
+    ["atomic", "environment", "error_lines", "file_lock", "logs", "metrics", "samples", "study_lock"],
     ["journal", "sealed"],
     ["data", "report", "storage"],
     ["tasks", "views"],

@@ -13,7 +13,7 @@ import pytest
 from hpsearch import journal
 from hpsearch.journal import encode
 from hpsearch.journal.history import History
-from hpsearch.lock import StudyLock
+from hpsearch.study_lock import StudyLock
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
