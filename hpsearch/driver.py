@@ -24,7 +24,6 @@ from hpsearch.identity import check_space
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.launchers.launch import launched
 from hpsearch.launchers.messages import Launcher
-from hpsearch.study_lock import StudyLock
 from hpsearch.outcome import Outcome
 from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Policy
@@ -36,6 +35,7 @@ from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage, keep_prepared
 from hpsearch.study import Study, read_history
+from hpsearch.study_lock import StudyLock
 from hpsearch.trainers import Prepared
 from hpsearch.views import shipper, shipping
 from hpsearch.views.mlflow.store import run_ids

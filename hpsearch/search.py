@@ -91,8 +91,8 @@ class Search:
                 yield from self._handle(message)
 
     def _start(self, slot: int, number: int) -> Event:
-        setting = self.launcher.settings[slot]
-        attempt = self.study.start(number, device=setting.device, threads=setting.threads, worker=slot)
+        settings = self.launcher.settings[slot]
+        attempt = self.study.start(number, device=settings.device, threads=settings.threads, worker=slot)
         trial = self.study.history.trials[number]
         folder, kept = self.checkpoints.folder(number), self.checkpoints.kept(number)
         self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._prepared, kept))

@@ -35,19 +35,19 @@ def plan(resources: Resources, *, cache: Path, base: Path) -> list[WorkerSetting
     ]
 
 
-def alone_with_its_gpu(setting: WorkerSettings, environment: MutableMapping[str, str] = os.environ) -> WorkerSettings:
+def isolate_gpu(settings: WorkerSettings, environment: MutableMapping[str, str] = os.environ) -> WorkerSettings:
     """Lets this process see its GPU alone, and gives the setting to train with; before CUDA is begun.
 
     What the process was allowed to see counts: cuda:1 under CUDA_VISIBLE_DEVICES=3,5 (or UUIDs, or MIG names) is 5.
     """
-    kind, _, index = setting.device.partition(":")
+    kind, _, index = settings.device.partition(":")
     if kind != "cuda" or not index.isdecimal():
-        return setting
+        return settings
     allowed = [name.strip() for name in environment.get(VISIBLE, "").split(",") if name.strip()]
     if allowed and int(index) >= len(allowed):
-        return setting  # the driver counted otherwise: torch is to say what is wrong
+        return settings  # the driver counted otherwise: torch is to say what is wrong
     environment[VISIBLE] = allowed[int(index)] if allowed else index
-    return replace(setting, device="cuda:0")
+    return replace(settings, device="cuda:0")
 
 
 def _per_gpu(wanted: int | str, n_gpus: int) -> int:

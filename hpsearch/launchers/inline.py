@@ -10,8 +10,8 @@ from hpsearch.launchers.session import TRAINER, Session
 class InlineLauncher:
     """Trains in the caller's process; each call of `messages` trains to the next evaluation."""
 
-    def __init__(self, setting: WorkerSettings, *, trainer: str = TRAINER) -> None:
-        self.settings, self.trainer = [setting], trainer
+    def __init__(self, settings: WorkerSettings, *, trainer: str = TRAINER) -> None:
+        self.settings, self.trainer = [settings], trainer
         self._session: Session | None = None
 
     def ready(self, slot: int) -> bool:

@@ -22,8 +22,8 @@ from types import ModuleType
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory
 from hpsearch.launchers.messages import Alive, Ended, Failed, Message, Noted, Reply, Task
-from hpsearch.launchers.worker_process import work
 from hpsearch.launchers.session import TRAINER
+from hpsearch.launchers.worker_process import work
 
 LONGEST_LOOK = 1.0  # seconds that one look counts at most: a driver that was stopped itself blames no worker
 LEAVING = 10.0  # seconds to wait for a terminated worker before it is killed
@@ -44,7 +44,7 @@ class LocalLauncher:
         `stall_timeout`: seconds without a step after which a worker is killed and its trial fails.
         """
         self.settings, self.trainer, self.stall_timeout = settings, trainer, stall_timeout
-        self._workers = [_Worker(slot, setting, trainer) for slot, setting in enumerate(settings)]
+        self._workers = [_Worker(slot, each, trainer) for slot, each in enumerate(settings)]
         self._looked = time.monotonic()
         # At the end of this process, before multiprocessing waits for its children.
         self._at_exit = util.Finalize(None, self.close, exitpriority=0)
@@ -98,11 +98,11 @@ class LocalLauncher:
 class _Worker:
     """The driver's end of one worker process."""
 
-    def __init__(self, slot: int, setting: WorkerSettings, trainer: str) -> None:
+    def __init__(self, slot: int, settings: WorkerSettings, trainer: str) -> None:
         self.slot = slot
         self.connection, theirs = _spawn.Pipe()
         self.process: SpawnProcess = _spawn.Process(
-            target=work, args=(slot, setting, trainer, theirs, os.getpid()), name=f"hpsearch-worker-{slot}"
+            target=work, args=(slot, settings, trainer, theirs, os.getpid()), name=f"hpsearch-worker-{slot}"
         )
         with _undisturbed(), _without_main():
             self.process.start()

@@ -31,14 +31,14 @@ class Session:
     """One trial in training, as an iterator of messages; `answer` says how to go on."""
 
     def __init__(
-        self, slot: int, task: Task, setting: WorkerSettings, *, trainer: str, listen: Callable[[], None]
+        self, slot: int, task: Task, settings: WorkerSettings, *, trainer: str, listen: Callable[[], None]
     ) -> None:
         self.slot, self.task = slot, task
         self.last = Command.CONTINUE
         self._heard = Command.CONTINUE  # the last command that the training has asked for
         self._before: set[tuple[int, int]] = set()  # the checkpoints that stood when it heard of a pause
         self._listen, self._listened = listen, time.monotonic()
-        handle = Handle(replace(setting, prepared=task.prepared), task.folder, self._command)
+        handle = Handle(replace(settings, prepared=task.prepared), task.folder, self._command)
         self._evaluations = _train(trainer, task, handle)
 
     def answer(self, command: Command) -> None:
@@ -109,7 +109,7 @@ def number(name: str, value: Any) -> float:
 def _train(name: str, task: Task, handle: Handle) -> Iterator[Evaluation]:
     """The evaluations of the trainer of this name; raises TypeError where it yields something else."""
     make_folder(handle.folder)
-    trainer = load(name, handle.setting.base)
+    trainer = load(name, handle.settings.base)
     for found in trainer.train(trainer.config.model_validate(task.config), handle):
         if not isinstance(found, Evaluation):
             raise TypeError(f"{name} yielded {type(found).__name__}, no Evaluation")

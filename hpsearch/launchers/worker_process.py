@@ -19,7 +19,7 @@ from typing import Any
 from hpsearch import failpoints
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory, orphans
-from hpsearch.launchers.devices import alone_with_its_gpu
+from hpsearch.launchers.devices import isolate_gpu
 from hpsearch.launchers.messages import Alive, Ended, Evaluated, Failed, Noted, Reply, Task
 from hpsearch.launchers.session import Session
 from hpsearch.logs import warnings_to
@@ -30,11 +30,11 @@ from hpsearch.trainers import load
 BEAT = 1.0  # seconds between signs of life
 
 
-def work(slot: int, setting: WorkerSettings, trainer: str, connection: Connection, driver: int) -> None:
+def work(slot: int, settings: WorkerSettings, trainer: str, connection: Connection, driver: int) -> None:
     """Trains what comes through the connection, in a process of its own."""
     orphans.kill_after_me(close=connection.fileno())
     util.Finalize(None, _kill_children, exitpriority=0)  # before multiprocessing waits for them
-    worker = Worker(slot, alone_with_its_gpu(setting), trainer, connection)
+    worker = Worker(slot, isolate_gpu(settings), trainer, connection)
     # Who sends Ctrl-C or the end of a terminal to every process tells the driver, too: it says what to do. SIGTERM may
     # be for this process alone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -44,7 +44,7 @@ def work(slot: int, setting: WorkerSettings, trainer: str, connection: Connectio
     _die_with(driver)
     guard()
     failpoints.take_along(driver)
-    threading.Thread(target=_warm_up, args=(trainer, setting), daemon=True).start()
+    threading.Thread(target=_warm_up, args=(trainer, settings), daemon=True).start()
     with unfailing(), contextlib.suppress(EOFError, OSError):
         worker.run()
 
@@ -52,8 +52,8 @@ def work(slot: int, setting: WorkerSettings, trainer: str, connection: Connectio
 class Worker:
     """One worker process: at most one trial in training."""
 
-    def __init__(self, slot: int, setting: WorkerSettings, trainer: str, connection: Connection) -> None:
-        self.slot, self.setting, self.trainer, self.connection = slot, setting, trainer, connection
+    def __init__(self, slot: int, settings: WorkerSettings, trainer: str, connection: Connection) -> None:
+        self.slot, self.settings, self.trainer, self.connection = slot, settings, trainer, connection
         self._session: Session | None = None
         self._leak = memory.Leak()
         self._terminated = False
@@ -75,7 +75,7 @@ class Worker:
         self._session.answer(Command.PAUSE)
 
     def _train(self, task: Task) -> None:
-        self._session = session = Session(self.slot, task, self.setting, trainer=self.trainer, listen=self._listen)
+        self._session = session = Session(self.slot, task, self.settings, trainer=self.trainer, listen=self._listen)
         while True:
             message = session.step()
             if isinstance(message, Ended):
@@ -127,7 +127,7 @@ def _kill_children() -> None:
         child.kill()
 
 
-def _warm_up(trainer: str, setting: WorkerSettings) -> None:
+def _warm_up(trainer: str, settings: WorkerSettings) -> None:
     """Imports the trainer (torch: seconds) before the first trial comes."""
     with contextlib.suppress(Exception):
-        load(trainer, setting.base).warm_up()
+        load(trainer, settings.base).warm_up()

@@ -13,7 +13,7 @@ from hpsearch.errors import TrainingFailed
 from hpsearch.events import Finished, Interrupted, Notice
 from hpsearch.launchers import memory
 from hpsearch.launchers.local import LocalLauncher
-from hpsearch.testing.launchers import setting
+from hpsearch.testing.launchers import worker_settings
 from tests.cli.processes import alive, descendants, wait_for
 from tests.faults.checker import check
 from tests.faults.nemesis import is_worker
@@ -41,7 +41,7 @@ def launcher(tmp_path):
     made = []
 
     def make(*devices, stall=1800.0):
-        settings = [dataclasses.replace(setting(tmp_path), device=device) for device in devices or ("cpu",)]
+        settings = [dataclasses.replace(worker_settings(tmp_path), device=device) for device in devices or ("cpu",)]
         made.append(LocalLauncher(settings, trainer=TOY, stall_timeout=stall))
         return made[-1]
 
@@ -176,7 +176,7 @@ def test_a_trial_without_memory_beside_another_is_tried_alone(tmp_path, monkeypa
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("TOY_STEP", "0.005")
     (tmp_path / "home" / "checkpoints").mkdir(parents=True)
-    used = LocalLauncher([setting(tmp_path)] * 2, trainer="python:tests.faults.trainers:wants_all")
+    used = LocalLauncher([worker_settings(tmp_path)] * 2, trainer="python:tests.faults.trainers:wants_all")
     try:
         wanted = experiment("budget: {trials: 4}\n" + QUIET.format(retries=1, stall=1800), ranges=SOUND)
         study, seen = go(wanted, tmp_path / "home", launcher=used)

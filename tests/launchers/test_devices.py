@@ -111,6 +111,6 @@ def test_trials_per_gpu_says_nothing_of_cpus(tmp_path):
 )
 def test_a_worker_sees_its_own_gpu_alone(tmp_path, device, allowed, visible, trained_on):
     environment = {} if allowed is None else {"CUDA_VISIBLE_DEVICES": allowed}
-    setting = WorkerSettings(device=device, threads=1, cache=tmp_path, base=tmp_path)
-    assert devices.alone_with_its_gpu(setting, environment).device == trained_on
+    settings = WorkerSettings(device=device, threads=1, cache=tmp_path, base=tmp_path)
+    assert devices.isolate_gpu(settings, environment).device == trained_on
     assert environment.get("CUDA_VISIBLE_DEVICES") == visible

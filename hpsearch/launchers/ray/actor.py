@@ -49,10 +49,10 @@ class Actor:
     Each trial placed has a `turn`, so that what was said to one is never heard by the next.
     """
 
-    def __init__(self, slot: int, setting: WorkerSettings, trainer: str, storage: str | None = None) -> None:
+    def __init__(self, slot: int, settings: WorkerSettings, trainer: str, storage: str | None = None) -> None:
         """`storage`: URL of what is not in a folder that all nodes see."""
         guard()
-        self.slot, self.setting, self.trainer = slot, setting, trainer
+        self.slot, self.settings, self.trainer = slot, settings, trainer
         self._lock = threading.Lock()
         self._storage = storage
         self._elsewhere: Elsewhere | None = None
@@ -72,7 +72,7 @@ class Actor:
 
         orphans.kill_after_me()
         with contextlib.suppress(Exception):
-            load(self.trainer, self.setting.base).warm_up()
+            load(self.trainer, self.settings.base).warm_up()
         context = ray.get_runtime_context()
         gpus = tuple(str(gpu) for gpu in context.get_accelerator_ids().get("GPU", []))
         return Place(context.get_node_id(), socket.gethostname(), os.getpid(), gpus, shared.lacking() or self._open())
@@ -93,7 +93,7 @@ class Actor:
                 task = self._brought(task)
             except (StorageFailed, OSError) as error:
                 return [*found, self._unsaved(task.trial, error)]
-        session = Session(self.slot, task, self.setting, trainer=self.trainer, listen=self._look)
+        session = Session(self.slot, task, self.settings, trainer=self.trainer, listen=self._look)
         with self._lock:
             self._turn, self._session = turn, session
             if self._ahead[0] == turn:

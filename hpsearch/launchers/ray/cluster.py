@@ -142,11 +142,11 @@ class Cluster:
         wanted = {"num_cpus": self.num_cpus, "num_gpus": self.num_gpus, "max_restarts": 0}
         return self._ray.remote(concurrency_groups={"listen": 1}, **wanted)(Actor)
 
-    def start(self, slot: int, setting: WorkerSettings, trainer: str) -> Any:
+    def start(self, slot: int, settings: WorkerSettings, trainer: str) -> Any:
         """A new actor; it comes as soon as a node has room that is not avoided."""
         avoided = f"!in({','.join(sorted(self._avoided))})"
         kind = self._kind.options(label_selector={"ray.io/node-id": avoided}) if self._avoided else self._kind
-        return kind.remote(slot, setting, trainer, self.wanted.storage)
+        return kind.remote(slot, settings, trainer, self.wanted.storage)
 
     def avoid(self, node: str) -> bool:
         """Starts no actor on this node any more; gives whether that is new."""

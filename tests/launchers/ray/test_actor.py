@@ -17,7 +17,7 @@ from hpsearch.launchers.ray.visibility import SharedStorage
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Kept, Storage
 from hpsearch.storage.study_storage import keep_prepared
-from hpsearch.testing.launchers import SLOW, TOY, setting, task
+from hpsearch.testing.launchers import SLOW, TOY, task, worker_settings
 from tests.training.tiny import TEXT, opened, tiny
 
 KEPT = Kept("studies/toy/0000")
@@ -37,7 +37,7 @@ def node(tmp_path, url, monkeypatch):
 
     def make(name="one"):
         monkeypatch.setenv("HPSEARCH_SCRATCH", str(tmp_path / name))
-        made.append(Actor(0, setting(tmp_path / "none"), TOY, url))
+        made.append(Actor(0, worker_settings(tmp_path / "none"), TOY, url))
         assert made[-1]._open() == ""
         return made[-1]
 

@@ -18,7 +18,7 @@ from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.visibility import SharedFolder
 from hpsearch.search import Search
 from hpsearch.space.settings import RayWorkers, Resources
-from hpsearch.testing.launchers import LIMIT, SLOW, TOY, LauncherConformance, drive, place, setting, task
+from hpsearch.testing.launchers import LIMIT, SLOW, TOY, LauncherConformance, drive, place, task, worker_settings
 from tests.cli.processes import TOY as TOY_TRAINER
 from tests.cli.processes import alive, descendants, events, hpsearch, started, wait_for
 from tests.searching import RANGES, experiment, opened
@@ -50,7 +50,7 @@ def nodes():
 
 def launcher(nodes, folder, workers=2, trainer=TOY, **options):
     cluster = Cluster(RayWorkers(name="ray", address=nodes.address), Resources())
-    return RayLauncher([setting(folder)] * workers, cluster, shared=folder, trainer=trainer, **options)
+    return RayLauncher([worker_settings(folder)] * workers, cluster, shared=folder, trainer=trainer, **options)
 
 
 def both_ready(made):
