@@ -244,9 +244,9 @@ def _checkpoints(
 ) -> Iterator[Checkpoints]:
     """The trials' checkpoints, here and in the storage; those that nobody will read again are removed."""
     with contextlib.ExitStack() as stack:
-        keeping = None if storage is None else StudyStorage(storage, history, stored)
-        if keeping is not None:
-            stack.callback(keeping.close)
-        checkpoints = Checkpoints(folder.resolve() / "checkpoints", history, keeping)
+        study_storage = None if storage is None else StudyStorage(storage, history, stored)
+        if study_storage is not None:
+            stack.callback(study_storage.close)
+        checkpoints = Checkpoints(folder.resolve() / "checkpoints", history, study_storage)
         checkpoints.tidy()
         yield checkpoints

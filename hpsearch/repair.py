@@ -118,11 +118,11 @@ def checkpoints(history: History, study_folder: Path) -> Iterator[tuple[str, Fou
     """
     launcher = history.origin.get("experiment", {}).get("resources", {}).get("launcher")
     url = launcher.get("storage") if isinstance(launcher, dict) else None
-    keeping = StudyStorage(Storage(url), history, {}) if url else None
+    study_storage = StudyStorage(Storage(url), history, {}) if url else None
     for number in [trial.number for trial in history.trials.values() if trial.outcome is None]:
         yield f"checkpoints/{number:04d}", on_disk(study_folder / "checkpoints" / f"{number:04d}")
-        if keeping is not None:
-            yield keeping.where(number), keeping.check(number)
+        if study_storage is not None:
+            yield study_storage.where(number), study_storage.check(number)
 
 
 def studies(home: Path) -> Iterator[str]:

@@ -21,9 +21,9 @@ PASSING = (*CHECKPOINTS, *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt"))
 class Checkpoints:
     """All trials' folders of one study: on a disk that the workers see, or in a storage."""
 
-    def __init__(self, path: Path, history: History, keeping: StudyStorage | None = None) -> None:
-        """`keeping`: the study's part of a storage; then `path` has only what the driver writes."""
-        self.path, self._history, self.keeping = path, history, keeping
+    def __init__(self, path: Path, history: History, study_storage: StudyStorage | None = None) -> None:
+        """`study_storage`: the study's part of a storage; then `path` has only what the driver writes."""
+        self.path, self._history, self.study_storage = path, history, study_storage
         self._best: set[int] | None = None  # trials whose weights stay; None: nobody has looked yet
 
     def folder(self, number: int) -> Path:
@@ -32,11 +32,11 @@ class Checkpoints:
 
     def kept(self, number: int) -> Kept | None:
         """Where the storage has a trial's checkpoints; None: they are in its folder."""
-        return None if self.keeping is None else self.keeping.of(number)
+        return None if self.study_storage is None else self.study_storage.of(number)
 
     def where(self, number: int) -> str:
         """Where a trial's checkpoints are, for people."""
-        return str(self.folder(number)) if self.keeping is None else self.keeping.where(number)
+        return str(self.folder(number)) if self.study_storage is None else self.study_storage.where(number)
 
     def tidy(self) -> None:
         """Deletes what a killed driver has not deleted after the end of trials.
@@ -58,8 +58,8 @@ class Checkpoints:
         among = None if self._best is None else {*self._best, trial.number}  # all, once
         ranked = self._history.ranked(among=among)
         self._best = kept = {t.number for t in ranked[:KEPT]}
-        if self.keeping is not None and trial.number in kept:
-            self.keeping.sweep(trial.number, PASSING)
+        if self.study_storage is not None and trial.number in kept:
+            self.study_storage.sweep(trial.number, PASSING)
         for number in [t.number for t in ranked[KEPT : KEPT + 1]] + [trial.number]:
             if number not in kept:
                 self._remove(number)
@@ -73,25 +73,25 @@ class Checkpoints:
 
     def bring_samples(self, number: int) -> None:
         """Downloads a trial's samples for the views, if they are in a storage; raises StorageFailed."""
-        if self.keeping is not None:
-            self.keeping.bring(number, "samples.json", self.folder(number) / "samples.json")
+        if self.study_storage is not None:
+            self.study_storage.bring(number, "samples.json", self.folder(number) / "samples.json")
 
     def _there(self) -> list[tuple[int, Path]]:
         """The numbers of the trials that have files here or in the storage, and their folders here."""
         names = {folder.name for folder in self.path.glob("[0-9]*")}
-        if self.keeping is not None:
+        if self.study_storage is not None:
             with contextlib.suppress(StorageFailed):  # the start of the first trial says it
-                names |= {f"{number:04d}" for number in self.keeping.numbers()}
+                names |= {f"{number:04d}" for number in self.study_storage.numbers()}
         return [(int(name) if name.isdecimal() else -1, self.path / name) for name in sorted(names)]
 
     def _remove(self, number: int) -> None:
-        if self.keeping is not None:
-            self.keeping.sweep(number)
+        if self.study_storage is not None:
+            self.study_storage.sweep(number)
         if not (self.folder(number) / "error.txt").exists():
             shutil.rmtree(self.folder(number), ignore_errors=True)
 
     def _forget(self, number: int, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        if self.keeping is not None and number >= 0:
+        if self.study_storage is not None and number >= 0:
             with contextlib.suppress(StorageFailed):  # a state of another config is not used
-                self.keeping.forget(number)
+                self.study_storage.forget(number)

@@ -19,8 +19,8 @@ PAUSE = 1.0  # seconds between looks
 class DiskSpace:
     """Whether the disk with a folder, or the storage that has the checkpoints, accepts writes."""
 
-    def __init__(self, folder: Path, keeping: StudyStorage | None = None) -> None:
-        self.folder, self._keeping = folder, keeping
+    def __init__(self, folder: Path, study_storage: StudyStorage | None = None) -> None:
+        self.folder, self._study_storage = folder, study_storage
         self._reason: str | None = None
         self._since = self._looked = 0.0
 
@@ -31,10 +31,10 @@ class DiskSpace:
 
     @property
     def _place(self) -> str:
-        return str(self.folder) if self._keeping is None else self._keeping.storage.url
+        return str(self.folder) if self._study_storage is None else self._study_storage.storage.url
 
     def _refusal(self) -> str | None:
-        return refusal(self.folder) if self._keeping is None else self._keeping.refusal()
+        return refusal(self.folder) if self._study_storage is None else self._study_storage.refusal()
 
     def refused(self, reason: str) -> str | None:
         """Notes a refused write; returns a line for people the first time."""
