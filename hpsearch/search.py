@@ -96,8 +96,8 @@ class Search:
         settings = self.launcher.settings[slot]
         attempt = self.study.start(number, device=settings.device, threads=settings.threads, worker=slot)
         trial = self.study.history.trials[number]
-        folder, kept = self.checkpoints.folder(number), self.checkpoints.kept(number)
-        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._prepared, kept))
+        folder, remote = self.checkpoints.folder(number), self.checkpoints.remote(number)
+        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._prepared, remote))
         failpoints.hit("trial_placed")
         return Started(trial, slot, attempt)
 

@@ -108,7 +108,7 @@ def test_weights_in_a_storage_are_fetched(call, study, tmp_path):
 def _store(study_storage, path):
     from hpsearch.storage.snapshots import Snapshots
 
-    snapshots = Snapshots(study_storage.storage, study_storage.of(0).folder)
+    snapshots = Snapshots(study_storage.storage, study_storage.remote(0).folder)
     snapshots.look()
     snapshots.save({path.name: path})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hpsearch.contract import Command, Evaluation, WorkerSettings
-from hpsearch.storage.storage import Kept
+from hpsearch.storage.storage import RemoteFiles
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Task:
     config: dict[str, Any]
     folder: Path
     prepared: dict[str, Path] = field(default_factory=dict)  # the data, where they are prepared: see WorkerSettings
-    kept: Kept | None = None  # where a storage has folder and data, for a worker that does not see them
+    remote: RemoteFiles | None = None  # where a storage has folder and data, for a worker that does not see them
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,14 @@ from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.contract import CHECKPOINTS
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History, TrialHistory
-from hpsearch.storage.storage import Kept
+from hpsearch.storage.storage import RemoteFiles
 from hpsearch.storage.study_storage import StudyStorage
 
-KEPT = 3  # trials whose best weights stay on the disk: the best ones
-PASSING = (*CHECKPOINTS, *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt")))  # not needed after a trial has ended
+KEEP_BEST = 3  # trials whose best weights stay on the disk: the best ones
+TEMPORARY = (
+    *CHECKPOINTS,
+    *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt")),
+)  # not needed after a trial has ended
 
 
 class Checkpoints:
@@ -30,9 +33,9 @@ class Checkpoints:
         """The folder of a trial's checkpoints."""
         return self.path / f"{number:04d}"
 
-    def kept(self, number: int) -> Kept | None:
+    def remote(self, number: int) -> RemoteFiles | None:
         """Where the storage has a trial's checkpoints; None: they are in its folder."""
-        return None if self.study_storage is None else self.study_storage.of(number)
+        return None if self.study_storage is None else self.study_storage.remote(number)
 
     def where(self, number: int) -> str:
         """Where a trial's checkpoints are, for people."""
@@ -51,17 +54,17 @@ class Checkpoints:
                 self.sweep(trial)
 
     def sweep(self, trial: TrialHistory) -> None:
-        """Deletes what nothing will read again: checkpoints of ended trials, weights of all but the KEPT best."""
-        for name in PASSING:
+        """Deletes what nothing will read again: checkpoints of ended trials, weights of all but the KEEP_BEST best."""
+        for name in TEMPORARY:
             with contextlib.suppress(OSError):
                 (self.folder(trial.number) / name).unlink()
         among = None if self._best is None else {*self._best, trial.number}  # all, once
         ranked = self._history.ranked(among=among)
-        self._best = kept = {t.number for t in ranked[:KEPT]}
-        if self.study_storage is not None and trial.number in kept:
-            self.study_storage.sweep(trial.number, PASSING)
-        for number in [t.number for t in ranked[KEPT : KEPT + 1]] + [trial.number]:
-            if number not in kept:
+        self._best = best = {t.number for t in ranked[:KEEP_BEST]}
+        if self.study_storage is not None and trial.number in best:
+            self.study_storage.sweep(trial.number, TEMPORARY)
+        for number in [t.number for t in ranked[KEEP_BEST : KEEP_BEST + 1]] + [trial.number]:
+            if number not in best:
                 self._remove(number)
         failpoints.hit("trial_swept")
 

@@ -28,7 +28,7 @@ ALLOWED = (
 
 
 @dataclass(frozen=True)
-class Kept:
+class RemoteFiles:
     """Names in a storage: where it has what a trial needs."""
 
     folder: str  # the trial's checkpoints

@@ -18,7 +18,7 @@ from hpsearch.journal.history import History
 from hpsearch.sealed import SIZES, is_whole_folder, seal
 from hpsearch.storage.integrity import Found, in_storage
 from hpsearch.storage.snapshots import Snapshots
-from hpsearch.storage.storage import Kept, Storage
+from hpsearch.storage.storage import RemoteFiles, Storage
 
 _log = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ class StudyStorage:
         self._answer: Future[str | None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
 
-    def of(self, number: int) -> Kept:
+    def remote(self, number: int) -> RemoteFiles:
         """What a worker is told of a trial."""
-        return Kept(self._folder(number), self._prepared)
+        return RemoteFiles(self._folder(number), self._prepared)
 
     def where(self, number: int) -> str:
         """Where a trial's checkpoints are, for people."""

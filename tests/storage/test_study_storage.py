@@ -8,7 +8,7 @@ from hpsearch.outcome import Outcome
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.disk_space import DiskSpace
 from hpsearch.storage.snapshots import Snapshots
-from hpsearch.storage.storage import Kept, Storage
+from hpsearch.storage.storage import RemoteFiles, Storage
 from hpsearch.storage.study_storage import StudyStorage
 from tests.searching import experiment, opened
 
@@ -21,7 +21,7 @@ def store(study_storage, folder, number, *names):
     folder.mkdir(exist_ok=True)
     for name in names:
         (folder / name).write_text(name)
-    Snapshots(study_storage.storage, study_storage.of(number).folder, attempt=2).save(
+    Snapshots(study_storage.storage, study_storage.remote(number).folder, attempt=2).save(
         {name: folder / name for name in names}
     )
 
@@ -29,10 +29,10 @@ def store(study_storage, folder, number, *names):
 def there(study_storage):
     found = {}
     for number in study_storage.numbers():
-        snapshots = Snapshots(study_storage.storage, study_storage.of(number).folder)
+        snapshots = Snapshots(study_storage.storage, study_storage.remote(number).folder)
         snapshots.look()
         found[number] = set(snapshots.files)
-        assert len(study_storage.storage.names(study_storage.of(number).folder)) == len(snapshots.files) + 1
+        assert len(study_storage.storage.names(study_storage.remote(number).folder)) == len(snapshots.files) + 1
     return found
 
 
@@ -65,12 +65,12 @@ def test_two_homes_with_studies_of_one_name_have_folders_of_their_own(tmp_path):
     for home in ("one", "two"):
         for _ in range(2):  # made, then resumed
             study = opened(experiment(), tmp_path / home)
-            kept = StudyStorage(storage, study.history, {"digest": "corpora/x"}).of(3)
+            remote = StudyStorage(storage, study.history, {"digest": "corpora/x"}).remote(3)
             study.journal.close()
-            folders.add(kept.folder)
+            folders.add(remote.folder)
     assert len(folders) == 2
     assert all(folder.startswith("studies/toy-") and folder.endswith("/0003") for folder in folders)
-    assert kept == Kept(kept.folder, {"digest": "corpora/x"})
+    assert remote == RemoteFiles(remote.folder, {"digest": "corpora/x"})
 
 
 def test_the_samples_of_a_trial_are_brought_where_there_are_some(tmp_path):
@@ -98,13 +98,14 @@ def test_a_storage_that_fails_is_left_alone_until_the_next_run(tmp_path, caplog,
 def test_room_in_a_storage_is_looked_for_without_waiting(tmp_path, monkeypatch):
     monkeypatch.setattr("hpsearch.storage.disk_space.PAUSE", 0.0)
     study_storage = StudyStorage(Storage(f"file://{tmp_path}/storage"), History(), {})
-    room, slow = DiskSpace(tmp_path / "home", study_storage), 0.5
+    disk_space, slow = DiskSpace(tmp_path / "home", study_storage), 0.5
     monkeypatch.setattr(Storage, "refusal", lambda storage: time.sleep(slow))
     assert (
-        room.refused("no room") == f"nothing can be saved in {study_storage.storage.url}; waiting up to 60 s for room"
+        disk_space.refused("no room")
+        == f"nothing can be saved in {study_storage.storage.url}; waiting up to 60 s for room"
     )
-    assert room.look() is None
-    assert room.closed
+    assert disk_space.look() is None
+    assert disk_space.closed
     study_storage.close()
-    assert room.look() == "there is room again; going on"
+    assert disk_space.look() == "there is room again; going on"
     assert not (tmp_path / "home").exists()

@@ -152,9 +152,9 @@ class Actor:
 
     def _brought(self, task: Task) -> Task:
         """The task with folders that are on this node; raises StorageFailed or OSError."""
-        if self._elsewhere is None or task.kept is None:
+        if self._elsewhere is None or task.remote is None:
             return task
-        return self._elsewhere.begin(task, task.kept, self._beat)
+        return self._elsewhere.begin(task, task.remote, self._beat)
 
     def _beat(self) -> None:
         self._looks += 1

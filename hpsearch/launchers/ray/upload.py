@@ -17,7 +17,7 @@ from hpsearch.errors import StorageFailed
 from hpsearch.launchers.messages import Task
 from hpsearch.launchers.ray.scratch import Scratch
 from hpsearch.storage.snapshots import Snapshots
-from hpsearch.storage.storage import Kept, Storage
+from hpsearch.storage.storage import RemoteFiles, Storage
 
 PAUSES = (0.5, 2.0, 8.0)  # seconds before the second, third and fourth try at the end of a trial
 _log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Elsewhere:
         self._upload: Upload | None = None
         self._folder = self.scratch.path / "none"
 
-    def begin(self, task: Task, kept: Kept, beat: Callable[[], None]) -> Task:
+    def begin(self, task: Task, remote: RemoteFiles, beat: Callable[[], None]) -> Task:
         """The task with folders of this node, in which its data and its checkpoint are; raises StorageFailed.
 
         beat: called from time to time.
@@ -124,8 +124,8 @@ class Elsewhere:
         self._folder = self.scratch.path / f"{task.trial:04d}"
         shutil.rmtree(self._folder, ignore_errors=True)
         make_folder(self._folder)
-        prepared = {key: self.scratch.prepared(self.storage, name, beat) for key, name in kept.prepared.items()}
-        snapshots = Snapshots(self.storage, kept.folder, attempt=task.attempt)
+        prepared = {key: self.scratch.prepared(self.storage, name, beat) for key, name in remote.prepared.items()}
+        snapshots = Snapshots(self.storage, remote.folder, attempt=task.attempt)
         snapshots.look()
         snapshots.fetch(self._folder, beat)
         self._upload = Upload(snapshots, self._folder)

@@ -15,12 +15,12 @@ from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.scratch import Scratch
 from hpsearch.launchers.ray.visibility import SharedStorage
 from hpsearch.storage.snapshots import Snapshots
-from hpsearch.storage.storage import Kept, Storage
+from hpsearch.storage.storage import RemoteFiles, Storage
 from hpsearch.storage.study_storage import keep_prepared
 from hpsearch.testing.launchers import SLOW, TOY, task, worker_settings
 from tests.training.tiny import TEXT, opened, tiny
 
-KEPT = Kept("studies/toy/0000")
+REMOTE = RemoteFiles("studies/toy/0000")
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def node(tmp_path, url, monkeypatch):
         actor.leave()
 
 
-def trial(tmp_path, attempt=1, kept=KEPT, **values):
+def trial(tmp_path, attempt=1, remote=REMOTE, **values):
     wanted = task(tmp_path / "home", **values)
-    return type(wanted)(0, attempt, wanted.config, wanted.folder, {}, kept)
+    return type(wanted)(0, attempt, wanted.config, wanted.folder, {}, remote)
 
 
 def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
@@ -66,7 +66,7 @@ def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
 
 def stored(url):
     """What the storage has of the trial."""
-    snapshots = Snapshots(Storage(url), KEPT.folder)
+    snapshots = Snapshots(Storage(url), REMOTE.folder)
     snapshots.look()
     return sorted(snapshots.files)
 
@@ -86,11 +86,11 @@ def test_a_trial_ends_in_the_storage_and_nowhere_else(tmp_path, url, node):
 
 
 def test_a_paused_trial_goes_on_from_the_storage_on_another_node(tmp_path, url, node):
-    whole, _, _ = go_on(node(), trial(tmp_path, kept=Kept("studies/toy/0001")))
+    whole, _, _ = go_on(node(), trial(tmp_path, remote=RemoteFiles("studies/toy/0001")))
     first, last, _ = go_on(node("one"), trial(tmp_path), lambda i: Command.PAUSE if i == 7 else Command.CONTINUE)
     assert last == Ended(0, 0, Command.PAUSE)
     assert stored(url) == ["last.pt"] or stored(url) == ["last.pt", "previous.pt"]
-    told = Snapshots(Storage(url), KEPT.folder)
+    told = Snapshots(Storage(url), REMOTE.folder)
     told.look()
     told.fetch(tmp_path / "seen")
     assert len(json.loads((tmp_path / "seen" / "last.pt").read_text())["evaluations"]) == 7
@@ -101,11 +101,11 @@ def test_a_paused_trial_goes_on_from_the_storage_on_another_node(tmp_path, url, 
 
 def test_a_dropped_trial_stores_nothing_more(tmp_path, url, node):
     _, last, _ = go_on(node(), trial(tmp_path), lambda index: Command.STOP if index == 3 else Command.CONTINUE)
-    there = Storage(url).names(KEPT.folder)
+    there = Storage(url).names(REMOTE.folder)
     assert last == Ended(0, 0, Command.STOP)
     assert left(tmp_path) == []
     assert [thread.name for thread in threading.enumerate() if thread.name == "upload"] == []
-    assert Storage(url).names(KEPT.folder) == there
+    assert Storage(url).names(REMOTE.folder) == there
 
 
 def test_checkpoints_are_stored_while_it_trains(tmp_path, url, node):
