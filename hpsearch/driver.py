@@ -33,7 +33,7 @@ from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.storage import Storage
-from hpsearch.storage.study_storage import StudyStorage, keep_prepared
+from hpsearch.storage.study_storage import StudyStorage, upload_prepared
 from hpsearch.study import Study, read_history
 from hpsearch.study_lock import StudyLock
 from hpsearch.trainers import Prepared
@@ -137,7 +137,7 @@ class Driver:
     def _bring_samples(self, number: int) -> None:
         """Puts the winner's samples where the views read them."""
         try:
-            self.checkpoints.bring_samples(number)
+            self.checkpoints.download_samples(number)
         except (StorageFailed, OSError) as error:
             self.say(f"warning: the samples of trial {number} are not there for MLflow: {error}")
 
@@ -223,7 +223,7 @@ def _stored(storage: Storage | None, prepared: Prepared, progress: Progress) -> 
     """Copies the prepared data into the storage; their names there, by the digest of data and tokenizer."""
     if storage is None:
         return {}
-    return {key: keep_prepared(storage, folder, progress) for key, folder in prepared.folders.items()}
+    return {key: upload_prepared(storage, folder, progress) for key, folder in prepared.folders.items()}
 
 
 @contextlib.contextmanager

@@ -80,12 +80,12 @@ class Search:
                 self._pause_all()
                 if self._stopping():
                     yield Notice("stopping: trials save their state (once more to leave at once)")
-            yield from self._notices(self._disk_space.look())
-            if not self._pausing and not self._disk_space.closed:
+            yield from self._notices(self._disk_space.retry())
+            if not self._pausing and not self._disk_space.blocked:
                 for slot, number in self._placement.placements():
                     yield self._start(slot, number)
             if not self._placement.busy and (
-                self._pausing or not (self._disk_space.closed or self._placement.unplaced())
+                self._pausing or not (self._disk_space.blocked or self._placement.unplaced())
             ):
                 yield from self._notices(self._why_so_few())
                 return
@@ -214,7 +214,7 @@ class Search:
         if self._stumbles[number] > STUMBLES:
             place = self.checkpoints.where(number)
             raise StorageFailed(f"{place}: trial {number} cannot save its state: {message.reason}")
-        yield from self._notices(self._disk_space.refused(message.reason))
+        yield from self._notices(self._disk_space.block(message.reason))
 
     def _why_so_few(self) -> str | None:
         """What the policy says where the search ended before the budget."""

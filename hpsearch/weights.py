@@ -84,7 +84,7 @@ def _files(history: History, trial: TrialHistory, study: Path) -> Iterator[Path]
     try:
         with tempfile.TemporaryDirectory() as folder:
             for name in _names(trial):
-                study_storage.bring(trial.number, name, Path(folder) / name)
+                study_storage.download(trial.number, name, Path(folder) / name)
             yield Path(folder)
     finally:
         study_storage.close()

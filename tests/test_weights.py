@@ -109,7 +109,7 @@ def _store(study_storage, path):
     from hpsearch.storage.snapshots import Snapshots
 
     snapshots = Snapshots(study_storage.storage, study_storage.remote(0).folder)
-    snapshots.look()
+    snapshots.load_newest()
     snapshots.save({path.name: path})
 
 

@@ -46,10 +46,10 @@ class Checkpoints:
 
         A folder without a trial belongs to one that a full disk kept out of the journal: its number is used again.
         """
-        for number, folder in self._there():
+        for number, folder in self._present():
             trial = self._history.trials.get(number)
             if trial is None:
-                self._forget(number, folder)
+                self._discard(number, folder)
             elif trial.outcome is not None:
                 self.sweep(trial)
 
@@ -74,12 +74,12 @@ class Checkpoints:
             make_folder(self.folder(number))
             write_atomically(self.folder(number) / "error.txt", details.encode())
 
-    def bring_samples(self, number: int) -> None:
+    def download_samples(self, number: int) -> None:
         """Downloads a trial's samples for the views, if they are in a storage; raises StorageFailed."""
         if self.study_storage is not None:
-            self.study_storage.bring(number, "samples.json", self.folder(number) / "samples.json")
+            self.study_storage.download(number, "samples.json", self.folder(number) / "samples.json")
 
-    def _there(self) -> list[tuple[int, Path]]:
+    def _present(self) -> list[tuple[int, Path]]:
         """The numbers of the trials that have files here or in the storage, and their folders here."""
         names = {folder.name for folder in self.path.glob("[0-9]*")}
         if self.study_storage is not None:
@@ -93,8 +93,8 @@ class Checkpoints:
         if not (self.folder(number) / "error.txt").exists():
             shutil.rmtree(self.folder(number), ignore_errors=True)
 
-    def _forget(self, number: int, folder: Path) -> None:
+    def _discard(self, number: int, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         if self.study_storage is not None and number >= 0:
             with contextlib.suppress(StorageFailed):  # a state of another config is not used
-                self.study_storage.forget(number)
+                self.study_storage.delete(number)

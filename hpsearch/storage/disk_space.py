@@ -25,7 +25,7 @@ class DiskSpace:
         self._since = self._looked = 0.0
 
     @property
-    def closed(self) -> bool:
+    def blocked(self) -> bool:
         """Whether a write was refused, and none has succeeded since."""
         return self._reason is not None
 
@@ -33,25 +33,25 @@ class DiskSpace:
     def _place(self) -> str:
         return str(self.folder) if self._study_storage is None else self._study_storage.storage.url
 
-    def _refusal(self) -> str | None:
-        return refusal(self.folder) if self._study_storage is None else self._study_storage.refusal()
+    def _probe(self) -> str | None:
+        return probe(self.folder) if self._study_storage is None else self._study_storage.probe()
 
-    def refused(self, reason: str) -> str | None:
+    def block(self, reason: str) -> str | None:
         """Notes a refused write; returns a line for people the first time."""
-        if self.closed:
+        if self.blocked:
             return None
         self._reason, self._since = reason, time.monotonic()
         return f"nothing can be saved in {self._place}; waiting up to {PATIENCE:.0f} s for room"
 
-    def look(self) -> str | None:
+    def retry(self) -> str | None:
         """Tries again, at most once a second; returns a line for people when writes succeed again.
 
         Raises StorageFailed after PATIENCE seconds.
         """
-        if not self.closed or time.monotonic() - self._looked < PAUSE:
+        if not self.blocked or time.monotonic() - self._looked < PAUSE:
             return None
         self._looked = time.monotonic()
-        if self._refusal() is None:
+        if self._probe() is None:
             self._reason = None
             return "there is room again; going on"
         if time.monotonic() - self._since > PATIENCE:
@@ -62,7 +62,7 @@ class DiskSpace:
         return None
 
 
-def refusal(folder: Path) -> str | None:
+def probe(folder: Path) -> str | None:
     """Why the folder does not take another file as big as its biggest; None when it does."""
     probe = folder / ".room.tmp"
     try:

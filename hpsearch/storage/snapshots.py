@@ -20,14 +20,14 @@ from hpsearch.contract import CHECKPOINTS
 from hpsearch.errors import StorageFailed
 from hpsearch.storage.storage import Storage
 
-SPARE = CHECKPOINTS[1:]  # stored only as long as they are what was stored before: they cost no transfer
+OPTIONAL = CHECKPOINTS[1:]  # stored only as long as they are what was stored before: they cost no transfer
 _MANIFEST = re.compile(r"(\d{6})-(\d{6})-[0-9a-f]{8}\.manifest")
 _PLAIN = re.compile(r"[^\w.]", re.ASCII)  # all that some storage reads in a way of its own
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredFile:
     """One file of a state."""
 
     object: str  # its name in the storage
@@ -43,11 +43,11 @@ class Snapshots:
 
     def __init__(self, storage: Storage, folder: str, *, attempt: int = 0) -> None:
         self.storage, self.folder, self.attempt = storage, folder, attempt
-        self.files: dict[str, Stored] = {}  # of the newest state, by their own names
+        self.files: dict[str, StoredFile] = {}  # of the newest state, by their own names
         self._there: set[str] = set()  # names in the storage
         self._number = 0
 
-    def look(self) -> None:
+    def load_newest(self) -> None:
         """Finds the newest complete state; `files` is empty if there is none."""
         there = self.storage.names(self.folder)
         self._there, self.files = set(there), {}
@@ -82,16 +82,16 @@ class Snapshots:
         stored = self.files[name]
         self.storage.get(f"{self.folder}/{stored.object}", path)
         path.chmod(0o600)
-        return _facts(path) == (stored.bytes, stored.sha256)
+        return _size_and_sha256(path) == (stored.bytes, stored.sha256)
 
     def save(self, files: Mapping[str, Path]) -> None:
         """Stores a state: the new files, then the manifest; then deletes the state before."""
         tag = self._new_tag()
-        state = {name: found for name, path in files.items() if (found := self._keep(name, path, tag)) is not None}
+        state = {name: found for name, path in files.items() if (found := self._upload(name, path, tag)) is not None}
         if state != self.files:
             self._commit(state, tag)
 
-    def leave_out(self, names: Collection[str]) -> None:
+    def delete(self, names: Collection[str]) -> None:
         """Deletes some files of the newest state, and those that belong to no state."""
         state = {name: stored for name, stored in self.files.items() if name not in names}
         if not state:
@@ -99,19 +99,19 @@ class Snapshots:
         elif state != self.files:
             self._commit(state, self._new_tag())
 
-    def _keep(self, name: str, path: Path, tag: str) -> Stored | None:
+    def _upload(self, name: str, path: Path, tag: str) -> StoredFile | None:
         """Uploads a file unless this attempt has it there already; None for a file that is not worth a transfer."""
-        size, sha256 = _facts(path)
+        size, sha256 = _size_and_sha256(path)
         mine = (s for s in self.files.values() if s.object.startswith(f"{self.attempt:06d}-"))
         known = next((s for s in mine if (s.bytes, s.sha256) == (size, sha256)), None)
-        if known is not None or name in SPARE:
+        if known is not None or name in OPTIONAL:
             return known
-        stored = Stored(f"{tag}-{sha256[:8]}-{_PLAIN.sub('_', name)}", size, sha256)
+        stored = StoredFile(f"{tag}-{sha256[:8]}-{_PLAIN.sub('_', name)}", size, sha256)
         self._there.add(stored.object)  # however much of it gets there
         self.storage.put(path, f"{self.folder}/{stored.object}")
         return stored
 
-    def _commit(self, state: dict[str, Stored], tag: str) -> None:
+    def _commit(self, state: dict[str, StoredFile], tag: str) -> None:
         text = json.dumps({name: asdict(stored) for name, stored in state.items()})
         manifest = f"{tag}.manifest"
         data = f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode()
@@ -127,13 +127,13 @@ class Snapshots:
         self._number += 1
         return f"{self.attempt:06d}-{self._number:06d}-{secrets.token_hex(4)}"
 
-    def _manifest(self, name: str) -> dict[str, Stored]:
+    def _manifest(self, name: str) -> dict[str, StoredFile]:
         """The files that a manifest names; none when it is not whole."""
         digest, _, text = (self.storage.read(f"{self.folder}/{name}") or b"").partition(b"\n")
         if hashlib.sha256(text).hexdigest().encode() != digest:
             return {}
         try:
-            files = {own: Stored(**stored) for own, stored in json.loads(text).items()}
+            files = {own: StoredFile(**stored) for own, stored in json.loads(text).items()}
         except (ValueError, TypeError, AttributeError):
             return {}
         return files if all(_is_within(own) for own in files) else {}
@@ -144,7 +144,7 @@ def _is_within(name: str) -> bool:
     return not name.startswith("/") and ".." not in Path(name).parts
 
 
-def _facts(path: Path) -> tuple[int, str]:
+def _size_and_sha256(path: Path) -> tuple[int, str]:
     """A file's size and SHA-256."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

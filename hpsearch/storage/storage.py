@@ -104,7 +104,7 @@ class Storage:
             self._system.invalidate_cache()
             self._system.rm(self._at(folder), recursive=True)
 
-    def refusal(self) -> str | None:
+    def probe(self) -> str | None:
         """Why the storage refuses writes; None when it accepts them."""
         name = f"probe-{secrets.token_hex(8)}"
         try:

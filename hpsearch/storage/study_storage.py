@@ -16,7 +16,7 @@ from hpsearch.config import digest
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History
 from hpsearch.sealed import SIZES, is_whole_folder, seal
-from hpsearch.storage.integrity import Found, in_storage
+from hpsearch.storage.integrity import CheckResult, check_storage
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import RemoteFiles, Storage
 
@@ -51,26 +51,26 @@ class StudyStorage:
         """Deletes some files of a trial, or all (None); what a failure leaves behind, the next `tidy` deletes."""
         self._thread.submit(self._sweep, number, names)
 
-    def forget(self, number: int) -> None:
+    def delete(self, number: int) -> None:
         """Deletes all files of a trial before it returns, because its number is used again; raises StorageFailed."""
         self.storage.remove_folder(self._folder(number))
 
-    def bring(self, number: int, name: str, path: Path) -> None:
+    def download(self, number: int, name: str, path: Path) -> None:
         """Downloads a file of a trial, if it exists; raises StorageFailed or OSError."""
         snapshots = Snapshots(self.storage, self._folder(number))
-        snapshots.look()
+        snapshots.load_newest()
         if name in snapshots.files:
             make_folder(path.parent)
             self.storage.get(f"{snapshots.folder}/{snapshots.files[name].object}", path)
 
-    def check(self, number: int) -> Found:
+    def check(self, number: int) -> CheckResult:
         """Checks the checkpoints that a trial can resume from; raises StorageFailed."""
-        return in_storage(Snapshots(self.storage, self._folder(number)))
+        return check_storage(Snapshots(self.storage, self._folder(number)))
 
-    def refusal(self) -> str | None:
+    def probe(self) -> str | None:
         """Why the storage refuses writes, None when it accepts them. The thread asks; nobody waits for its answer."""
         if self._answer is None:
-            self._answer = self._thread.submit(self.storage.refusal)
+            self._answer = self._thread.submit(self.storage.probe)
         if not self._answer.done():
             return "it has not answered"
         answer, self._answer = self._answer.result(), None
@@ -91,14 +91,14 @@ class StudyStorage:
                 self.storage.remove_folder(self._folder(number))
                 return
             snapshots = Snapshots(self.storage, self._folder(number))
-            snapshots.look()
-            snapshots.leave_out(names)
+            snapshots.load_newest()
+            snapshots.delete(names)
         except StorageFailed as error:
             self._given_up = True  # else the end of the run waits for each; the next run's tidying makes up for it
             _log.warning("%s; what is not needed any more stays there for now", error)
 
 
-def keep_prepared(storage: Storage, folder: Path, progress: Callable[[str, float], None]) -> str:
+def upload_prepared(storage: Storage, folder: Path, progress: Callable[[str, float], None]) -> str:
     """Uploads a folder of prepared data unless the storage has it; returns its name there; raises StorageFailed.
 
     The name holds the files' sizes beside the fingerprint, so that another version's files are never used.
@@ -108,7 +108,7 @@ def keep_prepared(storage: Storage, folder: Path, progress: Callable[[str, float
     sizes = json.loads((folder / SIZES).read_text())
     name = f"corpora/{folder.name}-{digest(sizes)[:8]}"
     snapshots = Snapshots(storage, name)
-    snapshots.look()
+    snapshots.load_newest()
     stored = {own: found.bytes for own, found in snapshots.files.items() if own != SIZES}
     if stored != sizes:
         progress("storing the data", 0.0)

@@ -30,7 +30,7 @@ def there(study_storage):
     found = {}
     for number in study_storage.numbers():
         snapshots = Snapshots(study_storage.storage, study_storage.remote(number).folder)
-        snapshots.look()
+        snapshots.load_newest()
         found[number] = set(snapshots.files)
         assert len(study_storage.storage.names(study_storage.remote(number).folder)) == len(snapshots.files) + 1
     return found
@@ -76,10 +76,10 @@ def test_two_homes_with_studies_of_one_name_have_folders_of_their_own(tmp_path):
 def test_the_samples_of_a_trial_are_brought_where_there_are_some(tmp_path):
     study_storage = StudyStorage(Storage(f"file://{tmp_path}/storage"), History(), {})
     checkpoints = Checkpoints(tmp_path / "home", History(), study_storage)
-    checkpoints.bring_samples(0)
+    checkpoints.download_samples(0)
     assert not (tmp_path / "home").exists()
     store(study_storage, tmp_path / "in", 0, "samples.json", "best.pt")
-    checkpoints.bring_samples(0)
+    checkpoints.download_samples(0)
     assert [path.name for path in (tmp_path / "home" / "0000").iterdir()] == ["samples.json"]
 
 
@@ -99,13 +99,13 @@ def test_room_in_a_storage_is_looked_for_without_waiting(tmp_path, monkeypatch):
     monkeypatch.setattr("hpsearch.storage.disk_space.PAUSE", 0.0)
     study_storage = StudyStorage(Storage(f"file://{tmp_path}/storage"), History(), {})
     disk_space, slow = DiskSpace(tmp_path / "home", study_storage), 0.5
-    monkeypatch.setattr(Storage, "refusal", lambda storage: time.sleep(slow))
+    monkeypatch.setattr(Storage, "probe", lambda storage: time.sleep(slow))
     assert (
-        disk_space.refused("no room")
+        disk_space.block("no room")
         == f"nothing can be saved in {study_storage.storage.url}; waiting up to 60 s for room"
     )
-    assert disk_space.look() is None
-    assert disk_space.closed
+    assert disk_space.retry() is None
+    assert disk_space.blocked
     study_storage.close()
-    assert disk_space.look() == "there is room again; going on"
+    assert disk_space.retry() == "there is room again; going on"
     assert not (tmp_path / "home").exists()

@@ -55,7 +55,7 @@ class Scratch:
 
 def _fetch(snapshots: Snapshots, folder: Path, beat: Callable[[], None]) -> None:
     """Downloads into a temporary folder and renames it when it is complete."""
-    snapshots.look()
+    snapshots.load_newest()
     staging = Path(tempfile.mkdtemp(prefix=f".new-{folder.name}-", dir=folder.parent))
     try:
         if not snapshots.files or not snapshots.fetch(staging, beat) or not is_whole_folder(staging):

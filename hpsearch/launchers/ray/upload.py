@@ -126,7 +126,7 @@ class Elsewhere:
         make_folder(self._folder)
         prepared = {key: self.scratch.prepared(self.storage, name, beat) for key, name in remote.prepared.items()}
         snapshots = Snapshots(self.storage, remote.folder, attempt=task.attempt)
-        snapshots.look()
+        snapshots.load_newest()
         snapshots.fetch(self._folder, beat)
         self._upload = Upload(snapshots, self._folder)
         return replace(task, folder=self._folder, prepared=prepared)

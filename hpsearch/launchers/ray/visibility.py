@@ -73,7 +73,7 @@ class SharedStorage:
                 if time.monotonic() > deadline:
                     return f"does not see in {storage.url} what the driver has written there"
                 time.sleep(0.1)
-            refusal = storage.refusal()
+            probe = storage.probe()
         except HpsearchError as error:
-            refusal = str(error)
-        return "" if refusal is None else f"cannot use the storage: {refusal}"
+            probe = str(error)
+        return "" if probe is None else f"cannot use the storage: {probe}"

@@ -16,7 +16,7 @@ from hpsearch.launchers.ray.scratch import Scratch
 from hpsearch.launchers.ray.visibility import SharedStorage
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import RemoteFiles, Storage
-from hpsearch.storage.study_storage import keep_prepared
+from hpsearch.storage.study_storage import upload_prepared
 from hpsearch.testing.launchers import SLOW, TOY, task, worker_settings
 from tests.training.tiny import TEXT, opened, tiny
 
@@ -67,7 +67,7 @@ def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
 def stored(url):
     """What the storage has of the trial."""
     snapshots = Snapshots(Storage(url), REMOTE.folder)
-    snapshots.look()
+    snapshots.load_newest()
     return sorted(snapshots.files)
 
 
@@ -91,7 +91,7 @@ def test_a_paused_trial_goes_on_from_the_storage_on_another_node(tmp_path, url, 
     assert last == Ended(0, 0, Command.PAUSE)
     assert stored(url) == ["last.pt"] or stored(url) == ["last.pt", "previous.pt"]
     told = Snapshots(Storage(url), REMOTE.folder)
-    told.look()
+    told.load_newest()
     told.fetch(tmp_path / "seen")
     assert len(json.loads((tmp_path / "seen" / "last.pt").read_text())["evaluations"]) == 7
     again, last, _ = go_on(node("two"), trial(tmp_path, attempt=2))
@@ -179,9 +179,9 @@ def test_what_the_training_writes_by_halves_is_not_stored(tmp_path, url, node):
 
 def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, node, corpus_files):
     corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
-    name, steps = keep_prepared(storage, corpus, lambda what, share: None), []
+    name, steps = upload_prepared(storage, corpus, lambda what, share: None), []
     before = storage.names(name)
-    assert keep_prepared(storage, corpus, lambda what, share: steps.append(what)) == name
+    assert upload_prepared(storage, corpus, lambda what, share: steps.append(what)) == name
     assert (storage.names(name), steps) == (before, [])
     scratch, folders = node()._elsewhere.scratch, []
     threads = [
@@ -199,7 +199,7 @@ def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, no
 
 def test_data_that_are_not_whole_in_the_storage_are_refused(tmp_path, url, node, corpus_files):
     corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
-    name = keep_prepared(storage, corpus, lambda what, share: None)
+    name = upload_prepared(storage, corpus, lambda what, share: None)
     victim = max((tmp_path / "storage" / name).iterdir(), key=lambda path: path.stat().st_size)
     victim.write_bytes(bytes(victim.stat().st_size))
     scratch = node()._elsewhere.scratch
