@@ -91,9 +91,9 @@ def test_a_stopped_worker_is_replaced_and_its_trial_has_one_result(zygote, tmp_p
     cwd = folder(tmp_path / "run", trials=2, times=20)
     space = (cwd / "space.yaml").read_text().replace("max_retries: 1000", "max_retries: 5, stall_timeout: 1")
     (cwd / "space.yaml").write_text(space)
-    pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.01")
-    worker = wait_for(lambda: [child for child in descendants(pid) if is_worker(child)])[0]
-    wait_for(lambda: evaluated(cwd, 1))
+    pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.02")
+    wait_for(lambda: evaluated(cwd, 1))  # now the worker has no short-lived child that looks like a worker
+    worker = next(child for child in descendants(pid) if is_worker(child))
     os.kill(worker, signal.SIGSTOP)
     wait_for(lambda: not alive([worker]))
     done = zygote.wait()
@@ -228,7 +228,7 @@ def test_the_other_device_goes_on(tmp_path, launcher, monkeypatch):
 def test_a_terminated_worker_saves_its_trial(zygote, tmp_path):
     """F16: SIGTERM for one worker alone: its state is saved, and the trial goes on with another."""
     cwd = folder(tmp_path / "run", trials=2, times=20)
-    pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.01", TOY_CHECKPOINT="1000")
+    pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.02", TOY_CHECKPOINT="1000")
     wait_for(lambda: evaluated(cwd, 4))
     os.kill(next(child for child in descendants(pid) if is_worker(child)), signal.SIGTERM)
     done = zygote.wait()

@@ -93,7 +93,8 @@ def test_a_paused_trial_goes_on_from_the_storage_on_another_node(tmp_path, url, 
     told = Snapshots(Storage(url), REMOTE.folder)
     told.load_newest()
     told.fetch(tmp_path / "seen")
-    assert len(json.loads((tmp_path / "seen" / "last.pt").read_text())["evaluations"]) == 7
+    _, _, state = (tmp_path / "seen" / "last.pt").read_bytes().partition(b"\n")  # after the checksum
+    assert len(json.loads(state)["evaluations"]) == 7
     again, last, _ = go_on(node("two"), trial(tmp_path, attempt=2))
     assert (again, last) == (whole, Ended(0, 0, Command.CONTINUE))
     assert {index: again[index] for index in first} == first
@@ -185,7 +186,7 @@ def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, no
     assert (storage.names(name), steps) == (before, [])
     scratch, folders = node()._elsewhere.scratch, []
     threads = [
-        threading.Thread(target=lambda: folders.append(scratch.corpus(storage, name, lambda: None))) for _ in range(4)
+        threading.Thread(target=lambda: folders.append(scratch.prepared(storage, name, lambda: None))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -194,7 +195,7 @@ def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, no
     assert len(set(folders)) == 1
     assert contents(folders[0]) == contents(corpus)
     storage.remove_folder(name)  # it is not asked for again
-    assert scratch.corpus(storage, name, lambda: None) == folders[0]
+    assert scratch.prepared(storage, name, lambda: None) == folders[0]
 
 
 def test_data_that_are_not_whole_in_the_storage_are_refused(tmp_path, url, node, corpus_files):
@@ -204,7 +205,7 @@ def test_data_that_are_not_whole_in_the_storage_are_refused(tmp_path, url, node,
     victim.write_bytes(bytes(victim.stat().st_size))
     scratch = node()._elsewhere.scratch
     with pytest.raises(StorageFailed, match=rf"^storage {url}: {name}: the prepared data are not whole$"):
-        scratch.corpus(storage, name, lambda: None)
+        scratch.prepared(storage, name, lambda: None)
     assert [path for path in (scratch.home / "corpora").iterdir() if path.is_dir()] == []
 
 
