@@ -70,7 +70,7 @@ INNER = {
         ["journal.reader", "journal.writer"],
     ],
     "launchers": [
-        ["launchers.devices", "launchers.memory", "launchers.messages", "launchers.orphans"],
+        ["launchers.devices", "launchers.memory", "launchers.messages", "launchers.orphans", "launchers.suspension"],
         ["launchers.session"],
         ["launchers.inline", "launchers.worker_process"],
         ["launchers.local"],

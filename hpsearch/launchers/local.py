@@ -23,6 +23,7 @@ from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory
 from hpsearch.launchers.messages import Alive, Ended, Failed, Message, Noted, Reply, Task
 from hpsearch.launchers.session import TRAINER
+from hpsearch.launchers.suspension import Suspension
 from hpsearch.launchers.worker_process import work
 
 LONGEST_LOOK = 1.0  # seconds that one look counts at most: a driver that was stopped itself blames no worker
@@ -46,6 +47,7 @@ class LocalLauncher:
         self.settings, self.trainer, self.stall_timeout = settings, trainer, stall_timeout
         self._workers = [_Worker(slot, each, trainer) for slot, each in enumerate(settings)]
         self._looked = time.monotonic()
+        self._suspension = Suspension(lambda: [w.process.pid for w in self._workers if w.process.pid is not None])
         # At the end of this process, before multiprocessing waits for its children.
         self._at_exit = util.Finalize(None, self.close, exitpriority=0)
 
@@ -80,6 +82,7 @@ class LocalLauncher:
     def close(self) -> None:
         """Kills all workers and the processes that they have started."""
         self._at_exit.cancel()
+        self._suspension.close()
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
