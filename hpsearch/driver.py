@@ -22,7 +22,7 @@ from hpsearch.events import Event
 from hpsearch.home import Home
 from hpsearch.identity import check_space
 from hpsearch.journal.history import History, TrialHistory
-from hpsearch.launchers.launch import launched
+from hpsearch.launchers.launch import open_launcher
 from hpsearch.launchers.messages import Launcher
 from hpsearch.outcome import Outcome
 from hpsearch.policies.loading import load
@@ -176,7 +176,7 @@ def opened(
         check(experiment, home)
         storage = _storage(experiment)
         name = experiment.trainer.name
-        workers = stack.enter_context(launched(experiment, home, folder, trainer=name))  # torch loads meanwhile
+        workers = stack.enter_context(open_launcher(experiment, home, folder, trainer=name))  # torch loads meanwhile
         prepared = prepare(experiment, home, progress, history=history)
         _warn(experiment, prepared, say)
         stored = _stored(storage, prepared, progress)

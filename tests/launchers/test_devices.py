@@ -88,7 +88,7 @@ def test_more_on_a_gpu_than_the_machine_carries_are_refused(monkeypatch, tmp_pat
     assert len(plan(tmp_path, trials_per_gpu=16)) == 32
     with pytest.raises(UserError) as caught:
         plan(tmp_path, trials_per_gpu=17)
-    said = "trials_per_gpu: 17 are more workers than 4 cores can carry for 2 GPU(s); allowed here: auto, or up to 16"
+    said = "trials_per_gpu: 17 are more workers than 4 cores can run for 2 GPU(s); allowed here: auto, or up to 16"
     assert str(caught.value) == said
 
 

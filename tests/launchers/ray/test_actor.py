@@ -127,11 +127,11 @@ def test_a_storage_that_takes_nothing_for_a_while_costs_a_notice(tmp_path, url, 
         broken.setattr(Storage, "put", refuse)
         actor.train(1, trial(tmp_path))
         actor.answer(Command.CONTINUE)  # it has saved once
-        while not actor._elsewhere._upload._trouble:
+        while not actor._transfer._upload._trouble:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     note, *_, message = said = actor.answer(Command.CONTINUE)
-    assert note.line == f"a checkpoint is not stored: storage {url}: cannot write x: no room; training goes on"
+    assert note.line == f"a checkpoint is not stored: storage {url}: cannot write x: no room; training continues"
     assert isinstance(message, Evaluated)
     while isinstance(said[-1], Evaluated):
         said = actor.answer(Command.CONTINUE)
@@ -163,7 +163,7 @@ def refuse(storage, *_):
 def test_what_the_training_writes_by_halves_is_not_stored(tmp_path, url, node):
     actor = node()
     actor.train(1, trial(tmp_path))
-    folder = actor._elsewhere._folder
+    folder = actor._transfer._folder
     (folder / ".last.pt.tmp").write_text("half")
     (folder / "link").symlink_to("/etc/hostname")
     (folder / "own" / ".hidden").mkdir(parents=True)
@@ -184,7 +184,7 @@ def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, no
     before = storage.names(name)
     assert upload_prepared(storage, corpus, lambda what, share: steps.append(what)) == name
     assert (storage.names(name), steps) == (before, [])
-    scratch, folders = node()._elsewhere.scratch, []
+    scratch, folders = node()._transfer.scratch, []
     threads = [
         threading.Thread(target=lambda: folders.append(scratch.prepared(storage, name, lambda: None))) for _ in range(4)
     ]
@@ -203,7 +203,7 @@ def test_data_that_are_not_whole_in_the_storage_are_refused(tmp_path, url, node,
     name = upload_prepared(storage, corpus, lambda what, share: None)
     victim = max((tmp_path / "storage" / name).iterdir(), key=lambda path: path.stat().st_size)
     victim.write_bytes(bytes(victim.stat().st_size))
-    scratch = node()._elsewhere.scratch
+    scratch = node()._transfer.scratch
     with pytest.raises(StorageFailed, match=rf"^storage {url}: {name}: the prepared data are not whole$"):
         scratch.prepared(storage, name, lambda: None)
     assert [path for path in (scratch.home / "corpora").iterdir() if path.is_dir()] == []
@@ -214,7 +214,7 @@ def contents(folder):
 
 
 def test_the_folder_of_a_worker_that_was_killed_is_removed_by_the_next(tmp_path, node):
-    alive = node()._elsewhere.scratch
+    alive = node()._transfer.scratch
     killed = alive.home / "worker-killed"
     killed.mkdir()
     (killed / "last.pt").write_text("")
@@ -238,7 +238,7 @@ def test_a_scratch_folder_that_others_may_write_is_refused(tmp_path, monkeypatch
 def test_a_node_that_sees_the_same_storage_lacks_nothing_and_leaves_nothing(tmp_path, url):
     shared = SharedStorage(url, ".shared-x", "text")
     shared.leave()
-    assert shared.lacking() == ""
+    assert shared.problem() == ""
     shared.remove()
     assert list((tmp_path / "storage").iterdir()) == []
 
@@ -246,11 +246,11 @@ def test_a_node_that_sees_the_same_storage_lacks_nothing_and_leaves_nothing(tmp_
 def test_what_a_node_lacks_is_said(tmp_path, url, monkeypatch):
     monkeypatch.setattr("hpsearch.launchers.ray.visibility.PATIENCE", 0.2)
     shared = SharedStorage(url, ".shared-x", "text")
-    assert shared.lacking() == f"does not see in {url} what the driver has written there"
+    assert shared.problem() == f"does not see in {url} what the driver has written there"
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
-    lacking = SharedStorage("s3://bucket", ".shared-x", "text").lacking()
+    lacking = SharedStorage("s3://bucket", ".shared-x", "text").problem()
     assert lacking.startswith("cannot use the storage: storage s3://bucket: Install s3fs")
     shared.leave()
     monkeypatch.setattr(Storage, "put", refuse)
     monkeypatch.setattr(Storage, "write", refuse)
-    assert shared.lacking() == f"cannot use the storage: storage {url}: cannot write x: no room"
+    assert shared.problem() == f"cannot use the storage: storage {url}: cannot write x: no room"

@@ -29,7 +29,7 @@ for number in (signal.SIGTERM, signal.SIGHUP):
     for pid in others:
         os.kill(pid, number)
 os.kill(worker, signal.SIGHUP)
-assert ray.get(actor.life.remote()).memory > 0
+assert ray.get(actor.heartbeat.remote()).memory > 0
 os.kill(worker, signal.SIGTERM)  # this one is free, and ends
 wait_for(lambda: alive([worker]) == [])
 left = descendants(os.getpid())
