@@ -92,7 +92,9 @@ def test_a_storage_that_fails_is_left_alone_until_the_next_run(tmp_path, caplog,
     for number in range(3):
         study_storage.sweep(number)
     study_storage.close()
-    assert caplog.messages == ["storage x: cannot list: broken; what is not needed any more stays there for now"]
+    assert caplog.messages == [
+        "storage x: cannot list: broken; files that are no longer needed stay there until the next run"
+    ]
 
 
 def test_room_in_a_storage_is_looked_for_without_waiting(tmp_path, monkeypatch):
@@ -102,10 +104,10 @@ def test_room_in_a_storage_is_looked_for_without_waiting(tmp_path, monkeypatch):
     monkeypatch.setattr(Storage, "probe", lambda storage: time.sleep(slow))
     assert (
         disk_space.block("no room")
-        == f"nothing can be saved in {study_storage.storage.url}; waiting up to 60 s for room"
+        == f"nothing can be saved in {study_storage.storage.url}; waiting up to 60 s for space"
     )
     assert disk_space.retry() is None
     assert disk_space.blocked
     study_storage.close()
-    assert disk_space.retry() == "there is room again; going on"
+    assert disk_space.retry() == "there is space again; the search resumes"
     assert not (tmp_path / "home").exists()

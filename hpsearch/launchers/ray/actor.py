@@ -44,9 +44,9 @@ class ActorHeartbeat:
 
 
 class Actor:
-    """Trains one trial at a time; `tell` and `life` come in a thread of their own.
+    """Trains one trial at a time; Ray calls `tell` and `heartbeat` in another thread.
 
-    Each trial placed has a `turn`, so that what was said to one is never heard by the next.
+    Each trial has a `turn` number, so that a command for one never reaches the next.
     """
 
     def __init__(self, slot: int, settings: WorkerSettings, trainer: str, storage: str | None = None) -> None:
