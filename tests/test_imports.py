@@ -56,7 +56,7 @@ LEVELS = [
 INNER = {
     "config": [
         ["config.section"],
-        ["config.data", "config.model", "config.training"],
+        ["config.data", "config.objective", "config.tokenizer"],
         ["config.config"],
     ],
     "document": [
@@ -105,7 +105,7 @@ INNER = {
         ["storage.checkpoints", "storage.disk_space"],
     ],
     "tasks": [
-        ["tasks.measure", "tasks.metric"],
+        ["tasks.evaluation", "tasks.measure", "tasks.metric"],
         ["tasks.task"],
         ["tasks.classification", "tasks.text", "tasks.translation"],
     ],

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Union
 from pydantic import Field, PlainValidator, SerializeAsAny, TypeAdapter
 
 from hpsearch.tasks.classification import ClassificationSet
+from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.metric import LOSSES, Metric
 from hpsearch.tasks.task import TaskSet
 from hpsearch.tasks.text import TextSet
@@ -18,6 +19,7 @@ __all__ = [
     "TASKS",
     "AnySet",
     "ClassificationSet",
+    "EvaluationConfig",
     "Metric",
     "TaskSet",
     "TextSet",

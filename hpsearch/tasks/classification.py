@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from hpsearch.config import Column, EvaluationConfig, Truncate
+from hpsearch.config import Column, Truncate
 from hpsearch.data.splits import LABEL, Example
 from hpsearch.data.truncation import Cut
 from hpsearch.errors import DataError
 from hpsearch.metrics import classification as metrics_of
 from hpsearch.metrics.losses import Sums
+from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure, Model, Scores, confusion_sample
 from hpsearch.tasks.metric import Metric
 from hpsearch.tasks.task import TaskSet

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from hpsearch.config import EvaluationConfig
 from hpsearch.data.encodable import EncodableSet
 from hpsearch.data.truncation import Cut
+from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure
 from hpsearch.tasks.metric import Metric
 
