@@ -107,7 +107,7 @@ INNER = {
     "tasks": [
         ["tasks.evaluation", "tasks.measure", "tasks.metric"],
         ["tasks.task"],
-        ["tasks.classification", "tasks.text", "tasks.translation"],
+        ["tasks.classification", "tasks.loading", "tasks.text", "tasks.translation"],
     ],
     "trainers": [
         ["trainers.state", "trainers.trainer"],

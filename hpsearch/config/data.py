@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     StringConstraints,
+    create_model,
     field_validator,
     model_serializer,
     model_validator,
@@ -146,6 +147,11 @@ class DataSet(Section):
         """Leaves out later keys at their defaults: a study from before these keys keeps its identity."""
         fields, later = type(self).model_fields, (*LATER, *self.form_keys, *self.later_keys)
         return {key: value for key, value in handler(self).items() if key not in later or value != fields[key].default}
+
+    @classmethod
+    def named(cls, task: str) -> type[Self]:
+        """This section as a subclass whose `task` is the given name."""
+        return create_model(cls.__name__, __base__=cls, __module__=cls.__module__, task=(Literal[task], ...))
 
     @property
     def task_name(self) -> str:

@@ -107,7 +107,7 @@ def main() -> None:
     found = {}
     for name, (module, kind, values) in task["sets"].items():
         with contextlib.suppress(Exception):  # no second reading, no second opinion
-            data_set = getattr(importlib.import_module(module), kind).model_validate(values)
+            data_set = getattr(importlib.import_module(module), kind).named(values["task"]).model_validate(values)
             fingerprint, splits = sources.identify(name, data_set, base=Path(task["base"]), cache=None)
             found[name] = {"fingerprint": fingerprint, "unordered": _unordered(splits or Splits([], []))}
     json.dump(found, answer)
