@@ -10,7 +10,7 @@ from typing import Any
 
 from hpsearch.config import DataSet
 from hpsearch.data.findings import Findings
-from hpsearch.data.origins import is_saved, origin
+from hpsearch.data.origins import described, is_saved, origin
 from hpsearch.data.splits import named_parts
 from hpsearch.error_lines import lines
 from hpsearch.errors import DataError
@@ -29,7 +29,7 @@ def parquet(path: Path, names: list[str]) -> Any:
 
 def tables(name: str, data_set: DataSet, found: Findings, *, folder: Path | None, cache: Path | None) -> dict[str, Any]:
     """The set's tables by split; `found.told` says how they are named there. Raises DataError if there is no train."""
-    where = f"data.{name}: dataset {origin(data_set)!r}" + ("" if folder else " (no folder, so sought on the hub)")
+    where = described(name, data_set, folder)
     with _library(where) as datasets:
         if folder and is_saved(folder):
             loaded = datasets.load_from_disk(str(folder))

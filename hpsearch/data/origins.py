@@ -94,6 +94,11 @@ def local_folder(name: str, data_set: DataSet, base: Path) -> Path | None:
     return None
 
 
+def described(name: str, data_set: DataSet, folder: Path | None) -> str:
+    """A set of the `datasets` library as messages call it."""
+    return f"data.{name}: dataset {origin(data_set)!r}{'' if folder else ' (not a local folder: looked up on the hub)'}"
+
+
 def is_saved(folder: Path) -> bool:
     """Whether the folder is what the library's save_to_disk writes."""
     return (folder / "dataset_dict.json").exists() or (folder / "state.json").exists()

@@ -135,9 +135,7 @@ def _parts(
         found.told += origins.told(name, data_set, some, folder)
         return reader.examples(some)
     tables = library.tables(name, data_set, found, folder=folder, cache=cache)
-    where = f"data.{name}: dataset {origins.origin(data_set)!r}" + (
-        "" if folder else " (no folder, so sought on the hub)"
-    )
+    where = origins.described(name, data_set, folder)
     return {
         part: reader.of_library(f"{where}: {part}", table, Answers(data_set, part))
         for part, table in origins.wanted(data_set, tables).items()

@@ -187,15 +187,6 @@ class Space:
         """What the sampler knows of a parameter: the distribution that `suggest` gives it."""
         return _distribution(self.params[name])
 
-    def view_distribution(self, name: str) -> BaseDistribution:
-        """The same over values as people see them (numeric choices by value), for the Optuna database."""
-        from optuna.distributions import CategoricalDistribution
-
-        node = self.params[name]
-        if isinstance(node, Choices):
-            return CategoricalDistribution(list(node.choices))
-        return _distribution(node)
-
 
 def _distribution(node: Range) -> BaseDistribution:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution

@@ -81,7 +81,7 @@ def test_the_name_is_part_of_the_identity_as_it_stands(folder: Path) -> None:
 
 
 def test_keys_of_the_task_are_checked(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="data.words.shad: unknown key; did you mean 'shade'"):
+    with pytest.raises(ConfigError, match=r"data.words.shad: unknown key; did you mean 'shade'"):
         experiment(folder, shad="ash")
 
 
