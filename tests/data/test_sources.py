@@ -384,8 +384,8 @@ def test_an_unreachable_hub_and_a_mistyped_folder_are_one_line(tmp_path: Path) -
         timeout=600,
         check=True,
     )
-    start = "data.mine: dataset 'nobody/nothing' (not a local folder: looked up on the hub): "
-    assert run.stdout.startswith(start)
+    where = "data.mine: dataset 'nobody/nothing' (not a local folder: looked up on the hub)"
+    assert run.stdout.startswith(f"{where}: the datasets library cannot load it")
     assert (run.stdout.count("\n"), run.stderr) == (1, "")
 
 
