@@ -126,7 +126,7 @@ INNER = {
 # The places (files or folders) that may import a dependency. Each dependency is here, each door is in use.
 DOORS = {
     "click": ["cli"],
-    "datasets": ["data.library"],
+    "datasets": ["data.hf_datasets"],
     "filelock": ["file_lock"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
@@ -135,7 +135,7 @@ DOORS = {
     "optuna": ["report.importances", "policies.optuna", "space.space", "views.optuna"],
     "pandas": ["api.study"],
     "psycopg": ["views.postgres"],
-    "pyarrow": ["data.compressed", "data.library", "data.rows"],
+    "pyarrow": ["data.compressed", "data.hf_datasets", "data.rows"],
     "pydantic": [
         "config",
         "document.wording",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import ALIGNED, DataSet
-from hpsearch.data import columns, encoding, files, library, parallel, rows, tables, texts
+from hpsearch.data import columns, encoding, files, hf_datasets, parallel, rows, tables, texts
 from hpsearch.data.answers import Answers
 from hpsearch.data.compressed import parts as parts_of
 from hpsearch.data.findings import Findings
@@ -134,7 +134,7 @@ class Reader:
             self._check_columns(path, answers.optional)
         if kind == "parquet":
             names = columns.outers(rows.parquet_names(path), rows.columns_in(path, layout), self.data_set)
-            return self.of_library(str(path), library.parquet(path, names), answers)
+            return self.of_library(str(path), hf_datasets.parquet(path, names), answers)
         records = rows.records(path, layout, self.found)
         return examples_of(records, self.data_set, answers, self.found)
 

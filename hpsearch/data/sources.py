@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import FORM, DataSet
-from hpsearch.data import columns, files, functions, library, origins, rows
+from hpsearch.data import columns, files, functions, hf_datasets, origins, rows
 from hpsearch.data.answers import Answers
 from hpsearch.data.findings import Findings
 from hpsearch.data.origins import Given
@@ -134,7 +134,7 @@ def _parts(
         some = origins.wanted(data_set, some)
         found.told += origins.told(name, data_set, some, folder)
         return reader.examples(some)
-    tables = library.tables(name, data_set, found, folder=folder, cache=cache)
+    tables = hf_datasets.tables(name, data_set, found, folder=folder, cache=cache)
     where = origins.described(name, data_set, folder)
     return {
         part: reader.of_library(f"{where}: {part}", table, Answers(data_set, part))
