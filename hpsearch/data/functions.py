@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import DataSet
-from hpsearch.data import tables, user_modules
+from hpsearch.data import dataframes, user_modules
 from hpsearch.data.answers import Answers
 from hpsearch.data.columns import row_example
 from hpsearch.data.splits import PARTS, Example, named_parts
@@ -68,12 +68,12 @@ def examples(name: str, data_set: DataSet, base: Path) -> dict[str, list[Example
 
 def _is_whole(rows: Any) -> bool:
     """Whether it is no iterable of examples: a table, or a text by mistake."""
-    return isinstance(rows, str | bytes) or tables.is_table(rows)
+    return isinstance(rows, str | bytes) or dataframes.is_table(rows)
 
 
 def _checked(where: str, rows: Any, data_set: DataSet, answers: Answers) -> list[Example]:
     if isinstance(rows, str | bytes):
         raise DataError(f"{where}: one text, a list of examples is wanted")
-    if tables.is_table(rows):
-        rows = tables.rows(where, rows, data_set, optional=answers.optional)
+    if dataframes.is_table(rows):
+        rows = dataframes.rows(where, rows, data_set, optional=answers.optional)
     return [row_example(f"{where}: example {i}", row, data_set, answers) for i, row in enumerate(rows)]

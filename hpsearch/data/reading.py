@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import ALIGNED, DataSet
-from hpsearch.data import columns, encoding, files, hf_datasets, parallel, rows, tables, texts
+from hpsearch.data import columns, dataframes, encoding, files, hf_datasets, parallel, rows, texts
 from hpsearch.data.answers import Answers
 from hpsearch.data.compressed import parts as parts_of
 from hpsearch.data.findings import Findings
@@ -140,7 +140,7 @@ class Reader:
 
     def of_library(self, where: str, table: Any, answers: Answers) -> list[Example]:
         """The examples of a table of the `datasets` library."""
-        records = enumerate(tables.rows(where, table, self.data_set, optional=answers.optional), start=1)
+        records = enumerate(dataframes.rows(where, table, self.data_set, optional=answers.optional), start=1)
         placed = ((f"{where}{':' if where.endswith('.parquet') else ''} row {i}", row) for i, row in records)
         return examples_of(placed, self.data_set, answers, self.found)
 
