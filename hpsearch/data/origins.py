@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import ALIGNED, Aligned, DataSet, Files, Paths
-from hpsearch.data import files, parallel, paths
+from hpsearch.data import aligned_files, files, paths
 from hpsearch.data.splits import PARTS
 from hpsearch.errors import DataError
 
@@ -52,7 +52,7 @@ def _paths(data_set: DataSet, named: Paths | Aligned, base: Path) -> list[Given]
     if not data_set.reads_aligned_files:
         raise DataError(f"source and target files are for task: translation, not {data_set.task_name}")
     sides = [paths.found(base, side, texts=True) for side in (named.source, named.target)]
-    parallel.check_as_many(*sides)
+    aligned_files.check_as_many(*sides)
     return list(zip(*sides, strict=True))
 
 

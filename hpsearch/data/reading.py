@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import ALIGNED, DataSet
-from hpsearch.data import columns, dataframes, encoding, files, hf_datasets, parallel, rows, texts
+from hpsearch.data import aligned_files, columns, dataframes, encoding, files, hf_datasets, rows, texts
 from hpsearch.data.answers import Answers
 from hpsearch.data.compressed import parts as parts_of
 from hpsearch.data.findings import Findings
@@ -125,7 +125,7 @@ class Reader:
 
     def _of_pair(self, path: tuple[Path, Path], answers: Answers) -> list[Example]:
         sides = self.data_set.model_copy(update={"source": "source", "target": "target"})
-        pairs = parallel.pairs(*path, self.data_set.encoding, self.found)
+        pairs = aligned_files.pairs(*path, self.data_set.encoding, self.found)
         return examples_of(pairs, sides, answers, self.found)
 
     def _of_table(self, path: Path, kind: str, answers: Answers) -> list[Example]:
