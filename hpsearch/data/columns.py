@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hpsearch.config import Column, DataSet
-from hpsearch.data.answers import Answers
 from hpsearch.data.confusables import UNSEEN, escaped
 from hpsearch.data.splits import LABEL, Example
+from hpsearch.data.targets import Answers
 from hpsearch.data.values import Unfit, described, label_of, plain, text_of
 from hpsearch.errors import DataError
 

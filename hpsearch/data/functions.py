@@ -9,9 +9,9 @@ from typing import Any
 
 from hpsearch.config import DataSet
 from hpsearch.data import dataframes, user_modules
-from hpsearch.data.answers import Answers
 from hpsearch.data.columns import row_example
 from hpsearch.data.splits import PARTS, Example, named_parts
+from hpsearch.data.targets import Answers
 from hpsearch.error_lines import with_class
 from hpsearch.errors import DataError, HpsearchError
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from hpsearch.config import FORM, DataSet
 from hpsearch.data import columns, files, functions, hf_datasets, origins, rows
-from hpsearch.data.answers import Answers
 from hpsearch.data.findings import Findings
 from hpsearch.data.origins import Given
 from hpsearch.data.reading import Reader
 from hpsearch.data.splits import LABEL, Example, Splits, check_labels, divide, warnings
+from hpsearch.data.targets import Answers
 from hpsearch.errors import DataError
 
 __all__ = ["Example", "Splits", "check_sources", "fingerprint", "identify", "load", "warnings"]
