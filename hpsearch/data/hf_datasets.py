@@ -10,7 +10,7 @@ from typing import Any
 
 from hpsearch.config import DataSet
 from hpsearch.data.findings import Findings
-from hpsearch.data.origins import described, is_saved, origin
+from hpsearch.data.locations import described, is_saved, origin
 from hpsearch.data.splits import named_parts
 from hpsearch.error_lines import lines
 from hpsearch.errors import DataError

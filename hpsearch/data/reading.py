@@ -12,7 +12,7 @@ from hpsearch.config import ALIGNED, DataSet
 from hpsearch.data import aligned_files, columns, dataframes, encoding, files, hf_datasets, rows, texts
 from hpsearch.data.compressed import parts as parts_of
 from hpsearch.data.findings import Findings
-from hpsearch.data.origins import Given, format_of
+from hpsearch.data.locations import Given, format_of
 from hpsearch.data.splits import Example
 from hpsearch.data.targets import Answers
 from hpsearch.errors import DataError

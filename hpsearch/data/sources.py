@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import FORM, DataSet
-from hpsearch.data import columns, files, functions, hf_datasets, origins, rows
+from hpsearch.data import columns, files, functions, hf_datasets, locations, rows
 from hpsearch.data.findings import Findings
-from hpsearch.data.origins import Given
+from hpsearch.data.locations import Given
 from hpsearch.data.reading import Reader
 from hpsearch.data.splits import LABEL, Example, Splits, check_labels, divide, warnings
 from hpsearch.data.targets import Answers
@@ -41,11 +41,11 @@ def load(name: str, data_set: DataSet, *, cache: Path | None, base: Path) -> Spl
 def check_sources(name: str, data_set: DataSet, *, base: Path) -> None:
     """Raises DataError for what shows at once: no such file, an unknown ending, a missing column or function."""
     with _about(name):
-        if origins.origin(data_set).startswith(functions.PREFIX):
-            functions.find(name, origins.origin(data_set), base)
+        if locations.origin(data_set).startswith(functions.PREFIX):
+            functions.find(name, locations.origin(data_set), base)
             return
         reader = Reader(name, data_set, Findings(name))
-        for part, some in origins.wanted(data_set, origins.file_paths(name, data_set, base) or {}).items():
+        for part, some in locations.wanted(data_set, locations.file_paths(name, data_set, base) or {}).items():
             for path in some:
                 reader.check(path, part)
 
@@ -69,11 +69,11 @@ def _identified(name: str, data_set: DataSet, *, base: Path, cache: Path | None)
         "split": data_set.split.model_dump(),
     }
     keys |= _newer_keys(data_set)
-    is_function = origins.origin(data_set).startswith(functions.PREFIX)
-    some = None if is_function else origins.file_paths(name, data_set, base)
-    if some is not None and origins.named_files(data_set, base):
+    is_function = locations.origin(data_set).startswith(functions.PREFIX)
+    some = None if is_function else locations.file_paths(name, data_set, base)
+    if some is not None and locations.named_files(data_set, base):
         digests = {part: [_file_digest(data_set, path) for path in one] for part, one in some.items()}
-    elif not is_function and (folder := origins.local_folder(name, data_set, base)):
+    elif not is_function and (folder := locations.local_folder(name, data_set, base)):
         found = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
         digests = {str(path.relative_to(folder)): files.digest(path) for path in found}
         quoted = any(_is_quoted(data_set, path) for one in (some or {}).values() for path in one)
@@ -88,7 +88,7 @@ def _file_digest(data_set: DataSet, path: Given) -> list[str]:
     """What the examples of one file depend on; a quoted tsv is said to be one, as it was not always read so."""
     if isinstance(path, tuple):
         return ["aligned", *map(files.digest, path)]
-    kind = origins.format_of(data_set, path)
+    kind = locations.format_of(data_set, path)
     return [kind, files.digest(path), *(["quoted"] if _is_quoted(data_set, path) else [])]
 
 
@@ -125,18 +125,18 @@ def _digest(value: Any) -> str:
 def _parts(
     name: str, data_set: DataSet, found: Findings, *, cache: Path | None, base: Path
 ) -> dict[str, list[Example]]:
-    if origins.origin(data_set).startswith(functions.PREFIX):
+    if locations.origin(data_set).startswith(functions.PREFIX):
         return functions.examples(name, data_set, base)
     reader = Reader(name, data_set, found)
-    some = origins.file_paths(name, data_set, base)
-    folder = origins.local_folder(name, data_set, base)
+    some = locations.file_paths(name, data_set, base)
+    folder = locations.local_folder(name, data_set, base)
     if some is not None:
-        some = origins.wanted(data_set, some)
-        found.told += origins.told(name, data_set, some, folder)
+        some = locations.wanted(data_set, some)
+        found.told += locations.told(name, data_set, some, folder)
         return reader.examples(some)
     tables = hf_datasets.tables(name, data_set, found, folder=folder, cache=cache)
-    where = origins.described(name, data_set, folder)
+    where = locations.described(name, data_set, folder)
     return {
         part: reader.of_library(f"{where}: {part}", table, Answers(data_set, part))
-        for part, table in origins.wanted(data_set, tables).items()
+        for part, table in locations.wanted(data_set, tables).items()
     }
