@@ -9,7 +9,7 @@ from typing import IO
 
 from hpsearch.config import FUNCTION
 from hpsearch.data.compressed import Part, check_unpacked, opened, readable
-from hpsearch.data.findings import Findings
+from hpsearch.data.read_report import Findings
 from hpsearch.errors import DataError
 
 MAX_LINE = 64 << 20  # bytes; a longer line is a file of another kind, and would have to be held whole

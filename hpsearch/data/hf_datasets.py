@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import DataSet
-from hpsearch.data.findings import Findings
 from hpsearch.data.locations import described, is_saved, origin
+from hpsearch.data.read_report import Findings
 from hpsearch.data.splits import named_parts
 from hpsearch.error_lines import lines
 from hpsearch.errors import DataError

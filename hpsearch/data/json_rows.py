@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from hpsearch.config import FUNCTION
 from hpsearch.data.compressed import Part
 from hpsearch.data.encoding import MAX_LINE, blocks, lines
-from hpsearch.data.findings import Findings
+from hpsearch.data.read_report import Findings
 from hpsearch.errors import DataError
 
 Record = dict[str, Any]

@@ -11,8 +11,8 @@ from typing import Any
 from hpsearch.config import ALIGNED, DataSet
 from hpsearch.data import aligned_files, columns, dataframes, encoding, files, hf_datasets, rows, texts
 from hpsearch.data.compressed import parts as parts_of
-from hpsearch.data.findings import Findings
 from hpsearch.data.locations import Given, format_of
+from hpsearch.data.read_report import Findings
 from hpsearch.data.splits import Example
 from hpsearch.data.targets import Answers
 from hpsearch.errors import DataError

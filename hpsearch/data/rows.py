@@ -15,8 +15,8 @@ from typing import Any
 from hpsearch.config import DataSet
 from hpsearch.data import columns, files, json_rows
 from hpsearch.data.compressed import readable
-from hpsearch.data.findings import Findings
 from hpsearch.data.quoting import Form, is_quoted, plain_rows, quoted_rows
+from hpsearch.data.read_report import Findings
 from hpsearch.errors import DataError
 
 Record = dict[str, Any]

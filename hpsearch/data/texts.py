@@ -9,7 +9,7 @@ from pathlib import Path
 from hpsearch.data import files
 from hpsearch.data.compressed import Part, parts
 from hpsearch.data.encoding import lines
-from hpsearch.data.findings import Findings
+from hpsearch.data.read_report import Findings
 from hpsearch.errors import DataError
 
 

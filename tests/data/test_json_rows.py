@@ -13,7 +13,7 @@ import pytest
 
 from hpsearch.data import json_rows
 from hpsearch.data.compressed import Part
-from hpsearch.data.findings import Findings
+from hpsearch.data.read_report import Findings
 from hpsearch.errors import DataError
 from tests.data.forms import a_set, refusal, train
 
