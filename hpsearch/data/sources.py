@@ -14,7 +14,7 @@ from hpsearch.config import FORM, DataSet
 from hpsearch.data import columns, files, functions, hf_datasets, locations, rows
 from hpsearch.data.locations import Given
 from hpsearch.data.read_report import Findings
-from hpsearch.data.reading import Reader
+from hpsearch.data.reader import Reader
 from hpsearch.data.splits import LABEL, Example, Splits, check_labels, divide, warnings
 from hpsearch.data.targets import Answers
 from hpsearch.errors import DataError
