@@ -8,9 +8,9 @@ from typing import Any
 
 from hpsearch.config import Column, DataSet
 from hpsearch.data.confusables import UNSEEN, escaped
+from hpsearch.data.record_values import Unfit, described, label_of, plain, text_of
 from hpsearch.data.splits import LABEL, Example
 from hpsearch.data.targets import Answers
-from hpsearch.data.values import Unfit, described, label_of, plain, text_of
 from hpsearch.errors import DataError
 
 SHORT = 100  # characters up to which a text is looked at for being invisible

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpsearch.config import DataSet
-from hpsearch.data.values import kind_of, shown
+from hpsearch.data.record_values import kind_of, shown
 from hpsearch.errors import DataError
 
 NONE = ""  # the answer of an example that has none; no other example has an empty one
