@@ -24,7 +24,7 @@ from hpsearch.data.arrays import (
     task_token,
     write,
 )
-from hpsearch.data.encodable import EncodableSet
+from hpsearch.data.encodable_set import EncodableSet
 from hpsearch.data.sources import Splits
 from hpsearch.data.splits import LABEL
 from hpsearch.data.summary import summary, untested

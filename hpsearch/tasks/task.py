@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from hpsearch.data.encodable import EncodableSet
+from hpsearch.data.encodable_set import EncodableSet
 from hpsearch.data.truncation import Cut
 from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure
