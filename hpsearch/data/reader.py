@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import ALIGNED, DataSet
-from hpsearch.data import aligned_files, columns, dataframes, encoding, files, hf_datasets, rows, texts
+from hpsearch.data import aligned_files, columns, dataframes, encoding, files, hf_datasets, rows, text_files
 from hpsearch.data.compressed import parts as parts_of
 from hpsearch.data.locations import Given, format_of
 from hpsearch.data.read_report import Findings
@@ -119,7 +119,11 @@ class Reader:
 
     def _texts(self, path: Path, *, whole: bool) -> list[Example]:
         read = (
-            texts.single_lines if self.data_set.lines_are_examples else texts.documents if whole else texts.paragraphs
+            text_files.single_lines
+            if self.data_set.lines_are_examples
+            else text_files.documents
+            if whole
+            else text_files.paragraphs
         )
         return [columns.document(text, self.data_set) for text in read(path, self.data_set.encoding, self.found)]
 
