@@ -7,8 +7,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from hpsearch.data import files
-from hpsearch.data.encoding import lines
 from hpsearch.data.read_report import Findings
+from hpsearch.data.text_encoding import lines
 from hpsearch.errors import DataError
 
 Pair = tuple[str, dict[str, str]]  # where, {"source", "target"}

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 from hpsearch.config import FUNCTION
 from hpsearch.data.compressed import Part
-from hpsearch.data.encoding import MAX_LINE, blocks, lines
 from hpsearch.data.read_report import Findings
+from hpsearch.data.text_encoding import MAX_LINE, blocks, lines
 from hpsearch.errors import DataError
 
 Record = dict[str, Any]

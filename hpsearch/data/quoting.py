@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from hpsearch.config import FUNCTION
 from hpsearch.data.compressed import Part, check_unpacked, opened, readable
-from hpsearch.data.encoding import MAX_LINE, WIDE, check_beginning, encoding_of, lines
 from hpsearch.data.read_report import Findings
+from hpsearch.data.text_encoding import MAX_LINE, WIDE, check_beginning, encoding_of, lines
 from hpsearch.errors import DataError
 
 Row = tuple[int, list[str]]  # the line that it begins in, its fields

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import ALIGNED, DataSet
-from hpsearch.data import aligned_files, columns, dataframes, encoding, files, hf_datasets, rows, text_files
+from hpsearch.data import aligned_files, columns, dataframes, files, hf_datasets, rows, text_encoding, text_files
 from hpsearch.data.compressed import parts as parts_of
 from hpsearch.data.locations import Given, format_of
 from hpsearch.data.read_report import Findings
@@ -33,13 +33,13 @@ class Reader:
         if isinstance(path, tuple):
             for side in path:
                 files.check_regular(side)
-                encoding.check_beginning(files.table_part(side), self.data_set.encoding)
+                text_encoding.check_beginning(files.table_part(side), self.data_set.encoding)
             return
         self._check_kind(path)
         kind = format_of(self.data_set, path)
         if kind == "txt":
             for one in parts_of(path):
-                encoding.check_beginning(one, self.data_set.encoding)
+                text_encoding.check_beginning(one, self.data_set.encoding)
         elif not (self.data_set.skip_bad_rows and kind == "jsonl"):
             self._check_columns(path, Answers(self.data_set, part).optional)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hpsearch.data import files
 from hpsearch.data.compressed import Part, parts
-from hpsearch.data.encoding import lines
 from hpsearch.data.read_report import Findings
+from hpsearch.data.text_encoding import lines
 from hpsearch.errors import DataError
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hpsearch.config import digest
-from hpsearch.data import encoding, rows, sources
+from hpsearch.data import rows, sources, text_encoding
 from hpsearch.data.splits import Splits
 from hpsearch.errors import DataError
 from hpsearch.tasks import AnySet, ClassificationSet, TextSet, TranslationSet

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.data import encoding
+from hpsearch.data import text_encoding
 from hpsearch.data.compressed import Part
-from hpsearch.data.encoding import blocks, lines
+from hpsearch.data.text_encoding import blocks, lines
 from hpsearch.errors import DataError
 from hpsearch.tasks import ClassificationSet
 from tests.data.forms import a_set, refusal, train
