@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from hpsearch.data import files
+from hpsearch.data import file_formats
 from hpsearch.data.read_report import Findings
 from hpsearch.data.text_encoding import lines
 from hpsearch.errors import DataError
@@ -43,8 +43,8 @@ def pairs(source: Path, target: Path, encoding: str | None, found: Findings) -> 
 
 def _numbered(path: Path, encoding: str | None) -> Iterator[str]:
     """The lines; one that is no text ends the reading also where rows are skipped: its partner would be another's."""
-    files.check_regular(path)
-    for _, line in lines(files.table_part(path), encoding):
+    file_formats.check_regular(path)
+    for _, line in lines(file_formats.table_part(path), encoding):
         yield line.rstrip("\r\n")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hpsearch import sealed
 from hpsearch.config import DataSet, TokenizerConfig, digest
-from hpsearch.data import files, paths, sources
+from hpsearch.data import file_formats, paths, sources
 from hpsearch.data.arrays import (
     CorpusSet,
     Encoder,
@@ -55,7 +55,7 @@ class Contents:
                 loaded[name] = splits
         of_tokenizer: dict[str, Any] = {"kind": tokenizer.kind}
         if tokenizer.file is not None:
-            of_tokenizer["file"] = files.digest(paths.place(base, tokenizer.file))
+            of_tokenizer["file"] = file_formats.digest(paths.place(base, tokenizer.file))
         elif tokenizer.kind == "bpe":
             of_tokenizer["vocab_size"] = tokenizer.vocab_size
         return cls(digest({"format": FORMAT, "sets": prints, "tokenizer": of_tokenizer}), prints, loaded)

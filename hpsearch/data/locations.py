@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import ALIGNED, Aligned, DataSet, Files, Paths
-from hpsearch.data import aligned_files, files, paths
+from hpsearch.data import aligned_files, file_formats, paths
 from hpsearch.data.splits import PARTS
 from hpsearch.errors import DataError
 
@@ -26,7 +26,7 @@ def named_files(data_set: DataSet, base: Path) -> Files | None:
     if data_set.files is not None:
         return data_set.files
     path = paths.place(base, origin(data_set))
-    if os.path.isdir(path) or not (os.path.isfile(path) or files.known_format(path) or "*" in path.name):
+    if os.path.isdir(path) or not (os.path.isfile(path) or file_formats.known_format(path) or "*" in path.name):
         return None
     return Files(train=origin(data_set))
 
@@ -90,7 +90,7 @@ def local_folder(name: str, data_set: DataSet, base: Path) -> Path | None:
         return inner if inner.is_dir() else folder
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", origin(data_set)):
         what = f"dataset {origin(data_set)!r}: no such folder, and no name of a data set on the hub"
-        raise DataError(f"data.{name}: {what}{files.near(folder)}")
+        raise DataError(f"data.{name}: {what}{file_formats.near(folder)}")
     return None
 
 
@@ -106,4 +106,4 @@ def is_saved(folder: Path) -> bool:
 
 def format_of(data_set: DataSet, path: Path) -> str:
     """The format of one of the set's files."""
-    return files.format_of(path, delimiter=data_set.delimiter)
+    return file_formats.format_of(path, delimiter=data_set.delimiter)

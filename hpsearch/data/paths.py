@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hpsearch.config import Paths, SplitNames
-from hpsearch.data import files
+from hpsearch.data import file_formats
 from hpsearch.errors import DataError
 
 PART_OF = {"train": "train", "test": "test"}  # by how a file's name starts; whatever else there is means valid
@@ -66,7 +66,7 @@ def _of_glob(path: Path) -> list[Path]:
     matches = (Path(name) for name in glob.glob(str(path), recursive=True))
     some = sorted(match for match in matches if match.is_file() and match.stat().st_size)
     if not some:
-        raise DataError(f"{path}: no file has a name like this{files.near(path)}")
+        raise DataError(f"{path}: no file has a name like this{file_formats.near(path)}")
     return some
 
 
@@ -74,7 +74,7 @@ def _of_folder(folder: Path, *, texts: bool, delimiter: str | None) -> list[Path
     formats: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.stat().st_size and not path.name.startswith("."):
-            kind = files.known_format(path) or ("csv" if delimiter else "")
+            kind = file_formats.known_format(path) or ("csv" if delimiter else "")
             formats.setdefault(kind, []).append(path)
     formats.pop("", None)
     if texts and "txt" in formats:
@@ -119,7 +119,7 @@ def splits_in(folder: Path, names: SplitNames | None) -> dict[str, list[Path]] |
         raise DataError(f"{folder}: no file of split {name!r}, there are: {listed(there)}")
     splits = splits or {"train": there}
     for part, some in splits.items():
-        if splits != {"train": there} or {files.known_format(path) for path in some} != {
+        if splits != {"train": there} or {file_formats.known_format(path) for path in some} != {
             "txt"
         }:  # all texts of a folder
             check_alike(folder, part, some)
@@ -157,7 +157,7 @@ def data_files(folder: Path) -> list[Path]:
 
 def _is_data(path: Path) -> bool:
     about = path.name in ("dataset_infos.json", "dataset_info.json", "state.json", "README.txt")
-    return path.is_file() and not about and files.known_format(path) is not None
+    return path.is_file() and not about and file_formats.known_format(path) is not None
 
 
 def check_alike(folder: Path, part: str, some: list[Path]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import ALIGNED, DataSet
-from hpsearch.data import aligned_files, columns, dataframes, files, hf_datasets, rows, text_encoding, text_files
+from hpsearch.data import aligned_files, columns, dataframes, file_formats, hf_datasets, rows, text_encoding, text_files
 from hpsearch.data.compressed import parts as parts_of
 from hpsearch.data.locations import Given, format_of
 from hpsearch.data.read_report import Findings
@@ -32,8 +32,8 @@ class Reader:
         """Raises DataError for what shows at once: no such file, an unknown ending, a missing column."""
         if isinstance(path, tuple):
             for side in path:
-                files.check_regular(side)
-                text_encoding.check_beginning(files.table_part(side), self.data_set.encoding)
+                file_formats.check_regular(side)
+                text_encoding.check_beginning(file_formats.table_part(side), self.data_set.encoding)
             return
         self._check_kind(path)
         kind = format_of(self.data_set, path)
@@ -55,10 +55,10 @@ class Reader:
     def _check_kind(self, path: Path) -> None:
         pair = f"; two files of aligned lines are {ALIGNED}" if self.data_set.reads_aligned_files else ""
         try:
-            files.check_regular(path)
+            file_formats.check_regular(path)
         except DataError as error:
             raise DataError(f"{error}{'' if os.path.exists(path) else pair}") from None
-        if files.known_format(path) in (None, "txt") and not self.data_set.delimiter and pair:
+        if file_formats.known_format(path) in (None, "txt") and not self.data_set.delimiter and pair:
             keys = " and ".join(columns.columns_of(self.data_set))
             raise DataError(f"{path}: a text file has no columns for {keys}{pair}")
         if format_of(self.data_set, path) == "txt" and not self.data_set.reads_text_files:

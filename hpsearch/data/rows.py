@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import DataSet
-from hpsearch.data import columns, files, json_rows
+from hpsearch.data import columns, file_formats, json_rows
 from hpsearch.data.compressed import readable
 from hpsearch.data.quoting import Form, is_quoted, plain_rows, quoted_rows
 from hpsearch.data.read_report import Findings
@@ -38,10 +38,10 @@ class Layout:
 
     def form(self, path: Path) -> Form:
         """How the fields of one file are told apart."""
-        kind = files.format_of(path, delimiter=self.delimiter)
+        kind = file_formats.format_of(path, delimiter=self.delimiter)
         delimiter = self.delimiter or {"csv": ",", "tsv": "\t"}[kind]
         quoting = "csv" if self.quoting == "auto" and delimiter != "\t" else self.quoting
-        return Form(files.table_part(path), self.encoding, delimiter, quoting)
+        return Form(file_formats.table_part(path), self.encoding, delimiter, quoting)
 
 
 def records(path: Path, layout: Layout, found: Findings) -> Iterator[tuple[str, Record]]:
@@ -50,9 +50,9 @@ def records(path: Path, layout: Layout, found: Findings) -> Iterator[tuple[str, 
     A column whose name is empty or repeated is left out. Raises DataError for a row with more or fewer fields than the
     header, wrong quoting, or what is no JSON object, unless `found` skips them.
     """
-    files.check_regular(path)
-    if files.format_of(path, delimiter=layout.delimiter) == "jsonl":
-        yield from json_rows.records(files.table_part(path), layout.encoding, found)
+    file_formats.check_regular(path)
+    if file_formats.format_of(path, delimiter=layout.delimiter) == "jsonl":
+        yield from json_rows.records(file_formats.table_part(path), layout.encoding, found)
         return
     rows = _rows(layout.form(path), found)
     first = next(rows, None)
@@ -61,7 +61,7 @@ def records(path: Path, layout: Layout, found: Findings) -> Iterator[tuple[str, 
     header = list(layout.columns) or first[1]
     if first[1] != header:  # `columns` names them, and the first row is a row
         rows = chain([first], rows)
-    part, whose = files.table_part(path), "`columns`" if layout.columns else "the header"
+    part, whose = file_formats.table_part(path), "`columns`" if layout.columns else "the header"
     named = {name: i for i, name in enumerate(header) if name and header.count(name) == 1}
     for number, row in rows:
         if len(row) == len(header):
@@ -80,7 +80,7 @@ def _rows(form: Form, found: Findings) -> Iterator[tuple[int, list[str]]]:
 
 def quoted(path: Path, layout: Layout) -> bool:
     """Whether a tsv's fields are read as quoted because of what is in it."""
-    form = layout.form(path) if files.format_of(path, delimiter=layout.delimiter) in ("csv", "tsv") else None
+    form = layout.form(path) if file_formats.format_of(path, delimiter=layout.delimiter) in ("csv", "tsv") else None
     return form is not None and form.quoting == "auto" and is_quoted(form)[0]
 
 
@@ -89,12 +89,12 @@ def columns_in(path: Path, layout: Layout) -> list[str]:
 
     jsonl: those of its first record. Raises DataError where there is no row.
     """
-    files.check_regular(path)
-    kind = files.format_of(path, delimiter=layout.delimiter)
+    file_formats.check_regular(path)
+    kind = file_formats.format_of(path, delimiter=layout.delimiter)
     if kind == "parquet":
         return _parquet_columns(path)
     if kind == "jsonl":
-        for _, record in json_rows.records(files.table_part(path), layout.encoding, Findings()):
+        for _, record in json_rows.records(file_formats.table_part(path), layout.encoding, Findings()):
             return columns.names_in(record)
     else:
         rows = _rows(layout.form(path), Findings())
@@ -115,7 +115,7 @@ def _goes_on(path: Path, layout: Layout, rows: Iterator[tuple[int, list[str]]], 
 
 def hint(path: Path, layout: Layout, there: list[str]) -> str:
     """What may be wrong where a csv or tsv lacks a column: its delimiter, or there is no header."""
-    if files.format_of(path, delimiter=layout.delimiter) not in ("csv", "tsv") or layout.columns:
+    if file_formats.format_of(path, delimiter=layout.delimiter) not in ("csv", "tsv") or layout.columns:
         return ""
     header = f"; if that is a row and no header: columns: [{', '.join('ABCDEFGH'[: len(there)])}]"
     return _other_delimiter(there) or header

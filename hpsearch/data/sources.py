@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import FORM, DataSet
-from hpsearch.data import columns, files, functions, hf_datasets, locations, rows
+from hpsearch.data import columns, file_formats, functions, hf_datasets, locations, rows
 from hpsearch.data.locations import Given
 from hpsearch.data.read_report import Findings
 from hpsearch.data.reader import Reader
@@ -75,7 +75,7 @@ def _identified(name: str, data_set: DataSet, *, base: Path, cache: Path | None)
         digests = {part: [_file_digest(data_set, path) for path in one] for part, one in some.items()}
     elif not is_function and (folder := locations.local_folder(name, data_set, base)):
         found = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
-        digests = {str(path.relative_to(folder)): files.digest(path) for path in found}
+        digests = {str(path.relative_to(folder)): file_formats.digest(path) for path in found}
         quoted = any(_is_quoted(data_set, path) for one in (some or {}).values() for path in one)
         keys |= {"quoted": True} if quoted else {}
     else:
@@ -87,9 +87,9 @@ def _identified(name: str, data_set: DataSet, *, base: Path, cache: Path | None)
 def _file_digest(data_set: DataSet, path: Given) -> list[str]:
     """What the examples of one file depend on; a quoted tsv is said to be one, as it was not always read so."""
     if isinstance(path, tuple):
-        return ["aligned", *map(files.digest, path)]
+        return ["aligned", *map(file_formats.digest, path)]
     kind = locations.format_of(data_set, path)
-    return [kind, files.digest(path), *(["quoted"] if _is_quoted(data_set, path) else [])]
+    return [kind, file_formats.digest(path), *(["quoted"] if _is_quoted(data_set, path) else [])]
 
 
 def _is_quoted(data_set: DataSet, path: Given) -> bool:

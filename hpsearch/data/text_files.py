@@ -6,7 +6,7 @@ import io
 import re
 from pathlib import Path
 
-from hpsearch.data import files
+from hpsearch.data import file_formats
 from hpsearch.data.compressed import Part, parts
 from hpsearch.data.read_report import Findings
 from hpsearch.data.text_encoding import lines
@@ -15,7 +15,7 @@ from hpsearch.errors import DataError
 
 def documents(path: Path, encoding: str | None, found: Findings) -> list[str]:
     """The whole file as one text (of a .zip: each of its files), line ends kept."""
-    files.check_regular(path)
+    file_formats.check_regular(path)
     texts = [_document(part, encoding, found) for part in parts(path)]
     if not any(text.strip() for text in texts):
         raise DataError(f"{path}: the file holds no text")
@@ -38,7 +38,7 @@ def paragraphs(path: Path, encoding: str | None, found: Findings) -> list[str]:
 
 def single_lines(path: Path, encoding: str | None, found: Findings) -> list[str]:
     """The lines that are not blank, without their ends."""
-    files.check_regular(path)
+    file_formats.check_regular(path)
     texts = [line.rstrip("\r\n") for part in parts(path) for _, line in lines(part, encoding, found) if line.strip()]
     if not texts:
         raise DataError(f"{path}: the file holds no text")
