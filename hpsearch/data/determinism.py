@@ -21,7 +21,7 @@ from typing import Any
 from hpsearch.config import DataSet, digest
 from hpsearch.data import sources
 from hpsearch.data.corpus import Contents
-from hpsearch.data.functions import PREFIX
+from hpsearch.data.data_functions import PREFIX
 from hpsearch.data.splits import Splits
 
 LONGEST = 5.0  # seconds: data that take longer to read are not read again

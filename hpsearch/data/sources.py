@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import FORM, DataSet
-from hpsearch.data import columns, file_formats, functions, hf_datasets, locations, rows
+from hpsearch.data import columns, data_functions, file_formats, hf_datasets, locations, rows
 from hpsearch.data.locations import Given
 from hpsearch.data.read_report import Findings
 from hpsearch.data.reader import Reader
@@ -41,8 +41,8 @@ def load(name: str, data_set: DataSet, *, cache: Path | None, base: Path) -> Spl
 def check_sources(name: str, data_set: DataSet, *, base: Path) -> None:
     """Raises DataError for what shows at once: no such file, an unknown ending, a missing column or function."""
     with _about(name):
-        if locations.origin(data_set).startswith(functions.PREFIX):
-            functions.find(name, locations.origin(data_set), base)
+        if locations.origin(data_set).startswith(data_functions.PREFIX):
+            data_functions.find(name, locations.origin(data_set), base)
             return
         reader = Reader(name, data_set, Findings(name))
         for part, some in locations.wanted(data_set, locations.file_paths(name, data_set, base) or {}).items():
@@ -69,7 +69,7 @@ def _identified(name: str, data_set: DataSet, *, base: Path, cache: Path | None)
         "split": data_set.split.model_dump(),
     }
     keys |= _newer_keys(data_set)
-    is_function = locations.origin(data_set).startswith(functions.PREFIX)
+    is_function = locations.origin(data_set).startswith(data_functions.PREFIX)
     some = None if is_function else locations.file_paths(name, data_set, base)
     if some is not None and locations.named_files(data_set, base):
         digests = {part: [_file_digest(data_set, path) for path in one] for part, one in some.items()}
@@ -125,8 +125,8 @@ def _digest(value: Any) -> str:
 def _parts(
     name: str, data_set: DataSet, found: Findings, *, cache: Path | None, base: Path
 ) -> dict[str, list[Example]]:
-    if locations.origin(data_set).startswith(functions.PREFIX):
-        return functions.examples(name, data_set, base)
+    if locations.origin(data_set).startswith(data_functions.PREFIX):
+        return data_functions.examples(name, data_set, base)
     reader = Reader(name, data_set, found)
     some = locations.file_paths(name, data_set, base)
     folder = locations.local_folder(name, data_set, base)
