@@ -13,7 +13,11 @@ from typing import Any
 from hpsearch import sealed
 from hpsearch.config import DataSet, TokenizerConfig, digest
 from hpsearch.data import file_formats, paths, sources
-from hpsearch.data.arrays import (
+from hpsearch.data.encodable_set import EncodableSet
+from hpsearch.data.sources import Splits
+from hpsearch.data.splits import LABEL
+from hpsearch.data.summary import summary, untested
+from hpsearch.data.token_arrays import (
     CorpusSet,
     Encoder,
     PairTokens,
@@ -24,10 +28,6 @@ from hpsearch.data.arrays import (
     task_token,
     write,
 )
-from hpsearch.data.encodable_set import EncodableSet
-from hpsearch.data.sources import Splits
-from hpsearch.data.splits import LABEL
-from hpsearch.data.summary import summary, untested
 from hpsearch.data.tokenizer import BASE_SPECIALS, Tokenizer
 from hpsearch.file_lock import locked
 

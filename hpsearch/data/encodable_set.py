@@ -8,7 +8,7 @@ from hpsearch.config import DataSet
 from hpsearch.data.splits import Example
 
 if TYPE_CHECKING:  # numpy and tokenizers take their time to import
-    from hpsearch.data.arrays import Arrays, Encoder
+    from hpsearch.data.token_arrays import Arrays, Encoder
 
 
 class EncodableSet(DataSet):

@@ -15,7 +15,7 @@ from hpsearch.tasks.measure import Measure
 from hpsearch.tasks.metric import Metric
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
-    from hpsearch.data.arrays import CorpusSet
+    from hpsearch.data.token_arrays import CorpusSet
 
 
 class TaskSet(EncodableSet):

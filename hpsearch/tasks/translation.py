@@ -16,7 +16,7 @@ from hpsearch.tasks.metric import Metric
 from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
-    from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
+    from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder
 
 NAME = "translation"
 

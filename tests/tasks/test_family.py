@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from hpsearch.config import Column
-from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
 from hpsearch.data.splits import Example
+from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder
 from hpsearch.errors import ConfigError
 from hpsearch.home import Home
 from hpsearch.preparation import prepare, setting_for

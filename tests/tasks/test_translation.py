@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpsearch.data.arrays import CorpusSet, PairTokens
+from hpsearch.data.token_arrays import CorpusSet, PairTokens
 from hpsearch.tasks import EvaluationConfig, TranslationSet
 
 LONG = " ".join(["word"] * 25)  # a target for which the translation edit rate takes too long
