@@ -61,7 +61,7 @@ INNER = {
     ],
     "document": [
         ["document.foreign", "document.mistakes"],
-        ["document.nodes"],
+        ["document.yaml_reader"],
         ["document.document"],
         ["document.ranges", "document.wording"],
     ],
@@ -149,7 +149,7 @@ DOORS = {
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
     "rich": ["cli.show", "displays"],
-    "ruamel": ["best", "document.document", "document.nodes"],
+    "ruamel": ["best", "document.document", "document.yaml_reader"],
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
     "sklearn": ["metrics.classification", "report.importances"],
