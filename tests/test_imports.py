@@ -63,7 +63,7 @@ INNER = {
         ["document.foreign", "document.yaml_errors"],
         ["document.yaml_reader"],
         ["document.document"],
-        ["document.ranges", "document.wording"],
+        ["document.ranges", "document.validation_errors"],
     ],
     "journal": [
         ["journal.history", "journal.lines", "journal.outline"],
@@ -138,7 +138,7 @@ DOORS = {
     "pyarrow": ["data.compressed", "data.hf_datasets", "data.rows"],
     "pydantic": [
         "config",
-        "document.wording",
+        "document.validation_errors",
         "placement.peaks",
         "provenance",
         "space",

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.config import Config, Objective
-from hpsearch.document import wording
+from hpsearch.document import validation_errors
 from hpsearch.document.document import GIVEN, Document, Fault, parse, read, written
 from hpsearch.document.ranges import Branches
 from hpsearch.errors import ConfigError
@@ -160,7 +160,7 @@ class Experiment:
         try:
             return self.trainer.config.model_validate(self._fixed | self.space.config(internal), strict=True)
         except ValidationError as error:
-            raise ConfigError(f"{self.path}: {wording.fault(error, {}, self.trainer.config)}") from None
+            raise ConfigError(f"{self.path}: {validation_errors.fault(error, {}, self.trainer.config)}") from None
 
     @cached_property
     def _fixed(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from hpsearch import tasks
 from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.config import Config
 from hpsearch.data import user_modules
-from hpsearch.document.wording import fault
+from hpsearch.document.validation_errors import fault
 from hpsearch.errors import ConfigError, DataError, HpsearchError, TrainingFailed
 from hpsearch.redaction import redact
 from hpsearch.trainers.causal_lm import CausalLM
