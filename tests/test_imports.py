@@ -60,7 +60,7 @@ INNER = {
         ["config.config"],
     ],
     "document": [
-        ["document.foreign", "document.yaml_errors"],
+        ["document.other_tools", "document.yaml_errors"],
         ["document.yaml_reader"],
         ["document.document"],
         ["document.ranges", "document.validation_errors"],

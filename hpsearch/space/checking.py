@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from hpsearch.document import validation_errors
 from hpsearch.document.document import Document, Fault, Keys
-from hpsearch.document.foreign import SECTIONS as SECTIONS_OF_OTHERS
+from hpsearch.document.other_tools import SECTIONS as SECTIONS_OF_OTHERS
 from hpsearch.document.ranges import Branches, Choices
 from hpsearch.errors import ConfigError
 from hpsearch.redaction import NO_PASSWORDS, url_with_password
