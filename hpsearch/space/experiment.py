@@ -1,7 +1,7 @@
 """space.yaml -> Experiment: parsed and checked, with errors that name file, line and column.
 
 The schema is that of the trainer's config (trainers/) with ranges allowed in some of its sections (space/space.py),
-and what every search needs beside it (space/settings.py); space/checking.py looks at the file as a whole.
+and what every search needs beside it (space/settings.py); space/validation.py looks at the file as a whole.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from hpsearch.document.document import GIVEN, Document, Fault, parse, read, writ
 from hpsearch.document.ranges import Branches
 from hpsearch.errors import ConfigError
 from hpsearch.redaction import redact
-from hpsearch.space.checking import checked, wrong_study
 from hpsearch.space.file import SpaceFile
 from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
 from hpsearch.space.space import Space
+from hpsearch.space.validation import checked, wrong_study
 from hpsearch.trainers import DEFAULT, Trainer
 
 
