@@ -29,7 +29,7 @@ from hpsearch.document.ranges import (
     product,
 )
 from hpsearch.errors import ConfigError
-from hpsearch.space.drawing import draw
+from hpsearch.space.random_values import draw
 from hpsearch.space.sections import Schema, check_section, read_section
 from hpsearch.trainers import Trainer, default
 
