@@ -20,9 +20,9 @@ from hpsearch.document.document import GIVEN, Document, Fault, parse, read, writ
 from hpsearch.document.ranges import Branches
 from hpsearch.errors import ConfigError
 from hpsearch.redaction import redact
-from hpsearch.space.file import SpaceFile
 from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
 from hpsearch.space.space import Space
+from hpsearch.space.space_file import SpaceFile
 from hpsearch.space.validation import checked, wrong_study
 from hpsearch.trainers import DEFAULT, Trainer
 

@@ -15,10 +15,10 @@ from hpsearch.document.other_tools import SECTIONS as SECTIONS_OF_OTHERS
 from hpsearch.document.ranges import Branches, Choices
 from hpsearch.errors import ConfigError
 from hpsearch.redaction import NO_PASSWORDS, url_with_password
-from hpsearch.space.file import SpaceFile
 from hpsearch.space.sections import RANGE_KEYS
 from hpsearch.space.settings import DEFAULT_TRIALS, Budget, Settings, settings_of
 from hpsearch.space.space import Space
+from hpsearch.space.space_file import SpaceFile
 from hpsearch.trainers import DEFAULT, Trainer, load
 
 OWN_FOLDERS = ("artifacts", "cache")  # of the home, beside the studies
