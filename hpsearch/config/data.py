@@ -74,7 +74,7 @@ class DataSet(Section):
     questions below, which reading, splitting and encoding ask.
     """
 
-    answer: ClassVar[str | None] = None  # the example's key that a test may lack; "label": one of a few classes
+    target_key: ClassVar[str | None] = None  # the example's key that a test may lack; "label": one of a few classes
     has_prompts: ClassVar[bool] = True  # examples are a prompt and a target; False: running text
     reads_text_files: ClassVar[bool] = False  # a .txt file holds examples: paragraphs, documents or lines
     reads_aligned_files: ClassVar[bool] = (

@@ -10,7 +10,7 @@ from hpsearch.config import Column, DataSet
 from hpsearch.data.confusables import UNSEEN, escaped
 from hpsearch.data.record_values import Unfit, described, label_of, plain, text_of
 from hpsearch.data.splits import LABEL, Example
-from hpsearch.data.targets import Answers
+from hpsearch.data.targets import Targets
 from hpsearch.errors import DataError
 
 SHORT = 100  # characters up to which a text is looked at for being invisible
@@ -80,27 +80,27 @@ def outers(there: list[str], nested: list[str], data_set: DataSet) -> list[str]:
     return list(dict.fromkeys(column for column in found if column is not None))
 
 
-def example(where: str, record: Any, data_set: DataSet, answers: Answers) -> Example:
+def example(where: str, record: Any, data_set: DataSet, targets: Targets) -> Example:
     """The record's example under its task's keys; raises DataError for a value that is not text, or is empty."""
     try:
         return {
-            key: _normalised(_taken(where, key, column, record, answers), data_set)
+            key: _normalised(_taken(where, key, column, record, targets), data_set)
             for key, column in columns_of(data_set).items()
         }
     except KeyError as error:
-        require(where, names_in(record), data_set, optional=answers.optional)
+        require(where, names_in(record), data_set, optional=targets.optional)
         raise DataError(f"{where}: no column {error.args[0]!r}") from None
 
 
-def _taken(where: str, key: str, column: Column, record: Mapping[str, Any], answers: Answers) -> str:
+def _taken(where: str, key: str, column: Column, record: Mapping[str, Any], targets: Targets) -> str:
     if isinstance(column, str):
         if column in record:
-            return _value(where, key, record[column], answers)
-        lacks = key == answers.optional and not _is_there(column, names_in(record))
-        return _value(where, key, None if lacks else _inner(column, record), answers)
+            return _value(where, key, record[column], targets)
+        lacks = key == targets.optional and not _is_there(column, names_in(record))
+        return _value(where, key, None if lacks else _inner(column, record), targets)
     values = [plain(record[name] if name in record else _inner(name, record)) for name in column]
     given = [value for value in values if value is not None and str(value).strip()]  # a title may be missing
-    return "\n".join(_value(where, key, value, answers) for value in given or values[:1])
+    return "\n".join(_value(where, key, value, targets) for value in given or values[:1])
 
 
 def _inner(name: str, record: Mapping[str, Any]) -> Any:
@@ -131,18 +131,18 @@ def names_in(record: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def row_example(where: str, row: Any, data_set: DataSet, answers: Answers) -> Example:
+def row_example(where: str, row: Any, data_set: DataSet, targets: Targets) -> Example:
     """`example` of what a data function may return: a text, a tuple in the order of the keys, or a record."""
     row = row if type(row) in (dict, str, tuple, list) else _unpacked(row)
     if isinstance(row, Mapping):
-        return example(where, row, data_set, answers)
+        return example(where, row, data_set, targets)
     named = wanted(data_set)
     values = list(row) if isinstance(row, (tuple, list)) else [row] if len(named) == 1 or isinstance(row, str) else None
     if values is None or len(values) != len(named):
         what = described(plain(row)).removeprefix("is ") if values is None else f"{len(values)} values"
         needed = "a text" if len(named) == 1 else f"({', '.join(named)})"
         raise DataError(f"{where}: {what}, {needed} or a dict is wanted")
-    return example(where, dict(zip(named, values, strict=True)), data_set, answers)
+    return example(where, dict(zip(named, values, strict=True)), data_set, targets)
 
 
 def _unpacked(row: Any) -> Any:
@@ -162,19 +162,19 @@ def _normalised(text: str, data_set: DataSet) -> str:
     return unicodedata.normalize("NFC", text) if data_set.normalise == "nfc" else text
 
 
-def _value(where: str, key: str, value: Any, answers: Answers) -> str:
+def _value(where: str, key: str, value: Any, targets: Targets) -> str:
     value = plain(value)
-    if key == answers.optional and (value is None or (isinstance(value, str) and not value.strip())):
-        return answers.lacks(where)
+    if key == targets.optional and (value is None or (isinstance(value, str) and not value.strip())):
+        return targets.add_missing(where)
     try:
         text = label_of(value) if key == LABEL else text_of(value)
     except Unfit as reason:
         raise DataError(f"{where}: the {key} {reason}") from None
     _check(where, key, text)
     if key == LABEL:
-        answers.saw(where, value)
-    elif key == answers.key:
-        answers.given(where)
+        targets.add_label(where, value)
+    elif key == targets.key:
+        targets.add(where)
     return text
 
 

@@ -11,7 +11,7 @@ from hpsearch.config import DataSet
 from hpsearch.data import dataframes, user_modules
 from hpsearch.data.columns import row_example
 from hpsearch.data.splits import PARTS, Example, named_parts
-from hpsearch.data.targets import Answers
+from hpsearch.data.targets import Targets
 from hpsearch.error_lines import with_class
 from hpsearch.errors import DataError, HpsearchError
 
@@ -62,7 +62,7 @@ def examples(name: str, data_set: DataSet, base: Path) -> dict[str, list[Example
     if not data_set.split.test:
         named.pop("test", None)
     return {
-        part: _checked(f"{origin}: {part}", rows, data_set, Answers(data_set, part)) for part, rows in named.items()
+        part: _checked(f"{origin}: {part}", rows, data_set, Targets(data_set, part)) for part, rows in named.items()
     }
 
 
@@ -71,9 +71,9 @@ def _is_whole(rows: Any) -> bool:
     return isinstance(rows, str | bytes) or dataframes.is_table(rows)
 
 
-def _checked(where: str, rows: Any, data_set: DataSet, answers: Answers) -> list[Example]:
+def _checked(where: str, rows: Any, data_set: DataSet, targets: Targets) -> list[Example]:
     if isinstance(rows, str | bytes):
         raise DataError(f"{where}: one text, a list of examples is wanted")
     if dataframes.is_table(rows):
-        rows = dataframes.rows(where, rows, data_set, optional=answers.optional)
-    return [row_example(f"{where}: example {i}", row, data_set, answers) for i, row in enumerate(rows)]
+        rows = dataframes.rows(where, rows, data_set, optional=targets.optional)
+    return [row_example(f"{where}: example {i}", row, data_set, targets) for i, row in enumerate(rows)]

@@ -14,7 +14,7 @@ from hpsearch.data.compressed import parts as parts_of
 from hpsearch.data.locations import Given, format_of
 from hpsearch.data.read_report import Findings
 from hpsearch.data.splits import Example
-from hpsearch.data.targets import Answers
+from hpsearch.data.targets import Targets
 from hpsearch.errors import DataError
 
 
@@ -41,7 +41,7 @@ class Reader:
             for one in parts_of(path):
                 text_encoding.check_beginning(one, self.data_set.encoding)
         elif not (self.data_set.skip_bad_rows and kind == "jsonl"):
-            self._check_columns(path, Answers(self.data_set, part).optional)
+            self._check_columns(path, Targets(self.data_set, part).optional)
 
     def _check_columns(self, path: Path, optional: str | None) -> None:
         layout = rows.Layout.of(self.data_set)
@@ -74,8 +74,8 @@ class Reader:
         parts: dict[str, list[Example]] = {}
         whole = "valid" in some
         for part, one in some.items():
-            answers = Answers(self.data_set, part)
-            parts[part] = [example for path in one for example in self._read(path, answers, whole=whole)]
+            targets = Targets(self.data_set, part)
+            parts[part] = [example for path in one for example in self._read(path, targets, whole=whole)]
         if whole and any(self._is_document(path) for path in some["train"]):
             parts.setdefault("test", [])  # a document is not cut up for a test split that nobody gave
         if not whole and all(self._is_document(path) for path in some["train"]):
@@ -104,15 +104,15 @@ class Reader:
         is_lines = self.data_set.lines_are_examples
         return isinstance(path, Path) and not is_lines and format_of(self.data_set, path) == "txt"
 
-    def _read(self, path: Given, answers: Answers, *, whole: bool) -> list[Example]:
+    def _read(self, path: Given, targets: Targets, *, whole: bool) -> list[Example]:
         skipped = self.found.skipped
         if isinstance(path, tuple):
-            examples = self._of_pair(path, answers)
+            examples = self._of_pair(path, targets)
         else:
             self._check_kind(path)
             kind = format_of(self.data_set, path)
-            answers.typed = kind not in ("csv", "tsv")
-            examples = self._texts(path, whole=whole) if kind == "txt" else self._of_table(path, kind, answers)
+            targets.typed = kind not in ("csv", "tsv")
+            examples = self._texts(path, whole=whole) if kind == "txt" else self._of_table(path, kind, targets)
         if not examples and self.found.skipped == skipped:
             raise DataError(f"{path}: no examples (a header alone, or blank lines)")
         return examples
@@ -127,36 +127,36 @@ class Reader:
         )
         return [columns.document(text, self.data_set) for text in read(path, self.data_set.encoding, self.found)]
 
-    def _of_pair(self, path: tuple[Path, Path], answers: Answers) -> list[Example]:
+    def _of_pair(self, path: tuple[Path, Path], targets: Targets) -> list[Example]:
         sides = self.data_set.model_copy(update={"source": "source", "target": "target"})
         pairs = aligned_files.pairs(*path, self.data_set.encoding, self.found)
-        return examples_of(pairs, sides, answers, self.found)
+        return examples_of(pairs, sides, targets, self.found)
 
-    def _of_table(self, path: Path, kind: str, answers: Answers) -> list[Example]:
+    def _of_table(self, path: Path, kind: str, targets: Targets) -> list[Example]:
         layout = rows.Layout.of(self.data_set)
         if kind != "jsonl":
-            self._check_columns(path, answers.optional)
+            self._check_columns(path, targets.optional)
         if kind == "parquet":
             names = columns.outers(rows.parquet_names(path), rows.columns_in(path, layout), self.data_set)
-            return self.of_library(str(path), hf_datasets.parquet(path, names), answers)
+            return self.of_library(str(path), hf_datasets.parquet(path, names), targets)
         records = rows.records(path, layout, self.found)
-        return examples_of(records, self.data_set, answers, self.found)
+        return examples_of(records, self.data_set, targets, self.found)
 
-    def of_library(self, where: str, table: Any, answers: Answers) -> list[Example]:
+    def of_library(self, where: str, table: Any, targets: Targets) -> list[Example]:
         """The examples of a table of the `datasets` library."""
-        records = enumerate(dataframes.rows(where, table, self.data_set, optional=answers.optional), start=1)
+        records = enumerate(dataframes.rows(where, table, self.data_set, optional=targets.optional), start=1)
         placed = ((f"{where}{':' if where.endswith('.parquet') else ''} row {i}", row) for i, row in records)
-        return examples_of(placed, self.data_set, answers, self.found)
+        return examples_of(placed, self.data_set, targets, self.found)
 
 
 def examples_of(
-    records: Iterable[tuple[str, Any]], data_set: DataSet, answers: Answers, found: Findings
+    records: Iterable[tuple[str, Any]], data_set: DataSet, targets: Targets, found: Findings
 ) -> list[Example]:
     """The examples of (where, record); one that is not as it should be is refused or skipped."""
     examples = []
     for where, record in records:
         try:
-            examples.append(columns.example(where, record, data_set, answers))
+            examples.append(columns.example(where, record, data_set, targets))
         except DataError as error:
             found.bad(error)
     return examples

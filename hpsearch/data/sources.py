@@ -16,7 +16,7 @@ from hpsearch.data.locations import Given
 from hpsearch.data.read_report import Findings
 from hpsearch.data.reader import Reader
 from hpsearch.data.splits import LABEL, Example, Splits, check_labels, divide, warnings
-from hpsearch.data.targets import Answers
+from hpsearch.data.targets import Targets
 from hpsearch.errors import DataError
 
 __all__ = ["Example", "Splits", "check_sources", "fingerprint", "identify", "load", "warnings"]
@@ -33,7 +33,7 @@ def load(name: str, data_set: DataSet, *, cache: Path | None, base: Path) -> Spl
         parts = _parts(name, data_set, found, cache=cache, base=base)
         warned = found.warnings(sum(map(len, parts.values())))
         splits = divide(name, parts, data_set.split)
-        if data_set.answer == LABEL:
+        if data_set.target_key == LABEL:
             check_labels(name, splits)
     return replace(splits, warned=warned, told=found.told)
 
@@ -105,7 +105,7 @@ def _newer_keys(data_set: DataSet) -> dict[str, Any]:
     keys |= {"form": form} if form else {}
     given = data_set.files is not None and data_set.files.valid is not None
     given = given and (data_set.files.test is not None or not data_set.split.test)  # type: ignore[union-attr]
-    return keys if given or data_set.answer != LABEL else keys | {"cut": "by label"}
+    return keys if given or data_set.target_key != LABEL else keys | {"cut": "by label"}
 
 
 @contextmanager
@@ -137,6 +137,6 @@ def _parts(
     tables = hf_datasets.tables(name, data_set, found, folder=folder, cache=cache)
     where = locations.described(name, data_set, folder)
     return {
-        part: reader.of_library(f"{where}: {part}", table, Answers(data_set, part))
+        part: reader.of_library(f"{where}: {part}", table, Targets(data_set, part))
         for part, table in locations.wanted(data_set, tables).items()
     }

@@ -35,7 +35,7 @@ OF_POSITIVE = tuple(Metric(name, constant=ONE_LABEL) for name in ("f1", "precisi
 class ClassificationSet(TaskSet):
     """Labelled text, trained as text -> label; judged by F1 and accuracy from the score of every label."""
 
-    answer: ClassVar[str | None] = LABEL
+    target_key: ClassVar[str | None] = LABEL
     later_keys: ClassVar[tuple[str, ...]] = ("truncate", "positive")
     METRICS: ClassVar[tuple[Metric, ...]] = (
         *(Metric(name, constant=ONE_LABEL) for name in ("f1_macro", "f1_micro", "f1_weighted", "accuracy")),

@@ -24,7 +24,7 @@ NAME = "translation"
 class TranslationSet(TaskSet):
     """Pairs, trained as source -> target; judged by BLEU and chrF of the decoded target."""
 
-    answer: ClassVar[str | None] = "target"
+    target_key: ClassVar[str | None] = "target"
     reads_aligned_files: ClassVar[bool] = True
     later_keys: ClassVar[tuple[str, ...]] = ("truncate",)
     METRICS: ClassVar[tuple[Metric, ...]] = (

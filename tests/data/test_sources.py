@@ -357,7 +357,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 def test_a_line_beyond_the_limit_is_refused_without_reading_it_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "MAX_LINE", 1 << 20)
+    monkeypatch.setattr(text_encoding, "MAX_LINE", 1 << 20)
     name = write(tmp_path / "d.txt", "short\n" + "x" * (1 << 22))
     assert refusal(text(files={"train": name}), tmp_path) == "d.txt:2: a line of more than 1 MiB, break it up"
 
