@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from hpsearch.data import file_formats
-from hpsearch.data.read_report import Findings
+from hpsearch.data.read_report import ReadReport
 from hpsearch.data.text_encoding import lines
 from hpsearch.errors import DataError
 
@@ -20,7 +20,7 @@ def check_as_many(sources: list[Path], targets: list[Path]) -> None:
         raise DataError(f"{len(sources)} source files, {len(targets)} target files: they go together one by one")
 
 
-def pairs(source: Path, target: Path, encoding: str | None, found: Findings) -> Iterator[Pair]:
+def pairs(source: Path, target: Path, encoding: str | None, report: ReadReport) -> Iterator[Pair]:
     """The lines of the two files side by side; those that are blank in both are left out.
 
     Raises DataError for a line that is blank on one side, and for files of unequal numbers of lines.
@@ -36,7 +36,7 @@ def pairs(source: Path, target: Path, encoding: str | None, found: Findings) -> 
             continue
         if any(blank):
             empty, full = (source, target) if blank[0] else (target, source)
-            found.bad(DataError(f"{empty}:{number}: the line is blank, its partner {full}:{number} is not"))
+            report.add_bad_row(DataError(f"{empty}:{number}: the line is blank, its partner {full}:{number} is not"))
             continue
         yield f"{source}:{number}", {"source": one, "target": other}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from hpsearch.config import DataSet
 from hpsearch.data.locations import described, is_saved, origin
-from hpsearch.data.read_report import Findings
+from hpsearch.data.read_report import ReadReport
 from hpsearch.data.splits import named_parts
 from hpsearch.error_lines import lines
 from hpsearch.errors import DataError
@@ -27,8 +27,10 @@ def parquet(path: Path, names: list[str]) -> Any:
         return datasets.Dataset(datasets.table.InMemoryTable(file.read(names)))
 
 
-def tables(name: str, data_set: DataSet, found: Findings, *, folder: Path | None, cache: Path | None) -> dict[str, Any]:
-    """The set's tables by split; `found.told` says how they are named there. Raises DataError if there is no train."""
+def tables(
+    name: str, data_set: DataSet, report: ReadReport, *, folder: Path | None, cache: Path | None
+) -> dict[str, Any]:
+    """The set's tables by split; `report.told` says how they are named there. Raises DataError if there is no train."""
     where = described(name, data_set, folder)
     with _library(where) as datasets:
         if folder and is_saved(folder):
@@ -42,7 +44,7 @@ def tables(name: str, data_set: DataSet, found: Findings, *, folder: Path | None
     called = {other: part for other in there for part, table in named.items() if table is there[other]}
     left = [other for other in there if other not in called]
     line = ", ".join(f"{part} from split {other}" for other, part in called.items())
-    found.told.append(f"data.{name}: {line}" + (f"; not read: {', '.join(left)}" if left else ""))
+    report.told.append(f"data.{name}: {line}" + (f"; not read: {', '.join(left)}" if left else ""))
     return named
 
 

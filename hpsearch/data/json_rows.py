@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from hpsearch.config import FUNCTION
 from hpsearch.data.compressed import Part
-from hpsearch.data.read_report import Findings
+from hpsearch.data.read_report import ReadReport
 from hpsearch.data.text_encoding import MAX_LINE, blocks, lines
 from hpsearch.errors import DataError
 
@@ -19,29 +19,29 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 OTHERWISE = f"others are read by a function: {FUNCTION}"
 
 
-def records(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple[str, Record]]:
+def records(part: Part, encoding: str | None, report: ReadReport) -> Iterator[tuple[str, Record]]:
     """("file:line", record) of every object; raises DataError for anything else."""
     if part.name.lower().endswith(".json") and _begins_with(part, encoding, "["):
-        return _of_array(part, encoding, found)
-    return _of_lines(part, encoding, found)
+        return _of_array(part, encoding, report)
+    return _of_lines(part, encoding, report)
 
 
 def _begins_with(part: Part, encoding: str | None, character: str) -> bool:
     return next((block.lstrip()[0] == character for block in blocks(part, encoding) if block.strip()), False)
 
 
-def _of_lines(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple[str, Record]]:
-    for number, line in lines(part, encoding, found):
+def _of_lines(part: Part, encoding: str | None, report: ReadReport) -> Iterator[tuple[str, Record]]:
+    for number, line in lines(part, encoding, report):
         if not line.strip():
             continue
         where = f"{part}:{number}"
         try:
             record = json.loads(line, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            found.bad(DataError(f"{where}: not JSON ({_what(error)}), {FORMS}; {OTHERWISE}"))
+            report.add_bad_row(DataError(f"{where}: not JSON ({_what(error)}), {FORMS}; {OTHERWISE}"))
             continue
         if not isinstance(record, dict):
-            found.bad(DataError(f"{where}: a JSON {type(record).__name__}, {FORMS}; {OTHERWISE}"))
+            report.add_bad_row(DataError(f"{where}: a JSON {type(record).__name__}, {FORMS}; {OTHERWISE}"))
         elif _is_columns(record):
             raise DataError(
                 f"{where}: one object with a mapping for each column (pandas' to_json): save it with "
@@ -53,7 +53,7 @@ def _of_lines(part: Part, encoding: str | None, found: Findings) -> Iterator[tup
             yield where, record
 
 
-def _of_array(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple[str, Record]]:
+def _of_array(part: Part, encoding: str | None, report: ReadReport) -> Iterator[tuple[str, Record]]:
     """The array's objects one by one: no more than one of them and a block of text is held."""
     text = _Text(part, encoding)
     text.take("[")
@@ -61,7 +61,7 @@ def _of_array(part: Part, encoding: str | None, found: Findings) -> Iterator[tup
         where = f"{part}:{text.line}"
         record = text.object()
         if record is None:
-            found.bad(DataError(f"{where}: in the array there is what is no object, {FORMS}; {OTHERWISE}"))
+            report.add_bad_row(DataError(f"{where}: in the array there is what is no object, {FORMS}; {OTHERWISE}"))
         else:
             yield where, record
         if text.next() != "]":

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from hpsearch.config import FUNCTION
 from hpsearch.data.compressed import Part, check_unpacked, opened, readable
-from hpsearch.data.read_report import Findings
+from hpsearch.data.read_report import ReadReport
 from hpsearch.data.text_encoding import MAX_LINE, WIDE, check_beginning, encoding_of, lines
 from hpsearch.errors import DataError
 
@@ -28,24 +28,24 @@ class Form:
     quoting: str  # "csv", "none", or "auto": what the file itself says
 
 
-def plain_rows(form: Form, found: Findings) -> Iterator[Row]:
+def plain_rows(form: Form, report: ReadReport) -> Iterator[Row]:
     """Rows split at the delimiter; a quote is a character like any other, as most TSV files have it."""
-    for number, line in lines(form.part, form.encoding, found):
+    for number, line in lines(form.part, form.encoding, report):
         row = line.rstrip("\n").removesuffix("\r").split(form.delimiter)
         if row != [""]:
             yield number, row
 
 
-def quoted_rows(form: Form, found: Findings) -> Iterator[Row]:
+def quoted_rows(form: Form, report: ReadReport) -> Iterator[Row]:
     """Rows with the standard quoting ("" inside quotes is a quote; a quoted field may go over lines)."""
-    for start, row, raw in _parsed(form, found):
+    for start, row, raw in _parsed(form, report):
         if len(raw) > 2 and _looks_swallowed(form, raw, len(row)):
-            found.swallowed.append((f"{form.part}:{start}", len(raw)))
+            report.swallowed.append((f"{form.part}:{start}", len(raw)))
         if row:
             yield start, row
 
 
-def _parsed(form: Form, found: Findings) -> Iterator[tuple[int, list[str], list[str]]]:
+def _parsed(form: Form, report: ReadReport) -> Iterator[tuple[int, list[str], list[str]]]:
     """(line that it begins in, fields, lines) of every row; a quote that is never closed ends the reading."""
     csv.field_size_limit(MAX_LINE)
     raw: list[str] = []
@@ -53,7 +53,7 @@ def _parsed(form: Form, found: Findings) -> Iterator[tuple[int, list[str], list[
 
     def noted() -> Iterator[str]:
         nonlocal number
-        for at, line in lines(form.part, form.encoding, found):
+        for at, line in lines(form.part, form.encoding, report):
             number = at
             raw.append(line)
             yield line
@@ -65,13 +65,13 @@ def _parsed(form: Form, found: Findings) -> Iterator[tuple[int, list[str], list[
         except StopIteration:
             return
         except csv.Error as error:
-            _refuse(form, found, str(error), number - len(raw) + 1)
+            _refuse(form, report, str(error), number - len(raw) + 1)
         else:
             yield number - len(raw) + 1, row, raw
         raw.clear()
 
 
-def _refuse(form: Form, found: Findings, error: str, start: int) -> None:
+def _refuse(form: Form, report: ReadReport, error: str, start: int) -> None:
     open_ended = "unexpected end" in error or "field larger" in error
     what = (
         "the quote that opens in this row is never closed" if open_ended else f"wrong csv quoting or line end ({error})"
@@ -82,7 +82,7 @@ def _refuse(form: Form, found: Findings, error: str, start: int) -> None:
     )
     if open_ended:  # what follows it is lost, and not one row
         raise refusal
-    found.bad(refusal)
+    report.add_bad_row(refusal)
 
 
 def _looks_swallowed(form: Form, raw: list[str], width: int) -> bool:
@@ -116,7 +116,7 @@ def _judged(form: Form, size: int, changed: int) -> tuple[bool, str]:
     shown = width = 0
     failed = 0
     try:
-        for start, row, raw in _parsed(form, Findings()):
+        for start, row, raw in _parsed(form, ReadReport()):
             if not row:
                 continue
             width = width or len(row)

@@ -12,7 +12,7 @@ from hpsearch.config import ALIGNED, DataSet
 from hpsearch.data import aligned_files, columns, dataframes, file_formats, hf_datasets, rows, text_encoding, text_files
 from hpsearch.data.compressed import parts as parts_of
 from hpsearch.data.locations import Given, format_of
-from hpsearch.data.read_report import Findings
+from hpsearch.data.read_report import ReadReport
 from hpsearch.data.splits import Example
 from hpsearch.data.targets import Targets
 from hpsearch.errors import DataError
@@ -24,7 +24,7 @@ class Reader:
 
     name: str
     data_set: DataSet
-    found: Findings
+    report: ReadReport
 
     # ---------------------------------------------------------------------------------------------------- beforehand
 
@@ -93,7 +93,7 @@ class Reader:
         lines = [line.rstrip("\r") for example in examples for line in example[key].split("\n") if line.strip()]
         if len(set(lines)) < n_parts:
             return examples
-        self.found.doubts.append(
+        self.report.doubts.append(
             f"data.{self.name}: {len(examples)} {'text is' if len(examples) == 1 else 'texts are'} too few to be dealt "
             f"out to {n_parts} splits, so each of the {len(lines)} lines is an example: lines: true if that is meant, "
             "else put blank lines between the examples, or give a valid file"
@@ -105,7 +105,7 @@ class Reader:
         return isinstance(path, Path) and not is_lines and format_of(self.data_set, path) == "txt"
 
     def _read(self, path: Given, targets: Targets, *, whole: bool) -> list[Example]:
-        skipped = self.found.skipped
+        skipped = self.report.skipped
         if isinstance(path, tuple):
             examples = self._of_pair(path, targets)
         else:
@@ -113,7 +113,7 @@ class Reader:
             kind = format_of(self.data_set, path)
             targets.typed = kind not in ("csv", "tsv")
             examples = self._texts(path, whole=whole) if kind == "txt" else self._of_table(path, kind, targets)
-        if not examples and self.found.skipped == skipped:
+        if not examples and self.report.skipped == skipped:
             raise DataError(f"{path}: no examples (a header alone, or blank lines)")
         return examples
 
@@ -125,12 +125,12 @@ class Reader:
             if whole
             else text_files.paragraphs
         )
-        return [columns.document(text, self.data_set) for text in read(path, self.data_set.encoding, self.found)]
+        return [columns.document(text, self.data_set) for text in read(path, self.data_set.encoding, self.report)]
 
     def _of_pair(self, path: tuple[Path, Path], targets: Targets) -> list[Example]:
         sides = self.data_set.model_copy(update={"source": "source", "target": "target"})
-        pairs = aligned_files.pairs(*path, self.data_set.encoding, self.found)
-        return examples_of(pairs, sides, targets, self.found)
+        pairs = aligned_files.pairs(*path, self.data_set.encoding, self.report)
+        return examples_of(pairs, sides, targets, self.report)
 
     def _of_table(self, path: Path, kind: str, targets: Targets) -> list[Example]:
         layout = rows.Layout.of(self.data_set)
@@ -139,18 +139,18 @@ class Reader:
         if kind == "parquet":
             names = columns.outers(rows.parquet_names(path), rows.columns_in(path, layout), self.data_set)
             return self.of_library(str(path), hf_datasets.parquet(path, names), targets)
-        records = rows.records(path, layout, self.found)
-        return examples_of(records, self.data_set, targets, self.found)
+        records = rows.records(path, layout, self.report)
+        return examples_of(records, self.data_set, targets, self.report)
 
     def of_library(self, where: str, table: Any, targets: Targets) -> list[Example]:
         """The examples of a table of the `datasets` library."""
         records = enumerate(dataframes.rows(where, table, self.data_set, optional=targets.optional), start=1)
         placed = ((f"{where}{':' if where.endswith('.parquet') else ''} row {i}", row) for i, row in records)
-        return examples_of(placed, self.data_set, targets, self.found)
+        return examples_of(placed, self.data_set, targets, self.report)
 
 
 def examples_of(
-    records: Iterable[tuple[str, Any]], data_set: DataSet, targets: Targets, found: Findings
+    records: Iterable[tuple[str, Any]], data_set: DataSet, targets: Targets, report: ReadReport
 ) -> list[Example]:
     """The examples of (where, record); one that is not as it should be is refused or skipped."""
     examples = []
@@ -158,5 +158,5 @@ def examples_of(
         try:
             examples.append(columns.example(where, record, data_set, targets))
         except DataError as error:
-            found.bad(error)
+            report.add_bad_row(error)
     return examples

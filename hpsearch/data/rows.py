@@ -16,7 +16,7 @@ from hpsearch.config import DataSet
 from hpsearch.data import columns, file_formats, json_rows
 from hpsearch.data.compressed import readable
 from hpsearch.data.quoting import Form, is_quoted, plain_rows, quoted_rows
-from hpsearch.data.read_report import Findings
+from hpsearch.data.read_report import ReadReport
 from hpsearch.errors import DataError
 
 Record = dict[str, Any]
@@ -44,17 +44,17 @@ class Layout:
         return Form(file_formats.table_part(path), self.encoding, delimiter, quoting)
 
 
-def records(path: Path, layout: Layout, found: Findings) -> Iterator[tuple[str, Record]]:
+def records(path: Path, layout: Layout, report: ReadReport) -> Iterator[tuple[str, Record]]:
     """(where, {column: value}) of every row of a jsonl, json, csv or tsv file; `where` is "file:line".
 
     A column whose name is empty or repeated is left out. Raises DataError for a row with more or fewer fields than the
-    header, wrong quoting, or what is no JSON object, unless `found` skips them.
+    header, wrong quoting, or what is no JSON object, unless `report` skips such rows.
     """
     file_formats.check_regular(path)
     if file_formats.format_of(path, delimiter=layout.delimiter) == "jsonl":
-        yield from json_rows.records(file_formats.table_part(path), layout.encoding, found)
+        yield from json_rows.records(file_formats.table_part(path), layout.encoding, report)
         return
-    rows = _rows(layout.form(path), found)
+    rows = _rows(layout.form(path), report)
     first = next(rows, None)
     if first is None:
         return
@@ -68,14 +68,14 @@ def records(path: Path, layout: Layout, found: Findings) -> Iterator[tuple[str, 
             yield f"{part}:{number}", {name: row[i] for name, i in named.items()}
         else:
             what = f"{len(row)} fields, {whose} has {len(header)} ({', '.join(header)})"
-            found.bad(DataError(f"{part}:{number}: {what}"))
+            report.add_bad_row(DataError(f"{part}:{number}: {what}"))
 
 
-def _rows(form: Form, found: Findings) -> Iterator[tuple[int, list[str]]]:
+def _rows(form: Form, report: ReadReport) -> Iterator[tuple[int, list[str]]]:
     quoted, doubt = is_quoted(form)
     if doubt:
-        found.doubts.append(doubt)
-    return quoted_rows(form, found) if quoted else plain_rows(form, found)
+        report.doubts.append(doubt)
+    return quoted_rows(form, report) if quoted else plain_rows(form, report)
 
 
 def quoted(path: Path, layout: Layout) -> bool:
@@ -94,10 +94,10 @@ def columns_in(path: Path, layout: Layout) -> list[str]:
     if kind == "parquet":
         return _parquet_columns(path)
     if kind == "jsonl":
-        for _, record in json_rows.records(file_formats.table_part(path), layout.encoding, Findings()):
+        for _, record in json_rows.records(file_formats.table_part(path), layout.encoding, ReadReport()):
             return columns.names_in(record)
     else:
-        rows = _rows(layout.form(path), Findings())
+        rows = _rows(layout.form(path), ReadReport())
         first = next(rows, None)
         if first is not None and (layout.columns or _goes_on(path, layout, rows, first[1])):
             return list(layout.columns) or first[1]

@@ -13,7 +13,7 @@ from typing import Any
 from hpsearch.config import FORM, DataSet
 from hpsearch.data import columns, data_functions, file_formats, hf_datasets, locations, rows
 from hpsearch.data.locations import Given
-from hpsearch.data.read_report import Findings
+from hpsearch.data.read_report import ReadReport
 from hpsearch.data.reader import Reader
 from hpsearch.data.splits import LABEL, Example, Splits, check_labels, divide, warnings
 from hpsearch.data.targets import Targets
@@ -28,14 +28,14 @@ def load(name: str, data_set: DataSet, *, cache: Path | None, base: Path) -> Spl
     base: the folder that relative paths start from; cache: where the `datasets` library keeps its files (None: in its
     own place). Raises DataError, with file and line, for whatever is not as the config says.
     """
-    found = Findings(name, data_set.skip_bad_rows)
+    report = ReadReport(name, data_set.skip_bad_rows)
     with _about(name):
-        parts = _parts(name, data_set, found, cache=cache, base=base)
-        warned = found.warnings(sum(map(len, parts.values())))
+        parts = _parts(name, data_set, report, cache=cache, base=base)
+        warned = report.warnings(sum(map(len, parts.values())))
         splits = divide(name, parts, data_set.split)
         if data_set.target_key == LABEL:
             check_labels(name, splits)
-    return replace(splits, warned=warned, told=found.told)
+    return replace(splits, warned=warned, told=report.told)
 
 
 def check_sources(name: str, data_set: DataSet, *, base: Path) -> None:
@@ -44,7 +44,7 @@ def check_sources(name: str, data_set: DataSet, *, base: Path) -> None:
         if locations.origin(data_set).startswith(data_functions.PREFIX):
             data_functions.find(name, locations.origin(data_set), base)
             return
-        reader = Reader(name, data_set, Findings(name))
+        reader = Reader(name, data_set, ReadReport(name))
         for part, some in locations.wanted(data_set, locations.file_paths(name, data_set, base) or {}).items():
             for path in some:
                 reader.check(path, part)
@@ -123,18 +123,18 @@ def _digest(value: Any) -> str:
 
 
 def _parts(
-    name: str, data_set: DataSet, found: Findings, *, cache: Path | None, base: Path
+    name: str, data_set: DataSet, report: ReadReport, *, cache: Path | None, base: Path
 ) -> dict[str, list[Example]]:
     if locations.origin(data_set).startswith(data_functions.PREFIX):
         return data_functions.examples(name, data_set, base)
-    reader = Reader(name, data_set, found)
+    reader = Reader(name, data_set, report)
     some = locations.file_paths(name, data_set, base)
     folder = locations.local_folder(name, data_set, base)
     if some is not None:
         some = locations.wanted(data_set, some)
-        found.told += locations.told(name, data_set, some, folder)
+        report.told += locations.told(name, data_set, some, folder)
         return reader.examples(some)
-    tables = hf_datasets.tables(name, data_set, found, folder=folder, cache=cache)
+    tables = hf_datasets.tables(name, data_set, report, folder=folder, cache=cache)
     where = locations.described(name, data_set, folder)
     return {
         part: reader.of_library(f"{where}: {part}", table, Targets(data_set, part))

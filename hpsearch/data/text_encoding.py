@@ -9,7 +9,7 @@ from typing import IO
 
 from hpsearch.config import FUNCTION
 from hpsearch.data.compressed import Part, check_unpacked, opened, readable
-from hpsearch.data.read_report import Findings
+from hpsearch.data.read_report import ReadReport
 from hpsearch.errors import DataError
 
 MAX_LINE = 64 << 20  # bytes; a longer line is a file of another kind, and would have to be held whole
@@ -25,16 +25,16 @@ OTHERWISE = f"what is no text can be read by a function: {FUNCTION}"
 WIDE = ("utf-16", "utf-32")  # of more than a byte for every character: a line end is no single byte
 
 
-def lines(part: Part, encoding: str | None = None, found: Findings | None = None) -> Iterator[tuple[int, str]]:
+def lines(part: Part, encoding: str | None = None, report: ReadReport | None = None) -> Iterator[tuple[int, str]]:
     """(number, line with its end) of a text file, one line in memory at a time; a byte order mark is left out.
 
     encoding: None: UTF-8, or what a byte order mark or UTF-16's pattern of NUL bytes says.
     """
-    found = found or Findings()
+    report = report or ReadReport()
     check_unpacked(part)
     name = encoding_of(part, encoding)
     with readable(part.path), opened(part) as stream:
-        yield from _wide(part, stream, name) if name.startswith(WIDE) else _narrow(part, stream, name, found)
+        yield from _wide(part, stream, name) if name.startswith(WIDE) else _narrow(part, stream, name, report)
 
 
 def blocks(part: Part, encoding: str | None = None) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _by_pattern(head: bytes) -> str | None:
     return None
 
 
-def _narrow(part: Part, stream: IO[bytes], name: str, found: Findings) -> Iterator[tuple[int, str]]:
+def _narrow(part: Part, stream: IO[bytes], name: str, report: ReadReport) -> Iterator[tuple[int, str]]:
     codec = "utf-8-sig" if name == "utf-8" else name
     for number, raw in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), b""), start=1):
         try:
@@ -89,7 +89,7 @@ def _narrow(part: Part, stream: IO[bytes], name: str, found: Findings) -> Iterat
         except DataError as error:
             if len(raw) > MAX_LINE:
                 raise
-            found.bad(error)
+            report.add_bad_row(error)
         codec = name
 
 
