@@ -1,4 +1,4 @@
-"""Data functions of the user's own: "python:package.module:function" returns examples, split or to be split."""
+"""The user's data functions: "python:package.module:function" names a function that returns examples."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ NO_SCRIPT = "put what a script does under: if __name__ == '__main__':"
 
 
 def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
-    """The function that the origin names; modules in the folder `base` are found too.
+    """Imports the function that the origin names; modules in the folder `base` are found too.
 
-    Raises DataError when it cannot be imported.
+    Raises DataError if it cannot be imported.
     """
     module_name, _, function_name = origin.removeprefix(PREFIX).partition(":")
     if not module_name or not function_name:
@@ -41,7 +41,7 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
 
 
 def examples(name: str, data_set: DataSet, base: Path) -> dict[str, list[Example]]:
-    """The examples that the set's function returns, by split; a flat list is all train."""
+    """The examples that the set's function returns, by split; a list without splits is train."""
     origin = data_set.dataset or ""
     function = find(name, origin, base)
     what = f"data.{name}: {origin}: the function"
@@ -67,7 +67,7 @@ def examples(name: str, data_set: DataSet, base: Path) -> dict[str, list[Example
 
 
 def _is_whole(rows: Any) -> bool:
-    """Whether it is no iterable of examples: a table, or a text by mistake."""
+    """Whether the value must not be iterated over: a table, or a text by mistake."""
     return isinstance(rows, str | bytes) or dataframes.is_table(rows)
 
 
