@@ -35,8 +35,8 @@ def require(
 ) -> None:
     """Raises DataError for a missing column of the config; the message names the existing columns.
 
-    there: the existing columns, nested ones as "meta.body"; optional: the key whose column may be missing; hint: another
-    possible cause, for the message.
+    there: the existing columns, nested ones as "meta.body"; optional: the key whose column may be missing; hint:
+    another possible cause, for the message.
     """
     there = list(map(str, there))
     for key, column in columns_of(data_set).items():

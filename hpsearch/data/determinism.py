@@ -2,7 +2,7 @@
 
 A study resumes only on the data that it started with. A function that shuffles without a seed, or lists a Python set,
 returns other examples in each process, so that its study could never be resumed. A second call in the same process
-would not show it: the hash seed is the same there.
+cannot tell: a generator that was seeded at import would continue, and a set would keep its order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a set's examples are: in files by split, in a folder, or under a name of the `datasets` library."""
+"""Finds where a set's examples are: files by split, a folder, or a name of the `datasets` library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hpsearch.data.splits import PARTS
 from hpsearch.errors import DataError
 
 Given = Path | tuple[Path, Path]
-"""A file, or the two of a pair whose lines are aligned."""
+"""A file, or two files of aligned lines."""
 
 
 def origin(data_set: DataSet) -> str:
@@ -22,7 +22,7 @@ def origin(data_set: DataSet) -> str:
 
 
 def named_files(data_set: DataSet, base: Path) -> Files | None:
-    """The files that the config names; `dataset: reviews.csv` is one where it lies there or has an ending of data."""
+    """The files that the config names; `dataset: reviews.csv` names one if it exists or has a data file's ending."""
     if data_set.files is not None:
         return data_set.files
     path = paths.place(base, origin(data_set))
@@ -32,7 +32,7 @@ def named_files(data_set: DataSet, base: Path) -> Files | None:
 
 
 def file_paths(name: str, data_set: DataSet, base: Path) -> dict[str, list[Given]] | None:
-    """The set's files by split; None where the `datasets` library is to find them."""
+    """The set's files by split; None if the `datasets` library has to find them."""
     named = named_files(data_set, base)
     if named is not None:
         given = {part: one for part in PARTS if (one := getattr(named, part)) is not None}
@@ -57,12 +57,12 @@ def _paths(data_set: DataSet, named: Paths | Aligned, base: Path) -> list[Given]
 
 
 def wanted(data_set: DataSet, parts: dict[str, Any]) -> dict[str, Any]:
-    """The parts without a test that `split: {test: 0}` leaves out."""
+    """The parts, without the test part if the config says `split: {test: 0}`."""
     return {part: some for part, some in parts.items() if part != "test" or data_set.split.test}
 
 
 def told(name: str, data_set: DataSet, some: dict[str, list[Given]], folder: Path | None) -> list[str]:
-    """Which files are read, where the config does not name each of them, and which of a folder are not."""
+    """Lines for the user: the files that are read without being named, and those of a folder that are not read."""
     lines = []
     for part, one in some.items():
         if folder is not None or len(one) > _named(getattr(data_set.files, part, None)):
@@ -75,13 +75,13 @@ def told(name: str, data_set: DataSet, some: dict[str, list[Given]], folder: Pat
 
 
 def _named(given: Paths | Aligned | None) -> int:
-    """How many files, globs or folders the config names for a split."""
+    """The number of files, globs or folders that the config names for a split."""
     given = given.source if isinstance(given, Aligned) else given
     return len(given) if isinstance(given, list) else 1
 
 
 def local_folder(name: str, data_set: DataSet, base: Path) -> Path | None:
-    """The folder that `dataset` names (or its configuration's in it), or None for a name on the hub."""
+    """The folder that `dataset` names (or the folder of its configuration inside); None for a name on the hub."""
     if named_files(data_set, base) is not None:
         return None
     folder = paths.place(base, origin(data_set))
@@ -95,12 +95,12 @@ def local_folder(name: str, data_set: DataSet, base: Path) -> Path | None:
 
 
 def described(name: str, data_set: DataSet, folder: Path | None) -> str:
-    """A set of the `datasets` library as messages call it."""
+    """How messages name a set of the `datasets` library."""
     return f"data.{name}: dataset {origin(data_set)!r}{'' if folder else ' (not a local folder: looked up on the hub)'}"
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether the folder is what the library's save_to_disk writes."""
+    """Whether the library's save_to_disk has written the folder."""
     return (folder / "dataset_dict.json").exists() or (folder / "state.json").exists()
 
 

@@ -1,4 +1,4 @@
-"""A set's files as examples, and what can be known of them before they are read."""
+"""Reads a set's files into examples, and checks the files before."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Reader:
     # ---------------------------------------------------------------------------------------------------- beforehand
 
     def check(self, path: Given, part: str) -> None:
-        """Raises DataError for what shows at once: no such file, an unknown ending, a missing column."""
+        """Raises DataError for mistakes that show early: a missing file, an unknown ending, a missing column."""
         if isinstance(path, tuple):
             for side in path:
                 file_formats.check_regular(side)
@@ -70,14 +70,14 @@ class Reader:
     # ------------------------------------------------------------------------------------------------------ to examples
 
     def examples(self, some: dict[str, list[Given]]) -> dict[str, list[Example]]:
-        """The examples by split: with a valid file a .txt is one document; without, paragraphs are dealt out."""
+        """The examples by split; a .txt is one document if there is a valid file, else each paragraph is an example."""
         parts: dict[str, list[Example]] = {}
         whole = "valid" in some
         for part, one in some.items():
             targets = Targets(self.data_set, part)
             parts[part] = [example for path in one for example in self._read(path, targets, whole=whole)]
         if whole and any(self._is_document(path) for path in some["train"]):
-            parts.setdefault("test", [])  # a document is not cut up for a test split that nobody gave
+            parts.setdefault("test", [])  # a document is not divided to make a test split
         if not whole and all(self._is_document(path) for path in some["train"]):
             parts["train"] = self._lines_of_few(parts["train"], n_parts=2 + self._cuts_test(some))
         return parts
@@ -86,7 +86,7 @@ class Reader:
         return "test" not in some and self.data_set.split.test > 0
 
     def _lines_of_few(self, examples: list[Example], *, n_parts: int) -> list[Example]:
-        """The paragraphs, or their lines (with a warning) where there are fewer paragraphs than splits."""
+        """The paragraphs, or their lines (with a warning) if there are fewer paragraphs than splits."""
         key = next(iter(columns.columns_of(self.data_set)))
         if len({example[key] for example in examples}) >= n_parts:
             return examples
@@ -152,7 +152,7 @@ class Reader:
 def examples_of(
     records: Iterable[tuple[str, Any]], data_set: DataSet, targets: Targets, report: ReadReport
 ) -> list[Example]:
-    """The examples of (where, record); one that is not as it should be is refused or skipped."""
+    """The examples of (where, record) pairs; `report` refuses or skips a bad record."""
     examples = []
     for where, record in records:
         try:

@@ -1,7 +1,7 @@
-"""Rows of csv, tsv and json files: strict, one row in memory at a time, each with its file and line.
+"""Rows of csv, tsv and json files with their file and line; strict, one row in memory at a time.
 
-Read here and not by the `datasets` library: its readers rewrite line ends, turn "NA" into nothing and ISO dates into
-timestamps, and cannot say which line is wrong.
+The `datasets` library is not used: its readers rewrite line ends, turn "NA" into a missing value and ISO dates into
+timestamps, and do not say which line is wrong.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Layout:
-    """How a set's tables are written, as its config says."""
+    """The form of a set's tables, from its config."""
 
     encoding: str | None = None
-    columns: tuple[str, ...] = ()  # names, where the files have no header
+    columns: tuple[str, ...] = ()  # names, if the files have no header
     delimiter: str | None = None
     quoting: str = "auto"
 
@@ -37,7 +37,7 @@ class Layout:
         return cls(data_set.encoding, tuple(data_set.columns or ()), data_set.delimiter, data_set.quoting)
 
     def form(self, path: Path) -> Form:
-        """How the fields of one file are told apart."""
+        """How one file separates its fields."""
         kind = file_formats.format_of(path, delimiter=self.delimiter)
         delimiter = self.delimiter or {"csv": ",", "tsv": "\t"}[kind]
         quoting = "csv" if self.quoting == "auto" and delimiter != "\t" else self.quoting
@@ -45,10 +45,10 @@ class Layout:
 
 
 def records(path: Path, layout: Layout, report: ReadReport) -> Iterator[tuple[str, Record]]:
-    """(where, {column: value}) of every row of a jsonl, json, csv or tsv file; `where` is "file:line".
+    """Yields ("file:line", {column: value}) for every row of a jsonl, json, csv or tsv file.
 
-    A column whose name is empty or repeated is left out. Raises DataError for a row with more or fewer fields than the
-    header, wrong quoting, or what is no JSON object, unless `report` skips such rows.
+    Leaves out columns whose name is empty or repeated. Raises DataError for a row with more or fewer fields than the
+    header, wrong quoting, or JSON that is no object, unless `report` skips such rows.
     """
     file_formats.check_regular(path)
     if file_formats.format_of(path, delimiter=layout.delimiter) == "jsonl":
@@ -59,7 +59,7 @@ def records(path: Path, layout: Layout, report: ReadReport) -> Iterator[tuple[st
     if first is None:
         return
     header = list(layout.columns) or first[1]
-    if first[1] != header:  # `columns` names them, and the first row is a row
+    if first[1] != header:  # the config's `columns` name them, so the first row is data
         rows = chain([first], rows)
     part, whose = file_formats.table_part(path), "`columns`" if layout.columns else "the header"
     named = {name: i for i, name in enumerate(header) if name and header.count(name) == 1}
@@ -79,15 +79,15 @@ def _rows(form: Form, report: ReadReport) -> Iterator[tuple[int, list[str]]]:
 
 
 def quoted(path: Path, layout: Layout) -> bool:
-    """Whether a tsv's fields are read as quoted because of what is in it."""
+    """Whether a table is read as quoted because its content was detected as quoted."""
     form = layout.form(path) if file_formats.format_of(path, delimiter=layout.delimiter) in ("csv", "tsv") else None
     return form is not None and form.quoting == "auto" and is_quoted(form)[0]
 
 
 def columns_in(path: Path, layout: Layout) -> list[str]:
-    """The columns of a table file, repeated ones too, read from its beginning; nested ones as "meta.body".
+    """The columns of a table file, including repeated ones; nested ones as "meta.body".
 
-    jsonl: those of its first record. Raises DataError where there is no row.
+    Of a jsonl file: those of its first record. Raises DataError if the file has no row.
     """
     file_formats.check_regular(path)
     kind = file_formats.format_of(path, delimiter=layout.delimiter)
@@ -99,13 +99,13 @@ def columns_in(path: Path, layout: Layout) -> list[str]:
     else:
         rows = _rows(layout.form(path), ReadReport())
         first = next(rows, None)
-        if first is not None and (layout.columns or _goes_on(path, layout, rows, first[1])):
+        if first is not None and (layout.columns or _has_second_row(path, layout, rows, first[1])):
             return list(layout.columns) or first[1]
     raise DataError(f"{path}: no examples (a header alone, or blank lines)")
 
 
-def _goes_on(path: Path, layout: Layout, rows: Iterator[tuple[int, list[str]]], header: list[str]) -> bool:
-    """Whether there is a second row; one that cannot be read for another delimiter than the header's has that named."""
+def _has_second_row(path: Path, layout: Layout, rows: Iterator[tuple[int, list[str]]], header: list[str]) -> bool:
+    """Whether there is a second row; if it cannot be read, the DataError suggests another delimiter."""
     try:
         return next(rows, None) is not None
     except DataError as error:
@@ -114,7 +114,7 @@ def _goes_on(path: Path, layout: Layout, rows: Iterator[tuple[int, list[str]]], 
 
 
 def hint(path: Path, layout: Layout, there: list[str]) -> str:
-    """What may be wrong where a csv or tsv lacks a column: its delimiter, or there is no header."""
+    """A hint, for a message about a missing column of a csv or tsv: another delimiter, or no header."""
     if file_formats.format_of(path, delimiter=layout.delimiter) not in ("csv", "tsv") or layout.columns:
         return ""
     header = f"; if that is a row and no header: columns: [{', '.join('ABCDEFGH'[: len(there)])}]"
@@ -122,7 +122,7 @@ def hint(path: Path, layout: Layout, there: list[str]) -> str:
 
 
 def _other_delimiter(header: list[str]) -> str:
-    """What to do where the header is one column that has a delimiter of another kind in it."""
+    """A hint, for a message: the header is a single column that contains another delimiter."""
     for delimiter, written in ((";", "';'"), ("\t", '"\\t"'), ("|", "'|'"), (",", "','")):
         if len(header) == 1 and delimiter in header[0]:
             return f"; if {written} stands between the columns: delimiter: {written}"
@@ -130,7 +130,7 @@ def _other_delimiter(header: list[str]) -> str:
 
 
 def parquet_names(path: Path) -> list[str]:
-    """The columns of a parquet file, those with fields inside as one."""
+    """The top-level columns of a parquet file."""
     return list(_schema(path).names)
 
 
@@ -139,7 +139,7 @@ def _parquet_columns(path: Path) -> list[str]:
 
 
 def _schema(path: Path) -> Any:
-    import pyarrow.parquet  # what `datasets` reads parquet with; alone it is imported in a tenth of the time
+    import pyarrow.parquet  # imported without `datasets`, which takes ten times as long
 
     with readable(path):
         try:

@@ -1,4 +1,4 @@
-"""Sources to examples: files, data functions and data sets of the `datasets` library, checked, split, identified."""
+"""Loads a data set (files, a data function or the `datasets` library) into splits, and computes its fingerprint."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = ["Example", "Splits", "check_sources", "fingerprint", "identify", "loa
 
 
 def load(name: str, data_set: DataSet, *, cache: Path | None, base: Path) -> Splits:
-    """The examples of a set in their splits, under their canonical keys.
+    """The examples of a set by split, under the keys of its task.
 
-    base: the folder that relative paths start from; cache: where the `datasets` library keeps its files (None: in its
-    own place). Raises DataError, with file and line, for whatever is not as the config says.
+    base: the folder for relative paths; cache: the folder in which the `datasets` library keeps its files (None: its
+    default). Raises DataError, with file and line, for data that do not match the config.
     """
     report = ReadReport(name, data_set.skip_bad_rows)
     with _about(name):
@@ -39,7 +39,7 @@ def load(name: str, data_set: DataSet, *, cache: Path | None, base: Path) -> Spl
 
 
 def check_sources(name: str, data_set: DataSet, *, base: Path) -> None:
-    """Raises DataError for what shows at once: no such file, an unknown ending, a missing column or function."""
+    """Raises DataError for mistakes that show early: a missing file, an unknown ending, a missing column."""
     with _about(name):
         if locations.origin(data_set).startswith(data_functions.PREFIX):
             data_functions.find(name, locations.origin(data_set), base)
@@ -51,12 +51,12 @@ def check_sources(name: str, data_set: DataSet, *, base: Path) -> None:
 
 
 def fingerprint(name: str, data_set: DataSet, *, base: Path, cache: Path | None = None) -> str:
-    """SHA-256 (hex) of what the examples come from: the files' bytes, or the examples that a function returns."""
+    """SHA-256 (hex) of the files' bytes, or of the examples that a function returns."""
     return identify(name, data_set, base=base, cache=cache)[0]
 
 
 def identify(name: str, data_set: DataSet, *, base: Path, cache: Path | None) -> tuple[str, Splits | None]:
-    """The fingerprint, and the examples where they had to be read to know it (they come from a function or a hub)."""
+    """The fingerprint, and the examples if it needed them (of a function, or of a set on the hub)."""
     with _about(name):
         return _identified(name, data_set, base=base, cache=cache)
 
@@ -85,7 +85,7 @@ def _identified(name: str, data_set: DataSet, *, base: Path, cache: Path | None)
 
 
 def _file_digest(data_set: DataSet, path: Given) -> list[str]:
-    """What the examples of one file depend on; a quoted tsv is said to be one, as it was not always read so."""
+    """What a file's examples depend on; "quoted" marks a quoted tsv, which earlier versions read otherwise."""
     if isinstance(path, tuple):
         return ["aligned", *map(file_formats.digest, path)]
     kind = locations.format_of(data_set, path)
@@ -97,7 +97,7 @@ def _is_quoted(data_set: DataSet, path: Given) -> bool:
 
 
 def _newer_keys(data_set: DataSet) -> dict[str, Any]:
-    """What else makes the examples what they are; absent where they are what they were before there was such a key."""
+    """Other keys that the examples depend on; left out at their defaults: older studies keep their fingerprints."""
     keys: dict[str, Any] = {"normalise": data_set.normalise} if data_set.normalise else {}
     form = {
         key: value for key, value in data_set.model_dump(mode="json").items() if key in (*FORM, *data_set.form_keys)

@@ -1,4 +1,4 @@
-"""Text files as documents, as the paragraphs between blank lines, or as their lines."""
+"""Reads text files as whole documents, as paragraphs between blank lines, or as lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def documents(path: Path, encoding: str | None, report: ReadReport) -> list[str]
 
 
 def _document(part: Part, encoding: str | None, report: ReadReport) -> str:
-    content = io.StringIO(newline="")  # a tenth of the memory of a list of short lines
+    content = io.StringIO(newline="")  # takes a tenth of the memory of a list of lines
     for _, line in lines(part, encoding, report):
         content.write(line)
     return content.getvalue()

@@ -195,7 +195,7 @@ def test_a_long_field_of_a_file_with_one_column_is_told(tmp_path: Path, lines: i
     (tmp_path / "a.csv").write_text(f'text\n"{inner}"\nmore\n')
     splits = loaded(tmp_path, a_set("text", "a.csv"))
     assert [e["text"] for e in splits.train] == [inner, "more"]
-    assert [f"goes over {lines} lines" in line for line in splits.warned if "a.csv:2" in line] == [True] * told
+    assert [f"spans {lines} lines" in line for line in splits.warned if "a.csv:2" in line] == [True] * told
 
 
 def test_a_tsv_with_a_header_in_quotes_is_quoted(tmp_path: Path) -> None:
