@@ -43,13 +43,13 @@ def constant(metric, *curves, direction="maximize"):
     [
         ("val/bleu", 0.0, "evaluation.bleu_tokenize fits the language"),
         ("val/pairs/bleu", 0.0, "no output shares as many words in a row"),
-        ("val/bleu", 100.00000000000004, "the best value that there is"),
+        ("val/bleu", 100.00000000000004, "the best possible value"),
         ("val/exact_match", 0.0, "no output equals its reference"),
-        ("val/ter", 0.0, "the best value that there is"),
+        ("val/ter", 0.0, "the best possible value"),
         ("val/ter", 100.0, "may be empty"),
         ("val/f1_macro", 0.4, "one label whatever the text"),
         ("val/mcc", 0.0, "one label whatever the text"),
-        ("val/accuracy", 1.0, "the best value that there is"),
+        ("val/accuracy", 1.0, "the best possible value"),
         ("val/loss", 2.5, "do not differ"),
         ("val/loss", math.nan, "never a finite number"),
     ],
@@ -117,7 +117,7 @@ def test_trials_whose_scores_were_computed_in_other_ways_are_told():
     for number, tokenize in enumerate(["char", "ja-mecab", "char"]):
         told.trials[number].evaluations[1].signatures.update({"bleu": f"tok:{tokenize}", "chrf": f"nc:{number}"})
     assert [line for line in caveats(told) if "same way" in line] == [
-        "val/bleu was not computed in the same way by all trials, which cannot be compared by it: "
+        "val/bleu was not computed in the same way by all trials, so it cannot compare them: "
         "tok:char (trial 0 and 1 more); tok:ja-mecab (trial 1 and 0 more)"
     ]
     told.trials[1].evaluations[1].signatures.update({"bleu": "tok:char", "chrf": "nc:0"})

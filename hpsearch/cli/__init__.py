@@ -1,8 +1,9 @@
-"""The commands: the only place that prints or exits.
+"""The command line: the only place that prints or exits.
 
 run.py stop.py show.py export.py train.py ui.py sync.py repair.py     one command each
-terminal.py closing.py     what `run` prints beside the search itself, which displays/ shows
-signals.py losses.py       Ctrl-C and its like, and what is said when nobody reads standard output
+terminal.py closing.py     what `run` prints besides the search itself (see displays/)
+signals.py losses.py       Ctrl-C and other signals; a standard output that is closed or full
+options.py                 options that several commands share
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from hpsearch.printable import printable
 from hpsearch.redaction import guard, redact
 
 NEEDS = {"run": ("torch", "mlflow"), "train": ("torch", "mlflow"), "ui": ("mlflow",)}  # packages with a version floor
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # where no one nearer to it could say more
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # errors of the disk that nothing closer to it has handled
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -55,8 +56,8 @@ for command in (run, stop, show, export, train, ui, sync, repair):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The `hpsearch` program: exit 0 done, 2 the user's mistake, 1 a failure, 73 busy, 74 the disk, 130 Ctrl-C."""
-    os.umask(0o077)  # what is written is the user's own
+    """The `hpsearch` program. Exit code 0: done; 1: failure; 2: user's mistake; 73: busy; 74: disk; 130: Ctrl-C."""
+    os.umask(0o077)  # new files are private
     guard()
     stand_in_for_user()
     with unfailing(losses.tell):

@@ -1,4 +1,4 @@
-"""What a person is told when standard output takes no more: what works on goes on, what only prints is over."""
+"""A standard output that is closed or full: `run`, `train` and `ui` continue, a command that only prints fails."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import click
 from hpsearch.errors import StorageFailed
 from hpsearch.output import NAMES, loss, reader_gone
 
-GOES_ON = {
-    "run": "the search goes on; `hpsearch show` lists its trials",
-    "train": "the training goes on",
-    "ui": "the UI goes on",
+CONTINUES = {
+    "run": "the search continues; `hpsearch show` lists its trials",
+    "train": "the training continues",
+    "ui": "the UI keeps running",
 }
 _state = {"command": ""}
 
 
 def running(command: str) -> None:
-    """Notes which command runs."""
+    """Notes the command that runs."""
     _state["command"] = command
 
 
 def tell(descriptor: int, error: OSError) -> None:
-    """Says on standard error, once, that standard output takes no more; nothing after `show | head`."""
-    if descriptor == 1 and _state["command"] in GOES_ON:
-        click.echo(f"{_why(error)}: {GOES_ON[_state['command']]}", err=True)
+    """Says on standard error, once, that standard output is lost; says nothing after `show | head`."""
+    if descriptor == 1 and _state["command"] in CONTINUES:
+        click.echo(f"{_why(error)}: {CONTINUES[_state['command']]}", err=True)
 
 
 def check() -> None:
-    """Raises StorageFailed when what a command printed is lost and printing was all that was left of its work."""
+    """Raises StorageFailed if the output of a command that only prints is lost."""
     error = loss()
-    if error is not None and not reader_gone(error) and _state["command"] not in GOES_ON:
+    if error is not None and not reader_gone(error) and _state["command"] not in CONTINUES:
         raise StorageFailed(_why(error))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hpsearch.cli.closing import closing
-from hpsearch.cli.terminal import Board
+from hpsearch.cli.terminal import RunTerminal
 from hpsearch.events import Interrupted, Opened, Searched, Shipped
 from hpsearch.home import Home
 from hpsearch.outcome import Outcome
@@ -28,7 +28,7 @@ def test_hours_that_end_before_an_evaluation_say_what_to_change(tmp_path):
     assert found[0].endswith("give more hours, a smaller model or more evaluations (evaluation.times)")
     [spent] = found[1:]
     command, _, hours = spent.partition(" --hours ")
-    assert command == "the budget of 1e-09 h is spent, trials unfinished: 1; with more: hpsearch run space.yaml"
+    assert command == "the budget of 1e-09 h is spent, trials interrupted: 1; with more: hpsearch run space.yaml"
     assert float(hours) == pytest.approx(2 * study.history.seconds / 3600, rel=0.05)  # more than was spent already
 
 
@@ -43,7 +43,7 @@ def test_an_unfinished_winner_is_named_as_such(tmp_path):
     study.journal.close()
     first, second = lines(study, wanted)
     assert first == (
-        "the winner is unfinished, its best evaluation so far counts: trial 0 (interrupted), val/loss 2.5 at epoch 0.1"
+        "the winner has not ended and counts by its best evaluation so far: trial 0 (interrupted), val/loss 2.5 at epoch 0.1"
     )
     assert float(second.partition(" --hours ")[2]) > study.history.seconds / 3600
 
@@ -73,7 +73,7 @@ def test_without_an_evaluation_there_is_no_table(tmp_path, capsys):
     study.start(ask(study), device="cpu", threads=1, worker=0)
     study.interrupt(0)
     study.journal.close()
-    board = Board(Home(tmp_path / "a home"), tmp_path / "my space.yaml")
+    board = RunTerminal(Home(tmp_path / "a home"), tmp_path / "my space.yaml")
     board.show(Opened(wanted, study.history, tmp_path, data=[], workers=[], waiting=0))
     board.show(Searched(study.history, stopped=False, idle=False))
     board.show(Shipped(None, {}))

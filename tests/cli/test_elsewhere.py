@@ -37,11 +37,11 @@ def test_the_home_beside_the_space_file_or_above_is_named(call, project, command
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_home_that_is_nowhere_is_not_named(call, project, command):
-    one_line(call(command, "toys"), 2, r"no study 'toys' in mlruns; there is none yet$")
+    one_line(call(command, "toys"), 2, r"no study 'toys' in mlruns; it has no study yet$")
 
 
 def test_a_study_is_not_begun_anew_unasked(call, project):
-    said = r"study 'toy' is in \.\./mlruns: --home \.\./mlruns goes on with it, --home mlruns begins anew$"
+    said = r"study 'toy' is in \.\./mlruns: --home \.\./mlruns resumes it, --home mlruns starts a new one$"
     one_line(call("run", "../space.yaml"), 2, said)
     assert not os.path.exists("mlruns")
 

@@ -67,7 +67,7 @@ def test_a_whole_run_in_a_home_of_odd_name(tmp_path):
     for command in ("sync", "repair"):
         done = hpsearch(command, "toy", "--home", "my?home", cwd=cwd)
         assert done.returncode == 0, done
-        assert done.stdout.count("has everything") + done.stdout.count("all there") == 2
+        assert done.stdout.count("has everything") + done.stdout.count("complete") == 2
     home = cwd / "my?home"
     assert {path.name for path in home.glob("*.db")} == {"mlflow.db", "optuna.db"}
     for (location,) in rows(home / "mlflow.db", "select artifact_uri from runs"):
@@ -83,7 +83,7 @@ def test_stores_are_in_the_home_whatever_its_name(call, tmp_path, monkeypatch, b
     assert call("sync", "odd", "--home", study.home) == (0, "mlflow: has everything\noptuna: has everything\n", "")
     code, out, _ = call("repair", "odd", "--home", study.home)
     assert code == 0, out
-    assert out.count("all there") == 2
+    assert out.count("complete") == 2
     assert [entry.name for entry in (tmp_path / "there").iterdir()] == [name]
     assert len(list((study.home / "artifacts").rglob("config.yaml"))) == 4
     assert {path.name for path in study.home.glob("*.db")} == {"mlflow.db", "optuna.db"}

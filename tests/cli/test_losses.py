@@ -51,7 +51,7 @@ def headed(folder):
 def test_a_search_outlives_the_reader_of_its_output(folder, headed):
     line, code, err = headed
     assert line == b"warning: data.moods: label 'caf\\xe9 \\u65e5\\u672c' is not in valid (train has 1)\n"
-    assert (code, err) == (0, "standard output: Broken pipe: the search goes on; `hpsearch show` lists its trials\n")
+    assert (code, err) == (0, "standard output: Broken pipe: the search continues; `hpsearch show` lists its trials\n")
     assert events(folder / "home" / "moods" / "journal.jsonl")[-1]["event"] == "study_exported"
     assert len(history_of(Home(folder / "home"), "moods").finished) == 3
 

@@ -24,9 +24,9 @@ from tests.faults.stores import Reference, Small, both, runs, ship
 
 WHOLE = """study:
   journal.jsonl: 13 lines, whole
-  mlflow: 3 runs, 49 rows: all there
-  optuna: 2 trials, 5 values: all there
-  checkpoints: 0 of unfinished trials checked
+  mlflow: 3 runs, 49 rows: complete
+  optuna: 2 trials, 5 values: complete
+  checkpoints: 0 checked, of interrupted and paused trials
 """
 
 
@@ -81,7 +81,7 @@ def test_damaged_databases_are_set_aside_and_all_studies_filled_in_again(call, s
             rf"^  .*{name} is damaged \(file is not a database\) and was set aside as {name}.corrupt-", out, re.M
         )
         assert len(list(study.home.glob(f"{name}.corrupt-*"))) == 1
-    assert out.count("mlflow: 3 runs, 49 rows: all there") == out.count("optuna: 2 trials, 5 values: all there") == 2
+    assert out.count("mlflow: 3 runs, 49 rows: complete") == out.count("optuna: 2 trials, 5 values: complete") == 2
     assert both(study) == expected
     assert set(runs(study.home / "mlflow.db", "other")) == {"other", "trial-0001", "trial-0003"}
 
@@ -100,7 +100,7 @@ def test_what_was_changed_in_mlflow_is_put_right(call, study, expected, name):
     change(study.home / "mlflow.db", MLFLOW_CHANGES[name])
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, ""), out
-    assert "mlflow: 3 runs, 49 rows: all there (before: " in out
+    assert "mlflow: 3 runs, 49 rows: complete (before: " in out
     assert both(study) == expected
     assert call("repair", "study", "--home", study.home)[:2] == (0, WHOLE)
 
@@ -117,7 +117,7 @@ def test_what_was_changed_in_optuna_is_put_right(call, study, expected, name):
     change(study.home / "optuna.db", OPTUNA_CHANGES[name])
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, ""), out
-    assert "optuna: 2 trials, 5 values: all there" in out
+    assert "optuna: 2 trials, 5 values: complete" in out
     assert both(study) == expected
 
 
@@ -127,7 +127,7 @@ def test_runs_and_studies_that_were_deleted_come_back(call, study, expected):
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, "")
     assert "  MLflow: the run of study 'study' was deleted, and is restored\n  mlflow: 2 deleted runs restored\n" in out
-    assert "  mlflow: 3 runs, 49 rows: all there (before: 50 lacking)\n" in out
+    assert "  mlflow: 3 runs, 49 rows: complete (before: 50 missing)\n" in out
     assert both(study) == expected
     with contextlib.closing(sqlite3.connect(study.home / "mlflow.db")) as database:
         assert database.execute("select count(*) from runs").fetchone() == (6,)  # of both studies: none made anew
@@ -152,7 +152,7 @@ def test_damaged_lines_of_the_journal_are_named(call, study):
     path.write_bytes(b"".join(lines))
     code, out, err = call("repair", "study", "--home", study.home)
     assert "  journal.jsonl: 2 of 13 lines damaged and passed over: 5, 8\n" in out
-    one_line((code, "", err), 1, "study 'study' is not whole")
+    one_line((code, "", err), 1, "study 'study' is not intact")
 
 
 def test_a_study_that_is_run_is_left_alone(call, study):
@@ -181,7 +181,7 @@ def test_checkpoints_of_unfinished_trials_are_checked(call, study, damaged):
     assert code == int(len(damaged) == 2)
     found = re.findall(r"checkpoints/0003/(.*): damaged; the trial goes on from (.*)", out)
     assert found == [(name, "the other one" if len(damaged) == 1 else "its start") for name in damaged]
-    assert "checkpoints: 2 of unfinished trials checked" in out
+    assert "checkpoints: 2 checked, of interrupted and paused trials" in out
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def in_storage(study):
 def test_checkpoints_in_a_storage_are_checked(call, study, in_storage):
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, "")
-    assert "  checkpoints: 1 of unfinished trials checked\n" in out
+    assert "  checkpoints: 1 checked, of interrupted and paused trials\n" in out
     in_storage.write_text("[}")
     code, out, _ = call("repair", "study", "--home", study.home)
     assert code == 1
@@ -212,7 +212,7 @@ def test_a_storage_that_cannot_be_reached_is_said(call, study, in_storage):
     (study.home / "storage").write_text("a file in its place")
     code, out, err = call("repair", "study", "--home", study.home)
     assert re.search(r"^  checkpoints: cannot be checked \(storage file:///.*: cannot list .*\)$", out, re.M)
-    one_line((code, "", err), 1, "study 'study' is not whole")
+    one_line((code, "", err), 1, "study 'study' is not intact")
 
 
 def test_a_server_that_is_away_is_said(call, study, tmp_path):
@@ -222,8 +222,8 @@ def test_a_server_that_is_away_is_said(call, study, tmp_path):
     )
     code, out, err = call("repair", tmp_path / "space.yaml", "--home", study.home)
     assert "  mlflow: cannot be reached; hpsearch sync ships to it when it is back\n" in out
-    assert "  optuna: 2 trials, 5 values: all there\n" in out
-    one_line((code, "", err), 1, "study 'study' is not whole")
+    assert "  optuna: 2 trials, 5 values: complete\n" in out
+    one_line((code, "", err), 1, "study 'study' is not intact")
 
 
 def test_wrong_arguments_are_one_line(call, tmp_path, study):

@@ -21,7 +21,7 @@ def of(story, name, event):
 def test_a_finished_run_returns_0_and_says_what_comes_next(story):
     code, out, err = story.said["finished"]
     assert (code, err) == (0, "")
-    assert re.search(r"going on: trials finished: \d, to be continued: \d", out)
+    assert re.search(r"resuming: trials finished: \d, interrupted: \d", out)
     assert "hpsearch ui --home home" in out
     assert "hpsearch train home/story/best.yaml --home home -o model" in out
     assert re.search(r"trial \d finished: \w+ val/loss \d\.\d{4}", out)
@@ -89,7 +89,7 @@ def test_a_study_can_be_looked_at_while_it_runs(story):
 def test_ctrl_c_saves_returns_130_and_says_how_to_go_on(story):
     code, out, err = story.said["interrupted"]
     assert (code, err) == (130, "")
-    assert "stopped; everything is saved. Go on with: hpsearch run space.yaml --home home" in out
+    assert "stopped; everything is saved. Resume with: hpsearch run space.yaml --home home" in out
     assert re.search(
         r"best so far: trial \d \((interrupted|completed|overfit)\), val/loss \d.*hpsearch export story", out
     )

@@ -73,7 +73,7 @@ def test_numbers_that_are_none_are_null(tmp_path, call):
 
 def test_mistakes_are_one_line(home, call, tmp_path):
     one_line(call("show", "none", "--home", home), 2, r"no study 'none' in .*; there are: toy")
-    one_line(call("show", "none", "--home", tmp_path / "empty"), 2, r"there is none yet")
+    one_line(call("show", "none", "--home", tmp_path / "empty"), 2, r"it has no study yet")
     one_line(call("show", "some/thing", "--home", home), 2, r"neither a space file \(.yaml\) nor the name of a study")
     one_line(call("show", tmp_path / "none.yaml", "--home", home), 2, r"none.yaml")
 

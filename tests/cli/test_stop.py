@@ -69,8 +69,8 @@ def test_a_run_in_the_background_is_stopped(folder):
     print(f"stopped {took:.1f} s after it was asked to")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        f"study 'story': told its run (pid {process.pid}) to stop; trials save their state (Ctrl-C: do not wait)",
-        "study 'story' has stopped; hpsearch run goes on with it",
+        f"study 'story': asked pid {process.pid} to stop; its trials save their state (Ctrl-C: do not wait)",
+        "study 'story' has stopped; hpsearch run resumes it",
     ]
     assert process.returncode == 143
     assert "stopping: trials save their state" in out
@@ -139,7 +139,7 @@ def test_a_study_that_nobody_runs_is_said_to_be_so(tmp_path, call, sleeper):
 
 
 def test_an_unknown_study_is_the_users_mistake(tmp_path, call):
-    one_line(call("stop", "stori", "--home", tmp_path), 2, "no study 'stori' in .*; there is none yet")
+    one_line(call("stop", "stori", "--home", tmp_path), 2, "no study 'stori' in .*; it has no study yet")
 
 
 def test_a_run_on_another_host_is_to_be_stopped_there(tmp_path, call, held, sleeper):

@@ -214,7 +214,7 @@ def test_a_busy_port_is_one_line(story, call):
 
 
 def test_without_a_store_there_is_nothing_to_show(call, tmp_path):
-    one_line(call("ui", "--home", tmp_path), 2, r"holds no mlflow.db yet; `hpsearch run` makes it")
+    one_line(call("ui", "--home", tmp_path), 2, r"holds no mlflow.db yet; `hpsearch run` creates it")
     one_line(call("ui", "--port", "0", "--home", tmp_path), 2, r"--port")
 
 

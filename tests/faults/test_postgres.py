@@ -198,7 +198,7 @@ def test_repair_puts_right_what_somebody_changed(server, url, tmp_path):
     server.query_nothing("delete from trial_intermediate_values where step = 2")
     done = hpsearch("repair", "changed", "--home", "home", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "optuna: 4 trials, 10 values: all there (before: " in done.stdout
+    assert "optuna: 4 trials, 10 values: complete (before: " in done.stdout
     assert repr(stored(server, "changed")) == before
 
 

@@ -130,7 +130,7 @@ def test_f26_f27_a_damaged_store_is_noticed_and_filled_again(study, reference, n
     aside = list(study.home.glob(f"{path.name}.corrupt-*"))
     assert [file.read_bytes() for file in aside] == ([before] if before else [])
     assert len(said) == 1
-    assert "1 more study comes back with: hpsearch repair --home" in said[0]
+    assert "to restore 1 more study: hpsearch repair --home" in said[0]
     assert path.name in said[0]
     assert path.stat().st_mode & 0o777 == 0o600
 

@@ -182,9 +182,9 @@ def test_a_full_disk_is_told_in_the_databases_words_and_not_in_optunas(tmp_path:
     from sqlalchemy import event
 
     from hpsearch.views.follower import describe
-    from hpsearch.views.optuna import connected, release
+    from hpsearch.views.optuna import file_storage, release
 
-    storage = connected(tmp_path / "optuna.db")
+    storage = file_storage(tmp_path / "optuna.db")
     number = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], "full")
     storage.remove_session()
     storage.engine.dispose()

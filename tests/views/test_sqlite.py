@@ -37,6 +37,6 @@ def test_a_database_is_where_its_path_says(tmp_path: Path, name: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("create table t (x)"))
     engine.dispose()
-    view.release(view.connected(home / "optuna.db"))
+    view.release(view.file_storage(home / "optuna.db"))
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert sorted(path.name for path in home.iterdir()) == ["optuna.db", "some.db"]

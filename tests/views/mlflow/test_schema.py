@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,15 @@ def test_the_head_is_mlflow_s_own() -> None:
     revisions, head = schema.known()
     assert head == _get_latest_schema_revision()
     assert {"451aebb31d03", "7ac759974ad8", head} <= revisions
+
+
+def test_a_home_without_a_store_is_checked_without_sqlalchemy(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from hpsearch.views.mlflow.schema import check_home; "
+        f"check_home(pathlib.Path({str(tmp_path)!r}), None); print('sqlalchemy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_store_of_the_installed_mlflow_passes(client: Any, home: Path) -> None:

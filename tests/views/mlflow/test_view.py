@@ -294,8 +294,7 @@ def test_the_run_of_a_killed_final_training_is_ended(client: Any, home: Path) ->
         "import sys, time; from pathlib import Path; from hpsearch.views.mlflow.final_run import FinalRun\n"
         "final = FinalRun(Path(sys.argv[1]), None, 'killed final')\n"
         "final.start({}, {})\n"
-        "measured = {'tokens': 1, 'epoch': 1.0, 'progress': 0.5, 'step': 10, 'metrics': {'val/loss': 2.0}}\n"
-        "final.evaluation(measured)\n"
+        "from hpsearch import Evaluation; final.evaluation(Evaluation(1, 10, 0.5, {'val/loss': 2.0}, tokens=1))\n"
         "while not final._calls.empty(): time.sleep(0.01)\n"
         "time.sleep(0.5)\n"
         "print(final.run_id, flush=True); time.sleep(600)"
@@ -321,7 +320,7 @@ def test_the_final_training_goes_on_without_mlflow(client: Any, home: Path) -> N
     final = FinalRun(home, "http://127.0.0.1:9", "finals", say=said.append)
     began = time.monotonic()
     final.start({}, {})
-    final.evaluation({"tokens": 1, "epoch": 1.0, "progress": 0.5, "step": 10, "metrics": {"val/loss": 2.0}})
+    final.evaluation(Evaluation(1, 10, 0.5, {"val/loss": 2.0}, tokens=1, epoch=1.0))
     assert time.monotonic() - began < 5
     final.finish({}, timeout=600)
     assert [line for line in said if "training goes on" in line]
