@@ -114,7 +114,7 @@ def history_of(home: Home, study: str, *, curves: bool = True, space: str | Path
         if told := hint(home, study, space):
             raise UserError(f"no study '{study}' in {home.path}{told}")
         there = sorted(entry.parent.name for entry in home.path.glob("*/journal.jsonl"))
-        known = f"it has: {', '.join(there)}" if there else "it has no study yet"
+        known = f"there are: {', '.join(there)}" if there else "it has no study yet"
         raise UserError(f"no study '{study}' in {home.path}; {known}")
     history = History.of(journal.iterate(path, points=False) if curves else outline(path))
     history.trials = dict(sorted(history.trials.items()))

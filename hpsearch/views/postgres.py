@@ -54,7 +54,7 @@ def address() -> str | None:
         raise UserError(f"{VARIABLE} is not a URL; {ALLOWED}")
     if scheme not in SCHEMES:
         shown = f" '{scheme}://'" if re.fullmatch(r"[A-Za-z][\w+.-]{0,40}", scheme) else ""
-        raise UserError(f"{VARIABLE} starts with{shown or ' something else'}; {ALLOWED}")
+        raise UserError(f"{VARIABLE} begins with{shown or ' something else'}; {ALLOWED}")
     try:
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict

@@ -24,7 +24,7 @@ def test_hours_that_end_before_an_evaluation_say_what_to_change(tmp_path):
     study.start(ask(study), device="cpu", threads=1, worker=0)
     study.journal.close()
     found = lines(study, wanted)
-    assert found[0].startswith("no evaluation was made in ")
+    assert found[0].startswith("no winner yet: no trial was evaluated in ")
     assert found[0].endswith("give more hours, a smaller model or more evaluations (evaluation.times)")
     [spent] = found[1:]
     command, _, hours = spent.partition(" --hours ")
@@ -43,7 +43,8 @@ def test_an_unfinished_winner_is_named_as_such(tmp_path):
     study.journal.close()
     first, second = lines(study, wanted)
     assert first == (
-        "the winner has not ended and counts by its best evaluation so far: trial 0 (interrupted), val/loss 2.5 at epoch 0.1"
+        "the winner has not ended and counts by its best evaluation so far: "
+        "trial 0 (interrupted), val/loss 2.5 at epoch 0.1"
     )
     assert float(second.partition(" --hours ")[2]) > study.history.seconds / 3600
 
@@ -53,7 +54,7 @@ def test_a_study_whose_trials_all_failed_has_no_winner(tmp_path):
     study = opened(wanted, tmp_path / "home")
     study.finish(ask(study), Outcome.FAILED, "why")
     study.journal.close()
-    assert lines(study, wanted) == ["no trial has completed or measured a finite val/loss: there is no winner yet"]
+    assert lines(study, wanted) == ["no winner yet: no trial has completed or measured a finite val/loss"]
 
 
 @pytest.mark.parametrize("idle", [False, True])

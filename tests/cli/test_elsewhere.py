@@ -98,4 +98,5 @@ def test_stop_finds_the_study_of_a_file_being_edited(call, project):
 
 def test_a_study_that_runs_in_another_home_is_named(call, project):
     os.makedirs("mlruns/toy")
-    one_line(call("stop", "toy"), 1, r"study 'toy' is not being run here; one is in \.\./mlruns: --home \.\./mlruns$")
+    said = r"study 'toy' is not running here; one of this name is in \.\./mlruns: --home \.\./mlruns$"
+    one_line(call("stop", "toy"), 1, said)

@@ -185,7 +185,7 @@ def test_a_file_store_is_left_alone(call, file_store):
     assert call("export", "toy")[::2] == (0, said)
     assert call("show", "toy", "--home", beside)[::2] == (0, "")
     code, out, err = call("stop", "toy")
-    assert (code, err) == (1, f"{said}error: study 'toy' is not being run\n")
+    assert (code, err) == (1, f"{said}error: study 'toy' is not running\n")
     assert tree(file_store) == before
     shutil.rmtree(file_store)
     assert Home.at(Path("mlruns")).path == beside  # the studies are there, whatever becomes of the store

@@ -23,7 +23,7 @@ from tests.cli.test_run import one_line
 from tests.faults.stores import Reference, Small, both, runs, ship
 
 WHOLE = """study:
-  journal.jsonl: 13 lines, whole
+  journal.jsonl: 13 lines, intact
   mlflow: 3 runs, 49 rows: complete
   optuna: 2 trials, 5 values: complete
   checkpoints: 0 checked, of interrupted and paused trials
@@ -151,7 +151,7 @@ def test_damaged_lines_of_the_journal_are_named(call, study):
     lines[4], lines[7] = b"garbage\n", lines[7][:20] + b"#" + lines[7][21:]
     path.write_bytes(b"".join(lines))
     code, out, err = call("repair", "study", "--home", study.home)
-    assert "  journal.jsonl: 2 of 13 lines damaged and passed over: 5, 8\n" in out
+    assert "  journal.jsonl: 2 of 13 lines damaged and skipped: 5, 8\n" in out
     one_line((code, "", err), 1, "study 'study' is not intact")
 
 
@@ -162,8 +162,8 @@ def test_a_study_that_is_run_is_left_alone(call, study):
         code, out, err = call("repair", "study", "--home", study.home)
         one_line((code, "", err), 73, r"study 'study' is being run by pid \d+ .*; stop it first")
         code, out, err = call("repair", "--home", study.home)
-        one_line((code, "", err), 73, "left out, for they are being run: study")
-        assert "other:\n  journal.jsonl: 13 lines, whole" in out
+        one_line((code, "", err), 73, "skipped, because they are running: study")
+        assert "other:\n  journal.jsonl: 13 lines, intact" in out
     finally:
         lock.release()
     assert both(study) == before
@@ -179,8 +179,8 @@ def test_checkpoints_of_unfinished_trials_are_checked(call, study, damaged):
         (folder / name).write_bytes(header + b"\n" + (body[1:] + b"!" if name in damaged else body))
     code, out, _ = call("repair", "study", "--home", study.home)
     assert code == int(len(damaged) == 2)
-    found = re.findall(r"checkpoints/0003/(.*): damaged; the trial goes on from (.*)", out)
-    assert found == [(name, "the other one" if len(damaged) == 1 else "its start") for name in damaged]
+    found = re.findall(r"checkpoints/0003/(.*): damaged; the trial (.*)", out)
+    assert found == [(name, "resumes from the other one" if len(damaged) == 1 else "restarts") for name in damaged]
     assert "checkpoints: 2 checked, of interrupted and paused trials" in out
 
 
@@ -204,7 +204,7 @@ def test_checkpoints_in_a_storage_are_checked(call, study, in_storage):
     in_storage.write_text("[}")
     code, out, _ = call("repair", "study", "--home", study.home)
     assert code == 1
-    assert re.search(r"^  file:///.*/0003/last\.pt: damaged; the trial goes on from its start$", out, re.M)
+    assert re.search(r"^  file:///.*/0003/last\.pt: damaged; the trial restarts$", out, re.M)
 
 
 def test_a_storage_that_cannot_be_reached_is_said(call, study, in_storage):
@@ -221,7 +221,7 @@ def test_a_server_that_is_away_is_said(call, study, tmp_path):
         "training: {learning_rate: {low: 0.1, high: 0.2}}\n"
     )
     code, out, err = call("repair", tmp_path / "space.yaml", "--home", study.home)
-    assert "  mlflow: cannot be reached; hpsearch sync ships to it when it is back\n" in out
+    assert "  mlflow: cannot be reached; `hpsearch sync` writes to it when it is up again\n" in out
     assert "  optuna: 2 trials, 5 values: complete\n" in out
     one_line((code, "", err), 1, "study 'study' is not intact")
 

@@ -78,7 +78,7 @@ def test_a_run_in_the_background_is_stopped(folder):
     assert events(journal, "driver_stopped")[-1]["reason"] == "interrupted"
     wait_for(lambda: not alive(family))
     done = hpsearch("stop", "story", "--home", "home", cwd=folder)
-    one_line((done.returncode, done.stdout, done.stderr), 1, "study 'story' is not being run")
+    one_line((done.returncode, done.stdout, done.stderr), 1, "study 'story' is not running")
 
 
 def test_a_run_under_nohup_outlives_its_terminal_and_ends_on_sigterm(folder):
@@ -135,7 +135,7 @@ def test_a_study_that_nobody_runs_is_said_to_be_so(tmp_path, call, sleeper):
     """A lock that a dead run left, its process number given to another: nothing is done to that one."""
     (tmp_path / "story").mkdir()
     (tmp_path / "story" / "lock").write_text(json.dumps(facts(*sleeper)))
-    one_line(call("stop", "story", "--home", tmp_path), 1, "study 'story' is not being run")
+    one_line(call("stop", "story", "--home", tmp_path), 1, "study 'story' is not running")
 
 
 def test_an_unknown_study_is_the_users_mistake(tmp_path, call):

@@ -210,7 +210,7 @@ def test_a_busy_port_is_one_line(story, call):
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         port = busy.getsockname()[1]
-        one_line(call("ui", "--port", port, "--home", story.home), 2, rf"--port {port}: something listens there")
+        one_line(call("ui", "--port", port, "--home", story.home), 2, rf"--port {port}: this port is in use")
 
 
 def test_without_a_store_there_is_nothing_to_show(call, tmp_path):

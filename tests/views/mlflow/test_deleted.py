@@ -82,7 +82,7 @@ def test_a_deleted_trial_stays_deleted_until_repair(client: Any, new_study: NewS
     client.delete_run(run)
     state_file(study.folder, "mlflow").unlink()  # all is shipped again
     assert ship(study, said.append) == {"mlflow": 0}
-    assert said == [f"MLflow: the deleted run {run} stays deleted; hpsearch repair brings it back"]
+    assert said == [f"MLflow: the deleted run {run} stays deleted; hpsearch repair restores it"]
     found = all_runs(study.home, "deleted-trial")
     assert (len(found), found[run]) == (5, ("trial-0001", "deleted"))
     said.clear()

@@ -139,7 +139,7 @@ def test_one_without_a_revision_is_older(study: Small) -> None:
 
 def test_another_program_s_is_no_store(tmp_path: Path) -> None:
     change(tmp_path / "mlflow.db", "create table songs (name)")
-    with pytest.raises(UserError, match=r"mlflow\.db: is a database, but not one of MLflow's; .* another --home"):
+    with pytest.raises(UserError, match=r"mlflow\.db: is not an MLflow database; .* another --home"):
         shipping.check(tmp_path, None)
 
 

@@ -276,8 +276,7 @@ def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_pa
     final = FinalRun(home, None, "finals")
     config = {"seed": 3, "model": {"width": 64, "n_kv_heads": None}, "training": {"batch_size": 8}}
     final.start(config, {"trial": 4}, {"data_fingerprint": "f00d"})
-    measured = {"tokens": 1000, "epoch": 1.0, "progress": 0.5, "step": 10, "metrics": {"val/loss": 2.0}}
-    final.evaluation(measured)
+    final.evaluation(Evaluation(1, 10, 0.5, {"val/loss": 2.0}, tokens=1000, epoch=1.0))
     final.finish({"test/loss": 1.9, "test/bleu": math.inf, "val/loss": 1.5, "val/bleu": 12.0}, tmp_path)
     run = client.get_run(final.run_id)
     assert [m.value for m in client.get_metric_history(final.run_id, "val/loss")] == [2.0]  # the best is no later point
@@ -323,7 +322,7 @@ def test_the_final_training_goes_on_without_mlflow(client: Any, home: Path) -> N
     final.evaluation(Evaluation(1, 10, 0.5, {"val/loss": 2.0}, tokens=1, epoch=1.0))
     assert time.monotonic() - began < 5
     final.finish({}, timeout=600)
-    assert [line for line in said if "training goes on" in line]
+    assert [line for line in said if "training continues" in line]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # importing mlflow.cli warns of type hints in MLflow's own code
