@@ -100,7 +100,7 @@ def test_the_parameter_that_matters_is_the_important_one() -> None:
     assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_a_stopped_trial_stands_by_the_best_it_had() -> None:
+def test_a_stopped_trial_counts_by_its_best_value() -> None:
     told = mixed(6)
     assert report.score(told, told.trials[1]) == told.trials[1].evaluations[2].metrics["val/loss"]
     assert math.isnan(report.score(told, told.trials[5]))
@@ -124,7 +124,7 @@ def test_scales_place_choices_evenly_and_logarithms_by_ratio() -> None:
     assert report.Scale({"low": 3, "high": 3}, [3]).share(3) == 0.5
 
 
-def test_distributions_are_over_what_people_see() -> None:
+def test_distributions_are_over_the_values_themselves() -> None:
     known = report.distributions({**SPACE, "n_layers": {"low": 1, "high": 5, "step": 2, "log": False}})
     assert known["batch_size"].choices == (8, 16, 32)
     assert known["learning_rate"].log

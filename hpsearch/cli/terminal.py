@@ -43,10 +43,8 @@ class RunTerminal(SearchTerminal):
             saved = f"{trials}: resumes from the last checkpoint; everything else is saved"
         self.say(f"stopped; {saved}. Resume with: {self._command()}")
         if best := event.history.leader():
-            self.say(
-                f"best so far: {named(event.history, best)}; "
-                f"`hpsearch export {self._name()}{self.home.option}` writes its config"
-            )
+            self.say(f"best so far: {named(event.history, best)}")
+            self.say(f"to write its config: hpsearch export {self._name()}{self.home.option}")
 
     def _advise(self, event: Shipped) -> None:
         assert self.searched is not None

@@ -90,8 +90,8 @@ class SearchTerminal:
         wanted = [f"{budget.trials} trials"] if budget.trials else []
         wanted += [f"{budget.hours:g} h"] if budget.hours else []
         ranges = ", ".join(event.experiment.space.params) or "nothing (one training)"
-        metric = event.experiment.objective.metric
-        self.say(f"study {event.history.study}: {' and '.join(wanted)}, {metric} in {event.folder}")
+        goal = f"{event.history.direction} {event.experiment.objective.metric}"
+        self.say(f"study {event.history.study} in {event.folder}: {' and '.join(wanted)}, {goal}")
         for line in event.data:
             self.say(f"  {line}")
         self.say(f"  searching {ranges}")

@@ -74,7 +74,7 @@ def test_a_search_draws_its_bars_and_the_study_is_a_table(notebook):
     assert "<table>" in table[0].data["text/html"]
 
 
-def test_the_stop_button_saves_and_the_kernel_lives(notebook, monkeypatch):
+def test_the_stop_button_saves_and_the_kernel_stays(notebook, monkeypatch):
     monkeypatch.setenv("TOY_STEP", "0.05")
     _, said = notebook(IMPORT, STOPPED)
     texts = "".join(output.get("text", "") for output in said)

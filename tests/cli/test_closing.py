@@ -32,7 +32,7 @@ def test_hours_that_end_before_an_evaluation_say_what_to_change(tmp_path):
     assert float(hours) == pytest.approx(2 * study.history.seconds / 3600, rel=0.05)  # more than was spent already
 
 
-def test_an_unfinished_winner_is_named_as_such(tmp_path):
+def test_a_winner_that_has_not_ended_is_named_as_such(tmp_path):
     wanted = experiment("budget: {hours: 1e-9}\n" + QUIET)
     study = opened(wanted, tmp_path / "home")
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
@@ -58,7 +58,7 @@ def test_a_study_whose_trials_all_failed_has_no_winner(tmp_path):
 
 
 @pytest.mark.parametrize("idle", [False, True])
-def test_a_budget_of_trials_that_was_spent_before_says_how_to_go_on(tmp_path, idle):
+def test_a_spent_budget_of_trials_says_how_to_continue(tmp_path, idle):
     wanted = experiment("budget: {trials: 2}\n" + QUIET)
     script = lambda task: says(task, 3.0, 2.0)  # noqa: E731
     study, seen = go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path, 1), script))

@@ -57,7 +57,7 @@ def test_python_runs_the_package():
     assert done.stdout == f"hpsearch, version {__version__}\n"
 
 
-def test_no_command_is_help_and_2(call):
+def test_without_a_command_it_prints_help_and_exits_2(call):
     code, out, err = call()
     assert code == 2
     assert "Commands:" in out + err

@@ -56,7 +56,7 @@ def rows(database: Path, statement: str) -> list:
 
 
 @pytest.mark.slow
-def test_a_whole_run_in_a_home_of_odd_name(tmp_path):
+def test_a_whole_run_in_a_home_with_an_odd_name(tmp_path):
     cwd = project(tmp_path / ODD)
     before = tree(cwd)
     done = hpsearch("run", "space.yaml", "--home", "my?home", "--launcher", "inline", cwd=cwd)
@@ -117,7 +117,7 @@ def base(home):
     return base_of(History.of(read(home / "toy" / "journal.jsonl")), home / "toy")
 
 
-def test_what_a_moved_study_exports_reads_the_data_beside_it(call, tmp_path):
+def test_an_export_of_a_moved_study_reads_the_data_beside_it(call, tmp_path):
     old, new = moved_study(tmp_path)
     assert call("export", "toy", "-o", new / "best.yaml", "--home", new / "mlruns")[0] == 0
     assert Experiment.load(new / "best.yaml").base.resolve() == new
@@ -125,14 +125,14 @@ def test_what_a_moved_study_exports_reads_the_data_beside_it(call, tmp_path):
     assert base(new / "mlruns") == new
 
 
-def test_a_home_alone_that_was_moved_has_its_data_where_they_were(tmp_path):
+def test_a_home_moved_alone_keeps_the_place_of_its_data(tmp_path):
     old, _ = moved_study(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     os.rename(old / "mlruns", tmp_path / "elsewhere" / "mlruns")
     assert base(tmp_path / "elsewhere" / "mlruns") == old
 
 
-def test_a_journal_of_before_says_where_it_was_by_its_export(tmp_path):
+def test_the_export_of_an_older_journal_says_where_it_was(tmp_path):
     old, new = moved_study(tmp_path)
     path = new / "mlruns" / "toy" / "journal.jsonl"
     events = [{k: v for k, v in event.items() if k != "folder"} for event in read(path)]
@@ -145,7 +145,7 @@ def test_a_journal_of_before_says_where_it_was_by_its_export(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_project_that_was_moved_half_way_goes_on(tmp_path):
+def test_a_project_moved_during_a_study_resumes(tmp_path):
     old, new = project(tmp_path / "old"), tmp_path / "new"
     assert hpsearch("run", "space.yaml", "--launcher", "inline", cwd=old).returncode == 0
     os.rename(old, new)
@@ -198,7 +198,7 @@ def test_a_file_store_by_another_name(file_store, monkeypatch, where):
     assert found == file_store.with_name("mlruns-hpsearch")
 
 
-def test_other_homes_are_what_they_are_called(file_store, tmp_path):
+def test_other_homes_are_used_as_given(file_store, tmp_path):
     (file_store / "toy").mkdir()
     (file_store / "toy" / "journal.jsonl").touch()  # made by an hpsearch of before
     assert Home.at(file_store).path == file_store

@@ -76,7 +76,7 @@ def test_a_search_outlives_a_full_disk_behind_its_output(folder):
 
 @FULL
 @pytest.mark.parametrize(("target", "code", "said"), [("/dev/full", 74, "No space left"), ("|true", 0, "")])
-def test_a_list_that_nobody_gets_is_an_error_only_where_the_disk_is_full(folder, headed, target, code, said):
+def test_lost_output_is_an_error_only_if_the_disk_is_full(folder, headed, target, code, said):
     command = f'exec "$@" {"> " + target if target[0] == "/" else ""}'
     read, write = os.pipe()
     os.close(read)
@@ -96,12 +96,12 @@ def test_a_list_that_nobody_gets_is_an_error_only_where_the_disk_is_full(folder,
     assert said in done.stderr
 
 
-def test_json_stays_json_whatever_the_terminal_writes(folder, headed):
+def test_json_is_valid_in_every_encoding(folder, headed):
     done = hpsearch("show", "moods", "--json", "--home", "home", cwd=folder, PYTHONIOENCODING="latin-1")
     assert json.loads(done.stdout)["study"] == "moods"
 
 
-def test_a_table_has_the_lines_that_the_terminal_can_draw(folder, headed):
+def test_a_table_has_only_characters_of_the_terminals_encoding(folder, headed):
     done = hpsearch("show", "moods", "--home", "home", cwd=folder, PYTHONIOENCODING="latin-1")
     assert done.returncode == 0
     assert done.stdout.isascii()

@@ -66,12 +66,12 @@ def change(database, *statements):
     connection.close()
 
 
-def test_a_whole_study_stays_as_it_is(call, study, expected):
+def test_an_intact_study_does_not_change(call, study, expected):
     assert call("repair", "study", "--home", study.home) == (0, WHOLE, "")
     assert both(study) == expected
 
 
-def test_damaged_databases_are_set_aside_and_all_studies_filled_in_again(call, study, expected):
+def test_damaged_databases_are_set_aside_and_filled_again(call, study, expected):
     for name in ("mlflow.db", "optuna.db"):
         (study.home / name).write_bytes(b"dear diary " * 1000)
     code, out, err = call("repair", "--home", study.home)
@@ -96,7 +96,7 @@ MLFLOW_CHANGES = {
 
 
 @pytest.mark.parametrize("name", MLFLOW_CHANGES)
-def test_what_was_changed_in_mlflow_is_put_right(call, study, expected, name):
+def test_changes_in_mlflow_are_undone(call, study, expected, name):
     change(study.home / "mlflow.db", MLFLOW_CHANGES[name])
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, ""), out
@@ -113,7 +113,7 @@ OPTUNA_CHANGES = {
 
 
 @pytest.mark.parametrize("name", OPTUNA_CHANGES)
-def test_what_was_changed_in_optuna_is_put_right(call, study, expected, name):
+def test_changes_in_optuna_are_undone(call, study, expected, name):
     change(study.home / "optuna.db", OPTUNA_CHANGES[name])
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, ""), out
@@ -121,7 +121,7 @@ def test_what_was_changed_in_optuna_is_put_right(call, study, expected, name):
     assert both(study) == expected
 
 
-def test_runs_and_studies_that_were_deleted_come_back(call, study, expected):
+def test_deleted_runs_and_studies_are_restored(call, study, expected):
     change(study.home / "mlflow.db", "update runs set lifecycle_stage = 'deleted'")
     optuna.delete_study(study_name="study", storage=f"sqlite:///{study.home / 'optuna.db'}")
     code, out, err = call("repair", "study", "--home", study.home)
@@ -145,7 +145,7 @@ def test_a_run_made_twice_is_deleted(call, study, expected):
     assert both(study) == expected
 
 
-def test_damaged_lines_of_the_journal_are_named(call, study):
+def test_damaged_lines_of_the_journal_are_listed(call, study):
     path = study.folder / "journal.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     lines[4], lines[7] = b"garbage\n", lines[7][:20] + b"#" + lines[7][21:]
@@ -155,7 +155,7 @@ def test_damaged_lines_of_the_journal_are_named(call, study):
     one_line((code, "", err), 1, "study 'study' is not intact")
 
 
-def test_a_study_that_is_run_is_left_alone(call, study):
+def test_a_running_study_is_skipped(call, study):
     before = both(study)
     lock = StudyLock(study.folder / "lock", what="study 'study'")
     try:
@@ -170,7 +170,7 @@ def test_a_study_that_is_run_is_left_alone(call, study):
 
 
 @pytest.mark.parametrize("damaged", [["last.pt"], ["previous.pt"], ["last.pt", "previous.pt"]])
-def test_checkpoints_of_unfinished_trials_are_checked(call, study, damaged):
+def test_checkpoints_of_interrupted_trials_are_checked(call, study, damaged):
     folder = study.folder / "checkpoints" / "0003"
     folder.mkdir(parents=True)
     body = bytes(1000)
@@ -207,7 +207,7 @@ def test_checkpoints_in_a_storage_are_checked(call, study, in_storage):
     assert re.search(r"^  file:///.*/0003/last\.pt: damaged; the trial restarts$", out, re.M)
 
 
-def test_a_storage_that_cannot_be_reached_is_said(call, study, in_storage):
+def test_an_unreachable_storage_is_reported(call, study, in_storage):
     shutil.rmtree(study.home / "storage")
     (study.home / "storage").write_text("a file in its place")
     code, out, err = call("repair", "study", "--home", study.home)
@@ -215,7 +215,7 @@ def test_a_storage_that_cannot_be_reached_is_said(call, study, in_storage):
     one_line((code, "", err), 1, "study 'study' is not intact")
 
 
-def test_a_server_that_is_away_is_said(call, study, tmp_path):
+def test_a_server_that_is_down_is_reported(call, study, tmp_path):
     (tmp_path / "space.yaml").write_text(
         "study: study\ntracking: {uri: 'http://127.0.0.1:9'}\ndata: {text: {task: text, files: {train: a.txt}}}\n"
         "training: {learning_rate: {low: 0.1, high: 0.2}}\n"

@@ -54,7 +54,7 @@ def test_people_see_a_table_with_the_winner_marked(home, call):
     assert best["outcome"] in line
 
 
-def test_numbers_that_are_none_are_null(tmp_path, call):
+def test_numbers_that_are_not_finite_are_null(tmp_path, call):
     study = opened(experiment("search: {pruner: none}\n"), tmp_path / "toy")
     number = ask(study)
     study.start(number, device="cpu", threads=1, worker=0)
@@ -78,7 +78,7 @@ def test_mistakes_are_one_line(home, call, tmp_path):
     one_line(call("show", tmp_path / "none.yaml", "--home", home), 2, r"none.yaml")
 
 
-def test_another_file_is_no_journal(call, tmp_path):
+def test_another_file_is_not_read_as_a_journal(call, tmp_path):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "journal.jsonl").write_text("hello\n")
     one_line(call("show", "toy", "--home", tmp_path), 1, r"not an hpsearch journal")

@@ -30,7 +30,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_database_is_where_its_path_says(tmp_path: Path, name: str) -> None:
+def test_a_database_is_at_its_path(tmp_path: Path, name: str) -> None:
     home = tmp_path / name
     home.mkdir()
     engine = create_engine(sqlite.url(home / "some.db"))

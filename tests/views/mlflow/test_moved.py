@@ -111,7 +111,7 @@ def test_no_location_below_the_old_home_is_left(place: Path) -> None:
     assert (found["far"], found["s3"]) == ("/srv/artifacts/far", "s3://bucket/x")
 
 
-def test_a_home_under_another_name_stays_as_it_is(place: Path) -> None:
+def test_a_home_reached_by_another_path_does_not_change(place: Path) -> None:
     old, new = place / "old" / "mlruns", place / "new" / "mlruns"
     os.rename(place / "old", place / "new")
     os.symlink(place / "new", place / "old")
@@ -121,7 +121,7 @@ def test_a_home_under_another_name_stays_as_it_is(place: Path) -> None:
     assert not old.exists()
 
 
-def test_a_folder_that_a_person_chose_for_artifacts_is_no_former_home(place: Path) -> None:
+def test_a_chosen_artifact_folder_is_not_a_former_home(place: Path) -> None:
     home, chosen = place / "old" / "mlruns", place / "disk" / "artifacts" / "study"
     chosen.mkdir(parents=True)
     shutil.rmtree(home / "artifacts")
@@ -150,7 +150,7 @@ def test_the_exported_config_of_a_copy_is_its_own(place: Path) -> None:
     assert stored.read_text() == "of: the copy\n"
 
 
-def test_a_closed_folder_that_a_person_chose_keeps_no_run_from_its_end(place: Path) -> None:
+def test_a_run_ends_although_its_artifact_folder_is_closed(place: Path) -> None:
     home, said = place / "old" / "mlruns", list[str]()
     (place / "closed").touch()  # nothing can be made below a file, also by root
     query(home, f"update experiments set artifact_location = 'file://{place}/closed/x' where name = 'study'")
@@ -160,7 +160,7 @@ def test_a_closed_folder_that_a_person_chose_keeps_no_run_from_its_end(place: Pa
     assert [line for line in said if re.match(refused, line)]
 
 
-def test_the_ui_follows_as_well(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_ui_updates_the_artifact_paths(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.rename(place / "old", place / "new")
     home = place / "new" / "mlruns"
     follow(home)
@@ -216,7 +216,7 @@ def test_a_neighbour_whose_name_begins_alike_and_what_people_wrote_stay(tmp_path
     assert moved.follow(database, home) is None
 
 
-def test_an_experiment_that_hpsearch_does_not_write_tells_no_former_home(tmp_path: Path) -> None:
+def test_experiments_of_others_do_not_name_a_former_home(tmp_path: Path) -> None:
     home = tmp_path / "new"
     database = written(home, home, theirs=f"{(tmp_path / 'elsewhere').as_uri()}/artifacts/theirs")
     assert moved.follow(database, home) is None

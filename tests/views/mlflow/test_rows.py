@@ -29,13 +29,13 @@ def evaluation(metrics):
     return Evaluation(1, 10, 0.5, {"val/loss": 4.9, **metrics}, tokens=1000, epoch=1.0, points=points)
 
 
-def test_the_mean_since_the_last_evaluation_is_no_point_of_the_training_loss():
+def test_an_evaluations_mean_is_not_in_the_training_curve():
     for metrics in ({"train/interval_loss": 5.04}, {"train/loss": 5.04}):  # the second as old journals have it
         rows = rows_of(evaluation(metrics), 3.0)
         assert [(value, step) for name, value, _, step in rows if name == "train/loss"] == [(4.83, 500), (4.65, 1000)]
         assert len({(name, step) for name, _, _, step in rows}) == len(rows)
 
 
-def test_the_mean_is_the_curve_of_a_trainer_without_points():
+def test_without_points_the_mean_is_the_training_curve():
     rows = rows_of(replace(evaluation({"train/loss": 5.04}), points=[]), 3.0)
     assert [(value, step) for name, value, _, step in rows if name == "train/loss"] == [(5.04, 1000)]

@@ -89,7 +89,7 @@ def test_params_and_provenance(client: Any, shipped: Any) -> None:
     assert {key: run.data.tags.get(key) for key in wanted} == wanted
 
 
-def test_curves_stand_over_tokens_with_the_journals_times(client: Any, shipped: Any) -> None:
+def test_curves_are_over_tokens_with_the_journals_times(client: Any, shipped: Any) -> None:
     run_id = run_ids(shipped.home, "shipped")[1]
     evaluations = [e for e in shipped.events if e["event"] == "evaluation" and e["trial"] == 1]
     rows = [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run_id, "val/loss")]
@@ -100,7 +100,7 @@ def test_curves_stand_over_tokens_with_the_journals_times(client: Any, shipped: 
     assert client.get_run(run_id).data.tags["precision"] == "bf16"
 
 
-def test_the_best_value_and_where_it_was(client: Any, shipped: Any) -> None:
+def test_the_best_value_and_its_place(client: Any, shipped: Any) -> None:
     metrics = runs_of(client, "shipped")["trial-0001"].data.metrics
     best = {key: value for key, value in metrics.items() if key.startswith(("best/", "at_best/"))}
     assert best == {
@@ -113,7 +113,7 @@ def test_the_best_value_and_where_it_was(client: Any, shipped: Any) -> None:
     assert metrics["val/loss"] == 1.9  # the last one
 
 
-def test_the_parents_best_value_falls_with_the_trials_that_end(client: Any, shipped: Any) -> None:
+def test_the_parent_has_a_curve_of_the_best_value(client: Any, shipped: Any) -> None:
     parent = runs_of(client, "shipped")["shipped"]
     rows = client.get_metric_history(parent.info.run_id, "best/val/loss")
     assert [(row.step, row.value) for row in rows] == [(1, 2.0), (2, 1.5), (3, 1.5)]
@@ -148,7 +148,7 @@ def test_each_metric_stands_once_at_each_step(shipped: Any) -> None:
     assert len(keys) == len(set(keys)) > 30
 
 
-def test_an_evaluation_measured_again_is_dropped(client: Any, new_study: NewStudy) -> None:
+def test_a_repeated_evaluation_is_dropped(client: Any, new_study: NewStudy) -> None:
     study = new_study("again")
     old = next(e for e in study.events if e["event"] == "evaluation" and e["trial"] == 3)
     ship(study)
@@ -159,7 +159,7 @@ def test_an_evaluation_measured_again_is_dropped(client: Any, new_study: NewStud
     assert [row.value for row in history] == [2.8, 2.2]
 
 
-def test_an_interrupted_trial_goes_on_in_its_run(client: Any, new_study: NewStudy) -> None:
+def test_a_resumed_trial_continues_its_run(client: Any, new_study: NewStudy) -> None:
     study = new_study("resumed")
     ship(study)
     run_id = run_ids(study.home, "resumed")[3]
@@ -252,7 +252,7 @@ def test_the_winners_samples_and_config(client: Any, new_study: NewStudy) -> Non
     assert text == "seed: 7\n"
 
 
-def test_a_store_that_was_lost_is_filled_again(client: Any, new_study: NewStudy) -> None:
+def test_a_lost_store_is_filled_again(client: Any, new_study: NewStudy) -> None:
     study = new_study("lost")
     ship(study)
     client.delete_run(json.loads(state_file(study.folder, "mlflow").read_text())["state"]["parent"])
@@ -262,7 +262,7 @@ def test_a_store_that_was_lost_is_filled_again(client: Any, new_study: NewStudy)
     assert [row.value for row in history] == [2.4, 1.5, 1.9]
 
 
-def test_a_child_run_that_somebody_deleted_is_left_alone(client: Any, new_study: NewStudy) -> None:
+def test_a_deleted_child_run_is_left_alone(client: Any, new_study: NewStudy) -> None:
     study, said = new_study("deleted"), []
     ship(study)
     client.delete_run(run_ids(study.home, "deleted")[3])
@@ -314,7 +314,7 @@ def test_the_run_of_a_killed_final_training_is_ended(client: Any, home: Path) ->
     assert run.info.end_time == client.get_metric_history(run_id, "progress")[-1].timestamp
 
 
-def test_the_final_training_goes_on_without_mlflow(client: Any, home: Path) -> None:
+def test_the_final_training_continues_without_mlflow(client: Any, home: Path) -> None:
     said: list[str] = []
     final = FinalRun(home, "http://127.0.0.1:9", "finals", say=said.append)
     began = time.monotonic()
@@ -338,7 +338,7 @@ def test_the_ui_listens_on_this_machine_alone(home: Path) -> None:
     assert {option for option in command if option.startswith("--")} <= offered
 
 
-def test_passwords_are_taken_out_of_messages() -> None:
+def test_passwords_are_removed_from_messages() -> None:
     error = ConnectionError("no route to https://me:S3CRET@host:5000/api\nmore")
     assert describe(error) == "ConnectionError: no route to https://***@host:5000/api"
 
@@ -348,14 +348,14 @@ def test_what_a_view_lacks_is_counted_in_lines(new_study: NewStudy) -> None:
     assert lacking(study.folder, "mlflow") == len(study.events)
 
 
-def test_the_peak_of_memory_is_a_metric_of_each_evaluation_that_says_it() -> None:
+def test_peak_memory_is_a_metric_of_an_evaluation_that_has_it() -> None:
     evaluation = Evaluation(1, 3, 0.5, {}, tokens=40, epoch=1.0)
     assert "memory/peak_gib" not in {name for name, *_ in rows_of(evaluation, 2.0)}
     said = rows_of(replace(evaluation, peak_memory=3 << 29), 2.0)
     assert ("memory/peak_gib", 1.5, 2.0, 40) in said
 
 
-def test_an_unfinished_winner_is_named_with_its_best_evaluation(client: Any, new_study: NewStudy) -> None:
+def test_a_winner_that_has_not_ended_is_named_with_its_best_evaluation(client: Any, new_study: NewStudy) -> None:
     """Trial 3 is interrupted at 2.2; nothing else of the study counts."""
     study = new_study("unfinished")
     first = next(i for i, e in enumerate(study.events) if e.get("trial") == 3)
