@@ -1,4 +1,4 @@
-"""What the end of a study says about its own numbers."""
+"""Warnings about a study's results."""
 
 import math
 from dataclasses import replace
@@ -70,7 +70,7 @@ def test_an_objective_that_changes_or_has_few_values_is_not_reported():
 
 
 def one(loss, mcc, *, f1=0.5, accuracy=0.7):
-    """An evaluation of two sets, on one of which it knows this much."""
+    """An evaluation of two sets, one of them with these values."""
     return [
         {"val/loss": loss, f"{STARS}/mcc": mcc, f"{STARS}/f1_macro": f1, f"{STARS}/accuracy": accuracy, "val/mcc": 1}
     ]

@@ -1,4 +1,4 @@
-"""The pictures can be drawn of every kind of study, and say what the journal says."""
+"""The pictures of every kind of study can be drawn, and show what the journal has."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def evaluation(index: int, loss: float) -> Evaluation:
 
 
 def finished(number: int, outcome: str, losses: list[float]) -> TrialHistory:
-    """A trial whose loss depends on its learning rate alone; `cooldown` is there with one schedule only."""
+    """A trial whose loss depends on its learning rate alone; `cooldown` exists with one schedule only."""
     draw = random.Random(number)
     params: dict[str, Any] = {"learning_rate": 10 ** draw.uniform(-4, -1), "batch_size": draw.choice([8, 16, 32])}
     params |= {"schedule": "wsd", "cooldown": 0.2} if number % 2 else {"schedule": "cosine"}
@@ -57,7 +57,7 @@ def mixed(n: int) -> History:
 
 
 def size(png: bytes | None) -> tuple[int, int]:
-    """Width and height in pixels, as a PNG's header says."""
+    """Width and height in pixels, from a PNG's header."""
     assert png is not None
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     return struct.unpack(">II", png[16:24])

@@ -2,7 +2,7 @@
 
 run.py stop.py show.py export.py train.py ui.py sync.py repair.py     one command each
 terminal.py closing.py     what `run` prints besides the search itself (see displays/)
-signals.py losses.py       Ctrl-C and other signals; a standard output that is closed or full
+signals.py lost_output.py  Ctrl-C and other signals; a standard output that is closed or full
 options.py                 options that several commands share
 """
 
@@ -16,7 +16,7 @@ import sys
 import click
 
 from hpsearch import __version__
-from hpsearch.cli import losses
+from hpsearch.cli import lost_output
 from hpsearch.cli.export import export
 from hpsearch.cli.repair import repair
 from hpsearch.cli.run import run
@@ -47,7 +47,7 @@ def commands(context: click.Context) -> None:
     hpsearch export space.yaml       the winner as best.yaml
     hpsearch train best.yaml         the final training, and the test
     """
-    losses.running(context.invoked_subcommand or "")
+    lost_output.running(context.invoked_subcommand or "")
     refuse_old(*NEEDS.get(context.invoked_subcommand or "", ()))
 
 
@@ -60,14 +60,14 @@ def main(arguments: list[str] | None = None) -> None:
     os.umask(0o077)  # new files are private
     guard()
     stand_in_for_user()
-    with unfailing(losses.tell):
+    with unfailing(lost_output.tell):
         _main(arguments)
 
 
 def _main(arguments: list[str] | None) -> None:
     try:
         code = commands.main(arguments, prog_name="hpsearch", standalone_mode=False)
-        losses.check()
+        lost_output.check()
         sys.exit(code)
     except HpsearchError as error:
         _say_error(str(error), keep="\n" if isinstance(error, StudyMismatch) else "")  # its difference has lines

@@ -167,7 +167,7 @@ def test_ctrl_c_twice_leaves_at_once(run):
 
 
 class Halving:
-    """Four short trials; the better half is resumed: what a stranger may write in a notebook."""
+    """Four short trials; the better half is resumed: as a user writes it in a notebook."""
 
     def next(self, history):
         if len(history.trials) < 4:

@@ -12,7 +12,7 @@ from tests.searching import ask, evaluation, experiment, opened
 
 @pytest.fixture
 def home(tmp_path):
-    """A study of three trials: one completed, one pruned, one that runs."""
+    """A study of three trials: one completed, one pruned, one running."""
     study = opened(experiment("search: {pruner: none, overfitting: false}\n"), tmp_path / "toy")
     for outcome, losses in (("completed", [3.0, 2.0, 2.5]), ("pruned", [4.0]), (None, [5.0, float("nan")])):
         number = ask(study)

@@ -1,4 +1,4 @@
-"""What is said below the closing table."""
+"""The lines below the closing table."""
 
 import pytest
 

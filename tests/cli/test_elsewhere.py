@@ -1,4 +1,4 @@
-"""Commands given in another folder than the study's, and beside a space file that is being edited."""
+"""Commands in another folder than the study's, and beside a space file that is being edited."""
 
 import json
 import os
@@ -15,7 +15,7 @@ HALF_EDITED = "study: 'toy'  # ours\nbudget: {trials: 6\ntraining: [\n"
 
 @pytest.fixture
 def project(tmp_path, space_file, monkeypatch):
-    """A project with a study of the name toy, seen from another folder."""
+    """A project with a study named toy, seen from another folder."""
     space_file(TOY_SPACE)
     study = tmp_path / "mlruns" / "toy"
     study.mkdir(parents=True)

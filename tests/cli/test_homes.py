@@ -1,4 +1,4 @@
-"""Homes in odd places: moved projects, signs that URLs split at, folders that MLflow owns, users without a name."""
+"""Homes in odd places: moved projects, characters that URLs split at, folders of MLflow, users without a name."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_the_option_of_a_home_can_be_pasted_into_a_shell():
 
 
 def moved_study(tmp_path):
-    """A searched study in a project that is then copied; where it was, and where the copy is."""
+    """A searched study in a project that is then copied; returns both places."""
     old, new = project(tmp_path / "old"), tmp_path / "new"
     found = Experiment.load(old / "space.yaml")
     (old / "mlruns").mkdir()
@@ -167,7 +167,7 @@ def test_a_project_moved_during_a_study_resumes(tmp_path):
 
 @pytest.fixture
 def file_store(tmp_path, monkeypatch):
-    """A folder as `mlflow` below 3.7 made it by default."""
+    """A folder as `mlflow` before 3.7 created it by default."""
     monkeypatch.chdir(tmp_path)
     for name in ("0", "123456789012345678"):
         (tmp_path / "mlruns" / name).mkdir(parents=True)
@@ -221,7 +221,7 @@ print(os.getuid(), getpass.getuser(), Path.home().is_dir(), oct(Path.home().stat
 
 
 def nameless(*command, cwd, **extra):
-    """Runs a command as a user without a home and an entry in /etc/passwd."""
+    """Runs a command as a user without a home or an entry in /etc/passwd."""
     if shutil.which("setpriv") is None or os.getuid() != 0:
         pytest.skip("needs setpriv, and root")
     known = environment(PYTHONPATH=str(Path(__file__).parents[2]), **extra)

@@ -1,4 +1,4 @@
-"""`hpsearch repair`: the stores are made to say what the journal tells, or it is said what cannot be."""
+"""`hpsearch repair`: the stores agree with the journal afterwards, or what cannot be repaired is reported."""
 
 import contextlib
 import hashlib
@@ -40,7 +40,7 @@ def template(tmp_path_factory):
 
 @pytest.fixture
 def study(template, tmp_path, monkeypatch):
-    """A shipped study in a home of its own, beside another."""
+    """A shipped study in its own home, beside another study."""
     monkeypatch.setattr(Store, "draws", False)
     monkeypatch.setattr("hpsearch.views.shipping.BACKOFF", (0.01,))
     shutil.rmtree(tmp_path / "home", ignore_errors=True)
@@ -186,7 +186,7 @@ def test_checkpoints_of_interrupted_trials_are_checked(call, study, damaged):
 
 @pytest.fixture
 def in_storage(study):
-    """The study as on nodes without a shared folder, a checkpoint in the storage; gives its file."""
+    """The study as on nodes without a shared folder, with a checkpoint in the storage; returns its file."""
     storage = Storage(f"file://{study.home}/storage")
     study.events[0]["experiment"]["resources"] = {"launcher": {"name": "ray", "storage": storage.url}}
     (study.folder / "journal.jsonl").write_bytes(b"".join(map(encode, study.events)))

@@ -1,4 +1,4 @@
-"""`hpsearch run` in real processes: whatever happens to it, the study goes on as if nothing had."""
+"""`hpsearch run` in real processes: killed or stopped, the study resumes with the same results."""
 
 import os
 import re

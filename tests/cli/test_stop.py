@@ -1,4 +1,4 @@
-"""`hpsearch stop`: a run ends as after Ctrl-C, also one that was started in the background or with nohup."""
+"""`hpsearch stop`: a search ends as after Ctrl-C, also one in the background or under nohup."""
 
 import fcntl
 import json

@@ -1,4 +1,4 @@
-"""What commands say of a study's numbers: `hpsearch run` at its end, `hpsearch export` again, `hpsearch train`."""
+"""Warnings and scores that `hpsearch run`, `hpsearch export` and `hpsearch train` print."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`hpsearch train`: what it refuses, and that it can be stopped; what it trains is in tests/test_final.py."""
+"""`hpsearch train`: what it refuses, and how it is stopped; tests/test_final.py tests the training."""
 
 import json
 import re

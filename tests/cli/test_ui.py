@@ -1,4 +1,4 @@
-"""`hpsearch ui`: MLflow for this machine alone, gone when told or killed."""
+"""`hpsearch ui`: listens on this machine only, and ends when signalled or killed."""
 
 import http.client
 import os
@@ -104,7 +104,7 @@ def test_a_foreign_host_is_refused(ui, host, method):
 
 @pytest.mark.parametrize("path", ["/health", "/version"])
 def test_what_a_foreign_host_may_ask_says_nothing(ui, path):
-    """MLflow exempts these two from the check: they tell that it runs, and its version."""
+    """MLflow exempts these two paths from the check: they say that it runs, and its version."""
     from importlib.metadata import version
 
     port, _, _ = ui
@@ -161,7 +161,7 @@ def test_files_of_the_ui_are_private(ui):
 
 @pytest.mark.parametrize("option", [("--host", "0.0.0.0"), ("--allowed-hosts", "*"), ("--dev",)])
 def test_no_option_opens_the_ui_to_others(call, tmp_path, option):
-    """F53: there is no such option."""
+    """F53: no option does."""
     one_line(call("ui", "--home", tmp_path, *option), 2, f"No such option.*{option[0]}")
 
 
@@ -191,7 +191,7 @@ def test_a_signal_ends_the_ui_and_its_server(story, number):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="PR_SET_PDEATHSIG is Linux's")
 def test_the_server_dies_with_a_killed_ui_and_keeper(story):
-    """kill -9 of both: the server is told by the system."""
+    """kill -9 of both: Linux signals the server."""
     port = free_port()
     process = started("ui", "--port", port, "--home", "home", cwd=story.cwd)
     try:

@@ -1,4 +1,4 @@
-"""What stands in a real Optuna database, read back with Optuna."""
+"""The content of a real Optuna database, read with Optuna."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_study_names_its_metric_and_best_trial(new_study: NewStudy) -> None:
 
 
 def test_start_and_end_of_a_trial_are_those_of_the_journal(new_study: NewStudy) -> None:
-    """Not when the view, which may be hours behind, heard of it."""
+    """Not those of the write, which may be hours later."""
     study = new_study("timed")
     study.follow("optuna")
     study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
@@ -126,7 +126,7 @@ def test_no_trial_runs_without_a_driver(new_study: NewStudy) -> None:
 
 
 def test_a_paused_trial_stays_running_without_a_driver(new_study: NewStudy) -> None:
-    """Optuna has no word for it: WAITING would have another program start it."""
+    """Optuna has no such state: another program would start a WAITING trial."""
     study = new_study("paused in optuna")
     study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
     study.later(event="trial_paused", trial=3, evaluation=2, saved=True, reason="the others come first")

@@ -1,4 +1,4 @@
-"""The driver's end of the shipping process: ships while the journal grows, is started again, hangs nothing up."""
+"""The shipping process: ships while the journal grows, is restarted when killed, blocks nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs of database files: what a path may hold."""
+"""URLs of database files with odd paths."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Rows = list[tuple[Any, ...]]
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project with a home that holds one shipped study."""
+    """A project with a home with one shipped study."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "draws", False)
         home = tmp_path_factory.mktemp("original") / "project" / "mlruns"
@@ -34,7 +34,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def place(original: Path, tmp_path: Path) -> Path:
-    """The project where it was at first; its database says so."""
+    """The project at its first place, as its database has it."""
     shutil.copytree(original, tmp_path / "old")
     home = tmp_path / "old" / "mlruns"
     moved.follow(home / "mlflow.db", home)
@@ -63,7 +63,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def listed(home: Path) -> dict[str, list[str]]:
-    """What MLflow's client finds of each run's artifacts."""
+    """The artifacts of each run, as MLflow's client lists them."""
     store = Store(home, None)
     store.prepare()
     runs = query(home, "select name, run_uuid from runs")
@@ -74,7 +74,7 @@ def listed(home: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("left", ["nothing", "a file", "the original"])
 def test_artifacts_are_where_the_home_is_now(place: Path, left: str) -> None:
-    """`left` is what stands at the old place; below a file nothing can be made, also by root."""
+    """`left` is what is at the old place; nobody, not even root, can create anything below a file."""
     old, new, said = place / "old", place / "new", list[str]()
     shutil.copytree(old, new)
     before = files(old)
@@ -96,7 +96,7 @@ def test_artifacts_are_where_the_home_is_now(place: Path, left: str) -> None:
 
 
 def test_no_location_below_the_old_home_is_left(place: Path) -> None:
-    """Those of other experiments in the home's database are a file's path, not a URI."""
+    """Locations of other experiments in the home's database are paths, not URIs."""
     old, new = place / "old" / "mlruns", place / "new" / "mlruns"
     for name, location in {"own": old / "5", "far": "/srv/artifacts/far", "s3": "s3://bucket/x"}.items():
         columns = "name, artifact_location, lifecycle_stage, workspace"
@@ -138,7 +138,7 @@ def test_all_columns_of_mlflow_that_hold_locations_are_known(place: Path) -> Non
 
 
 def test_the_exported_config_of_a_copy_is_its_own(place: Path) -> None:
-    """It is stored again from the journal, which holds the path at which it lay first."""
+    """It is written again from the journal, which has its first path."""
     old, new = place / "old" / "mlruns", place / "new" / "mlruns"
     (old / "study" / "best.yaml").write_text("of: the original\n")
     study = study_in(old)
@@ -224,7 +224,7 @@ def test_experiments_of_others_do_not_name_a_former_home(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("there", [True, False])
 def test_the_artifacts_of_a_copy_are_its_own(tmp_path: Path, there: bool) -> None:
-    """The place from which they were copied still is: without them here, somebody wants them there."""
+    """The place of the original still exists, so only artifacts that exist here count as copied."""
     former, home = tmp_path / "old", tmp_path / "new"
     database = written(home, former)
     former.mkdir()

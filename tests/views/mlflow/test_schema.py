@@ -1,4 +1,4 @@
-"""Databases of other MLflows are refused, and left as they are."""
+"""Databases of other MLflow versions are refused and not changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Call = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database as MLflow 1.3 made it."""
+    """A database as MLflow 1.3 created it."""
     from alembic import command
     from mlflow.store.db import utils
     from mlflow.store.tracking.dbmodels.initial_models import Base

@@ -1,4 +1,4 @@
-"""What stands in a real MLflow store, read back with MLflow's own client."""
+"""The content of a real MLflow store, read with MLflow's client."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_a_resumed_trial_continues_its_run(client: Any, new_study: NewStudy) -> 
 
 
 def test_a_paused_trial_is_scheduled_until_it_is_resumed(client: Any, new_study: NewStudy) -> None:
-    """Neither a stop nor another driver changes that, and an audit finds nothing wrong."""
+    """A stop and another driver leave it so, and an audit finds nothing wrong."""
     study = new_study("pauses")
     study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
     paused = study.later(event="trial_paused", trial=3, evaluation=2, saved=True, reason="the others come first")
@@ -208,7 +208,7 @@ def test_a_paused_trial_is_scheduled_until_it_is_resumed(client: Any, new_study:
 
 
 def audited(study: Any, view: Any) -> bool:
-    """Whether an audit of the view finds all that the journal tells."""
+    """Whether an audit finds the view complete."""
     with contextlib.closing(view):
         view.prepare()
         view.open(read_state(state_file(study.folder, view.name))["state"])

@@ -1,4 +1,4 @@
-"""A reader of the output that goes away, a full disk behind it, a terminal that is not UTF-8: the study goes on."""
+"""The reader of the output leaves, its disk is full, the terminal is not UTF-8: the search continues."""
 
 import json
 import os
@@ -23,7 +23,7 @@ FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A space whose first output is a warning with letters that ASCII lacks."""
+    """A space whose first output is a warning with non-ASCII letters."""
     folder = tmp_path_factory.mktemp("losses")
     (folder / "space.yaml").write_text(SPACE)
     rows = [f"it is {i} today\t{'warm' if i % 2 else 'cold'}" for i in range(20)]
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def headed(folder):
-    """`hpsearch run space.yaml | head -1` on a terminal that knows ASCII alone: what was read, exit code, stderr."""
+    """`hpsearch run space.yaml | head -1` on an ASCII terminal: what was read, exit code, stderr."""
     process = subprocess.Popen(
         [*PROGRAM, "run", "space.yaml", "--home", "home"],
         cwd=folder,
