@@ -81,4 +81,4 @@ def lines(metrics: Mapping[str, float], signatures: Mapping[str, str]) -> Iterat
         if not name.endswith("stderr"):
             yield f"{name} {value:.6g}" + (f"  ({signature})" if signature else "")
     if not tested:
-        yield "no test split: the model was not tested"
+        yield "no test split: the model is not tested"

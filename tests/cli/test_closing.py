@@ -25,7 +25,7 @@ def test_hours_that_end_before_an_evaluation_say_what_to_change(tmp_path):
     study.journal.close()
     found = lines(study, wanted)
     assert found[0].startswith("no winner yet: no trial was evaluated in ")
-    assert found[0].endswith("give more hours, a smaller model or more evaluations (evaluation.times)")
+    assert found[0].endswith("allow more hours, a smaller model or more evaluations (evaluation.times)")
     [spent] = found[1:]
     command, _, hours = spent.partition(" --hours ")
     assert command == "the budget of 1e-09 h is spent, trials interrupted: 1; with more: hpsearch run space.yaml"

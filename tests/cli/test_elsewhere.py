@@ -77,7 +77,7 @@ def test_the_ui_names_the_home_above(call, project):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_invalid_space_file_is_answered_with_the_studys_name(call, project, command):
     (project / "half.yaml").write_text(HALF_EDITED)
-    one_line(call(command, "../half.yaml"), 2, r"half.yaml:3:9: .*; the study's name would do, too: toy$")
+    one_line(call(command, "../half.yaml"), 2, r"half.yaml:3:9: .*; the study's name works as well: toy$")
     one_line(
         call(command, "../hlaf.yaml"), 2, r"no such file; did you mean \.\./half.yaml\?; the study's name .*: hlaf$"
     )

@@ -70,7 +70,7 @@ def test_a_search_outlives_a_full_disk_behind_its_output(folder):
             check=False,
         )
     assert (done.returncode, done.stderr.count(b"\n")) == (0, 1)
-    assert done.stderr.startswith(b"standard output: No space left on device: the search goes on")
+    assert done.stderr.startswith(b"standard output: No space left on device: the search continues")
     assert len(history_of(Home(folder / "full"), "moods").finished) == 3
 
 

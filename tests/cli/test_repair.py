@@ -227,7 +227,7 @@ def test_a_server_that_is_down_is_reported(call, study, tmp_path):
 
 
 def test_wrong_arguments_are_one_line(call, tmp_path, study):
-    one_line(call("repair", "--home", tmp_path), 2, "holds no study")
+    one_line(call("repair", "--home", tmp_path), 2, "contains no study")
     one_line(call("repair", "study", "--all", "--home", study.home), 2, "--all and a study")
     code, _, err = call("repair", "none", "--home", study.home)
     one_line((code, "", err), 2, "no study 'none'")

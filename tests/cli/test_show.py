@@ -97,7 +97,7 @@ def test_a_long_study_shows_its_best_and_says_how_to_see_the_others(home, call):
     assert (code, err) == (0, "")
     assert f" {values[0][1]} * " in out
     assert f" {values[1][1]} " not in out.partition("*")[0].rpartition("\n")[2]
-    assert out.splitlines()[-1] == "5 more trials; all of them: --top 6, or --json"
+    assert out.splitlines()[-1] == "5 more trials; --top 6 or --json lists all"
     assert "more trials" not in call("show", "toy", "--top", 6, "--home", home)[1]
 
 

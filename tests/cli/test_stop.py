@@ -160,7 +160,7 @@ def test_a_process_that_only_has_the_number_is_not_stopped(tmp_path, call, held,
 def test_a_lock_that_names_nobody_stops_nobody(tmp_path, call, held, content):
     """To kill(2) 0 and -1 are everybody's number."""
     held(content.replace(b'"x"', json.dumps(socket.gethostname()).encode()))
-    one_line(call("stop", "story", "--home", tmp_path / "home"), 1, r"lock does not say by whom; end that process")
+    one_line(call("stop", "story", "--home", tmp_path / "home"), 1, r"lock does not name the process; end it")
 
 
 def test_a_link_for_a_lock_is_not_followed(tmp_path, call, sleeper):

@@ -161,7 +161,7 @@ def test_two_homes_with_a_study_of_one_name_do_not_mix(server, url, tmp_path):
     assert ship(second, say=said.append)["optuna"] > 0
     assert len(said) == 1, said
     assert f"has a study 'twin' of the home {postgres.home_mark(first.home)}" in said[0]
-    assert "give this one another name" in said[0]
+    assert "rename this study" in said[0]
     assert repr(stored(server, "twin")) == repr(before)
     server.query_nothing("update studies set study_name = 'older' where study_name = 'twin'")  # its owner makes room
     assert ship(second) == {"optuna": 0}

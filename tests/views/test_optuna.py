@@ -172,7 +172,7 @@ def test_a_locked_database_is_retried(tmp_path: Path, new_study: NewStudy, monke
     other.execute("BEGIN EXCLUSIVE")
     assert ship(study, say=said.append) == {"optuna": len(study.events)}
     assert len(said) == 1
-    assert "will be sent again" in said[0]
+    assert "hpsearch retries" in said[0]
     other.execute("ROLLBACK")
     other.close()
     assert ship(study) == {"optuna": 0}
