@@ -136,7 +136,7 @@ def test_a_folder_with_something_else_is_refused_and_left_alone(searched, tmp_pa
 
 def test_a_place_that_cannot_be_a_folder_is_the_users_mistake(searched, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot create the folder"):
+    with pytest.raises(UserError, match=r"cannot make the folder"):
         final(searched, tmp_path / "file" / "model")
 
 
