@@ -17,8 +17,8 @@ from hpsearch.api.named import study_named
 from hpsearch.cli.options import home_option
 from hpsearch.document.document import study_in
 from hpsearch.errors import ConfigError, HpsearchError
-from hpsearch.lock import is_held
-from hpsearch.space.checking import wrong_study
+from hpsearch.space.validation import wrong_study
+from hpsearch.study_lock import is_held
 
 POLL = 0.1  # seconds between checks whether the search has ended
 NAMING = 1.0  # seconds within which the holder of a lock has written its pid
