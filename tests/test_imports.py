@@ -112,7 +112,7 @@ INNER = {
     ],
     "trainers": [
         ["trainers.state", "trainers.trainer"],
-        ["trainers.causal_lm"],
+        ["trainers.causal_lm", "trainers.checked"],
         ["trainers.loading"],
     ],
     "views": [
