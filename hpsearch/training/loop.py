@@ -32,8 +32,8 @@ from hpsearch.training.device import (
     set_rng_state,
     total_memory,
 )
-from hpsearch.training.due import evaluation_steps
 from hpsearch.training.evaluation import Evaluator, Measured, shares
+from hpsearch.training.evaluation_steps import evaluation_steps
 from hpsearch.training.loss import loss_sum
 from hpsearch.training.model import Llama
 from hpsearch.training.optimizer import learning_rate, make_optimizer
