@@ -37,8 +37,8 @@ from hpsearch.training.evaluation_steps import evaluation_steps
 from hpsearch.training.loss import loss_sum
 from hpsearch.training.model import Llama
 from hpsearch.training.optimizer import learning_rate, make_optimizer
+from hpsearch.training.step_meter import StepMeter
 from hpsearch.training.train_loss import TrainLoss
-from hpsearch.training.window import Window
 
 POINTS = 10  # training points between two evaluations, at most
 
@@ -107,7 +107,7 @@ class Training:
         self.evaluations: list[Evaluation] = []
         self.points: list[TrainingPoint] = []
         self.best: Best | None = None
-        self._window = Window(self.device)
+        self._window = StepMeter(self.device)
         self._saved_at = self._clock = time.monotonic()
 
     # ------------------------------------------------------------------------------------------------------------ steps
