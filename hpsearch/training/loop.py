@@ -18,7 +18,7 @@ from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, Training
 from hpsearch.training import checkpoint
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import BatchOrder, Rows, rows_of
-from hpsearch.training.best import Best
+from hpsearch.training.best_weights import BestWeights
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.corpus import open_corpus
 from hpsearch.training.device import (
@@ -106,7 +106,7 @@ class Training:
         self.seconds = 0.0
         self.evaluations: list[Evaluation] = []
         self.points: list[TrainingPoint] = []
-        self.best: Best | None = None
+        self.best: BestWeights | None = None
         self._window = StepMeter(self.device)
         self._saved_at = self._clock = time.monotonic()
 
@@ -229,7 +229,7 @@ class Training:
         objective = self.config.objective
         value = evaluation.metrics.get(objective.metric, math.nan)
         if math.isfinite(value) and (self.best is None or not objective.better(self.best.value, value)):
-            self.best = Best.of(value, evaluation, self.model, measured.samples)
+            self.best = BestWeights.of(value, evaluation, self.model, measured.samples)
 
     # ------------------------------------------------------------------------------------------------------ checkpoints
 
@@ -287,7 +287,7 @@ class Training:
         self.train_loss.load(state["train_loss"])
         self.precision = resumed_precision(state["precision"], self.config.training, self.device)
         self.evaluator.precision = self.precision
-        self.best = Best.of_state(state["best"]) if state["best"] else None
+        self.best = BestWeights.of_state(state["best"]) if state["best"] else None
         self._window.load(state["window"])
         for name, size in state["at_once"].items():
             self._ladders[name].begin_with(size)
