@@ -14,7 +14,7 @@ from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import ConfigError, DataError
 from hpsearch.trainers.causal_lm import fit
 from hpsearch.trainers.trainer import Asked, Prepared
-from hpsearch.training import measurable
+from hpsearch.training import metric_checks
 from hpsearch.training.config import TrainConfig
 
 
@@ -24,7 +24,7 @@ def check(asked: Asked) -> None:
     ConfigError where the machine cannot measure one of them, as for want of a tokenizer.
     """
     config: TrainConfig = asked.config
-    if found := measurable.unmeasurable(config):
+    if found := metric_checks.unmeasurable(config):
         key, reason = found
         raise ConfigError(f"{asked.where('evaluation', key)}: evaluation.{key}: {reason}")
     for name, data_set in config.data.items():
@@ -50,7 +50,7 @@ def prepare(
         with again as unsteady:
             places = {"cache": cache, "base": asked.base}
             corpus = Corpus.open(config.data, config.tokenizer, **places, progress=progress, contents=contents)
-            doubts = [*unsteady(), *measurable.doubts(config, corpus)]
+            doubts = [*unsteady(), *metric_checks.doubts(config, corpus)]
     return Prepared(
         folders={config.corpus_digest(): corpus.folder},
         fingerprint=contents.fingerprint,
