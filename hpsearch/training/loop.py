@@ -93,7 +93,7 @@ class Training:
         batch_size = config.training.batch_size
         saying = f"out of memory with micro-batch {{before}}; goes on with {{after}} (same batch of {batch_size})"
         self.micro_batch = BatchBackoff(config.training.micro_batch_size or batch_size, saying=saying)
-        self._ladders = {"train": self.micro_batch} | self.evaluator.ladders
+        self._backoffs = {"train": self.micro_batch} | self.evaluator.backoffs
         torch.manual_seed(config.seed)
         self.model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(self.device)
         self.model.train()
@@ -247,7 +247,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "place": {"step": self.step, "tokens": self.tokens, "seconds": self.seconds},
-            "at_once": {name: ladder.size for name, ladder in self._ladders.items() if ladder.halved},
+            "at_once": {name: backoff.size for name, backoff in self._backoffs.items() if backoff.halved},
             "rng": rng_state(self.device),
             "evaluations": [evaluation.to_dict() for evaluation in self.evaluations],
             "points": [vars(point) for point in self.points],
@@ -290,6 +290,6 @@ class Training:
         self.best = BestWeights.of_state(state["best"]) if state["best"] else None
         self._window.load(state["window"])
         for name, size in state["at_once"].items():
-            self._ladders[name].begin_with(size)
+            self._backoffs[name].resume_with(size)
         set_rng_state(state["rng"], self.device)
         return True
