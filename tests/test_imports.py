@@ -132,7 +132,7 @@ DOORS = {
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
-    "numpy": ["data", "policies.optuna", "tasks.measure", "training", "trainers.causal_lm.fit"],
+    "numpy": ["data", "policies.optuna", "tasks.measure", "training", "trainers.causal_lm.data_checks"],
     "optuna": ["report.importances", "policies.optuna", "space.space", "views.optuna"],
     "pandas": ["api.study"],
     "psycopg": ["views.postgres"],

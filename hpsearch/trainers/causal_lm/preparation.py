@@ -12,7 +12,7 @@ from typing import Any
 from hpsearch.data import determinism, sources
 from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import ConfigError, DataError
-from hpsearch.trainers.causal_lm import fit
+from hpsearch.trainers.causal_lm import data_checks
 from hpsearch.trainers.trainer import Asked, Prepared
 from hpsearch.training import metric_checks
 from hpsearch.training.config import TrainConfig
@@ -56,7 +56,7 @@ def prepare(
         fingerprint=contents.fingerprint,
         contents=contents.sets,
         sets=corpus.counts,
-        warnings=[*corpus.warnings, *doubts, *fit.check(asked, corpus)],
+        warnings=[*corpus.warnings, *doubts, *data_checks.check(asked, corpus)],
         summary=corpus.summary,
         untested=corpus.untested,
     )
