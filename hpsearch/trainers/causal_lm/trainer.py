@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from hpsearch.config import Config, Objective, TokenizerConfig
 from hpsearch.contract import Evaluation, Handle
 from hpsearch.document.ranges import Leaf
-from hpsearch.trainers.causal_lm import ending, rules
+from hpsearch.trainers.causal_lm import constraints, ending
 from hpsearch.trainers.causal_lm import key as keys
 from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm import shape as shapes
@@ -32,7 +32,7 @@ class CausalLM(Trainer):
         "training": TrainingConfig,
         "tokenizer": TokenizerConfig,
     }
-    tied: ClassVar[Mapping[str, Sequence[str]]] = rules.TIED
+    tied: ClassVar[Mapping[str, Sequence[str]]] = constraints.TIED
     exports: ClassVar[str] = "transformers.AutoModelForCausalLM.from_pretrained reads it"
 
     # ------------------------------------------------------------------------------------------------------- training
@@ -61,15 +61,15 @@ class CausalLM(Trainer):
 
     def export_kept(self, config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> dict[str, float] | None:
         """The weights of the evaluation, if they are the best ones of the trial."""
-        from hpsearch.trainers.causal_lm import kept
+        from hpsearch.trainers.causal_lm import kept_weights
 
-        return kept.export(config, handle, folder, index=index)
+        return kept_weights.export(config, handle, folder, index=index)
 
     # ------------------------------------------------------------------------------------------------- before a search
 
     def validate(self, asked: Asked) -> None:
         """Refuses names of data sets that cannot be parts of a metric's name."""
-        rules.check_names(asked.config.data)
+        constraints.check_names(asked.config.data)
 
     def objective(self, asked: Asked) -> Objective:
         """The objective with its direction, if the data sets have the metric."""
@@ -107,11 +107,11 @@ class CausalLM(Trainer):
 
     def probes(self, key: str, leaf: Leaf) -> Sequence[Any]:
         """The values of a range that can break a rule."""
-        return rules.probes(key, leaf)
+        return constraints.probes(key, leaf)
 
     def remedy(self, section: str, ruled: Mapping[str, Leaf]) -> str:
         """A range of widths that the heads divide."""
-        return rules.remedy(ruled)
+        return constraints.remedy(ruled)
 
     # ----------------------------------------------------------------------------------------- questions about configs
 
