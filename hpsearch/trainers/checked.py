@@ -30,8 +30,8 @@ ANSWERS: Mapping[str, tuple[type, ...]] = {
     "evaluations": (int, type(None)),
     "shape": (Shape,),
     "key": (Mapping,),
-    "ended_at": (BaseModel,),
-    "remarks": (Mapping,),
+    "export_config": (BaseModel,),
+    "comments": (Mapping,),
     "unsteady": (str,),
 }
 

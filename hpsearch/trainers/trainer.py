@@ -205,12 +205,12 @@ class Trainer:
         """What counts of the sections that may hold ranges: configs with equal keys are the same training."""
         return {name: {**_defaults(kind), **config.get(name, {})} for name, kind in self.sections.items()}
 
-    def ended_at(self, config: Any, evaluation: Evaluation) -> Any:
+    def export_config(self, config: Any, evaluation: Evaluation) -> Any:
         """The config whose training ends with what this evaluation of a trial of `config` measured."""
         return config
 
-    def remarks(self, config: Any, exported: Any, *, trial: int, evaluation: Evaluation, then: str) -> dict[Any, str]:
-        """(section, key) -> a comment in best.yaml. exported: `ended_at` of config; then: how the trial continued."""
+    def comments(self, config: Any, exported: Any, *, trial: int, evaluation: Evaluation, then: str) -> dict[Any, str]:
+        """(section, key) -> a comment in best.yaml. exported: `export_config` of config; then: how the trial continued."""
         return {}
 
     def unsteady(self, config: Any, part: str) -> str:

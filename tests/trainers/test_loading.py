@@ -237,7 +237,7 @@ def test_what_remedy_raises_is_one_line_when_the_space_is_read(space):
 
 
 @pytest.mark.parametrize(
-    ("method", "parameters"), [("ended_at", "config, evaluation"), ("remarks", "config, exported, **about")]
+    ("method", "parameters"), [("export_config", "config, evaluation"), ("comments", "config, exported, **about")]
 )
 def test_what_a_method_of_the_export_raises_is_one_line(space, tmp_path, method, parameters):
     code = HEAD + BODY + "yield Evaluation(index=1, step=1, progress=1.0, metrics={'val/loss': 1.0})\n"

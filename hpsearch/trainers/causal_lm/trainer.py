@@ -16,6 +16,7 @@ from hpsearch.trainers.causal_lm import constraints, ending
 from hpsearch.trainers.causal_lm import key as keys
 from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm import shape as shapes
+from hpsearch.trainers.causal_lm.export_config import comments, export_config
 from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer
 from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
 from hpsearch.verdict import Phases
@@ -133,15 +134,15 @@ class CausalLM(Trainer):
         """What counts of tokenizer, model and training."""
         return keys.key(config)
 
-    def ended_at(self, config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
+    def export_config(self, config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
         """The config in the precision that the trial had, with the schedule of all its epochs cut at the evaluation."""
-        return ending.ended_at(config, evaluation)
+        return export_config(config, evaluation)
 
-    def remarks(
+    def comments(
         self, config: TrainConfig, exported: TrainConfig, *, trial: int, evaluation: Evaluation, then: str
     ) -> dict[Any, str]:
         """Why `stop_at`, `epochs` and `precision` are what they are."""
-        return ending.remarks(config, exported, trial=trial, evaluation=evaluation, then=then)
+        return comments(config, exported, trial=trial, evaluation=evaluation, then=then)
 
     def unsteady(self, config: TrainConfig, part: str) -> str:
         """A set that comes from a function of the user's."""
