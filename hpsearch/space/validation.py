@@ -104,7 +104,7 @@ def _call_once(file: SpaceFile) -> None:
     trainer.phases(config)
     trainer.evaluations(config)
     trainer.shape(config)
-    trainer.key(file.space.config(_first(file.space)))
+    trainer.dedup_key(file.space.config(_first(file.space)))
     trainer.files(config.model_dump(mode="json"))
 
 

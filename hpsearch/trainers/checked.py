@@ -29,7 +29,7 @@ ANSWERS: Mapping[str, tuple[type, ...]] = {
     "phases": (Phases,),
     "evaluations": (int, type(None)),
     "shape": (Shape,),
-    "key": (Mapping,),
+    "dedup_key": (Mapping,),
     "export_config": (BaseModel,),
     "comments": (Mapping,),
     "unsteady": (str,),
@@ -53,8 +53,8 @@ def _checked(trainer: Trainer, name: str, method: Callable[..., Any], base: Path
             raise
         except (Exception, SystemExit) as error:
             raise ConfigError(f"{trainer.name}: {name}() raised {in_one_line(error, base)}") from error
-        if not isinstance(answer, ANSWERS[name]) or (name == "key" and not _of_sections(answer)):
-            allowed = "a mapping of sections" if name == "key" else " or ".join(map(_called, ANSWERS[name]))
+        if not isinstance(answer, ANSWERS[name]) or (name == "dedup_key" and not _of_sections(answer)):
+            allowed = "a mapping of sections" if name == "dedup_key" else " or ".join(map(_called, ANSWERS[name]))
             raise ConfigError(f"{trainer.name}: {name}() returned {repr(answer)[:LONGEST]}; allowed: {allowed}")
         return answer
 

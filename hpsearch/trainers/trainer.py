@@ -201,7 +201,7 @@ class Trainer:
         """What of a config decides over memory; by default all configs count as equal."""
         return Shape((), "")
 
-    def key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    def dedup_key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """What counts of the sections that may hold ranges: configs with equal keys are the same training."""
         return {name: {**_defaults(kind), **config.get(name, {})} for name, kind in self.sections.items()}
 

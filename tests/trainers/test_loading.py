@@ -194,7 +194,7 @@ METHODS = {
     "phases": "config",
     "evaluations": "config",
     "shape": "config",
-    "key": "config",
+    "dedup_key": "config",
     "files": "config",
 }
 
@@ -212,7 +212,7 @@ def test_what_a_method_of_the_search_raises_is_one_line_when_the_space_is_read(s
         ("phases", "(0, 1, 1)", "Phases"),
         ("evaluations", "'ten'", "int or None"),
         ("shape", "3", "Shape"),
-        ("key", "{'fit': 3}", "a mapping of sections"),
+        ("dedup_key", "{'fit': 3}", "a mapping of sections"),
         ("unprepared", "None", "str"),
     ],
 )

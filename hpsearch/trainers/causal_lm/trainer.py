@@ -13,9 +13,9 @@ from hpsearch.config import Config, Objective, TokenizerConfig
 from hpsearch.contract import Evaluation, Handle
 from hpsearch.document.ranges import Leaf
 from hpsearch.trainers.causal_lm import constraints, ending
-from hpsearch.trainers.causal_lm import key as keys
 from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm import shape as shapes
+from hpsearch.trainers.causal_lm.dedup_key import dedup_key
 from hpsearch.trainers.causal_lm.export_config import comments, export_config
 from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer
 from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
@@ -130,9 +130,9 @@ class CausalLM(Trainer):
         """The sizes of model, batch and decoding."""
         return shapes.shape(config)
 
-    def key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    def dedup_key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """What counts of tokenizer, model and training."""
-        return keys.key(config)
+        return dedup_key(config)
 
     def export_config(self, config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
         """The config in the precision that the trial had, with the schedule of all its epochs cut at the evaluation."""
