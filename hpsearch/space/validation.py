@@ -49,13 +49,13 @@ def checked(document: Document) -> Checked:
         trainer.validate(SpaceFile(document, settings, space))
         objective = trainer.objective(SpaceFile(document, settings, space))
         settings = settings.model_copy(update={"objective": objective})
-        unprepared = trainer.unprepared(SpaceFile(document, settings, space))
+        cannot_prepare = trainer.cannot_prepare(SpaceFile(document, settings, space))
         _call_once(SpaceFile(document, settings, space))
     if settings.search.sampler == "grid":
         space.check_grid()
     _refuse_passwords(document)
-    if getattr(settings.resources.launcher, "storage", None) and unprepared:
-        reason = f"{unprepared}, and only data that the driver has prepared are brought to the nodes"
+    if getattr(settings.resources.launcher, "storage", None) and cannot_prepare:
+        reason = f"{cannot_prepare}, and only data that the driver has prepared are brought to the nodes"
         raise Fault(("resources", "launcher", "storage"), reason)
     warnings = []
     if settings.budget.trials is None and settings.budget.hours is None:

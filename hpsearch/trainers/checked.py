@@ -22,7 +22,7 @@ LONGEST = 100  # characters of an answer in an error
 ANSWERS: Mapping[str, tuple[type, ...]] = {
     "validate": (type(None),),
     "objective": (Objective,),
-    "unprepared": (str,),
+    "cannot_prepare": (str,),
     "files": (Sequence,),
     "probes": (Sequence,),
     "remedy": (str,),

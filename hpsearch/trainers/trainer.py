@@ -169,7 +169,7 @@ class Trainer:
         known(prepared.facts)
         return prepared
 
-    def unprepared(self, asked: Asked) -> str:
+    def cannot_prepare(self, asked: Asked) -> str:
         """Why `prepare` cannot prepare for all trainings of a space; empty: it can."""
         return ""
 

@@ -189,7 +189,7 @@ class T(Trainer):
 METHODS = {
     "validate": "asked",
     "objective": "asked",
-    "unprepared": "asked",
+    "cannot_prepare": "asked",
     "probes": "key, leaf",
     "phases": "config",
     "evaluations": "config",
@@ -213,7 +213,7 @@ def test_what_a_method_of_the_search_raises_is_one_line_when_the_space_is_read(s
         ("evaluations", "'ten'", "int or None"),
         ("shape", "3", "Shape"),
         ("dedup_key", "{'fit': 3}", "a mapping of sections"),
-        ("unprepared", "None", "str"),
+        ("cannot_prepare", "None", "str"),
     ],
 )
 def test_an_answer_of_another_type_is_refused_when_the_space_is_read(space, method, answer, allowed):

@@ -96,7 +96,7 @@ class CausalLM(Trainer):
 
         return preparation.prepare(asked, cache=cache, progress=progress, known=known, fresh=fresh)
 
-    def unprepared(self, asked: Asked) -> str:
+    def cannot_prepare(self, asked: Asked) -> str:
         """One tokenizer is prepared, the first."""
         return "the tokenizer has a range" if asked.varies("tokenizer") else ""
 
