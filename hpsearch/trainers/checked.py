@@ -32,7 +32,7 @@ ANSWERS: Mapping[str, tuple[type, ...]] = {
     "dedup_key": (Mapping,),
     "export_config": (BaseModel,),
     "comments": (Mapping,),
-    "unsteady": (str,),
+    "nondeterminism": (str,),
 }
 
 

@@ -213,7 +213,7 @@ class Trainer:
         """(section, key) -> a comment in best.yaml. exported: `export_config` of config; then: how the trial continued."""
         return {}
 
-    def unsteady(self, config: Any, part: str) -> str:
+    def nondeterminism(self, config: Any, part: str) -> str:
         """Why a part of the data may have changed though nobody touched it, as the end of a line; empty: no reason."""
         return ""
 

@@ -251,10 +251,10 @@ def test_what_a_method_of_the_export_raises_is_one_line(space, tmp_path, method,
 
 
 def test_what_unsteady_raises_is_one_line(space):
-    path, module = space(HEAD + BODY + "yield\n    def unsteady(self, config, part):\n        return 1 / 0\n")
+    path, module = space(HEAD + BODY + "yield\n    def nondeterminism(self, config, part):\n        return 1 / 0\n")
     experiment = Experiment.load(path)
-    with pytest.raises(ConfigError, match=rf"^python:{module}:T: unsteady\(\) raised ZeroDivisionError"):
-        experiment.trainer.unsteady(experiment.asked.config, "part")
+    with pytest.raises(ConfigError, match=rf"^python:{module}:T: nondeterminism\(\) raised ZeroDivisionError"):
+        experiment.trainer.nondeterminism(experiment.asked.config, "part")
 
 
 CODE = "    def prepare(self, asked, **options):\n        raise KeyError('x')\n"

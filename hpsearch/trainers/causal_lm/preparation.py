@@ -47,10 +47,10 @@ def prepare(
         contents, took = determinism.timed(lambda: Contents.of(config.data, config.tokenizer, base=asked.base))
         known(contents.facts)
         again = determinism.asked_again(config.data, contents, base=asked.base, took=took if fresh else math.inf)
-        with again as unsteady:
+        with again as nondeterminism:
             places = {"cache": cache, "base": asked.base}
             corpus = Corpus.open(config.data, config.tokenizer, **places, progress=progress, contents=contents)
-            doubts = [*unsteady(), *metric_checks.doubts(config, corpus)]
+            doubts = [*nondeterminism(), *metric_checks.doubts(config, corpus)]
     return Prepared(
         folders={config.corpus_digest(): corpus.folder},
         fingerprint=contents.fingerprint,

@@ -144,7 +144,7 @@ class CausalLM(Trainer):
         """Why `stop_at`, `epochs` and `precision` are what they are."""
         return comments(config, exported, trial=trial, evaluation=evaluation, then=then)
 
-    def unsteady(self, config: TrainConfig, part: str) -> str:
+    def nondeterminism(self, config: TrainConfig, part: str) -> str:
         """A set that comes from a function of the user's."""
         data_set = config.data.get(part)
         origin = data_set.dataset if data_set is not None else None
