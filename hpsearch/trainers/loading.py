@@ -81,7 +81,7 @@ def files_of(origin: Mapping[str, Any]) -> list[str]:
 
 
 @contextlib.contextmanager
-def blamed(trainer: Trainer, doing: str, *, base: Path, log: Path) -> Iterator[None]:
+def reporting_errors(trainer: Trainer, doing: str, *, base: Path, log: Path) -> Iterator[None]:
     """Says in one line what a trainer of the user's own raises; the traceback goes to the file `log`.
 
     Raises TrainingFailed. UserErrors, errors of the disk and those of our own trainers pass as they are.
