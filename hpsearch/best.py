@@ -18,7 +18,7 @@ from hpsearch.errors import UserError
 from hpsearch.journal.history import History, TrialHistory, number
 from hpsearch.outcome import Outcome
 from hpsearch.provenance import provenance
-from hpsearch.trainers import DEFAULT, Trainer, load, named_in
+from hpsearch.trainers import DEFAULT, Trainer, load, trainer_name
 
 
 def winner(history: History) -> TrialHistory:
@@ -66,7 +66,7 @@ def write(history: History, path: Path, *, base: Path, run_id: str | None) -> No
 
     base: the folder that the study's relative paths begin at, and where its trainer's module is found.
     """
-    trainer = load(named_in(history.origin), base)
+    trainer = load(trainer_name(history.origin), base)
     relative = os.path.relpath(base.resolve(), path.resolve().parent)
     try:
         write_atomically(path, text(history, trainer, base=relative, run_id=run_id).encode())

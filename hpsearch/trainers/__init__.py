@@ -8,7 +8,7 @@ from hpsearch.config import Config, Objective, Section
 from hpsearch.contract import Command, Evaluation, Handle
 from hpsearch.document.document import Fault
 from hpsearch.sealed import seal
-from hpsearch.trainers.loading import DEFAULT, config_of, default, files_of, load, named_in, reporting_errors
+from hpsearch.trainers.loading import DEFAULT, config_of, default, input_paths, load, reporting_errors, trainer_name
 from hpsearch.trainers.state import load_state, save_state
 from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer
 from hpsearch.verdict import Phases
@@ -31,10 +31,10 @@ __all__ = [
     "reporting_errors",
     "config_of",
     "default",
-    "files_of",
+    "input_paths",
     "load",
     "load_state",
-    "named_in",
+    "trainer_name",
     "save_state",
     "seal",
 ]

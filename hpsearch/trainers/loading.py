@@ -65,14 +65,14 @@ def default() -> Trainer:
     return load(DEFAULT, Path())
 
 
-def named_in(origin: Mapping[str, Any]) -> str:
+def trainer_name(origin: Mapping[str, Any]) -> str:
     """The trainer's name in the origin of a journal; studies of before have the default one."""
     return str(origin.get("experiment", {}).get("trainer", DEFAULT))
 
 
-def files_of(origin: Mapping[str, Any]) -> list[str]:
+def input_paths(origin: Mapping[str, Any]) -> list[str]:
     """The paths, relative to the study's base, that its config and its trainer's module are read from."""
-    name, base = named_in(origin), Path(origin["base"])
+    name, base = trainer_name(origin), Path(origin["base"])
     module = name.removeprefix(PREFIX).partition(":")[0].partition(".")[0]
     own = [path for path in (f"{module}.py", module) if name.startswith(PREFIX) and (base / path).exists()]
     with contextlib.suppress(ConfigError):  # it is gone, and cannot say
