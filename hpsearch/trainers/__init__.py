@@ -10,7 +10,7 @@ from hpsearch.document.document import Fault
 from hpsearch.sealed import seal
 from hpsearch.trainers.loading import DEFAULT, config_of, default, input_paths, load, reporting_errors, trainer_name
 from hpsearch.trainers.state import load_state, save_state
-from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer
+from hpsearch.trainers.trainer import Asked, Prepared, Shape, TestResult, Trainer
 from hpsearch.verdict import Phases
 
 __all__ = [
@@ -26,15 +26,15 @@ __all__ = [
     "Prepared",
     "Section",
     "Shape",
-    "Tested",
+    "TestResult",
     "Trainer",
-    "reporting_errors",
     "config_of",
     "default",
     "input_paths",
     "load",
     "load_state",
-    "trainer_name",
+    "reporting_errors",
     "save_state",
     "seal",
+    "trainer_name",
 ]

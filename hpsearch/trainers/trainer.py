@@ -59,8 +59,10 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Tested:
-    """What the one look at the test data measured."""
+class TestResult:
+    """What the trainer measured on the test data."""
+
+    __test__: ClassVar[bool] = False  # pytest collects classes named Test...
 
     metrics: dict[str, float] = field(default_factory=dict)  # test/...; val/... replace those of the best evaluation
     signatures: dict[str, str] = field(default_factory=dict)  # how metrics were computed, by name
@@ -123,9 +125,9 @@ class Trainer:
     def warm_up(self) -> None:
         """Imports what `train` needs, before the first trial comes."""
 
-    def test(self, config: Any, handle: Handle) -> Tested:
+    def test(self, config: Any, handle: Handle) -> TestResult:
         """Measures the finished training in `handle.folder` on the test data, once; by default nothing."""
-        return Tested()
+        return TestResult()
 
     def export(self, config: Any, handle: Handle, folder: Path) -> None:
         """Writes the finished training in `handle.folder` as files for others; by default none."""

@@ -12,12 +12,12 @@ from pydantic import BaseModel
 from hpsearch.config import Config, Objective, TokenizerConfig
 from hpsearch.contract import Evaluation, Handle
 from hpsearch.document.ranges import Leaf
-from hpsearch.trainers.causal_lm import constraints, ending
+from hpsearch.trainers.causal_lm import constraints
 from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm import shape as shapes
 from hpsearch.trainers.causal_lm.dedup_key import dedup_key
 from hpsearch.trainers.causal_lm.export_config import comments, export_config
-from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer
+from hpsearch.trainers.trainer import Asked, Prepared, Shape, TestResult, Trainer
 from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
 from hpsearch.verdict import Phases
 
@@ -48,7 +48,7 @@ class CausalLM(Trainer):
         """Imports torch."""
         importlib.import_module(TRAIN)
 
-    def test(self, config: TrainConfig, handle: Handle) -> Tested:
+    def test(self, config: TrainConfig, handle: Handle) -> TestResult:
         """The metrics of the best weights on the test splits; raises TrainingFailed where there are no weights."""
         from hpsearch.trainers.causal_lm import final
 
