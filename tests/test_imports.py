@@ -113,7 +113,7 @@ INNER = {
     ],
     "trainers": [
         ["trainers.state", "trainers.trainer"],
-        ["trainers.causal_lm"],
+        ["trainers.causal_lm", "trainers.checked"],
         ["trainers.loading"],
     ],
     "views": [
@@ -133,7 +133,7 @@ DOORS = {
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
-    "numpy": ["data", "policies.optuna", "tasks.measure", "training", "trainers.causal_lm.fit"],
+    "numpy": ["data", "policies.optuna", "tasks.measure", "training", "trainers.causal_lm.data_checks"],
     "optuna": ["report.importances", "policies.optuna", "space.space", "views.optuna"],
     "pandas": ["api.study"],
     "psycopg": ["views.postgres"],

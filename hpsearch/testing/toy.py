@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from hpsearch.contract import Command, Evaluation, Handle, TrainingPoint
 from hpsearch.testing.curves import SyntheticCurve
-from hpsearch.trainers import Tested, load_state, save_state
+from hpsearch.trainers import TestResult, load_state, save_state
 from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.training.config import TrainConfig
 
@@ -50,9 +50,9 @@ class Toy(CausalLM):
     def warm_up(self) -> None:
         """Nothing: it needs no torch."""
 
-    def test(self, config: TrainConfig, handle: Handle) -> Tested:
+    def test(self, config: TrainConfig, handle: Handle) -> TestResult:
         """Nothing."""
-        return Tested()
+        return TestResult()
 
     def export(self, config: TrainConfig, handle: Handle, folder: Path) -> None:
         """Nothing."""
