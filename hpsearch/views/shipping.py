@@ -155,7 +155,7 @@ def follow(follower: Follower, *, finishing: Callable[[], bool], pause: Callable
 def main() -> None:
     """The shipping process: its task and "finish" come on standard input; it is gone when that closes."""
     _stay_behind()
-    failpoints.take_along(os.getppid())
+    failpoints.set_driver(os.getppid())
     task = json.loads(sys.stdin.readline())
     send = _sender()
     finishing = threading.Event()

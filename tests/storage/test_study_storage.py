@@ -92,9 +92,7 @@ def test_a_storage_that_fails_is_left_alone_until_the_next_run(tmp_path, caplog,
     for number in range(3):
         study_storage.sweep(number)
     study_storage.close()
-    assert caplog.messages == [
-        "storage x: cannot list: broken; files that are no longer needed stay there until the next run"
-    ]
+    assert caplog.messages == ["storage x: cannot list: broken; the next run deletes the other files"]
 
 
 def test_room_in_a_storage_is_looked_for_without_waiting(tmp_path, monkeypatch):
