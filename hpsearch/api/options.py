@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import HpsearchError, UserError
+from hpsearch.errors import ConfigError, HpsearchError, UserError
 from hpsearch.home import Home
 from hpsearch.redaction import redact
 from hpsearch.space.checking import wrong_study
@@ -33,7 +33,9 @@ def experiment_of(space: Space, *, base: str | Path | None = None, **changes: An
         found = Experiment.of(space, base=base, study=changes.get("study"))
     else:
         found = Experiment.load(space)
-    return found.override(**changes)
+    found = found.override(**changes)
+    _refuse_main(found)
+    return found
 
 
 def home_of(path: str | Path) -> Home:
@@ -49,6 +51,16 @@ def redacted() -> Iterator[None]:
     except HpsearchError as error:
         error.args = (redact(str(error)),)
         raise
+
+
+def _refuse_main(experiment: Experiment) -> None:
+    """Raises ConfigError for a trainer in the running script or notebook, which worker processes do not have."""
+    name = experiment.settings.trainer
+    if name.startswith("python:__main__:") and experiment.resources.launcher.name != "inline":
+        raise ConfigError(
+            f"{experiment.where('trainer')}: trainer: {name}: worker processes cannot import the running script; "
+            "put the trainer into a module beside it, or take launcher='inline'"
+        )
 
 
 def _wrong(name: str, value: Any) -> str:

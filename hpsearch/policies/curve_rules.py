@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from hpsearch.journal.history import History, TrialHistory, interval_loss
 from hpsearch.policies.policy import Judgement
@@ -46,9 +47,19 @@ class CurveRules:
         return stale(values, maximize=history.direction == "maximize", evaluations=self._rule.evaluations)
 
 
+KNOWN = 5000  # configs whose phases are kept
+_known: dict[int, tuple[Any, Trainer, Phases]] = {}  # id of a config -> the config, which keeps its id, and its phases
+
+
 def phases(trainer: Trainer, trial: TrialHistory) -> Phases:
-    """The phases of a trial's training."""
-    return trainer.phases(trainer.config.model_validate(trial.config))
+    """The phases of a trial's training; a config is read once, not at each evaluation."""
+    known = _known.get(id(trial.config))
+    if known is None or known[1] is not trainer:
+        if len(_known) >= KNOWN:
+            _known.clear()
+        found = trainer.phases(trainer.config.model_validate(trial.config))
+        known = _known[id(trial.config)] = trial.config, trainer, found
+    return known[2]
 
 
 def points(trial: TrialHistory) -> list[Point]:

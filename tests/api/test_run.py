@@ -13,6 +13,7 @@ import pytest
 
 import hpsearch
 from hpsearch.events import Finished, Measured, Notice, Opened, Preparing, Searched, Shipped, Started
+from hpsearch.testing.toy import Toy
 from tests.cli.processes import TOY
 
 pytestmark = pytest.mark.usefixtures("without_views")
@@ -85,6 +86,14 @@ def test_a_mistake_names_the_path_of_keys_or_the_argument(run, space, tmp_path, 
     assert len(str(refusal.value).splitlines()) == 1
     assert str(refusal.value).startswith(said.split(".*")[0])
     assert not list(tmp_path.glob("home/*/journal.jsonl"))
+
+
+def test_a_trainer_in_the_running_script_is_refused_for_other_processes(run, space, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "Mine", Toy, raising=False)
+    with pytest.raises(hpsearch.ConfigError, match=r"^space: trainer: python:__main__:Mine: worker processes cannot"):
+        run({**space, "trainer": "python:__main__:Mine"}, launcher="local")
+    assert not (tmp_path / "home").exists()
+    assert len(run({**space, "trainer": "python:__main__:Mine"}, trials=1).trials) == 1
 
 
 def test_an_error_shows_no_password(run, space, monkeypatch):
