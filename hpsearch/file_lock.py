@@ -18,7 +18,7 @@ from hpsearch.errors import HpsearchError
 def locked(path: Path, *, timeout: float | None = None, busy: str = "is held by another process") -> Iterator[None]:
     """Holds the lock file `path` for the block; waits for it, at most `timeout` seconds.
 
-    Raises HpsearchError (the path, then `busy`) when another process still holds it, OSError if the file cannot be made.
+    Raises HpsearchError (the path, then `busy`) while another process holds it, OSError if the file cannot be made.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(path, timeout=-1 if timeout is None else timeout, mode=0o600)
