@@ -42,13 +42,13 @@ _PATTERNS = [
         (
             r"\b(?:hf_|gh[pousr]_|dapi)[A-Za-z0-9]{20,100}",
             HIDDEN,
-        ),  # tokens of the Hugging Face Hub, GitHub and Databricks
+        ),  # Hugging Face, GitHub, Databricks
     )
 ]
 _URL_PASSWORD = re.compile(
     r"\b[A-Za-z][\w+.-]{0,40}://[^\s'\"/@:]{0,200}:[^\s'\"/]{1,500}@"  # scheme://user:password@
     r"|\bhttps?://[^\s'\"/@]{1,500}@"  # a token in place of a user
-    r"|\b(?:postgres|mysql|mariadb|mssql|oracle)[\w+]{0,40}://[^\s'\"/@:]{0,200}:[^\s'\"@]{1,500}@"  # the password may contain a slash
+    r"|\b(?:postgres|mysql|mariadb|mssql|oracle)[\w+]{0,40}://[^\s'\"/@:]{0,200}:[^\s'\"@]{1,500}@"  # may contain /
     r"|\b[A-Za-z][\w+.-]{0,40}://[^\s'\"]{0,500}[?&][\w.-]{0,40}(?:passw|pwd|token|secret)[\w.-]{0,40}=[^\s&'\"]",
     re.I,
 )
@@ -125,9 +125,7 @@ def _values() -> set[str]:
 
 def _secrets_in(name: str, value: str) -> Iterator[str]:
     """Yields the secrets in one variable: its value, or the password of a URL."""
-    if _NAMES.search(name) and not (
-        name.endswith("CREDENTIALS") and value.startswith(("/", "~"))
-    ):  # a path is not secret
+    if _NAMES.search(name) and not (name.endswith("CREDENTIALS") and value.startswith(("/", "~"))):  # a path
         yield value
         yield from (line for line in value.splitlines() if len(line) >= 2 * _IDENTIFYING)  # lines of a PEM key
     if "://" in value and (found := re.search(r"://[^\s/@:]*:([^\s]+)@", value)):

@@ -1,8 +1,8 @@
 """Data sets made from files of a Python installation: for the quickstart, the examples and the tests, no download.
 
-Use one in space.yaml: `reference: {task: text, source: "python:hpsearch.samples:python_reference"}`. Splits are 80/10/10
-by a hash of the text, with near duplicates in one split. They depend only on the Python version (translations: on the
-version of their package).
+Use one in space.yaml: `reference: {task: text, dataset: "python:hpsearch.samples:python_reference"}`. Splits are
+80/10/10 by a hash of the text, with near duplicates in one split. They depend only on the Python version (translations:
+on the version of their package).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def interface_messages(locale: str = "fr_FR") -> Pairs:
 
 
 def emoji_names() -> Pairs:
-    """Returns pairs (English, German) of emoji names; raises DataError without the package emoji (hpsearch[samples])."""
+    """Returns pairs (English, German) of emoji names; raises DataError without the package (hpsearch[samples])."""
     emoji = _package("emoji", "emoji")
     emoji.config.load_language("de")
     pairs: dict[str, tuple[str, tuple[str, str]]] = {}

@@ -49,7 +49,7 @@ class SyntheticCurve:
         return self._shared(progress) + overfit + self.noise * self._normal("val", progress)
 
     def train_loss(self, progress: float) -> float:
-        """Returns the training loss at a progress: slightly below validation loss, far below if the training overfits."""
+        """Returns the training loss at a progress: slightly below validation loss, far below in overfitting."""
         memorised = 0.05 * progress + 0.8 * self.overfits_by * _beyond(progress, self.overfits_from)
         return self._shared(progress) - memorised + self.train_noise * self._normal("train", progress)
 

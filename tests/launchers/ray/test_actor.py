@@ -127,7 +127,7 @@ def test_a_storage_that_takes_nothing_for_a_while_costs_a_notice(tmp_path, url, 
         broken.setattr(Storage, "put", refuse)
         actor.train(1, trial(tmp_path))
         actor.answer(Command.CONTINUE)  # it has saved once
-        while not actor._transfer._upload._trouble:
+        while not actor._transfer._upload._failure:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     note, *_, message = said = actor.answer(Command.CONTINUE)
@@ -232,25 +232,25 @@ def test_a_scratch_folder_that_others_may_write_is_refused(tmp_path, monkeypatch
         Scratch()
 
 
-# ------------------------------------------------------------------------------------------------ what a node may lack
+# ------------------------------------------------------------------------------------------------ nodes that cannot be used
 
 
-def test_a_node_that_sees_the_same_storage_lacks_nothing_and_leaves_nothing(tmp_path, url):
+def test_a_node_that_sees_the_storage_can_be_used_and_leaves_no_file(tmp_path, url):
     shared = SharedStorage(url, ".shared-x", "text")
-    shared.leave()
+    shared.write()
     assert shared.problem() == ""
     shared.remove()
     assert list((tmp_path / "storage").iterdir()) == []
 
 
-def test_what_a_node_lacks_is_said(tmp_path, url, monkeypatch):
+def test_a_node_without_the_storage_says_why(tmp_path, url, monkeypatch):
     monkeypatch.setattr("hpsearch.launchers.ray.visibility.PATIENCE", 0.2)
     shared = SharedStorage(url, ".shared-x", "text")
     assert shared.problem() == f"does not see in {url} what the driver has written there"
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
-    lacking = SharedStorage("s3://bucket", ".shared-x", "text").problem()
-    assert lacking.startswith("cannot use the storage: storage s3://bucket: Install s3fs")
-    shared.leave()
+    problem = SharedStorage("s3://bucket", ".shared-x", "text").problem()
+    assert problem.startswith("cannot use the storage: storage s3://bucket: Install s3fs")
+    shared.write()
     monkeypatch.setattr(Storage, "put", refuse)
     monkeypatch.setattr(Storage, "write", refuse)
     assert shared.problem() == f"cannot use the storage: storage {url}: cannot write x: no room"

@@ -165,7 +165,7 @@ def test_workers_that_cannot_start_end_the_run(nodes, tmp_path, monkeypatch):
 
 
 class Unable(Actor):
-    """An actor whose node lacks something."""
+    """An actor whose node cannot be used."""
 
     def __init__(self, *_):
         raise ImportError("no such package")
