@@ -232,7 +232,7 @@ def test_a_scratch_folder_that_others_can_write_to_is_refused(tmp_path, monkeypa
         Scratch()
 
 
-# ------------------------------------------------------------------------------------------------ nodes that cannot be used
+# -------------------------------------------------------------------------------------------- nodes that cannot be used
 
 
 def test_a_node_that_sees_the_storage_can_be_used_and_leaves_no_file(tmp_path, url):
