@@ -26,6 +26,7 @@ LEVELS = [
         "contract",
         "errors",
         "failpoints",
+        "metrics",
         "outcome",
         "output",
         "printable",
@@ -33,7 +34,7 @@ LEVELS = [
         "redaction",
         "verdict",
     ],
-    ["atomic", "environment", "error_lines", "file_lock", "logs", "metrics", "samples", "study_lock"],
+    ["atomic", "environment", "error_lines", "file_lock", "logs", "samples", "study_lock"],
     ["journal", "sealed"],
     ["data", "report", "storage"],
     ["tasks", "views"],
@@ -56,14 +57,14 @@ LEVELS = [
 INNER = {
     "config": [
         ["config.section"],
-        ["config.data", "config.model", "config.training"],
+        ["config.data", "config.objective", "config.tokenizer"],
         ["config.config"],
     ],
     "document": [
-        ["document.foreign", "document.mistakes"],
-        ["document.nodes"],
+        ["document.other_tools", "document.yaml_errors"],
+        ["document.yaml_reader"],
         ["document.document"],
-        ["document.ranges", "document.wording"],
+        ["document.ranges", "document.validation_errors"],
     ],
     "journal": [
         ["journal.history", "journal.lines", "journal.outline"],
@@ -105,9 +106,9 @@ INNER = {
         ["storage.checkpoints", "storage.disk_space"],
     ],
     "tasks": [
-        ["tasks.measure", "tasks.metric"],
+        ["tasks.evaluation", "tasks.measure", "tasks.metric"],
         ["tasks.task"],
-        ["tasks.classification", "tasks.text", "tasks.translation"],
+        ["tasks.classification", "tasks.loading", "tasks.text", "tasks.translation"],
     ],
     "trainers": [
         ["trainers.state", "trainers.trainer"],
@@ -126,7 +127,7 @@ INNER = {
 # The places (files or folders) that may import a dependency. Each dependency is here, each door is in use.
 DOORS = {
     "click": ["cli"],
-    "datasets": ["data.library"],
+    "datasets": ["data.hf_datasets"],
     "filelock": ["file_lock"],
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
@@ -135,10 +136,10 @@ DOORS = {
     "optuna": ["report.importances", "policies.optuna", "space.space", "views.optuna"],
     "pandas": ["api.study"],
     "psycopg": ["views.postgres"],
-    "pyarrow": ["data.compressed", "data.library", "data.rows"],
+    "pyarrow": ["data.compressed", "data.hf_datasets", "data.rows"],
     "pydantic": [
         "config",
-        "document.wording",
+        "document.validation_errors",
         "placement.peaks",
         "provenance",
         "space",
@@ -149,7 +150,7 @@ DOORS = {
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
     "rich": ["cli.show", "displays"],
-    "ruamel": ["best", "document.document", "document.nodes"],
+    "ruamel": ["best", "document.document", "document.yaml_reader"],
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["training.export"],
     "sklearn": ["metrics.classification", "report.importances"],

@@ -14,8 +14,8 @@ def study_named(space_or_study: str | Path) -> tuple[str, str | None]:
     Raises ConfigError for a file that cannot be read, with the name that it seems to give.
     """
     from hpsearch.document.document import study_in
-    from hpsearch.space.checking import wrong_study
     from hpsearch.space.experiment import Experiment
+    from hpsearch.space.validation import wrong_study
 
     path = Path(space_or_study)
     if path.suffix in (".yaml", ".yml") or os.path.isfile(path):  # path.is_file() raises for a name that is too long

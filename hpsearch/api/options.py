@@ -11,8 +11,8 @@ from typing import Any
 from hpsearch.errors import ConfigError, HpsearchError, UserError
 from hpsearch.home import Home
 from hpsearch.redaction import redact
-from hpsearch.space.checking import wrong_study
 from hpsearch.space.experiment import Experiment
+from hpsearch.space.validation import wrong_study
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LAUNCHERS = ("local", "inline", "ray")

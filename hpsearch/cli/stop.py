@@ -17,7 +17,7 @@ from hpsearch.api.named import study_named
 from hpsearch.cli.options import home_option
 from hpsearch.document.document import study_in
 from hpsearch.errors import ConfigError, HpsearchError
-from hpsearch.space.checking import wrong_study
+from hpsearch.space.validation import wrong_study
 from hpsearch.study_lock import is_held
 
 LOOK = 0.1  # seconds between looks whether the run has ended

@@ -19,29 +19,25 @@ from hpsearch.config.data import (
     SplitNames,
     Truncate,
 )
-from hpsearch.config.model import ModelConfig, TokenizerConfig
+from hpsearch.config.objective import Objective
 from hpsearch.config.section import Section
-from hpsearch.config.training import BleuTokenizer, EvaluationConfig, Objective, TrainingConfig
+from hpsearch.config.tokenizer import TokenizerConfig
 
 __all__ = [
     "ALIGNED",
     "FORM",
     "FUNCTION",
     "Aligned",
-    "BleuTokenizer",
     "Column",
     "Config",
     "DataSet",
-    "EvaluationConfig",
     "Files",
-    "ModelConfig",
     "Objective",
     "Paths",
     "Section",
     "Split",
     "SplitNames",
     "TokenizerConfig",
-    "TrainingConfig",
     "Truncate",
     "digest",
 ]

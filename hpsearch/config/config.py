@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
+from hpsearch.config.objective import Objective
 from hpsearch.config.section import Section
-from hpsearch.config.training import Objective
 
 
 class Config(Section):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     StringConstraints,
+    create_model,
     field_validator,
     model_serializer,
     model_validator,
@@ -73,7 +74,7 @@ class DataSet(Section):
     questions below, which reading, splitting and encoding ask.
     """
 
-    answer: ClassVar[str | None] = None  # the example's key that a test may lack; "label": one of a few classes
+    target_key: ClassVar[str | None] = None  # the example's key that a test may lack; "label": one of a few classes
     has_prompts: ClassVar[bool] = True  # examples are a prompt and a target; False: running text
     reads_text_files: ClassVar[bool] = False  # a .txt file holds examples: paragraphs, documents or lines
     reads_aligned_files: ClassVar[bool] = (
@@ -146,6 +147,12 @@ class DataSet(Section):
         """Leaves out later keys at their defaults: a study from before these keys keeps its identity."""
         fields, later = type(self).model_fields, (*LATER, *self.form_keys, *self.later_keys)
         return {key: value for key, value in handler(self).items() if key not in later or value != fields[key].default}
+
+    @classmethod
+    def named(cls, task: str) -> type[Self]:
+        """This section as a subclass whose `task` is the given name."""
+        literal: Any = Literal[task]
+        return create_model(cls.__name__, __base__=cls, __module__=cls.__module__, task=(literal, ...))
 
     @property
     def task_name(self) -> str:

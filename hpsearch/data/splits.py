@@ -1,4 +1,4 @@
-"""Examples in their three splits: cut where no file is given, checked, and warned about."""
+"""Examples in their three splits: cuts missing splits from train, checks labels, warns about doubtful data."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ from hpsearch.errors import DataError
 T = TypeVar("T")
 
 Example = dict[str, str]
-"""By the keys of its task, what the model reads first: {"text"}, {"source", "target"}, {"text", "label"}, ..."""
-LABEL = "label"  # the key of an answer that is one of a few classes
+"""{key of the task: text}, what the model reads first: {"text"}, {"source", "target"}, {"text", "label"}, ..."""
+LABEL = "label"  # the key of a target that is one of a few classes
 
 PARTS = ("train", "valid", "test")
-NAMES = {"train": ("train",), "valid": ("dev", "val", "validation", "valid"), "test": ("test",)}  # as others call them
-FEW = 20  # examples whose labels may all differ
-MOST_DISTINCT = 0.8  # labels for each example; beyond it they are no classes
+NAMES = {
+    "train": ("train",),
+    "valid": ("dev", "val", "validation", "valid"),
+    "test": ("test",),
+}  # names in other data sets
+FEW = 20  # examples; in fewer all labels may differ
+MOST_DISTINCT = 0.8  # distinct labels per example; with more they are no classes
 LONGEST = 60  # characters of a label in a message
-SHOWN = 5  # labels, and groups of them, that get a line each
+SHOWN = 5  # labels, or groups of labels, that a line each is written about
 NO_VALUE = ("nan", "nat", "<na>", "#n/a")  # how programs write a missing value
 
 
@@ -35,9 +39,11 @@ class Splits:
     valid: list[Example]
     test: list[Example] = field(default_factory=list)
     cut: tuple[str, ...] = field(default=(), compare=False)  # the parts that were cut from train
-    untested: str | None = field(default=None, compare=False)  # what a given test lacks ("label"): it is left out
-    warned: list[str] = field(default_factory=list, compare=False)  # what reading them found, a line each
-    told: list[str] = field(default_factory=list, compare=False)  # what was read
+    untested: str | None = field(
+        default=None, compare=False
+    )  # the key that a given test lacks ("label"), so that it is left out
+    warned: list[str] = field(default_factory=list, compare=False)  # warnings of the reading, a line each
+    told: list[str] = field(default_factory=list, compare=False)  # which files were read, a line each
 
     def parts(self) -> dict[str, list[Example]]:
         """The splits that hold examples, by name."""
@@ -45,16 +51,16 @@ class Splits:
 
 
 def named_parts(found: Mapping[str, T], *, strict: bool = True) -> dict[str, T] | None:
-    """The parts under our names; None without a train part (strict: with an unknown name, or two names of one part)."""
+    """The parts under our names; None if train is missing (strict: also for an unknown or a doubled part)."""
     named = {part: found[other] for part, others in NAMES.items() for other in others if other in found}
     return None if "train" not in named or (strict and len(named) < len(found)) else named
 
 
 def divide(name: str, parts: dict[str, list[Example]], split: Split) -> Splits:
-    """Splits in which a part that `parts` lacks is cut from the train part; a test without answers is left out.
+    """Makes splits; cuts a missing part from train, and leaves out a test without targets.
 
-    By a hash of the example's text and the seed: the same on every machine, equal texts on one side, and of every label
-    its share. Raises DataError for an empty part or too few examples.
+    The cut depends on a hash of the text and the seed: it is the same on every machine, equal texts fall into one
+    split, and each label is cut by the same share. Raises DataError for an empty part or too few examples.
     """
     untested = _lacking(parts.get("test", []))
     parts = {**parts, "test": []} if untested else parts
@@ -74,7 +80,7 @@ def divide(name: str, parts: dict[str, list[Example]], split: Split) -> Splits:
 
 
 def _lacking(test: list[Example]) -> str | None:
-    """The key that a test's examples have no value for (of one, and so of all: answers.py)."""
+    """The key for which the test's examples have no value; if one has none, none has (targets.py)."""
     return next((key for key, value in test[0].items() if value == ""), None) if test else None
 
 
@@ -93,7 +99,7 @@ def _cut(name: str, examples: list[Example], shares: dict[str, float], seed: int
 
 
 def _places(examples: list[Example], keys: list[str], seed: int) -> dict[str, float]:
-    """{key: place in [0, 1)}: by the spelling that comes first of those that look alike."""
+    """{key: place in [0, 1)}, the lowest of all spellings that share the key."""
     places: dict[str, float] = {}
     known: dict[str, float] = {}
     for example, key in zip(examples, keys, strict=True):
@@ -107,7 +113,7 @@ def _places(examples: list[Example], keys: list[str], seed: int) -> dict[str, fl
 def _by_label(
     name: str, examples: list[Example], keys: list[str], places: dict[str, float], shares: dict[str, float]
 ) -> dict[str, str]:
-    """{key: split}: of each label's texts the shares; a text with several labels counts for the first."""
+    """{key: split}, each label cut by the shares; a text with several labels counts for the first."""
     of_label: dict[str, str] = {}
     labelled: dict[str, dict[str, float]] = {}
     for example, key in zip(examples, keys, strict=True):
@@ -124,7 +130,7 @@ def _by_label(
 
 
 def _dealt(places: dict[str, float], shares: dict[str, float]) -> dict[str, str]:
-    """{key: split} of one label's texts: train has one at least, then valid, then test; beyond that the shares."""
+    """{key: split} of one label's texts: at least one for train, then valid, then test; the rest by the shares."""
     ordered = sorted(places, key=lambda key: (places[key], key))
     counts: dict[str, int] = {}
     left = len(ordered) - 1
@@ -138,7 +144,7 @@ def _dealt(places: dict[str, float], shares: dict[str, float]) -> dict[str, str]
 
 
 def _sides(places: dict[str, float], shares: dict[str, float]) -> dict[str, str]:
-    """{key: split}: the part of [0, 1) in which the key's place lies, but at least one key for every split."""
+    """{key: split} by the part of [0, 1) that contains the key's place; at least one key for every split."""
     ordered = sorted(places, key=lambda key: places[key])
     side = {}
     start, edge = 0, 0.0
@@ -152,7 +158,7 @@ def _sides(places: dict[str, float], shares: dict[str, float]) -> dict[str, str]
 
 
 def _return_lonely_labels(examples: list[Example], keys: list[str], side: dict[str, str]) -> None:
-    """Moves one example of each label that train lacks to train (texts with several labels count for another)."""
+    """Moves one example to train of each label that train lacks, which happens to texts with several labels."""
     labelled = list(zip(keys, (example[LABEL] for example in examples), strict=True))
     known = {label for key, label in labelled if side[key] == "train"}
     for key, label in labelled:
@@ -162,12 +168,12 @@ def _return_lonely_labels(examples: list[Example], keys: list[str], side: dict[s
 
 
 def _key(example: Example) -> str:
-    """What two examples share when they must not be on two sides: the look of their text."""
+    """The key of an example; examples with equal keys (texts that look alike) fall into one split."""
     return seen(_first(example))
 
 
 def _spelling(example: Example) -> str:
-    """The text, whatever its case and spaces."""
+    """The text without differences of case and spaces."""
     return " ".join(_first(example).casefold().split())
 
 
@@ -183,7 +189,7 @@ def _place(key: str, seed: int) -> float:
 
 
 def check_labels(name: str, splits: Splits) -> None:
-    """Raises DataError when train has one label only, or lacks one that valid or test has."""
+    """Raises DataError if train has only one label, or lacks a label of valid or test."""
     train = {example[LABEL] for example in splits.train}
     if len(train) < 2:
         raise DataError(f"data.{name}: train has one label only ({_named(train.pop())}), two or more are wanted")
@@ -195,7 +201,7 @@ def check_labels(name: str, splits: Splits) -> None:
 
 
 def _refuse_unseen(what: str, label: str, part: str, train: set[str]) -> None:
-    """Raises DataError for a label that train lacks, naming one there that looks alike."""
+    """Raises DataError for a label that train lacks; the message names a label of train that looks alike."""
     alike = sorted(other for other in train if seen(other) == seen(label))
     if alike:
         raise DataError(
@@ -206,7 +212,7 @@ def _refuse_unseen(what: str, label: str, part: str, train: set[str]) -> None:
 
 
 def _refuse_ids(name: str, examples: list[Example]) -> None:
-    """Raises DataError for labels that nearly all differ: a column of ids, or of numbers to be estimated."""
+    """Raises DataError for labels that nearly all differ: ids, free text or numbers."""
     labels = {example[LABEL] for example in examples if LABEL in example}
     if len(examples) >= FEW and len(labels) > MOST_DISTINCT * len(examples):
         some = ", ".join(map(_named, sorted(labels)[:3]))
@@ -217,12 +223,12 @@ def _refuse_ids(name: str, examples: list[Example]) -> None:
 
 
 def _named(label: str) -> str:
-    """A label as a message shows it: quoted, what is not seen escaped, the end of a long one left out."""
+    """A label for a message: quoted, invisible characters escaped, shortened."""
     return repr(label if len(label) <= LONGEST else label[:LONGEST] + "...")
 
 
 def warnings(name: str, splits: Splits) -> list[str]:
-    """Warnings about data that bias the scores, one line each: examples in two splits, repeats, rare labels."""
+    """Warnings about data that bias the scores, a line each: examples in two splits, repeats, rare labels."""
     parts = splits.parts()
     found = [line for part in ("valid", "test") if part in parts for line in _shared(name, parts, part)]
     repeats = len(splits.train) - len({tuple(example.values()) for example in splits.train})

@@ -14,7 +14,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from hpsearch.document.nodes import Mark, Node, Reader, mark_after, place_of
+from hpsearch.document.yaml_reader import Mark, Node, Reader, mark_after, place_of
 from hpsearch.errors import ConfigError
 
 Keys = tuple[str | int, ...]

@@ -18,7 +18,7 @@ from hpsearch.error_lines import first_line, with_class
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Task
 from hpsearch.redaction import redact
-from hpsearch.trainers import DEFAULT, load
+from hpsearch.trainers import DEFAULT, config_of, load
 from hpsearch.training.memory import ran_out
 
 TRAINER = DEFAULT
@@ -110,7 +110,7 @@ def _train(name: str, task: Task, handle: Handle) -> Iterator[Evaluation]:
     """Yields the evaluations of the trainer of this name; raises TypeError if it yields something else."""
     make_folder(handle.folder)
     trainer = load(name, handle.settings.base)
-    for found in trainer.train(trainer.config.model_validate(task.config), handle):
+    for found in trainer.train(config_of(trainer, task.config), handle):
         if not isinstance(found, Evaluation):
             raise TypeError(f"{name} yielded {type(found).__name__}, not Evaluation")
         yield found

@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from hpsearch.config import EvaluationConfig
 from hpsearch.metrics import script
 
 ORDER = 4  # BLEU's longest n-grams
 FEW = 0.1  # n-grams a reference; orders that have fewer are left out: a single line would decide the score
 TER_WORDS = 15.0  # a reference on average; sacrebleu's TER takes 0.2 s for 200 such pairs, and 20 s at 25 words
 SPLIT_BY_TER = ("13a", "intl", "none", "zh")  # what TER's own tokenizer can split; others are split for it
+
+BleuTokenizer = Literal[
+    "auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab", "flores101", "flores200", "spBLEU-1K"
+]
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,18 @@ class Scoring:
     ter: bool = False
 
     @classmethod
-    def of(cls, references: Sequence[str], evaluation: EvaluationConfig, *, needs_ter: bool = False) -> Scoring:
-        """The scoring of a set, by its references in the train split; `needs_ter`: TER is the objective."""
+    def of(
+        cls, references: Sequence[str], *, tokenize: BleuTokenizer = "auto", ter: bool | Literal["auto"] = "auto"
+    ) -> Scoring:
+        """Chooses the scoring of a set by its references in the train split, where the config says `auto`."""
         sample = script.spread(references)
-        tokenize: str = evaluation.bleu_tokenize
+        chosen: str = tokenize
         if tokenize == "auto":
             names = script.tokenizers(sample)
-            tokenize = next((name for name in names if unavailable(name) is None), names[-1])
-        lengths = _lengths(sample, tokenize)
-        few = sum(lengths) <= TER_WORDS * len(lengths)
-        wanted = few if evaluation.ter == "auto" else bool(evaluation.ter)
-        return cls(tokenize, _order(lengths, at_least=FEW), wanted or needs_ter)
+            chosen = next((name for name in names if unavailable(name) is None), names[-1])
+        lengths = _lengths(sample, chosen)
+        are_short = sum(lengths) <= TER_WORDS * len(lengths)
+        return cls(chosen, _order(lengths, at_least=FEW), are_short if ter == "auto" else ter)
 
     def score(self, hypotheses: Sequence[str], references: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
         """The metrics of a corpus, and sacrebleu's signatures of how they were computed."""

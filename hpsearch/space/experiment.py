@@ -1,7 +1,7 @@
 """space.yaml -> Experiment: parsed and checked, with errors that name file, line and column.
 
 The schema is that of the trainer's config (trainers/) with ranges allowed in some of its sections (space/space.py),
-and what every search needs beside it (space/settings.py); space/checking.py looks at the file as a whole.
+and what every search needs beside it (space/settings.py); space/validation.py looks at the file as a whole.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.config import Config, Objective
-from hpsearch.document import wording
+from hpsearch.document import validation_errors
 from hpsearch.document.document import GIVEN, Document, Fault, parse, read, written
 from hpsearch.document.ranges import Branches
 from hpsearch.errors import ConfigError
 from hpsearch.redaction import redact
-from hpsearch.space.checking import checked, wrong_study
-from hpsearch.space.file import SpaceFile
 from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
 from hpsearch.space.space import Space
+from hpsearch.space.space_file import SpaceFile
+from hpsearch.space.validation import checked, wrong_study
 from hpsearch.trainers import DEFAULT, Trainer
 
 
@@ -160,7 +160,7 @@ class Experiment:
         try:
             return self.trainer.config.model_validate(self._fixed | self.space.config(internal), strict=True)
         except ValidationError as error:
-            raise ConfigError(f"{self.path}: {wording.fault(error, {}, self.trainer.config)}") from None
+            raise ConfigError(f"{self.path}: {validation_errors.fault(error, {}, self.trainer.config)}") from None
 
     @cached_property
     def _fixed(self) -> dict[str, Any]:

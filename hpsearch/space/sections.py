@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, get_args
 from pydantic import BaseModel, ValidationError
 
 from hpsearch.document.document import Fault, Keys
-from hpsearch.document.foreign import WORDS, suggestion
+from hpsearch.document.other_tools import WORDS, suggestion
 from hpsearch.document.ranges import Branches, Choices, Fixed, Leaf, Node, Number
-from hpsearch.document.wording import check_value, phrase, shown, unknown
+from hpsearch.document.validation_errors import check_value, phrase, shown, unknown
 from hpsearch.trainers import Trainer
 
 RANGE_KEYS = ("low", "high", "step", "log", "choices")

@@ -29,7 +29,7 @@ from hpsearch.document.ranges import (
     product,
 )
 from hpsearch.errors import ConfigError
-from hpsearch.space.drawing import draw
+from hpsearch.space.random_values import draw
 from hpsearch.space.sections import Schema, check_section, read_section
 from hpsearch.trainers import Trainer, default
 
@@ -186,15 +186,6 @@ class Space:
     def distribution(self, name: str) -> BaseDistribution:
         """What the sampler knows of a parameter: the distribution that `suggest` gives it."""
         return _distribution(self.params[name])
-
-    def view_distribution(self, name: str) -> BaseDistribution:
-        """The same over values as people see them (numeric choices by value), for the Optuna database."""
-        from optuna.distributions import CategoricalDistribution
-
-        node = self.params[name]
-        if isinstance(node, Choices):
-            return CategoricalDistribution(list(node.choices))
-        return _distribution(node)
 
 
 def _distribution(node: Range) -> BaseDistribution:

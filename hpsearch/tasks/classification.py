@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from hpsearch.config import Column, EvaluationConfig, Truncate
+from hpsearch.config import Column, Truncate
 from hpsearch.data.splits import LABEL, Example
 from hpsearch.data.truncation import Cut
 from hpsearch.errors import DataError
 from hpsearch.metrics import classification as metrics_of
 from hpsearch.metrics.losses import Sums
+from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure, Model, Scores, confusion_sample
 from hpsearch.tasks.metric import Metric
 from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
-    from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
+    from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder
 
 NAME = "classification"
 NAMED = 10  # labels in a message about one that the data lack
@@ -34,7 +35,7 @@ OF_POSITIVE = tuple(Metric(name, constant=ONE_LABEL) for name in ("f1", "precisi
 class ClassificationSet(TaskSet):
     """Labelled text, trained as text -> label; judged by F1 and accuracy from the score of every label."""
 
-    answer: ClassVar[str | None] = LABEL
+    target_key: ClassVar[str | None] = LABEL
     later_keys: ClassVar[tuple[str, ...]] = ("truncate", "positive")
     METRICS: ClassVar[tuple[Metric, ...]] = (
         *(Metric(name, constant=ONE_LABEL) for name in ("f1_macro", "f1_micro", "f1_weighted", "accuracy")),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # numpy takes its time to import, and a config is read withou
     import numpy as np
     from numpy.typing import NDArray
 
-    from hpsearch.data.arrays import PairTokens, TextTokens
+    from hpsearch.data.token_arrays import PairTokens, TextTokens
 
 Tokens: TypeAlias = "TextTokens | PairTokens"
 SHOWN = 20  # examples among the samples

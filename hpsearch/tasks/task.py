@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from hpsearch.config import EvaluationConfig
-from hpsearch.data.encodable import EncodableSet
+from hpsearch.data.encodable_set import EncodableSet
 from hpsearch.data.truncation import Cut
+from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure
 from hpsearch.tasks.metric import Metric
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
-    from hpsearch.data.arrays import CorpusSet
+    from hpsearch.data.token_arrays import CorpusSet
 
 
 class TaskSet(EncodableSet):

@@ -9,7 +9,7 @@ from hpsearch.data.splits import Example
 from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
-    from hpsearch.data.arrays import Arrays, Encoder
+    from hpsearch.data.token_arrays import Arrays, Encoder
 
 
 class TextSet(TaskSet):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from hpsearch.config import Column, EvaluationConfig, Truncate
+from hpsearch.config import Column, Truncate
 from hpsearch.data.splits import Example
 from hpsearch.data.truncation import Cut
 from hpsearch.metrics.translation import ORDER, Scoring, unavailable
+from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure, Model, Scores, examples_sample
 from hpsearch.tasks.metric import Metric
 from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
-    from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
+    from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder
 
 NAME = "translation"
 
@@ -23,7 +24,7 @@ NAME = "translation"
 class TranslationSet(TaskSet):
     """Pairs, trained as source -> target; judged by BLEU and chrF of the decoded target."""
 
-    answer: ClassVar[str | None] = "target"
+    target_key: ClassVar[str | None] = "target"
     reads_aligned_files: ClassVar[bool] = True
     later_keys: ClassVar[tuple[str, ...]] = ("truncate",)
     METRICS: ClassVar[tuple[Metric, ...]] = (
@@ -73,13 +74,13 @@ class TranslationSet(TaskSet):
 
     def measure(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Measure:
         """Decodes, and scores in the way that the targets of the train split are written."""
-        return Decoded(Scoring.of(_references(corpus_set), evaluation, needs_ter=metric.endswith("/ter")))
+        return Decoded(_scoring(corpus_set, evaluation, metric))
 
     def doubts(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Iterator[str]:
         """Where the targets have too few words for the BLEU that the objective is."""
         if metric not in ("val/bleu", f"val/{corpus_set.name}/bleu"):
             return
-        scoring = Scoring.of(_references(corpus_set), evaluation)
+        scoring = _scoring(corpus_set, evaluation, metric)
         if scoring.order < ORDER:
             longest = "single words" if scoring.order == 1 else f"up to {scoring.order} words in a row"
             yield (
@@ -109,6 +110,9 @@ class Decoded(Measure):
         return Scores(metrics, examples_sample(NAME, shown), signatures)
 
 
-def _references(corpus_set: CorpusSet) -> Sequence[str]:
-    """The targets of the train split, by which a translation set's scores are chosen."""
-    return corpus_set.splits["train"].references  # type: ignore[union-attr]
+def _scoring(corpus_set: CorpusSet, evaluation: EvaluationConfig, metric: str) -> Scoring:
+    """The scoring of the set, chosen by the targets of its train split; TER is measured where it is the objective."""
+    targets = corpus_set.splits["train"].references  # type: ignore[union-attr]
+    return Scoring.of(
+        targets, tokenize=evaluation.bleu_tokenize, ter=True if metric.endswith("/ter") else evaluation.ter
+    )

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 from unittest import SkipTest  # pytest knows it too
 
-from hpsearch.config import ModelConfig, TrainingConfig
 from hpsearch.contract import Command, Evaluation, WorkerSettings
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Launcher, Message, Reply, Task
 from hpsearch.tasks import TextSet
 from hpsearch.testing.toy import curve_of
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
 
 TOY = "python:hpsearch.testing.toy:Toy"
 LIMIT = 60.0  # seconds to wait for a message

@@ -8,7 +8,7 @@ from hpsearch.config import Config, Objective, Section
 from hpsearch.contract import Command, Evaluation, Handle
 from hpsearch.document.document import Fault
 from hpsearch.sealed import seal
-from hpsearch.trainers.loading import DEFAULT, blamed, default, files_of, load, named_in
+from hpsearch.trainers.loading import DEFAULT, blamed, config_of, default, files_of, load, named_in
 from hpsearch.trainers.state import load_state, save_state
 from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer
 from hpsearch.verdict import Phases
@@ -29,6 +29,7 @@ __all__ = [
     "Tested",
     "Trainer",
     "blamed",
+    "config_of",
     "default",
     "files_of",
     "load",

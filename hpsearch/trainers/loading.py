@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from hpsearch import tasks
 from hpsearch.atomic import make_folder, write_atomically
+from hpsearch.config import Config
 from hpsearch.data import user_modules
+from hpsearch.document.validation_errors import fault
 from hpsearch.errors import ConfigError, DataError, HpsearchError, TrainingFailed
 from hpsearch.redaction import redact
 from hpsearch.trainers.causal_lm import CausalLM
@@ -32,6 +35,7 @@ def load(name: str, base: Path) -> Trainer:
 
     Raises ConfigError when the name is unknown or the module cannot be imported.
     """
+    tasks.find_modules_in(base)
     if not name.startswith(PREFIX):
         if name not in FAMILY:
             raise ConfigError(f"no trainer {name!r}; there are {', '.join(FAMILY)}, or your own as {FORM}")
@@ -41,6 +45,16 @@ def load(name: str, base: Path) -> Trainer:
     trainer = _made(name, found)
     trainer.name = name
     return trainer
+
+
+def config_of(trainer: Trainer, values: Mapping[str, Any]) -> Config:
+    """The config of plain values; raises ConfigError, one line, for values that this process cannot read."""
+    try:
+        return trainer.config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(
+            f"the config cannot be read in this process: {fault(error, values, trainer.config)}"
+        ) from error
 
 
 def default() -> Trainer:

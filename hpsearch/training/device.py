@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hpsearch.config import TrainingConfig
 from hpsearch.contract import WorkerSettings
 from hpsearch.training import memory
+from hpsearch.training.config import TrainingConfig
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import pytest
 
 from hpsearch.data import json_rows
 from hpsearch.data.compressed import Part
-from hpsearch.data.findings import Findings
+from hpsearch.data.read_report import ReadReport
 from hpsearch.errors import DataError
 from tests.data.forms import a_set, refusal, train
 
@@ -37,10 +37,10 @@ def test_objects_by_line_are_read_under_each_ending(tmp_path: Path, name: str) -
 def test_a_long_array_on_one_line_is_read_block_by_block_with_the_lines_of_its_objects(tmp_path: Path) -> None:
     rows = [{"text": "é" * (i % 977), "n": i, "inner": {"list": [i, "]"]}} for i in range(6000)]
     (tmp_path / "a.json").write_text(json.dumps(rows, ensure_ascii=False))
-    read = [record for _, record in json_rows.records(Part(tmp_path / "a.json"), None, Findings())]
+    read = [record for _, record in json_rows.records(Part(tmp_path / "a.json"), None, ReadReport())]
     assert read == rows
     (tmp_path / "a.json").write_text("[\n" + ",\n\n".join(map(json.dumps, rows[:9])) + "\n]\n")
-    places = [where for where, _ in json_rows.records(Part(tmp_path / "a.json"), None, Findings())]
+    places = [where for where, _ in json_rows.records(Part(tmp_path / "a.json"), None, ReadReport())]
     assert [int(place.rpartition(":")[2]) for place in places] == list(range(2, 20, 2))
 
 
@@ -71,7 +71,7 @@ def test_an_endless_string_is_refused_without_holding_all_of_it(
 ) -> None:
     monkeypatch.setattr(json_rows, "MAX_LINE", 1 << 20)
     (tmp_path / "a.json").write_text('[{"text": "' + "x" * (8 << 20))
-    records = json_rows.records(Part(tmp_path / "a.json"), None, Findings())
+    records = json_rows.records(Part(tmp_path / "a.json"), None, ReadReport())
     with pytest.raises(DataError, match="a value of more than 1 MiB"):
         list(records)
 

@@ -71,7 +71,7 @@ def test_a_stray_quote_of_a_csv_that_swallows_rows_is_told(tmp_path: Path) -> No
     (tmp_path / "a.csv").write_text(f'text,label\nfirst,x\n"stray,y\n{rows}last",x\nmore,y\n')
     splits = loaded(tmp_path, a_set("classification", "a.csv"))
     assert len(splits.train) == 3
-    assert "a.csv:3: a quoted field goes over 32 lines that look like rows of their own" in splits.warned[0]
+    assert "a.csv:3: a quoted field spans 32 lines that look like rows of their own" in splits.warned[0]
     assert len(train(tmp_path, "classification", "a.csv", quoting="none")) == 34
     (tmp_path / "b.csv").write_text('text,label\n"a letter, say\nof some lines\nand an end",x\nmore,y\n')
     assert loaded(tmp_path, a_set("classification", "b.csv")).warned == []
@@ -195,7 +195,7 @@ def test_a_long_field_of_a_file_with_one_column_is_told(tmp_path: Path, lines: i
     (tmp_path / "a.csv").write_text(f'text\n"{inner}"\nmore\n')
     splits = loaded(tmp_path, a_set("text", "a.csv"))
     assert [e["text"] for e in splits.train] == [inner, "more"]
-    assert [f"goes over {lines} lines" in line for line in splits.warned if "a.csv:2" in line] == [True] * told
+    assert [f"spans {lines} lines" in line for line in splits.warned if "a.csv:2" in line] == [True] * told
 
 
 def test_a_tsv_with_a_header_in_quotes_is_quoted(tmp_path: Path) -> None:

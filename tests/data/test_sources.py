@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hpsearch.config import digest
-from hpsearch.data import encoding, rows, sources
+from hpsearch.data import rows, sources, text_encoding
 from hpsearch.data.splits import Splits
 from hpsearch.errors import DataError
 from hpsearch.tasks import AnySet, ClassificationSet, TextSet, TranslationSet
@@ -357,7 +357,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 def test_a_line_beyond_the_limit_is_refused_without_reading_it_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "MAX_LINE", 1 << 20)
+    monkeypatch.setattr(text_encoding, "MAX_LINE", 1 << 20)
     name = write(tmp_path / "d.txt", "short\n" + "x" * (1 << 22))
     assert refusal(text(files={"train": name}), tmp_path) == "d.txt:2: a line of more than 1 MiB, break it up"
 
@@ -384,8 +384,8 @@ def test_an_unreachable_hub_and_a_mistyped_folder_are_one_line(tmp_path: Path) -
         timeout=600,
         check=True,
     )
-    start = "data.mine: dataset 'nobody/nothing' (no folder, so sought on the hub): the datasets library cannot load it"
-    assert run.stdout.startswith(start)
+    where = "data.mine: dataset 'nobody/nothing' (not a local folder: looked up on the hub)"
+    assert run.stdout.startswith(f"{where}: the datasets library cannot load it")
     assert (run.stdout.count("\n"), run.stderr) == (1, "")
 
 

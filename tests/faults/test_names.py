@@ -7,8 +7,8 @@ import pytest
 
 from hpsearch.errors import ConfigError
 from hpsearch.outcome import Outcome
-from hpsearch.space.checking import wrong_study
 from hpsearch.space.experiment import Experiment
+from hpsearch.space.validation import wrong_study
 from tests import blank
 from tests.cli.processes import TOY, hpsearch
 from tests.faults.test_input import tree

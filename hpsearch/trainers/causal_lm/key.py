@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hpsearch.config import ModelConfig, TokenizerConfig, TrainingConfig
+from hpsearch.config import TokenizerConfig
+from hpsearch.training.config import ModelConfig, TrainingConfig
 
 
 def key(config: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

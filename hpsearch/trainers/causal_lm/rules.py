@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hpsearch.config import ModelConfig
 from hpsearch.document.document import Fault
 from hpsearch.document.ranges import Choices, Fixed, Leaf, Number
 from hpsearch.document.ranges import probes as all_probes
+from hpsearch.training.config import ModelConfig
 
 TIED = {
     "tokenizer": ("kind", "file"),

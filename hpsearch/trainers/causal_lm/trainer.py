@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from hpsearch.config import Config, ModelConfig, Objective, TokenizerConfig, TrainingConfig
+from hpsearch.config import Config, Objective, TokenizerConfig
 from hpsearch.contract import Evaluation, Handle
 from hpsearch.document.ranges import Leaf
 from hpsearch.trainers.causal_lm import ending, rules
@@ -17,7 +17,7 @@ from hpsearch.trainers.causal_lm import key as keys
 from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm import shape as shapes
 from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
 from hpsearch.verdict import Phases
 
 TRAIN = "hpsearch.training.loop"

@@ -1,4 +1,4 @@
-"""A set's examples as flat arrays of token ids: written once, mapped by every process that trains."""
+"""A set's examples as flat arrays of token ids, written once and memory-mapped by every training process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from hpsearch.data.tokenizer import SEP, Tokenizer
 
-N_BYTES = "n_bytes"  # among the counts of a split that is running text
+N_BYTES = "n_bytes"  # the key of a count that only splits of running text have
 
 
 class Strings(Sequence[str]):
-    """A list of texts that lies in two mapped arrays and is decoded text by text."""
+    """A list of texts in two memory-mapped arrays; each text is decoded when it is read."""
 
     def __init__(self, content: NDArray[np.uint8], starts: NDArray[np.int64]) -> None:
         self.content, self.starts = content, starts
@@ -41,12 +41,12 @@ class TextTokens:
     """Documents of a text split, each after an EOS: every token but the first is a target."""
 
     tokens: NDArray[np.int32]  # (N,)
-    n_bytes: int  # of the documents in UTF-8
+    n_bytes: int  # UTF-8 bytes of the documents
 
 
 @dataclass
 class PairTokens:
-    """Examples of a prompt and a target, one after another.
+    """Examples of a prompt and a target, concatenated.
 
     Example i is tokens[starts[i]:starts[i + 1]]: a prompt of prompt_lengths[i] tokens (task token, source, SEP) and a
     target (the reference's tokens and EOS, or the token of its label).
@@ -56,7 +56,7 @@ class PairTokens:
     starts: NDArray[np.int64]  # (n + 1,)
     prompt_lengths: NDArray[np.int32]  # (n,)
     target_bytes: NDArray[np.int32]  # (n,): UTF-8 bytes of the raw target (or of the label's name)
-    labels: NDArray[np.int32] | None = None  # (n,): places in label_names; None: the targets are no labels
+    labels: NDArray[np.int32] | None = None  # (n,): indices into label_names; None: the targets are texts
     references: Sequence[str] = ()  # raw targets, label names
     sources: Sequence[str] = ()  # raw sources, texts
 
@@ -66,7 +66,7 @@ class PairTokens:
 
 @dataclass
 class CorpusSet:
-    """One named set of the config, tokenised; `splits` has train, valid and perhaps test."""
+    """One tokenised data set of the config; `splits` has train, valid and possibly test."""
 
     name: str
     task: str
@@ -76,12 +76,12 @@ class CorpusSet:
 
 
 def task_token(name: str) -> str:
-    """The token that opens every example of a set."""
+    """The token with which every example of a set begins."""
     return f"<|set:{name}|>"
 
 
 def label_token(name: str, label: str) -> str:
-    """The token that is the answer `label` of a set."""
+    """The target token that stands for a label of a set."""
     return f"<|{name}={label}|>"
 
 
@@ -99,14 +99,14 @@ class Encoder:
     label_names: list[str]
 
     def running_text(self, texts: list[str]) -> Arrays:
-        """The texts as `TextTokens`: one after another, each after an EOS."""
+        """The arrays of `TextTokens`: the texts concatenated, an EOS before each."""
         eos = np.array([self.tokenizer.eos_id], np.int32)
         runs = [run for ids in self.tokenizer.encode_each(texts) for run in (eos, np.array(ids, np.int32))]
         n_bytes = sum(len(text.encode()) for text in texts)
         return {"tokens": np.concatenate(runs), N_BYTES: np.array(n_bytes)}
 
     def pairs(self, sources: list[str], references: list[str], targets: Iterable[list[int]] | None = None) -> Arrays:
-        """Sources and references as `PairTokens`; `targets`: the tokens of the references (None: theirs and an EOS)."""
+        """The arrays of `PairTokens`; `targets`: the target's tokens (None: the reference's tokens and an EOS)."""
         if targets is None:
             targets = ([*ids, self.tokenizer.eos_id] for ids in self.tokenizer.encode_each(references))
         task, sep = self.tokenizer.id(task_token(self.name)), self.tokenizer.id(SEP)
@@ -122,7 +122,7 @@ class Encoder:
         return {**arrays, **_strings("references", references), **_strings("sources", sources)}
 
     def labelled(self, texts: list[str], labels: list[str]) -> Arrays:
-        """Texts with their labels as `PairTokens`: the target of each is the token of its label."""
+        """The arrays of `PairTokens` for labelled texts: each target is the token of its label."""
         ids = {label: [self.tokenizer.id(label_token(self.name, label))] for label in self.label_names}
         places = {label: i for i, label in enumerate(self.label_names)}
         arrays = self.pairs(texts, labels, [ids[label] for label in labels])
@@ -147,7 +147,7 @@ def _strings(name: str, texts: list[str]) -> dict[str, NDArray[Any]]:
 
 
 def map_set(folder: Path, name: str, about: dict[str, Any]) -> CorpusSet:
-    """The set whose splits `write` left in the folder; about: its task, labels and the counts of its splits."""
+    """The set that `write` saved in the folder; about: its task, its labels and the counts of its splits."""
     splits: dict[str, TextTokens | PairTokens] = {}
     for part, counts in about["splits"].items():
         splits[part] = _map_text(folder, part, counts) if N_BYTES in counts else _map_pairs(folder, part)
@@ -171,5 +171,5 @@ def _map_pairs(folder: Path, part: str) -> PairTokens:
 
 
 def _map(folder: Path, part: str, key: str) -> NDArray[Any]:
-    """Copy on write: torch takes no read-only memory, and would copy it; nobody writes."""
+    """Maps copy-on-write: torch warns about read-only arrays. Nothing writes to it."""
     return np.load(folder / f"{part}-{key}.npy", mmap_mode="c")  # type: ignore[no-any-return]

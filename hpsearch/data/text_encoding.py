@@ -1,4 +1,4 @@
-"""Text files as decoded lines: detects the encoding where it is certain, and names the line of a wrong byte."""
+"""Text files as decoded lines; detects UTF-8, UTF-16 and UTF-32, and names the line of an invalid byte."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import IO
 
 from hpsearch.config import FUNCTION
 from hpsearch.data.compressed import Part, check_unpacked, opened, readable
-from hpsearch.data.findings import Findings
+from hpsearch.data.read_report import ReadReport
 from hpsearch.errors import DataError
 
-MAX_LINE = 64 << 20  # bytes; a longer line is a file of another kind, and would have to be held whole
-HEAD = 4096  # bytes from which an encoding is told
-MARKS = {  # what a file begins with that says its encoding; UTF-32's begins as UTF-16's
+MAX_LINE = 64 << 20  # bytes; a longer line is no text, and would have to be held in memory
+HEAD = 4096  # bytes from which the encoding is detected
+MARKS = {  # byte order marks; UTF-32's come first, as they begin with UTF-16's
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -22,23 +22,24 @@ MARKS = {  # what a file begins with that says its encoding; UTF-32's begins as 
     codecs.BOM_UTF8: "utf-8",
 }
 OTHERWISE = f"what is no text can be read by a function: {FUNCTION}"
-WIDE = ("utf-16", "utf-32")  # of more than a byte for every character: a line end is no single byte
+WIDE = ("utf-16", "utf-32")  # a line end takes several bytes
 
 
-def lines(part: Part, encoding: str | None = None, found: Findings | None = None) -> Iterator[tuple[int, str]]:
-    """(number, line with its end) of a text file, one line in memory at a time; a byte order mark is left out.
+def lines(part: Part, encoding: str | None = None, report: ReadReport | None = None) -> Iterator[tuple[int, str]]:
+    """Yields (number, line with its end), one line in memory at a time; a byte order mark is left out.
 
-    encoding: None: UTF-8, or what a byte order mark or UTF-16's pattern of NUL bytes says.
+    encoding: None: UTF-8, unless a byte order mark or the NUL bytes of UTF-16 show another one. Raises DataError for a
+    line that cannot be decoded, unless `report` skips it.
     """
-    found = found or Findings()
+    report = report or ReadReport()
     check_unpacked(part)
     name = encoding_of(part, encoding)
     with readable(part.path), opened(part) as stream:
-        yield from _wide(part, stream, name) if name.startswith(WIDE) else _narrow(part, stream, name, found)
+        yield from _wide(part, stream, name) if name.startswith(WIDE) else _narrow(part, stream, name, report)
 
 
 def blocks(part: Part, encoding: str | None = None) -> Iterator[str]:
-    """The text in blocks of a megabyte or so, for what has no lines to read by."""
+    """Yields the text in blocks of about a megabyte, for formats without lines."""
     check_unpacked(part)
     name = encoding_of(part, encoding)
     decoder = codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)()
@@ -52,7 +53,7 @@ def blocks(part: Part, encoding: str | None = None) -> Iterator[str]:
 
 
 def check_beginning(part: Part, encoding: str | None = None) -> None:
-    """Raises DataError for a first line that is too long or no text: what can be known before all of it is read."""
+    """Raises DataError for a first line that is too long or not text."""
     name = encoding_of(part, encoding)
     with readable(part.path), opened(part) as stream:
         if not name.startswith(WIDE):
@@ -60,7 +61,7 @@ def check_beginning(part: Part, encoding: str | None = None) -> None:
 
 
 def encoding_of(part: Part, encoding: str | None) -> str:
-    """Python's name of the encoding that is given, or seen from the beginning of the file."""
+    """Python's name of the given encoding, or of the one detected from the beginning of the file."""
     with readable(part.path), opened(part) as stream:
         head = stream.read(HEAD)
     marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
@@ -73,7 +74,7 @@ def encoding_of(part: Part, encoding: str | None) -> str:
 
 
 def _by_pattern(head: bytes) -> str | None:
-    """UTF-16 without a mark, where most of every second byte is NUL and no other byte is."""
+    """Detects UTF-16 without a mark: most bytes at even (or odd) offsets are NUL and no others are; else None."""
     even, odd = head[::2].count(0), head[1::2].count(0)
     for name, nul, other in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
         if other == 0 and nul > len(head) // 4:
@@ -81,7 +82,7 @@ def _by_pattern(head: bytes) -> str | None:
     return None
 
 
-def _narrow(part: Part, stream: IO[bytes], name: str, found: Findings) -> Iterator[tuple[int, str]]:
+def _narrow(part: Part, stream: IO[bytes], name: str, report: ReadReport) -> Iterator[tuple[int, str]]:
     codec = "utf-8-sig" if name == "utf-8" else name
     for number, raw in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), b""), start=1):
         try:
@@ -89,7 +90,7 @@ def _narrow(part: Part, stream: IO[bytes], name: str, found: Findings) -> Iterat
         except DataError as error:
             if len(raw) > MAX_LINE:
                 raise
-            found.bad(error)
+            report.add_bad_row(error)
         codec = name
 
 
@@ -103,10 +104,10 @@ def _wide(part: Part, stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]
             if len(line) > MAX_LINE:
                 raise DataError(f"{part}:{number}: a line of more than {MAX_LINE >> 20} MiB, break it up")
             yield number, line
-    except UnicodeError:  # its place is one in a block of bytes that the reader took
+    except UnicodeError:  # the error has a position in a block of bytes, not a line
         raise DataError(f"{part}:{number + 1}: not {name} from here on, or soon after") from None
     finally:
-        text.detach()  # the stream is closed by whoever opened it
+        text.detach()  # the caller closes the stream
 
 
 def _decoded(raw: bytes, part: Part, number: int, codec: str) -> str:
@@ -125,7 +126,7 @@ def _named(codec: str) -> str:
 
 
 def _maybe_wide(raw: bytes) -> str:
-    """What to do where every second byte may be a NUL: UTF-16 of a script that has few such, without a mark."""
+    """A hint, for a message, where the NUL bytes suggest UTF-16 without a mark; else empty."""
     even, odd = raw[::2].count(0), raw[1::2].count(0)
     if min(even, odd) or max(even, odd) < 2:
         return ""
@@ -133,7 +134,7 @@ def _maybe_wide(raw: bytes) -> str:
 
 
 def _undecodable(raw: bytes, error: UnicodeDecodeError, codec: str) -> str:
-    """What byte of a line is wrong, and how the text around it reads in the encoding that it likely has."""
+    """The message about an invalid byte, with the text around it decoded as cp1252."""
     said = f"byte {error.start + 1} of the line is not {_named(codec)}"
     around = raw[max(0, error.start - 12) : error.start + 12].strip()
     try:

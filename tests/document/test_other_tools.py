@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpsearch.document.foreign import in_our_words
+from hpsearch.document.other_tools import in_our_words
 from hpsearch.errors import ConfigError
 from hpsearch.space.experiment import Experiment
 

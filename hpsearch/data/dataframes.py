@@ -1,4 +1,4 @@
-"""Tables of other libraries (datasets, pandas, polars, pyarrow) as rows, known by their methods: none is imported."""
+"""Rows of tables of datasets, pandas, polars and pyarrow; recognised by their methods, so that none is imported."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from hpsearch.config import DataSet
 from hpsearch.data import columns
 from hpsearch.errors import DataError
 
-BATCH = 1000  # rows of a table that are Python objects at once
+BATCH = 1000  # rows that are converted to Python objects at once
 
 
 def is_table(value: Any) -> bool:
-    """Whether the value has named columns, so that iterating over it may give their names and not its rows."""
+    """Whether the value is a table: iterating over it may yield column names instead of rows."""
     return _has(value, "columns") or _has(value, "column_names")
 
 
@@ -24,7 +24,7 @@ def column_names(table: Any) -> list[str]:
 
 
 def _has(value: Any, name: str) -> bool:
-    """Whether its class has the attribute (a column of pandas' may have any name)."""
+    """Whether the value's class has the attribute (pandas makes columns attributes of the instance)."""
     return hasattr(type(value), name)
 
 
@@ -33,16 +33,16 @@ def _features(table: Any) -> dict[str, Any]:
 
 
 def _inside(features: dict[str, Any]) -> dict[str, Any]:
-    """The columns with what is inside of them (the feature for translations knows its languages)."""
+    """The columns with their fields (a feature for translations has its languages)."""
     return {
         name: dict.fromkeys(kind.languages) if hasattr(kind, "languages") else kind for name, kind in features.items()
     }
 
 
 def rows(where: str, table: Any, data_set: DataSet, *, optional: str | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of the set's columns; the column of the key `optional` may be missing.
+    """Yields the rows of the set's columns; the column of the key `optional` may be missing.
 
-    The numbers of class labels come as their names; one below 0 is how `datasets` writes a missing label.
+    Class labels are converted from numbers to names; `datasets` writes a missing label as -1.
     """
     there = column_names(table)
     nested = columns.names_in(_inside(_features(table))) or there
@@ -66,7 +66,7 @@ def _name(where: str, number: int | None, names: list[str]) -> str | None:
 
 
 def _rows(table: Any, wanted: list[str]) -> Iterator[dict[str, Any]]:
-    """The rows of the table's wanted columns, a part of them in memory at a time where it has slices."""
+    """Yields the rows of these columns, converted in batches where the library has slices."""
     if _has(table, "select_columns"):  # datasets
         yield from table.select_columns(wanted)
     elif _has(table, "to_pylist"):  # pyarrow

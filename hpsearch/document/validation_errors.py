@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from hpsearch.document.document import Fault, Keys
 from hpsearch.printable import printable
 from hpsearch.tasks import TASKS, TaskSet
+from hpsearch.tasks.loading import FORM
 
 _PHRASES = {
     "int_type": "must be an integer",
@@ -109,7 +110,8 @@ def fault(error: ValidationError, raw: Mapping[str, Any], model: type[BaseModel]
     if kind == "union_tag_invalid":
         name = str(problem["ctx"]["discriminator"]).strip("'")
         expected = str(problem["ctx"]["expected_tags"]).replace("'", "")
-        return Fault((*keys, name), f"must be one of {expected}, not {problem['ctx']['tag']!r}")
+        own = f"; a task of your own: {FORM}" if name == "task" else ""
+        return Fault((*keys, name), f"must be one of {expected}, not {problem['ctx']['tag']!r}{own}")
     if kind == "too_short":
         return Fault(keys, "at least one is needed")
     if _is_path_or_paths(problem):

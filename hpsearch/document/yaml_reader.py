@@ -28,7 +28,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from hpsearch.document.mistakes import explain
+from hpsearch.document.yaml_errors import explain
 from hpsearch.errors import ConfigError
 from hpsearch.printable import printable
 

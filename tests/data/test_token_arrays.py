@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hpsearch.data.arrays import map_set
+from hpsearch.data.token_arrays import map_set
 from hpsearch.training.batches import BatchOrder, PairRows, TextRows
 
 SIZE = 64 << 20

@@ -1,4 +1,4 @@
-"""Data functions of the user's own: "python:package.module:function" returns examples, split or to be split."""
+"""The user's data functions: "python:package.module:function" names a function that returns examples."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import DataSet
-from hpsearch.data import tables, user_modules
-from hpsearch.data.answers import Answers
+from hpsearch.data import dataframes, user_modules
 from hpsearch.data.columns import row_example
 from hpsearch.data.splits import PARTS, Example, named_parts
+from hpsearch.data.targets import Targets
 from hpsearch.error_lines import with_class
 from hpsearch.errors import DataError, HpsearchError
 
@@ -20,9 +20,9 @@ NO_SCRIPT = "put what a script does under: if __name__ == '__main__':"
 
 
 def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
-    """The function that the origin names; modules in the folder `base` are found too.
+    """Imports the function that the origin names; modules in the folder `base` are found too.
 
-    Raises DataError when it cannot be imported.
+    Raises DataError if it cannot be imported.
     """
     module_name, _, function_name = origin.removeprefix(PREFIX).partition(":")
     if not module_name or not function_name:
@@ -41,7 +41,7 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
 
 
 def examples(name: str, data_set: DataSet, base: Path) -> dict[str, list[Example]]:
-    """The examples that the set's function returns, by split; a flat list is all train."""
+    """The examples that the set's function returns, by split; a list without splits is train."""
     origin = data_set.dataset or ""
     function = find(name, origin, base)
     what = f"data.{name}: {origin}: the function"
@@ -62,18 +62,18 @@ def examples(name: str, data_set: DataSet, base: Path) -> dict[str, list[Example
     if not data_set.split.test:
         named.pop("test", None)
     return {
-        part: _checked(f"{origin}: {part}", rows, data_set, Answers(data_set, part)) for part, rows in named.items()
+        part: _checked(f"{origin}: {part}", rows, data_set, Targets(data_set, part)) for part, rows in named.items()
     }
 
 
 def _is_whole(rows: Any) -> bool:
-    """Whether it is no iterable of examples: a table, or a text by mistake."""
-    return isinstance(rows, str | bytes) or tables.is_table(rows)
+    """Whether the value must not be iterated over: a table, or a text by mistake."""
+    return isinstance(rows, str | bytes) or dataframes.is_table(rows)
 
 
-def _checked(where: str, rows: Any, data_set: DataSet, answers: Answers) -> list[Example]:
+def _checked(where: str, rows: Any, data_set: DataSet, targets: Targets) -> list[Example]:
     if isinstance(rows, str | bytes):
         raise DataError(f"{where}: one text, a list of examples is wanted")
-    if tables.is_table(rows):
-        rows = tables.rows(where, rows, data_set, optional=answers.optional)
-    return [row_example(f"{where}: example {i}", row, data_set, answers) for i, row in enumerate(rows)]
+    if dataframes.is_table(rows):
+        rows = dataframes.rows(where, rows, data_set, optional=targets.optional)
+    return [row_example(f"{where}: example {i}", row, data_set, targets) for i, row in enumerate(rows)]

@@ -1,4 +1,4 @@
-"""Two text files of aligned lines as pairs: line i of the one translates line i of the other."""
+"""Two text files of aligned lines as pairs: line i of one translates line i of the other."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from hpsearch.data import files
-from hpsearch.data.encoding import lines
-from hpsearch.data.findings import Findings
+from hpsearch.data import file_formats
+from hpsearch.data.read_report import ReadReport
+from hpsearch.data.text_encoding import lines
 from hpsearch.errors import DataError
 
 Pair = tuple[str, dict[str, str]]  # where, {"source", "target"}
 
 
 def check_as_many(sources: list[Path], targets: list[Path]) -> None:
-    """Raises DataError unless every source file has a target file."""
+    """Raises DataError unless there are as many source files as target files."""
     if len(sources) != len(targets):
         raise DataError(f"{len(sources)} source files, {len(targets)} target files: they go together one by one")
 
 
-def pairs(source: Path, target: Path, encoding: str | None, found: Findings) -> Iterator[Pair]:
-    """The lines of the two files side by side; those that are blank in both are left out.
+def pairs(source: Path, target: Path, encoding: str | None, report: ReadReport) -> Iterator[Pair]:
+    """Yields the lines of the two files in pairs; lines that are blank in both are left out.
 
-    Raises DataError for a line that is blank on one side, and for files of unequal numbers of lines.
+    Raises DataError for files of different lengths, and for a line that is blank on one side unless `report` skips it.
     """
     sides = [_numbered(path, encoding) for path in (source, target)]
     for number, (one, other) in enumerate(zip_longest(*sides), start=1):
@@ -36,15 +36,15 @@ def pairs(source: Path, target: Path, encoding: str | None, found: Findings) -> 
             continue
         if any(blank):
             empty, full = (source, target) if blank[0] else (target, source)
-            found.bad(DataError(f"{empty}:{number}: the line is blank, its partner {full}:{number} is not"))
+            report.add_bad_row(DataError(f"{empty}:{number}: the line is blank, its partner {full}:{number} is not"))
             continue
         yield f"{source}:{number}", {"source": one, "target": other}
 
 
 def _numbered(path: Path, encoding: str | None) -> Iterator[str]:
-    """The lines; one that is no text ends the reading also where rows are skipped: its partner would be another's."""
-    files.check_regular(path)
-    for _, line in lines(files.table_part(path), encoding):
+    """The lines; a line that is not text is always an error, since skipping it would shift the pairs."""
+    file_formats.check_regular(path)
+    for _, line in lines(file_formats.table_part(path), encoding):
         yield line.rstrip("\r\n")
 
 

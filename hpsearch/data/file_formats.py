@@ -1,4 +1,4 @@
-"""What a data file is: its format by its ending, that it is a regular file, the digest of its bytes."""
+"""A data file's format (by its ending), checks that it is a regular file, and the digest of its bytes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ FORMATS = {
 
 
 def format_of(path: Path, *, delimiter: str | None = None) -> str:
-    """The format that the file's ending says ("txt", "jsonl", "csv", "tsv", "parquet").
+    """The format by the file's ending: "txt", "jsonl", "csv", "tsv" or "parquet".
 
-    With a delimiter a file of no other format is a csv. Raises DataError for an ending that is none of them.
+    With a delimiter a .txt file, or one with an unknown ending, is a csv. Raises DataError for an unknown ending.
     """
     found = known_format(path)
     if found in (None, "txt") and delimiter is not None:
@@ -46,7 +46,7 @@ def format_of(path: Path, *, delimiter: str | None = None) -> str:
 
 
 def known_format(path: Path) -> str | None:
-    """The format that the file's ending says, or the endings of a .zip's members; None for another."""
+    """The format by the file's ending, or by the endings of a .zip's members; None if it is unknown."""
     found = FORMATS.get(Path(unpacked_name(path)).suffix.lower())
     if found is None and packing(path) == ".zip" and os.path.isfile(path):
         formats = {FORMATS.get(Path(part.name).suffix.lower()) for part in parts(path)}
@@ -55,7 +55,7 @@ def known_format(path: Path) -> str | None:
 
 
 def table_part(path: Path) -> Part:
-    """The file with a table in it; raises DataError for a .zip of several."""
+    """The file, or the only member of a .zip; raises DataError for a .zip with several members."""
     some = parts(path)
     if len(some) > 1:
         names = ", ".join(part.name for part in some[:3])
@@ -64,7 +64,7 @@ def table_part(path: Path) -> Part:
 
 
 def check_regular(path: Path) -> None:
-    """Raises DataError unless the path is a regular file that is not empty."""
+    """Raises DataError unless the path is a regular, non-empty file."""
     with readable(path):
         kinds = {
             "is a folder": path.is_dir(),
@@ -80,7 +80,7 @@ def check_regular(path: Path) -> None:
 
 
 def near(path: Path) -> str:
-    """Which files beside a missing one have a name like it."""
+    """A hint, for a message: the files beside a missing one that have similar names."""
     try:
         there = [entry.name for entry in os.scandir(path.parent) if not entry.name.startswith(".")]
     except OSError:
@@ -91,7 +91,7 @@ def near(path: Path) -> str:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 (hex) of the file's bytes as they lie."""
+    """The SHA-256 (hex) of the file's bytes, without unpacking them."""
     check_regular(path)
     with readable(path), path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

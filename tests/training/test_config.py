@@ -5,8 +5,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from hpsearch.config import ModelConfig, Objective, TrainingConfig, digest
-from hpsearch.training.config import TrainConfig
+from hpsearch.config import Objective, digest
+from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
 
 TEXT = {"task": "text", "files": {"train": "a.txt"}}
 PAIRS = {"task": "translation", "files": {"train": "a.tsv"}}

@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow
 import pytest
 
+from hpsearch.data import dataframes as tables_module
 from hpsearch.data import sources
-from hpsearch.data import tables as tables_module
+from hpsearch.data.record_values import Unfit, described, label_of, plain, text_of
 from hpsearch.data.splits import Splits
 from hpsearch.data.summary import untested
-from hpsearch.data.values import Unfit, described, label_of, plain, text_of
 from hpsearch.errors import DataError
 from hpsearch.tasks import ClassificationSet, TextSet, TranslationSet
 

@@ -1,4 +1,4 @@
-"""A data set that knows its examples as token arrays: apart from arrays.py, so that reading a config loads no numpy."""
+"""A data set that can encode its examples; apart from token_arrays.py, so that reading a config loads no numpy."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from hpsearch.config import DataSet
 from hpsearch.data.splits import Example
 
 if TYPE_CHECKING:  # numpy and tokenizers take their time to import
-    from hpsearch.data.arrays import Arrays, Encoder
+    from hpsearch.data.token_arrays import Arrays, Encoder
 
 
 class EncodableSet(DataSet):
-    """A data set that knows its examples as token arrays."""
+    """A data set that can encode its examples as token arrays."""
 
     def encode(self, examples: list[Example], encoder: Encoder) -> Arrays:
-        """The arrays of a split: what one of the encoder's methods returns."""
+        """The arrays of a split, made by one of the encoder's methods."""
         raise NotImplementedError

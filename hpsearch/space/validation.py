@@ -9,16 +9,16 @@ from typing import Any, NamedTuple, get_origin
 
 from pydantic import ValidationError
 
-from hpsearch.document import wording
+from hpsearch.document import validation_errors
 from hpsearch.document.document import Document, Fault, Keys
-from hpsearch.document.foreign import SECTIONS as SECTIONS_OF_OTHERS
+from hpsearch.document.other_tools import SECTIONS as SECTIONS_OF_OTHERS
 from hpsearch.document.ranges import Branches, Choices
 from hpsearch.errors import ConfigError
 from hpsearch.redaction import NO_PASSWORDS, url_with_password
-from hpsearch.space.file import SpaceFile
 from hpsearch.space.sections import RANGE_KEYS
 from hpsearch.space.settings import DEFAULT_TRIALS, Budget, Settings, settings_of
 from hpsearch.space.space import Space
+from hpsearch.space.space_file import SpaceFile
 from hpsearch.trainers import DEFAULT, Trainer, load
 
 OWN_FOLDERS = ("artifacts", "cache")  # of the home, beside the studies
@@ -73,7 +73,7 @@ def _trainer(raw: Mapping[str, Any], path: str) -> Trainer:
     """The trainer that the file names; Fault where it cannot be loaded."""
     name, base = raw.get("trainer") or DEFAULT, raw.get("base") or "."
     if not isinstance(name, str):
-        raise Fault(("trainer",), f"must be text, not {wording.shown(name)}")
+        raise Fault(("trainer",), f"must be text, not {validation_errors.shown(name)}")
     try:
         trainer = load(name, Path(path).parent / (base if isinstance(base, str) else "."))
         settings_of(trainer.config)
@@ -90,7 +90,7 @@ def _refuse_unknown(raw: Mapping[str, Any], trainer: Trainer) -> None:
     for key in raw:
         if key not in known:
             ours = SECTIONS_OF_OTHERS.get(key, "").replace("SECTIONS", ", ".join(trainer.sections))
-            raise Fault((key,), f"unknown key; {ours}" if ours else wording.unknown(key, known), at_key=True)
+            raise Fault((key,), f"unknown key; {ours}" if ours else validation_errors.unknown(key, known), at_key=True)
 
 
 def _refuse_misplaced_ranges(raw: Mapping[str, Any], trainer: Trainer) -> None:
@@ -118,7 +118,7 @@ def _settings(raw: Mapping[str, Any], space: Space) -> Settings:
     try:
         return kind.model_validate({**raw, **space.config(_first(space))}, strict=True)
     except ValidationError as error:
-        raise wording.fault(error, raw, kind) from None
+        raise validation_errors.fault(error, raw, kind) from None
 
 
 def _first(space: Space) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def wrong_study(name: str) -> str:
     """Why a study cannot have this name, which becomes a folder of the home; empty where it can."""
     if not _STUDY.fullmatch(name):
         allowed = "letters, digits, '.', '_', '-' (up to 100, a letter or digit first)"
-        return f"{wording.shown(name)} is no name for a study: {allowed}"
+        return f"{validation_errors.shown(name)} is no name for a study: {allowed}"
     if name.lower() in OWN_FOLDERS or name.lower().startswith(OWN_FILES):
         return f"'{name}' is the name of a folder of hpsearch's own, or of a file; choose another"
     return ""

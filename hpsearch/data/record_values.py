@@ -1,40 +1,40 @@
-"""Values of records, of any library: which are missing, which are text, how a label is spelt."""
+"""Values of records of any library: detects missing ones, checks texts, spells labels."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-MISSING = ("NAType", "NaTType")  # pandas' own, by name: pandas is not imported here
-EXACT = 2.0**53  # above it a float has no whole number of its own
-LONGEST = 1000  # bits of a number that is a label
+MISSING = ("NAType", "NaTType")  # classes of pandas by name: pandas is not imported
+EXACT = 2.0**53  # up to it every whole number is a float of its own
+LONGEST = 1000  # bits of a number that may be a label
 
 
 class Unfit(ValueError):
-    """A value that cannot be used; the message is the rest of a sentence that begins with its key."""
+    """A value that cannot be used; the message continues a sentence that begins with its key."""
 
 
 def plain(value: Any) -> Any:
-    """The value as Python's own; None for every kind of missing one (None, NaN, NaT, NA)."""
+    """The value as a Python object; None for a missing one (None, NaN, NaT, NA)."""
     kind = type(value)
     if kind is str or value is None:
         return value
     if kind.__name__ in MISSING:
         return None
-    if kind not in (int, bool, float) and getattr(value, "ndim", None) == 0:  # a scalar of numpy's
+    if kind not in (int, bool, float) and getattr(value, "ndim", None) == 0:  # a numpy scalar
         value = value.item()
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def text_of(value: Any) -> str:
-    """The text that a plain value is; raises Unfit for anything else."""
+    """The value, if it is text; raises Unfit otherwise."""
     if isinstance(value, str):
-        return str.__str__(value)  # without what a subclass (numpy's, an enum's) makes of it
+        return str.__str__(value)  # ignores __str__ of a subclass (numpy, enum)
     raise Unfit(f"{described(value)}, text is wanted")
 
 
 def label_of(value: Any) -> str:
-    """How a plain value is spelt as a label: true and false as in JSON, whole floats as whole numbers."""
+    """The value as a label: true and false as in JSON, whole floats as whole numbers; raises Unfit for other types."""
     if isinstance(value, str):
         return str.__str__(value).strip()
     if isinstance(value, bool):
@@ -47,12 +47,12 @@ def label_of(value: Any) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """ "text", "a boolean" or "a number", as a message says it."""
+    """The type for a message: "text", "a boolean" or "a number"."""
     return "text" if isinstance(value, str) else "a boolean" if isinstance(value, bool) else "a number"
 
 
 def described(value: Any) -> str:
-    """What is wrong with a value: "is missing", "is a number (7)", "is a list"."""
+    """What is wrong with a value, for a message: "is missing", "is a number (7)", "is a list"."""
     if value is None:
         return "is missing"
     if isinstance(value, bytes | bytearray | memoryview):
@@ -66,5 +66,5 @@ def described(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as its file has it: true, 0.0, "0"."""
+    """A value as JSON spells it: true, 0.0, "0"."""
     return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,28 +1,28 @@
-"""The labels (or targets) of one split as they are read: of one type, and all there (a test may lack all of them)."""
+"""Checks the targets (or labels) of one split: one type, and none missing (a test split may lack all of them)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hpsearch.config import DataSet
-from hpsearch.data.values import kind_of, shown
+from hpsearch.data.record_values import kind_of, shown
 from hpsearch.errors import DataError
 
-NONE = ""  # the answer of an example that has none; no other example has an empty one
+NONE = ""  # stands for a missing target; a given target is never empty
 
 
-class Answers:
-    """The answers of a split that have been read so far."""
+class Targets:
+    """The targets of a split that have been read so far."""
 
     def __init__(self, data_set: DataSet, part: str) -> None:
-        self.key = data_set.answer
+        self.key = data_set.target_key
         self.optional = self.key if part == "test" else None  # the key that may be missing
-        self.typed = True  # False while rows of csv or tsv come, where every value is text
-        self._kinds: dict[str, tuple[str, Any]] = {}  # {kind: (where, value) of its first label}
-        self._given = self._missing = ""  # where the first example with an answer is, and the first without
+        self.typed = True  # False while rows of csv or tsv are read: every value there is text
+        self._kinds: dict[str, tuple[str, Any]] = {}  # {type: (where, value) of its first label}
+        self._given = self._missing = ""  # where the first example with a target is, and the first without
 
-    def saw(self, where: str, value: Any) -> None:
-        """Notes a label; raises DataError, with both places, for a second type."""
+    def add_label(self, where: str, value: Any) -> None:
+        """Records a label; raises DataError, with both places, for a second type."""
         kind = kind_of(value)
         if self.typed and kind not in self._kinds:
             for other, (place, first) in self._kinds.items():
@@ -31,16 +31,16 @@ class Answers:
                     "labels of one type are wanted"
                 )
             self._kinds[kind] = where, value
-        self.given(where)
+        self.add(where)
 
-    def given(self, where: str) -> None:
-        """Notes an example with an answer."""
+    def add(self, where: str) -> None:
+        """Records an example with a target."""
         if not self._given:
             self._given = where
             self._check()
 
-    def lacks(self, where: str) -> str:
-        """Notes an example without an answer; returns the placeholder for it."""
+    def add_missing(self, where: str) -> str:
+        """Records an example without a target; returns the placeholder for the target."""
         if not self._missing:
             self._missing = where
             self._check()

@@ -1,4 +1,4 @@
-"""Data sets of the `datasets` library (hub names, its folders, parquet), which only this file imports."""
+"""Data sets of the `datasets` library (names on the hub, its folders, parquet); the only file that imports it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import DataSet
-from hpsearch.data.findings import Findings
-from hpsearch.data.origins import is_saved, origin
+from hpsearch.data.locations import described, is_saved, origin
+from hpsearch.data.read_report import ReadReport
 from hpsearch.data.splits import named_parts
 from hpsearch.error_lines import lines
 from hpsearch.errors import DataError
 
 
 def parquet(path: Path, names: list[str]) -> Any:
-    """These columns of a parquet file as a table, its class labels with their names.
+    """These columns of a parquet file as a `datasets` table, which knows the names of class labels.
 
-    pyarrow reads them, for the library refuses a file for the type of a column that nobody asked for.
+    Reads with pyarrow: the library refuses a file for the type of a column that is not read.
     """
     import pyarrow.parquet
 
@@ -27,14 +27,19 @@ def parquet(path: Path, names: list[str]) -> Any:
         return datasets.Dataset(datasets.table.InMemoryTable(file.read(names)))
 
 
-def tables(name: str, data_set: DataSet, found: Findings, *, folder: Path | None, cache: Path | None) -> dict[str, Any]:
-    """The set's tables by split; `found.told` says how they are named there. Raises DataError if there is no train."""
-    where = f"data.{name}: dataset {origin(data_set)!r}" + ("" if folder else " (no folder, so sought on the hub)")
+def tables(
+    name: str, data_set: DataSet, report: ReadReport, *, folder: Path | None, cache: Path | None
+) -> dict[str, Any]:
+    """The set's tables by split; adds the library's names of the splits to `report.told`.
+
+    Raises DataError if the library cannot load the set, or if a split is missing.
+    """
+    where = described(name, data_set, folder)
     with _library(where) as datasets:
         if folder and is_saved(folder):
             loaded = datasets.load_from_disk(str(folder))
         else:
-            known = folder is not None and folder.name == data_set.config  # its own folder was chosen by it
+            known = folder is not None and folder.name == data_set.config  # `local_folder` has chosen the folder by it
             config = [data_set.config] if data_set.config and not known else []
             loaded = datasets.load_dataset(str(folder or origin(data_set)), *config, cache_dir=_folder(cache))
     there = loaded if isinstance(loaded, dict) else {"train": loaded}
@@ -42,7 +47,7 @@ def tables(name: str, data_set: DataSet, found: Findings, *, folder: Path | None
     called = {other: part for other in there for part, table in named.items() if table is there[other]}
     left = [other for other in there if other not in called]
     line = ", ".join(f"{part} from split {other}" for other, part in called.items())
-    found.told.append(f"data.{name}: {line}" + (f"; not read: {', '.join(left)}" if left else ""))
+    report.told.append(f"data.{name}: {line}" + (f"; not read: {', '.join(left)}" if left else ""))
     return named
 
 
@@ -65,12 +70,12 @@ def _folder(cache: Path | None) -> str | None:
 
 @contextmanager
 def _library(where: str) -> Iterator[Any]:
-    """The `datasets` library, silenced, its failures one line (imported here: it takes 1.5 s)."""
+    """Imports the `datasets` library (1.5 s), silences it and turns its errors into a one-line DataError."""
     import datasets
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
-    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it announces each of its five attempts
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it logs each of its five attempts
     try:
         yield datasets
     except Exception as error:  # the library's errors have no common base

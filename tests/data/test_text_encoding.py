@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.data import encoding
+from hpsearch.data import text_encoding
 from hpsearch.data.compressed import Part
-from hpsearch.data.encoding import blocks, lines
+from hpsearch.data.text_encoding import blocks, lines
 from hpsearch.errors import DataError
 from hpsearch.tasks import ClassificationSet
 from tests.data.forms import a_set, refusal, train
@@ -91,7 +91,7 @@ def test_only_the_mark_at_the_beginning_is_one(tmp_path: Path) -> None:
 def test_a_line_of_the_most_bytes_is_read_and_a_longer_one_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
 ) -> None:
-    monkeypatch.setattr(encoding, "MAX_LINE", 16)
+    monkeypatch.setattr(text_encoding, "MAX_LINE", 16)
     (tmp_path / "a.txt").write_bytes(("w" * 15 + "\n").encode(codec))
     assert list(lines(Part(tmp_path / "a.txt"))) == [(1, "w" * 15 + "\n")]
     (tmp_path / "a.txt").write_bytes(("x\n" + "w" * 16 + "\n").encode(codec))

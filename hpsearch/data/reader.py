@@ -1,4 +1,4 @@
-"""A set's files as examples, and what can be known of them before they are read."""
+"""Reads a set's files into examples, and checks the files before."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import ALIGNED, DataSet
-from hpsearch.data import columns, encoding, files, library, parallel, rows, tables, texts
-from hpsearch.data.answers import Answers
+from hpsearch.data import aligned_files, columns, dataframes, file_formats, hf_datasets, rows, text_encoding, text_files
 from hpsearch.data.compressed import parts as parts_of
-from hpsearch.data.findings import Findings
-from hpsearch.data.origins import Given, format_of
+from hpsearch.data.locations import Given, format_of
+from hpsearch.data.read_report import ReadReport
 from hpsearch.data.splits import Example
+from hpsearch.data.targets import Targets
 from hpsearch.errors import DataError
 
 
@@ -24,24 +24,24 @@ class Reader:
 
     name: str
     data_set: DataSet
-    found: Findings
+    report: ReadReport
 
     # ---------------------------------------------------------------------------------------------------- beforehand
 
     def check(self, path: Given, part: str) -> None:
-        """Raises DataError for what shows at once: no such file, an unknown ending, a missing column."""
+        """Raises DataError for mistakes that show early: a missing file, an unknown ending, a missing column."""
         if isinstance(path, tuple):
             for side in path:
-                files.check_regular(side)
-                encoding.check_beginning(files.table_part(side), self.data_set.encoding)
+                file_formats.check_regular(side)
+                text_encoding.check_beginning(file_formats.table_part(side), self.data_set.encoding)
             return
         self._check_kind(path)
         kind = format_of(self.data_set, path)
         if kind == "txt":
             for one in parts_of(path):
-                encoding.check_beginning(one, self.data_set.encoding)
+                text_encoding.check_beginning(one, self.data_set.encoding)
         elif not (self.data_set.skip_bad_rows and kind == "jsonl"):
-            self._check_columns(path, Answers(self.data_set, part).optional)
+            self._check_columns(path, Targets(self.data_set, part).optional)
 
     def _check_columns(self, path: Path, optional: str | None) -> None:
         layout = rows.Layout.of(self.data_set)
@@ -55,10 +55,10 @@ class Reader:
     def _check_kind(self, path: Path) -> None:
         pair = f"; two files of aligned lines are {ALIGNED}" if self.data_set.reads_aligned_files else ""
         try:
-            files.check_regular(path)
+            file_formats.check_regular(path)
         except DataError as error:
             raise DataError(f"{error}{'' if os.path.exists(path) else pair}") from None
-        if files.known_format(path) in (None, "txt") and not self.data_set.delimiter and pair:
+        if file_formats.known_format(path) in (None, "txt") and not self.data_set.delimiter and pair:
             keys = " and ".join(columns.columns_of(self.data_set))
             raise DataError(f"{path}: a text file has no columns for {keys}{pair}")
         if format_of(self.data_set, path) == "txt" and not self.data_set.reads_text_files:
@@ -70,14 +70,14 @@ class Reader:
     # ------------------------------------------------------------------------------------------------------ to examples
 
     def examples(self, some: dict[str, list[Given]]) -> dict[str, list[Example]]:
-        """The examples by split: with a valid file a .txt is one document; without, paragraphs are dealt out."""
+        """The examples by split; a .txt is one document if there is a valid file, else each paragraph is an example."""
         parts: dict[str, list[Example]] = {}
         whole = "valid" in some
         for part, one in some.items():
-            answers = Answers(self.data_set, part)
-            parts[part] = [example for path in one for example in self._read(path, answers, whole=whole)]
+            targets = Targets(self.data_set, part)
+            parts[part] = [example for path in one for example in self._read(path, targets, whole=whole)]
         if whole and any(self._is_document(path) for path in some["train"]):
-            parts.setdefault("test", [])  # a document is not cut up for a test split that nobody gave
+            parts.setdefault("test", [])  # a document is not divided to make a test split
         if not whole and all(self._is_document(path) for path in some["train"]):
             parts["train"] = self._lines_of_few(parts["train"], n_parts=2 + self._cuts_test(some))
         return parts
@@ -86,14 +86,14 @@ class Reader:
         return "test" not in some and self.data_set.split.test > 0
 
     def _lines_of_few(self, examples: list[Example], *, n_parts: int) -> list[Example]:
-        """The paragraphs, or their lines (with a warning) where there are fewer paragraphs than splits."""
+        """The paragraphs, or their lines (with a warning) if there are fewer paragraphs than splits."""
         key = next(iter(columns.columns_of(self.data_set)))
         if len({example[key] for example in examples}) >= n_parts:
             return examples
         lines = [line.rstrip("\r") for example in examples for line in example[key].split("\n") if line.strip()]
         if len(set(lines)) < n_parts:
             return examples
-        self.found.doubts.append(
+        self.report.doubts.append(
             f"data.{self.name}: {len(examples)} {'text is' if len(examples) == 1 else 'texts are'} too few to be dealt "
             f"out to {n_parts} splits, so each of the {len(lines)} lines is an example: lines: true if that is meant, "
             "else put blank lines between the examples, or give a valid file"
@@ -104,55 +104,59 @@ class Reader:
         is_lines = self.data_set.lines_are_examples
         return isinstance(path, Path) and not is_lines and format_of(self.data_set, path) == "txt"
 
-    def _read(self, path: Given, answers: Answers, *, whole: bool) -> list[Example]:
-        skipped = self.found.skipped
+    def _read(self, path: Given, targets: Targets, *, whole: bool) -> list[Example]:
+        skipped = self.report.skipped
         if isinstance(path, tuple):
-            examples = self._of_pair(path, answers)
+            examples = self._of_pair(path, targets)
         else:
             self._check_kind(path)
             kind = format_of(self.data_set, path)
-            answers.typed = kind not in ("csv", "tsv")
-            examples = self._texts(path, whole=whole) if kind == "txt" else self._of_table(path, kind, answers)
-        if not examples and self.found.skipped == skipped:
+            targets.typed = kind not in ("csv", "tsv")
+            examples = self._texts(path, whole=whole) if kind == "txt" else self._of_table(path, kind, targets)
+        if not examples and self.report.skipped == skipped:
             raise DataError(f"{path}: no examples (a header alone, or blank lines)")
         return examples
 
     def _texts(self, path: Path, *, whole: bool) -> list[Example]:
         read = (
-            texts.single_lines if self.data_set.lines_are_examples else texts.documents if whole else texts.paragraphs
+            text_files.single_lines
+            if self.data_set.lines_are_examples
+            else text_files.documents
+            if whole
+            else text_files.paragraphs
         )
-        return [columns.document(text, self.data_set) for text in read(path, self.data_set.encoding, self.found)]
+        return [columns.document(text, self.data_set) for text in read(path, self.data_set.encoding, self.report)]
 
-    def _of_pair(self, path: tuple[Path, Path], answers: Answers) -> list[Example]:
+    def _of_pair(self, path: tuple[Path, Path], targets: Targets) -> list[Example]:
         sides = self.data_set.model_copy(update={"source": "source", "target": "target"})
-        pairs = parallel.pairs(*path, self.data_set.encoding, self.found)
-        return examples_of(pairs, sides, answers, self.found)
+        pairs = aligned_files.pairs(*path, self.data_set.encoding, self.report)
+        return examples_of(pairs, sides, targets, self.report)
 
-    def _of_table(self, path: Path, kind: str, answers: Answers) -> list[Example]:
+    def _of_table(self, path: Path, kind: str, targets: Targets) -> list[Example]:
         layout = rows.Layout.of(self.data_set)
         if kind != "jsonl":
-            self._check_columns(path, answers.optional)
+            self._check_columns(path, targets.optional)
         if kind == "parquet":
             names = columns.outers(rows.parquet_names(path), rows.columns_in(path, layout), self.data_set)
-            return self.of_library(str(path), library.parquet(path, names), answers)
-        records = rows.records(path, layout, self.found)
-        return examples_of(records, self.data_set, answers, self.found)
+            return self.of_library(str(path), hf_datasets.parquet(path, names), targets)
+        records = rows.records(path, layout, self.report)
+        return examples_of(records, self.data_set, targets, self.report)
 
-    def of_library(self, where: str, table: Any, answers: Answers) -> list[Example]:
+    def of_library(self, where: str, table: Any, targets: Targets) -> list[Example]:
         """The examples of a table of the `datasets` library."""
-        records = enumerate(tables.rows(where, table, self.data_set, optional=answers.optional), start=1)
+        records = enumerate(dataframes.rows(where, table, self.data_set, optional=targets.optional), start=1)
         placed = ((f"{where}{':' if where.endswith('.parquet') else ''} row {i}", row) for i, row in records)
-        return examples_of(placed, self.data_set, answers, self.found)
+        return examples_of(placed, self.data_set, targets, self.report)
 
 
 def examples_of(
-    records: Iterable[tuple[str, Any]], data_set: DataSet, answers: Answers, found: Findings
+    records: Iterable[tuple[str, Any]], data_set: DataSet, targets: Targets, report: ReadReport
 ) -> list[Example]:
-    """The examples of (where, record); one that is not as it should be is refused or skipped."""
+    """The examples of (where, record) pairs; `report` refuses or skips a bad record."""
     examples = []
     for where, record in records:
         try:
-            examples.append(columns.example(where, record, data_set, answers))
+            examples.append(columns.example(where, record, data_set, targets))
         except DataError as error:
-            found.bad(error)
+            report.add_bad_row(error)
     return examples
