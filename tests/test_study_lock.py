@@ -37,13 +37,13 @@ def test_a_second_driver_is_refused_and_told_who_has_it(tmp_path, holder):
     assert StudyBusy.exit_code == 73
 
 
-def test_a_killed_driver_holds_nothing(tmp_path, holder):
+def test_a_killed_driver_releases_the_lock(tmp_path, holder):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     StudyLock(tmp_path / "lock", what="study 'toy'").release()
 
 
-def test_a_released_lock_can_be_taken_again(tmp_path):
+def test_a_released_lock_can_be_acquired_again(tmp_path):
     for _ in range(2):
         lock = StudyLock(tmp_path / "lock", what="study 'toy'")
         with pytest.raises(StudyBusy, match=f"pid {os.getpid()}"):
@@ -75,7 +75,7 @@ def test_a_hard_link_in_place_of_the_lock_is_refused(tmp_path):
     assert (tmp_path / "victim").read_text() == "precious"
 
 
-def test_a_lock_left_by_a_crash_is_taken_over_though_its_pid_lives_again(tmp_path):
+def test_a_lock_left_by_a_crash_is_free_even_if_its_pid_is_reused(tmp_path):
     """After a reboot the process number belongs to somebody else, who is left alone."""
     unrelated = subprocess.Popen(["sleep", "60"])
     owner = {"pid": unrelated.pid, "host": socket.gethostname(), "since": "2020-01-01 00:00:00", "boot": "another"}
@@ -87,7 +87,7 @@ def test_a_lock_left_by_a_crash_is_taken_over_though_its_pid_lives_again(tmp_pat
     unrelated.wait()
 
 
-def test_whoever_only_looks_keeps_nobody_out(tmp_path, holder):
+def test_checking_the_lock_does_not_block_a_driver(tmp_path, holder):
     assert is_locked(tmp_path / "lock")
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()

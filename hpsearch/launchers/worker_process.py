@@ -43,7 +43,7 @@ def work(slot: int, settings: WorkerSettings, trainer: str, connection: Connecti
     orphans.reset_sigterm_in_forks()
     _die_with(driver)
     guard()
-    failpoints.take_along(driver)
+    failpoints.set_driver(driver)
     threading.Thread(target=_warm_up, args=(trainer, settings), daemon=True).start()
     with unfailing(), contextlib.suppress(EOFError, OSError):
         worker.run()

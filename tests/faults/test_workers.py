@@ -58,7 +58,7 @@ def launcher(tmp_path):
         (0.58, "the worker exited with code 0"),
     ],
 )
-def test_a_worker_that_ends_in_its_trial_fails_it_alone(tmp_path, launcher, dropout, cause):
+def test_a_worker_that_dies_fails_only_its_trial(tmp_path, launcher, dropout, cause):
     """F9: exits, with and without a code, segfaults: FAIL with the cause, after the retries; the study goes on."""
     study, seen = go(broken(dropout), tmp_path / "home", launcher=launcher())
     assert [(t.outcome, t.state, t.reason) for t in study.history.trials.values()] == [("failed", "FAIL", cause)] * 2
@@ -102,7 +102,7 @@ def test_a_stopped_worker_is_replaced_and_its_trial_has_one_result(zygote, tmp_p
     assert not (found := check(cwd, said=done.said, views=False)), found
 
 
-def test_a_driver_that_was_stopped_itself_blames_no_worker(zygote, tmp_path):
+def test_a_suspended_driver_blames_no_worker(zygote, tmp_path):
     """F7: Ctrl-Z for longer than the timeout, then fg: everything goes on."""
     cwd = folder(tmp_path / "run", trials=2, times=20)
     space = (cwd / "space.yaml").read_text().replace("max_retries: 1000", "max_retries: 5, stall_timeout: 2")

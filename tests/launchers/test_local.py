@@ -19,7 +19,7 @@ class TestLocal(LauncherConformance):
         return LocalLauncher(settings, trainer=TOY)
 
     @pytest.mark.parametrize(("dropout", "cause"), [(0.51, "exited with code 3"), (0.52, "killed by SIGSEGV")])
-    def test_the_way_in_which_a_worker_died_is_said(self, tmp_path, dropout, cause):
+    def test_the_reason_names_how_a_worker_died(self, tmp_path, dropout, cause):
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path, dropout=dropout))
             _, last = drive(launcher)
@@ -27,7 +27,7 @@ class TestLocal(LauncherConformance):
         assert last.kind == "died"
         assert cause in last.reason
 
-    def test_a_killed_worker_is_seen_at_once(self, tmp_path):
+    def test_a_killed_worker_is_noticed_at_once(self, tmp_path):
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
             pid = launcher._workers[0].process.pid

@@ -84,7 +84,7 @@ def searched(study, folder, *, stop_at=None):
     return seen
 
 
-def test_a_stop_after_the_last_evaluation_leaves_nothing_to_train_again(tmp_path, corpus_files, monkeypatch):
+def test_a_trial_stopped_after_its_last_evaluation_is_not_trained_again(tmp_path, corpus_files, monkeypatch):
     steps, whole_step = [], Training.train_step
 
     def step(self):
@@ -154,7 +154,7 @@ def test_a_pause_that_saves_nothing_is_not_called_saved(tmp_path, trainer, answe
         ("SavesWhenTold", "stopped; its checkpoint is saved"),
     ],
 )
-def test_a_person_reads_whether_a_paused_trial_was_saved(tmp_path, trainer, said):
+def test_the_message_tells_whether_a_paused_trial_was_saved(tmp_path, trainer, said):
     study, seen = opened(experiment("budget: {trials: 1}\n"), tmp_path / "home"), []
     launcher = InlineLauncher(worker_settings(tmp_path), trainer=f"{HERE}:{trainer}")
     search = Search(study, launcher, checkpoints=tmp_path / "checkpoints", stopping=lambda: len(seen) > 1)
@@ -165,7 +165,7 @@ def test_a_person_reads_whether_a_paused_trial_was_saved(tmp_path, trainer, said
     assert (paused.reason, paused.saved) == (said, trainer == "SavesWhenTold")
 
 
-def test_a_worker_told_to_end_still_finishes_what_was_to_finish(tmp_path):
+def test_a_terminated_worker_obeys_an_earlier_finish(tmp_path):
     """Command FINISH for its overfitting, then SIGTERM: the best weights are kept all the same."""
     task = Task(0, 1, config(), tmp_path / "0000")
     session = Session(0, task, worker_settings(tmp_path), trainer=TOY, listen=lambda: None)

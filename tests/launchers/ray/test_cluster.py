@@ -35,7 +35,7 @@ cluster.leave()
 
 
 @pytest.mark.slow
-def test_a_head_that_takes_a_question_and_does_not_answer_has_gone():
+def test_a_head_that_does_not_answer_ends_the_run():
     """Ray by itself waits a minute then, and ends the whole process."""
     done = subprocess.run(
         [sys.executable, "-c", HEAD_HANGS], capture_output=True, text=True, timeout=6000, check=False, cwd=ROOT

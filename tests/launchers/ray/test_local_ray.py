@@ -40,7 +40,7 @@ print("left")
 
 
 @pytest.mark.slow
-def test_it_lives_through_signals_and_ends_with_the_run():
+def test_it_ignores_signals_and_ends_with_the_run():
     """By itself Ray's raylet ends on SIGTERM and takes the workers with it; killed, its agents live on for a minute."""
     done = subprocess.run(
         [sys.executable, "-c", TOLD_TO_END], capture_output=True, text=True, timeout=6000, check=False, cwd=ROOT

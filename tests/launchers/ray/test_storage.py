@@ -73,7 +73,7 @@ def searched(home, wanted, study, launcher, checkpoints, corpora):
         launcher.close()
 
 
-def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch, space_file, tmp_path):
+def test_a_trial_resumes_from_the_storage_when_its_node_is_killed(nodes, scratch, space_file, tmp_path):
     """To the same bits as undisturbed trainings here, and neither node has written into the driver's folders."""
     wanted, home = Experiment.load(space_file(SPACE)), Home(tmp_path / "home").make()
     prepared = prepare(wanted, home, lambda what, share: None)
@@ -112,7 +112,7 @@ def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch
     assert [losses(t) for t in study.history.trials.values()] == [losses(t) for t in alone.history.trials.values()]
 
 
-def test_a_command_keeps_all_in_the_storage_but_the_journal(nodes, scratch, space_file, tmp_path):
+def test_a_command_stores_everything_but_the_journal_in_the_storage(nodes, scratch, space_file, tmp_path):
     """A study as a user runs it; afterwards the storage has the best weights and the data, the nodes the data alone."""
     url = f"file://{tmp_path}/storage"
     text = SPACE.replace("trials: 3", "trials: 5").replace("epochs: 60", "epochs: 2")
@@ -136,7 +136,7 @@ def test_a_command_keeps_all_in_the_storage_but_the_journal(nodes, scratch, spac
         assert hpsearch(command, "kept", "--home", "runs", cwd=tmp_path).returncode == 0
 
 
-def test_a_storage_that_is_another_on_each_node_is_refused(nodes, space_file, tmp_path):
+def test_a_storage_that_differs_between_nodes_is_refused(nodes, space_file, tmp_path):
     wanted = f"{{name: ray, address: '{nodes.address}', storage: 'memory://x'}}"
     text = f"budget: {{trials: 1}}\nresources: {{launcher: {wanted}}}\n"
     ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=600)
