@@ -1,7 +1,9 @@
 """Runs of `hpsearch` that are to be crashed and resumed many times, and what they leave behind."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -38,6 +40,7 @@ class Zygote:
     """Starts commands by forking a process that is warm already."""
 
     def __init__(self):
+        self.unanswered = None  # pid of a command that nobody has waited for yet
         environment = {
             **os.environ,
             "OMP_NUM_THREADS": "1",
@@ -53,17 +56,24 @@ class Zygote:
         )
 
     def start(self, cwd, *arguments, views=False, **environment):
-        """Starts a command; gives its process number. `wait` is to follow before the next."""
+        """Starts a command and returns its pid. Kills the command of a test that failed before it called `wait`."""
+        if self.unanswered is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.unanswered, signal.SIGKILL)
+            self.wait()
         self.output = cwd / "output.txt"
         request = {"arguments": list(arguments), "cwd": str(cwd), "environment": environment}
         request |= {"views": views, "output": str(self.output)}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        self.unanswered = int(self.process.stdout.readline())
+        return self.unanswered
 
     def wait(self):
-        """How the command ended."""
-        return Done(**json.loads(self.process.stdout.readline()), said=self.output.read_text())
+        """Waits for the command's end; returns its exit code, its seconds and its output."""
+        answer = json.loads(self.process.stdout.readline())
+        self.unanswered = None
+        return Done(**answer, said=self.output.read_text() if self.output.exists() else "")
 
     def run(self, cwd, *arguments, **options):
         """Runs a command to its end."""

@@ -14,7 +14,7 @@ from hpsearch.events import Finished, Interrupted, Notice
 from hpsearch.launchers import memory
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.testing.launchers import setting
-from tests.cli.processes import alive, descendants, wait_for
+from tests.cli.processes import alive, descendants, events, stopped, wait_for
 from tests.faults.checker import check
 from tests.faults.nemesis import is_worker
 from tests.faults.runs import evaluated, folder, history
@@ -86,34 +86,43 @@ def test_a_worker_that_hangs_is_killed_tried_again_and_given_up(tmp_path, launch
     assert time.monotonic() - began > 2  # one second each
 
 
+def waiting(path, *, stall):
+    """A folder with a study of one trial, which waits after its second evaluation until a file `go_on` exists."""
+    cwd = folder(path, trials=1, times=20)
+    space = (cwd / "space.yaml").read_text().replace("max_retries: 1000", f"max_retries: 1000, stall_timeout: {stall}")
+    space = space.replace("hpsearch.testing.toy:Toy", "tests.faults.trainers:waits_at_two")
+    (cwd / "space.yaml").write_text(space)
+    return cwd
+
+
+def worker_of(pid):
+    """The worker of a driver that has one."""
+    return next(child for child in descendants(pid) if is_worker(child))
+
+
 def test_a_stopped_worker_is_replaced_and_its_trial_has_one_result(zygote, tmp_path):
     """F7: SIGSTOP for longer than the timeout: the worker is killed for good, so that it cannot come back."""
-    cwd = folder(tmp_path / "run", trials=2, times=20)
-    space = (cwd / "space.yaml").read_text().replace("max_retries: 1000", "max_retries: 5, stall_timeout: 1")
-    (cwd / "space.yaml").write_text(space)
-    pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.01")
-    worker = wait_for(lambda: [child for child in descendants(pid) if is_worker(child)])[0]
-    wait_for(lambda: evaluated(cwd, 1))
+    cwd = waiting(tmp_path / "run", stall=3)
+    pid = zygote.start(cwd, *RUN, "--workers", "1", GO_ON=str(cwd / "go_on"))
+    wait_for(lambda: evaluated(cwd, 2))
+    worker = worker_of(pid)  # not before: on a busy machine the first one may take 3 s to start, and is replaced, too
     os.kill(worker, signal.SIGSTOP)
     wait_for(lambda: not alive([worker]))
+    (cwd / "go_on").touch()
     done = zygote.wait()
     assert done.code == 0, done.said
-    assert "no step for 1 s; it will be continued" in done.said
+    assert "no step for 3 s; it will be continued" in done.said
     assert not (found := check(cwd, said=done.said, views=False)), found
 
 
 def test_a_driver_that_was_stopped_itself_blames_no_worker(zygote, tmp_path):
     """F7: Ctrl-Z for longer than the timeout, then fg: everything goes on."""
-    cwd = folder(tmp_path / "run", trials=2, times=20)
-    space = (cwd / "space.yaml").read_text().replace("max_retries: 1000", "max_retries: 5, stall_timeout: 2")
-    (cwd / "space.yaml").write_text(space)
-    pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.01")
-    wait_for(lambda: evaluated(cwd, 1))
-    family = [pid, *descendants(pid)]
-    for number, pause in ((signal.SIGSTOP, 4.0), (signal.SIGCONT, 0.0)):
-        for member in family:
-            os.kill(member, number)
-        time.sleep(pause)
+    cwd = waiting(tmp_path / "run", stall=8)  # longer than a worker takes to start on a busy machine
+    pid = zygote.start(cwd, *RUN, "--workers", "1", GO_ON=str(cwd / "go_on"))
+    wait_for(lambda: evaluated(cwd, 2))
+    with stopped([pid, *descendants(pid)]):
+        time.sleep(10)
+    (cwd / "go_on").touch()
     done = zygote.wait()
     assert done.code == 0, done.said
     assert "no step" not in done.said
@@ -227,10 +236,12 @@ def test_the_other_device_goes_on(tmp_path, launcher, monkeypatch):
 
 def test_a_terminated_worker_saves_its_trial(zygote, tmp_path):
     """F16: SIGTERM for one worker alone: its state is saved, and the trial goes on with another."""
-    cwd = folder(tmp_path / "run", trials=2, times=20)
-    pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.01", TOY_CHECKPOINT="1000")
-    wait_for(lambda: evaluated(cwd, 4))
-    os.kill(next(child for child in descendants(pid) if is_worker(child)), signal.SIGTERM)
+    cwd = waiting(tmp_path / "run", stall=1800)
+    pid = zygote.start(cwd, *RUN, "--workers", "1", GO_ON=str(cwd / "go_on"), TOY_CHECKPOINT="1000")
+    wait_for(lambda: evaluated(cwd, 2))
+    os.kill(worker_of(pid), signal.SIGTERM)
+    wait_for(lambda: events(cwd / "home" / "toy" / "journal.jsonl", "trial_interrupted"))
+    (cwd / "go_on").touch()
     done = zygote.wait()
     assert done.code == 0, done.said
     assert "trial 0 interrupted: stopped; its checkpoint is saved" in done.said
