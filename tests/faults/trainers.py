@@ -106,3 +106,16 @@ def waits_at_two(config, handle):
         yield found
         while found.index == 2 and not go_on.exists() and handle.command() is Command.CONTINUE:
             time.sleep(0.01)
+
+
+@toy_with
+def terminated_in_a_pause(config, handle):
+    """The toy, whose process gets SIGTERM when it hears of a pause."""
+
+    def command():
+        heard = handle.command()
+        if heard is Command.PAUSE:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return heard
+
+    yield from toy.train(config, replace(handle, command=command))
