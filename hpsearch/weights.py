@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.atomic import write_json
-from hpsearch.contract import CHECKPOINTS
-from hpsearch.data.corpus import Corpus
+from hpsearch.contract import CHECKPOINTS, Handle, WorkerSettings
+from hpsearch.document.document import read
 from hpsearch.errors import CheckpointDamaged, UserError
 from hpsearch.home import Home
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
-from hpsearch.training.config import TrainConfig
+from hpsearch.trainers import Trainer, load, named_in
 
 AGAIN = "hpsearch train makes the model anew"
 
@@ -32,10 +31,10 @@ def refuse_filled(folder: Path) -> None:
         raise UserError(f"{folder}: is not empty; choose another folder with --model")
 
 
-def prepared_corpus(exported: Experiment, home: Home) -> Path:
-    """The folder of the data that the exported trial was trained on, tokenised; they are prepared if they are missing.
+def setting_of(exported: Experiment, home: Home) -> WorkerSettings:
+    """Where the data that the exported trial was trained on are; they are prepared if they are missing.
 
-    Raises UserError when the data are other ones now: the model's tokenizer could be another, too.
+    Raises UserError when the data are other ones now: what was made of them could be another model.
     """
 
     def check(facts: Mapping[str, Any]) -> None:
@@ -43,29 +42,45 @@ def prepared_corpus(exported: Experiment, home: Home) -> Path:
             number = exported.provenance.get("trial")
             raise UserError(f"the data, or how they are prepared, are not those of trial {number}: {AGAIN}")
 
-    return next(iter(prepare(exported, home, lambda what, share: None, known=check).folders.values()))
+    folders = prepare(exported, home, lambda what, share: None, known=check).folders
+    return WorkerSettings(device="cpu", threads=1, cache=home.cache, base=exported.base, prepared=folders)
 
 
-def write_model(history: History, trial: TrialHistory, folder: Path, *, study: Path, corpus: Path) -> None:
+def write_model(history: History, trial: TrialHistory, folder: Path, *, study: Path, setting: WorkerSettings) -> None:
     """Writes the weights of the trial's best evaluation to `folder`, with its config and metrics, whole or not at all.
 
-    `study`: the study's folder; `corpus`: that of the prepared data, whose tokenizer the model has.
-    Raises UserError when the weights are gone or not of that evaluation, StorageFailed.
+    `study`: the study's folder; `setting`: where the prepared data are. Raises UserError when the weights are gone or
+    not of that evaluation, StorageFailed.
     """
     refuse_filled(folder)
-    config = TrainConfig.model_validate(trial.config)
-    with _files(history, trial, study) as files:
-        best = _best(files, trial, config)
+    trainer = load(named_in(history.origin), setting.base)
+    config = trainer.config.model_validate(trial.config)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _export(config, best["weights"], Corpus.map(corpus).tokenizer, staging)
+        with _files(history, trial, study) as files:
+            metrics = _exported(trainer, trial, Handle(setting, files), staging)
         write_json(staging / "hpsearch.json", config.model_dump(mode="json"))
-        write_json(staging / "metrics.json", validated(best["evaluation"]["metrics"]))
+        write_json(staging / "metrics.json", validated(metrics))
         staging.chmod(0o755)
         staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _exported(trainer: Trainer, trial: TrialHistory, handle: Handle, folder: Path) -> dict[str, float]:
+    """Has the trainer write what it kept of the trial's best evaluation; returns the metrics of that evaluation."""
+    index = trial.best.index if trial.best is not None else 0
+    config = trainer.config.model_validate(trial.config)
+    try:
+        metrics = trainer.export_kept(config, handle, folder, index=index)
+    except CheckpointDamaged as error:
+        raise UserError(f"{error}; {AGAIN}") from error
+    if metrics is None:
+        state_of_it = ", which is unfinished," if trial.outcome is Outcome.UNFINISHED else ""
+        where = f"trial {trial.number}{state_of_it} at its best evaluation"
+        raise UserError(f"the weights of {where} are not kept; {AGAIN}")
+    return metrics
 
 
 def validated(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -92,37 +107,10 @@ def _files(history: History, trial: TrialHistory, study: Path) -> Iterator[Path]
 
 def _storage(study: Path) -> str | None:
     """The URL of the storage that the study's trials keep their checkpoints in."""
-    launcher = Experiment.load(study / "space.yaml").resources.launcher
-    return launcher.storage if isinstance(launcher, RayWorkers) else None
+    resources = read(study / "space.yaml").value.get("resources") or {}
+    launcher = resources.get("launcher")
+    return launcher.get("storage") if isinstance(launcher, dict) else None
 
 
 def _names(trial: TrialHistory) -> tuple[str, ...]:
     return CHECKPOINTS if trial.outcome is Outcome.UNFINISHED else ("best.pt",)
-
-
-def _best(files: Path, trial: TrialHistory, config: TrainConfig) -> dict[str, Any]:
-    """`weights` and `evaluation` of the trial's best evaluation; raises UserError when no file has them."""
-    from hpsearch.training import checkpoint  # torch: seconds
-
-    state_of_it = ", which is unfinished," if trial.outcome is Outcome.UNFINISHED else ""
-    for path in (files / name for name in _names(trial)):
-        try:
-            state = checkpoint.load(path, config_hash=config.digest())
-        except FileNotFoundError:
-            continue
-        except CheckpointDamaged as error:
-            raise UserError(f"{error}; {AGAIN}") from error
-        found = state["best"] if "best" in state else {**state, "weights": state["model"]}
-        if found is not None and trial.best is not None and found["evaluation"]["index"] == trial.best.index:
-            return dict(found)
-    raise UserError(f"the weights of trial {trial.number}{state_of_it} at its best evaluation are not kept; {AGAIN}")
-
-
-def _export(config: TrainConfig, weights: Mapping[str, Any], tokenizer: Any, folder: Path) -> None:
-    """Writes weights as the model directory of our trainer."""
-    from hpsearch.training.export import save_pretrained
-    from hpsearch.training.model import Llama
-
-    model = Llama(config.model, vocab_size=tokenizer.vocab_size)
-    model.load_state_dict(weights)
-    save_pretrained(model, tokenizer, folder)

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 
+from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
 from hpsearch.home import Home, history_of
 from hpsearch.journal.history import History
@@ -83,7 +84,9 @@ def test_an_unfinished_trial_has_its_best_weights_in_its_checkpoint(study, tmp_p
     checkpoint.save(path.with_name("last.pt"), {"best": best}, config_hash=digest)
     path.unlink()
     (corpus,) = (path.parent for path in home.cache.glob("*/sizes.json"))
-    write = partial(write_model, History(), study=study, corpus=corpus)
+    prepared = {TrainConfig.model_validate(trial.config).corpus_digest(): corpus}
+    setting = WorkerSettings(device="cpu", threads=1, cache=home.cache, base=tmp_path, prepared=prepared)
+    write = partial(write_model, History(), study=study, setting=setting)
     write(replace(trial, outcome=Outcome.UNFINISHED), tmp_path / "model")
     assert torch.equal(load_pretrained(tmp_path / "model").state_dict()["norm.weight"], state["model"]["norm.weight"])
     later = replace(trial, outcome=Outcome.UNFINISHED, best=replace(trial.best, index=trial.best.index + 1))

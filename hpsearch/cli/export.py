@@ -32,7 +32,7 @@ def export(space_or_study: str, output: Path, model: Path | None, home_path: Pat
     from hpsearch.displays.text import equals, plain, quoted
     from hpsearch.home import Home
     from hpsearch.space.experiment import Experiment
-    from hpsearch.weights import prepared_corpus, refuse_filled, write_model
+    from hpsearch.weights import refuse_filled, setting_of, write_model
 
     study, home = load(space_or_study, home=home_path), Home(home_path)
     if model is not None:
@@ -48,8 +48,8 @@ def export(space_or_study: str, output: Path, model: Path | None, home_path: Pat
     for line in caveats(study.history):
         click.echo(f"warning: {line}")
     if model is not None:
-        corpus = prepared_corpus(exported, home)
-        write_model(study.history, winner, model, study=home.study(study.name), corpus=corpus)
+        setting = setting_of(exported, home)
+        write_model(study.history, winner, model, study=home.study(study.name), setting=setting)
         at = f"evaluation {winner.best.index}" if winner.best else "its best evaluation"
         click.echo(f"{model}: the weights of trial {winner.number} at {at}, as the search kept them; not tested")
     click.echo(f"next: hpsearch train {quoted(output)}{home.option} -o model")

@@ -5,9 +5,6 @@ The errors of pydantic carry the path of the value, which `space/experiment.py` 
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 from hpsearch.config.config import Config, digest
 from hpsearch.config.data import (
     ALIGNED,
@@ -48,14 +45,3 @@ __all__ = [
     "Truncate",
     "digest",
 ]
-
-
-_MOVED = {"TrainConfig": "training.config", **dict.fromkeys(("AnySet", "TextSet", "TranslationSet"), "tasks")}
-_MOVED["ClassificationSet"] = "tasks"
-
-
-def __getattr__(name: str) -> Any:
-    """The former place of what has moved up, until nobody imports it from here."""
-    if name in _MOVED:
-        return getattr(importlib.import_module(f"hpsearch.{_MOVED[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

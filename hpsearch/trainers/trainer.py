@@ -130,6 +130,14 @@ class Trainer:
     def export(self, config: Any, handle: Handle, folder: Path) -> None:
         """Writes the finished training in `handle.folder` as files for others; by default none."""
 
+    def export_kept(self, config: Any, handle: Handle, folder: Path, *, index: int) -> dict[str, float] | None:
+        """Writes what a search kept of a trial's evaluation in `handle.folder`, as `export` does.
+
+        Returns the metrics of that evaluation, or None (the default) if nothing is kept of it.
+        Raises CheckpointDamaged.
+        """
+        return None
+
     # ------------------------------------------------------------------------------------------------- before a search
 
     def validate(self, asked: Asked) -> None:

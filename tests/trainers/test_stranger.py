@@ -92,6 +92,9 @@ def test_the_commands_show_export_and_train_it(project):
     assert (exported.returncode, exported.stderr) == (0, "")
     config = Experiment.load(folder / "best.yaml").train_config()
     assert {name: getattr(config.fit, name) for name in best["params"]} == best["params"]
+    kept = hpsearch("export", "space.yaml", "--home", "home", "-o", "best.yaml", "--model", "kept", cwd=folder)
+    said = f"the weights of trial {best['number']} at its best evaluation are not kept; hpsearch train makes the model"
+    assert (kept.returncode, said in kept.stderr, (folder / "kept").exists()) == (2, True, False)
     trained = hpsearch("train", "best.yaml", "-o", "model", "--home", "home", cwd=folder)
     assert (trained.returncode, trained.stderr) == (0, "")
     assert f"trial {best['number']}'s value, reproduced to the last bit" in trained.stdout

@@ -59,6 +59,12 @@ class CausalLM(Trainer):
 
         final.export(config, handle, folder)
 
+    def export_kept(self, config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> dict[str, float] | None:
+        """The weights of the evaluation, if they are the best ones of the trial."""
+        from hpsearch.trainers.causal_lm import kept
+
+        return kept.export(config, handle, folder, index=index)
+
     # ------------------------------------------------------------------------------------------------- before a search
 
     def validate(self, asked: Asked) -> None:
