@@ -35,8 +35,10 @@ class Decisions:
     def judge(self, number: int) -> Judgement:
         """What becomes of a trial after its latest evaluation; one that came to its `until` pauses."""
         history, trial = self._study.history, self._study.history.trials[number]
-        judgement, index = self._policy.judge(history, trial), max(trial.evaluations, default=0)
-        if judgement.verdict is Verdict.CONTINUE and trial.until is not None and index >= trial.until:
+        judgement = self._policy.judge(history, trial)
+        if judgement.verdict is not Verdict.CONTINUE or trial.until is None:
+            return judgement
+        if max(trial.evaluations, default=0) >= trial.until:
             return Judgement(Verdict.PAUSE, f"it was to train to evaluation {trial.until}")
         return judgement
 
