@@ -15,11 +15,11 @@ class Decisions:
         self._study, self._policy = study, policy
         self.reason = ""  # why the policy had nothing to train when it was asked last
 
-    def more(self) -> bool:
+    def has_next(self) -> bool:
         """Whether the policy has a trial for a free worker."""
         return not isinstance(self._next(), Nothing)
 
-    def take(self) -> int | None:
+    def next_trial(self) -> int | None:
         """The number of the policy's next trial, which the study has recorded; None: it has none for now."""
         failpoints.hit("before_ask")
         decision = self._next()

@@ -69,8 +69,8 @@ def test_a_worker_that_ends_in_its_trial_fails_it_alone(tmp_path, launcher, drop
 def test_deaths_are_counted_over_all_drivers(tmp_path, launcher):
     """F9: a trial whose worker died under an earlier driver has that much fewer tries."""
     wanted = broken(0.51, trials=1, retries=2)
-    for events in (6, 3):  # Started, Measured (four times; then the latest again), Interrupted
-        study, _ = go(wanted, tmp_path / "home", launcher=launcher(), kill_after=events)
+    for count in (6, 3):  # Started, Measured (four times; then the latest again), Interrupted
+        study, _ = go(wanted, tmp_path / "home", launcher=launcher(), kill_after=count)
     assert study.history.trials[0].deaths == {1, 2}
     study, seen = go(wanted, tmp_path / "home", launcher=launcher())
     assert study.history.trials[0].attempt == 3
@@ -111,7 +111,7 @@ def test_a_stopped_worker_is_replaced_and_its_trial_has_one_result(zygote, tmp_p
     (cwd / "go_on").touch()
     done = zygote.wait()
     assert done.code == 0, done.said
-    assert "no step for 3 s; it will be continued" in done.said
+    assert "no step for 3 s; it will be resumed" in done.said
     assert not (found := check(cwd, said=done.said, views=False)), found
 
 
@@ -229,7 +229,7 @@ def test_the_other_device_goes_on(tmp_path, launcher, monkeypatch):
         used.close()
     assert {(t.outcome, t.reason) for t in study.history.trials.values()} == {("completed", "")}
     assert [h.line for h in seen if isinstance(h, Notice)] == [
-        "cuda:0 is left alone from now on: 2 trials ended in an error of it"
+        "cuda:0 is not used any more: 2 trials ended with an error of this device"
     ]
     assert {t.device for t in study.history.trials.values()} == {"cuda:1"}
 

@@ -100,7 +100,7 @@ def dies_in_a_pause(config, handle):
 
 @toy_with
 def waits_at_two(config, handle):
-    """The toy, which asks for commands after its second evaluation until the file GO_ON exists, or it is told to end."""
+    """The toy, which waits after its second evaluation until the file GO_ON exists or it is told to end."""
     go_on = Path(os.environ["GO_ON"])
     for found in toy.train(config, handle):
         yield found
