@@ -212,7 +212,7 @@ class Trainer:
         return config
 
     def comments(self, config: Any, exported: Any, *, trial: int, evaluation: Evaluation, then: str) -> dict[Any, str]:
-        """(section, key) -> a comment in best.yaml. exported: `export_config` of config; then: how the trial continued."""
+        """(section, key) -> a comment in best.yaml. exported: from `export_config`; then: how the trial continued."""
         return {}
 
     def nondeterminism(self, config: Any, part: str) -> str:
