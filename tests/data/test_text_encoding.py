@@ -59,7 +59,7 @@ def test_a_mark_against_the_named_encoding_and_names_that_are_none_are_refused(t
     assert said == "a.csv:1: it begins with the byte order mark of utf-8, which is not cp1252"
     assert train(tmp_path, "classification", "a.csv", encoding="utf-8") == [("a", "x"), ("b", "y")]
     for name in ("klingon", "base64", "rot13", ""):
-        with pytest.raises(ValueError, match="is no encoding that Python knows"):
+        with pytest.raises(ValueError, match="is not an encoding that Python knows"):
             ClassificationSet.model_validate({"task": "classification", "files": "a.csv", "encoding": name})
 
 
