@@ -47,7 +47,7 @@ class WorkerSettings:
 class Handle:
     """What a training is given beside its config."""
 
-    setting: WorkerSettings
+    settings: WorkerSettings
     folder: Path  # its own: last.pt, previous.pt, best.pt, samples.json
     command: Callable[[], Command] = lambda: Command.CONTINUE  # asked before every step
 

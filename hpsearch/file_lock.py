@@ -1,6 +1,6 @@
 """Locks between processes, as files; the system releases them when their process dies, however it dies.
 
-The study's own lock names its holder: lock.py.
+The study's own lock names its holder: study_lock.py.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from hpsearch.config import Config
 from hpsearch.contract import Command, Evaluation, Handle, WorkerSettings
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.identity import data_changes, described
-from hpsearch.lock import StudyLock
+from hpsearch.study_lock import StudyLock
 from hpsearch.trainers import Trainer, blamed
 
 CHECKPOINTS = "checkpoints"
@@ -32,7 +32,7 @@ class FinalTraining:
         self,
         config: Config,
         folder: Path,
-        setting: WorkerSettings,
+        settings: WorkerSettings,
         *,
         trainer: Trainer,
         data: Mapping[str, Any] | None = None,
@@ -42,7 +42,7 @@ class FinalTraining:
         Raises UserError when the folder holds a finished model, something else or a training that was begun on other
         data, StudyBusy when it is in use.
         """
-        self.config, self.folder, self.setting, self.trainer = config, folder, setting, trainer
+        self.config, self.folder, self.settings, self.trainer = config, folder, settings, trainer
         self.best: Evaluation | None = None  # so far
         if (folder / "metrics.json").exists():
             raise UserError(f"{folder}: holds a finished training (metrics.json); choose another folder with -o")
@@ -108,10 +108,10 @@ class FinalTraining:
         return metrics
 
     def _handle(self, command: Callable[[], Command] = lambda: Command.CONTINUE) -> Handle:
-        return Handle(self.setting, self.folder / CHECKPOINTS, command)
+        return Handle(self.settings, self.folder / CHECKPOINTS, command)
 
     def _blamed(self, doing: str) -> AbstractContextManager[None]:
-        base, log = self.setting.base, self.folder / CHECKPOINTS / "error.txt"
+        base, log = self.settings.base, self.folder / CHECKPOINTS / "error.txt"
         return blamed(self.trainer, doing, base=base, log=log)
 
     def _note(self, evaluation: Evaluation) -> None:

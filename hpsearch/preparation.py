@@ -79,7 +79,7 @@ def _based(experiment: Experiment) -> Iterator[None]:
         raise found from error
 
 
-def setting_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> WorkerSettings:
+def settings_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> WorkerSettings:
     """How the final training runs: the device of `resources`, the threads that the trial had."""
     threads = threads or experiment.provenance.get("threads") or experiment.resources.threads
     resources = experiment.resources.model_copy(update={"workers": 1, "threads": threads})

@@ -12,7 +12,7 @@ from pathlib import Path
 from hpsearch import journal
 from hpsearch.errors import StorageFailed, UserError
 from hpsearch.journal.history import History
-from hpsearch.storage.integrity import Found, on_disk
+from hpsearch.storage.integrity import CheckResult, check_folder
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
 from hpsearch.views import shipping
@@ -99,9 +99,9 @@ def check_checkpoints(study_folder: Path, say: Say) -> bool:
     enough, checked = True, 0
     try:
         for where, found in checkpoints(history, study_folder):
-            checked += len(found.there)
-            goes_on = "from the other one" if len(found.damaged) < len(found.there) else "from its start"
-            enough = enough and (not found.there or len(found.damaged) < len(found.there))
+            checked += len(found.present)
+            goes_on = "from the other one" if len(found.damaged) < len(found.present) else "from its start"
+            enough = enough and (not found.present or len(found.damaged) < len(found.present))
             for name in found.damaged:
                 say(f"{where}/{name}: damaged; the trial goes on {goes_on}")
     except (StorageFailed, UserError, OSError) as error:
@@ -111,18 +111,18 @@ def check_checkpoints(study_folder: Path, say: Say) -> bool:
     return enough
 
 
-def checkpoints(history: History, study_folder: Path) -> Iterator[tuple[str, Found]]:
+def checkpoints(history: History, study_folder: Path) -> Iterator[tuple[str, CheckResult]]:
     """The checkpoints of each unfinished trial and where they are, on the disk and in the study's storage.
 
     Raises UserError or StorageFailed when the storage cannot be reached.
     """
     launcher = history.origin.get("experiment", {}).get("resources", {}).get("launcher")
     url = launcher.get("storage") if isinstance(launcher, dict) else None
-    keeping = StudyStorage(Storage(url), history, {}) if url else None
+    study_storage = StudyStorage(Storage(url), history, {}) if url else None
     for number in [trial.number for trial in history.trials.values() if trial.outcome is None]:
-        yield f"checkpoints/{number:04d}", on_disk(study_folder / "checkpoints" / f"{number:04d}")
-        if keeping is not None:
-            yield keeping.where(number), keeping.check(number)
+        yield f"checkpoints/{number:04d}", check_folder(study_folder / "checkpoints" / f"{number:04d}")
+        if study_storage is not None:
+            yield study_storage.where(number), study_storage.check(number)
 
 
 def studies(home: Path) -> Iterator[str]:

@@ -58,7 +58,7 @@ class Search:
             checkpoints = Checkpoints(checkpoints, study.history)
         self.checkpoints = checkpoints
         self._prepared, self._stopping = prepared or {}, stopping
-        self._room = DiskSpace(checkpoints.path, checkpoints.keeping)
+        self._disk_space = DiskSpace(checkpoints.path, checkpoints.study_storage)
         self.policy = load(study.experiment) if policy is None else policy
         self._decisions = Decisions(study, self.policy)
         self._placement = Placement(study, launcher, self._decisions)
@@ -80,22 +80,24 @@ class Search:
                 self._pause_all()
                 if self._stopping():
                     yield Notice("stopping: trials save their state (once more to leave at once)")
-            yield from self._notices(self._room.look())
-            if not self._pausing and not self._room.closed:
+            yield from self._notices(self._disk_space.retry())
+            if not self._pausing and not self._disk_space.blocked:
                 for slot, number in self._placement.placements():
                     yield self._start(slot, number)
-            if not self._placement.busy and (self._pausing or not (self._room.closed or self._placement.unplaced())):
+            if not self._placement.busy and (
+                self._pausing or not (self._disk_space.blocked or self._placement.unplaced())
+            ):
                 yield from self._notices(self._why_so_few())
                 return
             for message in self.launcher.messages(timeout=self._patience()):
                 yield from self._handle(message)
 
     def _start(self, slot: int, number: int) -> Event:
-        setting = self.launcher.settings[slot]
-        attempt = self.study.start(number, device=setting.device, threads=setting.threads, worker=slot)
+        settings = self.launcher.settings[slot]
+        attempt = self.study.start(number, device=settings.device, threads=settings.threads, worker=slot)
         trial = self.study.history.trials[number]
-        folder, kept = self.checkpoints.folder(number), self.checkpoints.kept(number)
-        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._prepared, kept))
+        folder, remote = self.checkpoints.folder(number), self.checkpoints.remote(number)
+        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._prepared, remote))
         failpoints.hit("trial_placed")
         return Started(trial, slot, attempt)
 
@@ -212,7 +214,7 @@ class Search:
         if self._stumbles[number] > STUMBLES:
             place = self.checkpoints.where(number)
             raise StorageFailed(f"{place}: trial {number} cannot save its state: {message.reason}")
-        yield from self._notices(self._room.refused(message.reason))
+        yield from self._notices(self._disk_space.block(message.reason))
 
     def _why_so_few(self) -> str | None:
         """What the policy says where the search ended before the budget."""

@@ -95,14 +95,14 @@ def _files(history: History, trial: TrialHistory, study: Path) -> Iterator[Path]
     if url is None:
         yield study / "checkpoints" / f"{trial.number:04d}"
         return
-    keeping = StudyStorage(Storage(url), history, {})
+    study_storage = StudyStorage(Storage(url), history, {})
     try:
         with tempfile.TemporaryDirectory() as folder:
             for name in _names(trial):
-                keeping.bring(trial.number, name, Path(folder) / name)
+                study_storage.download(trial.number, name, Path(folder) / name)
             yield Path(folder)
     finally:
-        keeping.close()
+        study_storage.close()
 
 
 def _storage(study: Path) -> str | None:

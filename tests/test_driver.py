@@ -12,7 +12,7 @@ from hpsearch.driver import opened
 from hpsearch.errors import ConfigError, DataError, StudyBusy, StudyMismatch, UserError
 from hpsearch.home import Home, history_of
 from hpsearch.identity import check_space
-from hpsearch.preparation import prepare, setting_for
+from hpsearch.preparation import prepare, settings_for
 from hpsearch.space.experiment import Experiment
 from tests.conftest import TOY_SPACE
 from tests.searching import go
@@ -126,11 +126,11 @@ def test_an_unknown_study_is_named_with_those_there_are(tmp_path, space_file):
 def test_the_final_training_takes_the_trials_threads_unless_told(tmp_path, space_file):
     experiment, home = Experiment.load(space_file("provenance: {threads: 3}\n")), Home(tmp_path)
     prepared = prepare(experiment, home, quiet)
-    assert setting_for(experiment, home, prepared, None).threads == 3
-    assert setting_for(experiment, home, prepared, 2).threads == 2
+    assert settings_for(experiment, home, prepared, None).threads == 3
+    assert settings_for(experiment, home, prepared, 2).threads == 2
     plain = replace(experiment, settings=experiment.settings.model_copy(update={"provenance": {}}))
-    assert setting_for(plain, home, prepared, None).threads == 1
-    assert setting_for(experiment, home, prepared, None).prepared == prepared.folders
+    assert settings_for(plain, home, prepared, None).threads == 1
+    assert settings_for(experiment, home, prepared, None).prepared == prepared.folders
 
 
 LONG_PAIRS = "{pairs: {task: translation, files: {train: data/pairs.jsonl}, source: en, target: fr, truncate: middle}}"

@@ -97,9 +97,9 @@ def test_an_unfinished_trial_has_its_best_weights_in_its_checkpoint(study, tmp_p
 def test_weights_in_a_storage_are_fetched(call, study, tmp_path):
     history = history_of(Home(tmp_path / "home"), "small", space="small")
     url = f"file://{tmp_path}/storage"
-    keeping = StudyStorage(Storage(url), history, {})
-    _store(keeping, study / "checkpoints" / "0000" / "best.pt")
-    keeping.close()
+    study_storage = StudyStorage(Storage(url), history, {})
+    _store(study_storage, study / "checkpoints" / "0000" / "best.pt")
+    study_storage.close()
     shutil.rmtree(study / "checkpoints")
     path = study / "space.yaml"
     path.write_text(path.read_text().replace("launcher: inline", f"launcher: {{name: ray, storage: '{url}'}}"))
@@ -108,11 +108,11 @@ def test_weights_in_a_storage_are_fetched(call, study, tmp_path):
     assert (tmp_path / "model" / "model.safetensors").exists()
 
 
-def _store(keeping, path):
+def _store(study_storage, path):
     from hpsearch.storage.snapshots import Snapshots
 
-    snapshots = Snapshots(keeping.storage, keeping.of(0).folder)
-    snapshots.look()
+    snapshots = Snapshots(study_storage.storage, study_storage.remote(0).folder)
+    snapshots.load_newest()
     snapshots.save({path.name: path})
 
 

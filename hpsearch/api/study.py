@@ -15,7 +15,7 @@ from hpsearch.api.trial import HEADS, Trial, trial_of
 from hpsearch.errors import UserError
 from hpsearch.home import Home
 from hpsearch.journal.history import History
-from hpsearch.lock import is_driven
+from hpsearch.study_lock import is_locked
 from hpsearch.views.mlflow.store import run_ids
 
 
@@ -108,7 +108,7 @@ def load(study: str | Path, *, home: str | Path = "mlruns", curves: bool = True)
     at = Home.at(Path(home))
     history = homes.history_of(at, name, curves=curves, space=study)
     folder = at.study(name)
-    is_running, runs = is_driven(folder / "lock"), run_ids(at.path, name)
+    is_running, runs = is_locked(folder / "lock"), run_ids(at.path, name)
     for trial in history.trials.values():
         trial.running = trial.running and is_running  # a driver that was killed could not say so
     trials = tuple(trial_of(history, trial, runs) for _, trial in sorted(history.trials.items()))

@@ -18,7 +18,7 @@ from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.events import Notice, Prepared, Preparing, Show, Testing, Trained
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
-from hpsearch.preparation import prepare, setting_for
+from hpsearch.preparation import prepare, settings_for
 from hpsearch.provenance import cannot_tell, data_changes, refuse_changed, reproduction
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers import Prepared as PreparedData
@@ -94,8 +94,8 @@ class _Job:
     def run(self, interrupt: Interrupt, stopping: Callable[[], bool]) -> FinalResult:
         """Prepares the data, trains and tests."""
         wanted, prepared = self.experiment.train_config(), self._prepare()
-        setting = setting_for(self.experiment, self.home, prepared, self.threads)
-        final = FinalTraining(wanted, self.output, setting, trainer=self.experiment.trainer, data=prepared.facts)
+        settings = settings_for(self.experiment, self.home, prepared, self.threads)
+        final = FinalTraining(wanted, self.output, settings, trainer=self.experiment.trainer, data=prepared.facts)
         with contextlib.closing(final), self._logged(wanted) as run:
             with interrupt:
                 self._train(final, run, stopping)
@@ -104,7 +104,7 @@ class _Job:
                 return FinalResult({}, self.output, stopped=True)
             self.show(Testing())
             metrics = final.test()
-            said = self._reproduction(wanted, metrics, setting)
+            said = self._reproduction(wanted, metrics, settings)
             run.finish(metrics, self.output)
         return FinalResult(metrics, self.output, said, final.signatures, tuple(prepared.untested))
 
@@ -114,10 +114,10 @@ class _Job:
             self.show(Trained(evaluation, self.experiment.objective.metric, share))
             run.evaluation(evaluation)
 
-    def _reproduction(self, wanted: Config, metrics: dict[str, float], setting: WorkerSettings) -> str | None:
+    def _reproduction(self, wanted: Config, metrics: dict[str, float], settings: WorkerSettings) -> str | None:
         """How the validation compares with that of the trial, in a line; None where no trial is known."""
         known, value = self.experiment.provenance, metrics[self.experiment.objective.metric]
-        return reproduction(known, wanted, value, setting, data_changed=self.changed)
+        return reproduction(known, wanted, value, settings, data_changed=self.changed)
 
     def _prepare(self) -> PreparedData:
         self.show(Preparing("reading the data", 0.0))

@@ -17,8 +17,8 @@ from hpsearch.api.named import study_named
 from hpsearch.cli.options import home_option
 from hpsearch.document.document import study_in
 from hpsearch.errors import ConfigError, HpsearchError
-from hpsearch.lock import is_held
 from hpsearch.space.validation import wrong_study
+from hpsearch.study_lock import is_held
 
 LOOK = 0.1  # seconds between looks whether the run has ended
 NAMING = 1.0  # seconds within which who holds a lock has written who they are

@@ -26,7 +26,7 @@ Seen = list[Evaluation]
 
 
 class LauncherConformance:
-    """One launcher's tests; `make` gives it, with a worker for each setting, training with the toy trainer."""
+    """One launcher's tests; `make` gives it, with a worker for each worker_settings, training with the toy trainer."""
 
     workers = 2  # that it can have at once; 1: what is about several is skipped
     in_processes = True  # a worker may die without taking the driver along
@@ -38,7 +38,7 @@ class LauncherConformance:
     @contextlib.contextmanager
     def made(self, folder: Path, workers: int = 1) -> Iterator[Launcher]:
         """A launcher, closed at the end."""
-        launcher = self.make([setting(folder)] * workers)
+        launcher = self.make([worker_settings(folder)] * workers)
         try:
             yield launcher
         finally:
@@ -145,7 +145,7 @@ class LauncherConformance:
                 assert (len(seen), _end(last)) == (1, (number, Command.STOP))
 
 
-def setting(folder: Path) -> WorkerSettings:
+def worker_settings(folder: Path) -> WorkerSettings:
     """A worker on the CPU."""
     return WorkerSettings(device="cpu", threads=1, cache=folder, base=folder)
 

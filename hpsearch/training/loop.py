@@ -75,10 +75,10 @@ class Training:
 
     def __init__(self, config: TrainConfig, handle: Handle) -> None:
         self.config, self.handle = config, handle
-        self.device = prepare_device(handle.setting)
+        self.device = prepare_device(handle.settings)
         self.precision = precision_of(config.training, self.device)
         forget_peak(self.device)
-        corpus = open_corpus(config, handle.setting)
+        corpus = open_corpus(config, handle.settings)
         self._identity = digest([config.digest(), corpus.fingerprint])  # the same config may meet other data
         self.order = BatchOrder(
             rows_of(corpus, "train", config, self.device),
@@ -235,7 +235,7 @@ class Training:
 
     def checkpoint_if_due(self) -> None:
         """Saves when the last checkpoint is older than the handle allows."""
-        if time.monotonic() - self._saved_at > self.handle.setting.checkpoint_seconds:
+        if time.monotonic() - self._saved_at > self.handle.settings.checkpoint_seconds:
             self.save()
 
     def save(self) -> None:

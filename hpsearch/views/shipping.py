@@ -24,7 +24,7 @@ from typing import Any
 from hpsearch import failpoints
 from hpsearch.errors import HpsearchError, StudyBusy
 from hpsearch.file_lock import locked
-from hpsearch.lock import StudyLock
+from hpsearch.study_lock import StudyLock
 from hpsearch.views import postgres
 from hpsearch.views.follower import BUSY, Follower, Say, View, lacking
 from hpsearch.views.mlflow import schema

@@ -1,7 +1,9 @@
 """Runs of `hpsearch` that are to be crashed and resumed many times, and what they leave behind."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -51,19 +53,26 @@ class Zygote:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.running = None  # process number of a command without a `wait`
 
     def start(self, cwd, *arguments, views=False, **environment):
-        """Starts a command; gives its process number. `wait` is to follow before the next."""
+        """Starts a command and returns its process number. A command that a failed test left running is killed."""
+        if self.running is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.running, signal.SIGKILL)
+            self.wait()
         self.output = cwd / "output.txt"
         request = {"arguments": list(arguments), "cwd": str(cwd), "environment": environment}
         request |= {"views": views, "output": str(self.output)}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        self.running = int(self.process.stdout.readline())
+        return self.running
 
     def wait(self):
-        """How the command ended."""
-        return Done(**json.loads(self.process.stdout.readline()), said=self.output.read_text())
+        """Waits for the command and returns how it ended."""
+        ended, self.running = json.loads(self.process.stdout.readline()), None
+        return Done(**ended, said=self.output.read_text())
 
     def run(self, cwd, *arguments, **options):
         """Runs a command to its end."""

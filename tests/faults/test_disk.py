@@ -71,13 +71,13 @@ def test_a_full_disk_is_waited_for(zygote, disk):
     zygote.start(cwd, *RUN, "--workers", "2", TOY_HISTORY=str(cwd.parent.parent / "acknowledged.jsonl"), **STEPS)
     wait_for(lambda: evaluated(cwd, 5))
     filler = fill(disk)
-    wait_for(lambda: "waiting up to 60 s for room" in zygote.output.read_text())
+    wait_for(lambda: "waiting up to 60 s for space" in zygote.output.read_text())
     time.sleep(2)
     before = len(journal.read(cwd / "home/toy/journal.jsonl"))  # the last good state stays
     filler.unlink()
     began = time.monotonic()
     wait_for(lambda: len(journal.read(cwd / "home/toy/journal.jsonl")) > before + 3)
-    print(f"goes on {time.monotonic() - began:.2f} s after there is room again")
+    print(f"resumed {time.monotonic() - began:.2f} s after there was space again")
     done = zygote.wait()
     assert done.code == 0, done.said
     assert done.said.count("nothing can be saved in") == 1
@@ -191,7 +191,7 @@ def test_a_folder_closed_half_way_is_waited_for(tmp_path):
             place.chmod(0o700)
     said += process.communicate(timeout=600)[0]
     assert process.returncode == 0, said
-    assert "there is room again; going on" in said
+    assert "there is space again; the search resumes" in said
     assert not (found := check(cwd, said=said, views=False)), found
 
 

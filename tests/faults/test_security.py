@@ -110,8 +110,8 @@ def test_f51_the_best_weights_run_no_code(tmp_path, corpus_files, canary, switch
     """best.pt, of which `hpsearch train` makes the model: an error, nothing is written."""
     config = tiny({"text": TEXT})
     opened(config, tmp_path)
-    setting = handle(tmp_path).setting
-    training = final.FinalTraining(config, tmp_path / "model", setting)
+    settings = handle(tmp_path).settings
+    training = final.FinalTraining(config, tmp_path / "model", settings)
     list(training.run(lambda: False))
     rewritten(tmp_path / "model" / "checkpoints" / "best.pt", poison("model", canary))
     with pytest.raises(errors.CheckpointDamaged, match="something else than tensors"):

@@ -13,7 +13,7 @@ from hpsearch.errors import TrainingFailed
 from hpsearch.events import Finished, Interrupted, Notice
 from hpsearch.launchers import memory
 from hpsearch.launchers.local import LocalLauncher
-from hpsearch.testing.launchers import setting
+from hpsearch.testing.launchers import worker_settings
 from tests.cli.processes import alive, descendants, wait_for
 from tests.faults.checker import check
 from tests.faults.nemesis import is_worker
@@ -41,7 +41,7 @@ def launcher(tmp_path):
     made = []
 
     def make(*devices, stall=1800.0):
-        settings = [dataclasses.replace(setting(tmp_path), device=device) for device in devices or ("cpu",)]
+        settings = [dataclasses.replace(worker_settings(tmp_path), device=device) for device in devices or ("cpu",)]
         made.append(LocalLauncher(settings, trainer=TOY, stall_timeout=stall))
         return made[-1]
 
@@ -91,9 +91,9 @@ def test_a_stopped_worker_is_replaced_and_its_trial_has_one_result(zygote, tmp_p
     cwd = folder(tmp_path / "run", trials=2, times=20)
     space = (cwd / "space.yaml").read_text().replace("max_retries: 1000", "max_retries: 5, stall_timeout: 1")
     (cwd / "space.yaml").write_text(space)
-    pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.01")
-    worker = wait_for(lambda: [child for child in descendants(pid) if is_worker(child)])[0]
-    wait_for(lambda: evaluated(cwd, 1))
+    pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.02")
+    wait_for(lambda: evaluated(cwd, 1))  # now the worker has no short-lived child that looks like a worker
+    worker = next(child for child in descendants(pid) if is_worker(child))
     os.kill(worker, signal.SIGSTOP)
     wait_for(lambda: not alive([worker]))
     done = zygote.wait()
@@ -176,7 +176,7 @@ def test_a_trial_without_memory_beside_another_is_tried_alone(tmp_path, monkeypa
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("TOY_STEP", "0.005")
     (tmp_path / "home" / "checkpoints").mkdir(parents=True)
-    used = LocalLauncher([setting(tmp_path)] * 2, trainer="python:tests.faults.trainers:wants_all")
+    used = LocalLauncher([worker_settings(tmp_path)] * 2, trainer="python:tests.faults.trainers:wants_all")
     try:
         wanted = experiment("budget: {trials: 4}\n" + QUIET.format(retries=1, stall=1800), ranges=SOUND)
         study, seen = go(wanted, tmp_path / "home", launcher=used)
@@ -228,7 +228,7 @@ def test_the_other_device_goes_on(tmp_path, launcher, monkeypatch):
 def test_a_terminated_worker_saves_its_trial(zygote, tmp_path):
     """F16: SIGTERM for one worker alone: its state is saved, and the trial goes on with another."""
     cwd = folder(tmp_path / "run", trials=2, times=20)
-    pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.01", TOY_CHECKPOINT="1000")
+    pid = zygote.start(cwd, *RUN, "--workers", "1", TOY_STEP="0.02", TOY_CHECKPOINT="1000")
     wait_for(lambda: evaluated(cwd, 4))
     os.kill(next(child for child in descendants(pid) if is_worker(child)), signal.SIGTERM)
     done = zygote.wait()

@@ -88,7 +88,7 @@ def test_more_on_a_gpu_than_the_machine_carries_are_refused(monkeypatch, tmp_pat
     assert len(plan(tmp_path, trials_per_gpu=16)) == 32
     with pytest.raises(UserError) as caught:
         plan(tmp_path, trials_per_gpu=17)
-    said = "trials_per_gpu: 17 are more workers than 4 cores can carry for 2 GPU(s); allowed here: auto, or up to 16"
+    said = "trials_per_gpu: 17 are more workers than 4 cores can run for 2 GPU(s); allowed here: auto, or up to 16"
     assert str(caught.value) == said
 
 
@@ -111,6 +111,6 @@ def test_trials_per_gpu_says_nothing_of_cpus(tmp_path):
 )
 def test_a_worker_sees_its_own_gpu_alone(tmp_path, device, allowed, visible, trained_on):
     environment = {} if allowed is None else {"CUDA_VISIBLE_DEVICES": allowed}
-    setting = WorkerSettings(device=device, threads=1, cache=tmp_path, base=tmp_path)
-    assert devices.alone_with_its_gpu(setting, environment).device == trained_on
+    settings = WorkerSettings(device=device, threads=1, cache=tmp_path, base=tmp_path)
+    assert devices.isolate_gpu(settings, environment).device == trained_on
     assert environment.get("CUDA_VISIBLE_DEVICES") == visible

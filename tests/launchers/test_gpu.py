@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hpsearch.launchers.devices import cores
-from hpsearch.launchers.memory import Leak
+from hpsearch.launchers.memory import LeakDetector
 from tests.cli.processes import events, hpsearch
 from tests.simulated_gpus import at_once
 
@@ -59,7 +59,7 @@ def test_what_a_trial_kept_for_later_is_given_back_after_it():
     del held
     gc.collect()
     assert torch.cuda.memory_reserved() >= 1 << 28
-    Leak().after_trial()
+    LeakDetector().after_trial()
     assert torch.cuda.memory_reserved() < 1 << 28
 
 

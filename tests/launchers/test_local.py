@@ -11,7 +11,7 @@ import pytest
 from hpsearch.contract import Command
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Noted, Reply
-from hpsearch.testing.launchers import TOY, LauncherConformance, drive, place, setting, task
+from hpsearch.testing.launchers import TOY, LauncherConformance, drive, place, task, worker_settings
 
 
 class TestLocal(LauncherConformance):
@@ -37,7 +37,7 @@ class TestLocal(LauncherConformance):
 
     def test_two_workers_train_at_the_same_time(self, tmp_path, monkeypatch):
         monkeypatch.setenv("TOY_STEP", "0.005")
-        launcher = self.make([setting(tmp_path), setting(tmp_path)])
+        launcher = self.make([worker_settings(tmp_path), worker_settings(tmp_path)])
         order = []
         try:
             launcher.train(0, task(tmp_path, 0))
@@ -59,7 +59,7 @@ class TestLocal(LauncherConformance):
     def test_workers_die_with_their_driver(self, tmp_path):
         pid = os.fork()
         if pid == 0:
-            launcher = LocalLauncher([setting(tmp_path)], trainer=TOY)
+            launcher = LocalLauncher([worker_settings(tmp_path)], trainer=TOY)
             (tmp_path / "worker").write_text(str(launcher._workers[0].process.pid))
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -81,7 +81,7 @@ def _alive(pid):
 def _trained_by(trainer, folder, *, trials):
     """The worker's process and what was noted at each of some trials, one after the other, with a trainer."""
     launcher, processes, noted = (
-        LocalLauncher([setting(folder)], trainer=f"python:tests.faults.trainers:{trainer}"),
+        LocalLauncher([worker_settings(folder)], trainer=f"python:tests.faults.trainers:{trainer}"),
         [],
         [],
     )

@@ -10,7 +10,7 @@ import pytest
 
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Evaluated, Failed
-from hpsearch.testing.launchers import place, setting, task
+from hpsearch.testing.launchers import place, task, worker_settings
 from tests.cli.processes import alive, wait_for
 
 CHILDREN = "python:tests.launchers.children:with_children"
@@ -24,7 +24,7 @@ def training(tmp_path, monkeypatch):
     if sys.platform != "linux":
         pytest.skip("needs Linux")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    launcher = LocalLauncher([setting(tmp_path)], trainer=CHILDREN)
+    launcher = LocalLauncher([worker_settings(tmp_path)], trainer=CHILDREN)
     yield launcher, trained(launcher, tmp_path)
     launcher.close()
 
@@ -82,7 +82,7 @@ def test_the_processes_of_a_data_loader_die_with_a_killed_driver(tmp_path, monke
     driver = os.fork()
     if driver == 0:
         try:
-            trained(LocalLauncher([setting(tmp_path)], trainer=LOADER), tmp_path)
+            trained(LocalLauncher([worker_settings(tmp_path)], trainer=LOADER), tmp_path)
             (tmp_path / "trains").touch()
             signal.pause()
         finally:
@@ -99,8 +99,8 @@ def test_a_driver_that_forgets_its_launcher_ends(tmp_path):
     """multiprocessing waits for its children at the end of a program: it must not wait for workers."""
     code = (
         "import sys; from pathlib import Path; from hpsearch.launchers.local import LocalLauncher;"
-        "from hpsearch.testing.launchers import setting;"
-        "launcher = LocalLauncher([setting(Path(sys.argv[1]))], trainer='python:hpsearch.testing.toy:Toy')"
+        "from hpsearch.testing.launchers import worker_settings;"
+        "launcher = LocalLauncher([worker_settings(Path(sys.argv[1]))], trainer='python:hpsearch.testing.toy:Toy')"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], timeout=60, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

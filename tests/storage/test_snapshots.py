@@ -45,7 +45,7 @@ def state(folder, **files):
 def fetched(storage, folder):
     folder.mkdir()
     snapshots = Snapshots(storage, "0000", attempt=9)
-    snapshots.look()
+    snapshots.load_newest()
     whole = snapshots.fetch(folder)
     return {path.name: path.read_text() for path in folder.iterdir()}, whole
 
@@ -92,7 +92,7 @@ def test_the_next_attempt_stands_before_one_that_was_given_up(storage, tmp_path)
     first = Snapshots(storage, "0000", attempt=1)
     first.save(state(tmp_path / "in", last="one"))
     second = Snapshots(storage, "0000", attempt=2)
-    second.look()
+    second.load_newest()
     second.save(state(tmp_path / "in", last="of the second"))
     for number in range(3):  # its node was cut off and it goes on
         first.save(state(tmp_path / "in", last=f"of the first {number}"))
@@ -125,9 +125,9 @@ def test_a_manifest_that_is_not_ours_is_passed_over(storage, tmp_path, text):
 def test_files_are_taken_out_of_a_state_and_with_the_last_all(storage, tmp_path):
     Snapshots(storage, "0000", attempt=3).save(state(tmp_path / "in", last="one", best="b"))
     swept = Snapshots(storage, "0000")
-    swept.look()
-    swept.leave_out(["last.pt", "previous.pt"])
+    swept.load_newest()
+    swept.delete(["last.pt", "previous.pt"])
     assert fetched(storage, tmp_path / "out") == ({"best.pt": "b"}, True)
     assert len(storage.names("0000")) == 2
-    swept.leave_out(["best.pt"])
+    swept.delete(["best.pt"])
     assert storage.names("0000") == {}

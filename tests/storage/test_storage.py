@@ -34,7 +34,7 @@ def test_what_is_removed_is_gone_and_may_have_been_gone(storage):
 
 
 def test_a_storage_that_takes_files_refuses_none_and_keeps_no_probe(storage):
-    assert storage.refusal() is None
+    assert storage.probe() is None
     assert storage.names("") == {}
 
 
@@ -67,7 +67,7 @@ def test_a_failure_says_where_and_why(tmp_path):
     storage = Storage(f"file://{tmp_path}/file/in")
     with pytest.raises(StorageFailed, match=rf"^storage file://{tmp_path}/file/in: cannot write note: File exists$"):
         storage.write("note", b"")
-    assert storage.refusal().endswith(": File exists")
+    assert storage.probe().endswith(": File exists")
     with pytest.raises(StorageFailed, match=rf"cannot read none: there is no {tmp_path}/none$"):
         Storage(f"file://{tmp_path}").get("none", tmp_path / "out")
 

@@ -118,7 +118,7 @@ def test_the_command_says_it_in_one_line(space, call, tmp_path):
 
 
 MISTAKES = {
-    "no Evaluation": ("yield {'val/loss': 1.0}", "TypeError: python:{module}:T yielded dict, no Evaluation"),
+    "no Evaluation": ("yield {'val/loss': 1.0}", "TypeError: python:{module}:T yielded dict, not Evaluation"),
     "no number": (
         "yield Evaluation(index=1, step=1, progress=1.0, metrics={'val/loss': 'low'})",
         "TypeError: val/loss: 'low' is not a number",

@@ -26,7 +26,7 @@ def test(config: TrainConfig, handle: Handle) -> Tested:
     """
     model, corpus, state = _best(config, handle)
     metrics = {name: value for name, value in state["evaluation"]["metrics"].items() if name.startswith("val/")}
-    rows = rows_of(corpus, "test", config, prepare_device(handle.setting))
+    rows = rows_of(corpus, "test", config, prepare_device(handle.settings))
     if not rows:
         return Tested(metrics)
     measured = Evaluator(corpus, rows, config, sample=None, precision=state["precision"]).measure(model)
@@ -45,8 +45,8 @@ def _best(config: TrainConfig, handle: Handle) -> tuple[Llama, Corpus, dict[str,
     path = handle.folder / "best.pt"
     if not path.exists():
         raise TrainingFailed(f"no evaluation of {config.objective.metric} was finite: there is no model to test")
-    device = prepare_device(handle.setting)
-    corpus = open_corpus(config, handle.setting)
+    device = prepare_device(handle.settings)
+    corpus = open_corpus(config, handle.settings)
     state = checkpoint.load(path, config_hash=config.digest(), device=device)
     model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(device)
     model.load_state_dict(state["model"])

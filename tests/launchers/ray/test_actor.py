@@ -15,12 +15,12 @@ from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.scratch import Scratch
 from hpsearch.launchers.ray.visibility import SharedStorage
 from hpsearch.storage.snapshots import Snapshots
-from hpsearch.storage.storage import Kept, Storage
-from hpsearch.storage.study_storage import keep_prepared
-from hpsearch.testing.launchers import SLOW, TOY, setting, task
+from hpsearch.storage.storage import RemoteFiles, Storage
+from hpsearch.storage.study_storage import upload_prepared
+from hpsearch.testing.launchers import SLOW, TOY, task, worker_settings
 from tests.training.tiny import TEXT, opened, tiny
 
-KEPT = Kept("studies/toy/0000")
+REMOTE = RemoteFiles("studies/toy/0000")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def node(tmp_path, url, monkeypatch):
 
     def make(name="one"):
         monkeypatch.setenv("HPSEARCH_SCRATCH", str(tmp_path / name))
-        made.append(Actor(0, setting(tmp_path / "none"), TOY, url))
+        made.append(Actor(0, worker_settings(tmp_path / "none"), TOY, url))
         assert made[-1]._open() == ""
         return made[-1]
 
@@ -46,9 +46,9 @@ def node(tmp_path, url, monkeypatch):
         actor.leave()
 
 
-def trial(tmp_path, attempt=1, kept=KEPT, **values):
+def trial(tmp_path, attempt=1, remote=REMOTE, **values):
     wanted = task(tmp_path / "home", **values)
-    return type(wanted)(0, attempt, wanted.config, wanted.folder, {}, kept)
+    return type(wanted)(0, attempt, wanted.config, wanted.folder, {}, remote)
 
 
 def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
@@ -66,8 +66,8 @@ def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
 
 def stored(url):
     """What the storage has of the trial."""
-    snapshots = Snapshots(Storage(url), KEPT.folder)
-    snapshots.look()
+    snapshots = Snapshots(Storage(url), REMOTE.folder)
+    snapshots.load_newest()
     return sorted(snapshots.files)
 
 
@@ -86,14 +86,15 @@ def test_a_trial_ends_in_the_storage_and_nowhere_else(tmp_path, url, node):
 
 
 def test_a_paused_trial_goes_on_from_the_storage_on_another_node(tmp_path, url, node):
-    whole, _, _ = go_on(node(), trial(tmp_path, kept=Kept("studies/toy/0001")))
+    whole, _, _ = go_on(node(), trial(tmp_path, remote=RemoteFiles("studies/toy/0001")))
     first, last, _ = go_on(node("one"), trial(tmp_path), lambda i: Command.PAUSE if i == 7 else Command.CONTINUE)
     assert last == Ended(0, 0, Command.PAUSE)
     assert stored(url) == ["last.pt"] or stored(url) == ["last.pt", "previous.pt"]
-    told = Snapshots(Storage(url), KEPT.folder)
-    told.look()
+    told = Snapshots(Storage(url), REMOTE.folder)
+    told.load_newest()
     told.fetch(tmp_path / "seen")
-    assert len(json.loads((tmp_path / "seen" / "last.pt").read_text())["evaluations"]) == 7
+    _, _, state = (tmp_path / "seen" / "last.pt").read_bytes().partition(b"\n")  # after the checksum
+    assert len(json.loads(state)["evaluations"]) == 7
     again, last, _ = go_on(node("two"), trial(tmp_path, attempt=2))
     assert (again, last) == (whole, Ended(0, 0, Command.CONTINUE))
     assert {index: again[index] for index in first} == first
@@ -101,11 +102,11 @@ def test_a_paused_trial_goes_on_from_the_storage_on_another_node(tmp_path, url, 
 
 def test_a_dropped_trial_stores_nothing_more(tmp_path, url, node):
     _, last, _ = go_on(node(), trial(tmp_path), lambda index: Command.STOP if index == 3 else Command.CONTINUE)
-    there = Storage(url).names(KEPT.folder)
+    there = Storage(url).names(REMOTE.folder)
     assert last == Ended(0, 0, Command.STOP)
     assert left(tmp_path) == []
     assert [thread.name for thread in threading.enumerate() if thread.name == "upload"] == []
-    assert Storage(url).names(KEPT.folder) == there
+    assert Storage(url).names(REMOTE.folder) == there
 
 
 def test_checkpoints_are_stored_while_it_trains(tmp_path, url, node):
@@ -126,11 +127,11 @@ def test_a_storage_that_takes_nothing_for_a_while_costs_a_notice(tmp_path, url, 
         broken.setattr(Storage, "put", refuse)
         actor.train(1, trial(tmp_path))
         actor.answer(Command.CONTINUE)  # it has saved once
-        while not actor._elsewhere._upload._trouble:
+        while not actor._transfer._upload._trouble:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     note, *_, message = said = actor.answer(Command.CONTINUE)
-    assert note.line == f"a checkpoint is not stored: storage {url}: cannot write x: no room; training goes on"
+    assert note.line == f"a checkpoint is not stored: storage {url}: cannot write x: no room; training continues"
     assert isinstance(message, Evaluated)
     while isinstance(said[-1], Evaluated):
         said = actor.answer(Command.CONTINUE)
@@ -162,7 +163,7 @@ def refuse(storage, *_):
 def test_what_the_training_writes_by_halves_is_not_stored(tmp_path, url, node):
     actor = node()
     actor.train(1, trial(tmp_path))
-    folder = actor._elsewhere._folder
+    folder = actor._transfer._folder
     (folder / ".last.pt.tmp").write_text("half")
     (folder / "link").symlink_to("/etc/hostname")
     (folder / "own" / ".hidden").mkdir(parents=True)
@@ -179,13 +180,13 @@ def test_what_the_training_writes_by_halves_is_not_stored(tmp_path, url, node):
 
 def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, node, corpus_files):
     corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
-    name, steps = keep_prepared(storage, corpus, lambda what, share: None), []
+    name, steps = upload_prepared(storage, corpus, lambda what, share: None), []
     before = storage.names(name)
-    assert keep_prepared(storage, corpus, lambda what, share: steps.append(what)) == name
+    assert upload_prepared(storage, corpus, lambda what, share: steps.append(what)) == name
     assert (storage.names(name), steps) == (before, [])
-    scratch, folders = node()._elsewhere.scratch, []
+    scratch, folders = node()._transfer.scratch, []
     threads = [
-        threading.Thread(target=lambda: folders.append(scratch.corpus(storage, name, lambda: None))) for _ in range(4)
+        threading.Thread(target=lambda: folders.append(scratch.prepared(storage, name, lambda: None))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -194,17 +195,17 @@ def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, no
     assert len(set(folders)) == 1
     assert contents(folders[0]) == contents(corpus)
     storage.remove_folder(name)  # it is not asked for again
-    assert scratch.corpus(storage, name, lambda: None) == folders[0]
+    assert scratch.prepared(storage, name, lambda: None) == folders[0]
 
 
 def test_data_that_are_not_whole_in_the_storage_are_refused(tmp_path, url, node, corpus_files):
     corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
-    name = keep_prepared(storage, corpus, lambda what, share: None)
+    name = upload_prepared(storage, corpus, lambda what, share: None)
     victim = max((tmp_path / "storage" / name).iterdir(), key=lambda path: path.stat().st_size)
     victim.write_bytes(bytes(victim.stat().st_size))
-    scratch = node()._elsewhere.scratch
+    scratch = node()._transfer.scratch
     with pytest.raises(StorageFailed, match=rf"^storage {url}: {name}: the prepared data are not whole$"):
-        scratch.corpus(storage, name, lambda: None)
+        scratch.prepared(storage, name, lambda: None)
     assert [path for path in (scratch.home / "corpora").iterdir() if path.is_dir()] == []
 
 
@@ -213,7 +214,7 @@ def contents(folder):
 
 
 def test_the_folder_of_a_worker_that_was_killed_is_removed_by_the_next(tmp_path, node):
-    alive = node()._elsewhere.scratch
+    alive = node()._transfer.scratch
     killed = alive.home / "worker-killed"
     killed.mkdir()
     (killed / "last.pt").write_text("")
@@ -237,7 +238,7 @@ def test_a_scratch_folder_that_others_may_write_is_refused(tmp_path, monkeypatch
 def test_a_node_that_sees_the_same_storage_lacks_nothing_and_leaves_nothing(tmp_path, url):
     shared = SharedStorage(url, ".shared-x", "text")
     shared.leave()
-    assert shared.lacking() == ""
+    assert shared.problem() == ""
     shared.remove()
     assert list((tmp_path / "storage").iterdir()) == []
 
@@ -245,11 +246,11 @@ def test_a_node_that_sees_the_same_storage_lacks_nothing_and_leaves_nothing(tmp_
 def test_what_a_node_lacks_is_said(tmp_path, url, monkeypatch):
     monkeypatch.setattr("hpsearch.launchers.ray.visibility.PATIENCE", 0.2)
     shared = SharedStorage(url, ".shared-x", "text")
-    assert shared.lacking() == f"does not see in {url} what the driver has written there"
+    assert shared.problem() == f"does not see in {url} what the driver has written there"
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
-    lacking = SharedStorage("s3://bucket", ".shared-x", "text").lacking()
+    lacking = SharedStorage("s3://bucket", ".shared-x", "text").problem()
     assert lacking.startswith("cannot use the storage: storage s3://bucket: Install s3fs")
     shared.leave()
     monkeypatch.setattr(Storage, "put", refuse)
     monkeypatch.setattr(Storage, "write", refuse)
-    assert shared.lacking() == f"cannot use the storage: storage {url}: cannot write x: no room"
+    assert shared.problem() == f"cannot use the storage: storage {url}: cannot write x: no room"

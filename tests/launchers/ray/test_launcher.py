@@ -18,7 +18,7 @@ from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.visibility import SharedFolder
 from hpsearch.search import Search
 from hpsearch.space.settings import RayWorkers, Resources
-from hpsearch.testing.launchers import LIMIT, SLOW, TOY, LauncherConformance, drive, place, setting, task
+from hpsearch.testing.launchers import LIMIT, SLOW, TOY, LauncherConformance, drive, place, task, worker_settings
 from tests.cli.processes import TOY as TOY_TRAINER
 from tests.cli.processes import alive, descendants, events, hpsearch, started, wait_for
 from tests.searching import RANGES, experiment, opened
@@ -50,7 +50,7 @@ def nodes():
 
 def launcher(nodes, folder, workers=2, trainer=TOY, **options):
     cluster = Cluster(RayWorkers(name="ray", address=nodes.address), Resources())
-    return RayLauncher([setting(folder)] * workers, cluster, shared=folder, trainer=trainer, **options)
+    return RayLauncher([worker_settings(folder)] * workers, cluster, shared=folder, trainer=trainer, **options)
 
 
 def both_ready(made):
@@ -117,7 +117,7 @@ def test_a_worker_that_dies_idle_is_replaced_and_no_trial_is_to_blame(nodes, tmp
             pid = made._slots[0].place.pid
             os.kill(pid, number)
             deadline = time.monotonic() + LIMIT
-            while made._slots[0].place is None or made._slots[0].place.pid == pid:
+            while made._slots[0].info is None or made._slots[0].place.pid == pid:
                 assert made.messages(0.2) == []
                 assert time.monotonic() < deadline
         place(made, task(tmp_path, 1))
@@ -218,7 +218,7 @@ def test_a_node_without_the_folder_that_joins_later_is_named_and_not_used(nodes,
         for _ in range(40):
             made.messages(0.2)
         assert not made.ready(2)
-        host = made._slots[0].place.host
+        host = made._slots[0].info.host
         assert caplog.messages == [f"launcher: node {host} does not see {tmp_path}: no trial is trained there"]
         made._shared.path.write_text(made._shared.text)
         made._ray.kill(made._slots[0].actor)  # its room is on a node that has the folder
@@ -279,7 +279,7 @@ def test_a_study_goes_on_when_a_node_goes_away_and_comes_back(nodes, tmp_path):
         made.close()
     paused = [h for h in seen if isinstance(h, Interrupted)]
     assert len(paused) == 1
-    assert "went away" in paused[0].reason
+    assert "is gone" in paused[0].reason
     assert sorted(h.trial.number for h in seen if isinstance(h, Finished)) == [0, 1, 2, 3, 4]
     again = [(h.trial.number, h.attempt) for h in seen if isinstance(h, Started) and h.attempt > 1]
     assert again == [(paused[0].trial.number, 2)]

@@ -14,7 +14,7 @@ from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers, Resources
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.storage import Storage
-from hpsearch.storage.study_storage import StudyStorage, keep_prepared
+from hpsearch.storage.study_storage import StudyStorage, upload_prepared
 from tests.cli.processes import events, hpsearch
 from tests.searching import losses, opened
 
@@ -78,13 +78,15 @@ def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch
     wanted, home = Experiment.load(space_file(SPACE)), Home(tmp_path / "home").make()
     prepared = prepare(wanted, home, lambda what, share: None)
     storage = Storage(f"file://{tmp_path}/storage")
-    stored = {key: keep_prepared(storage, folder, lambda what, share: None) for key, folder in prepared.folders.items()}
+    stored = {
+        key: upload_prepared(storage, folder, lambda what, share: None) for key, folder in prepared.folders.items()
+    }
     nowhere = WorkerSettings("cpu", 1, tmp_path / "none", tmp_path / "none", checkpoint_seconds=0.2)
     cluster = Cluster(RayWorkers(name="ray", address=nodes.address, storage=storage.url), Resources())
     launcher = RayLauncher([nowhere] * 2, cluster, shared=tmp_path / "none", trainer=TRAINER)
     study = opened(wanted, tmp_path / "study", prepared.facts)
-    keeping = StudyStorage(storage, study.history, stored)
-    checkpoints, seen, killed = Checkpoints(tmp_path / "home" / "checkpoints", study.history, keeping), [], []
+    study_storage = StudyStorage(storage, study.history, stored)
+    checkpoints, seen, killed = Checkpoints(tmp_path / "home" / "checkpoints", study.history, study_storage), [], []
     before = files(home.path)
     for event in searched(home, wanted, study, launcher, checkpoints, prepared.folders):
         seen.append(event)
@@ -93,7 +95,7 @@ def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch
         if not killed and running and int(running[0].parent.name) in kept:
             killed.append(int(running[0].parent.name))
             nodes.remove_node(nodes.second, allow_graceful=False)
-    keeping.close()
+    study_storage.close()
     nodes.second = nodes.add_node(**NODE, **at(scratch, "second"))
     assert [h.trial.number for h in seen if isinstance(h, Interrupted)] == killed
     assert [h.attempt for h in seen if isinstance(h, Started) and h.trial.number == killed[0]] == [1, 2]

@@ -60,7 +60,7 @@ def is_held(file: int) -> bool:
     return False
 
 
-def is_driven(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Whether a living process holds the lock at this path."""
     try:
         file = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))

@@ -1,4 +1,4 @@
-"""The worker's end: it trains what it is handed and asks after each evaluation. It opens no database."""
+"""One trial in training, on the worker's side. It opens no database."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from hpsearch.trainers import DEFAULT, config_of, load
 from hpsearch.training.memory import ran_out
 
 TRAINER = DEFAULT
-LISTEN = 0.05  # seconds between looks for a message while training: a look costs microseconds, a step can cost fewer
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}  # what a disk says, wherever in the training
-CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}  # likewise, where it is about the trial's own folder
+LISTEN = 0.05  # seconds between two checks for messages: a check takes microseconds, a step may take fewer
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}  # errors of a disk, wherever the training raises them
+CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}  # likewise, if the file is in the trial's own folder
 
 
 class Session:
-    """One trial in training, as an iterator of messages; `answer` says how to go on."""
+    """One trial in training: `step` trains up to the next message, `answer` sets the command."""
 
     def __init__(
-        self, slot: int, task: Task, setting: WorkerSettings, *, trainer: str, listen: Callable[[], None]
+        self, slot: int, task: Task, settings: WorkerSettings, *, trainer: str, listen: Callable[[], None]
     ) -> None:
         self.slot, self.task = slot, task
         self.last = Command.CONTINUE
-        self._heard = Command.CONTINUE  # the last command that the training has asked for
-        self._before: set[tuple[int, int]] = set()  # the checkpoints that stood when it heard of a pause
+        self._heard = Command.CONTINUE  # the last command that the training has read
+        self._before: set[tuple[int, int]] = set()  # the checkpoints that existed when the training read PAUSE
         self._listen, self._listened = listen, time.monotonic()
-        handle = Handle(replace(setting, prepared=task.prepared), task.folder, self._command)
+        handle = Handle(replace(settings, prepared=task.prepared), task.folder, self._command)
         self._evaluations = _train(trainer, task, handle)
 
     def answer(self, command: Command) -> None:
-        """Commands what the trial is to do from now on; a weaker command does not undo a stronger one before it."""
+        """Sets the trial's command, unless it already has a stronger one."""
         self.last = max(self.last, command)
 
     def step(self) -> Message:
-        """Trains to the next evaluation or the end; every error becomes a message."""
+        """Trains up to the next evaluation or the end; returns every error as a message."""
         trial = self.task.trial
         if self.last is Command.STOP:
             self._evaluations.close()  # type: ignore[attr-defined]
@@ -71,7 +71,7 @@ class Session:
         return Command.PAUSE if self.last is Command.STOP else self.last
 
     def _ended(self) -> Ended:
-        """Says how the trial ended: a training that asked for no step after the pause came has trained to its end."""
+        """Returns how the trial ended. A training that did not read the PAUSE reached its own end."""
         if self.last is Command.STOP or self._heard is not Command.PAUSE:
             return Ended(self.slot, self.task.trial, self.last if self.last is not Command.PAUSE else Command.CONTINUE)
         saved = bool(_checkpoints(self.task.folder) - self._before)
@@ -79,7 +79,7 @@ class Session:
 
 
 def _checkpoints(folder: Path) -> set[tuple[int, int]]:
-    """The checkpoints in a folder as file number and time: one that is written anew is another."""
+    """Returns inode and time of each checkpoint in a folder: a rewritten checkpoint differs."""
     found = set()
     for name in CHECKPOINTS:
         with contextlib.suppress(OSError):
@@ -89,7 +89,7 @@ def _checkpoints(folder: Path) -> set[tuple[int, int]]:
 
 
 def _plain(evaluation: Evaluation) -> Evaluation:
-    """The evaluation with Python floats as metrics, whatever the training measured them with."""
+    """Returns the evaluation with Python floats as metrics."""
     points = [replace(point, metrics=_floats(point.metrics)) for point in evaluation.points]
     return replace(evaluation, metrics=_floats(evaluation.metrics), points=points)
 
@@ -99,7 +99,7 @@ def _floats(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def number(name: str, value: Any) -> float:
-    """A metric's value as a float: Python's numbers, numpy's, and tensors of one; raises TypeError for all else."""
+    """Returns a metric's value (a number of Python or numpy, a tensor of one) as a float; raises TypeError."""
     plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
     if type(plain) is not bool and isinstance(plain, Real):
         return float(plain)
@@ -107,12 +107,12 @@ def number(name: str, value: Any) -> float:
 
 
 def _train(name: str, task: Task, handle: Handle) -> Iterator[Evaluation]:
-    """The evaluations of the trainer of this name; raises TypeError where it yields something else."""
+    """Yields the evaluations of the trainer of this name; raises TypeError if it yields something else."""
     make_folder(handle.folder)
-    trainer = load(name, handle.setting.base)
+    trainer = load(name, handle.settings.base)
     for found in trainer.train(config_of(trainer, task.config), handle):
         if not isinstance(found, Evaluation):
-            raise TypeError(f"{name} yielded {type(found).__name__}, no Evaluation")
+            raise TypeError(f"{name} yielded {type(found).__name__}, not Evaluation")
         yield found
 
 

@@ -12,10 +12,10 @@ import threading
 import pytest
 
 from hpsearch.errors import HpsearchError, StudyBusy
-from hpsearch.lock import StudyLock, is_driven
+from hpsearch.study_lock import StudyLock, is_locked
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from hpsearch.lock import StudyLock\n"
+    "import sys, time; from pathlib import Path; from hpsearch.study_lock import StudyLock\n"
     "lock = StudyLock(Path(sys.argv[1]), what=\"study 'toy'\"); print('held', flush=True); time.sleep(600)"
 )
 
@@ -88,11 +88,11 @@ def test_a_lock_left_by_a_crash_is_taken_over_though_its_pid_lives_again(tmp_pat
 
 
 def test_whoever_only_looks_keeps_nobody_out(tmp_path, holder):
-    assert is_driven(tmp_path / "lock")
+    assert is_locked(tmp_path / "lock")
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
-    assert not is_driven(tmp_path / "lock")
-    assert not is_driven(tmp_path / "none")
+    assert not is_locked(tmp_path / "lock")
+    assert not is_locked(tmp_path / "none")
     look = os.open(tmp_path / "lock", os.O_RDONLY)
     fcntl.flock(look, fcntl.LOCK_SH)  # somebody else looks at this very moment
     threading.Timer(0.08, os.close, [look]).start()
