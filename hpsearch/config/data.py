@@ -136,14 +136,14 @@ class DataSet(Section):
             aligned = f"; two files of aligned lines are {ALIGNED}" if self.reads_aligned_files else ""
             raise ValueError(f"give either files or dataset (one of the two){aligned}")
         if self.dataset is None and (self.config is not None or self.splits is not None):
-            raise ValueError("config and splits are those of a dataset: of the datasets library, not of files")
+            raise ValueError("config and splits belong to a dataset of the datasets library, not to files")
         if (self.dataset or "").startswith("python:"):
             fields = type(self).model_fields
             told = [
                 key for key in (*FORM, *self.form_keys) if key in fields and getattr(self, key) != fields[key].default
             ]
             if told:
-                raise ValueError(f"{told[0]} is about files; a data function returns its examples as they are meant")
+                raise ValueError(f"{told[0]} is about files; it does not apply to a data function")
         return self
 
     @model_serializer(mode="wrap")

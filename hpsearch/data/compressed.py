@@ -64,9 +64,9 @@ def parts(path: Path) -> list[Part]:
     with readable(path), zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir() and not _is_hidden(m.filename)]
     if not members:
-        raise DataError(f"{path}: there is no file in it")
+        raise DataError(f"{path}: the archive is empty")
     if sum(m.compress_size for m in members) > path.stat().st_size:
-        raise DataError(f"{path}: its members overlap, as those of no honest .zip do")
+        raise DataError(f"{path}: its members overlap, as in a decompression bomb")
     if any(m.flag_bits & 1 for m in members):
         raise DataError(f"{path}: it is encrypted; unpack it first")
     return [Part(path, m.filename) for m in sorted(members, key=lambda m: m.filename)]
@@ -96,7 +96,7 @@ def _check_unpacked(part: Part, size: int, changed: int) -> None:
         while block := stream.read(1 << 20):
             unpacked += len(block)
             if unpacked > limit:
-                raise DataError(f"{part}: unpacks to more than {MAX_RATIO} times its size, which no text does")
+                raise DataError(f"{part}: unpacks to more than {MAX_RATIO} times its size, which text does not")
 
 
 class readable:  # noqa: N801 - reads as a word in `with`

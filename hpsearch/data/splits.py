@@ -192,7 +192,7 @@ def check_labels(name: str, splits: Splits) -> None:
     """Raises DataError if train has only one label, or lacks a label of valid or test."""
     train = {example[LABEL] for example in splits.train}
     if len(train) < 2:
-        raise DataError(f"data.{name}: train has one label only ({_named(train.pop())}), two or more are wanted")
+        raise DataError(f"data.{name}: train has one label only ({_named(train.pop())}), two or more are expected")
     for part in ("valid", "test"):
         unseen = {example[LABEL] for example in getattr(splits, part)} - train
         if unseen:

@@ -21,7 +21,7 @@ MARKS = {  # byte order marks; UTF-32's come first, as they begin with UTF-16's
     codecs.BOM_UTF16_BE: "utf-16",
     codecs.BOM_UTF8: "utf-8",
 }
-OTHERWISE = f"what is no text can be read by a function: {FUNCTION}"
+OTHERWISE = f"other content can be read by a function: {FUNCTION}"
 WIDE = ("utf-16", "utf-32")  # a line end takes several bytes
 
 
@@ -100,7 +100,7 @@ def _wide(part: Part, stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]
     try:
         for number, line in enumerate(iter(lambda: text.readline(MAX_LINE + 1), ""), start=1):
             if "\0" in line:
-                raise DataError(f"{part}:{number}: a NUL character, text is wanted; {OTHERWISE}")
+                raise DataError(f"{part}:{number}: a NUL character, text is expected; {OTHERWISE}")
             if len(line) > MAX_LINE:
                 raise DataError(f"{part}:{number}: a line of more than {MAX_LINE >> 20} MiB, break it up")
             yield number, line
@@ -112,7 +112,7 @@ def _wide(part: Part, stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]
 
 def _decoded(raw: bytes, part: Part, number: int, codec: str) -> str:
     if b"\0" in raw:
-        raise DataError(f"{part}:{number}: a NUL byte, {_named(codec)} text is wanted; {_maybe_wide(raw)}{OTHERWISE}")
+        raise DataError(f"{part}:{number}: a NUL byte, {_named(codec)} text is expected; {_maybe_wide(raw)}{OTHERWISE}")
     if len(raw) > MAX_LINE:
         raise DataError(f"{part}:{number}: a line of more than {MAX_LINE >> 20} MiB, break it up")
     try:

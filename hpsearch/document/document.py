@@ -83,7 +83,7 @@ def read(path: str | Path) -> Document:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB; this is no search space")
+        raise ConfigError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB; too much for a search space")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -120,7 +120,7 @@ def _bytes(path: str | Path) -> bytes:
         mode = os.fstat(file).st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-            raise ConfigError(f"{path}: is {kind}; a YAML file is wanted")
+            raise ConfigError(f"{path}: is {kind}; a YAML file is expected")
         parts = [b""]
         while sum(map(len, parts)) <= MAX_BYTES and (part := os.read(file, MAX_BYTES + 1)):
             parts.append(part)
@@ -169,7 +169,7 @@ def _as_yaml(value: Any, at: Keys) -> Any:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise Fault(at, f"the key {key!r} is no text")
+                raise Fault(at, f"the key {key!r} is not text")
         return {key: _as_yaml(inner, (*at, key)) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_as_yaml(inner, (*at, index)) for index, inner in enumerate(value)]

@@ -121,7 +121,7 @@ class Reader:
         else:
             node = self._sequence(events, mark, depth)
         if max(node.size, self._values) > MAX_VALUES:
-            raise self._error(mark, f"more than {MAX_VALUES} values; this is no search space")
+            raise self._error(mark, f"more than {MAX_VALUES} values; too much for a search space")
         if anchor := getattr(event, "anchor", None):
             self._anchors[anchor] = node
         return node

@@ -138,7 +138,7 @@ def wrong_study(name: str) -> str:
     """Why a study cannot have this name, which becomes a folder of the home; empty if it can."""
     if not _STUDY.fullmatch(name):
         allowed = "letters, digits, '.', '_', '-' (up to 100, a letter or digit first)"
-        return f"{validation_errors.shown(name)} is no name for a study: {allowed}"
+        return f"{validation_errors.shown(name)} is not a valid study name: {allowed}"
     if name.lower() in OWN_FOLDERS or name.lower().startswith(OWN_FILES):
         return f"'{name}' is the name of a folder of hpsearch's own, or of a file; choose another"
     return ""

@@ -127,7 +127,7 @@ def test_a_zip_of_other_files_is_refused_with_what_is_in_it(tmp_path: Path) -> N
         archive.writestr("data/a.csv", "text,label\na,x\n")
     said = refusal(tmp_path, a_set("classification", "a.zip"))
     assert said.startswith(
-        "a.zip: files of no or several formats in it (a.csv, readme.md), one is wanted: .txt, .jsonl"
+        "a.zip: files of no or several formats in it (a.csv, readme.md), one is expected: .txt, .jsonl"
     )
 
 

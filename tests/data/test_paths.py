@@ -76,7 +76,7 @@ def test_a_glob_without_a_file_a_folder_without_data_and_one_of_several_kinds_ar
 
 def test_a_missing_file_is_answered_with_a_near_name(tmp_path: Path) -> None:
     table(tmp_path, "reviews.csv")
-    said = "reveiws.csv: there is no such file, a data file is wanted; did you mean 'reviews.csv'?"
+    said = "reveiws.csv: no such file, a data file is expected; did you mean 'reviews.csv'?"
     assert refusal(tmp_path, a_set("classification", "reveiws.csv")) == said
     assert refusal(tmp_path, a_set("classification", dataset="reveiws.csv")) == said
     assert "did you mean 'reviews.csv'?" in refusal(tmp_path, a_set("classification", "reviews.tsv"))
@@ -219,7 +219,7 @@ def test_the_library_s_feature_for_translations_is_taken_by_its_languages(tmp_pa
 
 def test_keys_of_a_dataset_and_of_files_are_refused_where_they_say_nothing() -> None:
     for given, words in (
-        ({"files": "a.csv", "config": "en"}, "config and splits are those of a dataset"),
+        ({"files": "a.csv", "config": "en"}, "config and splits belong to a dataset"),
         ({"dataset": "python:a:b", "encoding": "cp1252"}, "encoding is about files"),
         ({"dataset": "python:a:b", "skip_bad_rows": True}, "skip_bad_rows is about files"),
     ):

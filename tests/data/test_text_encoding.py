@@ -65,7 +65,9 @@ def test_a_mark_against_the_named_encoding_and_names_that_are_none_are_refused(t
 
 def test_bytes_with_a_few_nuls_are_not_taken_for_utf_16(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\0" + b"some words " * 40)
-    assert refusal(tmp_path, a_set("text", "a.txt")).startswith("a.txt:1: a NUL byte, UTF-8 text is wanted; what is no")
+    assert refusal(tmp_path, a_set("text", "a.txt")).startswith(
+        "a.txt:1: a NUL byte, UTF-8 text is expected; other content"
+    )
 
 
 @pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be"])
@@ -79,7 +81,7 @@ def test_utf16_without_a_mark_that_its_letters_do_not_show_is_named(tmp_path: Pa
 
 def test_utf_32_without_a_mark_is_not_taken_for_utf_16(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes("some words\n".encode("utf-32-le"))
-    assert refusal(tmp_path, a_set("text", "a.txt")).startswith("a.txt:1: a NUL byte, UTF-8 text is wanted")
+    assert refusal(tmp_path, a_set("text", "a.txt")).startswith("a.txt:1: a NUL byte, UTF-8 text is expected")
 
 
 def test_only_the_mark_at_the_beginning_is_one(tmp_path: Path) -> None:
