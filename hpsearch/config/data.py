@@ -155,7 +155,8 @@ class DataSet(Section):
     @classmethod
     def named(cls, task: str) -> type[Self]:
         """This section as a subclass whose `task` is the given name."""
-        return create_model(cls.__name__, __base__=cls, __module__=cls.__module__, task=(Literal[task], ...))
+        field: Any = (Literal[task], ...)
+        return create_model(cls.__name__, __base__=cls, __module__=cls.__module__, task=field)
 
     @property
     def task_name(self) -> str:
