@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from hpsearch.config import FUNCTION
-from hpsearch.data.compressed import ENDINGS, Part, packing, parts, readable, unpacked_name
+from hpsearch.data.compressed import ENDINGS, Part, data_errors, packing, parts, unpacked_name
 from hpsearch.errors import DataError
 
 FORMATS = {
@@ -65,7 +65,7 @@ def table_part(path: Path) -> Part:
 
 def check_regular(path: Path) -> None:
     """Raises DataError unless the path is a regular, non-empty file."""
-    with readable(path):
+    with data_errors(path):
         kinds = {
             "is a folder": path.is_dir(),
             "is not a regular file": path.exists(),
@@ -93,5 +93,5 @@ def near(path: Path) -> str:
 def digest(path: Path) -> str:
     """The SHA-256 (hex) of the file's bytes, without unpacking them."""
     check_regular(path)
-    with readable(path), path.open("rb") as stream:
+    with data_errors(path), path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
