@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from hpsearch.config import Split
-from hpsearch.data.confusables import escaped, groups, remedy, seen
+from hpsearch.data.confusables import appearance, escaped, groups, remedy
 from hpsearch.errors import DataError
 
 T = TypeVar("T")
@@ -169,7 +169,7 @@ def _return_lonely_labels(examples: list[Example], keys: list[str], side: dict[s
 
 def _key(example: Example) -> str:
     """The key of an example; examples with equal keys (texts that look alike) fall into one split."""
-    return seen(_first(example))
+    return appearance(_first(example))
 
 
 def _spelling(example: Example) -> str:
@@ -202,7 +202,7 @@ def check_labels(name: str, splits: Splits) -> None:
 
 def _refuse_unseen(what: str, label: str, part: str, train: set[str]) -> None:
     """Raises DataError for a label that train lacks; the message names a label of train that looks alike."""
-    alike = sorted(other for other in train if seen(other) == seen(label))
+    alike = sorted(other for other in train if appearance(other) == appearance(label))
     if alike:
         raise DataError(
             f"{what} {escaped(label)} is in {part} but not in train, "
