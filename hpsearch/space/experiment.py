@@ -23,7 +23,7 @@ from hpsearch.redaction import redact
 from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
 from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile
-from hpsearch.space.validation import checked, wrong_study
+from hpsearch.space.validation import check_document, wrong_study
 from hpsearch.trainers import DEFAULT, Trainer
 
 
@@ -65,7 +65,7 @@ class Experiment:
     @classmethod
     def _of(cls, document: Document) -> Experiment:
         try:
-            found = checked(document)
+            found = check_document(document)
         except Fault as fault:
             raise document.error(fault) from None
         return cls(found.study, found.settings, found.space, document, found.warnings)

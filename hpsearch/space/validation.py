@@ -36,7 +36,7 @@ class Checked(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def checked(document: Document) -> Checked:
+def check_document(document: Document) -> Checked:
     """Checks a file; raises Fault for the first mistake, ConfigError for a password in it."""
     raw = document.value
     trainer = _trainer(raw, document.path)
