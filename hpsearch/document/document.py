@@ -154,7 +154,7 @@ def dump(value: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def written(value: Mapping[str, Any]) -> Document:
+def from_mapping(value: Mapping[str, Any]) -> Document:
     """The document of a Python mapping, with its text as YAML; raises Fault for values that YAML cannot express."""
     plain = _as_yaml(value, ())
     if not isinstance(plain.get("study"), str):

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from hpsearch.config import Config, Objective
 from hpsearch.document import validation_errors
-from hpsearch.document.document import GIVEN, Document, Fault, parse, read, written
+from hpsearch.document.document import GIVEN, Document, Fault, from_mapping, parse, read
 from hpsearch.document.ranges import Branches
 from hpsearch.errors import ConfigError
 from hpsearch.redaction import redact
@@ -57,7 +57,7 @@ class Experiment:
         given = {"study": study, "base": None if base is None else str(base)}
         value = {**value, **{key: found for key, found in given.items() if found is not None}}
         try:
-            document = written(value)
+            document = from_mapping(value)
         except Fault as fault:
             raise ConfigError(f"{GIVEN}: {fault}") from None
         return cls._of(document)
