@@ -54,7 +54,7 @@ def check_value(model: type[BaseModel], key: str, value: Any, *, keys: Keys) -> 
     try:
         return _adapter(model, key).validate_python(value)
     except ValidationError as error:
-        raise Fault(keys, phrase(dict(error.errors()[0]))) from None
+        raise Fault(keys, message(dict(error.errors()[0]))) from None
 
 
 @cache
@@ -64,7 +64,7 @@ def _adapter(model: type[BaseModel], key: str) -> TypeAdapter[Any]:
     return TypeAdapter(kind, config=ConfigDict(strict=True, str_strip_whitespace=True))
 
 
-def phrase(error: Mapping[str, Any]) -> str:
+def message(error: Mapping[str, Any]) -> str:
     """The message of a pydantic error, as in `must be at least 1, not 0`."""
     kind, context = error["type"], error.get("ctx", {})
     given = shown(error.get("input"))
@@ -85,7 +85,7 @@ def _bound(number: float) -> str:
     return str(int(number)) if number == int(number) else str(number)
 
 
-def unknown(key: str, known: Iterable[str]) -> str:
+def unknown_key(key: str, known: Iterable[str]) -> str:
     """The message about an unknown key: the nearest known key, or all known keys."""
     known = list(known)
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
@@ -101,7 +101,7 @@ def fault(error: ValidationError, raw: Mapping[str, Any], model: type[BaseModel]
     location, kind = tuple(problem["loc"]), problem["type"]
     if kind == "extra_forbidden":
         keys = _keys(location, raw)
-        return Fault(keys, unknown(str(keys[-1]), _fields(location[:-1], model)), at_key=True)
+        return Fault(keys, unknown_key(str(keys[-1]), _fields(location[:-1], model)), at_key=True)
     if kind == "missing":
         return Fault(_keys(location[:-1], raw), f"key '{location[-1]}' is missing")
     keys = _keys(location, raw)
@@ -116,7 +116,7 @@ def fault(error: ValidationError, raw: Mapping[str, Any], model: type[BaseModel]
         return Fault(keys, "at least one is needed")
     if _is_path_or_paths(problem):
         return Fault(keys, f"must be a path or a list of paths, not {shown(problem['input'])}")
-    return Fault(keys, phrase(problem))
+    return Fault(keys, message(problem))
 
 
 def _is_path_or_paths(problem: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from hpsearch.document.document import Fault, Keys
 from hpsearch.document.other_tools import WORDS, suggestion
 from hpsearch.document.ranges import Branches, Choices, Fixed, Leaf, Node, Number
-from hpsearch.document.validation_errors import check_value, phrase, shown, unknown
+from hpsearch.document.validation_errors import check_value, message, shown, unknown_key
 from hpsearch.trainers import Trainer
 
 RANGE_KEYS = ("low", "high", "step", "log", "choices")
@@ -186,7 +186,7 @@ def _mapping(raw: Any, keys: Keys) -> Mapping[str, Any]:
 
 def _known(key: str, schema: Schema, keys: Keys) -> str:
     if key not in schema.model.model_fields:
-        raise Fault(keys, unknown(key, schema.model.model_fields), at_key=True)
+        raise Fault(keys, unknown_key(key, schema.model.model_fields), at_key=True)
     return key
 
 
@@ -194,7 +194,7 @@ def _only(raw: Mapping[str, Any], allowed: Sequence[str], keys: Keys) -> None:
     for key in raw:
         if key not in RANGE_KEYS:
             ours = suggestion(raw) if key.lower() in WORDS else ""
-            raise Fault((*keys, key), f"unknown key{ours}" if ours else unknown(key, RANGE_KEYS), at_key=True)
+            raise Fault((*keys, key), f"unknown key{ours}" if ours else unknown_key(key, RANGE_KEYS), at_key=True)
         if key not in allowed:
             raise Fault((*keys, key), f"{key} cannot stand beside choices", at_key=True)
 
@@ -233,7 +233,7 @@ def check_section(trainer: Trainer, name: str, nodes: Mapping[str, Node]) -> Non
             try:
                 trainer.sections[name].model_validate(rest | combination, strict=True)
             except ValidationError as error:
-                reason = phrase(dict(error.errors()[0]))
+                reason = message(dict(error.errors()[0]))
                 raise _broken_rule(name, ruled, combination, reason, trainer.remedy(name, ruled)) from None
 
 

@@ -90,7 +90,9 @@ def _refuse_unknown(raw: Mapping[str, Any], trainer: Trainer) -> None:
     for key in raw:
         if key not in known:
             ours = SECTIONS_OF_OTHERS.get(key, "").replace("SECTIONS", ", ".join(trainer.sections))
-            raise Fault((key,), f"unknown key; {ours}" if ours else validation_errors.unknown(key, known), at_key=True)
+            raise Fault(
+                (key,), f"unknown key; {ours}" if ours else validation_errors.unknown_key(key, known), at_key=True
+            )
 
 
 def _refuse_misplaced_ranges(raw: Mapping[str, Any], trainer: Trainer) -> None:
