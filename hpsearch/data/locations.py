@@ -61,7 +61,7 @@ def wanted(data_set: DataSet, parts: dict[str, Any]) -> dict[str, Any]:
     return {part: some for part, some in parts.items() if part != "test" or data_set.split.test}
 
 
-def told(name: str, data_set: DataSet, some: dict[str, list[Given]], folder: Path | None) -> list[str]:
+def notes(name: str, data_set: DataSet, some: dict[str, list[Given]], folder: Path | None) -> list[str]:
     """Lines for the user: the files that are read without being named, and those of a folder that are not read."""
     lines = []
     for part, one in some.items():

@@ -31,11 +31,11 @@ def load(name: str, data_set: DataSet, *, cache: Path | None, base: Path) -> Spl
     report = ReadReport(name, data_set.skip_bad_rows)
     with _about(name):
         parts = _parts(name, data_set, report, cache=cache, base=base)
-        warned = report.warnings(sum(map(len, parts.values())))
+        found = report.warnings(sum(map(len, parts.values())))
         splits = divide(name, parts, data_set.split)
         if data_set.target_key == LABEL:
             check_labels(name, splits)
-    return replace(splits, warned=warned, told=report.told)
+    return replace(splits, warnings=found, notes=report.notes)
 
 
 def check_sources(name: str, data_set: DataSet, *, base: Path) -> None:
@@ -132,7 +132,7 @@ def _parts(
     folder = locations.local_folder(name, data_set, base)
     if some is not None:
         some = locations.wanted(data_set, some)
-        report.told += locations.told(name, data_set, some, folder)
+        report.notes += locations.notes(name, data_set, some, folder)
         return reader.examples(some)
     tables = hf_datasets.tables(name, data_set, report, folder=folder, cache=cache)
     where = locations.described(name, data_set, folder)

@@ -42,8 +42,8 @@ class Splits:
     untested: str | None = field(
         default=None, compare=False
     )  # the key that a given test lacks ("label"), so that it is left out
-    warned: list[str] = field(default_factory=list, compare=False)  # warnings of the reading, a line each
-    told: list[str] = field(default_factory=list, compare=False)  # which files were read, a line each
+    warnings: list[str] = field(default_factory=list, compare=False)  # warnings of the reading, a line each
+    notes: list[str] = field(default_factory=list, compare=False)  # which files were read, a line each
 
     def parts(self) -> dict[str, list[Example]]:
         """The splits that hold examples, by name."""
@@ -234,7 +234,7 @@ def warnings(name: str, splits: Splits) -> list[str]:
     repeats = len(splits.train) - len({tuple(example.values()) for example in splits.train})
     if repeats > 0.05 * len(splits.train):
         found.append(f"data.{name}: {repeats} of {len(splits.train)} train examples repeat another")
-    return splits.warned + found + (_label_warnings(name, splits) if LABEL in splits.train[0] else [])
+    return splits.warnings + found + (_label_warnings(name, splits) if LABEL in splits.train[0] else [])
 
 
 def _shared(name: str, parts: dict[str, list[Example]], part: str) -> list[str]:
