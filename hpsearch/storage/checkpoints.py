@@ -25,7 +25,7 @@ class Checkpoints:
     """The trials' folders of a study, on a disk that the workers see or in a storage."""
 
     def __init__(self, path: Path, history: History, study_storage: StudyStorage | None = None) -> None:
-        """`study_storage`: where the checkpoints are, if not in `path`; the driver still writes its own files to `path`."""
+        """`study_storage`: where the checkpoints are if not in `path`; the driver writes its own files to `path`."""
         self.path, self._history, self.study_storage = path, history, study_storage
         self._best: set[int] | None = None  # trials whose weights are kept; None: not known yet
 
@@ -80,7 +80,7 @@ class Checkpoints:
             self.study_storage.download(number, "samples.json", self.folder(number) / "samples.json")
 
     def _present(self) -> list[tuple[int, Path]]:
-        """Returns number and local folder of each trial that has files here or in the storage; number -1: not a trial."""
+        """Returns number and local folder of each trial with files here or in the storage; -1: not a trial."""
         names = {folder.name for folder in self.path.glob("[0-9]*")}
         if self.study_storage is not None:
             with contextlib.suppress(StorageFailed):  # the first trial reports it when it starts

@@ -100,7 +100,7 @@ class Snapshots:
             self._commit(state, self._new_tag())
 
     def _upload(self, name: str, path: Path, tag: str) -> StoredFile | None:
-        """Uploads a file unless this attempt has stored it before; returns None for an OPTIONAL file that is not stored."""
+        """Uploads a file unless this attempt has stored it; returns None for an OPTIONAL file that is not stored."""
         size, sha256 = _size_and_sha256(path)
         mine = (s for s in self.files.values() if s.object.startswith(f"{self.attempt:06d}-"))
         known = next((s for s in mine if (s.bytes, s.sha256) == (size, sha256)), None)

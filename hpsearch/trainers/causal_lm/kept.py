@@ -21,7 +21,7 @@ def export(config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> 
     best = _kept(config, handle.folder, index)
     if best is None:
         return None
-    tokenizer = open_corpus(config, handle.setting).tokenizer
+    tokenizer = open_corpus(config, handle.settings).tokenizer
     model = Llama(config.model, vocab_size=tokenizer.vocab_size)
     model.load_state_dict(best["weights"])
     save_pretrained(model, tokenizer, folder)
