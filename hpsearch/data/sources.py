@@ -12,10 +12,12 @@ from typing import Any
 
 from hpsearch.config import FORM, DataSet
 from hpsearch.data import columns, data_functions, file_formats, hf_datasets, locations, rows
+from hpsearch.data.holdout import divide
 from hpsearch.data.locations import Given
 from hpsearch.data.read_report import ReadReport
 from hpsearch.data.reader import Reader
-from hpsearch.data.splits import LABEL, Example, Splits, check_labels, divide, warnings
+from hpsearch.data.split_checks import check_labels, warnings
+from hpsearch.data.splits import LABEL, Example, Splits
 from hpsearch.data.targets import Targets
 from hpsearch.errors import DataError
 

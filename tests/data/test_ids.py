@@ -3,7 +3,9 @@
 import pytest
 
 from hpsearch.config import Split
-from hpsearch.data.splits import Splits, check_labels, divide
+from hpsearch.data.holdout import divide
+from hpsearch.data.split_checks import check_labels
+from hpsearch.data.splits import Splits
 from hpsearch.errors import DataError
 
 

@@ -11,9 +11,11 @@ import pytest
 from sklearn.metrics import f1_score
 
 from hpsearch.config import Split
-from hpsearch.data import splits as module
+from hpsearch.data import holdout as module
 from hpsearch.data.confusables import appearance, escaped, groups
-from hpsearch.data.splits import Example, Splits, check_labels, divide, warnings
+from hpsearch.data.holdout import divide
+from hpsearch.data.split_checks import check_labels, warnings
+from hpsearch.data.splits import Example, Splits
 from hpsearch.errors import DataError
 
 
