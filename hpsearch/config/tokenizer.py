@@ -13,9 +13,7 @@ class TokenizerConfig(Section):
     """Byte-level BPE learnt from the training split only, plain bytes, or the user's tokenizer.json."""
 
     kind: Literal["bpe", "bytes", "file"] = "bpe"
-    vocab_size: int = Field(
-        2000, ge=257, le=1_000_000
-    )  # bpe only: bytes, merges, EOS and SEP; tokens of tasks are added on top
+    vocab_size: int = Field(2000, ge=257, le=1_000_000)  # bpe only: bytes, merges, EOS, SEP; others are added on top
     file: str | None = None
 
     @model_validator(mode="after")

@@ -129,9 +129,7 @@ class Tokenizer:
     def n_bytes(self, text: str, ids: Sequence[int]) -> int:
         """The number of UTF-8 bytes of the text that its first tokens, `ids`, cover."""
         if isinstance(self._inner.decoder, decoders.ByteLevel) and self._inner.normalizer is None:
-            return sum(
-                len(self._inner.id_to_token(i) or "") for i in ids
-            )  # each character of a byte-level token is one byte
+            return sum(len(self._inner.id_to_token(i) or "") for i in ids)  # byte-level: one character per byte
         places = self._inner.encode(text, add_special_tokens=False).offsets[: len(ids)]
         return len(text[: max((end for _, end in places), default=0)].encode())
 

@@ -18,12 +18,7 @@ from hpsearch.metrics import script
 ORDER = 4  # BLEU's longest n-grams
 FEW = 0.1  # n-grams per reference; orders with fewer are left out, as a few lines would decide the score
 TER_WORDS = 15.0  # per reference on average; sacrebleu's TER takes 0.2 s for 200 such pairs, 20 s for pairs of 25 words
-SPLIT_BY_TER = (
-    "13a",
-    "intl",
-    "none",
-    "zh",
-)  # tokenizers that TER supports itself; for others the texts are split before
+SPLIT_BY_TER = ("13a", "intl", "none", "zh")  # tokenizers that TER supports; for others texts are split before
 
 BleuTokenizer = Literal[
     "auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab", "flores101", "flores200", "spBLEU-1K"
