@@ -1,4 +1,4 @@
-"""Two files of aligned lines: pairs by number, whatever is in the lines; everything that would shift them refused."""
+"""Two files of aligned lines: pairs by line number; whatever would shift the pairs is refused."""
 
 from __future__ import annotations
 

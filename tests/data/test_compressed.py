@@ -1,4 +1,4 @@
-"""Packed files: every packing gives the same text, is read to its end, and unpacks to no more than text does."""
+"""Compressed files: every compression reads as the same text, to its end; decompression bombs are refused."""
 
 from __future__ import annotations
 

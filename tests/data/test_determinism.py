@@ -1,4 +1,4 @@
-"""Functions that return other examples in another process, and those that only might."""
+"""Data functions that return other examples in another process cause a warning; deterministic ones do not."""
 
 import importlib
 import sys

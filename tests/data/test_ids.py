@@ -1,4 +1,4 @@
-"""A column of ids, or of numbers to be estimated, that was named as the label."""
+"""A column of ids, or of numbers, as the label is refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""json files: one object a line, or one array as pandas writes it; nested and joined columns."""
+"""json files: one object per line, or one array as pandas writes it; nested and joined columns."""
 
 from __future__ import annotations
 

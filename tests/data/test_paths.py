@@ -1,4 +1,4 @@
-"""Paths of a config as files: variables, globs, folders, near names; which files of a folder are which split."""
+"""Paths of a config: variables, globs, folders, hints of similar names; which files of a folder are which split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values as they come from files, functions and libraries: missing ones are refused with their row, no class "nan"."""
+"""Values of files, functions and libraries: missing ones are refused with their row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of csv and tsv files as people have them: headers, delimiters, quotes; compared with pandas and csv."""
+"""Rows of csv and tsv files: headers, delimiters, quotes; compared with pandas and csv."""
 
 from __future__ import annotations
 

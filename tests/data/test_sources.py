@@ -1,4 +1,4 @@
-"""Sources to examples: formats, splits, warnings, and every kind of bad input as one line with its place."""
+"""Loading of data sets: formats, splits, warnings, and one line with the place for every kind of bad input."""
 
 from __future__ import annotations
 

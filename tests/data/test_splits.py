@@ -1,4 +1,4 @@
-"""Cuts by label, and what looks equal: no rare label is lost to a split, no text is on two sides in two spellings."""
+"""Cuts by label: each label stays in train, and texts that look alike fall into one split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encodings: seen where they are certain, else refused with the line and the key that names them."""
+"""Encodings: detected where possible, else refused with the line and the key that sets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokenizer: lossless, deaf to specials in the data, small from the train split, and readable by transformers."""
+"""The tokenizer: lossless, never encodes text to special tokens, learns from train only, loads in transformers."""
 
 from __future__ import annotations
 

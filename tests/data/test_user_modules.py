@@ -1,4 +1,4 @@
-"""Data modules that exit, parse arguments or move elsewhere: a DataError, and nothing of ours is seen or changed."""
+"""Data modules that exit, parse arguments or change the folder: a DataError, and our process is unchanged."""
 
 import importlib
 import os

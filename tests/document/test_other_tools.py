@@ -1,4 +1,4 @@
-"""Ranges in other tools' spellings are answered with ours, which is allowed there."""
+"""Ranges in other tools' spelling: the error suggests ours, which is valid."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""space.yaml -> Experiment: what is read, what is refused and where the error points."""
+"""Experiment: which space files load, which are refused, and where the error points."""
 
 import json
 import os
