@@ -50,8 +50,8 @@ LEVELS = [
     ["driver"],
     ["testing"],
     ["api"],
-    ["hpsearch"],
     ["cli"],
+    ["hpsearch"],
     ["__main__"],
 ]
 

@@ -46,7 +46,7 @@ def prepare(
         progress("reading the data", 0.0)
         contents, took = determinism.timed(lambda: Contents.of(config.data, config.tokenizer, base=asked.base))
         known(contents.facts)
-        again = determinism.asked_again(config.data, contents, base=asked.base, took=took if fresh else math.inf)
+        again = determinism.called_again(config.data, contents, base=asked.base, took=took if fresh else math.inf)
         with again as nondeterminism:
             places = {"cache": cache, "base": asked.base}
             corpus = Corpus.open(config.data, config.tokenizer, **places, progress=progress, contents=contents)
