@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, get_origin
 
@@ -42,17 +43,19 @@ def checked(document: Document) -> Checked:
     trainer = _trainer(raw, document.path)
     _refuse_unknown(raw, trainer)
     _refuse_misplaced_ranges(raw, trainer)
-    space = Space.parse({key: value for key, value in raw.items() if value is not None}, trainer)
-    settings = _settings(raw, space)
-    trainer.validate(SpaceFile(document, settings, space))
-    objective = trainer.objective(SpaceFile(document, settings, space))
-    settings = settings.model_copy(update={"objective": objective})
+    with _placed_at_trainer():
+        space = Space.parse({key: value for key, value in raw.items() if value is not None}, trainer)
+        settings = _settings(raw, space)
+        trainer.validate(SpaceFile(document, settings, space))
+        objective = trainer.objective(SpaceFile(document, settings, space))
+        settings = settings.model_copy(update={"objective": objective})
+        cannot_prepare = trainer.cannot_prepare(SpaceFile(document, settings, space))
+        _call_once(SpaceFile(document, settings, space))
     if settings.search.sampler == "grid":
         space.check_grid()
     _refuse_passwords(document)
-    unprepared = trainer.unprepared(SpaceFile(document, settings, space))
-    if getattr(settings.resources.launcher, "storage", None) and unprepared:
-        reason = f"{unprepared}, and only data that the driver has prepared are brought to the nodes"
+    if getattr(settings.resources.launcher, "storage", None) and cannot_prepare:
+        reason = f"{cannot_prepare}, and only data that the driver has prepared are brought to the nodes"
         raise Fault(("resources", "launcher", "storage"), reason)
     warnings = []
     if settings.budget.trials is None and settings.budget.hours is None:
@@ -82,6 +85,27 @@ def _trainer(raw: Mapping[str, Any], path: str) -> Trainer:
     except ValueError as error:
         raise Fault(("trainer",), f"{name}: {error}") from error
     return trainer
+
+
+@contextlib.contextmanager
+def _placed_at_trainer() -> Iterator[None]:
+    """Places an error in the trainer's own methods at the key `trainer` of the file."""
+    try:
+        yield
+    except Fault:
+        raise
+    except ConfigError as error:
+        raise Fault(("trainer",), str(error)) from error
+
+
+def _call_once(file: SpaceFile) -> None:
+    """Calls the methods that a search calls for each trial with the first config, so that a mistake shows at once."""
+    trainer, config = file.space.trainer, file.config
+    trainer.phases(config)
+    trainer.evaluations(config)
+    trainer.shape(config)
+    trainer.dedup_key(file.space.config(_first(file.space)))
+    trainer.files(config.model_dump(mode="json"))
 
 
 def _refuse_unknown(raw: Mapping[str, Any], trainer: Trainer) -> None:

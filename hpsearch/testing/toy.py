@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from hpsearch.contract import Command, Evaluation, Handle, TrainingPoint
 from hpsearch.testing.curves import SyntheticCurve
-from hpsearch.trainers import Tested, load_state, save_state
+from hpsearch.trainers import TestResult, load_state, save_state
 from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.training.config import TrainConfig
 
@@ -49,9 +49,9 @@ class Toy(CausalLM):
     def warm_up(self) -> None:
         """Does nothing: it needs no torch."""
 
-    def test(self, config: TrainConfig, handle: Handle) -> Tested:
+    def test(self, config: TrainConfig, handle: Handle) -> TestResult:
         """Returns no metrics."""
-        return Tested()
+        return TestResult()
 
     def export(self, config: TrainConfig, handle: Handle, folder: Path) -> None:
         """Exports nothing."""

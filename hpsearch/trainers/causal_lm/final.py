@@ -8,7 +8,7 @@ from typing import Any
 from hpsearch.contract import Handle
 from hpsearch.data.corpus import Corpus
 from hpsearch.errors import TrainingFailed
-from hpsearch.trainers.trainer import Tested
+from hpsearch.trainers.trainer import TestResult
 from hpsearch.training import checkpoint
 from hpsearch.training.batches import rows_of
 from hpsearch.training.config import TrainConfig
@@ -19,7 +19,7 @@ from hpsearch.training.export import save_pretrained
 from hpsearch.training.model import Llama
 
 
-def test(config: TrainConfig, handle: Handle) -> Tested:
+def test(config: TrainConfig, handle: Handle) -> TestResult:
     """The metrics of the best weights: test/... where there is a test split, and val/... of the best evaluation.
 
     Raises TrainingFailed when no evaluation was finite.
@@ -28,10 +28,10 @@ def test(config: TrainConfig, handle: Handle) -> Tested:
     metrics = {name: value for name, value in state["evaluation"]["metrics"].items() if name.startswith("val/")}
     rows = rows_of(corpus, "test", config, prepare_device(handle.settings))
     if not rows:
-        return Tested(metrics)
+        return TestResult(metrics)
     measured = Evaluator(corpus, rows, config, sample=None, precision=state["precision"]).measure(model)
     tested = {f"test/{name}": value for name, value in measured.metrics.items()}
-    return Tested(tested | metrics, measured.signatures, measured.samples)
+    return TestResult(tested | metrics, measured.signatures, measured.samples)
 
 
 def export(config: TrainConfig, handle: Handle, folder: Path) -> None:

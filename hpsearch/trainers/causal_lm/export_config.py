@@ -8,7 +8,7 @@ from hpsearch.contract import Evaluation
 from hpsearch.training.config import TrainConfig
 
 
-def ended_at(config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
+def export_config(config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
     """The config in the trial's precision, ending at the evaluation: the schedule stays that of all epochs."""
     update: dict[str, Any] = {}
     if config.training.precision == "auto" and evaluation.precision:
@@ -18,7 +18,7 @@ def ended_at(config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
     return config.model_copy(update={"training": config.training.model_copy(update=update)})
 
 
-def remarks(
+def comments(
     config: TrainConfig, exported: TrainConfig, *, trial: int, evaluation: Evaluation, then: str
 ) -> dict[Any, str]:
     """(section, key) -> a comment on the exported value."""

@@ -9,7 +9,7 @@ from hpsearch.config import TokenizerConfig
 from hpsearch.training.config import ModelConfig, TrainingConfig
 
 
-def key(config: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def dedup_key(config: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """What counts of the sections that may hold ranges."""
     return {
         "tokenizer": _of_tokenizer(TokenizerConfig.model_construct(**config.get("tokenizer", {}))),
