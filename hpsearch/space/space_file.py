@@ -1,4 +1,4 @@
-"""What a space file asks of its trainer: the trainers' protocol `Asked`."""
+"""What a space file asks of its trainer: the trainers' protocol `SpaceView`."""
 
 from __future__ import annotations
 

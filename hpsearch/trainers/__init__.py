@@ -10,12 +10,11 @@ from hpsearch.document.document import Fault
 from hpsearch.sealed import seal
 from hpsearch.trainers.loading import DEFAULT, config_of, default, input_paths, load, reporting_errors, trainer_name
 from hpsearch.trainers.state import load_state, save_state
-from hpsearch.trainers.trainer import Asked, Prepared, Shape, TestResult, Trainer
+from hpsearch.trainers.trainer import Prepared, Shape, SpaceView, TestResult, Trainer
 from hpsearch.verdict import Phases
 
 __all__ = [
     "DEFAULT",
-    "Asked",
     "Command",
     "Config",
     "Evaluation",
@@ -26,6 +25,7 @@ __all__ = [
     "Prepared",
     "Section",
     "Shape",
+    "SpaceView",
     "TestResult",
     "Trainer",
     "config_of",

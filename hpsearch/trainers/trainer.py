@@ -15,7 +15,7 @@ from hpsearch.document.ranges import Leaf, probes
 from hpsearch.verdict import Phases
 
 
-class Asked(Protocol):
+class SpaceView(Protocol):
     """What a space file asks of its trainer."""
 
     @property
@@ -142,20 +142,20 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------------------- before a search
 
-    def validate(self, asked: Asked) -> None:
+    def validate(self, space: SpaceView) -> None:
         """Raises Fault for what the sections' own validators cannot see: it is said with its place in the file."""
 
-    def objective(self, asked: Asked) -> Objective:
+    def objective(self, space: SpaceView) -> Objective:
         """The objective; raises Fault where the file asks for one that there cannot be."""
-        objective: Objective = asked.config.objective
+        objective: Objective = space.config.objective
         return objective
 
-    def check(self, asked: Asked) -> None:
+    def check(self, space: SpaceView) -> None:
         """What can be checked at once; raises UserError, before anything is started."""
 
     def prepare(
         self,
-        asked: Asked,
+        space: SpaceView,
         *,
         cache: Path,
         progress: Callable[[str, float], None],
@@ -171,7 +171,7 @@ class Trainer:
         known(prepared.facts)
         return prepared
 
-    def cannot_prepare(self, asked: Asked) -> str:
+    def cannot_prepare(self, space: SpaceView) -> str:
         """Why `prepare` cannot prepare for all trainings of a space; empty: it can."""
         return ""
 
@@ -212,7 +212,7 @@ class Trainer:
         return config
 
     def comments(self, config: Any, exported: Any, *, trial: int, evaluation: Evaluation, then: str) -> dict[Any, str]:
-        """(section, key) -> a comment in best.yaml. exported: `export_config` of config; then: how the trial continued."""
+        """(section, key) -> a comment in best.yaml."""
         return {}
 
     def nondeterminism(self, config: Any, part: str) -> str:

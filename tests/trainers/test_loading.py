@@ -187,9 +187,9 @@ class T(Trainer):
 
 
 METHODS = {
-    "validate": "asked",
-    "objective": "asked",
-    "cannot_prepare": "asked",
+    "validate": "space",
+    "objective": "space",
+    "cannot_prepare": "space",
     "probes": "key, leaf",
     "phases": "config",
     "evaluations": "config",
@@ -254,10 +254,10 @@ def test_what_unsteady_raises_is_one_line(space):
     path, module = space(HEAD + BODY + "yield\n    def nondeterminism(self, config, part):\n        return 1 / 0\n")
     experiment = Experiment.load(path)
     with pytest.raises(ConfigError, match=rf"^python:{module}:T: nondeterminism\(\) raised ZeroDivisionError"):
-        experiment.trainer.nondeterminism(experiment.asked.config, "part")
+        experiment.trainer.nondeterminism(experiment.space_file.config, "part")
 
 
-CODE = "    def prepare(self, asked, **options):\n        raise KeyError('x')\n"
+CODE = "    def prepare(self, space, **options):\n        raise KeyError('x')\n"
 
 
 def test_what_prepare_does_wrong_is_one_line_and_a_traceback_in_a_file(space, tmp_path):

@@ -14,17 +14,17 @@ from hpsearch.document.document import Keys, dotted
 from hpsearch.document.ranges import Choices, ends
 from hpsearch.errors import ConfigError
 from hpsearch.tasks import LOSSES, TaskSet
-from hpsearch.trainers.trainer import Asked
+from hpsearch.trainers.trainer import SpaceView
 
 LOST = {"right": "end", "left": "beginning", "middle": "middle"}
 
 
-def check(asked: Asked, corpus: Corpus) -> list[str]:
+def check(space: SpaceView, corpus: Corpus) -> list[str]:
     """Warnings, a line each; ConfigError, with the place, where trials could not be compared by the objective."""
-    contexts = Range.of(asked, "model", "context")
-    _refuse_other_tokens(asked, corpus, contexts)
-    cut = [line for name in corpus.sets for line in _cut_lines(asked, corpus, name, contexts)]
-    return [*cut, *_row_lines(asked, corpus, contexts)]
+    contexts = Range.of(space, "model", "context")
+    _refuse_other_tokens(space, corpus, contexts)
+    cut = [line for name in corpus.sets for line in _cut_lines(space, corpus, name, contexts)]
+    return [*cut, *_row_lines(space, corpus, contexts)]
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Range:
     keys: Keys  # where the lowest stands
 
     @classmethod
-    def of(cls, asked: Asked, section: str, key: str) -> Range:
+    def of(cls, space: SpaceView, section: str, key: str) -> Range:
         """The range of a number."""
-        leaves = asked.leaves(section, key)
+        leaves = space.leaves(section, key)
         lowest = min(leaves, key=lambda leaf: float(ends(leaf)[0]))
         return cls(ends(lowest)[0], max((ends(leaf)[1] for leaf in leaves), key=float), lowest.keys)
 
@@ -70,8 +70,8 @@ class Losses:
         return cls(int(either.sum()), int((off_prompts > 0).sum()), int((off_targets > 0).sum()), n_tokens)
 
 
-def _cut_of(asked: Asked, name: str, context: int) -> Cut:
-    config = asked.config
+def _cut_of(space: SpaceView, name: str, context: int) -> Cut:
+    config = space.config
     cut: Cut = config.data[name].cut(context=context, max_new_tokens=config.evaluation.max_new_tokens)
     return cut
 
@@ -81,20 +81,20 @@ def _lengths(pairs: PairTokens) -> tuple[Lengths, Lengths]:
     return prompts, np.diff(pairs.starts) - prompts
 
 
-def _cut_lines(asked: Asked, corpus: Corpus, name: str, contexts: Range) -> Iterator[str]:
+def _cut_lines(space: SpaceView, corpus: Corpus, name: str, contexts: Range) -> Iterator[str]:
     """One line for each split of a set that has examples longer than the lowest context."""
-    data_set = asked.config.data[name]
+    data_set = space.config.data[name]
     for part, pairs in corpus.sets[name].splits.items():
         if not isinstance(pairs, PairTokens):
             continue
         lengths = _lengths(pairs)
-        low, high = (Losses.of(*lengths, _cut_of(asked, name, end)) for end in (contexts.low, contexts.high))
+        low, high = (Losses.of(*lengths, _cut_of(space, name, end)) for end in (contexts.low, contexts.high))
         if not low.examples:
             continue
         also = f" ({high.examples} at {contexts.high})" if contexts.varies else ""
         found = []
         if low.prompts:
-            what, truncate = next(iter(data_set.example_columns())), _cut_of(asked, name, contexts.low).truncate
+            what, truncate = next(iter(data_set.example_columns())), _cut_of(space, name, contexts.low).truncate
             found.append(f"{_lose(low.prompts, what, LOST[truncate])} (truncate: {truncate})")
         if low.targets:
             found.append(_lose(low.targets, "target", "end"))
@@ -111,11 +111,11 @@ def _lose(n: int, what: str, lost: str) -> str:
 # --------------------------------------------------------------------------------------------------- what is compared
 
 
-def _refuse_other_tokens(asked: Asked, corpus: Corpus, contexts: Range) -> None:
+def _refuse_other_tokens(space: SpaceView, corpus: Corpus, contexts: Range) -> None:
     """A loss over targets that some trials cut more than others is a loss over other tokens."""
-    metric = asked.config.objective.metric
+    metric = space.config.objective.metric
     about, _, kind = metric.removeprefix("val/").rpartition("/")
-    tokenizers = asked.varies("tokenizer")
+    tokenizers = space.varies("tokenizer")
     if kind not in (loss.name for loss in LOSSES) or not (contexts.varies or tokenizers):
         return
     keys, what = (contexts.keys, "context") if contexts.varies else (("tokenizer",), "tokenizer")
@@ -123,14 +123,14 @@ def _refuse_other_tokens(asked: Asked, corpus: Corpus, contexts: Range) -> None:
         pairs = corpus_set.splits["valid"]
         if not isinstance(pairs, PairTokens) or pairs.labels is not None or about not in ("", name):
             continue  # a label is one token, which no context cuts
-        lengths = _in_bytes(pairs) if tokenizers and _may_be_bytes(asked) else _lengths(pairs)
-        n = Losses.of(*lengths, _cut_of(asked, name, contexts.low)).targets
+        lengths = _in_bytes(pairs) if tokenizers and _may_be_bytes(space) else _lengths(pairs)
+        n = Losses.of(*lengths, _cut_of(space, name, contexts.low)).targets
         if n:
-            whole = _whole(asked, name, lengths, contexts.low)
+            whole = _whole(space, name, lengths, contexts.low)
             raise ConfigError(
-                f"{asked.where(*keys)}: {dotted(keys)}: {metric} cannot be compared over this range of {what}: "
+                f"{space.where(*keys)}: {dotted(keys)}: {metric} cannot be compared over this range of {what}: "
                 f"at context {contexts.low} {n} of {len(lengths[0])} valid targets of data.{name} are cut; "
-                f"from context {whole} on none is{_instead(asked.config.data[name])}"
+                f"from context {whole} on none is{_instead(space.config.data[name])}"
             )
 
 
@@ -145,17 +145,17 @@ def _in_bytes(pairs: PairTokens) -> tuple[Lengths, Lengths]:
     return np.array([len(text.encode()) for text in pairs.sources]) + 2, np.asarray(pairs.target_bytes) + 1
 
 
-def _may_be_bytes(asked: Asked) -> bool:
-    kinds = asked.leaves("tokenizer", "kind")
+def _may_be_bytes(space: SpaceView) -> bool:
+    kinds = space.leaves("tokenizer", "kind")
     return any("bytes" in (leaf.choices if isinstance(leaf, Choices) else [leaf.written()]) for leaf in kinds)
 
 
-def _whole(asked: Asked, name: str, lengths: tuple[Lengths, Lengths], low: int) -> int:
+def _whole(space: SpaceView, name: str, lengths: tuple[Lengths, Lengths], low: int) -> int:
     """The lowest context that cuts no target."""
     high = int(max(low, (lengths[0] + lengths[1]).max()))
     while low < high:
         middle = (low + high) // 2
-        if Losses.of(*lengths, _cut_of(asked, name, middle)).targets:
+        if Losses.of(*lengths, _cut_of(space, name, middle)).targets:
             low = middle + 1
         else:
             high = middle
@@ -165,9 +165,9 @@ def _whole(asked: Asked, name: str, lengths: tuple[Lengths, Lengths], low: int) 
 # ------------------------------------------------------------------------------------------------ batches and epochs
 
 
-def _row_lines(asked: Asked, corpus: Corpus, contexts: Range) -> Iterator[str]:
+def _row_lines(space: SpaceView, corpus: Corpus, contexts: Range) -> Iterator[str]:
     """Batch sizes that no step reaches, epochs that are no step: such trainings are the same one."""
-    batches, epochs = (Range.of(asked, "training", key) for key in ("batch_size", "epochs"))
+    batches, epochs = (Range.of(space, "training", key) for key in ("batch_size", "epochs"))
     rows = {name: _n_rows(one.splits["train"], contexts.high) for name, one in corpus.sets.items()}
     largest, total = max(rows, key=lambda name: rows[name]), sum(rows.values())
     if batches.high > rows[largest]:

@@ -9,7 +9,7 @@ from hpsearch.config import Objective
 from hpsearch.document import validation_errors
 from hpsearch.document.document import Fault
 from hpsearch.tasks import LOSSES, TASKS, TaskSet
-from hpsearch.trainers.trainer import Asked
+from hpsearch.trainers.trainer import SpaceView
 
 
 def metrics(data: Mapping[str, TaskSet]) -> dict[str, str]:
@@ -27,9 +27,9 @@ def metrics(data: Mapping[str, TaskSet]) -> dict[str, str]:
     return names
 
 
-def objective(asked: Asked) -> Objective:
+def objective(space: SpaceView) -> Objective:
     """The objective with its direction; refused where the data cannot give it or trials cannot be compared by it."""
-    given, config = asked.given.get("objective") or {}, asked.config
+    given, config = space.given.get("objective") or {}, space.config
     metric = config.objective.metric
     known = metrics(config.data)
     if metric not in known:
@@ -37,7 +37,7 @@ def objective(asked: Asked) -> Objective:
     for data_set in config.data.values():
         if found := data_set.switched_off(metric.rsplit("/", 1)[1], config.evaluation):
             raise Fault(("evaluation", found[0]), f"the objective is {metric}: {found[1]}")
-    if asked.varies("tokenizer") and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
+    if space.varies("tokenizer") and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
         better = metric.rsplit("/", 1)[0] + "/bits_per_byte"
         reason = f"{metric} cannot be compared between vocabularies, and the tokenizer has a range; use {better}"
         raise Fault(("objective", "metric") if "metric" in given else ("tokenizer",), reason)

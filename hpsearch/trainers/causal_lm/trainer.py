@@ -17,7 +17,7 @@ from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm import shape as shapes
 from hpsearch.trainers.causal_lm.dedup_key import dedup_key
 from hpsearch.trainers.causal_lm.export_config import comments, export_config
-from hpsearch.trainers.trainer import Asked, Prepared, Shape, TestResult, Trainer
+from hpsearch.trainers.trainer import Prepared, Shape, SpaceView, TestResult, Trainer
 from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
 from hpsearch.verdict import Phases
 
@@ -68,23 +68,23 @@ class CausalLM(Trainer):
 
     # ------------------------------------------------------------------------------------------------- before a search
 
-    def validate(self, asked: Asked) -> None:
+    def validate(self, space: SpaceView) -> None:
         """Refuses names of data sets that cannot be parts of a metric's name."""
-        constraints.check_names(asked.config.data)
+        constraints.check_names(space.config.data)
 
-    def objective(self, asked: Asked) -> Objective:
+    def objective(self, space: SpaceView) -> Objective:
         """The objective with its direction, if the data sets have the metric."""
-        return objectives.objective(asked)
+        return objectives.objective(space)
 
-    def check(self, asked: Asked) -> None:
+    def check(self, space: SpaceView) -> None:
         """Whether the files are there; raises DataError, with the place in the space file."""
         from hpsearch.trainers.causal_lm import preparation
 
-        preparation.check(asked)
+        preparation.check(space)
 
     def prepare(
         self,
-        asked: Asked,
+        space: SpaceView,
         *,
         cache: Path,
         progress: Callable[[str, float], None],
@@ -94,11 +94,11 @@ class CausalLM(Trainer):
         """The data, tokenised where the cache lacks them."""
         from hpsearch.trainers.causal_lm import preparation
 
-        return preparation.prepare(asked, cache=cache, progress=progress, known=known, fresh=fresh)
+        return preparation.prepare(space, cache=cache, progress=progress, known=known, fresh=fresh)
 
-    def cannot_prepare(self, asked: Asked) -> str:
+    def cannot_prepare(self, space: SpaceView) -> str:
         """One tokenizer is prepared, the first."""
-        return "the tokenizer has a range" if asked.varies("tokenizer") else ""
+        return "the tokenizer has a range" if space.varies("tokenizer") else ""
 
     def files(self, config: Mapping[str, Any]) -> list[str]:
         """The files of the data sets as the space file names them."""
