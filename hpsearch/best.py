@@ -83,7 +83,8 @@ def _commented(value: Any) -> Any:
 def after(history: History, trial: TrialHistory) -> str:
     """How the trial went on after its best evaluation, in a few words."""
     if trial.outcome is Outcome.UNFINISHED:
-        return f"trial {trial.number} is unfinished, this is its best evaluation so far"
+        status = history.trials[trial.number].status
+        return f"trial {trial.number} is {status}, this is its best evaluation so far"
     index, value = trial.best.index if trial.best else 0, trial.value
     later = [e for i, e in trial.evaluations.items() if i > index]
     values = [number(e.metrics[history.metric]) for e in later if history.metric in e.metrics]

@@ -77,7 +77,7 @@ def _exported(trainer: Trainer, trial: TrialHistory, handle: Handle, folder: Pat
     except CheckpointDamaged as error:
         raise UserError(f"{error}; {AGAIN}") from error
     if metrics is None:
-        state_of_it = ", which is unfinished," if trial.outcome is Outcome.UNFINISHED else ""
+        state_of_it = ", which has not ended," if trial.outcome is Outcome.UNFINISHED else ""
         where = f"trial {trial.number}{state_of_it} at its best evaluation"
         raise UserError(f"the weights of {where} are not kept; {AGAIN}")
     return metrics

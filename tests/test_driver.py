@@ -40,7 +40,7 @@ def test_the_home_is_private_and_made_where_it_is_missing(tmp_path):
     assert home.journal("toy") == tmp_path / "a" / "b" / "toy" / "journal.jsonl"
 
 
-def test_a_file_is_no_home(tmp_path):
+def test_a_file_as_home_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(UserError, match=rf"--home {place}: cannot make the folder"):
@@ -116,7 +116,7 @@ def test_a_budget_that_names_nothing_is_said(tmp_path, space_file):
 
 
 def test_an_unknown_study_is_named_with_those_there_are(tmp_path, space_file):
-    with pytest.raises(UserError, match=r"no study 'x' in .*; there is none yet"):
+    with pytest.raises(UserError, match=r"no study 'x' in .*; it has no study yet"):
         history_of(Home(tmp_path), "x")
     go(Experiment.load(space_file(TOY_SPACE)).override(trials=1), tmp_path / "toy")
     with pytest.raises(UserError, match=r"no study 'x' in .*; there are: toy"):

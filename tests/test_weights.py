@@ -90,7 +90,7 @@ def test_an_unfinished_trial_has_its_best_weights_in_its_checkpoint(study, tmp_p
     write(replace(trial, outcome=Outcome.UNFINISHED), tmp_path / "model")
     assert torch.equal(load_pretrained(tmp_path / "model").state_dict()["norm.weight"], state["model"]["norm.weight"])
     later = replace(trial, outcome=Outcome.UNFINISHED, best=replace(trial.best, index=trial.best.index + 1))
-    with pytest.raises(UserError, match="trial 0, which is unfinished, at its best evaluation are not kept"):
+    with pytest.raises(UserError, match="trial 0, which has not ended, at its best evaluation are not kept"):
         write(later, tmp_path / "other")
 
 

@@ -175,7 +175,10 @@ def test_a_stop_that_could_not_save_a_trial_says_so(tmp_path):
     for place in closed:
         place.chmod(0o700)
     assert process.returncode == 130, said
-    assert "stopped; trial 0 will go on from the last checkpoint, all else is saved. Go on with: hpsearch run" in said
+    assert (
+        "stopped; trial 0: resumes from the last checkpoint; everything else is saved. Resume with: hpsearch run"
+        in said
+    )
 
 
 def test_a_folder_closed_half_way_is_waited_for(tmp_path):

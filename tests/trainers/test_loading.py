@@ -16,7 +16,7 @@ from hpsearch.trainers import Trainer, default, load
 from hpsearch.trainers.causal_lm import CausalLM
 from tests.searching import go
 
-HEAD = "from hpsearch.trainers import Evaluation, Section, Trainer\nclass Fit(Section):\n    rate: float = 1.0\n"
+HEAD = "from hpsearch import Evaluation, Section, Trainer\nclass Fit(Section):\n    rate: float = 1.0\n"
 BODY = "class T(Trainer):\n    sections = {'fit': Fit}\n    def train(self, config, handle):\n        "
 SPACE = """trainer: "python:{module}:T"
 budget: {{trials: 1}}
@@ -167,7 +167,7 @@ def test_a_section_may_have_keys_without_a_default(space):
 
 def test_a_rule_between_keys_is_checked_for_every_combination(space):
     code = """from pydantic import model_validator
-from hpsearch.trainers import Section, Trainer
+from hpsearch import Section, Trainer
 class Fit(Section):
     rate: float = 1.0
     most: float = 1.0

@@ -1,4 +1,4 @@
-"""A reader of the output that goes away, a full disk behind it, a terminal that is not UTF-8: the study goes on."""
+"""The reader of the output leaves, its disk is full, the terminal is not UTF-8: the search continues."""
 
 import json
 import os
@@ -23,7 +23,7 @@ FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A space whose first output is a warning with letters that ASCII lacks."""
+    """A space whose first output is a warning with non-ASCII letters."""
     folder = tmp_path_factory.mktemp("losses")
     (folder / "space.yaml").write_text(SPACE)
     rows = [f"it is {i} today\t{'warm' if i % 2 else 'cold'}" for i in range(20)]
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def headed(folder):
-    """`hpsearch run space.yaml | head -1` on a terminal that knows ASCII alone: what was read, exit code, stderr."""
+    """`hpsearch run space.yaml | head -1` on an ASCII terminal: what was read, exit code, stderr."""
     process = subprocess.Popen(
         [*PROGRAM, "run", "space.yaml", "--home", "home"],
         cwd=folder,
@@ -51,7 +51,7 @@ def headed(folder):
 def test_a_search_outlives_the_reader_of_its_output(folder, headed):
     line, code, err = headed
     assert line == b"warning: data.moods: label 'caf\\xe9 \\u65e5\\u672c' is not in valid (train has 1)\n"
-    assert (code, err) == (0, "standard output: Broken pipe: the search goes on; `hpsearch show` lists its trials\n")
+    assert (code, err) == (0, "standard output: Broken pipe: the search continues; `hpsearch show` lists its trials\n")
     assert events(folder / "home" / "moods" / "journal.jsonl")[-1]["event"] == "study_exported"
     assert len(history_of(Home(folder / "home"), "moods").finished) == 3
 
@@ -70,13 +70,13 @@ def test_a_search_outlives_a_full_disk_behind_its_output(folder):
             check=False,
         )
     assert (done.returncode, done.stderr.count(b"\n")) == (0, 1)
-    assert done.stderr.startswith(b"standard output: No space left on device: the search goes on")
+    assert done.stderr.startswith(b"standard output: No space left on device: the search continues")
     assert len(history_of(Home(folder / "full"), "moods").finished) == 3
 
 
 @FULL
 @pytest.mark.parametrize(("target", "code", "said"), [("/dev/full", 74, "No space left"), ("|true", 0, "")])
-def test_a_list_that_nobody_gets_is_an_error_only_where_the_disk_is_full(folder, headed, target, code, said):
+def test_lost_output_is_an_error_only_if_the_disk_is_full(folder, headed, target, code, said):
     command = f'exec "$@" {"> " + target if target[0] == "/" else ""}'
     read, write = os.pipe()
     os.close(read)
@@ -96,12 +96,12 @@ def test_a_list_that_nobody_gets_is_an_error_only_where_the_disk_is_full(folder,
     assert said in done.stderr
 
 
-def test_json_stays_json_whatever_the_terminal_writes(folder, headed):
+def test_json_is_valid_in_every_encoding(folder, headed):
     done = hpsearch("show", "moods", "--json", "--home", "home", cwd=folder, PYTHONIOENCODING="latin-1")
     assert json.loads(done.stdout)["study"] == "moods"
 
 
-def test_a_table_has_the_lines_that_the_terminal_can_draw(folder, headed):
+def test_a_table_has_only_characters_of_the_terminals_encoding(folder, headed):
     done = hpsearch("show", "moods", "--home", "home", cwd=folder, PYTHONIOENCODING="latin-1")
     assert done.returncode == 0
     assert done.stdout.isascii()
