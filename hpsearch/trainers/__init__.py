@@ -1,7 +1,8 @@
 """Trainers: what a search trains, and how. A space file names one; hpsearch's own is `causal_lm`.
 
-trainer.py     the class to derive one's own from     loading.py   trainers by name
-state.py       a training's state as a JSON file      causal_lm/   language models of the Llama kind
+trainer.py     the base class of trainers    loading.py   loads a trainer by name
+state.py       a state as a JSON file         causal_lm/   language models of the Llama kind
+checked.py     errors and answers of a user's trainer
 """
 
 from hpsearch.config import Config, Objective, Section

@@ -17,7 +17,7 @@ from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Ended, Failed, Task
 from hpsearch.space.experiment import Experiment
 from hpsearch.tasks import TASKS, TaskSet, register
-from hpsearch.testing.launchers import TOY, drive, place, setting, task
+from hpsearch.testing.launchers import TOY, drive, place, task, worker_settings
 from hpsearch.trainers import load
 
 NAME = "python:shades_of_words:Shades"
@@ -62,7 +62,7 @@ def trial(folder: Path, **data_set: Any) -> Task:
 
 def ended_in_a_worker(folder: Path, trial: Task) -> Any:
     """The last message about the trial from a worker process."""
-    launcher = LocalLauncher([setting(folder)], trainer=TOY)
+    launcher = LocalLauncher([worker_settings(folder)], trainer=TOY)
     try:
         place(launcher, trial)
         return drive(launcher)[1]

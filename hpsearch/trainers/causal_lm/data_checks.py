@@ -1,4 +1,4 @@
-"""Whether the data fit the space: what its contexts truncate, and batches and epochs that the rows do not fill."""
+"""Checks that the data fit the space: truncation by `context`, and batches and epochs larger than the data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOST = {"right": "end", "left": "beginning", "middle": "middle"}
 
 
 def check(space: SpaceView, corpus: Corpus) -> list[str]:
-    """Warnings, a line each; ConfigError, with the place, where trials could not be compared by the objective."""
+    """Returns warnings, a line each; raises ConfigError if trials cannot be compared by the objective."""
     contexts = Range.of(space, "model", "context")
     _refuse_other_tokens(space, corpus, contexts)
     cut = [line for name in corpus.sets for line in _cut_lines(space, corpus, name, contexts)]
@@ -29,22 +29,22 @@ def check(space: SpaceView, corpus: Corpus) -> list[str]:
 
 @dataclass(frozen=True)
 class Range:
-    """The ends of all values that a key may have in a space."""
+    """The lowest and highest value that a key may have in a space."""
 
     low: Any
     high: Any
-    keys: Keys  # where the lowest stands
+    keys: Keys  # of the lowest value
 
     @classmethod
     def of(cls, space: SpaceView, section: str, key: str) -> Range:
-        """The range of a number."""
+        """The range of a numeric key."""
         leaves = space.leaves(section, key)
         lowest = min(leaves, key=lambda leaf: float(ends(leaf)[0]))
         return cls(ends(lowest)[0], max((ends(leaf)[1] for leaf in leaves), key=float), lowest.keys)
 
     @property
     def varies(self) -> bool:
-        """Whether there is more than one value."""
+        """Whether the key has more than one value."""
         return bool(self.low != self.high)
 
 
@@ -53,7 +53,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Losses:
-    """What a context cuts off a split's examples."""
+    """Counts of what a context truncates in a split."""
 
     examples: int
     prompts: int
@@ -62,7 +62,7 @@ class Losses:
 
     @classmethod
     def of(cls, prompts: Lengths, targets: Lengths, cut: Cut) -> Losses:
-        """What the rule leaves out of prompts and targets of these lengths."""
+        """The counts for prompts and targets of these lengths."""
         kept_prompts, kept_targets = cut.kept(prompts, targets)
         off_prompts, off_targets = prompts - kept_prompts, targets - kept_targets
         either = (off_prompts > 0) | (off_targets > 0)
@@ -112,7 +112,7 @@ def _lose(n: int, what: str, lost: str) -> str:
 
 
 def _refuse_other_tokens(space: SpaceView, corpus: Corpus, contexts: Range) -> None:
-    """A loss over targets that some trials cut more than others is a loss over other tokens."""
+    """Raises ConfigError if the objective is a loss over targets that some trials truncate more than others."""
     metric = space.config.objective.metric
     about, _, kind = metric.removeprefix("val/").rpartition("/")
     tokenizers = space.varies("tokenizer")
@@ -135,13 +135,13 @@ def _refuse_other_tokens(space: SpaceView, corpus: Corpus, contexts: Range) -> N
 
 
 def _instead(data_set: TaskSet) -> str:
-    """Metrics that can be compared though targets are cut: the first ones of the task."""
+    """Suggests metrics that truncated targets do not affect: the first ones of the task."""
     names = [f"val/{metric.name}" for metric in data_set.metrics()[:2]]
     return f", or use {' or '.join(names)}" if names else ""
 
 
 def _in_bytes(pairs: PairTokens) -> tuple[Lengths, Lengths]:
-    """The lengths of prompts and targets where each byte is a token."""
+    """The lengths of prompts and targets in bytes."""
     return np.array([len(text.encode()) for text in pairs.sources]) + 2, np.asarray(pairs.target_bytes) + 1
 
 
@@ -151,7 +151,7 @@ def _may_be_bytes(space: SpaceView) -> bool:
 
 
 def _whole(space: SpaceView, name: str, lengths: tuple[Lengths, Lengths], low: int) -> int:
-    """The lowest context that cuts no target."""
+    """The lowest context that truncates no target (bisection)."""
     high = int(max(low, (lengths[0] + lengths[1]).max()))
     while low < high:
         middle = (low + high) // 2
@@ -166,7 +166,7 @@ def _whole(space: SpaceView, name: str, lengths: tuple[Lengths, Lengths], low: i
 
 
 def _row_lines(space: SpaceView, corpus: Corpus, contexts: Range) -> Iterator[str]:
-    """Batch sizes that no step reaches, epochs that are no step: such trainings are the same one."""
+    """Warnings for batch sizes and epochs by which trainings do not differ."""
     batches, epochs = (Range.of(space, "training", key) for key in ("batch_size", "epochs"))
     rows = {name: _n_rows(one.splits["train"], contexts.high) for name, one in corpus.sets.items()}
     largest, total = max(rows, key=lambda name: rows[name]), sum(rows.values())
@@ -185,7 +185,7 @@ def _same(sizes: str, batches: Range) -> str:
 
 
 def _n_rows(tokens: TextTokens | PairTokens, context: int) -> int:
-    """The rows of an epoch; of text, at the context given."""
+    """Rows in an epoch; text is cut into rows of `context` tokens."""
     if isinstance(tokens, TextTokens):
         return text_rows(len(tokens.tokens), context)
     return len(tokens.prompt_lengths)

@@ -1,4 +1,4 @@
-"""The objective: which metrics the data sets have, and by which of them trials can be compared."""
+"""The objective: the metrics of the data sets, and which of them can rank trials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hpsearch.trainers.trainer import SpaceView
 
 
 def metrics(data: Mapping[str, TaskSet]) -> dict[str, str]:
-    """Every validation metric of the data sets, with the direction in which it is better."""
+    """Every validation metric of the data sets -> minimize or maximize."""
     names: dict[str, str] = {}
     for prefix, sets in [("val", list(data)), *((f"val/{name}", [name]) for name in data)]:
         if prefix != "val" and len(data) == 1:
@@ -28,7 +28,7 @@ def metrics(data: Mapping[str, TaskSet]) -> dict[str, str]:
 
 
 def objective(space: SpaceView) -> Objective:
-    """The objective with its direction; refused where the data cannot give it or trials cannot be compared by it."""
+    """Returns the objective with its direction; raises Fault if the data lack it or trials cannot be compared by it."""
     given, config = space.given.get("objective") or {}, space.config
     metric = config.objective.metric
     known = metrics(config.data)
@@ -52,7 +52,7 @@ def _extreme(direction: str) -> str:
 
 
 def _no_such_metric(metric: str, known: Iterable[str], data: Mapping[str, TaskSet]) -> str:
-    """Why the data have no such metric: of another task, of a set that lacks what it needs, or misspelt."""
+    """The message for an unknown metric: of another task, of a set without what it needs, or misspelt."""
     reason, last, known = f"no metric {validation_errors.shown(metric)}", metric.rsplit("/", 1)[-1], list(known)
     near = [name for name in known if name.rsplit("/", 1)[1] == last]
     lacks = [line for name, data_set in data.items() if (line := data_set.lacks_metric(name, last))]

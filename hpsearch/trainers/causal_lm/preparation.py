@@ -1,4 +1,4 @@
-"""The data of a space: checked, tokenised where the cache lacks them, and what is to be said of them."""
+"""Checks the data of a space and tokenizes them into the cache."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from hpsearch.training.config import TrainConfig
 
 
 def check(space: SpaceView) -> None:
-    """What can be seen of the data sets at once: raises DataError, with the place in the space file.
+    """Checks that the sources exist and can be measured.
 
-    ConfigError where the machine cannot measure one of them, as for want of a tokenizer.
+    Raises DataError with the place in the space file, ConfigError if a package for a metric is missing.
     """
     config: TrainConfig = space.config
     if found := metric_checks.unmeasurable(config):
@@ -40,7 +40,7 @@ def prepare(
     known: Callable[[Mapping[str, Any]], None],
     fresh: bool,
 ) -> Prepared:
-    """Checks the data sets, tokenises what the cache lacks; raises DataError or ConfigError, with the place."""
+    """Reads the data sets and tokenizes those missing in the cache; raises DataError or ConfigError with the place."""
     config: TrainConfig = space.config
     with _placed(space):
         progress("reading the data", 0.0)
@@ -64,7 +64,7 @@ def prepare(
 
 @contextlib.contextmanager
 def _placed(space: SpaceView) -> Iterator[None]:
-    """Puts the place in the space file before an error of a data set, unless it names the line of a data file."""
+    """Adds the place in the space file to a DataError, unless it names the line of a data file."""
     try:
         yield
     except DataError as error:
