@@ -18,6 +18,7 @@ from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.identity import data_changes, described
 from hpsearch.study_lock import StudyLock
 from hpsearch.trainers import Trainer, reporting_errors
+from hpsearch.trainers.evaluations import evaluations
 
 CHECKPOINTS = "checkpoints"
 
@@ -77,7 +78,7 @@ class FinalTraining:
             return Command.PAUSE if self.stopped else Command.CONTINUE
 
         with self._reporting_errors("train"):
-            for evaluation in self.trainer.train(self.config, self._handle(command)):
+            for evaluation in evaluations(self.trainer, self.config, self._handle(command)):
                 self._note(evaluation)
                 yield evaluation
 

@@ -114,7 +114,7 @@ INNER = {
     ],
     "trainers": [
         ["trainers.state", "trainers.trainer"],
-        ["trainers.causal_lm", "trainers.checked"],
+        ["trainers.causal_lm", "trainers.checked", "trainers.evaluations"],
         ["trainers.loading"],
     ],
     "views": [

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hpsearch.journal import Entry, Tail, parsed, told, without_points
+from hpsearch.journal import Entry, Tail, is_readable, parsed, told, without_points
 
 _EVALUATION = re.compile(
     rb'\{"time":[^,"]+,"event":"evaluation","trial":(\d+),"attempt":\d+,"evaluation":\{"index":(\d+),'
@@ -36,7 +36,7 @@ class _Outline(Tail):
         if found is not None:
             trial, index = int(found[1]), int(found[2])
             if trial not in self._ended:
-                self._kept.setdefault(trial, {}).setdefault(index, without_points(body))
+                self._keep(self._kept.setdefault(trial, {}), index, without_points(body))
             return None
         event = super().event(body)
         if event is not None and event["event"] == "trial_finished" and event.get("best_evaluation"):
@@ -46,7 +46,14 @@ class _Outline(Tail):
         return event
 
     def rest(self) -> list[Entry]:
-        return [parsed(body) for bodies in self._kept.values() for body in bodies.values()]
+        events = (parsed(body) for bodies in self._kept.values() for body in bodies.values())
+        return [event for event in events if is_readable(event)]
+
+    @staticmethod
+    def _keep(bodies: dict[int, bytes], index: int, body: bytes) -> None:
+        """Keeps the first evaluation at an index that can be read."""
+        if index not in bodies or not is_readable(parsed(bodies[index])):
+            bodies[index] = body
 
 
 def _listed(evaluations: dict[int, bytes], best: int) -> dict[int, bytes]:

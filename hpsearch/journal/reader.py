@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from hpsearch.errors import JournalDamaged
 from hpsearch.journal.lines import ORIGIN, Entry, parsed, whole, without_points
 
+_NUMBERS = ("index", "step", "tokens", "progress", "epoch", "seconds", "peak_memory", "device_memory", "time")
+_TYPES = {**dict.fromkeys(_NUMBERS, (int, float)), "metrics": (dict,), "signatures": (dict,), "precision": (str,)}
+_NEEDED = {"index", "step", "progress", "metrics"}  # of an evaluation: None is no value for them
+_MISSING = object()
 _BUFFER = 1 << 20  # bytes: with Python's usual ones, reading lines takes three times as long
 
 
@@ -33,9 +38,10 @@ class Tail:
         for line in lines:
             self.lines += 1
             body = whole(line)
-            if body is None:
+            event = None if body is None else self.event(body)
+            if body is None or (event is not None and not is_readable(event)):
                 self.damaged.append(self.lines)
-            elif (event := self.event(body)) is not None:
+            elif event is not None:
                 found.append(event)
         self.offset += sum(map(len, lines))
         return found, self.offset
@@ -47,6 +53,28 @@ class Tail:
     def rest(self) -> list[Entry]:
         """What is still to be said at the journal's end."""
         return []
+
+
+def is_readable(event: Entry) -> bool:
+    """Whether an event is no evaluation, or one whose values have the types that `Evaluation` declares.
+
+    Earlier versions recorded what a trainer yielded without a check.
+    """
+    if event["event"] != "evaluation":
+        return True
+    raw = event.get("evaluation")
+    if not isinstance(raw, dict) or "index" not in raw or not _is_typed(raw):
+        return False
+    points = raw.get("points", [])
+    return isinstance(points, list) and all(isinstance(point, dict) and _is_typed(point) for point in points)
+
+
+def _is_typed(raw: dict[str, Any]) -> bool:
+    for name, types in _TYPES.items():
+        value = raw.get(name, _MISSING)
+        if value is not _MISSING and not isinstance(value, types) and (value is not None or name in _NEEDED):
+            return False
+    return all(value is None or isinstance(value, (int, float)) for value in raw.get("metrics", {}).values())
 
 
 def read(path: Path, *, damaged: list[int] | None = None) -> list[Entry]:

@@ -6,11 +6,9 @@ import contextlib
 import errno
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
-from typing import Any
 
 from hpsearch.atomic import make_folder
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, WorkerSettings
@@ -19,6 +17,7 @@ from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Task
 from hpsearch.redaction import redact
 from hpsearch.trainers import DEFAULT, config_of, load
+from hpsearch.trainers.evaluations import evaluations
 from hpsearch.training.memory import ran_out
 
 TRAINER = DEFAULT
@@ -52,7 +51,7 @@ class Session:
             self._evaluations.close()  # type: ignore[attr-defined]
             return self._ended()
         try:
-            evaluation = _plain(next(self._evaluations))
+            evaluation = next(self._evaluations)
         except StopIteration:
             return self._ended()
         except Exception as error:
@@ -88,32 +87,11 @@ def _checkpoints(folder: Path) -> set[tuple[int, int]]:
     return found
 
 
-def _plain(evaluation: Evaluation) -> Evaluation:
-    """Returns the evaluation with Python floats as metrics."""
-    points = [replace(point, metrics=_floats(point.metrics)) for point in evaluation.points]
-    return replace(evaluation, metrics=_floats(evaluation.metrics), points=points)
-
-
-def _floats(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {name: number(name, value) for name, value in metrics.items()}
-
-
-def number(name: str, value: Any) -> float:
-    """Returns a metric's value (a number of Python or numpy, a tensor of one) as a float; raises TypeError."""
-    plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
-    if type(plain) is not bool and isinstance(plain, Real):
-        return float(plain)
-    raise TypeError(f"{name}: {value!r} is not a number")
-
-
 def _train(name: str, task: Task, handle: Handle) -> Iterator[Evaluation]:
-    """Yields the evaluations of the trainer of this name; raises TypeError if it yields something else."""
+    """Yields the checked evaluations of the trainer of this name."""
     make_folder(handle.folder)
     trainer = load(name, handle.settings.base)
-    for found in trainer.train(config_of(trainer, task.config), handle):
-        if not isinstance(found, Evaluation):
-            raise TypeError(f"{name} yielded {type(found).__name__}, not Evaluation")
-        yield found
+    yield from evaluations(trainer, config_of(trainer, task.config), handle)
 
 
 def _kind(error: Exception, folder: Path) -> str:

@@ -3,6 +3,7 @@
 trainer.py     the base class of trainers    loading.py   loads a trainer by name
 state.py       a state as a JSON file         causal_lm/   language models of the Llama kind
 checked.py     errors and answers of a user's trainer
+evaluations.py the evaluations that a trainer yields, checked
 """
 
 from hpsearch.config import Config, Objective, Section

@@ -94,6 +94,17 @@ def test_keys_in_another_order_are_read_too(tmp_path):
     assert list(outline(path)) == list(journal.iterate(path, points=False))
 
 
+def test_an_evaluation_that_cannot_be_read_is_passed_over_as_by_all(tmp_path):
+    """The trainer was mended, and measured index 1 again."""
+    raws = [evaluation(1, 3.0).to_dict() | {"step": None}, evaluation(1, 4.0).to_dict()]
+    lines = [
+        {"time": 2.0, "event": "evaluation", "trial": 0, "attempt": i, "evaluation": raw} for i, raw in enumerate(raws)
+    ]
+    (tmp_path / "j").write_bytes(b"".join(map(encode, [CREATED, *lines, {**lines[0], "trial": 1}])))
+    assert list(outline(tmp_path / "j")) == list(journal.iterate(tmp_path / "j", points=False)) != []
+    assert History.of(outline(tmp_path / "j")).trials[0].evaluations[1].metrics["val/loss"] == 4.0
+
+
 def test_what_is_no_journal_is_refused_as_ever(tmp_path):
     (tmp_path / "j").write_text("hello\n")
     with pytest.raises(JournalDamaged, match="none of its 1 lines is whole"):

@@ -8,6 +8,7 @@ from hpsearch import journal
 from hpsearch.errors import JournalDamaged
 from hpsearch.journal import Journal, Tail
 from tests.journal.writing import write
+from tests.searching import evaluation
 
 
 def test_what_was_appended_is_read_in_order(tmp_path):
@@ -113,3 +114,39 @@ def test_a_line_longer_than_what_is_read_at_a_time_is_read(tmp_path):
     while events := tail.read(limit=1000)[0]:
         seen += [event["event"] for event in events]
     assert (seen, tail.offset) == (["study_created", "a", "b"], path.stat().st_size)
+
+
+WRONG = [
+    {"step": None},
+    {"step": "1"},
+    {"progress": "half"},
+    {"index": None},
+    {"metrics": None},
+    {"metrics": {"val/loss": "low"}},
+    {"signatures": "bleu"},
+    {"epoch": [1]},
+    {"points": None},
+    {"points": [{"step": 1, "tokens": "many", "time": 1.0, "metrics": {}}]},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_an_evaluation_that_cannot_be_read_is_passed_over_as_a_damaged_line(tmp_path, wrong):
+    log = Journal(tmp_path / "j")
+    log.append("study_created")
+    for index, values in enumerate([{}, wrong, {}], start=1):
+        log.append("evaluation", trial=0, evaluation=evaluation(index, 2.5).to_dict() | values)
+    log.close()
+    damaged = []
+    events = journal.read(tmp_path / "j", damaged=damaged)
+    assert [event["evaluation"]["index"] for event in events[1:]] == [1, 3]
+    assert damaged == [3]
+
+
+def test_an_evaluation_of_an_earlier_version_may_lack_keys_and_values(tmp_path):
+    log = Journal(tmp_path / "j")
+    log.append("study_created")
+    kept = {"index": 1, "step": 1, "progress": 0.5, "metrics": {"val/loss": None}, "tokens": None, "precision": None}
+    log.append("evaluation", trial=0, evaluation=kept)
+    log.close()
+    assert len(journal.read(tmp_path / "j")) == 2
