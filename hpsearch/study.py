@@ -110,8 +110,11 @@ class Study:
         """Ends a trial; when this returns, its end is on the disk."""
         trial = self.history.trials[number]
         best = self.history.best_place(number)
-        if best is None and outcome.counts:
-            outcome, reason = Outcome.FAILED, f"no finite {self.history.metric} was measured"
+        if best is None and (outcome.counts or outcome is Outcome.DIVERGED):
+            if missing := self._missing_metric(trial, outcome):
+                outcome, reason = Outcome.FAILED, missing
+            elif outcome.counts:
+                outcome, reason = Outcome.FAILED, f"no finite {self.history.metric} was measured"
         seconds = max((e.seconds for e in trial.evaluations.values()), default=0.0)
         signatures = {k: v for e in trial.evaluations.values() for k, v in e.signatures.items()}
         event = self.journal.append(
@@ -138,6 +141,18 @@ class Study:
     def record(self, event: str, **fields: Any) -> None:
         """Puts an event into the journal and the history."""
         self.history.add(self.journal.append(event, **fields))
+
+    def _missing_metric(self, trial: TrialHistory, outcome: Outcome) -> str:
+        """Returns one line if no evaluation of the trial has the objective's metric; empty: one has, or there is none.
+
+        A trial whose `val/loss` diverged may have ended before another objective was due.
+        """
+        measured = {name for evaluation in trial.evaluations.values() for name in evaluation.metrics}
+        has_diverged = outcome is Outcome.DIVERGED and "val/loss" in measured
+        if not trial.evaluations or self.history.metric in measured or has_diverged:
+            return ""
+        names = ", ".join(sorted(measured)) or "none"
+        return f"{self.history.metric} is not among the metrics that the trainer measured: {names}"
 
     def _fail_the_lost(self) -> None:
         """Ends trials whose params stood on damaged lines alone."""

@@ -14,7 +14,7 @@ from tests.searching import evaluation
 def test_what_was_appended_is_read_in_order(tmp_path):
     log = Journal(tmp_path / "j")
     log.append("study_created", name='äöü \n "quoted"', crc="not the checksum")
-    log.append("evaluation", metrics={"val/loss": math.nan, "x": 0.1})
+    log.append("measured", metrics={"val/loss": math.nan, "x": 0.1})
     log.sync()
     first, second = journal.read(tmp_path / "j")
     assert (first["event"], first["name"]) == ("study_created", 'äöü \n "quoted"')
