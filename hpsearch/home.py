@@ -81,7 +81,7 @@ def base_of(history: History, folder: Path) -> Path:
     here = Path(os.path.normpath(folder.resolve() / os.path.relpath(base, former))) if former else base
     if here == base or not here.is_dir():
         return base
-    plain = (file for file in trainers.files_of(history.origin) if not set(file) & set("*?[$"))
+    plain = (file for file in trainers.input_paths(history.origin) if not set(file) & set("*?[$"))
     return here if all((here / file).exists() for file in plain) or not base.is_dir() else base
 
 

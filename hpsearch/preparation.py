@@ -18,7 +18,7 @@ from hpsearch.identity import check_data
 from hpsearch.journal.history import History
 from hpsearch.launchers.devices import plan
 from hpsearch.space.experiment import Experiment
-from hpsearch.trainers import Prepared, blamed
+from hpsearch.trainers import Prepared, reporting_errors
 
 
 def prepare(
@@ -41,9 +41,9 @@ def prepare(
 
     check(experiment, home)
     make_folder(home.cache)
-    with _blamed(experiment, "prepare", home):
+    with _reporting_errors(experiment, "prepare", home):
         return experiment.trainer.prepare(
-            experiment.asked,
+            experiment.space_file,
             cache=home.cache,
             progress=progress,
             known=check_known,
@@ -53,12 +53,14 @@ def prepare(
 
 def check(experiment: Experiment, home: Home) -> None:
     """What the trainer can see of the data at once; raises UserError, with the place in the space file."""
-    with _based(experiment), _blamed(experiment, "check", home):
-        experiment.trainer.check(experiment.asked)
+    with _based(experiment), _reporting_errors(experiment, "check", home):
+        experiment.trainer.check(experiment.space_file)
 
 
-def _blamed(experiment: Experiment, doing: str, home: Home) -> AbstractContextManager[None]:
-    return blamed(experiment.trainer, doing, base=experiment.base, log=home.study(experiment.study) / "error.txt")
+def _reporting_errors(experiment: Experiment, doing: str, home: Home) -> AbstractContextManager[None]:
+    return reporting_errors(
+        experiment.trainer, doing, base=experiment.base, log=home.study(experiment.study) / "error.txt"
+    )
 
 
 @contextlib.contextmanager

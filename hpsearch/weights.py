@@ -20,7 +20,7 @@ from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
-from hpsearch.trainers import Trainer, load, named_in
+from hpsearch.trainers import Trainer, load, trainer_name
 
 AGAIN = "hpsearch train makes the model anew"
 
@@ -53,7 +53,7 @@ def write_model(history: History, trial: TrialHistory, folder: Path, *, study: P
     not of that evaluation, StorageFailed.
     """
     refuse_filled(folder)
-    trainer = load(named_in(history.origin), setting.base)
+    trainer = load(trainer_name(history.origin), setting.base)
     config = trainer.config.model_validate(trial.config)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))

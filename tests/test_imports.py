@@ -45,6 +45,7 @@ LEVELS = [
     ["displays", "final", "preparation", "provenance", "study"],
     ["best", "decisions", "weights"],
     ["placement"],
+    ["attempts"],
     ["search"],
     ["driver"],
     ["testing"],
@@ -113,7 +114,7 @@ INNER = {
     ],
     "trainers": [
         ["trainers.state", "trainers.trainer"],
-        ["trainers.causal_lm"],
+        ["trainers.causal_lm", "trainers.checked"],
         ["trainers.loading"],
     ],
     "views": [
@@ -133,7 +134,7 @@ DOORS = {
     "fsspec": ["storage.storage"],
     "matplotlib": ["report"],
     "mlflow": ["views.mlflow.store", "views.mlflow.client"],
-    "numpy": ["data", "policies.optuna", "tasks.measure", "training", "trainers.causal_lm.fit"],
+    "numpy": ["data", "policies.optuna", "tasks.measure", "training", "trainers.causal_lm.data_checks"],
     "optuna": ["report.importances", "policies.optuna", "space.space", "views.optuna"],
     "pandas": ["api.study"],
     "psycopg": ["views.postgres"],

@@ -1,21 +1,21 @@
 """Trainers: what a search trains, and how. A space file names one; hpsearch's own is `causal_lm`.
 
-trainer.py     the class to derive one's own from     loading.py   trainers by name
-state.py       a training's state as a JSON file      causal_lm/   language models of the Llama kind
+trainer.py     the base class of trainers    loading.py   loads a trainer by name
+state.py       a state as a JSON file         causal_lm/   language models of the Llama kind
+checked.py     errors and answers of a user's trainer
 """
 
 from hpsearch.config import Config, Objective, Section
 from hpsearch.contract import Command, Evaluation, Handle
 from hpsearch.document.document import Fault
 from hpsearch.sealed import seal
-from hpsearch.trainers.loading import DEFAULT, blamed, config_of, default, files_of, load, named_in
+from hpsearch.trainers.loading import DEFAULT, config_of, default, input_paths, load, reporting_errors, trainer_name
 from hpsearch.trainers.state import load_state, save_state
-from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer
+from hpsearch.trainers.trainer import Prepared, Shape, SpaceView, TestResult, Trainer
 from hpsearch.verdict import Phases
 
 __all__ = [
     "DEFAULT",
-    "Asked",
     "Command",
     "Config",
     "Evaluation",
@@ -26,15 +26,16 @@ __all__ = [
     "Prepared",
     "Section",
     "Shape",
-    "Tested",
+    "SpaceView",
+    "TestResult",
     "Trainer",
-    "blamed",
     "config_of",
     "default",
-    "files_of",
+    "input_paths",
     "load",
     "load_state",
-    "named_in",
+    "reporting_errors",
     "save_state",
     "seal",
+    "trainer_name",
 ]

@@ -1,4 +1,4 @@
-"""Trainers by the name that a space file has for them: a member of the family, or "python:module:attribute"."""
+"""Loads the trainer that a space file names: `causal_lm`, or "python:module:attribute"."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from hpsearch.document.validation_errors import fault
 from hpsearch.errors import ConfigError, DataError, HpsearchError, TrainingFailed
 from hpsearch.redaction import redact
 from hpsearch.trainers.causal_lm import CausalLM
+from hpsearch.trainers.checked import check_answers, in_one_line
 from hpsearch.trainers.trainer import Trainer
 
 PREFIX = "python:"
@@ -31,19 +32,21 @@ _lock = threading.Lock()  # a worker's first trial may come while it warms up
 
 
 def load(name: str, base: Path) -> Trainer:
-    """The trainer of this name; modules in the folder `base` are found too.
+    """Returns the trainer of this name; modules in the folder `base` can be imported too.
 
     Raises ConfigError when the name is unknown or the module cannot be imported.
     """
     tasks.find_modules_in(base)
     if not name.startswith(PREFIX):
         if name not in FAMILY:
-            raise ConfigError(f"no trainer {name!r}; there are {', '.join(FAMILY)}, or your own as {FORM}")
+            raise ConfigError(f"unknown trainer {name!r}; allowed: {', '.join(FAMILY)}, or your own as {FORM}")
         found: Any = FAMILY[name]
     else:
         found = _imported(name, base)
     trainer = _made(name, found)
     trainer.name = name
+    if name.startswith(PREFIX):
+        check_answers(trainer, base)
     return trainer
 
 
@@ -58,30 +61,30 @@ def config_of(trainer: Trainer, values: Mapping[str, Any]) -> Config:
 
 
 def default() -> Trainer:
-    """The trainer of a space file that names none."""
+    """Returns the trainer of a space file without the key `trainer`."""
     return load(DEFAULT, Path())
 
 
-def named_in(origin: Mapping[str, Any]) -> str:
-    """The trainer's name in the origin of a journal; studies of before have the default one."""
+def trainer_name(origin: Mapping[str, Any]) -> str:
+    """The trainer's name in the origin of a journal; older journals have none and used the default one."""
     return str(origin.get("experiment", {}).get("trainer", DEFAULT))
 
 
-def files_of(origin: Mapping[str, Any]) -> list[str]:
+def input_paths(origin: Mapping[str, Any]) -> list[str]:
     """The paths, relative to the study's base, that its config and its trainer's module are read from."""
-    name, base = named_in(origin), Path(origin["base"])
+    name, base = trainer_name(origin), Path(origin["base"])
     module = name.removeprefix(PREFIX).partition(":")[0].partition(".")[0]
     own = [path for path in (f"{module}.py", module) if name.startswith(PREFIX) and (base / path).exists()]
-    with contextlib.suppress(ConfigError):  # it is gone, and cannot say
+    with contextlib.suppress(ConfigError):  # its module is gone
         own += load(name, base).files(origin["experiment"])
     return own
 
 
 @contextlib.contextmanager
-def blamed(trainer: Trainer, doing: str, *, base: Path, log: Path) -> Iterator[None]:
-    """Says in one line what a trainer of the user's own raises; the traceback goes to the file `log`.
+def reporting_errors(trainer: Trainer, doing: str, *, base: Path, log: Path) -> Iterator[None]:
+    """Reports an exception in a user's trainer in one line and writes the traceback to the file `log`.
 
-    Raises TrainingFailed. UserErrors, errors of the disk and those of our own trainers pass as they are.
+    Raises TrainingFailed. HpsearchErrors, OSErrors and exceptions in our own trainers are not changed.
     """
     try:
         yield
@@ -92,7 +95,9 @@ def blamed(trainer: Trainer, doing: str, *, base: Path, log: Path) -> Iterator[N
             raise
         make_folder(log.parent)
         write_atomically(log, redact(traceback.format_exc()).encode())
-        raise TrainingFailed(f"{trainer.name}: {doing}: {_line(error, base)}; the traceback is in {log}") from error
+        raise TrainingFailed(
+            f"{trainer.name}: {doing}: {in_one_line(error, base)}; the traceback is in {log}"
+        ) from error
 
 
 def _imported(name: str, base: Path) -> Any:
@@ -106,7 +111,7 @@ def _imported(name: str, base: Path) -> Any:
     except DataError as error:
         raise ConfigError(str(error)) from error
     except Exception as error:  # whatever a user's module does wrong while it is imported
-        raise ConfigError(f"{name}: cannot be imported ({_line(error, base)})") from error
+        raise ConfigError(f"{name}: cannot be imported ({in_one_line(error, base)})") from error
     if (folder := str(base.resolve())) not in sys.path:
         sys.path.append(folder)  # for what it imports later; last, so that no file there hides a package
     if not hasattr(module, attribute):
@@ -115,27 +120,17 @@ def _imported(name: str, base: Path) -> Any:
 
 
 def _made(name: str, found: Any) -> Trainer:
-    """The trainer that the attribute is, or makes; raises ConfigError when it is none."""
+    """The trainer that the attribute is, or that it creates; raises ConfigError if it is no trainer."""
     if isinstance(found, type) and issubclass(found, Trainer):
         try:
             found = found()
         except Exception as error:
-            raise ConfigError(f"{name}: cannot be made without arguments ({type(error).__name__}: {error})") from error
+            raise ConfigError(
+                f"{name}: cannot be created without arguments ({type(error).__name__}: {error})"
+            ) from error
     if not isinstance(found, Trainer):
-        raise ConfigError(f"{name}: is no Trainer; derive it from hpsearch.trainers.Trainer")
+        raise ConfigError(f"{name}: is not a Trainer; derive it from hpsearch.trainers.Trainer")
     for section, kind in found.sections.items():
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            raise ConfigError(f"{name}: sections[{section!r}] is no class derived from hpsearch.trainers.Section")
+            raise ConfigError(f"{name}: sections[{section!r}] is not a class derived from hpsearch.trainers.Section")
     return found
-
-
-def _line(error: Exception, base: Path) -> str:
-    """The error in one line, with the line of the user's code that it comes from."""
-    lines = str(error).strip().splitlines() or [""]
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _inside(frame.filename, base)]
-    place = f", {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}: {lines[0]}{place}"
-
-
-def _inside(file: str, base: Path) -> bool:
-    return Path(file).is_relative_to(base.resolve())

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from hpsearch import best
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import ConfigError, TrainingFailed
 from hpsearch.final import FinalTraining
@@ -63,14 +64,14 @@ CODES = {
     ),
     "a syntax error": ("def f(:\n", "cannot be imported (SyntaxError: invalid syntax ({module}.py, line 1))"),
     "no such attribute": ("y = 1\n", "module {module} has no attribute 'T'"),
-    "a function": ("def T(config, handle):\n    yield\n", "is no Trainer; derive it from hpsearch.trainers.Trainer"),
+    "a function": ("def T(config, handle):\n    yield\n", "is not a Trainer; derive it from hpsearch.trainers.Trainer"),
     "arguments": (
         HEAD + "class T(Trainer):\n    def __init__(self, x): pass\n",
-        "cannot be made without arguments (TypeError: ",
+        "cannot be created without arguments (TypeError: ",
     ),
     "a section that is no class": (
         HEAD + "class T(Trainer):\n    config = None\n    sections = {{'fit': 3}}\n",
-        "sections['fit'] is no class derived from hpsearch.trainers.Section",
+        "sections['fit'] is not a class derived from hpsearch.trainers.Section",
     ),
     "a section of ours": (
         HEAD + "class T(Trainer):\n    sections = {{'search': Fit}}\n",
@@ -97,7 +98,7 @@ def test_what_cannot_be_loaded_is_one_line_with_its_place(space, case):
     [
         (
             "trainer: casual_lm\n",
-            "1:10: trainer: no trainer 'casual_lm'; there are causal_lm, or your own as trainer: ",
+            "1:10: trainer: unknown trainer 'casual_lm'; allowed: causal_lm, or your own as trainer: ",
         ),
         ("trainer: python:mine\n", "1:10: trainer: 'python:mine' names no attribute of a module; write trainer: "),
         ("trainer: python:no_such.mine:T\n", "1:10: trainer: python:no_such.mine:T: cannot be imported (ModuleNotF"),
@@ -185,7 +186,78 @@ class T(Trainer):
     assert refused(path) == f"{path}:4:13: fit.rate: rate 2.0 is above most 1.0 (with rate 2.0)"
 
 
-CODE = "    def prepare(self, asked, **options):\n        raise KeyError('x')\n"
+METHODS = {
+    "validate": "space",
+    "objective": "space",
+    "cannot_prepare": "space",
+    "probes": "key, leaf",
+    "phases": "config",
+    "evaluations": "config",
+    "shape": "config",
+    "dedup_key": "config",
+    "files": "config",
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_method_of_the_search_raises_is_one_line_when_the_space_is_read(space, method):
+    path, module = space(HEAD + BODY + f"yield\n    def {method}(self, {METHODS[method]}):\n        return {{}}['x']\n")
+    said = f"{path}:1:10: trainer: python:{module}:T: {method}() raised KeyError: 'x', {module}.py:9"
+    assert refused(path) == said
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "allowed"),
+    [
+        ("phases", "(0, 1, 1)", "Phases"),
+        ("evaluations", "'ten'", "int or None"),
+        ("shape", "3", "Shape"),
+        ("dedup_key", "{'fit': 3}", "a mapping of sections"),
+        ("cannot_prepare", "None", "str"),
+    ],
+)
+def test_an_answer_of_another_type_is_refused_when_the_space_is_read(space, method, answer, allowed):
+    path, module = space(HEAD + BODY + f"yield\n    def {method}(self, config):\n        return {answer}\n")
+    said = f"{path}:1:10: trainer: python:{module}:T: {method}() returned {answer}; allowed: {allowed}"
+    assert refused(path) == said
+
+
+def test_what_remedy_raises_is_one_line_when_the_space_is_read(space):
+    code = HEAD.replace("Section,", "Section,").replace("rate: float = 1.0", "rate: float = Field(1.0, lt=0.9)")
+    code = "from pydantic import Field\n" + code + BODY + "yield\n    tied = {'fit': ('rate',)}\n"
+    path, module = space(
+        code + "    def probes(self, key, leaf):\n        return [1.0]\n"
+        "    def remedy(self, section, ruled):\n        return 1 / 0\n",
+        SPACE.replace("high: 1", "high: 0.8"),
+    )
+    said = (
+        f"{path}:1:10: trainer: python:{module}:T: remedy() raised ZeroDivisionError: division by zero, {module}.py:13"
+    )
+    assert refused(path) == said
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"), [("export_config", "config, evaluation"), ("comments", "config, exported, **about")]
+)
+def test_what_a_method_of_the_export_raises_is_one_line(space, tmp_path, method, parameters):
+    code = HEAD + BODY + "yield Evaluation(index=1, step=1, progress=1.0, metrics={'val/loss': 1.0})\n"
+    path, module = space(code + f"    def {method}(self, {parameters}):\n        return {{}}['x']\n")
+    experiment = Experiment.load(path)
+    setting = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=experiment.base)
+    study, _ = go(experiment, tmp_path / "home", launcher=InlineLauncher(setting, trainer=experiment.trainer.name))
+    with pytest.raises(ConfigError) as error:
+        best.write(study.history, tmp_path / "best.yaml", base=experiment.base, run_id=None)
+    assert str(error.value) == f"python:{module}:T: {method}() raised KeyError: 'x', {module}.py:9"
+
+
+def test_what_unsteady_raises_is_one_line(space):
+    path, module = space(HEAD + BODY + "yield\n    def nondeterminism(self, config, part):\n        return 1 / 0\n")
+    experiment = Experiment.load(path)
+    with pytest.raises(ConfigError, match=rf"^python:{module}:T: nondeterminism\(\) raised ZeroDivisionError"):
+        experiment.trainer.nondeterminism(experiment.space_file.config, "part")
+
+
+CODE = "    def prepare(self, space, **options):\n        raise KeyError('x')\n"
 
 
 def test_what_prepare_does_wrong_is_one_line_and_a_traceback_in_a_file(space, tmp_path):

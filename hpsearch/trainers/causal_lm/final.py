@@ -1,4 +1,4 @@
-"""The end of a final training: the best weights tested once, and written as a model directory."""
+"""The end of a final training: tests the best weights and writes them as a model directory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from hpsearch.contract import Handle
 from hpsearch.data.corpus import Corpus
 from hpsearch.errors import TrainingFailed
-from hpsearch.trainers.trainer import Tested
+from hpsearch.trainers.trainer import TestResult
 from hpsearch.training import checkpoint
 from hpsearch.training.batches import rows_of
 from hpsearch.training.config import TrainConfig
@@ -19,29 +19,29 @@ from hpsearch.training.export import save_pretrained
 from hpsearch.training.model import Llama
 
 
-def test(config: TrainConfig, handle: Handle) -> Tested:
-    """The metrics of the best weights: test/... where there is a test split, and val/... of the best evaluation.
+def test(config: TrainConfig, handle: Handle) -> TestResult:
+    """Returns test/... metrics of the best weights (if the data have a test split), and val/... of their evaluation.
 
-    Raises TrainingFailed when no evaluation was finite.
+    Raises TrainingFailed if no evaluation was finite.
     """
     model, corpus, state = _best(config, handle)
     metrics = {name: value for name, value in state["evaluation"]["metrics"].items() if name.startswith("val/")}
     rows = rows_of(corpus, "test", config, prepare_device(handle.settings))
     if not rows:
-        return Tested(metrics)
+        return TestResult(metrics)
     measured = Evaluator(corpus, rows, config, sample=None, precision=state["precision"]).measure(model)
     tested = {f"test/{name}": value for name, value in measured.metrics.items()}
-    return Tested(tested | metrics, measured.signatures, measured.samples)
+    return TestResult(tested | metrics, measured.signatures, measured.samples)
 
 
 def export(config: TrainConfig, handle: Handle, folder: Path) -> None:
-    """Writes the best weights and the tokenizer as transformers reads them."""
+    """Writes the best weights and the tokenizer in the format of transformers."""
     model, corpus, _ = _best(config, handle)
     save_pretrained(model, corpus.tokenizer, folder)
 
 
 def _best(config: TrainConfig, handle: Handle) -> tuple[Llama, Corpus, dict[str, Any]]:
-    """The model with its best weights, its data, and what was saved beside them."""
+    """The model with its best weights, the corpus, and the contents of best.pt."""
     path = handle.folder / "best.pt"
     if not path.exists():
         raise TrainingFailed(f"no evaluation of {config.objective.metric} was finite: there is no model to test")

@@ -2,12 +2,12 @@
 
 import torch
 
-from hpsearch.training.window import Window
+from hpsearch.training.step_meter import StepMeter
 from tests.training.tiny import CPU
 
 
 def test_steps_add_up_by_set_and_the_norm_is_the_last():
-    window = Window(CPU)
+    window = StepMeter(CPU)
     for name, loss, norm, n_targets in (("a", 3.0, 0.5, 4), ("b", 7.0, 0.25, 2), ("a", 1.5, 2.0, 3)):
         window.add(name, torch.tensor(loss), torch.tensor(norm), n_targets)
     assert window.close() == ({"a": (4.5, 7), "b": (7.0, 2)}, 2.0)
@@ -20,11 +20,11 @@ def test_steps_add_up_by_set_and_the_norm_is_the_last():
 def test_its_time_is_that_of_the_steps_over_all_attempts(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    window = Window(CPU)
+    window = StepMeter(CPU)
     clock[0] += 3
     window.stop_clock()
     clock[0] += 1000
-    again = Window(CPU)
+    again = StepMeter(CPU)
     again.load(window.state())
     clock[0] += 2
     assert again.seconds == 5

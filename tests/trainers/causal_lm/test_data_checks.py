@@ -5,7 +5,7 @@ import pytest
 from hpsearch.data.corpus import Corpus
 from hpsearch.errors import ConfigError
 from hpsearch.space.experiment import Experiment
-from hpsearch.trainers.causal_lm import fit
+from hpsearch.trainers.causal_lm import data_checks
 
 # 40 pairs: sources of 100 bytes, targets of 20 to 98. From context 196 on no target is cut, from 204 on no source.
 PAIRS = "{task: translation, files: {train: pairs.tsv, valid: pairs.tsv}, split: {test: 0}}"
@@ -26,9 +26,9 @@ def said(tmp_path):
     def check(data, body="", *, tokenizer="{kind: bytes}"):
         text = f"data: {data}\ntokenizer: {tokenizer}\n{body}"
         experiment = Experiment.loads(text, path=tmp_path / "space.yaml")
-        config = experiment.asked.config
+        config = experiment.space_file.config
         corpus = Corpus.open(config.data, config.tokenizer, cache=tmp_path / "cache", base=tmp_path)
-        return fit.check(experiment.asked, corpus)
+        return data_checks.check(experiment.space_file, corpus)
 
     return check
 

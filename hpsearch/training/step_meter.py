@@ -11,7 +11,7 @@ from torch import Tensor
 KEPT = ("losses", "norm", "targets", "tokens_before")  # of a window, in a checkpoint
 
 
-class Window:
+class StepMeter:
     """Sums over the steps since the last training point by data set, kept on the device until they are asked for."""
 
     def __init__(self, device: torch.device) -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from hpsearch.training.due import evaluation_steps
+from hpsearch.training.evaluation_steps import evaluation_steps
 from tests.training.tiny import TEXT, tiny
 
 

@@ -16,7 +16,7 @@ from hpsearch.training.evaluation import Measured
 
 
 @dataclass(frozen=True)
-class Best:
+class BestWeights:
     """An evaluation, its value of the objective, and the weights that it measured."""
 
     value: float
@@ -25,12 +25,12 @@ class Best:
     samples: dict[str, Any]
 
     @classmethod
-    def of(cls, value: float, evaluation: Evaluation, model: nn.Module, samples: dict[str, Any]) -> Best:
+    def of(cls, value: float, evaluation: Evaluation, model: nn.Module, samples: dict[str, Any]) -> BestWeights:
         """Copies the weights; those of a CUDA device to the CPU, for device memory is for training."""
         return cls(value, evaluation, {name: _copy(weight) for name, weight in model.state_dict().items()}, samples)
 
     @classmethod
-    def of_state(cls, state: Mapping[str, Any]) -> Best:
+    def of_state(cls, state: Mapping[str, Any]) -> BestWeights:
         """What `state` gave."""
         return cls(**{**state, "evaluation": Evaluation.from_dict(state["evaluation"])})
 
@@ -40,7 +40,7 @@ class Best:
             "evaluation": self.evaluation.to_dict()
         }
 
-    def with_decoded(self, decoded: Measured) -> Best:
+    def with_decoded(self, decoded: Measured) -> BestWeights:
         """The same with translations that were decoded later."""
         evaluation = replace(
             self.evaluation,
