@@ -99,7 +99,7 @@ def searched(space: str, folder: Path, checkpoint_seconds: float, keep: bool) ->
     """One study of one trial, with all that keeps it or without."""
     from hpsearch.home import Home
     from hpsearch.launchers.inline import InlineLauncher
-    from hpsearch.preparation import prepare, setting_for
+    from hpsearch.preparation import prepare, settings_for
     from hpsearch.search import Search
     from hpsearch.space.experiment import Experiment
     from hpsearch.study import Study
@@ -110,7 +110,7 @@ def searched(space: str, folder: Path, checkpoint_seconds: float, keep: bool) ->
         Clock(),
     )
     prepared = prepare(experiment, home, lambda what, share: None)
-    setting = replace(setting_for(experiment, home, prepared, 1), checkpoint_seconds=checkpoint_seconds)
+    settings = replace(settings_for(experiment, home, prepared, 1), checkpoint_seconds=checkpoint_seconds)
 
     def change(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         if keep:
@@ -124,7 +124,7 @@ def searched(space: str, folder: Path, checkpoint_seconds: float, keep: bool) ->
     folder.mkdir()
     with changed(change):
         study = Study.open(experiment, folder, prepared.facts)
-        search = Search(study, InlineLauncher(setting), checkpoints=folder / "checkpoints", prepared=prepared.folders)
+        search = Search(study, InlineLauncher(settings), checkpoints=folder / "checkpoints", prepared=prepared.folders)
         clock.seconds, began, processor = 0.0, time.perf_counter(), time.process_time()
         for _ in search.run():
             pass

@@ -62,8 +62,8 @@ def ours(options: argparse.Namespace, folder: Path, *, compiled: bool) -> dict[s
     from hpsearch.training.loop import Training
 
     torch.cuda.reset_peak_memory_stats()
-    setting = WorkerSettings(device="cuda:0", threads=1, cache=folder / "cache", base=folder)
-    training = Training(train_config(options, compiled=compiled), Handle(setting, folder))
+    settings = WorkerSettings(device="cuda:0", threads=1, cache=folder / "cache", base=folder)
+    training = Training(train_config(options, compiled=compiled), Handle(settings, folder))
     blocks: list[float] = []
     for step in range(WARMUP + options.steps):
         if step >= WARMUP and (step - WARMUP) % BLOCK == 0:

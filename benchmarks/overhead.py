@@ -103,8 +103,8 @@ def epochs_for(seconds: float, space: str) -> float:
 
     config = Experiment.loads(space).config({"learning_rate": 3e-3, "weight_decay": 0.1})
     with tempfile.TemporaryDirectory() as folder:
-        setting = WorkerSettings(device="cpu", threads=1, cache=Path(folder), base=Path(folder))
-        training = Training(config, Handle(setting, Path(folder)))
+        settings = WorkerSettings(device="cpu", threads=1, cache=Path(folder), base=Path(folder))
+        training = Training(config, Handle(settings, Path(folder)))
         step, evaluation = cost(training.train_step, 100), cost(lambda: training.evaluator.measure(training.model), 3)
         return (seconds - config.evaluation.times * evaluation) / step / training.order.steps_per_epoch
 

@@ -144,12 +144,12 @@ def ours(size: Size, folder: Path, precision: str) -> None:
         return Command.CONTINUE
 
     print(f"{Llama(train_config(size).model, vocab_size=size.vocab_size).n_non_embedding} parameters")
-    setting = WorkerSettings(
+    settings = WorkerSettings(
         device="cpu", threads=1, cache=folder / "cache", base=folder, checkpoint_seconds=float("inf")
     )
     out = folder / f"ours-{os.getpid()}"
     out.mkdir()
-    for _ in train(train_config(size, precision), Handle(setting, out, command)):
+    for _ in train(train_config(size, precision), Handle(settings, out, command)):
         pass
 
 

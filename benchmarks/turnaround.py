@@ -93,10 +93,10 @@ def one_trial(folder: Path, params: dict[str, float], report: Callable[[Any], ob
     told = json.loads((folder / "training.json").read_text())
     told["config"]["training"] |= params
     prepared = {digest: Path(place) for digest, place in told["prepared"].items()}
-    setting = WorkerSettings(device="cpu", threads=1, cache=folder, base=folder, prepared=prepared)
+    settings = WorkerSettings(device="cpu", threads=1, cache=folder, base=folder, prepared=prepared)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         losses: list[float] = []
-        for evaluation in train(TrainConfig.model_validate(told["config"]), Handle(setting, Path(place))):
+        for evaluation in train(TrainConfig.model_validate(told["config"]), Handle(settings, Path(place))):
             losses.append(evaluation.metrics[METRIC])
             report(evaluation)
     return min(losses)

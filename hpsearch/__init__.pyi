@@ -5,7 +5,13 @@ from hpsearch.api.study import load as load
 from hpsearch.api.train import FinalResult as FinalResult
 from hpsearch.api.train import train as train
 from hpsearch.api.trial import Trial as Trial
+from hpsearch.config import Config as Config
+from hpsearch.config import Objective as Objective
+from hpsearch.config import Section as Section
+from hpsearch.contract import Command as Command
 from hpsearch.contract import Evaluation as Evaluation
+from hpsearch.contract import Handle as Handle
+from hpsearch.contract import TrainingPoint as TrainingPoint
 from hpsearch.errors import CheckpointDamaged as CheckpointDamaged
 from hpsearch.errors import ConfigError as ConfigError
 from hpsearch.errors import DataError as DataError
@@ -23,7 +29,10 @@ from hpsearch.policies.policy import New as New
 from hpsearch.policies.policy import Nothing as Nothing
 from hpsearch.policies.policy import Policy as Policy
 from hpsearch.space.experiment import Experiment as Experiment
+from hpsearch.trainers.state import load_state as load_state
+from hpsearch.trainers.state import save_state as save_state
 from hpsearch.trainers.trainer import Trainer as Trainer
+from hpsearch.verdict import Phases as Phases
 from hpsearch.verdict import Verdict as Verdict
 
 __version__: str

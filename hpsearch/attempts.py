@@ -121,7 +121,7 @@ class Attempts:
         if self._disk_failures[number] > MAX_DISK_RETRIES:
             place = self._checkpoints.where(number)
             raise StorageFailed(f"{place}: trial {number} cannot save its state: {message.reason}")
-        line = self._disk_space.refused(message.reason)
+        line = self._disk_space.block(message.reason)
         if line is not None:
             yield Notice(line)
 

@@ -18,7 +18,7 @@ from hpsearch.errors import UserError
 from hpsearch.journal.history import History, TrialHistory, number
 from hpsearch.outcome import Outcome
 from hpsearch.provenance import provenance
-from hpsearch.trainers import DEFAULT, Trainer, load, named_in
+from hpsearch.trainers import DEFAULT, Trainer, load, trainer_name
 
 
 def winner(history: History) -> TrialHistory:
@@ -37,16 +37,16 @@ def text(history: History, trainer: Trainer, *, base: str, run_id: str | None) -
     trial = winner(history)
     config = trainer.config.model_validate(trial.config)
     evaluation = _best_evaluation(trial)
-    exported = trainer.ended_at(config, evaluation)
+    exported = trainer.export_config(config, evaluation)
     document = CommentedMap({"study": history.study, "base": base})
     if trainer.name != DEFAULT:
         document["trainer"] = trainer.name
     for key, value in exported.model_dump(mode="json", exclude_none=True).items():
         document[key] = _commented(value)
     then = after(history, trial)
-    remarks = trainer.remarks(config, exported, trial=trial.number, evaluation=evaluation, then=then)
-    for (section, key), remark in remarks.items():
-        document[section].yaml_add_eol_comment(remark, key)
+    comments = trainer.comments(config, exported, trial=trial.number, evaluation=evaluation, then=then)
+    for (section, key), comment in comments.items():
+        document[section].yaml_add_eol_comment(comment, key)
     document["provenance"] = known = _commented(provenance(history, trial, exported, run_id))
     known["config"].fa.set_flow_style()  # a few lines of it
     document.yaml_set_start_comment(
@@ -66,7 +66,7 @@ def write(history: History, path: Path, *, base: Path, run_id: str | None) -> No
 
     base: the folder that the study's relative paths begin at, and where its trainer's module is found.
     """
-    trainer = load(named_in(history.origin), base)
+    trainer = load(trainer_name(history.origin), base)
     relative = os.path.relpath(base.resolve(), path.resolve().parent)
     try:
         write_atomically(path, text(history, trainer, base=relative, run_id=run_id).encode())
@@ -83,7 +83,8 @@ def _commented(value: Any) -> Any:
 def after(history: History, trial: TrialHistory) -> str:
     """How the trial went on after its best evaluation, in a few words."""
     if trial.outcome is Outcome.UNFINISHED:
-        return f"trial {trial.number} is unfinished, this is its best evaluation so far"
+        status = history.trials[trial.number].status
+        return f"trial {trial.number} is {status}, this is its best evaluation so far"
     index, value = trial.best.index if trial.best else 0, trial.value
     later = [e for i, e in trial.evaluations.items() if i > index]
     values = [number(e.metrics[history.metric]) for e in later if history.metric in e.metrics]

@@ -1,4 +1,4 @@
-"""Warnings about a study's results: an objective that never changes, a winner at chance on one of its data sets."""
+"""Warnings about a study's results: a constant objective, a winner at chance level, signatures that differ."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from hpsearch.contract import Evaluation
 from hpsearch.journal.history import History, TrialHistory, number
 from hpsearch.tasks import Metric, metric_named
 
-TRIALS, EVALUATIONS = 2, 3  # an objective is constant only where at least so many trials have so many values each
-OTHERWISE = "train longer, or take val/loss"  # what is said of a metric that no task knows
+TRIALS, EVALUATIONS = 2, 3  # fewest trials, and evaluations of each, that show a constant objective
+OTHERWISE = "train longer, or take val/loss"  # advice for a metric that no task knows
 
 
 def caveats(history: History) -> list[str]:
-    """All warnings about a study as it is now, a line each."""
+    """Returns all warnings about a study, a line each."""
     constant = constant_objective(history)
     return [*([constant] if constant else []), *at_chance(history), *computed_differently(history)]
 
 
 def constant_objective(history: History) -> str | None:
-    """A line where every evaluation of several trials has the same value of the objective, with the likely reason.
+    """Returns a warning, with the likely reason, if all evaluations of several trials have the same objective.
 
-    It stops at the first two values that differ, so that it can be asked after each trial.
+    It stops at the first two values that differ, so it is cheap enough to call after each trial.
     """
     curves = (trial.curve(history.metric)[1] for trial in history.trials.values())
     long = (curve for curve in curves if len(curve) >= EVALUATIONS)
@@ -36,12 +36,12 @@ def constant_objective(history: History) -> str | None:
         trials += 1
     if first is None or trials < TRIALS:
         return None
-    said = f"{history.metric} is {first:g} at every evaluation of {trials} trials, so none of them is the better one"
+    said = f"{history.metric} is {first:g} at every evaluation of {trials} trials, so no trial is better than another"
     return f"{said}: {_reason(_metric(history.metric), first)}"
 
 
 def _metric(name: str) -> Metric:
-    """The metric of a name such as val/bleu or val/NAME/bleu."""
+    """Returns the metric of a name such as val/bleu or val/NAME/bleu."""
     return metric_named(name.rsplit("/", 1)[-1])
 
 
@@ -49,27 +49,27 @@ def _reason(metric: Metric, value: float) -> str:
     if math.isnan(value):
         return "it was never a finite number; lower the learning rates"
     if metric.best is not None and math.isclose(value, metric.best, abs_tol=1e-9):
-        return "it is the best value that there is, so the validation split is too easy or too small to choose by"
+        return "it is the best possible value, so the validation split is too easy or too small to compare trials"
     return metric.constant or OTHERWISE
 
 
 def at_chance(history: History) -> list[str]:
-    """A line for each data set on which the winner is no better than chance: another trial is, or none."""
+    """Returns a warning for each data set on which the winner is no better than chance."""
     winner = history.best()
     evaluation = _best_evaluation(winner) if winner else None
     if winner is None or evaluation is None:
         return []
-    return [line for metric in _judged(evaluation) if (line := _lost(history, winner, evaluation, metric))]
+    return [line for metric in _judged(evaluation) if (line := _at_chance_on(history, winner, evaluation, metric))]
 
 
 def _judged(evaluation: Evaluation) -> Iterator[str]:
-    """The metrics that show chance: those of each set where there are several sets."""
+    """Yields the metrics with a chance level; with several data sets, those of each set."""
     names = [name for name in evaluation.metrics if name.startswith("val/") and _metric(name).chance]
     several = any(name.count("/") > 1 for name in evaluation.metrics if name.startswith("val/"))
     return (name for name in names if (name.count("/") > 1) == several)
 
 
-def _lost(history: History, winner: TrialHistory, evaluation: Evaluation, metric: str) -> str | None:
+def _at_chance_on(history: History, winner: TrialHistory, evaluation: Evaluation, metric: str) -> str | None:
     prefix, known = metric.rsplit("/", 1)[0], _metric(metric)
     chance, clear = known.chance or (-math.inf, math.inf)
     perfect = evaluation.metrics.get(f"{prefix}/{known.perfect_by}") == 1.0
@@ -88,7 +88,7 @@ def _lost(history: History, winner: TrialHistory, evaluation: Evaluation, metric
 
 
 def computed_differently(history: History) -> list[str]:
-    """A line where trials have another signature of the objective: tokenizers or versions differ between workers."""
+    """Returns a warning if the trials computed the objective in different ways, by other tokenizers or versions."""
     last = history.metric.rsplit("/", 1)[-1]
     ways: dict[str, dict[str, list[int]]] = {}
     for trial in history.trials.values():
@@ -103,16 +103,16 @@ def _differing(name: str, ways: dict[str, list[int]]) -> str:
     said = "; ".join(
         f"{signature} (trial {numbers[0]} and {len(numbers) - 1} more)" for signature, numbers in ways.items()
     )
-    return f"val/{name} was not computed in the same way by all trials, which cannot be compared by it: {said}"
+    return f"val/{name} was not computed in the same way by all trials, so it cannot compare them: {said}"
 
 
 def _values(evaluation: Evaluation, metric: str) -> str:
-    """The metric and the one that people know better, as they were measured."""
+    """Formats the metric and the related one that people know better."""
     names = [f"{metric.rsplit('/', 1)[0]}/{_metric(metric).known_as}", metric]
     names = [name for name in names if name in evaluation.metrics]
     return ", ".join(f"{name.rsplit('/', 1)[1]} {evaluation.metrics[name]:.3g}" for name in names)
 
 
 def _best_evaluation(trial: TrialHistory) -> Evaluation | None:
-    """What was measured where the trial's best value is from."""
+    """Returns the evaluation that measured the trial's best value."""
     return trial.evaluations.get(trial.best.index) if trial.best else None

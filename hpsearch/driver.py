@@ -21,9 +21,8 @@ from hpsearch.events import Event
 from hpsearch.home import Home
 from hpsearch.identity import check_space
 from hpsearch.journal.history import History, TrialHistory
-from hpsearch.launchers.launch import launched
+from hpsearch.launchers.launch import open_launcher
 from hpsearch.launchers.messages import Launcher
-from hpsearch.lock import StudyLock
 from hpsearch.outcome import Outcome
 from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Policy
@@ -33,8 +32,9 @@ from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.storage import Storage
-from hpsearch.storage.study_storage import StudyStorage, keep_prepared
+from hpsearch.storage.study_storage import StudyStorage, upload_prepared
 from hpsearch.study import Study, read_history
+from hpsearch.study_lock import StudyLock
 from hpsearch.trainers import Prepared
 from hpsearch.views import shipper, shipping
 from hpsearch.views.mlflow.store import run_ids
@@ -137,7 +137,7 @@ class Driver:
     def _bring_samples(self, number: int) -> None:
         """Copies the winner's samples to where the views read them."""
         try:
-            self.checkpoints.bring_samples(number)
+            self.checkpoints.download_samples(number)
         except (StorageFailed, OSError) as error:
             self.say(f"warning: the samples of trial {number} are missing in MLflow: {error}")
 
@@ -175,7 +175,7 @@ def opened(
         check(experiment, home)
         storage = _storage(experiment)
         name = experiment.trainer.name
-        workers = stack.enter_context(launched(experiment, home, folder, trainer=name))  # torch loads meanwhile
+        workers = stack.enter_context(open_launcher(experiment, home, folder, trainer=name))  # torch loads meanwhile
         prepared = prepare(experiment, home, progress, history=history)
         _warn(experiment, prepared, say)
         stored = _stored(storage, prepared, progress)
@@ -222,7 +222,7 @@ def _stored(storage: Storage | None, prepared: Prepared, progress: Progress) -> 
     """Copies the prepared data into the storage; returns their names there by the digest of data and tokenizer."""
     if storage is None:
         return {}
-    return {key: keep_prepared(storage, folder, progress) for key, folder in prepared.folders.items()}
+    return {key: upload_prepared(storage, folder, progress) for key, folder in prepared.folders.items()}
 
 
 @contextlib.contextmanager
@@ -243,9 +243,9 @@ def _checkpoints(
 ) -> Iterator[Checkpoints]:
     """The trials' checkpoints, here and in the storage, without those that will not be read again."""
     with contextlib.ExitStack() as stack:
-        keeping = None if storage is None else StudyStorage(storage, history, stored)
-        if keeping is not None:
-            stack.callback(keeping.close)
-        checkpoints = Checkpoints(folder.resolve() / "checkpoints", history, keeping)
+        study_storage = None if storage is None else StudyStorage(storage, history, stored)
+        if study_storage is not None:
+            stack.callback(study_storage.close)
+        checkpoints = Checkpoints(folder.resolve() / "checkpoints", history, study_storage)
         checkpoints.tidy()
         yield checkpoints

@@ -1,8 +1,8 @@
-"""What happens in a search or a final training: `hpsearch.run(..., progress=show)` calls `show` with each of these.
+"""The events of a search or a final training: `hpsearch.run(..., progress=show)` calls `show` with each of them.
 
-A search: Preparing ... Opened, then Started, Measured, Paused, Interrupted, Finished of its trials, at the end Searched
-and Shipped.
-A final training: Preparing ... Prepared, then Trained for each evaluation, then Testing. A Notice may come at any time.
+A search: Preparing (several), Opened, then Started, Measured, Paused, Interrupted and Finished for its trials, at the
+end Searched and Shipped.
+A final training: Preparing (several), Prepared, Trained for each evaluation, Testing. A Notice may come at any time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hpsearch.space.experiment import Experiment
 
 @dataclass(frozen=True)
 class Notice:
-    """A line that people should read; warnings begin with "warning: "."""
+    """A line for people; warnings start with "warning: "."""
 
     line: str
 
@@ -28,7 +28,7 @@ class Preparing:
     """The data are being read, tokenised or copied."""
 
     what: str
-    share: float  # that is done, 0..1
+    share: float  # done, 0..1
 
 
 # ----------------------------------------------------------------------------------------------------------- a search
@@ -36,19 +36,19 @@ class Preparing:
 
 @dataclass(frozen=True)
 class Opened:
-    """The study is open, and its search begins."""
+    """The study is open, and the search starts."""
 
     experiment: Experiment
     history: History
     folder: Path  # the study's
-    data: list[str]  # what was read, a line a set
+    data: list[str]  # a line per data set
     workers: list[WorkerSettings]
-    waiting: int  # trials of earlier runs that will be resumed
+    waiting: int  # interrupted trials of earlier runs, which are resumed first
 
 
 @dataclass(frozen=True)
 class Started:
-    """A trial is with a worker (attempt 2 and later: resumed)."""
+    """A worker started a trial (attempt 2 and later: resumed it)."""
 
     trial: TrialHistory
     slot: int
@@ -66,7 +66,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Finished:
-    """A trial has ended for good, and its end is on the disk."""
+    """A trial has ended, and its outcome is on disk."""
 
     trial: TrialHistory
     slot: int
@@ -74,7 +74,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Paused:
-    """The policy paused a trial, and why; it may resume it later, from its state `saved` now or from an earlier one."""
+    """The policy paused a trial and may resume it; `saved`: its state was saved now, else an earlier one is used."""
 
     trial: TrialHistory
     slot: int
@@ -84,7 +84,7 @@ class Paused:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A trial was stopped and resumes by itself, and why: from its state `saved` now, or from an earlier checkpoint."""
+    """A trial was stopped and will be resumed; `saved`: its state was saved now, else an earlier checkpoint is used."""
 
     trial: TrialHistory
     slot: int
@@ -94,19 +94,19 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Searched:
-    """The search has ended; MLflow and the Optuna database are still to catch up."""
+    """The search has ended; MLflow and the Optuna database may still lag."""
 
     history: History
-    stopped: bool  # somebody asked for it, before the budget was spent
-    idle: bool  # the budget had been spent before this run
+    stopped: bool  # on request, before the budget was spent
+    idle: bool  # the budget was spent before this run
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """The winner is exported, and the views have what they took in time."""
+    """The winner is exported, and the wait for the views is over."""
 
     exported: Path | None  # best.yaml; None: no trial has a value
-    lacking: dict[str, int]  # view -> events of the journal that it lacks
+    lacking: dict[str, int]  # view -> number of journal events that it lacks
 
 
 # ----------------------------------------------------------------------------------------------------- a final training
@@ -114,9 +114,9 @@ class Shipped:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The data are ready, and the training begins."""
+    """The data are ready, and the training starts."""
 
-    data: list[str]  # what was read, a line a set
+    data: list[str]  # a line per data set
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Trained:
 
     evaluation: Evaluation
     metric: str  # the objective
-    share: float  # of the training that is done, 0..1
+    share: float  # of the training, 0..1
 
 
 @dataclass(frozen=True)
@@ -136,4 +136,4 @@ class Testing:
 OfTrial = Started | Measured | Finished | Paused | Interrupted
 OfTraining = Prepared | Trained | Testing
 Event = Notice | Preparing | Opened | OfTrial | Searched | Shipped | OfTraining
-Show = Callable[[Event], None]  # takes events as they come
+Show = Callable[[Event], None]

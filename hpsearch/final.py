@@ -16,8 +16,8 @@ from hpsearch.config import Config
 from hpsearch.contract import Command, Evaluation, Handle, WorkerSettings
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.identity import data_changes, described
-from hpsearch.lock import StudyLock
-from hpsearch.trainers import Trainer, blamed
+from hpsearch.study_lock import StudyLock
+from hpsearch.trainers import Trainer, reporting_errors
 
 CHECKPOINTS = "checkpoints"
 
@@ -32,7 +32,7 @@ class FinalTraining:
         self,
         config: Config,
         folder: Path,
-        setting: WorkerSettings,
+        settings: WorkerSettings,
         *,
         trainer: Trainer,
         data: Mapping[str, Any] | None = None,
@@ -42,7 +42,7 @@ class FinalTraining:
         Raises UserError when the folder holds a finished model, something else or a training that was begun on other
         data, StudyBusy when it is in use.
         """
-        self.config, self.folder, self.setting, self.trainer = config, folder, setting, trainer
+        self.config, self.folder, self.settings, self.trainer = config, folder, settings, trainer
         self.best: Evaluation | None = None  # so far
         if (folder / "metrics.json").exists():
             raise UserError(f"{folder}: holds a finished training (metrics.json); choose another folder with -o")
@@ -76,7 +76,7 @@ class FinalTraining:
             self.stopped = stopping()
             return Command.PAUSE if self.stopped else Command.CONTINUE
 
-        with self._blamed("train"):
+        with self._reporting_errors("train"):
             for evaluation in self.trainer.train(self.config, self._handle(command)):
                 self._note(evaluation)
                 yield evaluation
@@ -90,7 +90,7 @@ class FinalTraining:
         if self.best is None:
             metric = self.config.objective.metric
             raise TrainingFailed(f"no evaluation of {metric} was finite: there is no model to test")
-        with self._blamed("test"):
+        with self._reporting_errors("test"):
             tested = self.trainer.test(self.config, self._handle())
         self.signatures = tested.signatures
         for name, found in {"samples": tested.samples, "signatures": tested.signatures}.items():
@@ -98,7 +98,7 @@ class FinalTraining:
                 write_json(self.folder / f"{name}.json", found)
         validated = {name: value for name, value in self.best.metrics.items() if name.startswith("val/")}
         metrics = {name: float(value) for name, value in (validated | tested.metrics).items()}
-        with self._blamed("export"):
+        with self._reporting_errors("export"):
             self.trainer.export(self.config, self._handle(), self.folder)
         config = json.dumps(self.config.model_dump(mode="json"), indent=1)
         write_atomically(self.folder / "hpsearch.json", config.encode())
@@ -108,11 +108,11 @@ class FinalTraining:
         return metrics
 
     def _handle(self, command: Callable[[], Command] = lambda: Command.CONTINUE) -> Handle:
-        return Handle(self.setting, self.folder / CHECKPOINTS, command)
+        return Handle(self.settings, self.folder / CHECKPOINTS, command)
 
-    def _blamed(self, doing: str) -> AbstractContextManager[None]:
-        base, log = self.setting.base, self.folder / CHECKPOINTS / "error.txt"
-        return blamed(self.trainer, doing, base=base, log=log)
+    def _reporting_errors(self, doing: str) -> AbstractContextManager[None]:
+        base, log = self.settings.base, self.folder / CHECKPOINTS / "error.txt"
+        return reporting_errors(self.trainer, doing, base=base, log=log)
 
     def _note(self, evaluation: Evaluation) -> None:
         """Keeps the evaluation with the best finite value of the objective."""

@@ -1,4 +1,4 @@
-"""The folder of all studies, and what the journal of one says; light, for the commands that only look."""
+"""The folder of all studies, and the history of one; imports nothing heavy, for the commands that only read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Home:
     path: Path
 
     def make(self) -> Home:
-        """Makes the folder (mode 0700); raises UserError when it cannot be written."""
+        """Creates the folder (mode 0700); raises UserError if it cannot be written."""
         try:
             make_folder(self.path)
         except OSError as error:
@@ -33,9 +33,9 @@ class Home:
 
     @classmethod
     def at(cls, path: Path) -> Home:
-        """The home that `--home PATH` means: PATH, or PATH-hpsearch beside it where PATH is an MLflow file store.
+        """Returns the home of `--home PATH`: PATH, or PATH-hpsearch beside it if PATH is an MLflow file store.
 
-        MLflow takes every folder of such a store for an experiment, and fails at those that are none.
+        MLflow reads every folder of such a store as an experiment, and fails on other folders.
         """
         path = path if path.name else path.resolve()
         beside = path.with_name(f"{path.name}-hpsearch")
@@ -45,12 +45,12 @@ class Home:
 
     @property
     def option(self) -> str:
-        """What a later command must be told to find this home: nothing for the default one."""
+        """The option that a command needs to find this home; empty for the default home."""
         return "" if self.path == Path("mlruns") else f" --home {shlex.quote(str(self.path))}"
 
     @property
     def cache(self) -> Path:
-        """Tokenised data."""
+        """The folder of tokenised data."""
         return self.path / "cache"
 
     def study(self, name: str) -> Path:
@@ -67,54 +67,54 @@ def _has_studies(path: Path) -> bool:
 
 
 def _is_file_store(path: Path) -> bool:
-    """Whether MLflow has kept experiments there as folders, as it did by default before version 3.7."""
+    """Whether MLflow keeps experiments there as folders, the default before version 3.7."""
     return any(next(path.glob(found), None) is not None for found in ("*/meta.yaml", ".trash/*/meta.yaml"))
 
 
 def base_of(history: History, folder: Path) -> Path:
-    """The folder at which relative paths of the study's data begin; `folder` is where the study is now.
+    """Returns the base of the relative paths of the study's data; `folder`: where the study is now.
 
-    A project that was moved or copied as a whole has it where it was, as seen from the study.
+    In a project that was moved or copied as a whole, the base keeps its place relative to the study.
     """
     base, exported = Path(history.origin["base"]), history.exported
     former = history.origin.get("folder") or (os.path.dirname(exported.path) if exported else "")
     here = Path(os.path.normpath(folder.resolve() / os.path.relpath(base, former))) if former else base
     if here == base or not here.is_dir():
         return base
-    plain = (file for file in trainers.files_of(history.origin) if not set(file) & set("*?[$"))
+    plain = (file for file in trainers.input_paths(history.origin) if not set(file) & set("*?[$"))
     return here if all((here / file).exists() for file in plain) or not base.is_dir() else base
 
 
 def elsewhere(home: Home, held: str, *, space: str | Path | None = None, above: bool = True) -> Path | None:
-    """Another home that holds this file: beside the space file, or with `above` in a folder over the working one."""
+    """Returns another home with this file: beside the space file, or with `above` in a parent of the working folder."""
     folders = [] if space is None else [Path(space).parent, Path(os.path.realpath(space)).parent]
     folders += [Path(*[".."] * n) for n in range(1, len(Path.cwd().parents) + 1)] if above else []
     for folder in folders:
         other = Path(os.path.normpath(folder)) / "mlruns"
-        with contextlib.suppress(OSError):  # a folder of others
+        with contextlib.suppress(OSError):  # a folder that may not be read
             if (other / held).exists() and not (home.path.exists() and other.samefile(home.path)):
                 return other
     return None
 
 
 def hint(home: Home, study: str, space: str | Path | None) -> str:
-    """Where else a study is, as the end of a message; empty where it is nowhere."""
+    """Says where else a study is, as the end of a message; empty if nowhere."""
     other = elsewhere(home, f"{study}/journal.jsonl", space=space)
     return f"; it is in {other}: --home {other}" if other else ""
 
 
 def history_of(home: Home, study: str, *, curves: bool = True, space: str | Path | None = None) -> History:
-    """What the journal of a study says; raises UserError when there is no such study.
+    """Reads the journal of a study; raises UserError for an unknown study, naming the known ones.
 
-    curves: with all evaluations of trials that have ended (see journal/outline.py); space: the file that named the
-    study, for the error names the home beside it.
+    curves: with all evaluations of trials that have ended (see journal/outline.py). space: the space file that named
+    the study, if any: the error then names a home beside it that has the study.
     """
     path = home.journal(study)
     if not path.exists():
         if told := hint(home, study, space):
             raise UserError(f"no study '{study}' in {home.path}{told}")
         there = sorted(entry.parent.name for entry in home.path.glob("*/journal.jsonl"))
-        known = f"there are: {', '.join(there)}" if there else "there is none yet"
+        known = f"there are: {', '.join(there)}" if there else "it has no study yet"
         raise UserError(f"no study '{study}' in {home.path}; {known}")
     history = History.of(journal.iterate(path, points=False) if curves else outline(path))
     history.trials = dict(sorted(history.trials.items()))

@@ -18,7 +18,7 @@ from hpsearch.identity import check_data
 from hpsearch.journal.history import History
 from hpsearch.launchers.devices import plan
 from hpsearch.space.experiment import Experiment
-from hpsearch.trainers import Prepared, blamed
+from hpsearch.trainers import Prepared, reporting_errors
 
 
 def prepare(
@@ -41,7 +41,7 @@ def prepare(
 
     check(experiment, home)
     make_folder(home.cache)
-    with _blamed(experiment, "prepare", home):
+    with _reporting_errors(experiment, "prepare", home):
         return experiment.trainer.prepare(
             experiment.asked,
             cache=home.cache,
@@ -53,12 +53,14 @@ def prepare(
 
 def check(experiment: Experiment, home: Home) -> None:
     """What the trainer can see of the data at once; raises UserError, with the place in the space file."""
-    with _based(experiment), _blamed(experiment, "check", home):
+    with _based(experiment), _reporting_errors(experiment, "check", home):
         experiment.trainer.check(experiment.asked)
 
 
-def _blamed(experiment: Experiment, doing: str, home: Home) -> AbstractContextManager[None]:
-    return blamed(experiment.trainer, doing, base=experiment.base, log=home.study(experiment.study) / "error.txt")
+def _reporting_errors(experiment: Experiment, doing: str, home: Home) -> AbstractContextManager[None]:
+    return reporting_errors(
+        experiment.trainer, doing, base=experiment.base, log=home.study(experiment.study) / "error.txt"
+    )
 
 
 @contextlib.contextmanager
@@ -79,7 +81,7 @@ def _based(experiment: Experiment) -> Iterator[None]:
         raise found from error
 
 
-def setting_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> WorkerSettings:
+def settings_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> WorkerSettings:
     """How the final training runs: the device of `resources`, the threads that the trial had."""
     threads = threads or experiment.provenance.get("threads") or experiment.resources.threads
     resources = experiment.resources.model_copy(update={"workers": 1, "threads": threads})

@@ -98,7 +98,7 @@ def edits(known: Mapping[str, Any], config: Config) -> list[str]:
 
 
 def reproduction(
-    known: Mapping[str, Any], config: Config, found: float, setting: WorkerSettings, *, data_changed: bool = False
+    known: Mapping[str, Any], config: Config, found: float, settings: WorkerSettings, *, data_changed: bool = False
 ) -> str | None:
     """One line saying whether the trial's value came again; None when the config comes from no trial."""
     metric, trial = config.objective.metric, f"trial {known.get('trial')}"
@@ -112,18 +112,18 @@ def reproduction(
     if found == expected:
         return f"{metric} {found:.6g}: {trial}'s value, reproduced to the last bit"
     difference = f"{metric} {found:.6g}, {trial}'s was {expected:.6g} (difference {found - expected:+.2g})"
-    return f"{difference}: {_why(known, setting, close=math.isclose(found, expected, rel_tol=CLOSE))}"
+    return f"{difference}: {_why(known, settings, close=math.isclose(found, expected, rel_tol=CLOSE))}"
 
 
-def _why(known: Mapping[str, Any], setting: WorkerSettings, *, close: bool) -> str:
+def _why(known: Mapping[str, Any], settings: WorkerSettings, *, close: bool) -> str:
     """What may have made the difference."""
     if maker := of_other_rules(known):
         return f"{known.get('study')} was searched by {maker}, which cuts, trains and scores otherwise"
     kind = str(known.get("device")).partition("@")[0]  # cpu@host: on Ray
-    if (setting.device, kind) != ("cpu", "cpu"):
+    if (settings.device, kind) != ("cpu", "cpu"):
         return "GPUs do not repeat to the last bit"
-    if setting.threads != known.get("threads"):
-        return f"trained with {setting.threads} threads instead of {known.get('threads')}"
+    if settings.threads != known.get("threads"):
+        return f"trained with {settings.threads} threads instead of {known.get('threads')}"
     packages = _other_versions(known)
     if close:
         return f"another package version ({packages})" if packages else "another processor or package version"

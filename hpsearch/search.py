@@ -51,7 +51,7 @@ class Search:
             checkpoints = Checkpoints(checkpoints, study.history)
         self.checkpoints = checkpoints
         self.policy = load(study.experiment) if policy is None else policy
-        self._disk_space = DiskSpace(checkpoints.path, checkpoints.keeping)
+        self._disk_space = DiskSpace(checkpoints.path, checkpoints.study_storage)
         self._decisions = Decisions(study, self.policy)
         self._placement = Placement(study, launcher, self._decisions)
         self._attempts = Attempts(study, self._placement, checkpoints, self._disk_space)
@@ -69,9 +69,9 @@ class Search:
                 self._interrupt()
                 if stopping():
                     yield Notice("stopping: trials save their state (once more to leave at once)")
-            if (line := self._disk_space.look()) is not None:
+            if (line := self._disk_space.retry()) is not None:
                 yield Notice(line)
-            if not self._interrupting and not self._disk_space.closed:
+            if not self._interrupting and not self._disk_space.blocked:
                 for slot, number in self._placement.placements():
                     yield self._start(slot, number)
             if self._is_over():
@@ -82,11 +82,11 @@ class Search:
                 yield from self._handle(message)
 
     def _start(self, slot: int, number: int) -> Event:
-        setting = self.launcher.settings[slot]
-        attempt = self.study.start(number, device=setting.device, threads=setting.threads, worker=slot)
+        settings = self.launcher.settings[slot]
+        attempt = self.study.start(number, device=settings.device, threads=settings.threads, worker=slot)
         trial = self.study.history.trials[number]
-        folder, kept = self.checkpoints.folder(number), self.checkpoints.kept(number)
-        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._prepared, kept))
+        folder, remote = self.checkpoints.folder(number), self.checkpoints.remote(number)
+        self.launcher.train(slot, Task(number, attempt, trial.config, folder, self._prepared, remote))
         failpoints.hit("trial_placed")
         return Started(trial, slot, attempt)
 
@@ -132,7 +132,7 @@ class Search:
         """Whether no trial is in training and none will be."""
         if self._placement.busy:
             return False
-        return self._interrupting or not (self._disk_space.closed or self._placement.awaits_worker())
+        return self._interrupting or not (self._disk_space.blocked or self._placement.awaits_worker())
 
     def _seconds_left(self) -> float:
         """Seconds left of the budget's hours, over all drivers; infinity without hours."""

@@ -20,7 +20,7 @@ from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
-from hpsearch.trainers import Trainer, load, named_in
+from hpsearch.trainers import Trainer, load, trainer_name
 
 AGAIN = "hpsearch train makes the model anew"
 
@@ -53,7 +53,7 @@ def write_model(history: History, trial: TrialHistory, folder: Path, *, study: P
     not of that evaluation, StorageFailed.
     """
     refuse_filled(folder)
-    trainer = load(named_in(history.origin), setting.base)
+    trainer = load(trainer_name(history.origin), setting.base)
     config = trainer.config.model_validate(trial.config)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -77,7 +77,7 @@ def _exported(trainer: Trainer, trial: TrialHistory, handle: Handle, folder: Pat
     except CheckpointDamaged as error:
         raise UserError(f"{error}; {AGAIN}") from error
     if metrics is None:
-        state_of_it = ", which is unfinished," if trial.outcome is Outcome.UNFINISHED else ""
+        state_of_it = ", which has not ended," if trial.outcome is Outcome.UNFINISHED else ""
         where = f"trial {trial.number}{state_of_it} at its best evaluation"
         raise UserError(f"the weights of {where} are not kept; {AGAIN}")
     return metrics
@@ -95,14 +95,14 @@ def _files(history: History, trial: TrialHistory, study: Path) -> Iterator[Path]
     if url is None:
         yield study / "checkpoints" / f"{trial.number:04d}"
         return
-    keeping = StudyStorage(Storage(url), history, {})
+    study_storage = StudyStorage(Storage(url), history, {})
     try:
         with tempfile.TemporaryDirectory() as folder:
             for name in _names(trial):
-                keeping.bring(trial.number, name, Path(folder) / name)
+                study_storage.download(trial.number, name, Path(folder) / name)
             yield Path(folder)
     finally:
-        keeping.close()
+        study_storage.close()
 
 
 def _storage(study: Path) -> str | None:

@@ -200,5 +200,5 @@ def test_an_unfinished_trial_wins_where_it_is_the_best_and_is_said_to_be_unfinis
     assert found.train_config().training.stop_at == index / 20
     [line] = [line for line in (tmp_path / "best.yaml").read_text().splitlines() if line.strip().startswith("stop_at")]
     assert f"ends at evaluation {index} of 20" in line
-    assert "trial 0 is unfinished, this is its best evaluation so far" in line
+    assert "trial 0 is interrupted, this is its best evaluation so far" in line
     assert "overfit" not in line

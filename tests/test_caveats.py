@@ -1,4 +1,4 @@
-"""What the end of a study says about its own numbers."""
+"""Warnings about a study's results."""
 
 import math
 from dataclasses import replace
@@ -43,24 +43,24 @@ def constant(metric, *curves, direction="maximize"):
     [
         ("val/bleu", 0.0, "evaluation.bleu_tokenize fits the language"),
         ("val/pairs/bleu", 0.0, "no output shares as many words in a row"),
-        ("val/bleu", 100.00000000000004, "the best value that there is"),
+        ("val/bleu", 100.00000000000004, "the best possible value"),
         ("val/exact_match", 0.0, "no output equals its reference"),
-        ("val/ter", 0.0, "the best value that there is"),
+        ("val/ter", 0.0, "the best possible value"),
         ("val/ter", 100.0, "may be empty"),
         ("val/f1_macro", 0.4, "one label whatever the text"),
         ("val/mcc", 0.0, "one label whatever the text"),
-        ("val/accuracy", 1.0, "the best value that there is"),
+        ("val/accuracy", 1.0, "the best possible value"),
         ("val/loss", 2.5, "do not differ"),
         ("val/loss", math.nan, "never a finite number"),
     ],
 )
-def test_an_objective_that_never_changes_is_told_with_the_likely_reason(metric, value, reason):
+def test_a_constant_objective_is_reported_with_the_likely_reason(metric, value, reason):
     line = constant(metric, [value] * 3, [value] * 4)
     assert line.startswith(f"{metric} is {value:g} at every evaluation of 2 trials")
     assert reason in line
 
 
-def test_an_objective_that_changes_anywhere_or_is_hardly_measured_is_not():
+def test_an_objective_that_changes_or_has_few_values_is_not_reported():
     assert constant("val/bleu", [0, 0, 0], [0, 0, 0.1]) is None
     assert constant("val/bleu", [0, 0, 0], [1, 1, 1]) is None
     assert constant("val/bleu", [0, 0, 0]) is None  # one trial has nothing to be compared with
@@ -70,13 +70,13 @@ def test_an_objective_that_changes_anywhere_or_is_hardly_measured_is_not():
 
 
 def one(loss, mcc, *, f1=0.5, accuracy=0.7):
-    """An evaluation of two sets, on one of which it knows this much."""
+    """An evaluation of two sets, one of them with these values."""
     return [
         {"val/loss": loss, f"{STARS}/mcc": mcc, f"{STARS}/f1_macro": f1, f"{STARS}/accuracy": accuracy, "val/mcc": 1}
     ]
 
 
-def test_a_winner_at_chance_on_one_of_its_sets_is_told_with_a_trial_that_is_not():
+def test_a_winner_at_chance_is_reported_with_a_better_trial():
     told = history(one(2.0, 0.01, f1=0.46), one(2.5, 0.1), one(2.1, 0.88, f1=0.94))
     assert at_chance(told) == [
         "trial 0 is best by val/loss, but no better than chance on data set 'stars' (f1_macro 0.46, mcc 0.01); "
@@ -85,25 +85,25 @@ def test_a_winner_at_chance_on_one_of_its_sets_is_told_with_a_trial_that_is_not(
     ]
 
 
-def test_what_counts_is_the_winners_best_evaluation():
+def test_the_winners_best_evaluation_counts():
     curve = [*one(2.0, 0.9), *one(2.5, 0.0)]
     assert at_chance(history(curve, one(2.2, 0.9))) == []
     assert len(at_chance(history(curve[::-1], one(1.9, 0.0), one(2.2, 0.9)))) == 1
 
 
-def test_a_set_that_no_trial_learns_is_told():
+def test_a_set_that_no_trial_learns_is_reported():
     [line] = at_chance(history(one(2.0, 0.01), one(2.1, 0.2)))
     assert line.endswith("and no other trial is clearly better: train longer, or look at the data")
 
 
-def test_a_winner_that_is_better_than_chance_is_not_told():
+def test_a_winner_better_than_chance_is_not_reported():
     assert at_chance(history(one(2.0, 0.11), one(2.1, 0.9))) == []
     assert at_chance(history(one(2.0, 0.0, accuracy=1.0), one(2.1, 0.9))) == []  # valid has one label: mcc is 0
     assert at_chance(history([{"val/loss": 1.0}], [{"val/loss": 2.0}])) == []
     assert at_chance(history(one(2.0, 0.0), outcome="pruned")) == []
 
 
-def test_translations_are_lost_where_bleu_is_nearly_nothing():
+def test_a_bleu_near_zero_is_at_chance():
     def pairs(loss, bleu):
         return [{"val/loss": loss, "val/pairs/bleu": bleu, "val/pairs/chrf": 2 * bleu, "val/text/loss": 1.0}]
 
@@ -112,19 +112,19 @@ def test_translations_are_lost_where_bleu_is_nearly_nothing():
     assert "objective.metric val/pairs/bleu" in line
 
 
-def test_trials_whose_scores_were_computed_in_other_ways_are_told():
+def test_scores_computed_in_different_ways_are_reported():
     told = history([{"val/bleu": 1.0}], [{"val/bleu": 2.0}], [{"val/bleu": 3.0}], metric="val/bleu")
     for number, tokenize in enumerate(["char", "ja-mecab", "char"]):
         told.trials[number].evaluations[1].signatures.update({"bleu": f"tok:{tokenize}", "chrf": f"nc:{number}"})
     assert [line for line in caveats(told) if "same way" in line] == [
-        "val/bleu was not computed in the same way by all trials, which cannot be compared by it: "
+        "val/bleu was not computed in the same way by all trials, so it cannot compare them: "
         "tok:char (trial 0 and 1 more); tok:ja-mecab (trial 1 and 0 more)"
     ]
     told.trials[1].evaluations[1].signatures.update({"bleu": "tok:char", "chrf": "nc:0"})
     assert [line for line in caveats(told) if "same way" in line] == []
 
 
-def test_one_set_alone_goes_without_a_name():
+def test_a_single_set_is_not_named():
     alone = [{"val/loss": 1.0, "val/mcc": 0.0, "val/f1_macro": 0.4}]
     other = [{"val/loss": 1.1, "val/mcc": 0.9, "val/f1_macro": 0.9}]
     [line] = at_chance(history(alone, other))

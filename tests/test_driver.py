@@ -12,7 +12,7 @@ from hpsearch.driver import opened
 from hpsearch.errors import ConfigError, DataError, StudyBusy, StudyMismatch, UserError
 from hpsearch.home import Home, history_of
 from hpsearch.identity import check_space
-from hpsearch.preparation import prepare, setting_for
+from hpsearch.preparation import prepare, settings_for
 from hpsearch.space.experiment import Experiment
 from tests.conftest import TOY_SPACE
 from tests.searching import go
@@ -40,7 +40,7 @@ def test_the_home_is_private_and_made_where_it_is_missing(tmp_path):
     assert home.journal("toy") == tmp_path / "a" / "b" / "toy" / "journal.jsonl"
 
 
-def test_a_file_is_no_home(tmp_path):
+def test_a_file_as_home_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(UserError, match=rf"--home {place}: cannot make the folder"):
@@ -76,7 +76,7 @@ def test_a_storage_that_nothing_opens_is_named_with_its_place(tmp_path, space_fi
 
 def test_a_missing_data_file_is_found_with_its_place_before_anything_is_made(tmp_path, space_file):
     path = space_file(TOY_SPACE, data="{text: {task: text, files: {train: data/none.txt, valid: data/valid.txt}}}")
-    with pytest.raises(DataError, match=r"space.yaml:1:14: data.text: .*none.txt: there is no such file"):
+    with pytest.raises(DataError, match=r"space.yaml:1:14: data.text: .*none.txt: no such file"):
         open_once(path, tmp_path / "home")
     assert not (tmp_path / "home" / "toy" / "journal.jsonl").exists()
 
@@ -116,7 +116,7 @@ def test_a_budget_that_names_nothing_is_said(tmp_path, space_file):
 
 
 def test_an_unknown_study_is_named_with_those_there_are(tmp_path, space_file):
-    with pytest.raises(UserError, match=r"no study 'x' in .*; there is none yet"):
+    with pytest.raises(UserError, match=r"no study 'x' in .*; it has no study yet"):
         history_of(Home(tmp_path), "x")
     go(Experiment.load(space_file(TOY_SPACE)).override(trials=1), tmp_path / "toy")
     with pytest.raises(UserError, match=r"no study 'x' in .*; there are: toy"):
@@ -126,11 +126,11 @@ def test_an_unknown_study_is_named_with_those_there_are(tmp_path, space_file):
 def test_the_final_training_takes_the_trials_threads_unless_told(tmp_path, space_file):
     experiment, home = Experiment.load(space_file("provenance: {threads: 3}\n")), Home(tmp_path)
     prepared = prepare(experiment, home, quiet)
-    assert setting_for(experiment, home, prepared, None).threads == 3
-    assert setting_for(experiment, home, prepared, 2).threads == 2
+    assert settings_for(experiment, home, prepared, None).threads == 3
+    assert settings_for(experiment, home, prepared, 2).threads == 2
     plain = replace(experiment, settings=experiment.settings.model_copy(update={"provenance": {}}))
-    assert setting_for(plain, home, prepared, None).threads == 1
-    assert setting_for(experiment, home, prepared, None).prepared == prepared.folders
+    assert settings_for(plain, home, prepared, None).threads == 1
+    assert settings_for(experiment, home, prepared, None).prepared == prepared.folders
 
 
 LONG_PAIRS = "{pairs: {task: translation, files: {train: data/pairs.jsonl}, source: en, target: fr, truncate: middle}}"

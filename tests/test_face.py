@@ -29,16 +29,16 @@ def test_loading_a_study_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize("name", hpsearch.__all__)
-def test_every_name_is_there_and_documented(name):
+def test_every_name_exists_and_is_documented(name):
     found = getattr(hpsearch, name)
     assert found.__doc__
     assert name in dir(hpsearch)
 
 
-def test_the_types_name_what_there_is():
+def test_the_type_stubs_match_the_exports():
     tree = ast.parse((ROOT / "hpsearch" / "__init__.pyi").read_text())
     typed = {f"{node.module}.{a.name}" for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names}
-    assert typed == {f"{place}.{name}" for name, place in hpsearch._PLACE_OF.items()}
+    assert typed == {f"{module}.{name}" for name, module in hpsearch._MODULE_OF.items()}
 
 
 def test_an_unknown_name_is_an_attribute_error():

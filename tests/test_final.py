@@ -17,7 +17,7 @@ from hpsearch.errors import StudyBusy, UserError
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
 from hpsearch.launchers.inline import InlineLauncher
-from hpsearch.preparation import prepare, setting_for
+from hpsearch.preparation import prepare, settings_for
 from hpsearch.provenance import reproduction
 from hpsearch.space.experiment import Experiment
 from hpsearch.training.export import load_pretrained
@@ -52,8 +52,8 @@ def searched(tmp_path_factory):
         (folder / f"{name}.txt").write_text(text(seed, n))
     (folder / "space.yaml").write_text(SPACE)
     experiment = Experiment.load(folder / "space.yaml")
-    setting = WorkerSettings(device="cpu", threads=1, cache=Home(folder / "home").make().cache, base=folder)
-    study, _ = go(experiment, folder / "home" / "tiny", launcher=InlineLauncher(setting))
+    settings = WorkerSettings(device="cpu", threads=1, cache=Home(folder / "home").make().cache, base=folder)
+    study, _ = go(experiment, folder / "home" / "tiny", launcher=InlineLauncher(settings))
     best.write(study.history, folder / "best.yaml", base=folder, run_id=None)
     return study.history, folder
 
@@ -77,8 +77,8 @@ def final(searched, folder, name="best.yaml", **changes):
     experiment = Experiment.load(project / name)
     home = Home(project / "home")
     prepared = prepare(experiment, home, lambda what, share: None)
-    setting = replace(setting_for(experiment, home, prepared, None), **changes)
-    return FinalTraining(experiment.train_config(), folder, setting, trainer=experiment.trainer), experiment, setting
+    settings = replace(settings_for(experiment, home, prepared, None), **changes)
+    return FinalTraining(experiment.train_config(), folder, settings, trainer=experiment.trainer), experiment, settings
 
 
 # ------------------------------------------------------------------------------------------------------ the whole of it
@@ -184,11 +184,11 @@ def test_without_a_test_split_there_is_no_test_metric(searched, tmp_path):
 
 def test_what_is_said_of_the_reproduction(searched, tmp_path):
     history, _ = searched
-    _, experiment, setting = final(searched, tmp_path / "model")
+    _, experiment, settings = final(searched, tmp_path / "model")
     value, config, number = history.best().value, experiment.train_config(), history.best().number
 
-    def line(found, setting=setting, **provenance):
-        return reproduction({**experiment.provenance, **provenance}, config, found, setting)
+    def line(found, settings=settings, **provenance):
+        return reproduction({**experiment.provenance, **provenance}, config, found, settings)
 
     assert line(value) == f"val/loss {value:.6g}: trial {number}'s value, reproduced to the last bit"
     assert "reproduced" not in line(math.nextafter(value, math.inf))
@@ -196,9 +196,9 @@ def test_what_is_said_of_the_reproduction(searched, tmp_path):
     assert "(difference -0.5): " in line(value - 0.5)
     other = line(value * 1.001, versions={"torch": "1.0", "left-pad": "2"})
     assert other.endswith(f"another package version (torch 1.0 -> {versions()['torch']})")
-    assert "trained with 2 threads instead of 1" in line(value + 1e-7, replace(setting, threads=2))
-    assert "GPUs do not repeat" in line(value + 1e-7, replace(setting, device="cuda:0"))
+    assert "trained with 2 threads instead of 1" in line(value + 1e-7, replace(settings, threads=2))
+    assert "GPUs do not repeat" in line(value + 1e-7, replace(settings, device="cuda:0"))
     assert "another processor or package version" in line(value * 1.001)
     assert "another processor or package version" in line(value * 1.001, device="cpu@a-node-of-a-cluster")
     assert "NOT reproduced" in line(value * 1.1)
-    assert reproduction({}, config, value, setting) is None
+    assert reproduction({}, config, value, settings) is None

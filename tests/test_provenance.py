@@ -121,7 +121,7 @@ def test_an_export_of_an_earlier_hpsearch_is_trained_and_nothing_else_is_blamed(
     said = "it comes from an earlier hpsearch: whether the data are still those of trial 0 cannot be told"
     assert cannot_tell(old, dealt) == said
     assert cannot_tell(old, {**prepared.facts, "fingerprint": "0" * 64}) is None  # the sets are as they were
-    line = reproduction(old, experiment.train_config(), 2.0, setting=None)
+    line = reproduction(old, experiment.train_config(), 2.0, settings=None)
     assert line.endswith(
         "(difference -1): tiny was searched by an earlier hpsearch, which cuts, trains and scores otherwise"
     )
@@ -142,14 +142,14 @@ def test_an_edited_value_is_named_and_not_the_machine(project, before, after, sa
     config, known = experiment.train_config(), experiment.provenance
     assert edits(known, config) == [said]
     for found in (2.9, 3.0):  # be it the same value by chance
-        line = reproduction(known, config, found, setting=None)
+        line = reproduction(known, config, found, settings=None)
         assert line == f"{said}: this is another training than trial 0; val/loss {found:.6g} against its 3"
 
 
 def test_another_objective_is_an_edit_too(project):
     edit(project, "metric: val/loss", "metric: val/perplexity")
     experiment, _ = loaded(project)
-    line = reproduction(experiment.provenance, experiment.train_config(), 20.0, setting=None)
+    line = reproduction(experiment.provenance, experiment.train_config(), 20.0, settings=None)
     assert line.startswith("objective.metric was edited (val/loss -> val/perplexity): this is another training")
 
 
@@ -181,7 +181,7 @@ def test_a_final_training_does_not_go_on_with_other_data(project):
 def test_a_value_of_changed_data_is_not_compared_as_if_it_were_the_trials(project):
     experiment, _ = loaded(project)
     known, config = experiment.provenance, experiment.train_config()
-    line = reproduction(known, config, 3.0, setting=None, data_changed=True)
+    line = reproduction(known, config, 3.0, settings=None, data_changed=True)
     assert line == "the data changed: this is another training than trial 0; val/loss 3 against its 3"
 
 

@@ -1,4 +1,4 @@
-"""The pictures can be drawn of every kind of study, and say what the journal says."""
+"""The pictures of every kind of study can be drawn, and show what the journal has."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def evaluation(index: int, loss: float) -> Evaluation:
 
 
 def finished(number: int, outcome: str, losses: list[float]) -> TrialHistory:
-    """A trial whose loss depends on its learning rate alone; `cooldown` is there with one schedule only."""
+    """A trial whose loss depends on its learning rate alone; `cooldown` exists with one schedule only."""
     draw = random.Random(number)
     params: dict[str, Any] = {"learning_rate": 10 ** draw.uniform(-4, -1), "batch_size": draw.choice([8, 16, 32])}
     params |= {"schedule": "wsd", "cooldown": 0.2} if number % 2 else {"schedule": "cosine"}
@@ -57,7 +57,7 @@ def mixed(n: int) -> History:
 
 
 def size(png: bytes | None) -> tuple[int, int]:
-    """Width and height in pixels, as a PNG's header says."""
+    """Width and height in pixels, from a PNG's header."""
     assert png is not None
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     return struct.unpack(">II", png[16:24])
@@ -100,7 +100,7 @@ def test_the_parameter_that_matters_is_the_important_one() -> None:
     assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_a_stopped_trial_stands_by_the_best_it_had() -> None:
+def test_a_stopped_trial_counts_by_its_best_value() -> None:
     told = mixed(6)
     assert report.score(told, told.trials[1]) == told.trials[1].evaluations[2].metrics["val/loss"]
     assert math.isnan(report.score(told, told.trials[5]))
@@ -124,7 +124,7 @@ def test_scales_place_choices_evenly_and_logarithms_by_ratio() -> None:
     assert report.Scale({"low": 3, "high": 3}, [3]).share(3) == 0.5
 
 
-def test_distributions_are_over_what_people_see() -> None:
+def test_distributions_are_over_the_values_themselves() -> None:
     known = report.distributions({**SPACE, "n_layers": {"low": 1, "high": 5, "step": 2, "log": False}})
     assert known["batch_size"].choices == (8, 16, 32)
     assert known["learning_rate"].log

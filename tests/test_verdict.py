@@ -41,7 +41,7 @@ class TestNoise:
         assert noise([3.0, 2.5, 2.0, 1.5, 1.0]) == pytest.approx(0, abs=1e-12)
         assert noise([0.0, 1.0, 4.0, 9.0, 16.0, 25.0]) == pytest.approx(0, abs=1e-12)
 
-    def test_one_spike_passes_unseen(self) -> None:
+    def test_one_spike_is_ignored(self) -> None:
         draw = random.Random(1)
         values = [draw.gauss(3, 0.01) for _ in range(40)]
         calm = noise(values)
@@ -49,7 +49,7 @@ class TestNoise:
         assert noise(values) < 1.5 * calm
 
     @pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0], [1.0, 5.0, 2.0]])
-    def test_three_values_or_fewer_tell_nothing(self, values: list[float]) -> None:
+    def test_three_values_or_fewer_have_no_noise(self, values: list[float]) -> None:
         assert noise(values) == 0.0
 
 
@@ -129,7 +129,7 @@ class TestOverfittingSpares:
         assert stopped_at(made.points()) is None
         assert stopped_at(made.points(), cooldown_from=1.0) is not None
 
-    def test_a_trial_that_is_at_its_end_anyway(self) -> None:
+    def test_a_trial_at_its_end(self) -> None:
         curve = SyntheticCurve(overfits_from=0.3).points()
         assert not overfitting(curve, warmup_until=WARMUP, cooldown_from=1.0)
 
@@ -168,7 +168,7 @@ class TestDiverged:
         assert not diverged(curve, warmup_until=WARMUP)
         assert overfitting(curve, warmup_until=WARMUP, cooldown_from=COOLDOWN)
 
-    def test_the_warm_up_is_given_time(self) -> None:
+    def test_the_warm_up_is_ignored(self) -> None:
         curve = make([4.0, 4.8], [4.0, 4.9])
         assert diverged(curve, warmup_until=0.05)
         assert not diverged(curve, warmup_until=0.3)

@@ -90,16 +90,16 @@ def test_an_unfinished_trial_has_its_best_weights_in_its_checkpoint(study, tmp_p
     write(replace(trial, outcome=Outcome.UNFINISHED), tmp_path / "model")
     assert torch.equal(load_pretrained(tmp_path / "model").state_dict()["norm.weight"], state["model"]["norm.weight"])
     later = replace(trial, outcome=Outcome.UNFINISHED, best=replace(trial.best, index=trial.best.index + 1))
-    with pytest.raises(UserError, match="trial 0, which is unfinished, at its best evaluation are not kept"):
+    with pytest.raises(UserError, match="trial 0, which has not ended, at its best evaluation are not kept"):
         write(later, tmp_path / "other")
 
 
 def test_weights_in_a_storage_are_fetched(call, study, tmp_path):
     history = history_of(Home(tmp_path / "home"), "small", space="small")
     url = f"file://{tmp_path}/storage"
-    keeping = StudyStorage(Storage(url), history, {})
-    _store(keeping, study / "checkpoints" / "0000" / "best.pt")
-    keeping.close()
+    study_storage = StudyStorage(Storage(url), history, {})
+    _store(study_storage, study / "checkpoints" / "0000" / "best.pt")
+    study_storage.close()
     shutil.rmtree(study / "checkpoints")
     path = study / "space.yaml"
     path.write_text(path.read_text().replace("launcher: inline", f"launcher: {{name: ray, storage: '{url}'}}"))
@@ -108,11 +108,11 @@ def test_weights_in_a_storage_are_fetched(call, study, tmp_path):
     assert (tmp_path / "model" / "model.safetensors").exists()
 
 
-def _store(keeping, path):
+def _store(study_storage, path):
     from hpsearch.storage.snapshots import Snapshots
 
-    snapshots = Snapshots(keeping.storage, keeping.of(0).folder)
-    snapshots.look()
+    snapshots = Snapshots(study_storage.storage, study_storage.remote(0).folder)
+    snapshots.load_newest()
     snapshots.save({path.name: path})
 
 

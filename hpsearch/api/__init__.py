@@ -1,8 +1,10 @@
-"""hpsearch from Python; `import hpsearch` offers all of it. The commands are calls of these functions, and printing.
+"""The Python interface, exported by `import hpsearch`. The commands call these functions and print.
 
-run.py          hpsearch.run: search, or resume a study
-study.py        hpsearch.load: a study and its trials as values
+run.py          hpsearch.run: searches or resumes a study
+study.py        hpsearch.load: a study and its trials as values (trial.py)
 train.py        hpsearch.train: the final training and the test
-interrupt.py    what Ctrl-C does meanwhile
-options.py      settings that a caller may change, checked
+interrupt.py    Ctrl-C during a search or a training
+options.py      the arguments of these functions, checked
+named.py        a study's name from its space file
+tables.py       HTML tables for notebooks
 """

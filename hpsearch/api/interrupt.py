@@ -1,4 +1,4 @@
-"""Ctrl-C in a script or a notebook, while something runs that is to save its state first."""
+"""Ctrl-C in a script or a notebook: the first one lets the search or the training save its state."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, Self
 class Interrupt:
     """Notes the first Ctrl-C (SIGINT) within its block; a second one raises KeyboardInterrupt at once.
 
-    Only Python's main thread gets signals: in another thread the block changes nothing.
+    Only Python's main thread receives signals: in another thread the block changes nothing.
     """
 
     def __init__(self, *, is_watching: bool = True) -> None:
-        """`is_watching`: False leaves Ctrl-C alone."""
+        """`is_watching`: False leaves Python's own handling of Ctrl-C."""
         self.caught = False
         self._is_watching = is_watching and threading.current_thread() is threading.main_thread()
-        self._before: Any = None  # also where a program that embeds Python has a handler of its own
+        self._before: Any = None  # None: a program that embeds Python has installed the handler
 
     def stopping(self) -> bool:
         """Whether Ctrl-C was pressed."""

@@ -1,4 +1,4 @@
-"""What a caller may give for a space and its settings, checked; each error names the argument."""
+"""Checks the arguments of hpsearch.run and hpsearch.train; each error names the argument."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from hpsearch.errors import ConfigError, HpsearchError, UserError
 from hpsearch.home import Home
 from hpsearch.redaction import redact
-from hpsearch.space.checking import wrong_study
 from hpsearch.space.experiment import Experiment
+from hpsearch.space.validation import wrong_study
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LAUNCHERS = ("local", "inline", "ray")
@@ -20,9 +20,9 @@ Space = str | Path | Mapping[str, Any] | Experiment
 
 
 def experiment_of(space: Space, *, base: str | Path | None = None, **changes: Any) -> Experiment:
-    """The experiment that a file, a mapping or an Experiment says, with the settings that are not None.
+    """Returns the experiment of a file, a mapping or an Experiment, with the changes that are not None.
 
-    Raises ConfigError with the place in the file or the path of keys, UserError for a wrong setting.
+    Raises ConfigError with the place in the file or the path of keys, UserError for a wrong change.
     """
     for name, value in changes.items():
         if value is not None and (allowed := _wrong(name, value)):
@@ -39,13 +39,13 @@ def experiment_of(space: Space, *, base: str | Path | None = None, **changes: An
 
 
 def home_of(path: str | Path) -> Home:
-    """The home at this path, made where it is missing; UserError where it cannot be written."""
+    """Returns the home at this path, created if missing; raises UserError if it cannot be written."""
     return Home.at(Path(path)).make()
 
 
 @contextlib.contextmanager
 def redacted() -> Iterator[None]:
-    """Takes passwords and tokens out of the errors that leave the block."""
+    """Removes passwords and tokens from the errors raised in the block."""
     try:
         yield
     except HpsearchError as error:
@@ -64,7 +64,7 @@ def _refuse_main(experiment: Experiment) -> None:
 
 
 def _wrong(name: str, value: Any) -> str:
-    """What is allowed for a setting, where the value is not; empty where it is."""
+    """Returns what is allowed for a setting; empty if the value is allowed."""
     if name == "study":
         return wrong_study(value) if isinstance(value, str) else "a name"
     if name in ("trials", "threads"):

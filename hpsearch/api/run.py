@@ -1,4 +1,4 @@
-"""`hpsearch.run`: what the command of that name does, from a script or a notebook."""
+"""`hpsearch.run`: searches a space from a script or a notebook."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hpsearch.policies.checked import CheckedPolicy
 from hpsearch.policies.policy import Policy
 from hpsearch.space.experiment import Experiment
 
-PATIENCE_WHEN_STOPPED = 4.0  # seconds that MLflow has to hear of a stop: who asked for it wants to leave
+PATIENCE_WHEN_STOPPED = 4.0  # seconds to wait for MLflow after a stop: the person wants to leave
 
 
 def run(
@@ -39,24 +39,24 @@ def run(
     progress: bool | Show = True,
     stopping: Callable[[], bool] | None = None,
 ) -> Study:
-    """Searches a space until its budget is spent, or resumes its study where it was stopped, as `hpsearch run` does.
+    """Searches a space until its budget is spent, or resumes its study, as `hpsearch run` does.
 
-    space: a space file, the mapping that one holds, or an Experiment; relative data paths of a mapping begin at `base`
-    (default: the working folder). study: its name (default: the file's); trials, hours: the study's budget, earlier
-    runs included; workers, device, launcher: where trials train (launcher "inline": in this process).
+    space: a space file, the same content as a mapping, or an Experiment; relative data paths of a mapping start at
+    `base` (default: the working folder). study: the study's name (default: the file's). trials, hours: the study's
+    budget, earlier runs included. workers, device, launcher: where trials train (launcher "inline": in this process).
 
-    policy: decides which trial comes next and what becomes of each (default: the one that the space names).
+    policy: proposes the trials and decides when each one ends (default: the policy that the space names).
 
-    progress: True draws bars in a notebook or a terminal; False draws nothing, warnings go to Python's logging; a
-    callable gets each event (hpsearch.events), now and then from another thread, but one at a time.
+    progress: True draws bars in a notebook or a terminal. False draws nothing; warnings go to Python's logging. A
+    callable receives each event (hpsearch.events), one at a time, some of them in another thread. An exception that it
+    raises ends the search; one in another thread is printed once, and the search continues.
 
-    Ctrl-C saves everything and then raises KeyboardInterrupt; a second one raises it at once. The same call resumes
-    the study. stopping: is asked several times a second; once it returns True, everything is saved and the study
-    returned as it stands. Where it is given, or in another thread than the main one, Ctrl-C is left alone.
+    Ctrl-C saves everything and then raises KeyboardInterrupt; a second Ctrl-C raises it at once. The same call resumes
+    the study. stopping: called several times a second; once it returns True, everything is saved and the study is
+    returned. With `stopping`, or outside the main thread, Ctrl-C keeps its usual effect.
 
-    Returns the study. Raises UserError (ConfigError, DataError, StudyMismatch) for a mistake in what was given,
-    StudyBusy where another process searches the study, TrainingFailed where too many trials fail, StorageFailed where
-    a disk takes nothing.
+    Returns the study. Raises UserError (ConfigError, DataError, StudyMismatch) for a wrong argument, StudyBusy if
+    another process searches the study, TrainingFailed if too many trials fail, StorageFailed if a disk fails.
     """
     refuse_old("torch", "mlflow")
     stand_in_for_user()
@@ -65,7 +65,7 @@ def run(
         experiment, at = experiment_of(space, base=base, launcher=launcher, **changes), home_of(home)
         interrupt = Interrupt(is_watching=stopping is None)
         with displayed(progress, in_terminal=SearchTerminal) as show:
-            opening = opened(experiment, at, **_told(show), policy=_checked(policy, experiment))
+            opening = opened(experiment, at, **_callbacks(show), policy=_checked(policy, experiment))
             _run(opening, show, interrupt, stopping or interrupt.stopping)
         if interrupt.caught:
             raise KeyboardInterrupt(f"study '{experiment.study}' is saved; the same call resumes it")
@@ -83,8 +83,8 @@ def _run(
         _conclude(driver, show, stopped=stopping())
 
 
-def _told(show: Show) -> dict[str, Any]:
-    """How the driver tells what it does while it opens the study."""
+def _callbacks(show: Show) -> dict[str, Any]:
+    """The driver's callbacks while it opens the study."""
     return {
         "progress": lambda what, share: show(Preparing(what, share)),
         "say": lambda line: show(Notice(line)),
@@ -92,7 +92,7 @@ def _told(show: Show) -> dict[str, Any]:
 
 
 def _checked(policy: Policy | None, experiment: Experiment) -> Policy | None:
-    """The caller's policy, each answer of which is checked; UserError where it is none."""
+    """Wraps the caller's policy, so that each answer is checked; raises UserError if a method is missing."""
     if policy is None:
         return None
     if missing := [method for method in ("next", "judge") if not callable(getattr(policy, method, None))]:
@@ -110,7 +110,7 @@ def _search(driver: Driver, show: Show, stopping: Callable[[], bool]) -> None:
 
 
 def _conclude(driver: Driver, show: Show, *, stopped: bool) -> None:
-    """Exports the winner and waits for the views; only shortly where somebody asked to stop."""
+    """Exports the winner and waits for the views; after a stop it only waits, and not for long."""
     show(Searched(driver.study.history, stopped=stopped, idle=driver.idle))
     if stopped:
         driver.finish_views(PATIENCE_WHEN_STOPPED)

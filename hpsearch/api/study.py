@@ -1,4 +1,4 @@
-"""`hpsearch.load`: a study and its trials as values, read from the journal alone, also while the study is searched."""
+"""`hpsearch.load`: a study and its trials as values, read from the journal, also during the search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hpsearch.api.trial import HEADS, Trial, trial_of
 from hpsearch.errors import UserError
 from hpsearch.home import Home
 from hpsearch.journal.history import History
-from hpsearch.lock import is_driven
+from hpsearch.study_lock import is_locked
 from hpsearch.views.mlflow.store import run_ids
 
 
@@ -28,17 +28,17 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its journal told it when it was loaded."""
+    """A study, as its journal was when it was loaded."""
 
     name: str
     metric: str  # the objective
     direction: str  # minimize or maximize
     trials: tuple[Trial, ...] = field(repr=False)  # by number
-    best: Trial | None  # the winner so far, one that has not ended included; None: no trial has a finite value
+    best: Trial | None  # so far, trials that have not ended included; None: no trial has a finite value
     seconds: float  # of searching, over all runs
     folder: Path
-    is_running: bool  # a living process searches it now
-    history: History = field(repr=False, compare=False)  # what the journal says, as the commands read it
+    is_running: bool  # a process is searching it
+    history: History = field(repr=False, compare=False)  # the content of the journal
 
     def __repr__(self) -> str:
         best = "none yet"
@@ -47,16 +47,16 @@ class Study:
         return f"<Study {self.name!r}: {len(self.trials)} trials, best: {best}>"
 
     def dataframe(self) -> Any:
-        """The trials as a pandas DataFrame: a row each by number, `params.NAME` and `metrics.NAME` (at its best)."""
+        """The trials as a pandas DataFrame: a row per trial; `metrics.NAME` at the best evaluation."""
         import pandas
 
         rows = [trial.row() for trial in self.trials]
         return pandas.DataFrame(rows, index=pandas.Index([t.number for t in self.trials], name="number"))
 
     def curve(self, trial: int | Trial, metric: str | None = None, *, x: str = "epoch") -> Curve:
-        """A metric (default: the objective) at each evaluation of a trial over epoch, step, tokens, progress or index.
+        """Returns a metric (default: the objective) over epoch, step, tokens, progress or index of each evaluation.
 
-        Raises UserError for a trial or a metric that the study lacks.
+        Raises UserError for an unknown trial, metric or x.
         """
         found, name = self._trial(trial), metric or self.metric
         if x not in AXES:
@@ -68,11 +68,11 @@ class Study:
         return Curve([float(getattr(e, x)) for e in measured], [e.metrics[name] for e in measured])
 
     def config(self, trial: int | Trial) -> dict[str, Any]:
-        """The whole training config of a trial, its schedule uncut; raises UserError for a trial that is missing."""
+        """Returns the training config of a trial with its whole schedule; raises UserError for an unknown trial."""
         return deepcopy(self.history.trials[self._trial(trial).number].config)
 
     def export(self, path: str | Path = "best.yaml") -> Path:
-        """Writes the best trial as a config for `hpsearch.train`; raises UserError where there is none yet."""
+        """Writes the best trial as a config for `hpsearch.train`; raises UserError if no trial has a value yet."""
         from hpsearch import best
 
         winner = best.winner(self.history)
@@ -98,19 +98,19 @@ AXES = ("epoch", "step", "tokens", "progress", "index")
 
 
 def load(study: str | Path, *, home: str | Path = "mlruns", curves: bool = True) -> Study:
-    """A study by its name or its space file, as it stands.
+    """Loads a study, given its name or its space file.
 
-    It reads the journal alone, so it works while the study is searched, and it is not slowed by MLflow.
-    curves: with all evaluations; without, twice as fast, of a trial that has ended only the best one.
-    Raises UserError where the home has no such study.
+    It reads the journal only, so it works during a search and does not wait for MLflow. curves: with all evaluations;
+    False is twice as fast, and trials that have ended then have only their best evaluation.
+    Raises UserError if the home has no such study.
     """
     name, _ = study_named(study)
     at = Home.at(Path(home))
     history = homes.history_of(at, name, curves=curves, space=study)
     folder = at.study(name)
-    is_running, runs = is_driven(folder / "lock"), run_ids(at.path, name)
+    is_running, runs = is_locked(folder / "lock"), run_ids(at.path, name)
     for trial in history.trials.values():
-        trial.running = trial.running and is_running  # a driver that was killed could not say so
+        trial.running = trial.running and is_running  # a killed driver leaves its trials marked as running
     trials = tuple(trial_of(history, trial, runs) for _, trial in sorted(history.trials.items()))
     leader = history.leader()
     return Study(

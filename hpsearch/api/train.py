@@ -1,4 +1,4 @@
-"""`hpsearch.train`: the final training, and the one look at the test set."""
+"""`hpsearch.train`: the final training and the only evaluation on the test set."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.events import Notice, Prepared, Preparing, Show, Testing, Trained
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
-from hpsearch.preparation import prepare, setting_for
+from hpsearch.preparation import prepare, settings_for
 from hpsearch.provenance import cannot_tell, data_changes, refuse_changed, reproduction
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers import Prepared as PreparedData
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.schema import check_home
 
-PATIENCE_WHEN_FAILED = 4.0  # seconds that MLflow has to hear of it
+PATIENCE_WHEN_FAILED = 4.0  # seconds to wait for MLflow
 
 
 @dataclass(frozen=True)
 class FinalResult:
-    """What a final training came to."""
+    """The result of a final training."""
 
-    metrics: dict[str, float]  # test/... where there is a test split, val/... of the best evaluation
-    folder: Path  # what the trainer exports; of causal_lm a model that transformers reads
-    reproduction: str | None = None  # how the validation compares with that of the trial, in a line
-    signatures: Mapping[str, str] = field(default_factory=dict)  # how the test's BLEU and chrF were computed
-    untested: tuple[str, ...] = ()  # why the tests of sets could not be used
-    stopped: bool = False  # somebody asked for it: the same call resumes it
+    metrics: dict[str, float]  # test/... if there is a test split, val/... of the best evaluation
+    folder: Path  # the exported model; transformers reads that of causal_lm
+    reproduction: str | None = None  # the validation value compared with the trial's, in one line
+    signatures: Mapping[str, str] = field(default_factory=dict)  # how BLEU and chrF of the test were computed
+    untested: tuple[str, ...] = ()  # why test splits could not be used
+    stopped: bool = False  # on request; the same call resumes the training
 
 
 def train(
@@ -54,20 +54,20 @@ def train(
 ) -> FinalResult:
     """Trains a config without ranges, tests it once and writes the model to `output`, as `hpsearch train` does.
 
-    config: best.yaml or another file, a mapping or an Experiment; relative data paths of a mapping begin at `base`
-    (default: the working folder). threads: of the CPU (default: the trial's; equal ones repeat it to the last bit).
-    Data other than those that the config was exported with are refused, unless `data_changed`.
+    config: best.yaml or another file, a mapping or an Experiment; relative data paths of a mapping start at `base`
+    (default: the working folder). threads: CPU threads (default: the trial's number, which repeats it to the last
+    bit). data_changed: accepts data that differ from those of the search.
 
-    progress, stopping and Ctrl-C: as for hpsearch.run. The same call resumes a training that was stopped.
+    progress, stopping and Ctrl-C: as for hpsearch.run. The same call resumes a stopped training.
 
-    Returns the metrics and the folder. Raises UserError (ConfigError, DataError, StudyMismatch) for a mistake in what
-    was given, TrainingFailed where no evaluation was finite.
+    Returns the metrics and the folder. Raises UserError (ConfigError, DataError, StudyMismatch) for a wrong argument,
+    TrainingFailed if no evaluation was finite.
     """
     refuse_old("torch", "mlflow")
     stand_in_for_user()
     with redacted():
         experiment = experiment_of(config, base=base, device=device, threads=threads)
-        experiment.train_config()  # an error where it has ranges, before anything is made
+        experiment.train_config()  # raises if it has ranges, before anything is written
         at = home_of(home)
         check_home(at.path, experiment.tracking.uri)
         interrupt = Interrupt(is_watching=stopping is None)
@@ -89,13 +89,13 @@ class _Job:
     threads: int | None
     data_changed: bool
     show: Show
-    changed: bool = False  # the data are others than those of the search
+    changed: bool = False  # the data differ from those of the search
 
     def run(self, interrupt: Interrupt, stopping: Callable[[], bool]) -> FinalResult:
         """Prepares the data, trains and tests."""
         wanted, prepared = self.experiment.train_config(), self._prepare()
-        setting = setting_for(self.experiment, self.home, prepared, self.threads)
-        final = FinalTraining(wanted, self.output, setting, trainer=self.experiment.trainer, data=prepared.facts)
+        settings = settings_for(self.experiment, self.home, prepared, self.threads)
+        final = FinalTraining(wanted, self.output, settings, trainer=self.experiment.trainer, data=prepared.facts)
         with contextlib.closing(final), self._logged(wanted) as run:
             with interrupt:
                 self._train(final, run, stopping)
@@ -104,7 +104,7 @@ class _Job:
                 return FinalResult({}, self.output, stopped=True)
             self.show(Testing())
             metrics = final.test()
-            said = self._reproduction(wanted, metrics, setting)
+            said = self._reproduction(wanted, metrics, settings)
             run.finish(metrics, self.output)
         return FinalResult(metrics, self.output, said, final.signatures, tuple(prepared.untested))
 
@@ -114,10 +114,10 @@ class _Job:
             self.show(Trained(evaluation, self.experiment.objective.metric, share))
             run.evaluation(evaluation)
 
-    def _reproduction(self, wanted: Config, metrics: dict[str, float], setting: WorkerSettings) -> str | None:
-        """How the validation compares with that of the trial, in a line; None where no trial is known."""
+    def _reproduction(self, wanted: Config, metrics: dict[str, float], settings: WorkerSettings) -> str | None:
+        """Compares the validation value with the trial's, in one line; None if the config names no trial."""
         known, value = self.experiment.provenance, metrics[self.experiment.objective.metric]
-        return reproduction(known, wanted, value, setting, data_changed=self.changed)
+        return reproduction(known, wanted, value, settings, data_changed=self.changed)
 
     def _prepare(self) -> PreparedData:
         self.show(Preparing("reading the data", 0.0))
@@ -133,7 +133,7 @@ class _Job:
         return prepared
 
     def _check_data(self, facts: Mapping[str, Any]) -> None:
-        """Raises UserError where the data are others than those of the search, and nobody said that they may be."""
+        """Raises UserError if the data differ from those of the search, unless `data_changed`."""
         found = data_changes(self.experiment.provenance, facts)
         if not self.data_changed:
             refuse_changed(self.experiment, found)
@@ -143,7 +143,7 @@ class _Job:
 
     @contextlib.contextmanager
     def _logged(self, wanted: Config) -> Iterator[FinalRun]:
-        """The training's run in MLflow; it has failed where the block raises."""
+        """Yields the training's MLflow run; it ends as FAILED or KILLED if the block raises."""
         uri, study = self.experiment.tracking.uri, self.experiment.study
         run = FinalRun(self.home.path, uri, study, say=lambda line: self.show(Notice(line)))
         run.start(wanted.model_dump(mode="json"), self.experiment.provenance)

@@ -1,4 +1,4 @@
-"""A trial of a loaded study, as a value."""
+"""A trial of a loaded study."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ HEADS = ("trial", "outcome", "value", "epoch", "params")
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of a study, as it was when the study was loaded."""
+    """One trial, as it was when the study was loaded."""
 
     number: int
-    params: dict[str, Any]  # what the space has a range for
-    outcome: Outcome  # how it ended, or its state while it has not; a text ("completed", "running", ...)
-    value: float | None  # of the objective at its best evaluation so far; None: no finite one
-    best: Evaluation | None  # where the value was measured
+    params: dict[str, Any]  # the values drawn from the space's ranges
+    outcome: Outcome  # how it ended, or its state until then; a str ("completed", "running", ...)
+    value: float | None  # the objective at the best evaluation so far; None: none is finite
+    best: Evaluation | None  # the evaluation that measured `value`
     evaluations: tuple[Evaluation, ...]
-    seconds: float  # of training and evaluating, once it has ended
-    reason: str = ""  # why it ended, in one line
+    seconds: float  # of training and evaluating; 0 until it has ended
+    reason: str = ""  # why it ended
     peak_memory: int = 0  # bytes
     mlflow_run_id: str | None = None
 
@@ -36,7 +36,7 @@ class Trial:
         return table(HEADS, [self.cells()])
 
     def cells(self, *, mark: bool = False) -> list[str]:
-        """The trial as a row of a table; `mark`: it is the best one."""
+        """Returns the trial as a row of a table; `mark`: adds the star of the best trial."""
         value = "" if self.value is None else f"{self.value:.4g}"
         epoch = f"{self.best.epoch:.3g}" if self.best else ""
         return [f"{self.number}{' *' if mark else ''}", self.outcome, value, epoch, self._params()]
@@ -45,7 +45,7 @@ class Trial:
         return " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.params.items())
 
     def row(self) -> dict[str, Any]:
-        """The trial as a row of a data frame."""
+        """Returns the trial as a row of a data frame."""
         row: dict[str, Any] = {"outcome": self.outcome, "value": self.value, "seconds": self.seconds}
         row |= {"epoch": self.best.epoch if self.best else None, "mlflow_run_id": self.mlflow_run_id}
         row |= {f"params.{name}": value for name, value in self.params.items()}
@@ -53,7 +53,7 @@ class Trial:
 
 
 def trial_of(history: History, trial: TrialHistory, runs: dict[int, str]) -> Trial:
-    """The trial that a journal tells of; `runs`: the MLflow run of each."""
+    """Makes a Trial from the journal; `runs`: MLflow run ids by trial number."""
     return Trial(
         number=trial.number,
         params=trial.params,

@@ -1,8 +1,9 @@
-"""The commands: the only place that prints or exits.
+"""The command line: the only place that prints or exits.
 
 run.py stop.py show.py export.py train.py ui.py sync.py repair.py     one command each
-terminal.py closing.py     what `run` prints beside the search itself, which displays/ shows
-signals.py losses.py       Ctrl-C and its like, and what is said when nobody reads standard output
+terminal.py closing.py     what `run` prints besides the search itself (see displays/)
+signals.py lost_output.py  Ctrl-C and other signals; a standard output that is closed or full
+options.py                 options that several commands share
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import click
 
 from hpsearch import __version__
-from hpsearch.cli import losses
+from hpsearch.cli import lost_output
 from hpsearch.cli.export import export
 from hpsearch.cli.repair import repair
 from hpsearch.cli.run import run
@@ -31,7 +32,7 @@ from hpsearch.printable import printable
 from hpsearch.redaction import guard, redact
 
 NEEDS = {"run": ("torch", "mlflow"), "train": ("torch", "mlflow"), "ui": ("mlflow",)}  # packages with a version floor
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # where no one nearer to it could say more
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # errors of the disk that nothing closer to it has handled
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -46,7 +47,7 @@ def commands(context: click.Context) -> None:
     hpsearch export space.yaml       the winner as best.yaml
     hpsearch train best.yaml         the final training, and the test
     """
-    losses.running(context.invoked_subcommand or "")
+    lost_output.running(context.invoked_subcommand or "")
     refuse_old(*NEEDS.get(context.invoked_subcommand or "", ()))
 
 
@@ -55,18 +56,18 @@ for command in (run, stop, show, export, train, ui, sync, repair):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The `hpsearch` program: exit 0 done, 2 the user's mistake, 1 a failure, 73 busy, 74 the disk, 130 Ctrl-C."""
-    os.umask(0o077)  # what is written is the user's own
+    """The `hpsearch` program. Exit code 0: done; 1: failure; 2: user's mistake; 73: busy; 74: disk; 130: Ctrl-C."""
+    os.umask(0o077)  # new files are private
     guard()
     stand_in_for_user()
-    with unfailing(losses.tell):
+    with unfailing(lost_output.tell):
         _main(arguments)
 
 
 def _main(arguments: list[str] | None) -> None:
     try:
         code = commands.main(arguments, prog_name="hpsearch", standalone_mode=False)
-        losses.check()
+        lost_output.check()
         sys.exit(code)
     except HpsearchError as error:
         _say_error(str(error), keep="\n" if isinstance(error, StudyMismatch) else "")  # its difference has lines

@@ -1,4 +1,4 @@
-"""`hpsearch export`: the winner as a config."""
+"""`hpsearch export`: writes the winner as a config."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Example:
 )
 @home_option
 def export(space_or_study: str, output: Path, model: Path | None, home_path: Path) -> None:
-    """Write the best trial of SPACE_OR_STUDY as a config: every range a value, and where it comes from.
+    """Write the best trial of SPACE_OR_STUDY as a config without ranges, with its provenance.
 
-    With --model also its weights, as a model that transformers reads, not trained again and not tested.
+    --model also writes the trial's weights as a model that transformers reads, neither trained further nor tested.
     """
     from hpsearch.api.study import load
     from hpsearch.caveats import caveats
@@ -39,7 +39,7 @@ def export(space_or_study: str, output: Path, model: Path | None, home_path: Pat
         refuse_filled(model)
     study.export(output)
     exported = Experiment.load(output)
-    exported.train_config()  # what is exported can be read
+    exported.train_config()  # the exported file is valid
     winner = study.history.ranked(unfinished=True)[0]
     status = study.trials[winner.number].outcome
     click.echo(f"{output}: trial {winner.number}, {study.metric} {winner.value:.6g} ({status})")

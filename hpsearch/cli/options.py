@@ -1,4 +1,4 @@
-"""Options that several commands share, and what their values mean."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 
 def _home(context: click.Context, param: click.Parameter, path: Path) -> Path:
-    """The folder in which hpsearch keeps what belongs into this home."""
+    """Returns the folder that this --home stands for, and says so if it is another one."""
     from hpsearch.home import Home
 
     found = Home.at(path).path

@@ -1,4 +1,4 @@
-"""`hpsearch repair`: the journal checked, MLflow and the Optuna database made to say what it tells."""
+"""`hpsearch repair`: checks the journal, and makes MLflow and the Optuna database agree with it."""
 
 from __future__ import annotations
 
@@ -21,52 +21,52 @@ Examples:
 @click.option("--all", "every", is_flag=True, help="All studies of the home, as without SPACE_OR_STUDY.")
 @home_option
 def repair(space_or_study: str | None, every: bool, home_path: Path) -> None:
-    """Check SPACE_OR_STUDY's journal, set damaged databases aside, and store in them all that it tells.
+    """Check SPACE_OR_STUDY's journal, set damaged databases aside, and write to them what they lack.
 
-    Exit code 0: all is whole at the end; 1: something cannot be brought back; 73: the study is being run.
+    Exit code 0: everything is intact at the end; 1: something cannot be repaired; 73: the study is running.
     """
     from hpsearch.repair import studies
 
     if space_or_study is not None and every:
-        raise UserError("--all and a study: give one of them")
+        raise UserError("--all and a study: only one of the two is allowed")
     if space_or_study is not None:
         name, uri = study_named(space_or_study)
         if not _repair(name, uri, home_path, space=space_or_study):
-            raise HpsearchError(f"study '{name}' is not whole")
+            raise HpsearchError(f"study '{name}' is not intact")
         return
     names = list(studies(home_path))
     if not names:
-        raise UserError(f"--home {home_path}: holds no study")
+        raise UserError(f"--home {home_path}: contains no study")
     _repair_all(names, home_path)
 
 
 def _repair_all(names: list[str], home_path: Path) -> None:
-    """Repairs one after the other; what is wrong with one does not stop the next."""
-    broken, busy = [], []
+    """Repairs the studies one by one; an error in one does not stop the next."""
+    damaged, busy = [], []
     for name in names:
         try:
-            whole = _repair(name, None, home_path)
+            intact = _repair(name, None, home_path)
         except StudyBusy as error:
             click.echo(f"  {error}")
             busy.append(name)
         except HpsearchError as error:
             click.echo(f"  {error}")
-            broken.append(name)
+            damaged.append(name)
         else:
-            broken += [] if whole else [name]
-    if broken:
-        raise HpsearchError(f"not whole: {', '.join(broken)}")
+            damaged += [] if intact else [name]
+    if damaged:
+        raise HpsearchError(f"not intact: {', '.join(damaged)}")
     if busy:
-        raise StudyBusy(f"left out, for they are being run: {', '.join(busy)}")
+        raise StudyBusy(f"skipped, because they are running: {', '.join(busy)}")
 
 
 def _repair(name: str, uri: str | None, home_path: Path, *, space: str | None = None) -> bool:
-    """Repairs a study, under a heading; whether it is whole."""
+    """Repairs a study, under a heading; returns whether it is intact."""
     from hpsearch.home import Home, history_of
-    from hpsearch.repair import repair as mend
+    from hpsearch.repair import repair as repair_study
 
     click.echo(f"{name}:")
     home = Home(home_path)
     history = history_of(home, name, space=space)
     uri = uri or history.origin["experiment"].get("tracking", {}).get("uri")
-    return mend(home.study(name), home.path, uri, say=lambda line: click.echo(f"  {line}"))
+    return repair_study(home.study(name), home.path, uri, say=lambda line: click.echo(f"  {line}"))

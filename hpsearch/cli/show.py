@@ -1,4 +1,4 @@
-"""`hpsearch show`: the trials of a study, for people and for programs."""
+"""`hpsearch show`: lists the trials of a study, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 from hpsearch.cli.options import home_option
 from hpsearch.outcome import Outcome
 
-WIDE, SHORT = 110, 8  # columns from which on MLflow's run ids are shown whole; characters of them elsewhere
+WIDE, SHORT = 110, 8  # columns of a terminal that shows whole MLflow run ids; characters of an id in a narrower one
 
 if TYPE_CHECKING:
     from hpsearch.api.study import Study
@@ -34,13 +34,13 @@ Examples:
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="Of a study with more trials: the best so many, and what runs.",
+    help="Most trials to list: the best ones, and those that are running.",
 )
 @home_option
 def show(space_or_study: str, as_json: bool, top: int, home_path: Path) -> None:
-    """List the trials of SPACE_OR_STUDY: outcome, params, best value and where, MLflow run.
+    """List the trials of SPACE_OR_STUDY: outcome, best value, epoch of the best value, params, MLflow run.
 
-    It reads the journal alone, also while the study is being searched.
+    It reads the journal only and works during a search.
     """
     from hpsearch.api.study import load
 
@@ -53,7 +53,7 @@ def show(space_or_study: str, as_json: bool, top: int, home_path: Path) -> None:
 
 
 def as_dict(study: Study) -> dict[str, Any]:
-    """The study as programs read it; numbers that are not finite are null."""
+    """Returns the study as JSON data; numbers that are not finite become None."""
     return {
         "study": study.name,
         "objective": {"metric": study.metric, "direction": study.direction},
@@ -99,11 +99,11 @@ def _print(study: Study, *, top: int) -> None:
     if best is not None and (line := equals(study.history, best)):
         console.print(plain(line))
     if left := len(study.trials) - len(shown):
-        console.print(f"{left} more trials; all of them: --top {len(study.trials)}, or --json")
+        console.print(f"{left} more trials; --top {len(study.trials)} or --json lists all")
 
 
 def _cells(study: Study, trial: Trial, run_id: int | None) -> list[str]:
-    """A row of the table; `run_id`: the characters that there is room for of an MLflow run's id."""
+    """Returns a row of the table; `run_id`: characters to show of the MLflow run id (None: all)."""
     from hpsearch.displays.text import measured, params, plain
 
     value = trial.best.metrics[study.metric] if trial.value is None and trial.best else trial.value
@@ -118,7 +118,7 @@ def _cells(study: Study, trial: Trial, run_id: int | None) -> list[str]:
 
 
 def _shown(study: Study, top: int) -> list[Trial]:
-    """The trials to list, by number: all, or where they are many the best and what runs."""
+    """Returns the trials to list, by number: all, or of more than `top` the best and those that are running."""
     if len(study.trials) <= top:
         return list(study.trials)
     chosen = {trial.number for trial in study.history.ranked(unfinished=True)[:top]}

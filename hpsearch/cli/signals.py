@@ -1,4 +1,4 @@
-"""The signals that end a command, noted while it saves its state."""
+"""Ctrl-C, SIGTERM and SIGHUP during a search or a training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hpsearch.events import Event, Show
 
 
 class Signals:
-    """Ctrl-C, SIGTERM and SIGHUP as a wish to stop; the second of them ends the process at once."""
+    """Notes the first signal as a request to stop; the second one ends the process at once."""
 
     WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -21,13 +21,13 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def stopping(self) -> bool:
-        """Whether one has come."""
+        """Whether a signal has come."""
         return self.caught is not None
 
     def __enter__(self) -> Self:
         for number in self.WATCHED:
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-                continue  # nohup: it is to outlive its terminal
+                continue  # nohup: the process outlives its terminal
             self._before[number] = signal.signal(number, self._catch)
         return self
 
@@ -36,17 +36,17 @@ class Signals:
             signal.signal(number, before)
 
     def _catch(self, number: int, frame: Any) -> None:
-        """Notes it, no more: what is interrupted here may be the printing of a line."""
+        """Only notes the signal: it may interrupt the printing of a line."""
         if self.caught is not None:
-            os._exit(128 + number)  # workers die with their driver; what is acknowledged is on the disk
+            os._exit(128 + number)  # workers die with their driver; acknowledged results are on disk
         self.caught = number
 
 
 @contextlib.contextmanager
 def noted(show: Show, *, since: type[Event], until: type[Event]) -> Iterator[tuple[Show, Signals]]:
-    """The function that takes events, and the signals that are noted between two of them.
+    """Yields the function that receives events, and the signals noted between the events `since` and `until`.
 
-    Before and after, Ctrl-C and the others end the command at once.
+    Before and after, a signal ends the command at once.
     """
     signals = Signals()
     with contextlib.ExitStack() as watching:

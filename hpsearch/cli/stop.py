@@ -1,4 +1,4 @@
-"""`hpsearch stop`: ends the run of a study from another terminal, also one that ignores Ctrl-C."""
+"""`hpsearch stop`: ends a search from another terminal, also one that ignores Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hpsearch.api.named import study_named
 from hpsearch.cli.options import home_option
 from hpsearch.document.document import study_in
 from hpsearch.errors import ConfigError, HpsearchError
-from hpsearch.lock import is_held
-from hpsearch.space.checking import wrong_study
+from hpsearch.space.validation import wrong_study
+from hpsearch.study_lock import is_held
 
-LOOK = 0.1  # seconds between looks whether the run has ended
-NAMING = 1.0  # seconds within which who holds a lock has written who they are
+POLL = 0.1  # seconds between checks whether the search has ended
+NAMING = 1.0  # seconds within which the holder of a lock has written its pid
 
 
 @click.command(
@@ -32,25 +32,25 @@ Example:
 @click.argument("space_or_study")
 @home_option
 def stop(space_or_study: str, home_path: Path) -> None:
-    """End the run of SPACE_OR_STUDY as Ctrl-C would: its trials save their state; wait until it has ended."""
+    """Stop the search of SPACE_OR_STUDY as Ctrl-C does: trials save their state. Waits until the search has ended."""
     name = _name(space_or_study, home_path)
     lock = home_path / name / "lock"
     driver = holder(lock)
     if driver is None:
         _refuse(home_path, name, space_or_study)
     pid = _process(driver, name, lock)
-    with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
         _terminate(pid, name)
-    click.echo(f"study '{name}': told its run (pid {pid}) to stop; trials save their state (Ctrl-C: do not wait)")
+    click.echo(f"study '{name}': asked pid {pid} to stop; its trials save their state (Ctrl-C: do not wait)")
     while holder(lock) == driver:
-        time.sleep(LOOK)
-    click.echo(f"study '{name}' has stopped; hpsearch run goes on with it")
+        time.sleep(POLL)
+    click.echo(f"study '{name}' has stopped; hpsearch run resumes it")
 
 
 def holder(lock: Path) -> dict[str, Any] | None:
-    """What the lock says of the living process that holds it; None when nobody does.
+    """Returns what the lock file says about the process that holds the lock; None if the lock is free.
 
-    The system's lock decides: what a dead process has written counts for nothing.
+    The lock of the operating system decides, not the file's content, which a dead process may have left.
     """
     try:
         file = os.open(lock, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
@@ -64,7 +64,7 @@ def holder(lock: Path) -> dict[str, Any] | None:
             found = _facts(os.pread(held.fileno(), 4096, 0))
             if found or time.monotonic() > deadline:
                 return found
-            time.sleep(LOOK)
+            time.sleep(POLL)
     return None
 
 
@@ -77,7 +77,7 @@ def _facts(content: bytes) -> dict[str, Any]:
 
 
 def _name(space_or_study: str, home: Path) -> str:
-    """The study's name; of a space file that is being edited and cannot be read, if it names a study that runs."""
+    """Returns the study's name; a space file that cannot be parsed is enough if it names a running study."""
     try:
         return study_named(space_or_study)[0]
     except ConfigError:
@@ -88,21 +88,21 @@ def _name(space_or_study: str, home: Path) -> str:
 
 
 def _refuse(home: Path, name: str, space: str) -> NoReturn:
-    """Raises UserError, naming those there are, when there is no such study; HpsearchError when it does not run."""
+    """Raises UserError for an unknown study, naming the known ones; HpsearchError for one that is not running."""
     from hpsearch.home import Home, elsewhere, history_of
 
     if not (home / name).is_dir():
         history_of(Home(home), name, space=space)
     other = elsewhere(Home(home), f"{name}/journal.jsonl", space=space)
-    where = f" here; one is in {other}: --home {other}" if other else ""
-    raise HpsearchError(f"study '{name}' is not being run{where}")
+    where = f" here; one of this name is in {other}: --home {other}" if other else ""
+    raise HpsearchError(f"study '{name}' is not running{where}")
 
 
 def _process(driver: dict[str, Any], name: str, lock: Path) -> int:
-    """The driver's process number; raises HpsearchError when it is not on this machine or cannot be told."""
+    """Returns the driver's pid; raises HpsearchError if it is unknown or on another machine."""
     pid, host = driver.get("pid"), driver.get("host")
-    if type(pid) is not int or pid <= 1 or not isinstance(host, str):  # to the system 0 and -1 are groups
-        raise HpsearchError(f"study '{name}' is being run, but {lock} does not say by whom; end that process yourself")
+    if type(pid) is not int or pid <= 1 or not isinstance(host, str):  # 0 and -1 would signal process groups
+        raise HpsearchError(f"study '{name}' is being run, but {lock} does not name the process; end it yourself")
     if host != process.hostname():
         raise HpsearchError(f"study '{name}' is being run by pid {pid} on host {host}; stop it there")
     if "started" in driver and driver["started"] != process.started(pid) and holder(lock) == driver:

@@ -1,4 +1,4 @@
-"""`hpsearch sync`: what MLflow and the Optuna database lack."""
+"""`hpsearch sync`: writes to MLflow and the Optuna database what they lack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Example:
 @click.argument("space_or_study")
 @home_option
 def sync(space_or_study: str, home_path: Path) -> None:
-    """Ship to MLflow and the Optuna database what they lack of SPACE_OR_STUDY's journal."""
+    """Write to MLflow and the Optuna database what they lack of SPACE_OR_STUDY's journal."""
     from hpsearch.driver import VIEWS
     from hpsearch.home import Home, history_of
     from hpsearch.views import shipping
@@ -32,4 +32,4 @@ def sync(space_or_study: str, home_path: Path) -> None:
     for view, count in lacking.items():
         click.echo(f"{view}: " + (f"still lacks {count} events" if count else "has everything"))
     if any(lacking.values()):
-        raise HpsearchError("not everything could be shipped")
+        raise HpsearchError("not everything could be written")

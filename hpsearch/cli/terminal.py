@@ -1,4 +1,4 @@
-"""What `hpsearch run` prints beside the search itself: which command resumes it, and which come next."""
+"""What `hpsearch run` prints besides the search itself: the command that resumes it, and the next commands."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from hpsearch.events import Event, Interrupted, Paused, Searched, Shipped, Start
 from hpsearch.home import Home
 
 
-class Board(SearchTerminal):
+class RunTerminal(SearchTerminal):
     """The terminal of one `hpsearch run`."""
 
     def __init__(self, home: Home, space: Path) -> None:
-        """`space`: the file that was given, and `home` where its study is, for the commands that are named."""
+        """`space` and `home` are used in the commands that it prints."""
         super().__init__()
         self.home, self.space = home, space
-        self.searched: Searched | None = None  # the search is over
-        self._unsaved: set[int] = set()  # trials that were stopped and could not save their state then
+        self.searched: Searched | None = None  # set when the search has ended
+        self._unsaved: set[int] = set()  # trials that stopped without saving their state
 
     def show(self, event: Event) -> None:
-        """Shows one thing that happened."""
+        """Shows one event."""
         if isinstance(event, Started):
             self._unsaved.discard(event.trial.number)
         elif isinstance(event, Paused | Interrupted) and not event.saved:
@@ -32,21 +32,19 @@ class Board(SearchTerminal):
         super().show(event)
 
     def left_early(self) -> None:
-        """Says what is left to do when a person does not wait for the views."""
+        """Says what is left to do when a person does not wait for MLflow."""
         self._live.close()
-        self.say(f"the search is over and saved; {self._sync()} ships what MLflow lacks")
+        self.say(f"the search has ended and is saved; {self._sync()} writes what MLflow lacks")
 
     def _stopped(self, event: Searched) -> None:
         saved = "everything is saved"
         if self._unsaved:
             trials = ", ".join(f"trial {number}" for number in sorted(self._unsaved))
-            saved = f"{trials} will go on from the last checkpoint, all else is saved"
-        self.say(f"stopped; {saved}. Go on with: {self._command()}")
+            saved = f"{trials}: resumes from the last checkpoint; everything else is saved"
+        self.say(f"stopped; {saved}. Resume with: {self._command()}")
         if best := event.history.leader():
-            self.say(
-                f"best so far: {named(event.history, best)}; "
-                f"`hpsearch export {self._name()}{self.home.option}` writes its config"
-            )
+            self.say(f"best so far: {named(event.history, best)}")
+            self.say(f"to write its config: hpsearch export {self._name()}{self.home.option}")
 
     def _advise(self, event: Shipped) -> None:
         assert self.searched is not None

@@ -1,4 +1,4 @@
-"""`hpsearch train`: the final training, and the one look at the test set."""
+"""`hpsearch train`: the final training and the only evaluation on the test set."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ Example:
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("model"), show_default=True
 )
 @click.option(
-    "--threads", type=click.IntRange(1), help="CPU threads (else the trial's: equal ones repeat to the last bit)."
+    "--threads",
+    type=click.IntRange(1),
+    help="CPU threads (default: as in the search; the same number repeats it to the last bit).",
 )
-@click.option("--data-changed", is_flag=True, help="Train on data that are not those of the search.")
+@click.option("--data-changed", is_flag=True, help="Accept data that differ from those of the search.")
 @device_option
 @home_option
 def train(
@@ -37,7 +39,7 @@ def train(
 ) -> None:
     """Train CONFIG (no ranges), test it once and write the model to a folder that transformers reads.
 
-    Data other than those that CONFIG was exported with are refused. Ctrl-C saves the state; the same command goes on.
+    Data that differ from those of the search are refused. Ctrl-C saves the state; the same command resumes.
     """
     from hpsearch.displays.text import quoted
     from hpsearch.displays.training import TrainingTerminal
@@ -50,7 +52,7 @@ def train(
         result, caught = _train(experiment, terminal.show, options)
     if result.stopped:
         again = f"hpsearch train {quoted(config)} -o {quoted(output)}{Home(home_path).option}"
-        terminal.console.print(f"stopped; everything is saved. Go on with: {again}")
+        terminal.console.print(f"stopped; everything is saved. Resume with: {again}")
         sys.exit(128 + (caught or 0))
     metric = experiment.objective.metric
     for text in [*lines(result.metrics, result.signatures), *result.untested]:
@@ -61,7 +63,7 @@ def train(
 
 
 def _train(experiment: Experiment, shown: Show, options: dict[str, Any]) -> tuple[FinalResult, int | None]:
-    """Trains; signals are noted while it does. Returns the result and the signal that was noted."""
+    """Trains; returns the result and the signal that stopped it."""
     import hpsearch
     from hpsearch.cli.signals import noted
     from hpsearch.events import Prepared, Testing
@@ -72,7 +74,7 @@ def _train(experiment: Experiment, shown: Show, options: dict[str, Any]) -> tupl
 
 
 def lines(metrics: Mapping[str, float], signatures: Mapping[str, str]) -> Iterator[str]:
-    """The test's metrics as a person reads them, BLEU and chrF with their signatures."""
+    """Yields the test metrics, a line each, BLEU and chrF with their signatures."""
     tested = {name: value for name, value in sorted(metrics.items()) if name.startswith("test/")}
     for name, value in tested.items():
         signature = signatures.get(name.removeprefix("test/")) or signatures.get(name.rsplit("/", 1)[-1])

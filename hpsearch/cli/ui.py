@@ -1,4 +1,4 @@
-"""`hpsearch ui`: the MLflow UI on the home's store."""
+"""`hpsearch ui`: starts the MLflow UI on the home's store."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from hpsearch.api.named import study_named
 from hpsearch.cli.options import home_option
 from hpsearch.errors import HpsearchError, UserError
 
-TOLD_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Variables by which MLflow and uvicorn would be told another address, other hosts, no checks or a foreign store.
-OPENING = (
+STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Variables that would give MLflow and uvicorn another address, other hosts, no checks or another store.
+DROPPED = (
     *("UVICORN_", "FORWARDED_ALLOW_IPS", "_MLFLOW_", "MLFLOW_SERVER_", "MLFLOW_UVICORN_", "MLFLOW_GUNICORN_"),
     *("MLFLOW_HOST", "MLFLOW_STATIC_PREFIX", "MLFLOW_ARTIFACTS_", "MLFLOW_REGISTRY_", "MLFLOW_READ_REPLICA_"),
     "MLFLOW_TRACKING_",  # credentials for another server
@@ -38,7 +38,7 @@ Example:
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 @home_option
 def ui(space: str | None, port: int, home_path: Path) -> None:
-    """Open the MLflow UI, for this machine alone. SPACE matters only where it names another tracking store."""
+    """Serve the MLflow UI to this machine only. SPACE is needed only if it names another tracking store."""
     from hpsearch.home import Home, elsewhere
     from hpsearch.views.mlflow import schema
     from hpsearch.views.mlflow.ui import ui_command
@@ -49,24 +49,24 @@ def ui(space: str | None, port: int, home_path: Path) -> None:
         return
     if uri is None and not (home_path / "mlflow.db").exists():
         other = elsewhere(Home(home_path), "mlflow.db", space=space)
-        way = f"there is one in {other}: --home {other}" if other else "`hpsearch run` makes it"
+        way = f"there is one in {other}: --home {other}" if other else "`hpsearch run` creates it"
         raise UserError(f"--home {home_path}: holds no mlflow.db yet; {way}")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise UserError(f"--port {port}: something listens there already; choose another") from None
+            raise UserError(f"--port {port}: this port is in use; choose another") from None
     schema.check_home(home_path, uri)
     if uri is None:
         _follow(home_path.resolve())
     command, environment = ui_command(home_path, uri, port)
-    click.echo(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)")
+    click.echo(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C stops it)")
     sys.exit(_serve(command, _environment(environment)))
 
 
 def _follow(home: Path) -> None:
-    """Points a moved home's store to the artifacts where they are now."""
+    """Updates the artifact paths in the store of a home that was moved."""
     from hpsearch.views.mlflow import moved
 
     try:
@@ -78,9 +78,9 @@ def _follow(home: Path) -> None:
 
 
 def _serve(command: list[str], environment: dict[str, str]) -> int:
-    """Runs the server until it ends, or ends it and all that it started when this process is told to, or dies.
+    """Runs the server; ends it with all its children when this process is signalled or dies. Returns its exit code.
 
-    A keeper stands between the two: it holds the reading end of a pipe, which closes however this process ends.
+    A keeper process in between holds the reading end of a pipe, which closes however this process ends.
     """
     reading, writing = os.pipe()
     keeper = os.fork()
@@ -92,22 +92,22 @@ def _serve(command: list[str], environment: dict[str, str]) -> int:
         raise SystemExit(128 + number)
 
     os.close(reading)
-    for number in TOLD_BY:
+    for number in STOPPED_BY:
         signal.signal(number, stop)
     try:
         return os.waitstatus_to_exitcode(os.waitpid(keeper, 0)[1])
     finally:
         os.close(writing)
-        with contextlib.suppress(ChildProcessError):  # it has been waited for
+        with contextlib.suppress(ChildProcessError):  # already waited for
             os.waitpid(keeper, 0)
 
 
 def _keep(command: list[str], environment: dict[str, str], alive: int) -> NoReturn:
-    """The keeper's life: starts the server, and ends it when the pipe `alive` closes."""
+    """The keeper process: starts the server, and ends it when the pipe `alive` closes."""
     code = 1
     try:
-        os.setsid()  # a Ctrl-C in the terminal, or a kill of the group, is not for the keeper
-        for number in TOLD_BY:
+        os.setsid()  # out of reach of a Ctrl-C in the terminal and of signals to the group
+        for number in STOPPED_BY:
             signal.signal(number, lambda number, frame: None)
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_keeper
@@ -121,14 +121,14 @@ def _keep(command: list[str], environment: dict[str, str], alive: int) -> NoRetu
 
 
 def _die_with_keeper() -> None:
-    """Has Linux end the server when even the keeper is killed; MLflow passes a SIGTERM on to its own children."""
+    """Makes Linux send SIGTERM to the server if the keeper is killed; MLflow passes it to its children."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1  # man 2 prctl
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends the server's whole group: it has children of its own."""
+    """Ends the server and its children."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -139,5 +139,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _environment(added: dict[str, str]) -> dict[str, str]:
-    """This process's environment without what would open the server to others, and with what is added."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(OPENING)} | added
+    """Returns this process's environment without the DROPPED variables, plus `added`."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)} | added

@@ -1,6 +1,6 @@
-"""The sections of a config that every level above may read: checked by pydantic, frozen, known key by key.
+"""What every trainer's config shares: sections that pydantic checks, frozen, without unknown keys.
 
-The errors of pydantic carry the path of the value, which `space/experiment.py` turns into file:line:column.
+document/validation_errors.py turns pydantic's errors into messages with file:line:column.
 """
 
 from __future__ import annotations
@@ -19,29 +19,25 @@ from hpsearch.config.data import (
     SplitNames,
     Truncate,
 )
-from hpsearch.config.model import ModelConfig, TokenizerConfig
+from hpsearch.config.objective import Objective
 from hpsearch.config.section import Section
-from hpsearch.config.training import BleuTokenizer, EvaluationConfig, Objective, TrainingConfig
+from hpsearch.config.tokenizer import TokenizerConfig
 
 __all__ = [
     "ALIGNED",
     "FORM",
     "FUNCTION",
     "Aligned",
-    "BleuTokenizer",
     "Column",
     "Config",
     "DataSet",
-    "EvaluationConfig",
     "Files",
-    "ModelConfig",
     "Objective",
     "Paths",
     "Section",
     "Split",
     "SplitNames",
     "TokenizerConfig",
-    "TrainingConfig",
     "Truncate",
     "digest",
 ]

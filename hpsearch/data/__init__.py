@@ -1,1 +1,1 @@
-"""From data sources to token ids: files, columns, checks, splits, the tokenizer and the prepared corpus."""
+"""Reads data sets into token ids: files, columns, checks, splits, the tokenizer and the prepared corpus."""

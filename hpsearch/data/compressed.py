@@ -1,4 +1,4 @@
-"""Compressed files (.gz, .bz2, .xz, .zst, .zip) as streams of bytes; refuses what unpacks to more than text could."""
+"""Compressed files (.gz, .bz2, .xz, .zst, .zip) as streams of bytes; refuses decompression bombs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from typing import IO, Any
 from hpsearch.errors import DataError
 
 ENDINGS = (".gz", ".bz2", ".xz", ".zst", ".zip")
-MAX_UNPACKED = 16 << 20  # bytes below which a file may unpack to any multiple of its size ...
-MAX_RATIO = 200  # ... and the multiple above (text packs 3 to 20 times)
-MAX_DICTIONARY = 256 << 20  # bytes that unpacking an .xz may take
+MAX_UNPACKED = 16 << 20  # bytes; below it a file may unpack to any multiple of its size ...
+MAX_RATIO = 200  # ... and above it to this multiple (text compresses 3 to 20 times)
+MAX_DICTIONARY = 256 << 20  # bytes of memory that unpacking an .xz may use
 DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A file to be read, or one member of a .zip."""
+    """A file, or one member of a .zip."""
 
     path: Path
     member: str | None = None
@@ -55,15 +55,18 @@ def unpacked_name(path: Path) -> str:
 
 
 def parts(path: Path) -> list[Part]:
-    """The file itself, or the members of a .zip in the order of their names (without hidden ones and macOS's own)."""
+    """The file itself, or the members of a .zip sorted by name, without hidden ones and those of macOS.
+
+    Raises DataError for a .zip that is empty, encrypted or has overlapping members.
+    """
     if packing(path) != ".zip":
         return [Part(path)]
-    with readable(path), zipfile.ZipFile(path) as archive:
+    with data_errors(path), zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir() and not _is_hidden(m.filename)]
     if not members:
-        raise DataError(f"{path}: there is no file in it")
+        raise DataError(f"{path}: the archive is empty")
     if sum(m.compress_size for m in members) > path.stat().st_size:
-        raise DataError(f"{path}: its members overlap, as those of no honest .zip do")
+        raise DataError(f"{path}: its members overlap, as in a decompression bomb")
     if any(m.flag_bits & 1 for m in members):
         raise DataError(f"{path}: it is encrypted; unpack it first")
     return [Part(path, m.filename) for m in sorted(members, key=lambda m: m.filename)]
@@ -74,14 +77,14 @@ def _is_hidden(name: str) -> bool:
 
 
 def opened(part: Part) -> IO[bytes]:
-    """The part's unpacked bytes."""
+    """Opens the part as a stream of its unpacked bytes."""
     return _OPENERS.get(packing(part.path), _plain)(part)
 
 
 def check_unpacked(part: Part) -> None:
-    """Raises DataError for a compressed file that is truncated or unpacks to more than text could."""
+    """Raises DataError for a compressed file that is truncated or a decompression bomb."""
     if part.packed:
-        with readable(part.path):
+        with data_errors(part.path):
             about = part.path.stat()
         _check_unpacked(part, about.st_size, about.st_mtime_ns)
 
@@ -89,15 +92,15 @@ def check_unpacked(part: Part) -> None:
 @lru_cache(maxsize=64)  # a table is opened several times: for its encoding, its columns, its rows
 def _check_unpacked(part: Part, size: int, changed: int) -> None:
     limit, unpacked = max(MAX_UNPACKED, MAX_RATIO * size), 0
-    with readable(part.path), opened(part) as stream:
+    with data_errors(part.path), opened(part) as stream:
         while block := stream.read(1 << 20):
             unpacked += len(block)
             if unpacked > limit:
-                raise DataError(f"{part}: unpacks to more than {MAX_RATIO} times its size, which no text does")
+                raise DataError(f"{part}: unpacks to more than {MAX_RATIO} times its size, which text does not")
 
 
-class readable:  # noqa: N801 - reads as a word in `with`
-    """Turns the system's refusal to read a file, or a damaged packed one, into a DataError."""
+class data_errors:  # noqa: N801 - reads as a word in `with`
+    """Turns an OSError, or the error of a damaged compressed file, into a DataError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -130,13 +133,13 @@ def _bz2(part: Part) -> IO[bytes]:
 
 
 def _xz(part: Part) -> IO[bytes]:
-    with part.path.open("rb") as stream:  # LZMAFile takes no limit of memory, its decompressor does
+    with part.path.open("rb") as stream:  # LZMAFile has no memory limit, LZMADecompressor has one
         lzma.LZMADecompressor(memlimit=MAX_DICTIONARY).decompress(stream.read(4096), max_length=1)
     return lzma.open(part.path, "rb")
 
 
 def _zst(part: Part) -> IO[bytes]:
-    import pyarrow  # it unpacks zstd, which Python does from 3.14 on; imported here, as it takes a while
+    import pyarrow  # Python itself unpacks zstd only from 3.14 on; imported here, because it is slow
 
     return io.BufferedReader(pyarrow.input_stream(str(part.path), compression="zstd"))
 

@@ -1,4 +1,4 @@
-"""Texts that look the same but differ: in case, spaces, invisible characters or Unicode form (confusables)."""
+"""Texts that look alike but differ in case, spaces, invisible characters or Unicode form (confusables)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-# Unicode's Default_Ignorable_Code_Point but for tags, which tell flags apart: zero-width and direction marks, joiners,
-# soft hyphens, variation selectors.
+# Unicode's Default_Ignorable_Code_Point without tags, which distinguish flags: zero-width and direction marks,
+# joiners, soft hyphens, variation selectors.
 UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\U000e0100-\U000e01ef]"
@@ -16,10 +16,10 @@ UNSEEN = re.compile(
 WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
 
 
-def seen(text: str) -> str:
+def appearance(text: str) -> str:
     """The text as a reader sees it: casefolded, NFKC, single spaces, without invisible characters.
 
-    Texts that look the same have equal keys. A whole number written as a decimal (1.0) becomes the whole number.
+    Texts that look alike have equal results. A whole number written as a decimal (1.0) becomes the whole number.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", UNSEEN.sub("", unicodedata.normalize("NFKC", text)).casefold())
@@ -27,22 +27,22 @@ def seen(text: str) -> str:
 
 
 def groups(texts: Iterable[str]) -> list[list[str]]:
-    """Groups of two or more different texts that look the same."""
+    """Groups of two or more different texts that look alike."""
     found: dict[str, list[str]] = {}
     for text in sorted(set(texts)):
-        found.setdefault(seen(text), []).append(text)
+        found.setdefault(appearance(text), []).append(text)
     return [some for some in found.values() if len(some) > 1]
 
 
 def escaped(text: str, longest: int = 60) -> str:
-    """The text in quotes, with escapes for all that is not ASCII: 'caf\\u00e9'."""
+    """The text in quotes, with everything that is not ASCII escaped: 'caf\\u00e9'."""
     codes = (c if " " <= c <= "~" else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in text)
     whole = "".join(codes)
     return f"'{whole if len(whole) <= longest else whole[:longest] + '...'}'"
 
 
 def remedy(texts: list[str]) -> str:
-    """How to make the texts equal: the config's key where that is enough."""
+    """How to make the texts equal, for a message: `normalise: nfc` where that is enough."""
     forms = {unicodedata.normalize("NFC", text) for text in texts}
     if len(forms) == 1:
         return "`normalise: nfc` makes them one"

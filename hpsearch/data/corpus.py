@@ -1,4 +1,4 @@
-"""The data as token ids: prepared once per content, kept as flat arrays, mapped by every process that trains."""
+"""The data as token ids: prepared once per content, and memory-mapped by every training process."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from typing import Any
 
 from hpsearch import sealed
 from hpsearch.config import DataSet, TokenizerConfig, digest
-from hpsearch.data import files, paths, sources
-from hpsearch.data.arrays import (
+from hpsearch.data import file_formats, paths, sources
+from hpsearch.data.encodable_set import EncodableSet
+from hpsearch.data.sources import Splits
+from hpsearch.data.splits import LABEL
+from hpsearch.data.summary import summary, untested
+from hpsearch.data.token_arrays import (
     CorpusSet,
     Encoder,
     PairTokens,
@@ -24,30 +28,26 @@ from hpsearch.data.arrays import (
     task_token,
     write,
 )
-from hpsearch.data.encodable import EncodableSet
-from hpsearch.data.sources import Splits
-from hpsearch.data.splits import LABEL
-from hpsearch.data.summary import summary, untested
 from hpsearch.data.tokenizer import BASE_SPECIALS, Tokenizer
 from hpsearch.file_lock import locked
 
 __all__ = ["Corpus", "CorpusSet", "PairTokens", "Strings", "TextTokens", "label_token", "specials", "task_token"]
 
-FORMAT = 2  # of the files, of what the tokens mean and of what an epoch reads; a new one makes every corpus another
-Progress = Callable[[str, float], None]  # (what is being done, share of it done)
+FORMAT = 2  # increased when the files, the meaning of the tokens or the order of an epoch change
+Progress = Callable[[str, float], None]  # (what is being done, share done)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The contents of data sets, known before anything is tokenised."""
+    """The fingerprints of data sets, known before anything is tokenised."""
 
     fingerprint: str  # of the data and the tokenizer's config
     sets: dict[str, str]  # {set: fingerprint of its data}
-    loaded: dict[str, Splits]  # the sets that had to be read to know it
+    loaded: dict[str, Splits]  # the sets that had to be read for it
 
     @classmethod
     def of(cls, sets: Mapping[str, DataSet], tokenizer: TokenizerConfig, *, base: Path) -> Contents:
-        """The contents of the data sets; raises DataError for files and functions that cannot be read."""
+        """The fingerprints of these data sets; raises DataError for files and functions that cannot be read."""
         prints, loaded = {}, {}
         for name, data_set in sets.items():
             prints[name], splits = sources.identify(name, data_set, base=base, cache=None)
@@ -55,20 +55,20 @@ class Contents:
                 loaded[name] = splits
         of_tokenizer: dict[str, Any] = {"kind": tokenizer.kind}
         if tokenizer.file is not None:
-            of_tokenizer["file"] = files.digest(paths.place(base, tokenizer.file))
+            of_tokenizer["file"] = file_formats.digest(paths.place(base, tokenizer.file))
         elif tokenizer.kind == "bpe":
             of_tokenizer["vocab_size"] = tokenizer.vocab_size
         return cls(digest({"format": FORMAT, "sets": prints, "tokenizer": of_tokenizer}), prints, loaded)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The fingerprints, as a study records them."""
+        """The fingerprints, as the study's journal records them."""
         return {"fingerprint": self.fingerprint, "contents": self.sets}
 
 
 @dataclass
 class Corpus:
-    """All sets of a config with their tokenizer, mapped from `folder`."""
+    """All data sets of a config with their tokenizer, memory-mapped from `folder`."""
 
     sets: dict[str, CorpusSet]
     tokenizer: Tokenizer
@@ -76,8 +76,8 @@ class Corpus:
     fingerprint: str  # of the data and the tokenizer's config
     counts: dict[str, dict[str, dict[str, int]]]  # {set: {split: {"examples", "tokens"}}}
     warnings: list[str] = field(default_factory=list)
-    summary: list[str] = field(default_factory=list)  # what was read, a line a set
-    untested: list[str] = field(default_factory=list)  # why test splits cannot be used, a line each
+    summary: list[str] = field(default_factory=list)  # what was read, a line for each set
+    untested: list[str] = field(default_factory=list)  # why test splits cannot be used, a line for each set
 
     @classmethod
     def open(
@@ -90,11 +90,11 @@ class Corpus:
         progress: Progress | None = None,
         contents: Contents | None = None,
     ) -> Corpus:
-        """The corpus of these data sets and this tokenizer, prepared at the first opening and mapped at later ones.
+        """Opens the corpus of these data sets and this tokenizer; prepares it if the cache lacks it.
 
-        cache: the folder of all prepared corpora, private to the user; base: where relative paths start; contents: what
-        `Contents.of` gave, where it has been asked before. Two processes may open it at once: one prepares, the other
-        waits. Raises DataError for data that are not as the config says.
+        cache: the folder of all prepared corpora, private to the user; base: the folder for relative paths; contents:
+        the result of `Contents.of`, if it is known. Of two processes that open the same corpus, one prepares it and the
+        other waits. Raises DataError for data that do not match the config.
         """
         progress = progress or (lambda what, share: None)
         progress("reading the data", 0.0)
@@ -102,13 +102,13 @@ class Corpus:
         folder = cache / contents.fingerprint[:24]
         if not sealed.is_whole_folder(folder):
             with locked(folder.parent / f".{folder.name}.lock"):
-                if not sealed.is_whole_folder(folder):  # another process may have made it while we waited
+                if not sealed.is_whole_folder(folder):  # another process may have prepared it meanwhile
                     _prepare(_Work(sets, tokenizer, folder, contents, base, progress))
         return cls.map(folder)
 
     @classmethod
     def map(cls, folder: Path) -> Corpus:
-        """The corpus that `open` left in a folder, nothing read or hashed again: what a worker needs."""
+        """Maps the corpus that `open` prepared in a folder; reads and hashes no data, so that a worker starts fast."""
         about = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
         sets = {name: map_set(folder / str(i), name, one) for i, (name, one) in enumerate(about["sets"].items())}
         tokenizer = Tokenizer.load(folder / "tokenizer")
@@ -117,7 +117,7 @@ class Corpus:
 
 
 def specials(sets: Mapping[str, DataSet], labels: dict[str, list[str]]) -> list[str]:
-    """EOS, SEP, a task token for every set with prompts, a token for every label (labels: {set: sorted names})."""
+    """The special tokens: EOS, SEP, a task token for each set with prompts, and the labels ({set: sorted names})."""
     tasks = [task_token(name) for name in sorted(sets) if sets[name].has_prompts]
     return BASE_SPECIALS + tasks + [label_token(name, label) for name in sorted(labels) for label in labels[name]]
 
@@ -141,7 +141,7 @@ def _prepare(work: _Work) -> None:
     """Writes the corpus to a temporary folder, and renames that folder when it is complete."""
     loaded = dict(work.contents.loaded)
     prefix = f".new-{work.folder.name}-"
-    for left in work.folder.parent.glob(f"{prefix}*"):  # of a process that was killed: we hold the lock
+    for left in work.folder.parent.glob(f"{prefix}*"):  # of a killed process: this one holds the lock
         shutil.rmtree(left, ignore_errors=True)
     staging = Path(tempfile.mkdtemp(prefix=prefix, dir=work.folder.parent))  # mode 0700
     try:
@@ -166,7 +166,7 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
     tokenizer = _tokenizer(work.tokenizer, specials(work.sets, labels), loaded, work.base)
     tokenizer.save(folder / "tokenizer")
     about: dict[str, Any] = {"fingerprint": work.contents.fingerprint, "sets": {}, "counts": {}}
-    # In the order of their names, so that a config with its sets in another order reads the very same corpus.
+    # Sorted by name: a config with its sets in another order has the same corpus.
     for i, name in enumerate(sorted(loaded)):
         work.progress(f"encoding {name}", i / len(loaded))
         names = labels.get(name, [])
@@ -181,7 +181,9 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
         about["counts"][name] = {part: {k: one[k] for k in ("examples", "tokens")} for part, one in splits.items()}
     about["warnings"] = [line for name, splits in loaded.items() for line in sources.warnings(name, splits)]
     about["summary"] = [
-        line for name, one in work.sets.items() for line in (*loaded[name].told, summary(name, loaded[name], one.split))
+        line
+        for name, data_set in work.sets.items()
+        for line in (*loaded[name].notes, summary(name, loaded[name], data_set.split))
     ]
     about["untested"] = [line for name, some in loaded.items() if (line := untested(name, some))]
     (folder / "corpus.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -190,7 +192,7 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
 
 
 def _tokenizer(config: TokenizerConfig, tokens: list[str], loaded: dict[str, Splits], base: Path) -> Tokenizer:
-    """The tokenizer that the config describes; what is learnt is learnt from the train splits alone."""
+    """The tokenizer that the config describes; a BPE is learnt from the train splits only."""
     if config.file is not None:
         return Tokenizer.from_file(paths.place(base, config.file), specials=tokens)
     if config.kind == "bytes":
@@ -203,6 +205,3 @@ def _tokenizer(config: TokenizerConfig, tokens: list[str], loaded: dict[str, Spl
         if key != LABEL
     )
     return Tokenizer.train(texts, vocab_size=config.vocab_size, specials=tokens)
-
-
-# ------------------------------------------------------------------------------------------------------ files and locks

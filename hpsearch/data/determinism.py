@@ -1,8 +1,8 @@
 """Checks that data functions are deterministic: calls them again in a fresh process and compares the examples.
 
-A study resumes only on the data that it began with. A function that shuffles without a seed, or lists a Python set,
-returns other examples in each process, so its study could never be resumed. Only a fresh process can tell: a second
-call in the same process would continue the same random numbers.
+A study resumes only on the data that it started with. A function that shuffles without a seed, or lists a Python set,
+returns other examples in each process, so that its study could never be resumed. A second call in the same process
+cannot tell: a generator that was seeded at import would continue, and a set would keep its order.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any
 from hpsearch.config import DataSet, digest
 from hpsearch.data import sources
 from hpsearch.data.corpus import Contents
-from hpsearch.data.functions import PREFIX
+from hpsearch.data.data_functions import PREFIX
 from hpsearch.data.splits import Splits
 
-LONGEST = 5.0  # seconds: data that take longer to read are not read again
-PATIENCE = 20.0  # seconds that the second reading may take, beside what else the driver does
+LONGEST = 5.0  # seconds; data that take longer to read are not read again
+PATIENCE = 20.0  # seconds that the driver waits for the second reading at most
 OURS = f"{PREFIX}hpsearch."
 
 
 @contextlib.contextmanager
-def asked_again(
+def called_again(
     every: Mapping[str, DataSet], contents: Contents, *, base: Path, took: float
 ) -> Iterator[Callable[[], list[str]]]:
     """Calls the user's data functions again in the background; yields a function that waits and returns warnings.
@@ -56,7 +56,7 @@ def _start(sets: Mapping[str, DataSet], base: Path) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # a Ctrl-C in the terminal is for the driver
+        start_new_session=True,  # Ctrl-C in the terminal reaches the driver only
     )
     assert process.stdin is not None
     written = {name: (*_class_of(one), one.model_dump(mode="json")) for name, one in sets.items()}
@@ -68,12 +68,12 @@ def _start(sets: Mapping[str, DataSet], base: Path) -> subprocess.Popen[bytes]:
 
 
 def _class_of(data_set: DataSet) -> tuple[str, str]:
-    """The module and name of the section's class: its task may be of any module."""
+    """The module and name of the section's class, which the child process imports."""
     return type(data_set).__module__, type(data_set).__qualname__
 
 
 def _answer(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """What the process found, by set; empty if it failed or timed out."""
+    """The process's results by set; empty if it failed or timed out."""
     try:
         return dict(json.loads(process.communicate(timeout=PATIENCE)[0]))
     except (subprocess.TimeoutExpired, ValueError):
@@ -102,12 +102,12 @@ def _unordered(splits: Splits) -> str:
 def main() -> None:
     """The child process: reads the sets that standard input names, writes their fingerprints to standard output."""
     answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the functions print has been printed already
+    os.dup2(2, 1)  # standard output carries the result; the first call has printed already
     task = json.loads(sys.stdin.readline())
     found = {}
     for name, (module, kind, values) in task["sets"].items():
-        with contextlib.suppress(Exception):  # no second reading, no second opinion
-            data_set = getattr(importlib.import_module(module), kind).model_validate(values)
+        with contextlib.suppress(Exception):  # without a second reading there is no warning
+            data_set = getattr(importlib.import_module(module), kind).named(values["task"]).model_validate(values)
             fingerprint, splits = sources.identify(name, data_set, base=Path(task["base"]), cache=None)
             found[name] = {"fingerprint": fingerprint, "unordered": _unordered(splits or Splits([], []))}
     json.dump(found, answer)

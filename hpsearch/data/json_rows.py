@@ -1,4 +1,4 @@
-"""Objects of a jsonl file, one a line, or of a .json that is one array of them (pandas' orient="records")."""
+"""The objects of a .jsonl file, one per line, or of a .json file that is one array (pandas' orient="records")."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from typing import Any, NoReturn
 
 from hpsearch.config import FUNCTION
 from hpsearch.data.compressed import Part
-from hpsearch.data.encoding import MAX_LINE, blocks, lines
-from hpsearch.data.findings import Findings
+from hpsearch.data.read_report import ReadReport
+from hpsearch.data.text_encoding import MAX_LINE, blocks, lines
 from hpsearch.errors import DataError
 
 Record = dict[str, Any]
-FORMS = "one object a line is wanted, or one array of objects in a .json"
+FORMS = "one object a line is expected, or one array of objects in a .json"
 _SPACE = re.compile(r"[ \t\r\n]*")
 OTHERWISE = f"others are read by a function: {FUNCTION}"
 
 
-def records(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple[str, Record]]:
-    """("file:line", record) of every object; raises DataError for anything else."""
+def records(part: Part, encoding: str | None, report: ReadReport) -> Iterator[tuple[str, Record]]:
+    """Yields ("file:line", record) for every object; raises DataError for other JSON."""
     if part.name.lower().endswith(".json") and _begins_with(part, encoding, "["):
-        return _of_array(part, encoding, found)
-    return _of_lines(part, encoding, found)
+        return _of_array(part, encoding, report)
+    return _of_lines(part, encoding, report)
 
 
 def _begins_with(part: Part, encoding: str | None, character: str) -> bool:
     return next((block.lstrip()[0] == character for block in blocks(part, encoding) if block.strip()), False)
 
 
-def _of_lines(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple[str, Record]]:
-    for number, line in lines(part, encoding, found):
+def _of_lines(part: Part, encoding: str | None, report: ReadReport) -> Iterator[tuple[str, Record]]:
+    for number, line in lines(part, encoding, report):
         if not line.strip():
             continue
         where = f"{part}:{number}"
         try:
             record = json.loads(line, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            found.bad(DataError(f"{where}: not JSON ({_what(error)}), {FORMS}; {OTHERWISE}"))
+            report.add_bad_row(DataError(f"{where}: not JSON ({_what(error)}), {FORMS}; {OTHERWISE}"))
             continue
         if not isinstance(record, dict):
-            found.bad(DataError(f"{where}: a JSON {type(record).__name__}, {FORMS}; {OTHERWISE}"))
+            report.add_bad_row(DataError(f"{where}: a JSON {type(record).__name__}, {FORMS}; {OTHERWISE}"))
         elif _is_columns(record):
             raise DataError(
                 f"{where}: one object with a mapping for each column (pandas' to_json): save it with "
@@ -53,15 +53,15 @@ def _of_lines(part: Part, encoding: str | None, found: Findings) -> Iterator[tup
             yield where, record
 
 
-def _of_array(part: Part, encoding: str | None, found: Findings) -> Iterator[tuple[str, Record]]:
-    """The array's objects one by one: no more than one of them and a block of text is held."""
+def _of_array(part: Part, encoding: str | None, report: ReadReport) -> Iterator[tuple[str, Record]]:
+    """Yields the array's objects; holds one object and one block of text in memory."""
     text = _Text(part, encoding)
     text.take("[")
     while text.next() != "]":
         where = f"{part}:{text.line}"
         record = text.object()
         if record is None:
-            found.bad(DataError(f"{where}: in the array there is what is no object, {FORMS}; {OTHERWISE}"))
+            report.add_bad_row(DataError(f"{where}: the array has an item that is not an object, {FORMS}; {OTHERWISE}"))
         else:
             yield where, record
         if text.next() != "]":
@@ -72,7 +72,7 @@ def _of_array(part: Part, encoding: str | None, found: Findings) -> Iterator[tup
 
 
 class _Text:
-    """The text of a file from which JSON values are taken one after another."""
+    """Reads JSON values one by one from the text of a file."""
 
     def __init__(self, part: Part, encoding: str | None) -> None:
         self.part, self.line = part, 1
@@ -81,7 +81,7 @@ class _Text:
         self._decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 
     def next(self) -> str:
-        """The next character that is no space, which stays; empty at the end."""
+        """The next character that is not a space, without consuming it; empty at the end."""
         while True:
             end = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]
             self._advance(end)
@@ -89,18 +89,18 @@ class _Text:
                 return self._text[end : end + 1]
 
     def take(self, character: str) -> None:
-        """Goes beyond the character; raises DataError where another comes next."""
+        """Consumes the character; raises DataError if another one comes next."""
         if self.next() != character:
             self._refuse(f"{character!r} is missing")
         self._advance(self._at + 1)
 
     def object(self) -> Record | None:
-        """The next value; None for what is no object."""
+        """Consumes the next value; returns None if it is no object."""
         self.next()
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
-            except json.JSONDecodeError as error:  # or it goes on in the next block
+            except json.JSONDecodeError as error:  # or the value continues in the next block
                 if not self._more():
                     self._refuse(error.msg)
                 continue
@@ -115,7 +115,7 @@ class _Text:
         self._at = end
 
     def _more(self) -> bool:
-        """Reads on, as much again as it holds: a long value is tried a few times only."""
+        """Reads more text, doubling what is held, so that a long value is parsed a few times only."""
         held = len(self._text) - self._at
         if held > MAX_LINE:
             self._refuse(f"a value of more than {MAX_LINE >> 20} MiB")
@@ -131,14 +131,14 @@ class _Text:
 
 
 def _is_columns(record: Record) -> bool:
-    """Whether an object is a whole table: {"text": {"0": ..., "1": ...}, "label": {"0": ..., "1": ...}}."""
+    """Whether an object is a table by columns: {"text": {"0": ..., "1": ...}, "label": {"0": ..., "1": ...}}."""
     columns = list(record.values())
     tables = all(isinstance(column, dict) and "0" in column for column in columns)
     return bool(columns) and tables and all(column.keys() == columns[0].keys() for column in columns)
 
 
 def _only_list(record: Record) -> str | None:
-    """The key of an object that is nothing but a list of objects: the whole table as one."""
+    """The key of an object that only holds a list of objects (a whole table); else None."""
     if len(record) != 1:
         return None
     key, value = next(iter(record.items()))
@@ -150,4 +150,4 @@ def _what(error: ValueError | RecursionError) -> str:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON's")
+    raise ValueError(f"{name} is not a JSON number")

@@ -1,4 +1,4 @@
-"""Paths of a config as files: variables of the environment, `~`, globs, folders and their splits by name."""
+"""Resolves the paths of a config: environment variables, `~`, globs, folders and their splits by file name."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hpsearch.config import Paths, SplitNames
-from hpsearch.data import files
+from hpsearch.data import file_formats
 from hpsearch.errors import DataError
 
-PART_OF = {"train": "train", "test": "test"}  # by how a file's name starts; whatever else there is means valid
-SHOWN = 4  # names of files in a message
+PART_OF = {"train": "train", "test": "test"}  # by the beginning of a file's name; dev, val and valid mean valid
+SHOWN = 4  # file names in a message
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 
 
 def place(base: Path, text: str) -> Path:
-    """The path that a config names; raises DataError for a variable of the environment that is not set."""
+    """Resolves a path of the config; raises DataError for an environment variable that is not set."""
     if os.path.exists(base / text):  # Path.exists raises for a name that is too long
         return base / text
 
@@ -32,9 +32,9 @@ def place(base: Path, text: str) -> Path:
 
 
 def found(base: Path, named: Paths, *, texts: bool, delimiter: str | None = None) -> list[Path]:
-    """The files that a path, glob or folder, or a list of them, stands for, those of each in the order of their names.
+    """The files of a path, glob or folder, or of a list of these; the files of each sorted by name.
 
-    texts: whether the .txt files of a folder are meant, where it has some, or its tables.
+    texts: take the .txt files of a folder if it has some, else its tables. Raises DataError if no file is found.
     """
     some: list[Path] = []
     for text in [named] if isinstance(named, str) else named:
@@ -49,7 +49,7 @@ def found(base: Path, named: Paths, *, texts: bool, delimiter: str | None = None
 
 
 def _of_one_split(place: Path, some: list[Path]) -> list[Path]:
-    """The files; raises DataError where their names are those of several splits: a test must not be trained on."""
+    """Returns the files; raises DataError if their names belong to several splits: a test must not be trained on."""
     named: dict[str, Path] = {}
     for path in some:
         if part := _part_of(Path(path.name), None):
@@ -66,7 +66,7 @@ def _of_glob(path: Path) -> list[Path]:
     matches = (Path(name) for name in glob.glob(str(path), recursive=True))
     some = sorted(match for match in matches if match.is_file() and match.stat().st_size)
     if not some:
-        raise DataError(f"{path}: no file has a name like this{files.near(path)}")
+        raise DataError(f"{path}: no file has a name like this{file_formats.near(path)}")
     return some
 
 
@@ -74,7 +74,7 @@ def _of_folder(folder: Path, *, texts: bool, delimiter: str | None) -> list[Path
     formats: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.stat().st_size and not path.name.startswith("."):
-            kind = files.known_format(path) or ("csv" if delimiter else "")
+            kind = file_formats.known_format(path) or ("csv" if delimiter else "")
             formats.setdefault(kind, []).append(path)
     formats.pop("", None)
     if texts and "txt" in formats:
@@ -83,13 +83,13 @@ def _of_folder(folder: Path, *, texts: bool, delimiter: str | None) -> list[Path
     if len(formats) != 1:
         kinds = f"files of several kinds ({', '.join(sorted(formats))})" if formats else "no file of data"
         raise DataError(
-            f"{folder}: is a folder, a data file is wanted; {kinds} in it: name them, as {folder.name}/*.csv"
+            f"{folder}: is a folder, a data file is expected; {kinds} in it: name them, as {folder.name}/*.csv"
         )
     return next(iter(formats.values()))
 
 
 def listed(some: Iterable[Path | str]) -> str:
-    """ "6 files: 0.txt, 1.txt, 2.txt, 3.txt, ...", or the one name."""
+    """The names for a message: "6 files: 0.txt, 1.txt, 2.txt, 3.txt, ...", or the only name."""
     names = [path.name if isinstance(path, Path) else path for path in some]
     shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     return shown if len(names) == 1 else f"{len(names)} files: {shown}"
@@ -99,11 +99,11 @@ def listed(some: Iterable[Path | str]) -> str:
 
 
 def splits_in(folder: Path, names: SplitNames | None) -> dict[str, list[Path]] | None:
-    """{"train" | "valid" | "test": data files} of a folder, by how their names start (dev and val are valid too).
+    """{"train" | "valid" | "test": data files} of a folder, by the beginning of their names (dev and val mean valid).
 
-    names: what the splits are called there. A folder without a name of a split is one training split. None where the
-    `datasets` library knows more: a card that describes its files, other files than of data. Raises DataError where the
-    files of one split differ in more than a number: an old copy, predictions, two languages.
+    names: the splits' names in that folder. If no file name begins with a split's name, all files are train. Returns
+    None if the `datasets` library has to read the folder: a card describes its files, or none is a data file. Raises
+    DataError if the files of one split differ in more than a number: an old copy, predictions, two languages.
     """
     there = data_files(folder)
     if not there or _has_card(folder):
@@ -119,9 +119,9 @@ def splits_in(folder: Path, names: SplitNames | None) -> dict[str, list[Path]] |
         raise DataError(f"{folder}: no file of split {name!r}, there are: {listed(there)}")
     splits = splits or {"train": there}
     for part, some in splits.items():
-        if splits != {"train": there} or {files.known_format(path) for path in some} != {
+        if splits != {"train": there} or {file_formats.known_format(path) for path in some} != {
             "txt"
-        }:  # all texts of a folder
+        }:  # any names are allowed for a folder of texts only
             check_alike(folder, part, some)
     if "train" not in splits:
         raise DataError(f"{folder}: no file's name begins with train, there are: {listed(there)}; name it in files:")
@@ -129,7 +129,7 @@ def splits_in(folder: Path, names: SplitNames | None) -> dict[str, list[Path]] |
 
 
 def _part_of(path: Path, names: SplitNames | None) -> str | None:
-    """The split that a file's name begins with, or else the name of a folder that it lies in."""
+    """The split by the beginning of the file's name, or else of the names of its folders; None if none matches."""
     for name in reversed(path.parts):
         if names is not None:
             called = {other: part for part, other in names.model_dump().items() if other}
@@ -142,7 +142,7 @@ def _part_of(path: Path, names: SplitNames | None) -> str | None:
 
 
 def _has_card(folder: Path) -> bool:
-    """Whether the folder's README.md says which files make which configuration."""
+    """Whether the folder's README.md (a data set card) lists the files of each configuration."""
     try:
         head = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:10_000]
     except OSError:
@@ -151,17 +151,17 @@ def _has_card(folder: Path) -> bool:
 
 
 def data_files(folder: Path) -> list[Path]:
-    """The files of a folder and its folders that have an ending of data, in the order of their names."""
+    """The data files of a folder and its subfolders, sorted by name."""
     return sorted(path for path in folder.rglob("*") if _is_data(path))
 
 
 def _is_data(path: Path) -> bool:
     about = path.name in ("dataset_infos.json", "dataset_info.json", "state.json", "README.txt")
-    return path.is_file() and not about and files.known_format(path) is not None
+    return path.is_file() and not about and file_formats.known_format(path) is not None
 
 
 def check_alike(folder: Path, part: str, some: list[Path]) -> None:
-    """Raises DataError unless the names are those of one file, or of the numbered parts of one."""
+    """Raises DataError unless the names differ in numbers only."""
     names = [str(path.relative_to(folder)) for path in some]
     if len({re.sub(r"\d+", "#", name) for name in names}) > 1:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Rows of fields between delimiters, quoted or not, and which of the two a file is."""
+"""Splits lines into fields, quoted or not, and detects whether a file is quoted."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hpsearch.config import FUNCTION
-from hpsearch.data.compressed import Part, check_unpacked, opened, readable
-from hpsearch.data.encoding import MAX_LINE, WIDE, check_beginning, encoding_of, lines
-from hpsearch.data.findings import Findings
+from hpsearch.data.compressed import Part, check_unpacked, data_errors, opened
+from hpsearch.data.read_report import ReadReport
+from hpsearch.data.text_encoding import MAX_LINE, WIDE, check_beginning, encoding_of, lines
 from hpsearch.errors import DataError
 
-Row = tuple[int, list[str]]  # the line that it begins in, its fields
-LONG = 10  # lines that a field of a file with one column goes over before it is told
+Row = tuple[int, list[str]]  # (number of its first line, fields)
+LONG = 10  # lines; a longer field in a file with one column is suspicious
 
 
 @dataclass(frozen=True)
 class Form:
-    """How the fields of one file are told apart."""
+    """How one file separates its fields."""
 
     part: Part
     encoding: str | None
     delimiter: str
-    quoting: str  # "csv", "none", or "auto": what the file itself says
+    quoting: str  # "csv", "none", or "auto": detected from the file
 
 
-def plain_rows(form: Form, found: Findings) -> Iterator[Row]:
-    """Rows split at the delimiter; a quote is a character like any other, as most TSV files have it."""
-    for number, line in lines(form.part, form.encoding, found):
+def plain_rows(form: Form, report: ReadReport) -> Iterator[Row]:
+    """Rows split at the delimiter; a quote is an ordinary character, as in most TSV files."""
+    for number, line in lines(form.part, form.encoding, report):
         row = line.rstrip("\n").removesuffix("\r").split(form.delimiter)
         if row != [""]:
             yield number, row
 
 
-def quoted_rows(form: Form, found: Findings) -> Iterator[Row]:
-    """Rows with the standard quoting ("" inside quotes is a quote; a quoted field may go over lines)."""
-    for start, row, raw in _parsed(form, found):
+def quoted_rows(form: Form, report: ReadReport) -> Iterator[Row]:
+    """Rows with standard quoting ("" inside quotes is a quote; a quoted field may span lines)."""
+    for start, row, raw in _parsed(form, report):
         if len(raw) > 2 and _looks_swallowed(form, raw, len(row)):
-            found.swallowed.append((f"{form.part}:{start}", len(raw)))
+            report.swallowed.append((f"{form.part}:{start}", len(raw)))
         if row:
             yield start, row
 
 
-def _parsed(form: Form, found: Findings) -> Iterator[tuple[int, list[str], list[str]]]:
-    """(line that it begins in, fields, lines) of every row; a quote that is never closed ends the reading."""
+def _parsed(form: Form, report: ReadReport) -> Iterator[tuple[int, list[str], list[str]]]:
+    """Yields (number of the first line, fields, lines) per row; raises DataError for a quote that is not closed."""
     csv.field_size_limit(MAX_LINE)
     raw: list[str] = []
     number = 0
 
     def noted() -> Iterator[str]:
         nonlocal number
-        for at, line in lines(form.part, form.encoding, found):
+        for at, line in lines(form.part, form.encoding, report):
             number = at
             raw.append(line)
             yield line
@@ -65,13 +65,13 @@ def _parsed(form: Form, found: Findings) -> Iterator[tuple[int, list[str], list[
         except StopIteration:
             return
         except csv.Error as error:
-            _refuse(form, found, str(error), number - len(raw) + 1)
+            _refuse(form, report, str(error), number - len(raw) + 1)
         else:
             yield number - len(raw) + 1, row, raw
         raw.clear()
 
 
-def _refuse(form: Form, found: Findings, error: str, start: int) -> None:
+def _refuse(form: Form, report: ReadReport, error: str, start: int) -> None:
     open_ended = "unexpected end" in error or "field larger" in error
     what = (
         "the quote that opens in this row is never closed" if open_ended else f"wrong csv quoting or line end ({error})"
@@ -80,13 +80,13 @@ def _refuse(form: Form, found: Findings, error: str, start: int) -> None:
         f"{form.part}:{start}: {what}; quoting: none reads quotes as characters, and a function reads other forms: "
         f"{FUNCTION}"
     )
-    if open_ended:  # what follows it is lost, and not one row
+    if open_ended:  # the rest of the file is lost, not only one row
         raise refusal
-    found.bad(refusal)
+    report.add_bad_row(refusal)
 
 
 def _looks_swallowed(form: Form, raw: list[str], width: int) -> bool:
-    """Whether all lines inside a quoted field have as many delimiters as a row: a stray quote may have opened it."""
+    """Whether each line inside a quoted field has as many delimiters as a row, so that its quote may be a stray one."""
     if width == 1:
         return len(raw) > LONG
     return all(line.count(form.delimiter) == width - 1 for line in raw[1:-1])
@@ -96,15 +96,15 @@ def _looks_swallowed(form: Form, raw: list[str], width: int) -> bool:
 
 
 def is_quoted(form: Form) -> tuple[bool, str]:
-    """Whether the file's fields are quoted, and a warning where it cannot be told for certain.
+    """Whether the file's fields are quoted, and a warning if that is uncertain (else empty).
 
-    "auto": they are where everything that begins with a quote is a whole quoted field, and something in it shows that
-    it was quoted: a doubled quote, a delimiter or a line end inside, or a header in quotes.
+    "auto": they are if every field that begins with a quote is properly quoted, and at least one needs its quotes (it
+    contains a doubled quote, a delimiter or a line end) or the header is quoted.
     """
     if form.quoting != "auto":
         return form.quoting == "csv", ""
     check_beginning(form.part, form.encoding)
-    with readable(form.part.path):
+    with data_errors(form.part.path):
         about = form.part.path.stat()
     return _judged(form, about.st_size, about.st_mtime_ns)
 
@@ -116,7 +116,7 @@ def _judged(form: Form, size: int, changed: int) -> tuple[bool, str]:
     shown = width = 0
     failed = 0
     try:
-        for start, row, raw in _parsed(form, Findings()):
+        for start, row, raw in _parsed(form, ReadReport()):
             if not row:
                 continue
             width = width or len(row)
@@ -137,7 +137,7 @@ def _judged(form: Form, size: int, changed: int) -> tuple[bool, str]:
 
 
 def _shows_quotes(form: Form, row: list[str], raw: str) -> bool:
-    """Whether a field was quoted for what is in it: a quote, a delimiter, a line end."""
+    """Whether a field needs its quotes: it contains a quote, a delimiter or a line end."""
     for text in row:
         if form.delimiter in text or "\n" in text or "\r" in text:
             return True
@@ -147,13 +147,13 @@ def _shows_quotes(form: Form, row: list[str], raw: str) -> bool:
 
 
 def _may_be_quoted(form: Form) -> bool:
-    """Whether any field begins with a quote, by the bytes: most files have none, and are read once then."""
+    """Whether any field begins with a quote, by the bytes: a fast test that most files fail."""
     check_unpacked(form.part)
     name = encoding_of(form.part, form.encoding)
     if name.startswith(WIDE):
         return True
     openings = (b'\n"', form.delimiter.encode(name) + b'"')
-    with readable(form.part.path), opened(form.part) as stream:
+    with data_errors(form.part.path), opened(form.part) as stream:
         last = b"\n"
         while block := stream.read(1 << 20):
             if last + block[:1] in openings or any(opening in block for opening in openings):

@@ -1,4 +1,4 @@
-"""Sources to examples: files, data functions and data sets of the `datasets` library, checked, split, identified."""
+"""Loads a data set (files, a data function or the `datasets` library) into splits, and computes its fingerprint."""
 
 from __future__ import annotations
 
@@ -11,52 +11,54 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import FORM, DataSet
-from hpsearch.data import columns, files, functions, library, origins, rows
-from hpsearch.data.answers import Answers
-from hpsearch.data.findings import Findings
-from hpsearch.data.origins import Given
-from hpsearch.data.reading import Reader
-from hpsearch.data.splits import LABEL, Example, Splits, check_labels, divide, warnings
+from hpsearch.data import columns, data_functions, file_formats, hf_datasets, locations, rows
+from hpsearch.data.holdout import divide
+from hpsearch.data.locations import Given
+from hpsearch.data.read_report import ReadReport
+from hpsearch.data.reader import Reader
+from hpsearch.data.split_checks import check_labels, warnings
+from hpsearch.data.splits import LABEL, Example, Splits
+from hpsearch.data.targets import Targets
 from hpsearch.errors import DataError
 
 __all__ = ["Example", "Splits", "check_sources", "fingerprint", "identify", "load", "warnings"]
 
 
 def load(name: str, data_set: DataSet, *, cache: Path | None, base: Path) -> Splits:
-    """The examples of a set in their splits, under their canonical keys.
+    """The examples of a set by split, under the keys of its task.
 
-    base: the folder that relative paths start from; cache: where the `datasets` library keeps its files (None: in its
-    own place). Raises DataError, with file and line, for whatever is not as the config says.
+    base: the folder for relative paths; cache: the folder in which the `datasets` library keeps its files (None: its
+    default). Raises DataError, with file and line, for data that do not match the config.
     """
-    found = Findings(name, data_set.skip_bad_rows)
+    report = ReadReport(name, data_set.skip_bad_rows)
     with _about(name):
-        parts = _parts(name, data_set, found, cache=cache, base=base)
-        warned = found.warnings(sum(map(len, parts.values())))
+        parts = _parts(name, data_set, report, cache=cache, base=base)
+        found = report.warnings(sum(map(len, parts.values())))
         splits = divide(name, parts, data_set.split)
-        if data_set.answer == LABEL:
+        if data_set.target_key == LABEL:
             check_labels(name, splits)
-    return replace(splits, warned=warned, told=found.told)
+    return replace(splits, warnings=found, notes=report.notes)
 
 
 def check_sources(name: str, data_set: DataSet, *, base: Path) -> None:
-    """Raises DataError for what shows at once: no such file, an unknown ending, a missing column or function."""
+    """Raises DataError for mistakes that show early: a missing file, an unknown ending, a missing column."""
     with _about(name):
-        if origins.origin(data_set).startswith(functions.PREFIX):
-            functions.find(name, origins.origin(data_set), base)
+        if locations.origin(data_set).startswith(data_functions.PREFIX):
+            data_functions.find(name, locations.origin(data_set), base)
             return
-        reader = Reader(name, data_set, Findings(name))
-        for part, some in origins.wanted(data_set, origins.file_paths(name, data_set, base) or {}).items():
+        reader = Reader(name, data_set, ReadReport(name))
+        for part, some in locations.wanted(data_set, locations.file_paths(name, data_set, base) or {}).items():
             for path in some:
                 reader.check(path, part)
 
 
 def fingerprint(name: str, data_set: DataSet, *, base: Path, cache: Path | None = None) -> str:
-    """SHA-256 (hex) of what the examples come from: the files' bytes, or the examples that a function returns."""
+    """SHA-256 (hex) of the files' bytes, or of the examples that a function returns."""
     return identify(name, data_set, base=base, cache=cache)[0]
 
 
 def identify(name: str, data_set: DataSet, *, base: Path, cache: Path | None) -> tuple[str, Splits | None]:
-    """The fingerprint, and the examples where they had to be read to know it (they come from a function or a hub)."""
+    """The fingerprint, and the examples if it needed them (of a function, or of a set on the hub)."""
     with _about(name):
         return _identified(name, data_set, base=base, cache=cache)
 
@@ -69,13 +71,13 @@ def _identified(name: str, data_set: DataSet, *, base: Path, cache: Path | None)
         "split": data_set.split.model_dump(),
     }
     keys |= _newer_keys(data_set)
-    is_function = origins.origin(data_set).startswith(functions.PREFIX)
-    some = None if is_function else origins.file_paths(name, data_set, base)
-    if some is not None and origins.named_files(data_set, base):
+    is_function = locations.origin(data_set).startswith(data_functions.PREFIX)
+    some = None if is_function else locations.file_paths(name, data_set, base)
+    if some is not None and locations.named_files(data_set, base):
         digests = {part: [_file_digest(data_set, path) for path in one] for part, one in some.items()}
-    elif not is_function and (folder := origins.local_folder(name, data_set, base)):
+    elif not is_function and (folder := locations.local_folder(name, data_set, base)):
         found = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
-        digests = {str(path.relative_to(folder)): files.digest(path) for path in found}
+        digests = {str(path.relative_to(folder)): file_formats.digest(path) for path in found}
         quoted = any(_is_quoted(data_set, path) for one in (some or {}).values() for path in one)
         keys |= {"quoted": True} if quoted else {}
     else:
@@ -85,11 +87,11 @@ def _identified(name: str, data_set: DataSet, *, base: Path, cache: Path | None)
 
 
 def _file_digest(data_set: DataSet, path: Given) -> list[str]:
-    """What the examples of one file depend on; a quoted tsv is said to be one, as it was not always read so."""
+    """What a file's examples depend on; "quoted" marks a quoted tsv, which earlier versions read otherwise."""
     if isinstance(path, tuple):
-        return ["aligned", *map(files.digest, path)]
-    kind = origins.format_of(data_set, path)
-    return [kind, files.digest(path), *(["quoted"] if _is_quoted(data_set, path) else [])]
+        return ["aligned", *map(file_formats.digest, path)]
+    kind = locations.format_of(data_set, path)
+    return [kind, file_formats.digest(path), *(["quoted"] if _is_quoted(data_set, path) else [])]
 
 
 def _is_quoted(data_set: DataSet, path: Given) -> bool:
@@ -97,7 +99,7 @@ def _is_quoted(data_set: DataSet, path: Given) -> bool:
 
 
 def _newer_keys(data_set: DataSet) -> dict[str, Any]:
-    """What else makes the examples what they are; absent where they are what they were before there was such a key."""
+    """Other keys that the examples depend on; left out at their defaults: older studies keep their fingerprints."""
     keys: dict[str, Any] = {"normalise": data_set.normalise} if data_set.normalise else {}
     form = {
         key: value for key, value in data_set.model_dump(mode="json").items() if key in (*FORM, *data_set.form_keys)
@@ -105,7 +107,7 @@ def _newer_keys(data_set: DataSet) -> dict[str, Any]:
     keys |= {"form": form} if form else {}
     given = data_set.files is not None and data_set.files.valid is not None
     given = given and (data_set.files.test is not None or not data_set.split.test)  # type: ignore[union-attr]
-    return keys if given or data_set.answer != LABEL else keys | {"cut": "by label"}
+    return keys if given or data_set.target_key != LABEL else keys | {"cut": "by label"}
 
 
 @contextmanager
@@ -123,22 +125,20 @@ def _digest(value: Any) -> str:
 
 
 def _parts(
-    name: str, data_set: DataSet, found: Findings, *, cache: Path | None, base: Path
+    name: str, data_set: DataSet, report: ReadReport, *, cache: Path | None, base: Path
 ) -> dict[str, list[Example]]:
-    if origins.origin(data_set).startswith(functions.PREFIX):
-        return functions.examples(name, data_set, base)
-    reader = Reader(name, data_set, found)
-    some = origins.file_paths(name, data_set, base)
-    folder = origins.local_folder(name, data_set, base)
+    if locations.origin(data_set).startswith(data_functions.PREFIX):
+        return data_functions.examples(name, data_set, base)
+    reader = Reader(name, data_set, report)
+    some = locations.file_paths(name, data_set, base)
+    folder = locations.local_folder(name, data_set, base)
     if some is not None:
-        some = origins.wanted(data_set, some)
-        found.told += origins.told(name, data_set, some, folder)
+        some = locations.wanted(data_set, some)
+        report.notes += locations.notes(name, data_set, some, folder)
         return reader.examples(some)
-    tables = library.tables(name, data_set, found, folder=folder, cache=cache)
-    where = f"data.{name}: dataset {origins.origin(data_set)!r}" + (
-        "" if folder else " (no folder, so sought on the hub)"
-    )
+    tables = hf_datasets.tables(name, data_set, report, folder=folder, cache=cache)
+    where = locations.described(name, data_set, folder)
     return {
-        part: reader.of_library(f"{where}: {part}", table, Answers(data_set, part))
-        for part, table in origins.wanted(data_set, tables).items()
+        part: reader.of_library(f"{where}: {part}", table, Targets(data_set, part))
+        for part, table in locations.wanted(data_set, tables).items()
     }

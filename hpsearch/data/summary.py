@@ -1,17 +1,18 @@
-"""What was read, a line for each set: examples by split, which splits were cut, and the labels."""
+"""The summary of a set, one line: examples by split, which splits were cut from train, the labels."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from hpsearch.config import Split
-from hpsearch.data.splits import LABEL, LONGEST, Splits
+from hpsearch.data.split_checks import LONGEST
+from hpsearch.data.splits import LABEL, Splits
 
 WIDTH = 100  # characters of the labels that are named
 
 
 def summary(name: str, splits: Splits, split: Split) -> str:
-    """The line of one set, as a person reads it."""
+    """The line of one set."""
     counts = ", ".join(f"{len(part)} {part_name}" for part_name, part in splits.parts().items())
     line = f"data.{name}: {counts} examples{_origin(splits, split)}"
     return f"{line}; {labels(splits)}" if LABEL in splits.train[0] else line
@@ -28,12 +29,12 @@ def _origin(splits: Splits, split: Split) -> str:
 
 
 def untested(name: str, splits: Splits) -> str | None:
-    """What is to be said of a test that a set has and that cannot be used."""
+    """The line about a test split that cannot be used; None if there is no such split."""
     return splits.untested and f"data.{name}: the test split has no {splits.untested}s: the model is not tested on it"
 
 
 def labels(splits: Splits) -> str:
-    """The labels with their numbers in train, the frequent ones first, as many as fit a line."""
+    """The labels with their counts in train, the most frequent first, as many as fit a line."""
     counts = Counter(example[LABEL] for example in splits.train)
     named, length = [], 0
     for label, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):

@@ -1,4 +1,4 @@
-"""Text to token ids and back, without loss; the only user of the `tokenizers` library."""
+"""Text to token ids and back, without loss; the only file that imports the `tokenizers` library."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ SEP = "<|sep|>"  # between a prompt and its target
 BASE_SPECIALS = [EOS, SEP]
 
 PARALLELISM = "TOKENIZERS_PARALLELISM"
-WANTED = os.environ.get(PARALLELISM)  # the user's word, which we keep to
-HOME = os.getpid()  # a forked child has the library's threads in name only: it must work without them
-PIECE = 1 << 16  # characters of a long document that are encoded at once
-# Between a lone newline and a word the byte-level pre-tokenizer always cuts, so cutting there changes no token.
+WANTED = os.environ.get(PARALLELISM)  # the user's setting, which is kept
+HOME = os.getpid()  # a forked child has no threads of the library and must not use them
+PIECE = 1 << 16  # characters; longer documents are encoded in pieces
+# The byte-level pre-tokenizer always splits between a single newline and a word, so cutting there changes no token.
 CUT = re.compile(r"(?<=\S\n)(?=\S)")
 
 
 class Tokenizer:
-    """A byte-level tokenizer plus special tokens, which text cannot spell.
+    """A byte-level tokenizer plus special tokens, which no text encodes to.
 
     Special tokens take the ids after the tokenizer's own, in the order given; the first is EOS.
     """
@@ -39,8 +39,8 @@ class Tokenizer:
             raise DataError(f"two special tokens are spelt alike among: {', '.join(specials)}")
         known = [special for special in specials if inner.token_to_id(special) is not None]
         inner.add_special_tokens([tokenizers.AddedToken(s, special=True, normalized=False) for s in specials])
-        inner.encode_special_tokens = True  # "<|sep|>" in a text is six or so characters, not the separator
-        inner.post_processor = None  # of a tokenizer.json: it would have transformers add tokens that no training saw
+        inner.encode_special_tokens = True  # "<|sep|>" in a text is encoded as characters, not as the separator
+        inner.post_processor = None  # of a tokenizer.json: transformers would add tokens that the training has not seen
         _refuse_spelt(inner, known)
         self._inner = inner
         self._cuttable = cuttable
@@ -52,7 +52,7 @@ class Tokenizer:
     def train(cls, texts: Iterable[str], *, vocab_size: int, specials: list[str]) -> Tokenizer:
         """A byte-level BPE learnt from the texts.
 
-        vocab_size: bytes, merges, EOS and SEP; further specials come on top. Texts with too little in them give fewer.
+        vocab_size: bytes, merges, EOS and SEP; other specials are added on top. Short texts yield a smaller vocabulary.
         """
         inner = _byte_level(models.BPE())
         trainer = trainers.BpeTrainer(
@@ -72,9 +72,9 @@ class Tokenizer:
 
     @classmethod
     def from_file(cls, path: Path, *, specials: list[str]) -> Tokenizer:
-        """A tokenizer.json of the `tokenizers` library; raises DataError when it is not valid."""
+        """Loads a tokenizer.json of the `tokenizers` library; raises DataError if it is invalid."""
         if not path.is_file():
-            raise DataError(f"{path}: there is no such file, a tokenizer.json is wanted")
+            raise DataError(f"{path}: no such file, a tokenizer.json is expected")
         try:
             inner = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception
@@ -88,25 +88,25 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:
-        """What `save` wrote."""
+        """Loads what `save` wrote."""
         config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
         tokenizer = cls.from_file(folder / "tokenizer.json", specials=config["hpsearch_specials"])
         tokenizer._cuttable = config["hpsearch_cuttable"]
         return tokenizer
 
     def id(self, special: str) -> int:
-        """The id of a special token (of any token, by its name in the vocabulary)."""
+        """The id of a token of the vocabulary, special or not; raises DataError if it is unknown."""
         found = self._inner.token_to_id(special)
         if found is None:
             raise DataError(f"the tokenizer has no token {special!r}")
         return int(found)
 
     def encode(self, texts: list[str]) -> list[list[int]]:
-        """The ids of each text, no special among them."""
+        """The ids of each text, without special tokens."""
         return list(self.encode_each(texts))
 
     def encode_each(self, texts: Iterable[str], *, batch: int = 1024) -> Iterator[list[int]]:
-        """`encode` as a stream, a batch of texts in memory at a time."""
+        """Yields the ids of each text, encoding a batch of texts at a time."""
         waiting: list[str] = []
         for text in texts:
             waiting.append(text)
@@ -123,13 +123,13 @@ class Tokenizer:
         return [[i for _ in some for i in next(encoded).ids] for some in pieces]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of the ids, specials left out; bytes that are no UTF-8 come out as U+FFFD."""
+        """The text of the ids, without special tokens; invalid UTF-8 becomes U+FFFD."""
         return str(self._inner.decode(list(ids), skip_special_tokens=True))
 
     def n_bytes(self, text: str, ids: Sequence[int]) -> int:
-        """The UTF-8 bytes of a text that its first tokens, `ids`, stand for."""
+        """The number of UTF-8 bytes of the text that its first tokens, `ids`, cover."""
         if isinstance(self._inner.decoder, decoders.ByteLevel) and self._inner.normalizer is None:
-            return sum(len(self._inner.id_to_token(i) or "") for i in ids)  # a character of a token is a byte
+            return sum(len(self._inner.id_to_token(i) or "") for i in ids)  # byte-level: one character per byte
         places = self._inner.encode(text, add_special_tokens=False).offsets[: len(ids)]
         return len(text[: max((end for _, end in places), default=0)].encode())
 
@@ -141,7 +141,7 @@ class Tokenizer:
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "clean_up_tokenization_spaces": False,
-            "split_special_tokens": True,  # a text that spells a special is characters there as it is here
+            "split_special_tokens": True,  # transformers encodes the spelling of a special token as characters, too
             "hpsearch_specials": self.specials,
             "hpsearch_cuttable": self._cuttable,
             **named,
@@ -151,14 +151,14 @@ class Tokenizer:
 
 
 def _refuse_spelt(inner: tokenizers.Tokenizer, specials: list[str]) -> None:
-    """Raises DataError where a text gives one of the specials: the tokenizer has learnt its spelling as a word."""
+    """Raises DataError if a text encodes to a special token, because the vocabulary contains its spelling."""
     for special in specials:
         spelt = [special, f" {special}", f"{special} ", f"a{special}a", special * 2, f"\n{special}\n"]
         id_ = inner.token_to_id(special)
         if any(id_ in inner.encode(text, add_special_tokens=False).ids for text in spelt):
             raise DataError(
-                f"the tokenizer gives token {id_} for the text {special!r}, which no text may: "
-                "take it out of its vocabulary, or learn one without such texts"
+                f"the tokenizer encodes the text {special!r} to its token {id_}, which is reserved: "
+                "remove it from the vocabulary, or train a tokenizer without such texts"
             )
 
 
@@ -171,14 +171,14 @@ def _byte_level(model: models.Model) -> tokenizers.Tokenizer:
 
 
 def _byte_characters() -> list[str]:
-    """The character that stands for each byte in GPT-2's byte-level BPE: printable ones for themselves."""
+    """The character for each byte in GPT-2's byte-level BPE; printable bytes stand for themselves."""
     printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
     others = iter(range(256, 512))
     return [chr(byte if byte in printable else next(others)) for byte in range(256)]
 
 
 def _pieces(text: str) -> list[str]:
-    """The text cut where no token can lie across, each piece a little over PIECE characters."""
+    """Cuts the text where no token can cross, into pieces of a little over PIECE characters."""
     if len(text) <= 2 * PIECE:
         return [text]
     found, start = [], 0
@@ -190,7 +190,7 @@ def _pieces(text: str) -> list[str]:
 
 @contextmanager
 def _parallel() -> Iterator[None]:
-    """All cores inside (but not in a forked child, which would wait for ever), and silence about forks after."""
+    """Uses all cores inside (not in a forked child, which would hang); outside, the library is silent about forks."""
     os.environ[PARALLELISM] = (WANTED or "true") if os.getpid() == HOME else "false"
     try:
         yield

@@ -1,7 +1,7 @@
-"""How examples longer than the context are truncated, and how many rows a running text makes.
+"""How examples longer than the context are truncated, and the number of rows of a running text.
 
-Training, loss and decoding use the same rule. The length of the prompt alone decides how much of it stays, so that
-decoding never depends on the length of the reference.
+Training, losses and decoding use the same rule. How much of a prompt is kept depends on the prompt's length only, so
+that decoding does not depend on the reference.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ class Cut:
 
     context: int  # tokens that the model reads; it predicts one more
     longest_prompt: int
-    truncate: Truncate = "right"  # what a long text loses; a target loses its end
+    truncate: Truncate = "right"  # the part of a long prompt that is dropped; a target loses its end
 
     @classmethod
     def of(cls, context: int, *, room: int | None = None, truncate: Truncate = "right") -> Cut:
-        """A prompt leaves room for `room` tokens of the target, at most for half of the context (None) and an end."""
+        """The rule that reserves `room` tokens for the target, at most (and by default) half of the context + 1."""
         half = context // 2 + 1
         return cls(context, context + 1 - min(half if room is None else room, half), truncate)
 
     def kept(self, prompts: Lengths, targets: Lengths) -> tuple[Lengths, Lengths]:
-        """How many tokens stay of prompts and targets of these lengths."""
+        """The number of tokens that are kept of prompts and targets of these lengths."""
         import numpy as np
 
         left = np.minimum(prompts, self.longest_prompt)
         return left, np.minimum(targets, self.context + 1 - left)
 
     def heads(self, kept: Lengths) -> Lengths:
-        """How many of a prompt's kept tokens stand before the gap: the first is the task's, the last the separator."""
+        """How many of a prompt's kept tokens precede the gap; the task token and the separator are always kept."""
         import numpy as np
 
         if self.truncate == "left":
@@ -49,5 +49,5 @@ class Cut:
 
 
 def text_rows(n_tokens: int, context: int) -> int:
-    """The rows of an epoch of running text: every token is a target once, the last row may have fewer targets."""
+    """The number of rows of an epoch of running text: each token is a target once; the last row may be shorter."""
     return 1 if n_tokens - 1 <= context else -(-n_tokens // context)

@@ -1,4 +1,4 @@
-"""Runs a user's module in our process: it can import from its folder, does not see our arguments, cannot exit."""
+"""Imports and calls a user's modules: they can import from their folder, do not see our arguments, cannot exit."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from hpsearch.errors import DataError
 
-LONGEST = 100  # characters of what the module gave to sys.exit
+LONGEST = 100  # characters of sys.exit's argument in the message
 
 
 @contextlib.contextmanager
 def running(module: str, *, base: Path, what: str, remedy: str) -> Iterator[None]:
-    """Puts the folder `base` first on `sys.path` and the module's file alone into `sys.argv`.
+    """Puts the folder `base` first on `sys.path` and only the module's file into `sys.argv`.
 
     Restores both, and the working directory, afterwards. Raises DataError, which begins with `what` and ends with
     `remedy`, when the module calls `sys.exit` (a script, or argparse). KeyboardInterrupt passes through.
@@ -38,7 +38,7 @@ def running(module: str, *, base: Path, what: str, remedy: str) -> Iterator[None
 
 
 def _file(module: str) -> str:
-    """The file of a module that may not be there, without running it."""
+    """The file of a module, without running it; the module's name if no such file."""
     top = module.partition(".")[0]
     with contextlib.suppress(ImportError, ValueError):
         found = importlib.util.find_spec(module if top in sys.modules else top)

@@ -1,6 +1,7 @@
-"""Who shows what happens in a search or a training; `displayed` chooses.
+"""Displays for the events of a search or a training.
 
-terminal.py     lines and bars, by rich (text.py, bars.py: how values and bars look there)
-notebook.py     one output that is redrawn, by IPython's own display: rich and tqdm need the ipywidgets package there
-logs.py         Python's logging, where nobody looks
+show.py         chooses the display
+terminal.py     a search in a terminal, by rich; training.py: a final training; text.py, bars.py: values and bars
+notebook.py     one notebook output, redrawn by IPython's display: rich and tqdm would need the ipywidgets package
+logs.py         Python's logging, without a terminal or notebook
 """

@@ -1,4 +1,4 @@
-"""Columns of the bars that show what trains."""
+"""Columns of the progress bars."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from rich.progress import Task, TextColumn
 from rich.text import Text
 
 
-class Described(TextColumn):
-    """What a bar is about, cut so that bar, percentage, value and time stay on the same line."""
+class DescriptionColumn(TextColumn):
+    """The description of a bar, cut so that bar, percentage, value and time stay on the same line."""
 
-    BESIDE = 50  # columns of the others
+    OTHERS = 50  # characters of the other columns
 
     def __init__(self, console: Console) -> None:
         super().__init__("{task.description}")
         self._console = console
 
     def render(self, task: Task) -> Text:
-        """The description, as wide as there is room now."""
+        """Returns the description, cut to the width that is left."""
         text = super().render(task)
         overflow: OverflowMethod = "crop" if self._console.options.ascii_only else "ellipsis"
-        text.truncate(max(20, self._console.width - self.BESIDE), overflow=overflow)
+        text.truncate(max(20, self._console.width - self.OTHERS), overflow=overflow)
         return text

@@ -1,4 +1,4 @@
-"""Events and Python's logging: lines for who has no display, and the package's warnings for who has one."""
+"""Connects events and Python's logging: Notices become log lines, the package's logged warnings become Notices."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ WARNING = "warning: "
 
 
 def log(event: Event) -> None:
-    """Logs a Notice, as a warning where it is one; nothing else is worth a line."""
+    """Logs a Notice, as a warning if it is one; ignores all other events."""
     if isinstance(event, Notice):
         is_warning = event.line.startswith(WARNING)
         _log.log(logging.WARNING if is_warning else logging.INFO, "%s", redact(event.line.removeprefix(WARNING)))
 
 
 def warnings_shown(show: Show) -> AbstractContextManager[None]:
-    """Meanwhile `show` gets, as a Notice, what the package logs as a warning or worse."""
+    """Passes the package's logged warnings and errors to `show` as Notices, during the block."""
     return warnings_to(lambda line: show(Notice(f"{WARNING}{line}")))

@@ -1,6 +1,6 @@
 """A search or a training in a notebook: one output, redrawn while it runs.
 
-It is drawn by IPython's own display, which every notebook has; rich and tqdm need the ipywidgets package there.
+It uses IPython's own display, which every notebook has: rich and tqdm would need the ipywidgets package.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from hpsearch.journal.history import History
 from hpsearch.printable import printable
 from hpsearch.redaction import redact
 
-REDRAWN = 0.3  # seconds between two drawings, unless a line is added
-LINES = 10  # the latest, of those that are kept below the bars
+REDRAW = 0.3  # seconds between two drawings; a new line is drawn at once
+LINES = 10  # most recent lines shown below the bars
 
 
 @dataclass(frozen=True)
 class Bar:
-    """What trains, how far it is, and its latest value."""
+    """A trial or a step of the work, its progress and its latest value."""
 
     name: str
     share: float = 0.0
@@ -49,7 +49,7 @@ class Bar:
 
 
 class Notebook:
-    """One output of the cell that runs now; `show` takes events."""
+    """One output of the cell that is running; `show` receives events."""
 
     def __init__(self) -> None:
         self._title, self._lines, self._bars = "", list[str](), dict[int, Bar]()
@@ -58,11 +58,11 @@ class Notebook:
         self._drawn = 0.0
 
     def show(self, event: Event) -> None:
-        """Takes in one thing that happened, and draws."""
+        """Adds one event, and draws."""
         said = len(self._lines)
         self._note(event)
         now = time.monotonic()
-        if now - self._drawn > REDRAWN or len(self._lines) > said:
+        if now - self._drawn > REDRAW or len(self._lines) > said:
             self._drawn = now
             self._draw()
 
@@ -130,7 +130,7 @@ def in_notebook() -> bool:
 
 
 def ended(history: History, *, stopped: bool) -> str:
-    """How a search ended, in one line."""
+    """Says how a search ended, in one line."""
     best, how = history.leader(), "stopped; everything is saved" if stopped else "done"
     if best is None or best.value is None:
         return f"{how}; no trial has a value yet"
@@ -138,5 +138,5 @@ def ended(history: History, *, stopped: bool) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text as HTML shows it as it is."""
+    """Escapes text for HTML."""
     return html.escape(printable(redact(text)))

@@ -1,4 +1,4 @@
-"""Chooses who shows the events of a search or a training."""
+"""Chooses the display for the events of a search or a training."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Display(Protocol):
     """Shows events."""
 
     def show(self, event: Event) -> None:
-        """Shows one thing that happened."""
+        """Shows one event."""
 
 
 @contextlib.contextmanager
 def displayed(progress: bool | Show, *, in_terminal: Callable[[], AbstractContextManager[Display]]) -> Iterator[Show]:
-    """The function that takes events: the callable given, or for True the display of the notebook or terminal.
+    """Yields the function that receives the events: the callable itself, or for True a notebook or terminal display.
 
-    For False, and where there is neither, warnings go to Python's logging. Calls of the function come one at a time,
-    also from other threads; it gets the warnings that the package logs meanwhile, too.
+    For False, and without a notebook or terminal, warnings go to Python's logging. The function may be called from
+    several threads; the display receives one event at a time, and the package's logged warnings as Notices.
     """
     with contextlib.ExitStack() as stack:
         if callable(progress):
@@ -44,11 +44,27 @@ def displayed(progress: bool | Show, *, in_terminal: Callable[[], AbstractContex
 
 
 def one_at_a_time(show: Show) -> Show:
-    """The function, for several threads."""
-    turn = threading.RLock()
+    """Makes the function safe to call from several threads.
+
+    An exception in the calling thread propagates and ends the search. In another thread, such as the one that ships to
+    MLflow, it must not end that thread: the first one goes to `threading.excepthook`, which prints it.
+    """
+    turn, owner, reported = threading.RLock(), threading.get_ident(), threading.Event()
 
     def shown(event: Event) -> None:
         with turn:
-            show(event)
+            try:
+                show(event)
+            except BaseException as error:
+                if threading.get_ident() == owner:
+                    raise
+                if not reported.is_set():
+                    reported.set()
+                    _report(error)
 
     return shown
+
+
+def _report(error: BaseException) -> None:
+    thread = threading.current_thread()
+    threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, thread)))

@@ -1,4 +1,4 @@
-"""A search in a terminal: a line for each trial that ends, a bar for each worker, the best trials at the end."""
+"""A search in a terminal: a line per trial that ends, a bar per worker, a table of the best trials at the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from hpsearch.caveats import at_chance, computed_differently, constant_objective
-from hpsearch.displays.bars import Described
+from hpsearch.displays.bars import DescriptionColumn
 from hpsearch.displays.text import equals, measured, params, plain, spinner
 from hpsearch.events import (
     Event,
@@ -35,16 +35,16 @@ SHOWN = 5  # trials in the closing table
 
 
 class SearchTerminal:
-    """The terminal of one search; `show` takes its events."""
+    """The terminal of one search; `show` receives its events."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
-        self._live = contextlib.ExitStack()  # the bars or the spinner that are on the screen now
+        self._live = contextlib.ExitStack()  # the bars or the spinner on the screen
         self._bars, self._preparing = self._trial_bars(), self._preparing_bar()
         self._slots: dict[int, TaskID] = {}
         self._experiment: Experiment | None = None
         self._history = History()
-        self._constant = False  # it was said that the objective is
+        self._said_constant = False  # warned that the objective is constant
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +53,7 @@ class SearchTerminal:
         self._live.close()
 
     def show(self, event: Event) -> None:
-        """Shows one thing that happened."""
+        """Shows one event."""
         if isinstance(event, Notice):
             self.say(event.line)
         elif isinstance(event, Preparing):
@@ -75,7 +75,7 @@ class SearchTerminal:
         """Prints one line above the bars."""
         self.console.print(plain(line))
 
-    # ---------------------------------------------------------------------------------------------------- before it
+    # ---------------------------------------------------------------------------------------------------- opening
 
     def _prepare(self, event: Preparing) -> None:
         if not self._preparing.task_ids:
@@ -84,23 +84,25 @@ class SearchTerminal:
         self._preparing.update(self._preparing.task_ids[0], description=event.what, completed=event.share)
 
     def _open(self, event: Opened) -> None:
-        """Prints what is searched, on what, and what there is already."""
+        """Prints the study, its data and workers, and the trials of earlier runs."""
         self._experiment, self._history = event.experiment, event.history
         budget = event.experiment.budget
         wanted = [f"{budget.trials} trials"] if budget.trials else []
         wanted += [f"{budget.hours:g} h"] if budget.hours else []
         ranges = ", ".join(event.experiment.space.params) or "nothing (one training)"
-        metric = event.experiment.objective.metric
-        self.say(f"study {event.history.study}: {' and '.join(wanted)}, {metric} in {event.folder}")
+        goal = f"{event.history.direction} {event.experiment.objective.metric}"
+        self.say(f"study {event.history.study} in {event.folder}: {' and '.join(wanted)}, {goal}")
         for line in event.data:
             self.say(f"  {line}")
         self.say(f"  searching {ranges}")
-        self.say(f"  workers: {', '.join(f'{s.device} ({s.threads} thread)' for s in event.workers)}")
+        workers = (f"{s.device} ({s.threads} thread{'s' * (s.threads > 1)})" for s in event.workers)
+        self.say(f"  workers: {', '.join(workers)}")
         if event.history.trials:
-            finished = len(event.history.finished)
-            self.say(f"  going on: trials finished: {finished}, to be continued: {event.waiting}")
+            paused = sum(trial.paused for trial in event.history.trials.values())
+            found = f"trials finished: {len(event.history.finished)}, interrupted: {event.waiting}"
+            self.say(f"  resuming: {found}" + (f", paused: {paused}" if paused else ""))
 
-    # ------------------------------------------------------------------------------------------------------- its trials
+    # ------------------------------------------------------------------------------------------------------- trials
 
     def _show_trial(self, event: OfTrial) -> None:
         trial, slot = event.trial, event.slot
@@ -120,7 +122,7 @@ class SearchTerminal:
             self._say_if_constant()
 
     def _line(self, trial: TrialHistory) -> str:
-        """How a trial ended, in one line."""
+        """Says how a trial ended, in one line."""
         outcome = f"[{trial.status.colour}]{trial.status}[/]"
         value = f" {self._history.metric} {measured(trial.value)}" if trial.value is not None else ""
         at = f" at epoch {trial.best.epoch:.3g}" if trial.best else ""
@@ -129,16 +131,16 @@ class SearchTerminal:
         return f"trial {trial.number} finished: {outcome}{value}{at}, {trial.seconds:.0f} s  {words}{why}"
 
     def _say_if_constant(self) -> None:
-        """Says once, as soon as it shows, that the objective never changes: nobody need wait for the end."""
-        line = None if self._constant else constant_objective(self._history)
+        """Warns once, during the search, that the objective never changes."""
+        line = None if self._said_constant else constant_objective(self._history)
         if line is not None:
-            self._constant = True
+            self._said_constant = True
             self.say(f"warning: {line}")
 
-    # --------------------------------------------------------------------------------------------------------- its end
+    # --------------------------------------------------------------------------------------------------------- end
 
     def _conclude(self, event: Searched) -> None:
-        """Prints the best trials, and then a spinner until the views have caught up."""
+        """Prints the best trials, then a spinner until the views have caught up."""
         if event.stopped:
             self._stopped(event)
             return
@@ -148,16 +150,16 @@ class SearchTerminal:
         self.console.print(best_table(event.history) if best is not None else counted(event.history))
         if best is not None and (line := equals(event.history, best)):
             self.say(line)
-        self._live.enter_context(self.console.status("MLflow takes in the last of it", spinner=spinner(self.console)))
+        self._live.enter_context(self.console.status("writing the rest to MLflow", spinner=spinner(self.console)))
 
     def _stopped(self, event: Searched) -> None:
         self.say("stopped; everything is saved")
 
     def _ship(self, event: Shipped) -> None:
-        """Warns of what the views lack, and of what the numbers do not say."""
+        """Warns about views that lag and about results that may mislead."""
         behind = ", ".join(f"{name} lacks {n} events" for name, n in event.lacking.items() if n)
         if behind:
-            self.say(f"warning: {behind}; {self._sync()} ships them")
+            self.say(f"warning: {behind}; {self._sync()} writes them")
         self._advise(event)
         if event.exported is not None:
             self._say_if_constant()
@@ -165,17 +167,17 @@ class SearchTerminal:
                 self.say(f"warning: {line}")
 
     def _sync(self) -> str:
-        """The command that ships what the views lack."""
+        """The command that writes what the views lack."""
         return f"`hpsearch sync {self._history.study}`"
 
     def _advise(self, event: Shipped) -> None:
-        """Says what to do where the budget was spent too early; only a command has options to name."""
+        """Says what to do if the budget was too small; overridden by the command line, which has options to name."""
 
-    # --------------------------------------------------------------------------------------------------------- its bars
+    # --------------------------------------------------------------------------------------------------------- bars
 
     def _trial_bars(self) -> Progress:
         return Progress(
-            Described(self.console),
+            DescriptionColumn(self.console),
             BarColumn(bar_width=20),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[value]}"),
@@ -195,7 +197,7 @@ class SearchTerminal:
 
 
 def counted(history: History) -> str:
-    """How many trials ended in which way, and the time of the search."""
+    """Counts the trials by outcome, with the time of the search."""
     outcomes: dict[str, int] = {}
     for trial in history.trials.values():
         outcomes[trial.status] = outcomes.get(trial.status, 0) + 1
@@ -204,7 +206,7 @@ def counted(history: History) -> str:
 
 
 def best_table(history: History) -> Table:
-    """The best trials, the winner first."""
+    """A table of the best trials, the winner first."""
     table = Table(title=counted(history), title_justify="left")
     for column in ("trial", history.metric, "epoch", "outcome", "params"):
         table.add_column(column)

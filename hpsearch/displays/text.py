@@ -1,4 +1,4 @@
-"""What trials and messages look like in a terminal."""
+"""Formats trials, values and messages for a terminal."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SHOWN = 5  # trial numbers in a line
 
 
 def plain(text: str) -> str:
-    """Text that is printed as it is: no markup, nothing that a terminal would obey."""
+    """Returns text that prints as it is: markup escaped, control characters removed."""
     return escape(printable(redact(text)))
 
 
 def spinner(console: Console) -> str:
-    """The name of a spinner that the terminal's encoding has."""
+    """The name of a spinner that the terminal's encoding can show."""
     return "line" if console.options.ascii_only else "dots"
 
 
@@ -41,29 +41,29 @@ def params(trial: HasParams) -> str:
 
 
 def measured(value: float) -> str:
-    """A metric's value as a person reads it: four decimals, or an exponent where that would hide or stretch it."""
+    """Formats a metric: four decimals, or an exponent for very small and large values."""
     ordinary = value == 0 or 1e-3 <= abs(value) < 1e6
     return f"{value:.4f}" if ordinary or not math.isfinite(value) else f"{value:.4g}"
 
 
 def equals(history: History, best: TrialHistory) -> str | None:
-    """A line on the trials that have the very value of the best one; None where none has."""
+    """A line about the trials with the same value as the best one; None if there are none."""
     tied = history.tied(best)
     if not tied:
         return None
     others = ", ".join(map(str, tied[:SHOWN])) + (", ..." if len(tied) > SHOWN else "")
     kind = "trial has" if len(tied) == 1 else "trials have"
     return (
-        f"tie: {len(tied)} other {kind} {history.metric} {measured(best.value or 0.0)} as well ({others}); "
-        f"trial {best.number}, the first of them, is the winner"
+        f"tie: {len(tied)} other {kind} the same {history.metric} {measured(best.value or 0.0)} ({others}); "
+        f"the first of them, trial {best.number}, is the winner"
     )
 
 
 def shown(value: Any) -> str:
-    """A value as a person reads it."""
+    """Formats a param's value."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def quoted(path: Path | str) -> str:
-    """A path as a shell reads it."""
+    """Quotes a path for a shell."""
     return shlex.quote(str(path))

@@ -1,4 +1,4 @@
-"""A final training in a terminal: what was read, one bar, and a spinner during the test."""
+"""A final training in a terminal: the data, one bar, and a spinner during the test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hpsearch.events import Event, Notice, Prepared, Preparing, Testing, Trained
 
 
 class TrainingTerminal:
-    """The terminal of one final training; `show` takes its events."""
+    """The terminal of one final training; `show` receives its events."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
@@ -25,9 +25,9 @@ class TrainingTerminal:
             TextColumn("{task.fields[value]}"),
             TimeElapsedColumn(),
         )
-        self._bars = Progress(*columns, console=self.console, transient=True)
+        self._bars = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
         self._bar = self._bars.add_task("", total=1.0, value="")
-        self._live = contextlib.ExitStack()  # the bar or the spinner that is on the screen now
+        self._live = contextlib.ExitStack()  # the bar or the spinner on the screen
 
     def __enter__(self) -> Self:
         self._live.enter_context(self._bars)
@@ -37,7 +37,7 @@ class TrainingTerminal:
         self._live.close()
 
     def show(self, event: Event) -> None:
-        """Shows one thing that happened."""
+        """Shows one event."""
         if isinstance(event, Notice):
             self.say(event.line)
         elif isinstance(event, Preparing):

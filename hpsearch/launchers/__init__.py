@@ -1,10 +1,14 @@
-"""Where workers run: in this process (inline), in processes of this machine (local), on Ray.
+"""Launchers start workers: in this process (inline), in processes of this machine (local), or on Ray.
 
-messages.py     the messages between driver and worker
-worker.py       the worker's end: trains a trial and waits for a reply after each evaluation
-inline.py local.py ray/     the family; process.py and ray/actor.py are the worker processes of the last two
-orphans.py      kills the processes that a worker leaves behind
-memory.py devices.py     out-of-memory kills and leaks; which devices there are
-ray/cluster.py ray/slot.py     the connection to Ray, and the driver's end of one actor
-ray/upload.py ray/scratch.py     copies a trial's files to the storage; a worker's folder on its node
+messages.py         the messages between driver and worker, and the Launcher protocol
+launch.py           starts the launcher that a space file names
+inline.py           the launchers
+local.py
+ray/
+worker_process.py   a worker process of local.py
+session.py          one trial in training
+suspension.py       suspends the workers with the driver (Ctrl-Z)
+orphans.py          kills the processes that a worker leaves behind
+memory.py           out-of-memory kills and memory leaks
+devices.py          the devices of this machine
 """

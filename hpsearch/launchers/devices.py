@@ -1,4 +1,4 @@
-"""Which devices there are, and how many workers they carry."""
+"""The devices of this machine, and the number of workers on each."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hpsearch.errors import UserError
 from hpsearch.space.settings import Resources
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-MOST_PER_CORE = 8  # workers; more would only fill the memory
-AUTO_PER_GPU = 8  # workers: beyond, trials on one GPU gain little from one another's gaps
+MOST_PER_CORE = 8  # workers; more would only use up the memory
+AUTO_PER_GPU = 8  # workers: more trials on one GPU hardly train faster together
 
 
 def plan(resources: Resources, *, cache: Path, base: Path) -> list[WorkerSettings]:
-    """A setting for each worker: on CPUs one a core with one thread each, on GPUs `trials_per_gpu` a GPU.
+    """Returns the settings of each worker: on a CPU one worker a core with one thread, on GPUs `trials_per_gpu` a GPU.
 
-    How many of the latter train at once is a matter of memory (placement/sharing.py); one that never does takes none of
-    the GPU.
-    (Two torch threads beside another busy process ran 10 to 40 times slower, so more threads are for who asks.)
+    GPU memory limits how many of a GPU's workers train at once (placement/sharing.py); an idle one uses none of it.
+    One thread is the default because two torch threads beside another busy process ran 10 to 40 times slower.
+    Raises UserError for more workers than this machine can run, or a device that it lacks.
     """
     names = devices(resources.device)
     if names[0].startswith("cuda"):
-        # dealt out in turn: the first of each GPU before the second of any
+        # in turn: the first worker of each GPU before the second of any
         names = names * _per_gpu(resources.trials_per_gpu, len(names))
     return [
         WorkerSettings(device=names[slot % len(names)], threads=resources.threads or 1, cache=cache, base=base)
@@ -35,29 +35,29 @@ def plan(resources: Resources, *, cache: Path, base: Path) -> list[WorkerSetting
     ]
 
 
-def alone_with_its_gpu(setting: WorkerSettings, environment: MutableMapping[str, str] = os.environ) -> WorkerSettings:
-    """Lets this process see its GPU alone, and gives the setting to train with; before CUDA is begun.
+def isolate_gpu(settings: WorkerSettings, environment: MutableMapping[str, str] = os.environ) -> WorkerSettings:
+    """Hides all other GPUs from this process; returns its settings with device cuda:0. Call it before CUDA starts.
 
-    What the process was allowed to see counts: cuda:1 under CUDA_VISIBLE_DEVICES=3,5 (or UUIDs, or MIG names) is 5.
+    The index counts the visible GPUs: cuda:1 under CUDA_VISIBLE_DEVICES=3,5 (or UUIDs, or MIG names) is GPU 5.
     """
-    kind, _, index = setting.device.partition(":")
+    kind, _, index = settings.device.partition(":")
     if kind != "cuda" or not index.isdecimal():
-        return setting
+        return settings
     allowed = [name.strip() for name in environment.get(VISIBLE, "").split(",") if name.strip()]
     if allowed and int(index) >= len(allowed):
-        return setting  # the driver counted otherwise: torch is to say what is wrong
+        return settings  # the driver saw more GPUs: torch raises the error
     environment[VISIBLE] = allowed[int(index)] if allowed else index
-    return replace(setting, device="cuda:0")
+    return replace(settings, device="cuda:0")
 
 
 def _per_gpu(wanted: int | str, n_gpus: int) -> int:
-    """Workers on each GPU; auto: one a core, shared out among the GPUs."""
+    """Returns the number of workers on each GPU; auto: one a core, divided among the GPUs."""
     if not isinstance(wanted, int):
         return max(1, min(AUTO_PER_GPU, cores() // n_gpus))
     most = max(1, MOST_PER_CORE * cores() // n_gpus)
     if wanted > most:
         raise UserError(
-            f"trials_per_gpu: {wanted} are more workers than {cores()} cores can carry for {n_gpus} GPU(s); "
+            f"trials_per_gpu: {wanted} are more workers than {cores()} cores can run for {n_gpus} GPU(s); "
             f"allowed here: auto, or up to {most}"
         )
     return wanted
@@ -67,16 +67,16 @@ def _count(workers: int | str, names: list[str]) -> int:
     if isinstance(workers, int):
         most = MOST_PER_CORE * max(cores(), len(names))
         if workers > most:
-            raise UserError(f"workers: {workers} are more than this machine can carry; allowed here: up to {most}")
+            raise UserError(f"workers: {workers} are more than this machine can run; allowed here: up to {most}")
         return workers
     return cores() if names == ["cpu"] else len(names)
 
 
 def devices(wanted: str) -> list[str]:
-    """The devices of a kind (auto: CUDA, else the CPU); raises UserError when there is none of it."""
+    """Returns the devices of a kind (auto: CUDA, else the CPU); raises UserError if there are none."""
     if wanted == "cpu" or (wanted == "auto" and not _has_gpu_driver()):
         return ["cpu"]
-    import torch  # seconds; only where a GPU may be
+    import torch  # takes seconds, so only if there may be a GPU
 
     if wanted in ("auto", "cuda") and torch.cuda.is_available():
         return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
@@ -88,7 +88,7 @@ def devices(wanted: str) -> list[str]:
 
 
 def cores() -> int:
-    """The CPU cores this process may use."""
+    """Returns the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

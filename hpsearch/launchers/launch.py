@@ -1,4 +1,4 @@
-"""Starts the launcher that an experiment names, and closes it."""
+"""Starts the launcher that a space file names."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hpsearch.space.settings import RayWorkers
 
 
 @contextlib.contextmanager
-def launched(experiment: Experiment, home: Home, folder: Path, *, trainer: str) -> Iterator[Launcher]:
-    """The workers of a study whose folder is `folder`; they end with the block.
+def open_launcher(experiment: Experiment, home: Home, folder: Path, *, trainer: str) -> Iterator[Launcher]:
+    """Starts a study's workers and closes them at the end of the block; `folder` is the study's.
 
-    Raises UserError where the machine or the cluster lacks what `resources` asks for.
+    Raises UserError if the machine or the cluster lacks what `resources` asks for.
     """
     wanted = experiment.resources.launcher
     if isinstance(wanted, RayWorkers):
@@ -31,7 +31,7 @@ def launched(experiment: Experiment, home: Home, folder: Path, *, trainer: str) 
 
 
 def _here(name: str, experiment: Experiment, home: Home, *, trainer: str) -> Launcher:
-    """Workers on this machine."""
+    """Starts workers on this machine."""
     settings = plan(experiment.resources, cache=home.cache.resolve(), base=experiment.base.resolve())
     if name == "inline":
         return InlineLauncher(settings[0], trainer=trainer)
@@ -42,8 +42,8 @@ def _here(name: str, experiment: Experiment, home: Home, *, trainer: str) -> Lau
 def _on_ray(
     wanted: RayWorkers, experiment: Experiment, home: Home, *, folder: Path, trainer: str
 ) -> Iterator[Launcher]:
-    """Workers on a Ray cluster, which this process joins and leaves again."""
-    from hpsearch.launchers.ray.cluster import Cluster  # Ray is an extra, and takes a second to import
+    """Connects to a Ray cluster, starts workers there, and disconnects at the end."""
+    from hpsearch.launchers.ray.cluster import Cluster  # an optional dependency, a second to import
     from hpsearch.launchers.ray.launcher import RayLauncher
 
     with contextlib.ExitStack() as stack:

@@ -1,6 +1,6 @@
-"""Workers as processes of this machine, started once and kept warm; a dead or stalled one is replaced.
+"""Workers as processes of this machine, reused from trial to trial; dead and stalled ones are replaced.
 
-Python's multiprocessing with the spawn method: no state of the driver (threads, locks, CUDA) is inherited.
+multiprocessing's spawn method starts them, so that they inherit no state of the driver (threads, locks, CUDA).
 """
 
 from __future__ import annotations
@@ -21,36 +21,38 @@ from types import ModuleType
 
 from hpsearch.contract import WorkerSettings
 from hpsearch.launchers import memory
-from hpsearch.launchers.messages import Alive, Ended, Failed, Message, Noted, Reply, Task
-from hpsearch.launchers.process import work
-from hpsearch.launchers.worker import TRAINER
+from hpsearch.launchers.messages import Ended, Failed, Heartbeat, Message, Noted, Reply, Task
+from hpsearch.launchers.session import TRAINER
+from hpsearch.launchers.suspension import Suspension
+from hpsearch.launchers.worker_process import work
 
-LONGEST_LOOK = 1.0  # seconds that one look counts at most: a driver that was stopped itself blames no worker
+LONGEST_INTERVAL = 1.0  # seconds that count at most between two checks: a suspended driver blames no worker
 LEAVING = 10.0  # seconds to wait for a terminated worker before it is killed
-ORPHANED = 6.0  # seconds to wait for the end of what a worker has started
-REPLACED_AFTER = ("out_of_memory", "device")  # failures after which a process may be left in a bad state
+ORPHANED = 6.0  # seconds to wait for the end of the processes that a worker has started
+REPLACE_AFTER = ("out_of_memory", "device")  # kinds of failure that may leave a process in a bad state
 
 _spawn = multiprocessing.get_context("spawn")
 
 
 class LocalLauncher:
-    """One process for each setting (device and threads)."""
+    """One worker process for each of `settings`."""
 
     def __init__(
         self, settings: list[WorkerSettings], *, trainer: str = TRAINER, stall_timeout: float = math.inf
     ) -> None:
-        """Starts the workers; they import torch while the driver continues.
+        """Starts the workers, without waiting for them to import torch.
 
         `stall_timeout`: seconds without a step after which a worker is killed and its trial fails.
         """
         self.settings, self.trainer, self.stall_timeout = settings, trainer, stall_timeout
-        self._workers = [_Worker(slot, setting, trainer) for slot, setting in enumerate(settings)]
+        self._workers = [_Worker(slot, each, trainer) for slot, each in enumerate(settings)]
         self._looked = time.monotonic()
+        self._suspension = Suspension(lambda: [w.process.pid for w in self._workers if w.process.pid is not None])
         # At the end of this process, before multiprocessing waits for its children.
         self._at_exit = util.Finalize(None, self.close, exitpriority=0)
 
     def ready(self, slot: int) -> bool:
-        """Always True: a trial that is placed before the worker has started waits for it."""
+        """Always True: a trial can be sent before the worker has started."""
         return True
 
     def train(self, slot: int, task: Task) -> None:
@@ -61,11 +63,11 @@ class LocalLauncher:
         self._workers[slot].send(task)
 
     def reply(self, slot: int, reply: Reply) -> None:
-        """Answers an evaluation, or asks a trial to pause."""
+        """Answers an evaluation, or commands a trial to pause."""
         self._workers[slot].send(reply)
 
     def messages(self, timeout: float) -> list[Message]:
-        """Returns the workers' messages. A worker that died is replaced; for its trial there is a Failed message."""
+        """Returns the workers' messages; replaces each dead worker and returns a Failed message for its trial."""
         ends: list[Connection | int] = [w.connection for w in self._workers]
         ends += [w.process.sentinel for w in self._workers]
         ready = set(wait(ends, timeout))
@@ -87,6 +89,7 @@ class LocalLauncher:
     def close(self) -> None:
         """Kills all workers and the processes that they have started."""
         self._at_exit.cancel()
+        self._suspension.close()
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
@@ -94,7 +97,7 @@ class LocalLauncher:
 
     def _kill_the_stalled(self) -> None:
         now = time.monotonic()
-        looked, self._looked = min(now - self._looked, LONGEST_LOOK), now
+        looked, self._looked = min(now - self._looked, LONGEST_INTERVAL), now
         for worker in self._workers:
             worker.silent += looked
             if worker.task is not None and worker.silent > self.stall_timeout + looked:
@@ -103,13 +106,13 @@ class LocalLauncher:
 
 
 class _Worker:
-    """The driver's end of one worker process."""
+    """One worker process, as seen by the driver."""
 
-    def __init__(self, slot: int, setting: WorkerSettings, trainer: str) -> None:
+    def __init__(self, slot: int, settings: WorkerSettings, trainer: str) -> None:
         self.slot = slot
         self.connection, theirs = _spawn.Pipe()
         self.process: SpawnProcess = _spawn.Process(
-            target=work, args=(slot, setting, trainer, theirs, os.getpid()), name=f"hpsearch-worker-{slot}"
+            target=work, args=(slot, settings, trainer, theirs, os.getpid()), name=f"hpsearch-worker-{slot}"
         )
         with _undisturbed(), _without_main():
             self.process.start()
@@ -117,12 +120,12 @@ class _Worker:
         self.task: Task | None = None
         self.dead = False
         self.silent = 0.0  # seconds since it was last heard of
-        self.cause: tuple[str, str] | None = None  # why it was killed: kind, reason
-        self.leaving = False  # it was terminated, and ends after its trial
-        self._memory, self._oom_kills = 0, memory.kills()
+        self.cause: tuple[str, str] | None = None  # why this launcher killed it: kind, reason
+        self.leaving = False  # it got SIGTERM, and exits after its trial
+        self._memory, self._oom_kills = 0, memory.oom_kills()
 
     def send(self, message: Task | Reply) -> None:
-        with contextlib.suppress(OSError):  # a dead worker shows itself in receive()
+        with contextlib.suppress(OSError):  # receive() notices a dead worker
             self.connection.send(message)
 
     def receive(self) -> list[Message]:
@@ -135,24 +138,24 @@ class _Worker:
         self.dead = self.dead or not self.process.is_alive()
         return found
 
-    def _take(self, message: Message | Alive, found: list[Message]) -> None:
+    def _take(self, message: Message | Heartbeat, found: list[Message]) -> None:
         self.silent = 0.0
-        if isinstance(message, Alive):
+        if isinstance(message, Heartbeat):
             self._memory = message.memory
             return
-        if isinstance(message, Ended) and message.leaks:
-            kept = f"{message.memory / 2**30:.2f} GiB"
+        if isinstance(message, Ended) and message.leaks_memory:
+            kept = f"{message.worker_memory / 2**30:.2f} GiB"
             found.append(Noted(self.slot, message.trial, f"its worker process still had {kept} after it: replaced"))
             self.process.kill()
             self.dead = True
         found.append(message)
         if isinstance(message, Ended | Failed):
             self.task = None
-        if isinstance(message, Failed) and message.kind in REPLACED_AFTER:
+        if isinstance(message, Failed) and message.kind in REPLACE_AFTER:
             self.process.kill()
             self.dead = True
         if isinstance(message, Ended):
-            self.leaving = message.leaving
+            self.leaving = message.terminated
 
     def obituary(self) -> list[Message]:
         self.bury()
@@ -162,11 +165,11 @@ class _Worker:
         return [Failed(self.slot, self.task.trial, kind, reason)]
 
     def bury(self) -> None:
-        """Waits until the process and all that it has started have ended."""
+        """Waits for the end of the process and of those that it has started; kills it after LEAVING seconds."""
         self.process.join(LEAVING)
-        self.process.kill()  # a terminated worker that does not end
+        self.process.kill()  # a worker that ignores SIGTERM
         self.process.join()
-        wait([self.process.sentinel], ORPHANED)  # orphans.py holds its other end until all are gone
+        wait([self.process.sentinel], ORPHANED)  # the reaper (orphans.py) holds the other end until all are gone
         self.connection.close()
 
     def _cause(self) -> tuple[str, str]:
@@ -174,7 +177,7 @@ class _Worker:
         if code is None or code >= 0:
             return "died", f"the worker exited with code {code}"
         name, peak = signal.Signals(-code).name, f"{self._memory / 2**30:.2f} GiB"
-        if name == "SIGKILL" and memory.kills() > self._oom_kills:
+        if name == "SIGKILL" and memory.oom_kills() > self._oom_kills:
             return "out_of_memory", f"out of memory: the system killed the worker, which had taken {peak}"
         return "died", f"the worker was killed by {name}" + (f" (it had taken {peak})" if name == "SIGKILL" else "")
 
@@ -183,8 +186,8 @@ class _Worker:
 def _without_main() -> Iterator[None]:
     """Hides the user's script from a process that starts now.
 
-    multiprocessing would have the child run that script first; without `if __name__ == "__main__"` it would search
-    again there. A worker needs nothing of it.
+    Otherwise multiprocessing runs the script in the child, which would start a second search if the script lacks
+    `if __name__ == "__main__"`. Workers do not need it.
     """
     main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     try:
@@ -195,9 +198,9 @@ def _without_main() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Holds a Ctrl-C back until a process has started: half a start would end in the child's traceback.
+    """Defers Ctrl-C until a process has started: an interrupted start prints a traceback of the child.
 
-    Blocked, so that the child inherits that (it is to ignore Ctrl-C anyway); noted, for another thread may get it.
+    SIGINT is blocked, which the child inherits (it ignores Ctrl-C anyway), and recorded, as another thread may get it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

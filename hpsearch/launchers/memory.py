@@ -1,4 +1,4 @@
-"""Whether the system killed a process for want of memory, and whether a worker keeps more than it should."""
+"""Counts out-of-memory kills of the system and detects workers that leak memory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 from hpsearch.training import memory
 from hpsearch.training.memory import peak, resident
 
-__all__ = ["Leak", "give_back", "kills", "peak"]
+__all__ = ["LeakDetector", "give_back", "oom_kills", "peak"]
 
 COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))  # lines "oom_kill N" (Linux)
-LEAK_FACTOR = 1.5  # times what a worker has after its first trial
-LEAK_ROOM = 512 << 20  # bytes beyond that: libraries that were not asked for before, and pages not given back
-LEAK_ON_DEVICE = 64 << 20  # bytes of tensors on the GPU between two trials, where there should be none
+LEAK_FACTOR = 1.5  # times the memory of a worker after its first trial
+LEAK_ROOM = 512 << 20  # bytes beyond that: libraries imported later, and pages that the allocator keeps
+LEAK_ON_DEVICE = 64 << 20  # bytes of tensors on the GPU between two trials, when there should be none
 
 
-def kills() -> int:
-    """How many processes the system has killed for want of memory, as far as it says so."""
+def oom_kills() -> int:
+    """Returns the number of out-of-memory kills since boot; 0 if the system does not count them."""
     found = 0
     for path in COUNTERS:
         with contextlib.suppress(OSError, ValueError):
@@ -28,16 +28,16 @@ def kills() -> int:
     return found
 
 
-class Leak:
-    """What a worker process keeps of its trials."""
+class LeakDetector:
+    """Detects that a worker process keeps memory of its trials."""
 
     def __init__(self) -> None:
-        self._limit: int | None = None  # known after the first trial
+        self._limit: int | None = None  # set after the first trial
 
     def after_trial(self) -> tuple[int, bool]:
-        """Bytes that this process has between two trials, and whether that is too much.
+        """Returns the bytes that this process uses between two trials, and whether that is a leak.
 
-        Garbage is collected only where it seems to be: that takes tens of milliseconds.
+        Collects garbage only above the limit: a collection takes tens of milliseconds.
         """
         give_back()
         if self._limit is None:
@@ -52,13 +52,13 @@ class Leak:
 
 
 def _on_device() -> int:
-    """Bytes of tensors on the GPU."""
+    """Returns the bytes of tensors on the GPU."""
     cuda = _cuda()
     return int(cuda.memory_allocated()) if cuda is not None else 0
 
 
 def give_back() -> None:
-    """Gives back what torch and the allocator keep for later: the next trial may be another process's."""
+    """Returns cached memory of torch and the allocator to the system: the next trial may run in another process."""
     memory.give_back()
     cuda = _cuda()
     if cuda is not None:
@@ -66,6 +66,6 @@ def give_back() -> None:
 
 
 def _cuda() -> Any:
-    """torch.cuda where this process uses it; None elsewhere."""
+    """Returns torch.cuda if this process uses it, else None."""
     cuda = getattr(sys.modules.get("torch"), "cuda", None)  # absent while torch is being imported
     return cuda if cuda is not None and cuda.is_initialized() else None

@@ -1,4 +1,4 @@
-"""What driver and worker say to each other. Every message names its trial."""
+"""The messages between driver and worker. Every message names its trial."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hpsearch.contract import Command, Evaluation, WorkerSettings
-from hpsearch.storage.storage import Kept
+from hpsearch.storage.storage import RemoteFiles
 
 
 @dataclass(frozen=True)
 class Task:
-    """A trial to train: from its checkpoint in `folder` where there is one."""
+    """A trial to train; it resumes from the checkpoint in `folder`, if any."""
 
     trial: int
     attempt: int
     config: dict[str, Any]
     folder: Path
-    prepared: dict[str, Path] = field(default_factory=dict)  # the data, where they are prepared: see WorkerSettings
-    kept: Kept | None = None  # where a storage has folder and data, for a worker that does not see them
+    prepared: dict[str, Path] = field(default_factory=dict)  # prepared data: see WorkerSettings
+    remote: RemoteFiles | None = None  # folder and data in a storage, for a worker that does not see the driver's disk
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The driver's answer to the evaluation `index` of a trial (None: said unasked)."""
+    """The driver's command after the evaluation `index` of a trial; None: between evaluations."""
 
     trial: int
     command: Command
@@ -33,7 +33,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A trial has measured its validation split and waits for an answer."""
+    """A trial has an evaluation and waits for a Reply."""
 
     slot: int
     trial: int
@@ -42,22 +42,23 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial has ended; `command` is the one that its training obeyed: CONTINUE where it came to its own end before
-    it heard of a pause.
+    """A trial has ended; `command` is the one that its training obeyed.
+
+    CONTINUE: the training reached its end, also if a PAUSE came too late.
     """
 
     slot: int
     trial: int
     command: Command
-    memory: int = field(default=0, compare=False)  # bytes that its worker still has, where it looked
-    leaks: bool = field(default=False, compare=False)  # too many: the worker is to be replaced
-    saved: bool = field(default=False, compare=False)  # a paused trial has written a checkpoint since it was told
-    leaving: bool = field(default=False, compare=False)  # its worker was told to end
+    worker_memory: int = field(default=0, compare=False)  # bytes that its process still uses; 0: not measured
+    leaks_memory: bool = field(default=False, compare=False)  # that is too much: the worker must be replaced
+    saved: bool = field(default=False, compare=False)  # PAUSE: it has written a checkpoint since the command
+    terminated: bool = field(default=False, compare=False)  # its worker got SIGTERM
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A trial's training raised, or its worker died."""
+    """A trial's training raised an error, or its worker died."""
 
     slot: int
     trial: int
@@ -67,20 +68,20 @@ class Failed:
 
 
 KINDS = {
-    "error": "the training code raised: a bug",
-    "user": "the user's data or config are wrong: no other trial can do better",
-    "out_of_memory": "the trial is too big for this machine",
+    "error": "the training code raised an error: a bug",
+    "user": "the user's data or config is wrong: every other trial would fail too",
+    "out_of_memory": "the trial needs more memory than there is",
     "died": "its worker process ended",
-    "lost": "the machine of its worker went away: no fault of the trial",
-    "stalled": "its worker made no step for too long and was killed",
-    "device": "the device, or the process's hold of it, is in doubt (CUDA error)",
-    "disk": "nothing can be saved: no fault of the trial",
+    "lost": "the machine of its worker is gone: not the trial's fault",
+    "stalled": "its worker made no step for `stall_timeout` seconds and was killed",
+    "device": "a CUDA error: the device or the process may be in a bad state",
+    "disk": "the disk refuses writes: not the trial's fault",
 }
 
 
 @dataclass(frozen=True)
 class Noted:
-    """Something in a trial's training is worth a line to people."""
+    """A warning that a trial's training logged."""
 
     slot: int
     trial: int
@@ -88,32 +89,32 @@ class Noted:
 
 
 @dataclass(frozen=True)
-class Alive:
-    """A worker's training makes steps; for the launcher alone."""
+class Heartbeat:
+    """A worker's training makes steps; the launcher keeps it to itself."""
 
     trial: int
-    memory: int  # bytes, the most that the process has had
+    memory: int  # bytes, peak of the process
 
 
 Message = Evaluated | Ended | Failed | Noted
 
 
 class Launcher(Protocol):
-    """Workers somewhere: hand them trials, answer their evaluations."""
+    """Starts workers, hands them trials, and passes messages between them and the driver."""
 
     settings: list[WorkerSettings]  # one for each worker
 
     def ready(self, slot: int) -> bool:
-        """Whether the worker is there, so that it can be handed a trial; one that is not may come."""
+        """Whether the worker can be handed a trial; False: it has not started yet."""
 
     def train(self, slot: int, task: Task) -> None:
         """Hands a trial to a free worker that is ready."""
 
     def reply(self, slot: int, reply: Reply) -> None:
-        """Answers an evaluation, or asks a trial to pause."""
+        """Answers an evaluation, or commands a trial to pause."""
 
     def messages(self, timeout: float) -> list[Message]:
-        """What workers have said; waits at most `timeout` seconds for the first."""
+        """Returns the workers' messages; waits at most `timeout` seconds for the first."""
 
     def close(self) -> None:
-        """Ends all workers at once."""
+        """Kills all workers."""

@@ -1,6 +1,7 @@
 """Kills the processes that a worker leaves behind: DataLoader workers, ranks, commands that a trainer started.
 
-A worker can end without a word (kill -9, a crash, the death of its driver), so another process has to do it.
+A worker can die without cleaning up (kill -9, a crash, the death of its driver), so another process, the reaper, does
+it.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-MARK = "HPSEARCH_WORKER"  # in the environment of each program that a worker starts: also one with its own session
-PATIENCE = 5.0  # seconds for which processes are killed that do not go away
-LOOK = 0.1  # seconds between two looks at a worker, where the system has no pidfd
+MARK = "HPSEARCH_WORKER"  # environment variable of each program that a worker starts, also of those in another session
+PATIENCE = 5.0  # seconds after which the reaper gives up
+LOOK = 0.1  # seconds between two checks of a worker, if the system has no pidfd
 
 
-def kill_after_me(*, close: int | None = None) -> None:
+def start_reaper(*, close: int | None = None) -> None:
     """Starts a process that kills what this process leaves behind. Call it before this process has threads.
 
-    This process becomes the leader of its own session. `close`: a file descriptor that the other process must not keep.
-    The other one is no child of this process: `os.wait()` in a trainer does not see it.
+    This process becomes the leader of its own session. `close`: a file descriptor that the reaper must not keep open.
+    The reaper is not a child of this process, so `os.wait()` in a trainer does not return it.
     """
-    with contextlib.suppress(PermissionError):  # it leads a process group already
+    with contextlib.suppress(PermissionError):  # it already leads a process group
         os.setsid()
     worker, mark = os.getpid(), secrets.token_hex(8)
     os.environ[MARK] = mark
@@ -44,9 +45,9 @@ def kill_after_me(*, close: int | None = None) -> None:
 
 
 def reset_sigterm_in_forks() -> None:
-    """Has SIGTERM end what this process forks, whatever handler this process has for it.
+    """Restores the default action of SIGTERM in forked processes, whatever handler this process has.
 
-    It is blocked meanwhile: Python drops a signal that comes before the new process runs.
+    SIGTERM is blocked during the fork: Python would drop a signal that arrives before the new process runs.
     """
 
     def reset() -> None:
@@ -62,7 +63,7 @@ def reset_sigterm_in_forks() -> None:
 
 def _kill_after(worker: int, mark: str) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # whoever tells all processes to end tells the worker, too
+        signal.signal(number, signal.SIG_IGN)  # whoever signals all processes signals the worker too
     _await_end(worker)
     deadline = time.monotonic() + PATIENCE
     while (left := list(_left_by(worker, mark))) and time.monotonic() < deadline:
@@ -82,8 +83,8 @@ def _await_end(pid: int) -> None:
 
 
 def _left_by(worker: int, mark: str) -> Iterator[int]:
-    """The living processes of a worker's session and group, and those with its mark in their environment."""
-    if not Path("/proc/self/stat").exists():  # macOS: its process group, which the system kills at once
+    """Yields the living processes of a worker's session and group, and those with its mark in their environment."""
+    if not Path("/proc/self/stat").exists():  # macOS: kills the process group
         with contextlib.suppress(OSError):
             os.killpg(worker, signal.SIGKILL)
         return

@@ -1,7 +1,7 @@
-"""The study as pictures: PNGs drawn from the journal's history.
+"""Pictures of a study, drawn from the journal's history.
 
-Every function takes a History, gives the bytes of a PNG, or None where there is nothing to draw, and holds no state of
-matplotlib (no pyplot).
+Each function takes a History and returns the bytes of a PNG, or None if there is nothing to draw. None uses pyplot, so
+matplotlib keeps no state.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ STUDY_PICTURES: dict[str, Callable[[History], bytes | None]] = {
 
 
 def write_pictures(history: History, folder: Path) -> list[Path]:
-    """Draws the study's pictures into a folder; gives the files written."""
+    """Draws the study's pictures into a folder; returns the files written."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, draw in STUDY_PICTURES.items():

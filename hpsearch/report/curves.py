@@ -1,4 +1,4 @@
-"""Learning curves: those of one trial, and the objective's of all."""
+"""Learning curves: the losses of one trial, the objective of all trials."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from hpsearch.report.drawing import WINNER, axis_limits, count_of, cut, legend, 
 
 
 def trial_curves(history: History, trial_number: int) -> bytes | None:
-    """Training and validation loss over tokens, the best evaluation, and where overfitting began; below it the
-    objective where that is another metric.
+    """Draws training and validation loss over tokens, the best evaluation and the overfitting after it.
+
+    An objective other than val/loss has a second panel.
     """
     trial = history.trials[trial_number]
     if not trial.evaluations:
@@ -80,7 +81,7 @@ def _mark_best(axes: list[Axes], history: History, trial: TrialHistory) -> None:
 
 
 def study_curves(history: History) -> bytes | None:
-    """Every trial's objective over its own progress, coloured by outcome, the best trial emphasised."""
+    """Draws each trial's objective over its progress, coloured by outcome, the best trial emphasised."""
     curves = {n: t.curve(history.metric) for n, t in history.trials.items()}
     curves = {n: curve for n, curve in curves.items() if any(map(math.isfinite, curve[1]))}
     if not curves:

@@ -1,4 +1,4 @@
-"""What the pictures share: colours by outcome, a figure in the house style, legends, limits of axes."""
+"""Shared parts of the pictures: the figure, colours by outcome, legends, limits of axes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,8 @@ from matplotlib.lines import Line2D
 from hpsearch.journal.history import History, TrialHistory, number
 from hpsearch.outcome import Outcome
 
-SHOWN = (
-    *(outcome for outcome in Outcome if outcome.ended),
-    Outcome.PAUSED,
-    Outcome.UNFINISHED,
-)  # in legends, in this order
-
-
+SHOWN = (*(outcome for outcome in Outcome if outcome.ended), Outcome.PAUSED, Outcome.INTERRUPTED)  # order of legends
 WINNER = "#137a3f"
-
-
 STYLE = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -39,13 +31,11 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
-
-
 MOST_AXES = 16  # parameters in one picture
 
 
 class Picture:
-    """A figure being drawn; `png` is there when its `with` block ends."""
+    """A figure being drawn; `png` is set when the `with` block of `picture` ends."""
 
     def __init__(self, width: float, height: float, margins: dict[str, float] | None) -> None:
         self.figure = Figure(figsize=(width, height), layout=None if margins else "constrained", facecolor="white")
@@ -57,8 +47,9 @@ class Picture:
 
 @contextmanager
 def picture(width: float, height: float, *, margins: dict[str, float] | None = None) -> Iterator[Picture]:
-    """A new figure of `width` x `height` inches in the house style; `margins`: where its axes begin and end (shares of
-    it), else room is made for all that stands beside them, which takes as long as the drawing.
+    """Yields a new figure of `width` x `height` inches.
+
+    margins: edges of the axes as shares of the figure. Without them matplotlib fits the axes, which doubles the time.
     """
     with rc_context(STYLE):  # type: ignore[arg-type,unused-ignore]
         drawn = Picture(width, height, margins)
@@ -69,7 +60,7 @@ def picture(width: float, height: float, *, margins: dict[str, float] | None = N
 
 
 def score(history: History, trial: TrialHistory) -> float:
-    """The trial's value, or for one that was stopped the best it had; nan where there is none."""
+    """Returns the trial's value, of a stopped trial its best one; nan if there is none."""
     if trial.counts and math.isfinite(number(trial.value)):
         return number(trial.value)
     best = history.best_evaluation(trial.number)
@@ -77,16 +68,19 @@ def score(history: History, trial: TrialHistory) -> float:
 
 
 def valued(history: History) -> list[TrialHistory]:
+    """Returns the trials that have ended with a finite score."""
     found = [history.trials[n] for n in history.finished if history.trials[n].outcome is not Outcome.FAILED]
     return [trial for trial in found if math.isfinite(score(history, trial))]
 
 
 def shown_params(history: History, trials: list[TrialHistory]) -> list[str]:
+    """Returns the names of the params to draw, at most MOST_AXES."""
     seen = dict.fromkeys([*history.space, *(name for trial in trials for name in trial.params)])
     return [name for name in seen if any(name in trial.params for trial in trials)][:MOST_AXES]
 
 
 def scatter(axis: Axes, x: Sequence[float], y: Sequence[float], trials: Sequence[TrialHistory]) -> None:
+    """Draws a point per trial, filled if the trial counts."""
     for outcome in SHOWN:
         chosen = [i for i, trial in enumerate(trials) if outcome_of(trial) == outcome and math.isfinite(y[i])]
         face = outcome.colour if outcome.counts else "none"
@@ -95,8 +89,8 @@ def scatter(axis: Axes, x: Sequence[float], y: Sequence[float], trials: Sequence
 
 
 def outcome_of(trial: TrialHistory) -> Outcome:
-    """How the trial ended; PAUSED or UNFINISHED where it has not."""
-    return Outcome.PAUSED if trial.paused else trial.outcome or Outcome.UNFINISHED
+    """Returns how the trial ended; PAUSED or INTERRUPTED if it has not."""
+    return Outcome.PAUSED if trial.paused else trial.outcome or Outcome.INTERRUPTED
 
 
 def legend_handles(trials: list[TrialHistory], best: TrialHistory | None, *, best_label: str = "") -> list[Line2D]:
@@ -129,7 +123,7 @@ def legend(axis: Axes, trials: list[TrialHistory], best: TrialHistory | None, *,
 
 
 def axis_limits(values: Sequence[float], direction: str, *, spread: float = 0.9) -> tuple[float, float]:
-    """The limits of an axis that show the good values well; the worst tenth may lie outside when they are far off."""
+    """Returns limits of an axis that show the good values well; the worst tenth may lie outside."""
     found = sorted(value for value in values if math.isfinite(value))
     if not found:
         return 0.0, 1.0
@@ -142,7 +136,7 @@ def axis_limits(values: Sequence[float], direction: str, *, spread: float = 0.9)
 
 
 def _cap(best: float, most: float, worst: float) -> float:
-    """The worst value, unless it is more than twice as far from the best as most values are."""
+    """Returns the worst value, or `most` if the worst is more than twice as far from the best."""
     return worst if abs(worst - best) <= 2 * abs(most - best) or most == best else most
 
 

@@ -1,4 +1,4 @@
-"""Which parameters matter, by Optuna's fANOVA over the trials' ranks."""
+"""Importance of the parameters, by Optuna's fANOVA over the trials' ranks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_FOR_IMPORTANCES = 300
 
 
 def importances(history: History) -> bytes | None:
-    """How much of the differences between trials each parameter accounts for (fANOVA); None below 4 trials."""
+    """Draws each parameter's share of the differences between trials (fANOVA); None for fewer than 4 trials."""
     shares = importance_shares(history)
     if not shares:
         return None
@@ -35,16 +35,16 @@ def importances(history: History) -> bytes | None:
 
 
 def warm_up() -> None:
-    """Imports what the importances need (a second), so that the picture does not wait for it."""
-    import sklearn.ensemble  # noqa: F401  (Optuna's fANOVA asks for it)
+    """Imports what the importances need (1 s)."""
+    import sklearn.ensemble  # noqa: F401  (used by Optuna's fANOVA)
 
 
 def importance_shares(history: History) -> dict[str, float]:
     """Parameter -> share of the variance of the trials' ranks that it explains (fANOVA, Hutter et al. 2014).
 
-    Ranks, because a few diverged trials would else be all that counts; stopped trials stand by their best value.
-    Parameters that only some trials have, or that never changed, are left out. Of many trials every n-th is taken: the
-    time grows faster than their number (20 s at 1,000), the shares hardly change.
+    Ranks, because a few diverged trials would dominate the variance of the values. Stopped trials count by their best
+    value. Parameters that only some trials have, or that never changed, are skipped. Of more than 300 trials every
+    n-th is used: the time grows faster than their number (20 s at 1,000), and the shares hardly change.
     """
     import optuna
 
@@ -79,7 +79,7 @@ def _empty_storage() -> Any:
 
 
 def distributions(space: dict[str, Any]) -> dict[str, Any]:
-    """The space as the journal describes it in Optuna's distributions over values as people see them."""
+    """Converts the journal's space to Optuna's distributions over the values themselves."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     found: dict[str, Any] = {}
@@ -98,5 +98,5 @@ def distributions(space: dict[str, Any]) -> dict[str, Any]:
 
 
 def local_time(seconds: float) -> datetime:
-    """Unix seconds as Optuna stores times: local and without a zone."""
+    """Converts unix seconds to Optuna's times: local, without a zone."""
     return datetime.fromtimestamp(seconds)

@@ -1,4 +1,4 @@
-"""The trials' values over their parameters: a panel for each, and all at once."""
+"""Values over parameters: one panel per parameter, and parallel coordinates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hpsearch.report.scale import Scale
 
 
 def slices(history: History) -> bytes | None:
-    """The value over each parameter, one panel each, logarithmic where its range is."""
+    """Draws the value over each parameter, a panel each, on a log scale if the range is logarithmic."""
     trials = valued(history)
     names = shown_params(history, trials)
     if not names:
@@ -51,7 +51,7 @@ def slices(history: History) -> bytes | None:
 
 
 def parallel_coordinates(history: History) -> bytes | None:
-    """A line for each trial across its parameters to its value; the better the darker, the best in green."""
+    """Draws a line per trial across its parameters to its value; better trials are darker, the best is green."""
     trials = sorted(valued(history), key=lambda t: score(history, t), reverse=history.direction == "minimize")
     names = shown_params(history, trials)
     if not names:

@@ -1,4 +1,4 @@
-"""Where a parameter's values stand on an axis."""
+"""The axis of a parameter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hpsearch.report.drawing import cut
 
 
 class Scale:
-    """Where a parameter's values stand on an axis: numbers by size or logarithm, choices at equal distances."""
+    """Places a parameter's values on an axis: numbers linearly or by logarithm, choices at equal distances."""
 
     def __init__(self, limits: dict[str, Any], seen: Sequence[Any]) -> None:
         numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in seen)
@@ -29,17 +29,17 @@ class Scale:
         self.log = bool(limits.get("log")) and self.choices is None and self.low > 0
 
     def place(self, value: Any) -> float:
-        """The coordinate of a value."""
+        """Returns the coordinate of a value."""
         return float(value) if self.choices is None else float(self.choices.index(value))
 
     def share(self, value: Any) -> float:
-        """The place between low (0) and high (1); a range of one value is the middle."""
+        """Returns the position between low (0) and high (1); 0.5 for a range of one value."""
         transform = math.log if self.log else float
         low, high = transform(self.low), transform(self.high)
         return (transform(self.place(value)) - low) / (high - low) if high > low else 0.5
 
     def apply(self, axis: Axes) -> None:
-        """Makes this the scale of the x axis."""
+        """Sets scale, limits and ticks of the x axis."""
         if self.choices is not None:
             labels = [cut(str(choice), 16) for choice in self.choices]
             long = sum(map(len, labels)) > 22
@@ -57,7 +57,7 @@ class Scale:
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=self.whole))
 
     def marks(self) -> list[tuple[float, str]]:
-        """(share, label) of the marks on a vertical axis."""
+        """Returns (share, label) of the marks on a vertical axis."""
         if self.choices is not None:
             return [(self.share(choice), cut(str(choice), 18)) for choice in self.choices]
         if self.low == self.high:

@@ -1,4 +1,4 @@
-"""The value of each trial in the order of the search, and the winner's confusion matrix."""
+"""The value of each trial in the order of the search, and a confusion matrix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hpsearch.report.drawing import WINNER, axis_limits, cut, legend, outcome_of
 
 
 def optimisation_history(history: History) -> bytes | None:
-    """Each finished trial's value, filled where it counts (COMPLETE), and the best so far."""
+    """Draws each ended trial's value, filled if it counts, and the best value so far."""
     trials = [history.trials[n] for n in sorted(history.finished)]
     if not trials:
         return None
@@ -31,7 +31,7 @@ def optimisation_history(history: History) -> bytes | None:
             axis.plot([x], [edge], "x", color=colour, ms=6, mew=1.6, clip_on=False)
         axis.set(xlabel="trial", ylabel=history.metric, xlim=(-0.6, max(t.number for t in trials) + 0.6))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axis.set_title(f"{history.study}: value of each trial (hollow: stopped before it counted)")
+        axis.set_title(f"{history.study}: value of each trial (hollow: stopped early)")
         legend(axis, trials, history.best(), best_label="best so far")
     return drawn.png
 
@@ -48,7 +48,7 @@ def _best_line(axis: Axes, history: History, trials: list[TrialHistory]) -> None
 
 
 def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> bytes | None:
-    """A confusion matrix: true labels down with their F1, predicted across, shaded by share of the true label."""
+    """Draws a confusion matrix: rows are true labels with their F1, columns predictions, shaded by share of the row."""
     if not labels:
         return None
     n, names = len(labels), [cut(label, 24) for label in labels]
@@ -60,7 +60,7 @@ def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> bytes |
         bar = drawn.figure.colorbar(image, ax=axis, shrink=0.75, format=PercentFormatter(1))
         bar.set_label("share of the true label")
         small = 8 if n <= 25 else 6.5
-        each = -(-n // 40)  # beyond 40 labels only some can be read, and each name takes its time to draw
+        each = -(-n // 40)  # of more than 40 labels only some are named
         slant: dict[str, Any] = {"rotation": 45, "ha": "right"} if n > 3 else {}
         axis.set_xticks(range(0, n, each), names[::each], fontsize=small, **slant)
         scored = [f"{name}  {f1}" for name, f1 in zip(names, f1_of_each(counts), strict=True)]
@@ -75,7 +75,7 @@ def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> bytes |
 
 
 def f1_of_each(counts: Sequence[Sequence[int]]) -> list[str]:
-    """The F1 of each label of a confusion matrix, as a picture shows it; "-" for one that the split does not have."""
+    """Returns the F1 of each label of a confusion matrix, formatted; "-" for a label missing in the split."""
     predicted = [sum(column) for column in zip(*counts, strict=True)]
     pairs = zip(counts, predicted, strict=True)
     return [f"{2 * row[i] / (sum(row) + n):.2f}" if sum(row) else "-" for i, (row, n) in enumerate(pairs)]

@@ -11,87 +11,90 @@ from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.contract import CHECKPOINTS
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History, TrialHistory
-from hpsearch.storage.storage import Kept
+from hpsearch.storage.storage import RemoteFiles
 from hpsearch.storage.study_storage import StudyStorage
 
-KEPT = 3  # trials whose best weights stay on the disk: the best ones
-PASSING = (*CHECKPOINTS, *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt")))  # not needed after a trial has ended
+KEEP_BEST = 3  # the number of best trials whose best weights are kept
+TEMPORARY = (
+    *CHECKPOINTS,
+    *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt")),
+)  # not needed after a trial has ended
 
 
 class Checkpoints:
-    """All trials' folders of one study: on a disk that the workers see, or in a storage."""
+    """The trials' folders of a study, on a disk that the workers see or in a storage."""
 
-    def __init__(self, path: Path, history: History, keeping: StudyStorage | None = None) -> None:
-        """`keeping`: the study's part of a storage; then `path` has only what the driver writes."""
-        self.path, self._history, self.keeping = path, history, keeping
-        self._best: set[int] | None = None  # trials whose weights stay; None: nobody has looked yet
+    def __init__(self, path: Path, history: History, study_storage: StudyStorage | None = None) -> None:
+        """`study_storage`: where the checkpoints are if not in `path`; the driver writes its own files to `path`."""
+        self.path, self._history, self.study_storage = path, history, study_storage
+        self._best: set[int] | None = None  # trials whose weights are kept; None: not known yet
 
     def folder(self, number: int) -> Path:
-        """The folder of a trial's checkpoints."""
+        """Returns the folder of a trial's checkpoints."""
         return self.path / f"{number:04d}"
 
-    def kept(self, number: int) -> Kept | None:
-        """Where the storage has a trial's checkpoints; None: they are in its folder."""
-        return None if self.keeping is None else self.keeping.of(number)
+    def remote(self, number: int) -> RemoteFiles | None:
+        """Returns a trial's files in the storage; None: they are in its folder."""
+        return None if self.study_storage is None else self.study_storage.remote(number)
 
     def where(self, number: int) -> str:
-        """Where a trial's checkpoints are, for people."""
-        return str(self.folder(number)) if self.keeping is None else self.keeping.where(number)
+        """Returns the path or URL of a trial's checkpoints, for messages."""
+        return str(self.folder(number)) if self.study_storage is None else self.study_storage.where(number)
 
     def tidy(self) -> None:
-        """Deletes what a killed driver has not deleted after the end of trials.
+        """Deletes the files of ended trials that a killed driver has left behind.
 
-        A folder without a trial belongs to one that a full disk kept out of the journal: its number is used again.
+        Also deletes folders without a trial: a full disk kept the trial out of the journal, and its number is reused.
         """
-        for number, folder in self._there():
+        for number, folder in self._present():
             trial = self._history.trials.get(number)
             if trial is None:
-                self._forget(number, folder)
+                self._discard(number, folder)
             elif trial.outcome is not None:
                 self.sweep(trial)
 
     def sweep(self, trial: TrialHistory) -> None:
-        """Deletes what nothing will read again: checkpoints of ended trials, weights of all but the KEPT best."""
-        for name in PASSING:
+        """Deletes the checkpoints of an ended trial, and the best weights of all but the KEEP_BEST best trials."""
+        for name in TEMPORARY:
             with contextlib.suppress(OSError):
                 (self.folder(trial.number) / name).unlink()
-        among = None if self._best is None else {*self._best, trial.number}  # all, once
+        among = None if self._best is None else {*self._best, trial.number}  # all trials the first time
         ranked = self._history.ranked(among=among)
-        self._best = kept = {t.number for t in ranked[:KEPT]}
-        if self.keeping is not None and trial.number in kept:
-            self.keeping.sweep(trial.number, PASSING)
-        for number in [t.number for t in ranked[KEPT : KEPT + 1]] + [trial.number]:
-            if number not in kept:
+        self._best = best = {t.number for t in ranked[:KEEP_BEST]}
+        if self.study_storage is not None and trial.number in best:
+            self.study_storage.sweep(trial.number, TEMPORARY)
+        for number in [t.number for t in ranked[KEEP_BEST : KEEP_BEST + 1]] + [trial.number]:
+            if number not in best:
                 self._remove(number)
         failpoints.hit("trial_swept")
 
     def write_error(self, number: int, details: str) -> None:
-        """Writes a traceback into the trial's folder, unless the disk is full."""
+        """Writes a traceback into the trial's folder; does nothing if the disk is full."""
         with contextlib.suppress(OSError):
             make_folder(self.folder(number))
             write_atomically(self.folder(number) / "error.txt", details.encode())
 
-    def bring_samples(self, number: int) -> None:
-        """Downloads a trial's samples for the views, if they are in a storage; raises StorageFailed."""
-        if self.keeping is not None:
-            self.keeping.bring(number, "samples.json", self.folder(number) / "samples.json")
+    def download_samples(self, number: int) -> None:
+        """Downloads a trial's samples from the storage, if any, for the views; raises StorageFailed."""
+        if self.study_storage is not None:
+            self.study_storage.download(number, "samples.json", self.folder(number) / "samples.json")
 
-    def _there(self) -> list[tuple[int, Path]]:
-        """The numbers of the trials that have files here or in the storage, and their folders here."""
+    def _present(self) -> list[tuple[int, Path]]:
+        """Returns number and local folder of each trial with files here or in the storage; -1: not a trial."""
         names = {folder.name for folder in self.path.glob("[0-9]*")}
-        if self.keeping is not None:
-            with contextlib.suppress(StorageFailed):  # the start of the first trial says it
-                names |= {f"{number:04d}" for number in self.keeping.numbers()}
+        if self.study_storage is not None:
+            with contextlib.suppress(StorageFailed):  # the first trial reports it when it starts
+                names |= {f"{number:04d}" for number in self.study_storage.numbers()}
         return [(int(name) if name.isdecimal() else -1, self.path / name) for name in sorted(names)]
 
     def _remove(self, number: int) -> None:
-        if self.keeping is not None:
-            self.keeping.sweep(number)
+        if self.study_storage is not None:
+            self.study_storage.sweep(number)
         if not (self.folder(number) / "error.txt").exists():
             shutil.rmtree(self.folder(number), ignore_errors=True)
 
-    def _forget(self, number: int, folder: Path) -> None:
+    def _discard(self, number: int, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        if self.keeping is not None and number >= 0:
-            with contextlib.suppress(StorageFailed):  # a state of another config is not used
-                self.keeping.forget(number)
+        if self.study_storage is not None and number >= 0:
+            with contextlib.suppress(StorageFailed):  # a checkpoint of another config is never used
+                self.study_storage.delete(number)

@@ -1,4 +1,4 @@
-"""Space on a disk: whether it accepts writes again after it has refused one."""
+"""Waits for a disk or a storage that has refused a write."""
 
 from __future__ import annotations
 
@@ -11,59 +11,59 @@ from hpsearch.atomic import make_folder
 from hpsearch.errors import StorageFailed
 from hpsearch.storage.study_storage import StudyStorage
 
-LEAST = 1 << 20  # bytes that must fit, however small the files there are
-PATIENCE = 60.0  # seconds that a search waits for room
-PAUSE = 1.0  # seconds between looks
+LEAST = 1 << 20  # bytes that must fit, even if all files are smaller
+PATIENCE = 60.0  # seconds that a search waits for disk space
+PAUSE = 1.0  # seconds between retries
 
 
 class DiskSpace:
-    """Whether the disk with a folder, or the storage that has the checkpoints, accepts writes."""
+    """Whether the disk of a folder, or the storage of the checkpoints, accepts writes."""
 
-    def __init__(self, folder: Path, keeping: StudyStorage | None = None) -> None:
-        self.folder, self._keeping = folder, keeping
+    def __init__(self, folder: Path, study_storage: StudyStorage | None = None) -> None:
+        self.folder, self._study_storage = folder, study_storage
         self._reason: str | None = None
         self._since = self._looked = 0.0
 
     @property
-    def closed(self) -> bool:
-        """Whether a write was refused, and none has succeeded since."""
+    def blocked(self) -> bool:
+        """Whether a write has failed and none has succeeded since."""
         return self._reason is not None
 
     @property
     def _place(self) -> str:
-        return str(self.folder) if self._keeping is None else self._keeping.storage.url
+        return str(self.folder) if self._study_storage is None else self._study_storage.storage.url
 
-    def _refusal(self) -> str | None:
-        return refusal(self.folder) if self._keeping is None else self._keeping.refusal()
+    def _probe(self) -> str | None:
+        return probe(self.folder) if self._study_storage is None else self._study_storage.probe()
 
-    def refused(self, reason: str) -> str | None:
-        """Notes a refused write; returns a line for people the first time."""
-        if self.closed:
+    def block(self, reason: str) -> str | None:
+        """Notes a failed write; returns a message for the user the first time."""
+        if self.blocked:
             return None
         self._reason, self._since = reason, time.monotonic()
-        return f"nothing can be saved in {self._place}; waiting up to {PATIENCE:.0f} s for room"
+        return f"nothing can be saved in {self._place}; waiting up to {PATIENCE:.0f} s for space"
 
-    def look(self) -> str | None:
-        """Tries again, at most once a second; returns a line for people when writes succeed again.
+    def retry(self) -> str | None:
+        """Retries a write, at most once a second; returns a message for the user when it succeeds.
 
         Raises StorageFailed after PATIENCE seconds.
         """
-        if not self.closed or time.monotonic() - self._looked < PAUSE:
+        if not self.blocked or time.monotonic() - self._looked < PAUSE:
             return None
         self._looked = time.monotonic()
-        if self._refusal() is None:
+        if self._probe() is None:
             self._reason = None
-            return "there is room again; going on"
+            return "there is space again; the search resumes"
         if time.monotonic() - self._since > PATIENCE:
             raise StorageFailed(
-                f"{self._place}: nothing can be saved ({self._reason}); what was finished is on the disk, and the same "
-                "command goes on from there"
+                f"{self._place}: nothing can be saved ({self._reason}); finished trials are on the disk, and the same "
+                "command resumes the study"
             )
         return None
 
 
-def refusal(folder: Path) -> str | None:
-    """Why the folder does not take another file as big as its biggest; None when it does."""
+def probe(folder: Path) -> str | None:
+    """Returns why a file as big as the folder's biggest cannot be written there; None: it can."""
     probe = folder / ".room.tmp"
     try:
         make_folder(folder)
@@ -84,7 +84,7 @@ def refusal(folder: Path) -> str | None:
 
 def _reserve(file: int, size: int) -> None:
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, 0, size)  # takes the room without writing it
+        os.posix_fallocate(file, 0, size)  # allocates the space without writing
     else:
         os.write(file, bytes(min(size, LEAST)))
 

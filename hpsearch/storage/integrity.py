@@ -1,4 +1,7 @@
-"""Which checkpoints are damaged, in a folder or in a storage: each is read whole and compared with its checksum."""
+"""Finds damaged checkpoints in a folder or in a storage: reads each checkpoint and verifies its checksum.
+
+torch checkpoints and JSON states carry the same header (sealed.py). A file without that header is damaged.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,26 @@ from hpsearch.sealed import is_whole
 from hpsearch.storage.snapshots import Snapshots
 
 
-class Found(NamedTuple):
-    """The checkpoints that a trial can resume from, by name, and those of them that are damaged."""
+class CheckResult(NamedTuple):
+    """Names of the checkpoints that a trial can resume from, and of the damaged ones among them."""
 
-    there: list[str]
+    present: list[str]
     damaged: list[str]
 
 
-def on_disk(folder: Path) -> Found:
+def check_folder(folder: Path) -> CheckResult:
     """Checks the checkpoints in a trial's folder; raises OSError."""
-    there = [name for name in CHECKPOINTS if (folder / name).exists()]
-    return Found(there, [name for name in there if not is_whole(folder / name)])
+    present = [name for name in CHECKPOINTS if (folder / name).exists()]
+    return CheckResult(present, [name for name in present if not is_whole(folder / name)])
 
 
-def in_storage(snapshots: Snapshots) -> Found:
-    """Checks the newest checkpoints in a storage; raises StorageFailed, and OSError when the disk here is full."""
-    snapshots.look()
-    there = [name for name in CHECKPOINTS if name in snapshots.files]
+def check_storage(snapshots: Snapshots) -> CheckResult:
+    """Checks the newest checkpoints in a storage; raises StorageFailed, and OSError when the local disk is full.
+
+    A checkpoint that was damaged before its upload matches the manifest, so its own checksum is verified too.
+    """
+    snapshots.load_newest()
+    present = [name for name in CHECKPOINTS if name in snapshots.files]
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
-        return Found(there, [name for name in there if not snapshots.copy(name, Path(folder) / "copy")])
+        copy = Path(folder) / "copy"
+        return CheckResult(present, [name for name in present if not (snapshots.copy(name, copy) and is_whole(copy))])

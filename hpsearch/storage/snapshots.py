@@ -1,7 +1,7 @@
-"""A folder's files in a storage: each state is complete or absent, and the one before stays until the next is there.
+"""A folder's files in a storage, updated atomically: the previous state stays until the next one is complete.
 
-Every file gets a new name, and a manifest with sizes and checksums is written last; only then are the former files
-deleted. So after any interruption a trial can resume from the newest manifest whose files are all there.
+Every file gets a new name, and a manifest with sizes and checksums is written last; only then are the previous files
+deleted. After any interruption a trial can resume from the newest manifest whose files are all present.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from hpsearch.contract import CHECKPOINTS
 from hpsearch.errors import StorageFailed
 from hpsearch.storage.storage import Storage
 
-SPARE = CHECKPOINTS[1:]  # stored only as long as they are what was stored before: they cost no transfer
+OPTIONAL = CHECKPOINTS[1:]  # stored only while their content is in the storage already: never uploaded
 _MANIFEST = re.compile(r"(\d{6})-(\d{6})-[0-9a-f]{8}\.manifest")
-_PLAIN = re.compile(r"[^\w.]", re.ASCII)  # all that some storage reads in a way of its own
+_PLAIN = re.compile(r"[^\w.]", re.ASCII)  # characters that some storage treats specially
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredFile:
     """One file of a state."""
 
     object: str  # its name in the storage
@@ -36,21 +36,21 @@ class Stored:
 
 
 class Snapshots:
-    """The states of one folder in a storage; those of a later attempt stand before those of an earlier one.
+    """The states of one folder in a storage; a later attempt's state is newer than any of an earlier attempt.
 
-    An abandoned attempt that still runs cannot touch the next one's files. All methods may raise StorageFailed.
+    An abandoned attempt that still runs cannot change the next attempt's files. All methods may raise StorageFailed.
     """
 
     def __init__(self, storage: Storage, folder: str, *, attempt: int = 0) -> None:
         self.storage, self.folder, self.attempt = storage, folder, attempt
-        self.files: dict[str, Stored] = {}  # of the newest state, by their own names
-        self._there: set[str] = set()  # names in the storage
+        self.files: dict[str, StoredFile] = {}  # the newest state: file name -> file
+        self._objects: set[str] = set()  # names in the storage
         self._number = 0
 
-    def look(self) -> None:
-        """Finds the newest complete state; `files` is empty if there is none."""
+    def load_newest(self) -> None:
+        """Sets `files` to the newest complete state, else to the newest incomplete one, else to nothing."""
         there = self.storage.names(self.folder)
-        self._there, self.files = set(there), {}
+        self._objects, self.files = set(there), {}
         for name in sorted(filter(_MANIFEST.fullmatch, there), reverse=True):
             attempt, number = (int(part) for part in name.split("-")[:2])
             self.attempt, self._number = max(self.attempt, attempt), max(self._number, number)
@@ -62,7 +62,7 @@ class Snapshots:
                 return
 
     def fetch(self, folder: Path, beat: Callable[[], None] = lambda: None) -> bool:
-        """Downloads the newest state into a folder; returns whether it is intact. Damaged files are left out.
+        """Downloads the newest state into a folder, without damaged files; returns whether all were intact.
 
         beat: called after each file.
         """
@@ -82,70 +82,70 @@ class Snapshots:
         stored = self.files[name]
         self.storage.get(f"{self.folder}/{stored.object}", path)
         path.chmod(0o600)
-        return _facts(path) == (stored.bytes, stored.sha256)
+        return _size_and_sha256(path) == (stored.bytes, stored.sha256)
 
     def save(self, files: Mapping[str, Path]) -> None:
-        """Stores a state: the new files, then the manifest; then deletes the state before."""
+        """Stores a state: new files first, then the manifest; then deletes the previous state."""
         tag = self._new_tag()
-        state = {name: found for name, path in files.items() if (found := self._keep(name, path, tag)) is not None}
+        state = {name: found for name, path in files.items() if (found := self._upload(name, path, tag)) is not None}
         if state != self.files:
             self._commit(state, tag)
 
-    def leave_out(self, names: Collection[str]) -> None:
-        """Deletes some files of the newest state, and those that belong to no state."""
+    def delete(self, names: Collection[str]) -> None:
+        """Deletes some files of the newest state, and all files that belong to no state."""
         state = {name: stored for name, stored in self.files.items() if name not in names}
         if not state:
             self.storage.remove_folder(self.folder)
         elif state != self.files:
             self._commit(state, self._new_tag())
 
-    def _keep(self, name: str, path: Path, tag: str) -> Stored | None:
-        """Uploads a file unless this attempt has it there already; None for a file that is not worth a transfer."""
-        size, sha256 = _facts(path)
+    def _upload(self, name: str, path: Path, tag: str) -> StoredFile | None:
+        """Uploads a file unless this attempt has stored it; returns None for an OPTIONAL file that is not stored."""
+        size, sha256 = _size_and_sha256(path)
         mine = (s for s in self.files.values() if s.object.startswith(f"{self.attempt:06d}-"))
         known = next((s for s in mine if (s.bytes, s.sha256) == (size, sha256)), None)
-        if known is not None or name in SPARE:
+        if known is not None or name in OPTIONAL:
             return known
-        stored = Stored(f"{tag}-{sha256[:8]}-{_PLAIN.sub('_', name)}", size, sha256)
-        self._there.add(stored.object)  # however much of it gets there
+        stored = StoredFile(f"{tag}-{sha256[:8]}-{_PLAIN.sub('_', name)}", size, sha256)
+        self._objects.add(stored.object)  # also if the upload fails halfway
         self.storage.put(path, f"{self.folder}/{stored.object}")
         return stored
 
-    def _commit(self, state: dict[str, Stored], tag: str) -> None:
+    def _commit(self, state: dict[str, StoredFile], tag: str) -> None:
         text = json.dumps({name: asdict(stored) for name, stored in state.items()})
         manifest = f"{tag}.manifest"
         data = f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode()
-        self._there.add(manifest)
+        self._objects.add(manifest)
         self.storage.write(f"{self.folder}/{manifest}", data)
         self.files = state
         wanted = {manifest, *(stored.object for stored in state.values())}
-        with contextlib.suppress(StorageFailed):  # they go with the next state, or with the trial
-            self.storage.remove([f"{self.folder}/{name}" for name in sorted(self._there - wanted)])
-            self._there = wanted
+        with contextlib.suppress(StorageFailed):  # deleted with the next state, or with the trial
+            self.storage.remove([f"{self.folder}/{name}" for name in sorted(self._objects - wanted)])
+            self._objects = wanted
 
     def _new_tag(self) -> str:
         self._number += 1
         return f"{self.attempt:06d}-{self._number:06d}-{secrets.token_hex(4)}"
 
-    def _manifest(self, name: str) -> dict[str, Stored]:
-        """The files that a manifest names; none when it is not whole."""
+    def _manifest(self, name: str) -> dict[str, StoredFile]:
+        """Returns the files of a manifest; an empty dict if the manifest is damaged."""
         digest, _, text = (self.storage.read(f"{self.folder}/{name}") or b"").partition(b"\n")
         if hashlib.sha256(text).hexdigest().encode() != digest:
             return {}
         try:
-            files = {own: Stored(**stored) for own, stored in json.loads(text).items()}
+            files = {own: StoredFile(**stored) for own, stored in json.loads(text).items()}
         except (ValueError, TypeError, AttributeError):
             return {}
         return files if all(_is_within(own) for own in files) else {}
 
 
 def _is_within(name: str) -> bool:
-    """Whether a file of this name lies in the folder it is fetched into: a bucket's owner may not be us."""
+    """Whether a file of this name stays inside the folder: others may write to the bucket."""
     return not name.startswith("/") and ".." not in Path(name).parts
 
 
-def _facts(path: Path) -> tuple[int, str]:
-    """A file's size and SHA-256."""
+def _size_and_sha256(path: Path) -> tuple[int, str]:
+    """Returns a file's size and SHA-256."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return file.tell(), digest

@@ -1,13 +1,20 @@
-"""The family of tasks: what a data set may be for. A new one is a file beside these and its name in `TASKS`."""
+"""The family of tasks: what a data set may be for. A new member is a file beside these and an entry in `TASKS`.
+
+Tasks of the user's own are named "python:module:Class" (loading.py), or added by `register` in one process.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Union
 
 from pydantic import Field, PlainValidator, SerializeAsAny, TypeAdapter
 
+from hpsearch.errors import ConfigError
 from hpsearch.tasks.classification import ClassificationSet
+from hpsearch.tasks.evaluation import EvaluationConfig
+from hpsearch.tasks.loading import PREFIX, find_modules_in, load
 from hpsearch.tasks.metric import LOSSES, Metric
 from hpsearch.tasks.task import TaskSet
 from hpsearch.tasks.text import TextSet
@@ -18,10 +25,12 @@ __all__ = [
     "TASKS",
     "AnySet",
     "ClassificationSet",
+    "EvaluationConfig",
     "Metric",
     "TaskSet",
     "TextSet",
     "TranslationSet",
+    "find_modules_in",
     "metric_named",
     "name_of",
     "register",
@@ -55,8 +64,19 @@ def metric_named(name: str) -> Metric:
 
 
 def _of_its_task(raw: Any) -> TaskSet:
-    """The section that `task` names; raises pydantic's own errors, as of a tagged union."""
-    return raw if isinstance(raw, TaskSet) else _sections(tuple(TASKS.values())).validate_python(raw, strict=True)
+    """The section that `task` names; raises pydantic's errors of a tagged union.
+
+    Raises ValueError for a task "python:module:Class" that cannot be loaded.
+    """
+    if isinstance(raw, TaskSet):
+        return raw
+    name = raw.get("task") if isinstance(raw, Mapping) else None
+    if isinstance(name, str) and name.startswith(PREFIX) and name not in TASKS:
+        try:
+            register(load(name))
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+    return _sections(tuple(TASKS.values())).validate_python(raw, strict=True)
 
 
 @cache

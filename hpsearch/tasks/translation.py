@@ -1,29 +1,30 @@
-"""Translation: pairs, trained as source -> target; judged by BLEU and chrF of the decoded target."""
+"""Translation: pairs, trained as source -> target, scored by BLEU and chrF of the decoded target."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from hpsearch.config import Column, EvaluationConfig, Truncate
+from hpsearch.config import Column, Truncate
 from hpsearch.data.splits import Example
 from hpsearch.data.truncation import Cut
 from hpsearch.metrics.translation import ORDER, Scoring, unavailable
+from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure, Model, Scores, examples_sample
 from hpsearch.tasks.metric import Metric
 from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
-    from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
+    from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder
 
 NAME = "translation"
 
 
 class TranslationSet(TaskSet):
-    """Pairs, trained as source -> target; judged by BLEU and chrF of the decoded target."""
+    """Pairs, trained as source -> target, scored by BLEU and chrF of the decoded target."""
 
-    answer: ClassVar[str | None] = "target"
+    target_key: ClassVar[str | None] = "target"
     reads_aligned_files: ClassVar[bool] = True
     later_keys: ClassVar[tuple[str, ...]] = ("truncate",)
     METRICS: ClassVar[tuple[Metric, ...]] = (
@@ -58,28 +59,28 @@ class TranslationSet(TaskSet):
         return encoder.pairs([example["source"] for example in examples], [example["target"] for example in examples])
 
     def cut(self, *, context: int, max_new_tokens: int) -> Cut:
-        """A source leaves room for what may be decoded, and its end token."""
+        """Reserves room for the decoded tokens and an EOS."""
         return Cut.of(context, room=max_new_tokens + 1, truncate=self.truncate)
 
     def unmeasurable(self, evaluation: EvaluationConfig) -> tuple[str, str] | None:
-        """Where sacrebleu cannot use the tokenizer that the config names."""
+        """Whether sacrebleu cannot use the tokenizer that the config names."""
         wanted = evaluation.bleu_tokenize
         reason = None if wanted == "auto" else unavailable(wanted)
         return ("bleu_tokenize", f"sacrebleu cannot use '{wanted}' on this machine: {reason}") if reason else None
 
     def switched_off(self, metric: str, evaluation: EvaluationConfig) -> tuple[str, str] | None:
-        """TER can be left out, for it takes its time."""
+        """`ter: false` switches off TER."""
         return ("ter", "leave ter out, or write true") if metric == "ter" and evaluation.ter is False else None
 
     def measure(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Measure:
-        """Decodes, and scores in the way that the targets of the train split are written."""
-        return Decoded(Scoring.of(_references(corpus_set), evaluation, needs_ter=metric.endswith("/ter")))
+        """Decodes, and scores as the targets of the train split require."""
+        return Decoded(_scoring(corpus_set, evaluation, metric))
 
     def doubts(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Iterator[str]:
-        """Where the targets have too few words for the BLEU that the objective is."""
+        """Warns if BLEU is the objective and the targets have too few words for it."""
         if metric not in ("val/bleu", f"val/{corpus_set.name}/bleu"):
             return
-        scoring = Scoring.of(_references(corpus_set), evaluation)
+        scoring = _scoring(corpus_set, evaluation, metric)
         if scoring.order < ORDER:
             longest = "single words" if scoring.order == 1 else f"up to {scoring.order} words in a row"
             yield (
@@ -97,7 +98,7 @@ class Decoded(Measure):
     decodes = True
 
     def decode(self, model: Model) -> Scores:
-        """BLEU and its like of the chosen examples, which are the samples too."""
+        """BLEU, chrF and the like of the decoded examples, which are also the samples."""
         rows, hypotheses = model.decode()
         pairs = model.tokens
         references = [pairs.references[i] for i in rows]  # type: ignore[union-attr]
@@ -109,6 +110,9 @@ class Decoded(Measure):
         return Scores(metrics, examples_sample(NAME, shown), signatures)
 
 
-def _references(corpus_set: CorpusSet) -> Sequence[str]:
-    """The targets of the train split, by which a translation set's scores are chosen."""
-    return corpus_set.splits["train"].references  # type: ignore[union-attr]
+def _scoring(corpus_set: CorpusSet, evaluation: EvaluationConfig, metric: str) -> Scoring:
+    """The scoring of the set, chosen by the targets of its train split; TER is measured where it is the objective."""
+    targets = corpus_set.splits["train"].references  # type: ignore[union-attr]
+    return Scoring.of(
+        targets, tokenize=evaluation.bleu_tokenize, ter=True if metric.endswith("/ter") else evaluation.ter
+    )

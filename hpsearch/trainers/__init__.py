@@ -8,9 +8,9 @@ from hpsearch.config import Config, Objective, Section
 from hpsearch.contract import Command, Evaluation, Handle
 from hpsearch.document.document import Fault
 from hpsearch.sealed import seal
-from hpsearch.trainers.loading import DEFAULT, blamed, default, files_of, load, named_in
+from hpsearch.trainers.loading import DEFAULT, config_of, default, input_paths, load, reporting_errors, trainer_name
 from hpsearch.trainers.state import load_state, save_state
-from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer
+from hpsearch.trainers.trainer import Asked, Prepared, Shape, TestResult, Trainer
 from hpsearch.verdict import Phases
 
 __all__ = [
@@ -26,14 +26,15 @@ __all__ = [
     "Prepared",
     "Section",
     "Shape",
-    "Tested",
+    "TestResult",
     "Trainer",
-    "blamed",
+    "config_of",
     "default",
-    "files_of",
+    "input_paths",
     "load",
     "load_state",
-    "named_in",
+    "reporting_errors",
     "save_state",
     "seal",
+    "trainer_name",
 ]

@@ -11,13 +11,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from hpsearch import tasks
 from hpsearch.atomic import make_folder, write_atomically
+from hpsearch.config import Config
 from hpsearch.data import user_modules
+from hpsearch.document.validation_errors import fault
 from hpsearch.errors import ConfigError, DataError, HpsearchError, TrainingFailed
 from hpsearch.redaction import redact
 from hpsearch.trainers.causal_lm import CausalLM
+from hpsearch.trainers.checked import check_answers, in_one_line
 from hpsearch.trainers.trainer import Trainer
 
 PREFIX = "python:"
@@ -32,6 +36,7 @@ def load(name: str, base: Path) -> Trainer:
 
     Raises ConfigError when the name is unknown or the module cannot be imported.
     """
+    tasks.find_modules_in(base)
     if not name.startswith(PREFIX):
         if name not in FAMILY:
             raise ConfigError(f"no trainer {name!r}; there are {', '.join(FAMILY)}, or your own as {FORM}")
@@ -40,7 +45,19 @@ def load(name: str, base: Path) -> Trainer:
         found = _imported(name, base)
     trainer = _made(name, found)
     trainer.name = name
+    if name.startswith(PREFIX):
+        check_answers(trainer, base)
     return trainer
+
+
+def config_of(trainer: Trainer, values: Mapping[str, Any]) -> Config:
+    """The config of plain values; raises ConfigError, one line, for values that this process cannot read."""
+    try:
+        return trainer.config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(
+            f"the config cannot be read in this process: {fault(error, values, trainer.config)}"
+        ) from error
 
 
 def default() -> Trainer:
@@ -48,14 +65,14 @@ def default() -> Trainer:
     return load(DEFAULT, Path())
 
 
-def named_in(origin: Mapping[str, Any]) -> str:
+def trainer_name(origin: Mapping[str, Any]) -> str:
     """The trainer's name in the origin of a journal; studies of before have the default one."""
     return str(origin.get("experiment", {}).get("trainer", DEFAULT))
 
 
-def files_of(origin: Mapping[str, Any]) -> list[str]:
+def input_paths(origin: Mapping[str, Any]) -> list[str]:
     """The paths, relative to the study's base, that its config and its trainer's module are read from."""
-    name, base = named_in(origin), Path(origin["base"])
+    name, base = trainer_name(origin), Path(origin["base"])
     module = name.removeprefix(PREFIX).partition(":")[0].partition(".")[0]
     own = [path for path in (f"{module}.py", module) if name.startswith(PREFIX) and (base / path).exists()]
     with contextlib.suppress(ConfigError):  # it is gone, and cannot say
@@ -64,7 +81,7 @@ def files_of(origin: Mapping[str, Any]) -> list[str]:
 
 
 @contextlib.contextmanager
-def blamed(trainer: Trainer, doing: str, *, base: Path, log: Path) -> Iterator[None]:
+def reporting_errors(trainer: Trainer, doing: str, *, base: Path, log: Path) -> Iterator[None]:
     """Says in one line what a trainer of the user's own raises; the traceback goes to the file `log`.
 
     Raises TrainingFailed. UserErrors, errors of the disk and those of our own trainers pass as they are.
@@ -78,7 +95,9 @@ def blamed(trainer: Trainer, doing: str, *, base: Path, log: Path) -> Iterator[N
             raise
         make_folder(log.parent)
         write_atomically(log, redact(traceback.format_exc()).encode())
-        raise TrainingFailed(f"{trainer.name}: {doing}: {_line(error, base)}; the traceback is in {log}") from error
+        raise TrainingFailed(
+            f"{trainer.name}: {doing}: {in_one_line(error, base)}; the traceback is in {log}"
+        ) from error
 
 
 def _imported(name: str, base: Path) -> Any:
@@ -92,7 +111,7 @@ def _imported(name: str, base: Path) -> Any:
     except DataError as error:
         raise ConfigError(str(error)) from error
     except Exception as error:  # whatever a user's module does wrong while it is imported
-        raise ConfigError(f"{name}: cannot be imported ({_line(error, base)})") from error
+        raise ConfigError(f"{name}: cannot be imported ({in_one_line(error, base)})") from error
     if (folder := str(base.resolve())) not in sys.path:
         sys.path.append(folder)  # for what it imports later; last, so that no file there hides a package
     if not hasattr(module, attribute):
@@ -113,15 +132,3 @@ def _made(name: str, found: Any) -> Trainer:
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
             raise ConfigError(f"{name}: sections[{section!r}] is no class derived from hpsearch.trainers.Section")
     return found
-
-
-def _line(error: Exception, base: Path) -> str:
-    """The error in one line, with the line of the user's code that it comes from."""
-    lines = str(error).strip().splitlines() or [""]
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _inside(frame.filename, base)]
-    place = f", {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}: {lines[0]}{place}"
-
-
-def _inside(file: str, base: Path) -> bool:
-    return Path(file).is_relative_to(base.resolve())

@@ -59,8 +59,10 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Tested:
-    """What the one look at the test data measured."""
+class TestResult:
+    """What the trainer measured on the test data."""
+
+    __test__: ClassVar[bool] = False  # pytest collects classes named Test...
 
     metrics: dict[str, float] = field(default_factory=dict)  # test/...; val/... replace those of the best evaluation
     signatures: dict[str, str] = field(default_factory=dict)  # how metrics were computed, by name
@@ -123,9 +125,9 @@ class Trainer:
     def warm_up(self) -> None:
         """Imports what `train` needs, before the first trial comes."""
 
-    def test(self, config: Any, handle: Handle) -> Tested:
+    def test(self, config: Any, handle: Handle) -> TestResult:
         """Measures the finished training in `handle.folder` on the test data, once; by default nothing."""
-        return Tested()
+        return TestResult()
 
     def export(self, config: Any, handle: Handle, folder: Path) -> None:
         """Writes the finished training in `handle.folder` as files for others; by default none."""
@@ -169,7 +171,7 @@ class Trainer:
         known(prepared.facts)
         return prepared
 
-    def unprepared(self, asked: Asked) -> str:
+    def cannot_prepare(self, asked: Asked) -> str:
         """Why `prepare` cannot prepare for all trainings of a space; empty: it can."""
         return ""
 
@@ -201,19 +203,19 @@ class Trainer:
         """What of a config decides over memory; by default all configs count as equal."""
         return Shape((), "")
 
-    def key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    def dedup_key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """What counts of the sections that may hold ranges: configs with equal keys are the same training."""
         return {name: {**_defaults(kind), **config.get(name, {})} for name, kind in self.sections.items()}
 
-    def ended_at(self, config: Any, evaluation: Evaluation) -> Any:
+    def export_config(self, config: Any, evaluation: Evaluation) -> Any:
         """The config whose training ends with what this evaluation of a trial of `config` measured."""
         return config
 
-    def remarks(self, config: Any, exported: Any, *, trial: int, evaluation: Evaluation, then: str) -> dict[Any, str]:
-        """(section, key) -> a comment in best.yaml. exported: `ended_at` of config; then: how the trial continued."""
+    def comments(self, config: Any, exported: Any, *, trial: int, evaluation: Evaluation, then: str) -> dict[Any, str]:
+        """(section, key) -> a comment in best.yaml. exported: from `export_config`; then: how the trial continued."""
         return {}
 
-    def unsteady(self, config: Any, part: str) -> str:
+    def nondeterminism(self, config: Any, part: str) -> str:
         """Why a part of the data may have changed though nobody touched it, as the end of a line; empty: no reason."""
         return ""
 

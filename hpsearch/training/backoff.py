@@ -27,7 +27,7 @@ class BatchBackoff:
         self.size, self.least, self._saying = size, min(least, size), saying
         self.halved = False
 
-    def begin_with(self, size: int) -> None:
+    def resume_with(self, size: int) -> None:
         """Goes on with a size that was found before."""
         self.size, self.halved = min(self.size, max(size, self.least)), True
 

@@ -17,15 +17,15 @@ State = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 
-def save(path: Path, state: State, *, config_hash: str, former: Path | None = None) -> None:
+def save(path: Path, state: State, *, config_hash: str, previous: Path | None = None) -> None:
     """Writes tensors and plain values (mode 0600) so that after a crash the old or the new file is there, whole.
 
     A line of JSON with the SHA-256, the length and the config hash stands before torch's bytes. The checkpoint before
-    it stays as `former` where that is given. Raises OSError.
+    it stays as `previous` if given. Raises OSError.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    sealed.write(path, buffer.getvalue(), config=config_hash, former=former)
+    sealed.write(path, buffer.getvalue(), config=config_hash, previous=previous)
 
 
 def load(path: Path, *, config_hash: str, device: str | torch.device = "cpu") -> State:

@@ -7,9 +7,9 @@ from hpsearch.data.corpus import Corpus
 from hpsearch.training.config import TrainConfig
 
 
-def open_corpus(config: TrainConfig, setting: WorkerSettings) -> Corpus:
+def open_corpus(config: TrainConfig, settings: WorkerSettings) -> Corpus:
     """The corpus that was prepared for the config, or prepared now. Raises DataError."""
-    prepared = setting.prepared.get(config.corpus_digest())
+    prepared = settings.prepared.get(config.corpus_digest())
     if prepared is not None:
         return Corpus.map(prepared)
-    return Corpus.open(config.data, config.tokenizer, cache=setting.cache, base=setting.base)
+    return Corpus.open(config.data, config.tokenizer, cache=settings.cache, base=settings.base)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hpsearch.config import TrainingConfig
 from hpsearch.contract import WorkerSettings
 from hpsearch.training import memory
+from hpsearch.training.config import TrainingConfig
 
 _log = logging.getLogger(__name__)
 
@@ -24,12 +24,12 @@ def fast_bf16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
-def prepare_device(setting: WorkerSettings) -> torch.device:
+def prepare_device(settings: WorkerSettings) -> torch.device:
     """The device, with the number of threads set, TF32 allowed, and memory at hand from step to step."""
     memory.keep_freed()
-    torch.set_num_threads(setting.threads)
+    torch.set_num_threads(settings.threads)
     torch.set_float32_matmul_precision("high")
-    return torch.device(setting.device)
+    return torch.device(settings.device)
 
 
 def precision_of(config: TrainingConfig, device: torch.device) -> str:

@@ -74,7 +74,7 @@ class Evaluator:
         )
 
     @property
-    def ladders(self) -> dict[str, BatchBackoff]:
+    def backoffs(self) -> dict[str, BatchBackoff]:
         """How much is on the device at once, by what is done with it."""
         return {"evaluate": self.max_tokens, "decode": self.decoded}
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from hpsearch.config import ModelConfig
 from hpsearch.errors import UserError
+from hpsearch.training.config import ModelConfig
 from hpsearch.training.model import Llama, RMSNorm
 
 

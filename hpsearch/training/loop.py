@@ -18,7 +18,7 @@ from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, Training
 from hpsearch.training import checkpoint
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import BatchOrder, Rows, rows_of
-from hpsearch.training.best import Best
+from hpsearch.training.best_weights import BestWeights
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.corpus import open_corpus
 from hpsearch.training.device import (
@@ -32,13 +32,13 @@ from hpsearch.training.device import (
     set_rng_state,
     total_memory,
 )
-from hpsearch.training.due import evaluation_steps
 from hpsearch.training.evaluation import Evaluator, Measured, shares
+from hpsearch.training.evaluation_steps import evaluation_steps
 from hpsearch.training.loss import loss_sum
 from hpsearch.training.model import Llama
 from hpsearch.training.optimizer import learning_rate, make_optimizer
+from hpsearch.training.step_meter import StepMeter
 from hpsearch.training.train_loss import TrainLoss
-from hpsearch.training.window import Window
 
 POINTS = 10  # training points between two evaluations, at most
 
@@ -75,10 +75,10 @@ class Training:
 
     def __init__(self, config: TrainConfig, handle: Handle) -> None:
         self.config, self.handle = config, handle
-        self.device = prepare_device(handle.setting)
+        self.device = prepare_device(handle.settings)
         self.precision = precision_of(config.training, self.device)
         forget_peak(self.device)
-        corpus = open_corpus(config, handle.setting)
+        corpus = open_corpus(config, handle.settings)
         self._identity = digest([config.digest(), corpus.fingerprint])  # the same config may meet other data
         self.order = BatchOrder(
             rows_of(corpus, "train", config, self.device),
@@ -93,7 +93,7 @@ class Training:
         batch_size = config.training.batch_size
         saying = f"out of memory with micro-batch {{before}}; goes on with {{after}} (same batch of {batch_size})"
         self.micro_batch = BatchBackoff(config.training.micro_batch_size or batch_size, saying=saying)
-        self._ladders = {"train": self.micro_batch} | self.evaluator.ladders
+        self._backoffs = {"train": self.micro_batch} | self.evaluator.backoffs
         torch.manual_seed(config.seed)
         self.model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(self.device)
         self.model.train()
@@ -106,8 +106,8 @@ class Training:
         self.seconds = 0.0
         self.evaluations: list[Evaluation] = []
         self.points: list[TrainingPoint] = []
-        self.best: Best | None = None
-        self._window = Window(self.device)
+        self.best: BestWeights | None = None
+        self._window = StepMeter(self.device)
         self._saved_at = self._clock = time.monotonic()
 
     # ------------------------------------------------------------------------------------------------------------ steps
@@ -229,13 +229,13 @@ class Training:
         objective = self.config.objective
         value = evaluation.metrics.get(objective.metric, math.nan)
         if math.isfinite(value) and (self.best is None or not objective.better(self.best.value, value)):
-            self.best = Best.of(value, evaluation, self.model, measured.samples)
+            self.best = BestWeights.of(value, evaluation, self.model, measured.samples)
 
     # ------------------------------------------------------------------------------------------------------ checkpoints
 
     def checkpoint_if_due(self) -> None:
         """Saves when the last checkpoint is older than the handle allows."""
-        if time.monotonic() - self._saved_at > self.handle.setting.checkpoint_seconds:
+        if time.monotonic() - self._saved_at > self.handle.settings.checkpoint_seconds:
             self.save()
 
     def save(self) -> None:
@@ -247,7 +247,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "place": {"step": self.step, "tokens": self.tokens, "seconds": self.seconds},
-            "at_once": {name: ladder.size for name, ladder in self._ladders.items() if ladder.halved},
+            "at_once": {name: backoff.size for name, backoff in self._backoffs.items() if backoff.halved},
             "rng": rng_state(self.device),
             "evaluations": [evaluation.to_dict() for evaluation in self.evaluations],
             "points": [vars(point) for point in self.points],
@@ -257,7 +257,7 @@ class Training:
             "best": self.best.state() if self.best else None,
         }
         last, previous = (self.handle.folder / name for name in CHECKPOINTS)
-        checkpoint.save(last, state, config_hash=self._identity, former=previous)
+        checkpoint.save(last, state, config_hash=self._identity, previous=previous)
         self._saved_at = time.monotonic()
         self._window.start_clock()
 
@@ -287,9 +287,9 @@ class Training:
         self.train_loss.load(state["train_loss"])
         self.precision = resumed_precision(state["precision"], self.config.training, self.device)
         self.evaluator.precision = self.precision
-        self.best = Best.of_state(state["best"]) if state["best"] else None
+        self.best = BestWeights.of_state(state["best"]) if state["best"] else None
         self._window.load(state["window"])
         for name, size in state["at_once"].items():
-            self._ladders[name].begin_with(size)
+            self._backoffs[name].resume_with(size)
         set_rng_state(state["rng"], self.device)
         return True

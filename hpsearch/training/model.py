@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hpsearch.config import ModelConfig
+from hpsearch.training.config import ModelConfig
 
 Rotary = tuple[Tensor, Tensor]  # cos and signed sin, each (T, H, D) or (B, T, 1, D)
 

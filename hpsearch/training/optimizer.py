@@ -8,7 +8,7 @@ import math
 import torch
 from torch import nn
 
-from hpsearch.config import TrainingConfig
+from hpsearch.training.config import TrainingConfig
 
 
 class AdamW(torch.optim.AdamW):

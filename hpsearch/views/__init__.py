@@ -1,12 +1,11 @@
-"""What others read (MLflow's store, an Optuna database), written behind the journal and never in training's way.
+"""Copies of the journal for other programs: MLflow's store and an Optuna database, written behind the training.
 
-shipper.py      starts, for the driver, the process in which shipping.py ships the journal to the views
-follower.py     one view's place in the journal
-mlflow_view.py  parent run, child runs, curves; mlflow.py is the store, mlflow_client.py its client, mlflow_ui.py its UI
-schema.py       refuses databases of other MLflows; moved.py points those of a moved home to where it is now
-facts.py        what the journal says as rows and tags; artifacts.py its pictures; final_run.py the final training
-optuna.py       the study in a database, for optuna-dashboard and scripts
-sqlite.py       their files: made, checked, set aside
-postgres.py     the server that the Optuna view is on instead, where HPSEARCH_OPTUNA_URL names one
-audit.py        what a store lacks of the journal, or has beside it
+shipper.py     starts and restarts the process in which shipping.py copies the journal to the views
+follower.py    one view's position in the journal
+mlflow/        view.py: the study in MLflow; final_run.py: the final training
+optuna.py      the study in an Optuna database, for optuna-dashboard and scripts
+sqlite.py      their SQLite files: created, checked, set aside
+postgres.py    the server that holds the Optuna view instead if HPSEARCH_OPTUNA_URL names one
+refusals.py    errors that retrying cannot fix
+audit.py       how a store differs from the journal
 """

@@ -1,6 +1,6 @@
-"""Compares the stores with the journal: is every row there, and once, and does every run say how it ended?
+"""Compares the stores with the journal: every row exactly once, every run with its outcome.
 
-What ought to be there is told by the view itself, which writes the journal to a store that only remembers.
+The expected content comes from the view itself, which ships the journal to a store in memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hpsearch.views.follower import View
 from hpsearch.views.mlflow.rows import Row, milliseconds, text
 from hpsearch.views.mlflow.store import Store
 from hpsearch.views.mlflow.view import MlflowView
-from hpsearch.views.optuna import OptunaView, frozen, lost
+from hpsearch.views.optuna import OptunaView, frozen_trial, lost_trial
 
 Fact = tuple[str, str, int, int]  # metric name, value as Python writes it, milliseconds, step
 
@@ -26,19 +26,19 @@ Fact = tuple[str, str, int, int]  # metric name, value as Python writes it, mill
 class Audit:
     """How a store differs from the journal."""
 
-    extent: str  # what the journal tells, in words: "3 runs, 120 rows"
-    lacking: int  # of these
-    wrong: list[str]  # runs (their ids) or trials that say something else than the journal
+    extent: str  # of the journal, in words: "3 runs, 120 rows"
+    lacking: int  # runs and rows, or trials and values, that the store lacks
+    wrong: list[str]  # ids of runs, or numbers of trials, that differ from the journal
 
     @property
     def whole(self) -> bool:
-        """Whether all is there, and nothing else."""
+        """Whether the store has exactly what the journal has."""
         return not self.lacking and not self.wrong
 
 
 @dataclass
 class Run:
-    """A run as the journal tells it."""
+    """A run, as the journal describes it."""
 
     facts: set[Fact] = field(default_factory=set)
     params: dict[str, str] = field(default_factory=dict)
@@ -46,8 +46,8 @@ class Run:
     end: int | None = None
 
 
-class Remembered(Store):
-    """A store that only remembers what it is told; run ids are the runs' names."""
+class RecordingStore(Store):
+    """A store in memory; run ids are the runs' names. Tags and artifacts are ignored."""
 
     draws = False
 
@@ -56,11 +56,11 @@ class Remembered(Store):
         self.runs: dict[str, Run] = {}
 
     def experiment(self, name: str) -> str:
-        """The name itself."""
+        """Returns the name itself."""
         return name
 
     def run(self, experiment: str, *, name: str, tags: dict[str, str], identity: Iterable[str], began: float) -> str:
-        """Makes a run of this name."""
+        """Creates a run of this name."""
         self.runs.setdefault(name, Run())
         return name
 
@@ -72,41 +72,41 @@ class Remembered(Store):
         params: dict[str, Any] | None = None,
         tags: dict[str, Any] | None = None,
     ) -> None:
-        """Remembers metrics and params."""
+        """Records metrics and params."""
         self.runs[run_id].facts |= {(name, exact(value), milliseconds(at), step) for name, value, at, step in rows}
         self.runs[run_id].params |= {name: text(value) for name, value in (params or {}).items()}
 
     def tags(self, run_id: str) -> dict[str, str] | None:
-        """No run is ever deleted here."""
+        """Returns no tags; no run is ever deleted here."""
         return {}
 
     def running(self, run_id: str) -> None:
-        """Remembers that it goes on."""
+        """Records that the run is running."""
         self.runs[run_id].status = "RUNNING"
 
     def ended(self, run_id: str, status: str, *, at: float) -> None:
-        """Remembers its end."""
+        """Records how and when the run ended."""
         self.runs[run_id].status, self.runs[run_id].end = status, milliseconds(at)
 
     def found(self, experiment: str, tags: dict[str, str], *, deleted: bool = False) -> dict[str, dict[str, str]]:
-        """Nobody asks for more than the runs that it was told of."""
+        """Returns nothing: every run is created here once."""
         return {}
 
     def untag(self, run_id: str, key: str) -> None:
-        """Tags are not remembered."""
+        """Ignores tags."""
 
     def text(self, run_id: str, name: str, content: str) -> None:
-        """Artifacts are not remembered."""
+        """Ignores artifacts."""
 
     def yaml(self, run_id: str, name: str, content: dict[str, Any]) -> None:
-        """Artifacts are not remembered."""
+        """Ignores artifacts."""
 
     def files(self, run_id: str, folder: Path) -> None:
-        """Artifacts are not remembered."""
+        """Ignores artifacts."""
 
 
 def audit(view: View, study_folder: Path) -> Audit:
-    """Compares an open view of a study that nobody runs with the study's journal."""
+    """Compares an open view with the study's journal; the study must not be running."""
     if isinstance(view, MlflowView):
         return audit_mlflow(view, study_folder)
     if isinstance(view, OptunaView):
@@ -115,7 +115,7 @@ def audit(view: View, study_folder: Path) -> Audit:
 
 
 def discard(view: View, wrong: list[str]) -> None:
-    """Takes what is wrong out of the store, so that it is made anew."""
+    """Deletes what is wrong from the store, so that it is written again."""
     if isinstance(view, OptunaView):
         view.storage.delete_study(view.state["study"])
     elif isinstance(view, MlflowView):
@@ -123,7 +123,7 @@ def discard(view: View, wrong: list[str]) -> None:
 
 
 def restore(view: View) -> int:
-    """Brings back the study's runs that a person deleted in MLflow; gives their number."""
+    """Restores the study's runs that a person deleted in MLflow; returns their number."""
     if not isinstance(view, MlflowView):
         return 0
     runs = [view.state["parent"], *view.state["runs"].values()] if "parent" in view.state else []
@@ -131,18 +131,18 @@ def restore(view: View) -> int:
 
 
 def delete_runs(view: MlflowView, wrong: list[str]) -> None:
-    """Deletes runs; with the study's those of its trials, which belong to it."""
+    """Deletes runs; with the study's run also those of its trials."""
     for run_id in view.runs() if view.state["parent"] in wrong else wrong:
         view.store.delete(run_id)
 
 
 def audit_mlflow(view: MlflowView, study_folder: Path) -> Audit:
-    """Compares runs, their metric rows, params and ends."""
+    """Compares runs, with their metric rows, params, status and end."""
     wanted = wanted_runs(study_folder)
     ids = {f"trial-{int(number):04d}": run_id for number, run_id in view.state["runs"].items()}
     ids[study_folder.name] = view.state.get("parent", "")
     lacking = 0
-    wrong = [run_id for run_id in view.runs() if run_id not in ids.values()]  # made twice
+    wrong = [run_id for run_id in view.runs() if run_id not in ids.values()]  # doubles
     for name, run in wanted.items():
         tags = view.store.tags(ids[name]) if ids.get(name) else None
         if tags is None:
@@ -158,8 +158,8 @@ def audit_mlflow(view: MlflowView, study_folder: Path) -> Audit:
 
 
 def wanted_runs(study_folder: Path) -> dict[str, Run]:
-    """By name the runs that the journal of a study without a driver tells of."""
-    store = Remembered()
+    """Returns the runs that MLflow should have, by name; the study must not be running."""
+    store = RecordingStore()
     view = MlflowView(study_folder, store, say=lambda line: None)
     view.open({})
     view.ship(list(iterate(study_folder / "journal.jsonl")))
@@ -168,37 +168,37 @@ def wanted_runs(study_folder: Path) -> dict[str, Run]:
 
 
 def same_end(store: Store, run_id: str, run: Run) -> bool:
-    """Whether the store's run has the status, the time of its end and the params that it should have."""
+    """Whether the store's run has the expected status, end and params."""
     found = store.client.get_run(run_id)
     params = {name: found.data.params.get(name) for name in run.params}
     return (found.info.status, found.info.end_time, params) == (run.status, run.end, run.params)
 
 
 def audit_optuna(view: OptunaView, study_folder: Path) -> Audit:
-    """Compares trials, their params, values and curves."""
+    """Compares trials, with their params, values and curves."""
     history = History.of(iterate(study_folder / "journal.jsonl"))
     there = {t.number: t for t in view.storage.get_all_trials(view.state["study"], deepcopy=False)}
     lacking, wrong, values = 0, [], 0
-    for trial in (history.trials.get(n, lost(n)) for n in range(max(history.trials, default=-1) + 1)):
+    for trial in (history.trials.get(n, lost_trial(n)) for n in range(max(history.trials, default=-1) + 1)):
         trial.running = False
-        wanted, found = frozen(history, trial), there.get(trial.number)
+        wanted, found = frozen_trial(history, trial), there.get(trial.number)
         values += len(wanted.intermediate_values)
         if found is None:
             lacking += 1 + len(wanted.intermediate_values)
             continue
         lacking += len(wanted.intermediate_values.keys() - found.intermediate_values.keys())
-        if told(wanted) != told(found):
+        if compared(wanted) != compared(found):
             wrong.append(str(trial.number))
     surplus = there.keys() - range(max(history.trials, default=-1) + 1)
     return Audit(f"{len(history.trials)} trials, {values} values", lacking, [*wrong, *map(str, sorted(surplus))])
 
 
-def told(trial: Any) -> list[Any]:
-    """What a FrozenTrial says of a trial, to be compared."""
+def compared(trial: Any) -> list[Any]:
+    """Returns the parts of a FrozenTrial to compare."""
     curve = sorted((index, exact(value)) for index, value in trial.intermediate_values.items())
     return [trial.state, exact(trial.value), trial.params, trial.user_attrs, curve]
 
 
 def exact(value: float | None) -> str:
-    """A number so that equal ones are equal, nan too."""
+    """Formats a number exactly, so that nan equals nan."""
     return "nan" if value is None or math.isnan(value) else repr(float(value))

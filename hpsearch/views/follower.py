@@ -1,4 +1,4 @@
-"""A view and its place in the journal: what was acknowledged, what is lacking, whether it fails."""
+"""A view's position in the journal: what its store has acknowledged, what it lacks, whether it fails."""
 
 from __future__ import annotations
 
@@ -16,57 +16,60 @@ from hpsearch.journal import Entry, Tail, iterate
 from hpsearch.views.sqlite import Found
 
 Say = Callable[[str], None]
-BUSY = "another hpsearch process is writing these views; wait until it has ended"  # for the locks of stores
-CHUNK, SMALL_CHUNK = 1 << 18, 1 << 8  # bytes of the journal between two notes of how far a store has got
+BUSY = "another hpsearch process is writing these views; wait until it has ended"
+CHUNK, SMALL_CHUNK = 1 << 18, 1 << 8  # bytes of the journal shipped between two notes of the offset
 
 
 class View(Protocol):
     """A store that is written behind the journal."""
 
     name: str
-    state: dict[str, Any]  # JSON: what it wants to remember beside its offset
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the view keeps besides its offset, as JSON data."""
 
     def prepare(self) -> None:
-        """Makes the store where there is none and connects to it; may be called again."""
+        """Creates the store if it is missing, and connects to it; may be called again."""
 
     def open(self, state: dict[str, Any]) -> int | None:
-        """Goes on from `state`; gives the offset that the store itself has noted, None when it has lost the study."""
+        """Continues from `state`; returns the offset noted in the store, None if the store has lost the study."""
 
     def ship(self, events: list[Entry]) -> None:
-        """Stores the events and returns when the store has acknowledged; the same events may come again."""
+        """Stores the events; returns when the store has acknowledged. The same events may be shipped again."""
 
     def caught_up(self) -> bool:
-        """Does what was put off until the view has the whole journal; whether there was something."""
+        """Does what waits for the end of the journal, such as pictures; returns whether there was something to do."""
 
     def note(self, offset: int) -> None:
-        """Writes into the store how far into the journal it goes; store or file, whichever is behind is right."""
+        """Writes the journal offset into the store; if the store and the state file disagree, the smaller one holds."""
 
     def abandon(self) -> list[int]:
-        """Ends what claims to be going on, because the study has no driver; gives the trials that did."""
+        """Marks running trials as interrupted, since the study has no driver; returns these trials."""
 
     def gone(self) -> bool:
-        """Whether the file of the store was deleted or replaced since it was opened."""
+        """Whether the store's file was deleted or replaced since it was opened."""
 
     def describe(self, error: Exception) -> str:
-        """What the store raised, in one line without secrets, with what a person can set right."""
+        """The error in one line without secrets, with what a person can do about it."""
 
     def close(self) -> None:
-        """Lets go of the store."""
+        """Closes the store."""
 
 
 class Follower:
-    """One view of one study: reads the journal from the view's offset on and remembers what was acknowledged."""
+    """Ships one study's journal to one view, from the view's offset on, and keeps what was acknowledged."""
 
     def __init__(self, view: View, study_folder: Path, *, say: Say, on_open: Callable[[], None] = lambda: None) -> None:
-        self.view, self.failures = view, 0  # failures in a row
+        self.view, self.failures = view, 0  # consecutive failures
         self._journal, self._file = study_folder / "journal.jsonl", state_file(study_folder, view.name)
         self._say, self._on_open = say, on_open
         self._offset: int | None = None  # None: not open
         self._chunk = CHUNK
-        self.undriven = False  # whether the study has no driver: each step ends what claims to be going on
+        self.undriven = False  # no driver runs the study: each step marks running trials as interrupted
 
     def step(self) -> bool:
-        """Ships what there is; False when the view failed (it stays behind and is to be tried again)."""
+        """Ships what the view lacks; returns False if the view failed and should be tried again."""
         try:
             if self._offset is not None and self.view.gone():
                 self._reset()
@@ -75,33 +78,33 @@ class Follower:
             self._ship()
             if self.undriven:
                 self._abandon()
-        except Exception as error:  # whatever a store or its library raises must not reach the driver
+        except Exception as error:  # no error of a store may reach the driver
             self.failures += 1
-            self._reset()  # the next try opens it again, from what was acknowledged
-            self._chunk = SMALL_CHUNK  # a store that fails now and then gets a little further each time
+            self._reset()  # the next step opens the store again
+            self._chunk = SMALL_CHUNK  # a store that fails now and then still gets further each time
             if self.failures == 1:
                 self._say(
-                    f"{self.view.name} does not take what is sent to it; training goes on, and it will be sent "
-                    f"again later ({self.view.describe(error)})"
+                    f"{self.view.name} cannot be written; training continues, and hpsearch retries "
+                    f"({self.view.describe(error)})"
                 )
             return False
         if self.failures:
             self.failures = 0
-            self._say(f"{self.view.name} is back and has everything up to now")
+            self._say(f"{self.view.name} is up to date again")
         return True
 
     def at_end(self) -> bool:
-        """Whether the view has every whole line of the journal."""
+        """Whether the view has every complete line of the journal."""
         return self._offset is not None and Tail(self._journal, self._offset).read()[1] == self._offset
 
-    def start_anew(self) -> None:
-        """Forgets what was acknowledged: all is shipped again."""
+    def restart(self) -> None:
+        """Forgets what was acknowledged, so that the whole journal is shipped again."""
         self._reset()
         self.failures = 0
         self._file.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Lets go of the view's store."""
+        """Closes the view's store."""
         with contextlib.suppress(Exception):
             self.view.close()
 
@@ -125,7 +128,7 @@ class Follower:
         write_state(self._file, {"offset": self._offset, "state": self.view.state})
         if trials:
             numbers = ", ".join(map(str, trials))
-            self._say(f"{self.view.name}: marked as interrupted, for no driver runs this study: trial {numbers}")
+            self._say(f"{self.view.name}: marked as interrupted, since the study is not running: trial {numbers}")
 
     def _ship(self) -> None:
         while True:
@@ -143,7 +146,7 @@ class Follower:
             self._offset, self._chunk = offset, min(2 * self._chunk, CHUNK)
 
     def _read(self) -> tuple[list[Entry], int]:
-        """The next events, durable in the journal: a store must not know what a power loss takes from the truth."""
+        """Returns the next events and their end, made durable first: no store may have what a power loss erases."""
         start, limit = self._offset or 0, self._chunk
         size = self._journal.stat().st_size
         events, offset = Tail(self._journal, start).read(limit)
@@ -153,12 +156,12 @@ class Follower:
         if offset != start:
             make_durable(self._journal)
         if start == 0 and events and events[0]["event"] != "study_created":
-            events = [next(iterate(self._journal)), *events]  # its line is damaged; there are copies
+            events = [next(iterate(self._journal)), *events]  # the first line is damaged; the journal has copies of it
         return events, offset
 
 
 def once(say: Say) -> Say:
-    """Passes on each message the first time only."""
+    """Returns a function that passes on each message the first time only."""
     said: set[str] = set()
 
     def say_new(message: str) -> None:
@@ -170,12 +173,12 @@ def once(say: Say) -> Say:
 
 
 def state_file(study_folder: Path, name: str) -> Path:
-    """Where a view's place in the journal is kept."""
+    """The file that keeps a view's position in the journal."""
     return study_folder / "views" / f"{name}.json"
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """{"offset": bytes of the journal acknowledged, "state": what the view remembers}; a lost or damaged file is 0."""
+    """Reads {"offset": acknowledged bytes of the journal, "state": ...}; a lost or damaged file counts as offset 0."""
     try:
         saved = json.loads(path.read_text())
         return {"offset": max(0, int(saved["offset"])), "state": dict(saved["state"])}
@@ -184,10 +187,10 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def write_state(path: Path, saved: dict[str, Any]) -> None:
-    """Replaces the state file in one move; it is not synced, for the store has noted the same."""
+    """Replaces the state file atomically, without fsync: the store has noted the same offset."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.unlink(missing_ok=True)  # a link planted there is not followed
+    temporary.unlink(missing_ok=True)  # do not follow a link that somebody put there
     try:
         temporary.write_text(json.dumps(saved))
         os.replace(temporary, path)
@@ -197,7 +200,7 @@ def write_state(path: Path, saved: dict[str, Any]) -> None:
 
 
 def lacking(study_folder: Path, name: str) -> int:
-    """How many lines of the journal the view's store has not acknowledged."""
+    """Returns the number of journal lines that the view's store has not acknowledged."""
     offset = read_state(state_file(study_folder, name))["offset"]
     with contextlib.suppress(FileNotFoundError), (study_folder / "journal.jsonl").open("rb") as journal:
         journal.seek(offset)
@@ -206,22 +209,22 @@ def lacking(study_folder: Path, name: str) -> int:
 
 
 def describe_loss(found: Found, file: Path, *, name: str, study: str) -> str | None:
-    """One line about a database that was made anew although there had been one, and what brings all of it back."""
+    """One line about a database that had to be created again, and how to restore it; None if nothing was lost."""
     states = file.parent.glob(f"*/views/{name}.json")
     shipped = {state.parents[1].name for state in states if read_state(state)["offset"]}
     if not found.made or not (found.aside or shipped):
         return None
     what = f"is damaged ({found.damage}) and was set aside as {found.aside.name}" if found.aside else "is gone or empty"
-    line = f"{file} {what}; it is made anew" + (f" and gets study '{study}' again from its journal" if study else "")
+    line = f"{file} {what}; it is created again" + (f" and study '{study}' is written to it" if study else "")
     others = len(shipped - {study})
     if others:
         option = "" if file.parent == Path("mlruns").resolve() else f" --home {shlex.quote(str(file.parent))}"
-        line += f"; {others} more stud{'y comes' if others == 1 else 'ies come'} back with: hpsearch repair{option}"
+        line += f"; to restore {others} more stud{'y' if others == 1 else 'ies'}: hpsearch repair{option}"
     return line
 
 
 def at_line_start(path: Path, offset: int) -> bool:
-    """Whether a line of the journal can begin there; not so where the journal is another, or shorter, than it was."""
+    """Whether a line of the journal starts there; False if the journal was replaced or is shorter than before."""
     if offset == 0:
         return True
     with contextlib.suppress(FileNotFoundError), path.open("rb") as journal:
@@ -231,22 +234,22 @@ def at_line_start(path: Path, offset: int) -> bool:
 
 
 def make_durable(path: Path) -> None:
-    """Returns when what was written to the file is on the disk, whoever wrote it."""
+    """Returns when everything written to the file is on disk, whichever process wrote it."""
     if hasattr(os, "fdatasync"):
         with path.open("rb") as file:
             os.fdatasync(file.fileno())
 
 
 def describe(error: BaseException) -> str:
-    """An error in one short line, without the passwords and tokens that it may hold."""
+    """Returns an error in one short line, without passwords and tokens."""
     return with_class(_database_error(error) or error)[:300]
 
 
 def _database_error(error: BaseException) -> BaseException | None:
-    """What the database itself said, if it was one: Optuna calls a full disk "invalid data in the commit"."""
+    """Returns the database's own error, if any: Optuna reports a full disk as "invalid data in the commit"."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(said := getattr(cause, "orig", None), BaseException):  # SQLAlchemy's name for it
+        if isinstance(said := getattr(cause, "orig", None), BaseException):  # set by SQLAlchemy
             return said
         cause = cause.__cause__
     return None

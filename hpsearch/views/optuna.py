@@ -1,9 +1,9 @@
-"""The study in an Optuna database, for optuna-dashboard and scripts: a copy, never asked for anything.
+"""The study in an Optuna database, for optuna-dashboard and scripts; the search never reads it.
 
 It is HOME/optuna.db, or the PostgreSQL database that HPSEARCH_OPTUNA_URL names, which several homes may share.
 
-Numeric choices stand there by value, not by the index that the sampler sees. Each time a trial is looked at, what the
-database lacks of it is added: doing it twice changes nothing.
+Numeric choices are stored by value, not by the index that the sampler sees. An update of a trial adds what the database
+lacks; repeating it changes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 IDENTITY = "hpsearch.created"  # user attribute of the study
-ORIGIN = "hpsearch.home"  # likewise, on a server: which home it came from
+ORIGIN = "hpsearch.home"  # user attribute, on a server: the home of the study
 TIMES = ("datetime_start", "datetime_complete")  # of a trial
 NOTE = "hpsearch:shipped"  # system attribute: bytes of the journal that the database has
 
@@ -36,16 +36,16 @@ class OptunaView:
     name = "optuna"
 
     def __init__(self, study_folder: Path, home: Path, *, say: Say = lambda message: None) -> None:
-        self.state: dict[str, Any] = {}  # study (its id there)
+        self.state: dict[str, Any] = {}  # study: its id in the database; created
         self._folder, self._file, self._say = study_folder, home / "optuna.db", say
         self._history = History()
         self._url, self._mark = postgres.address(), postgres.home_mark(home)
         self._storage: RDBStorage | None = None
-        self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._identity: tuple[int, int] | None = None  # of the open file
         self._ids: dict[int, int] = {}  # trial number -> id in the database
 
     def prepare(self) -> None:
-        """Connects; makes the database's file, or a server's tables, where there are none (half a second)."""
+        """Connects; creates the file, or the tables on a server, if missing (0.5 s)."""
         if self._storage is not None:
             return
         import optuna
@@ -56,19 +56,19 @@ class OptunaView:
         else:
             name = postgres.session_name(self._mark, self._folder.name)
             postgres.end_former_sessions(self._url, name)
-            self._storage = on_server(self._url, name)
+            self._storage = server_storage(self._url, name)
 
     def _prepare_file(self) -> None:
-        """One process at a time."""
+        """Opens the file, one process at a time."""
         with locked(self._file.parent / ".views.lock", timeout=120, busy=BUSY):
-            found = sqlite.make_ready(self._file, lambda path: release(connected(path)))
+            found = sqlite.ensure_intact(self._file, lambda path: release(file_storage(path)))
             self._identity = sqlite.identity(self._file)
-            self._storage = connected(self._file)
+            self._storage = file_storage(self._file)
         if lost := describe_loss(found, self._file, name=self.name, study=self._folder.name):
             self._say(lost)
 
     def open(self, state: dict[str, Any]) -> int | None:
-        """Goes on from `state`; gives the offset that the database has noted, None when it has lost the study."""
+        """Continues from `state`; returns the offset noted in the database, None if the database has lost the study."""
         self.state, self._ids, self._history = dict(state), {}, History()
         if "study" not in state:
             return 0
@@ -83,20 +83,20 @@ class OptunaView:
         return int(self.storage.get_study_system_attrs(state["study"]).get(NOTE, 0))
 
     def note(self, offset: int) -> None:
-        """Writes into the database how far into the journal it goes."""
+        """Writes the journal offset into the database."""
         if "study" in self.state:
             self.storage.set_study_system_attr(self.state["study"], NOTE, offset)
 
     def abandon(self) -> list[int]:
-        """Has the trials that run wait: the study has no driver; gives those that did."""
+        """Marks running trials as WAITING, since the study has no driver; returns these trials."""
         from optuna.trial import TrialState
 
         found = self.storage.get_all_trials(self.state["study"], deepcopy=False, states=(TrialState.RUNNING,))
-        trials = (self._history.trials.get(t.number, lost(t.number)) for t in found)
+        trials = (self._history.trials.get(t.number, lost_trial(t.number)) for t in found)
         running = [trial for trial in trials if not trial.paused]
         for trial in running:
             trial.running = False
-            self._bring_up_to_date(trial)
+            self._update(trial)
         return sorted(trial.number for trial in running)
 
     def gone(self) -> bool:
@@ -104,21 +104,21 @@ class OptunaView:
         return self._url is None and sqlite.identity(self._file) != self._identity
 
     def ship(self, events: list[Entry]) -> None:
-        """Brings the trials that the events touch up to date; raises what the database raises."""
+        """Updates the trials of the events; raises what the database raises."""
         touched: set[int] = set()
         for event in events:
             self._history.add(event)
             if event["event"] == "study_created":
                 self._study(event)
-            elif event["event"].startswith("driver_"):  # every trial that ran has lost its worker
+            elif event["event"].startswith("driver_"):  # trials that ran have lost their worker
                 touched |= {number for number, trial in self._history.trials.items() if trial.outcome is None}
             elif "trial" in event:
                 touched.add(event["trial"])
         for number in sorted(touched):
-            self._bring_up_to_date(self._history.trials[number])
+            self._update(self._history.trials[number])
 
     def caught_up(self) -> bool:
-        """Nothing is put off here."""
+        """Returns False: nothing is deferred."""
         return False
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class OptunaView:
             release(storage)
 
     def describe(self, error: Exception) -> str:
-        """The error in one line; of a server its own words, and the variable that names it."""
+        """The error in one line; for a server, its own message and the variable that names it."""
         if self._url is None or isinstance(error, HpsearchError):
             return describe(error)
         return f"{describe(error.__cause__ or error)}; {postgres.VARIABLE} names the database"
@@ -136,7 +136,7 @@ class OptunaView:
     @property
     def storage(self) -> RDBStorage:
         if self._storage is None:
-            raise RuntimeError("prepare() comes first")
+            raise RuntimeError("call prepare() first")
         return self._storage
 
     def _study(self, event: Entry) -> None:
@@ -149,9 +149,9 @@ class OptunaView:
         except DuplicatedStudyError:
             study = self.storage.get_study_id_from_name(event["study"])
             if not self._is_this(study, event):
-                self.storage.delete_study(study)  # of a study of this name that is no more
+                self.storage.delete_study(study)  # a former study of the same name
                 study = self.storage.create_new_study([direction], event["study"])
-        if self._url is not None:  # first of all: without it the study would be nobody's
+        if self._url is not None:  # first: it says whose study this is
             self.storage.set_study_user_attr(study, ORIGIN, self._mark)
         self.storage.set_study_user_attr(study, IDENTITY, event["time"])
         names = [self._history.metric]
@@ -160,23 +160,23 @@ class OptunaView:
         self._ids = {t.number: t._trial_id for t in self.storage.get_all_trials(study, deepcopy=False)}
 
     def _is_this(self, study: int, event: Entry) -> bool:
-        """Whether a study of the same name in the database is this one; raises HpsearchError when it is somebody's."""
+        """Whether a study of this name in the database is this one; raises HpsearchError if it is someone else's."""
         found = self.storage.get_study_user_attrs(study)
         if self._url is not None and found.get(IDENTITY) != event["time"] and found.get(ORIGIN) != self._mark:
             of = f"the home {found[ORIGIN]}" if ORIGIN in found else "another program"
             if ORIGIN in found or IDENTITY in found or self.storage.get_n_trials(study):
                 raise HpsearchError(
                     f"the database that {postgres.VARIABLE} names has a study '{event['study']}' of {of}, which is "
-                    f"left as it is: give this one another name, or set {postgres.VARIABLE} to another database"
+                    f"not changed: rename this study, or set {postgres.VARIABLE} to another database"
                 )
         return bool(found.get(IDENTITY, event["time"]) == event["time"])
 
-    def _bring_up_to_date(self, trial: TrialHistory) -> None:
+    def _update(self, trial: TrialHistory) -> None:
         if trial.number not in self._ids:
             self._add(trial)
             return
         trial_id = self._ids[trial.number]
-        stored, wanted = self.storage.get_trial(trial_id), frozen(self._history, trial)
+        stored, wanted = self.storage.get_trial(trial_id), frozen_trial(self._history, trial)
         if stored.state.is_finished():
             self._set_times(trial_id, stored, wanted)
             return
@@ -191,7 +191,7 @@ class OptunaView:
             self._set_times(trial_id, self.storage.get_trial(trial_id), wanted)
 
     def _set_times(self, trial_id: int, stored: Any, wanted: Any) -> None:
-        """Says when the trial began and ended; Optuna takes the time of the call, and a view may be hours behind."""
+        """Stores when the trial started and ended: Optuna stores the time of the call, which may be hours later."""
         from sqlalchemy import DateTime, column, table, update
 
         times = {name: getattr(wanted, name) for name in TIMES}
@@ -201,22 +201,22 @@ class OptunaView:
                 connection.execute(update(trials).where(trials.c.trial_id == trial_id).values(times))
 
     def _add(self, trial: TrialHistory) -> None:
-        """Stores the trial as it stands now, under its own number (those before it are there, or lost: then FAIL)."""
+        """Creates the trial under its own number, and before it any missing ones (FAIL if the journal lost them)."""
         for number in range(len(self._ids), trial.number):
-            other = self._history.trials.get(number, lost(number))
-            self._ids[number] = self.storage.create_new_trial(self.state["study"], frozen(self._history, other))
-        self._ids[trial.number] = self.storage.create_new_trial(self.state["study"], frozen(self._history, trial))
+            other = self._history.trials.get(number, lost_trial(number))
+            self._ids[number] = self.storage.create_new_trial(self.state["study"], frozen_trial(self._history, other))
+        self._ids[trial.number] = self.storage.create_new_trial(self.state["study"], frozen_trial(self._history, trial))
 
 
-def connected(path: Path) -> RDBStorage:
-    """The Optuna storage in a file, made where there is none."""
+def file_storage(path: Path) -> RDBStorage:
+    """Returns the Optuna storage in a file, created if missing."""
     from optuna.storages import RDBStorage
 
     return RDBStorage(sqlite.url(path), engine_kwargs={"connect_args": {"timeout": sqlite.BUSY_TIMEOUT}})
 
 
-def on_server(url: str, name: str) -> RDBStorage:
-    """The Optuna storage in a PostgreSQL database; its tables are made where there are none."""
+def server_storage(url: str, name: str) -> RDBStorage:
+    """Returns the Optuna storage in a PostgreSQL database; creates missing tables."""
     from optuna.storages import RDBStorage
 
     connector = postgres.Connector(url, name)
@@ -233,13 +233,13 @@ def release(storage: RDBStorage) -> None:
     storage.engine.dispose()
 
 
-def lost(number: int) -> TrialHistory:
-    """A trial of which the journal has no whole line left: Optuna's numbers have no gaps."""
+def lost_trial(number: int) -> TrialHistory:
+    """Returns a failed trial in place of one that the journal has lost: Optuna's numbers have no gaps."""
     return TrialHistory(number, outcome=Outcome.FAILED)
 
 
-def frozen(history: History, trial: TrialHistory) -> Any:
-    """The trial as an optuna FrozenTrial, params by value; without a worker it is WAITING, paused RUNNING."""
+def frozen_trial(history: History, trial: TrialHistory) -> Any:
+    """Returns the trial as an optuna FrozenTrial, params by value; interrupted is WAITING, paused is RUNNING."""
     from optuna.trial import FrozenTrial, TrialState
 
     from hpsearch.report import distributions, local_time
@@ -250,7 +250,7 @@ def frozen(history: History, trial: TrialHistory) -> Any:
     curve = zip(*trial.curve(history.metric, "index"), strict=True)
     return FrozenTrial(
         number=trial.number,
-        trial_id=-1,  # given by the storage
+        trial_id=-1,  # set by the storage
         state=state,
         value=trial.value if trial.outcome and trial.outcome is not Outcome.FAILED else None,
         datetime_start=local_time(trial.asked),
@@ -264,8 +264,8 @@ def frozen(history: History, trial: TrialHistory) -> Any:
 
 
 def attributes(trial: TrialHistory) -> dict[str, Any]:
-    """What the database says of a trial beside its numbers: outcome, reason, attempts, device, where its best was."""
-    reason = trial.reason if trial.outcome else ""  # that of a pause is gone when it is resumed
+    """Returns the user attributes of a trial: outcome, reason, attempt, device, best evaluation."""
+    reason = trial.reason if trial.outcome else ""  # the reason of a pause would outlive the pause
     found = {"outcome": trial.outcome, "reason": reason, "attempt": trial.attempt, "device": trial.device}
     found["best_evaluation"] = json.dumps(asdict(trial.best)) if trial.best else None
     return {name: value for name, value in found.items() if value}

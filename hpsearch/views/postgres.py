@@ -1,7 +1,7 @@
 """The PostgreSQL database that HPSEARCH_OPTUNA_URL names, for the Optuna view: its address and its connections.
 
-The address goes to libpq as it is (so PGPASSWORD, ~/.pgpass and sslmode work), and nowhere else: SQLAlchemy is only
-told how to connect, so no message or log line of it can hold a password.
+Only libpq gets the address, unchanged, so PGPASSWORD, ~/.pgpass and sslmode work. SQLAlchemy gets a function that
+connects, so no message or log line of SQLAlchemy can contain a password.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from hpsearch.errors import UserError
 VARIABLE = "HPSEARCH_OPTUNA_URL"
 ALLOWED = "allowed is postgresql://USER@HOST/DATABASE (with the password in PGPASSWORD or ~/.pgpass)"
 SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
-DIALECT = "postgresql+psycopg://"  # all that SQLAlchemy is told
+DIALECT = "postgresql+psycopg://"  # the URL for SQLAlchemy
 CONNECT_TIMEOUT, STATEMENT_TIMEOUT = 10, 30  # seconds
-ANSWER_TIMEOUT = 40.0  # seconds until we give up ourselves: the server, if it is there, has ended the statement by then
-# The server too must notice that we are gone: what a dead session has locked keeps the next one waiting.
+ANSWER_TIMEOUT = 40.0  # seconds until the client gives up; a live server has ended the statement by then
+# The server must notice a dead client: its session holds locks that the next session waits for.
 SERVER_OPTIONS = {
     "statement_timeout": f"{STATEMENT_TIMEOUT}s",
     "idle_in_transaction_session_timeout": "60s",
@@ -42,9 +42,9 @@ KEEPALIVE = {
 
 
 def address() -> str | None:
-    """What HPSEARCH_OPTUNA_URL says, as libpq takes it; None where it is not set.
+    """Returns HPSEARCH_OPTUNA_URL in libpq's form; None if it is not set.
 
-    Raises UserError, without showing the address, when it is none or psycopg is not installed.
+    Raises UserError, without the address, if it is invalid or psycopg is not installed.
     """
     url = os.environ.get(VARIABLE, "").strip()
     if not url:
@@ -64,7 +64,7 @@ def address() -> str | None:
         ) from error
     try:
         conninfo_to_dict(f"postgresql://{rest}")
-    except ProgrammingError as error:  # its text may hold any part of the URL
+    except ProgrammingError as error:  # the message may contain any part of the URL
         option = re.match(r'invalid URI query parameter: "(\w{1,40})"', str(error))
         what = f"has an option that PostgreSQL does not know: {option[1]}" if option else "cannot be read as a URL"
         raise UserError(f"{VARIABLE} {what}; {ALLOWED}") from None
@@ -72,15 +72,15 @@ def address() -> str | None:
 
 
 def home_mark(home: Path) -> str:
-    """Which home a study came from, so that two homes with a study of one name are told apart."""
+    """Identifies a home, so that studies of the same name from two homes are not confused."""
     return f"{socket.gethostname()}:{home.resolve()}"
 
 
 class Connector:
-    """What SQLAlchemy calls for a connection; once one was lost it raises ConnectionError, not connecting again.
+    """Makes SQLAlchemy's connections; once a connection was lost, it raises ConnectionError instead.
 
-    Optuna sends the making of a trial again when a connection breaks, also where only the answer to its COMMIT was
-    lost: there would be two. So all is closed and opened anew instead, looking first what is there.
+    Optuna would retry the creation of a trial after a lost connection, even if only the answer to its COMMIT was lost,
+    and create the trial twice. Instead the view is closed and opened again, and looks at what the database has.
     """
 
     def __init__(self, url: str, name: str) -> None:
@@ -94,13 +94,13 @@ class Connector:
         return self._made[-1]
 
     def close(self) -> None:
-        """Closes every connection that was made."""
+        """Closes all connections."""
         for connection in self._made:
             connection.close()
 
 
 def connected(url: str, name: str, **options: Any) -> Any:
-    """A psycopg connection that does not wait for ever; what the URL says goes before our own settings."""
+    """Returns a psycopg connection with timeouts; settings of the URL take precedence."""
     from psycopg.conninfo import conninfo_to_dict
 
     said = conninfo_to_dict(url)
@@ -112,9 +112,9 @@ def connected(url: str, name: str, **options: Any) -> Any:
 
 
 def patient() -> Any:
-    """The class of connections that give up, and are closed, when no answer comes for ANSWER_TIMEOUT seconds.
+    """Returns a connection class that closes the connection after ANSWER_TIMEOUT seconds without an answer.
 
-    The server's own limit is of no use where packets are dropped, and TCP's is not where a proxy acknowledges them.
+    The server's own limit does not help if packets are dropped, and TCP's does not if a proxy acknowledges them.
     """
     from psycopg import Connection, OperationalError
 
@@ -137,7 +137,7 @@ def patient() -> Any:
 
 
 def next_of(gen: Any, ready: Any) -> Any:
-    """What a generator yields next, or the StopIteration that holds its result."""
+    """Returns what a generator yields next, or the StopIteration with its result."""
     try:
         return gen.send(ready)
     except StopIteration as end:
@@ -145,12 +145,12 @@ def next_of(gen: Any, ready: Any) -> Any:
 
 
 def session_name(mark: str, study: str) -> str:
-    """The name under which the sessions that write one study are known to the server."""
+    """The application name of the sessions that write one study."""
     return "hpsearch " + hashlib.sha256(f"{mark} {study}".encode()).hexdigest()[:16]
 
 
 def end_former_sessions(url: str, name: str) -> None:
-    """Ends what the server still holds of our sessions that were cut off: no late COMMIT, and no row left locked."""
+    """Ends earlier sessions that lost their client, so that none commits late or keeps rows locked."""
     with connected(url, name, autocommit=True) as connection:
         connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity "

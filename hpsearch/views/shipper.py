@@ -1,8 +1,8 @@
-"""The driver's end of the shipping process: starts it, starts it again, waits for it at the end.
+"""The driver's side of the shipping process: starts it, restarts it, waits for it at the end.
 
-A process and not a thread: MLflow takes seconds to import and to make its database, draws pictures and may hang on
-a server that is gone. In a thread all of that would share the interpreter lock with the driver, whose verdicts must
-come within a millisecond; a process is beside it, at a lower priority, and can be killed.
+Shipping runs in a process, not a thread: MLflow takes seconds to import and to create its database, draws pictures and
+may hang on a server that is gone. A thread would share the interpreter lock with the driver, which must decide within
+a millisecond; a process has a lower priority and can be killed.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ def start(
 ) -> Shipper:
     """Starts the shipping process for one study and returns at once.
 
-    `tracking` is the URI of an MLflow server or store (None: HOME/mlflow.db); `say` gets, from another thread, one line
-    when a view starts failing and one when it is back.
+    tracking: URI of an MLflow server or store (None: HOME/mlflow.db). say: called in another thread with a line when a
+    view starts to fail, and another when it recovers.
     """
     return Shipper(study_folder.resolve(), home.resolve(), tracking, tuple(names), say=say)
 
 
 class Shipper:
-    """The driver's end of the shipping process, which is started again when it dies."""
+    """The driver's side of the shipping process, which is restarted when it dies."""
 
     def __init__(
         self, study_folder: Path, home: Path, tracking: str | None, names: tuple[str, ...], *, say: Say | None = None
     ) -> None:
         self.study_folder, self.names = study_folder, names
-        self.ready = threading.Event()  # both stores are made and open
+        self.ready = threading.Event()  # all stores are created and open
         self._say = say or (lambda message: None)
         self._task = {"study_folder": str(study_folder), "home": str(home), "tracking": tracking, "names": list(names)}
-        self._turn = threading.RLock()  # one thread at a time changes or tells the process
+        self._turn = threading.RLock()  # one thread at a time replaces the process or writes to it
         self._finishing, self._ended = False, threading.Event()
         self._process = self._spawn()
-        self._keeper = threading.Thread(target=self._keep, name="views", daemon=True)
-        self._keeper.start()
+        self._supervisor = threading.Thread(target=self._supervise, name="views", daemon=True)
+        self._supervisor.start()
 
     def lag(self) -> dict[str, int]:
-        """For each view the journal's events that its store has not acknowledged yet."""
+        """Returns for each view the number of journal events that its store has not acknowledged."""
         return {name: lacking(self.study_folder, name) for name in self.names}
 
     def finish(self, timeout: float, on_progress: Callable[[dict[str, int]], None] | None = None) -> dict[str, int]:
-        """Waits until the views have the whole journal, or for `timeout` seconds; gives what each still lacks."""
+        """Waits until the views have the whole journal, or `timeout` seconds; returns the events that each lacks."""
         deadline = time.monotonic() + timeout
         with self._turn:
             self._finishing = True
             self._write({"finish": True})
-        while self._keeper.is_alive() and time.monotonic() < deadline:
+        while self._supervisor.is_alive() and time.monotonic() < deadline:
             if on_progress is not None:
                 on_progress(self.lag())
             time.sleep(0.05)
@@ -68,17 +68,18 @@ class Shipper:
         return self.lag()
 
     def kill(self) -> None:
-        """Ends the process at once; what is not shipped waits for the next start or `hpsearch sync`."""
+        """Kills the process; the next start or `hpsearch sync` ships the rest."""
         with self._turn:
             self._ended.set()
             if self._process.poll() is None:
                 self._process.kill()
-        self._keeper.join(timeout=5)
+        self._supervisor.join(timeout=5)
 
-    def _keep(self) -> None:
-        """Passes on what the process says; starts it again, ever more rarely, when it dies before its end.
+    def _supervise(self) -> None:
+        """Passes on the process's messages; restarts it with growing delays if it dies.
 
-        This thread outlives the processes that it starts: Linux kills a child with the thread that made it.
+        This thread must outlive the processes that it starts: with PR_SET_PDEATHSIG, Linux kills a child when the
+        thread that started it ends.
         """
         for failures in itertools.count():
             self._listen()
@@ -86,7 +87,7 @@ class Shipper:
             if code == 0 or self._ended.is_set():
                 return
             if failures == 0:
-                self._say(f"the process that writes {' and '.join(self.names)} {describe_exit(code)}; it starts again")
+                self._say(f"the process that writes {' and '.join(self.names)} {describe_exit(code)} and is restarted")
             if self._ended.wait(1 if self._finishing else shipping.BACKOFF[min(failures, len(shipping.BACKOFF) - 1)]):
                 return
             with self._turn:
@@ -97,7 +98,12 @@ class Shipper:
         package_root = str(Path(__file__).resolve().parents[2])
         paths = [package_root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", shipping.__name__],  # what it is to do comes by the pipe: no secrets
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                shipping.__name__,
+            ],  # the task comes by the pipe: a command line can be read by everybody
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -112,7 +118,7 @@ class Shipper:
 
     def _write(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError, ValueError):  # the process is gone; the next one is told
+        with contextlib.suppress(OSError, ValueError):  # the process has died; the next one gets the message
             self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
 
@@ -132,5 +138,5 @@ class Shipper:
 
 
 def describe_exit(code: int) -> str:
-    """How a process ended."""
+    """Says how a process ended."""
     return f"was killed (signal {-code})" if code < 0 else f"failed (exit code {code})"

@@ -1,9 +1,9 @@
-"""Ships the journal to the views, in a process of its own (shipper.py starts it), or in that of `hpsearch sync`.
+"""Ships the journal to the views, in a process that shipper.py starts, or in that of `hpsearch sync`.
 
-Within the process each view has a thread, so that one that hangs does not hold up the other.
+Each view has its own thread, so that one that hangs does not delay the other.
 
-A view's offset in the journal is stored, in the store itself and beside it, only after the store has acknowledged what
-was before it; what is shipped twice after a crash is told apart by the views. So the views lag and catch up, and
+A view's offset in the journal is stored, in the store and in a file, only after the store has acknowledged everything
+before it. After a crash some events are shipped twice, and the views ignore the second copy. So views may lag, and
 nothing is lost or doubled.
 """
 
@@ -24,16 +24,16 @@ from typing import Any
 from hpsearch import failpoints
 from hpsearch.errors import HpsearchError, StudyBusy
 from hpsearch.file_lock import locked
-from hpsearch.lock import StudyLock
+from hpsearch.study_lock import StudyLock
 from hpsearch.views import postgres
 from hpsearch.views.follower import BUSY, Follower, Say, View, lacking
 from hpsearch.views.mlflow import schema
 
-POLL, LONGEST_POLL = 0.5, 3.0  # seconds between looks at the journal
-SHARE = 0.1  # of a core, that shipping takes while training needs it; larger batches cost less for each row
-BACKOFF = (1, 2, 2, 2, 2, 2, 4, 8, 15, 30)  # seconds to the next try after the 1st, 2nd ... failure in a row
-# Failures in a row after which finishing gives a view up, and a later start ships the rest: one more than
-# mlflow.BROKEN, for the first is of a larger batch.
+POLL, LONGEST_POLL = 0.5, 3.0  # seconds between reads of the journal
+SHARE = 0.1  # of a core used during training; larger batches cost less per row
+BACKOFF = (1, 2, 2, 2, 2, 2, 4, 8, 15, 30)  # seconds before retrying after the 1st, 2nd, ... consecutive failure
+# Consecutive failures after which `finish` gives up, leaving the rest to a later start: one more than
+# mlflow.store.BROKEN, since the first one is about a larger batch.
 TRIES_AT_THE_END = 4
 
 
@@ -45,14 +45,14 @@ def sync(
     *,
     say: Say = lambda message: None,
 ) -> dict[str, int]:
-    """Ships in this process what the views of a study lack; gives the events that each lacks still (0: all there).
+    """Ships in this process what the views of a study lack; returns the number of events that each still lacks.
 
-    What claims to be running is ended: no driver runs the study. Raises StudyBusy when one does, HpsearchError when
-    another process ships the study.
+    Trials marked as running become interrupted. Raises StudyBusy if a driver runs the study, HpsearchError if another
+    process ships it.
     """
     folder = study_folder.resolve()
     with undriven(folder):
-        pass  # a driver that starts from here on waits with its views, not with its trials
+        pass  # a driver that starts now can train, and waits with its views
     with followers(folder, home.resolve(), tracking, names, say=say) as found:
         for follower in found:
             follow(follower, finishing=lambda: True, pause=time.sleep)
@@ -61,13 +61,13 @@ def sync(
                 follower.undriven = True
                 if not follower.failures:
                     follow(follower, finishing=lambda: True, pause=time.sleep)
-    # what claims to be running still is lacking its end
+    # after a failure a run may still be marked as running
     return {f.view.name: max(lacking(folder, f.view.name), int(f.failures > 0)) for f in found}
 
 
 @contextlib.contextmanager
-def undriven(study_folder: Path, hint: str = "a running search ships to its views by itself") -> Iterator[None]:
-    """Keeps drivers off the study; raises StudyBusy, naming it, when one runs it."""
+def undriven(study_folder: Path, hint: str = "a running search ships to its views itself") -> Iterator[None]:
+    """Keeps drivers off the study during the block; raises StudyBusy if one runs it."""
     try:
         lock = StudyLock(study_folder / "lock", what=f"study '{study_folder.name}'")
     except StudyBusy as error:
@@ -82,7 +82,7 @@ def undriven(study_folder: Path, hint: str = "a running search ships to its view
 def followers(
     study_folder: Path, home: Path, tracking: str | None, names: Iterable[str], *, say: Say
 ) -> Iterator[list[Follower]]:
-    """The views of a study, for this process alone; raises HpsearchError when another process ships the study."""
+    """Yields the views of a study under their lock; raises HpsearchError if another process ships the study."""
     check(home, tracking)
     with locked(study_folder / "views" / "lock", timeout=10, busy=BUSY):
         found = [Follower(view_named(n, study_folder, home, tracking, say=say), study_folder, say=say) for n in names]
@@ -94,20 +94,20 @@ def followers(
 
 
 def check_address() -> None:
-    """Raises UserError when HPSEARCH_OPTUNA_URL is set to what no database can be reached by; asks no server."""
+    """Raises UserError if HPSEARCH_OPTUNA_URL is invalid; connects to no server."""
     postgres.address()
 
 
 def check(home: Path, tracking: str | None) -> None:
-    """Raises UserError for a wrong HPSEARCH_OPTUNA_URL, or an MLflow database of another version; asks no server."""
+    """Raises UserError for an invalid HPSEARCH_OPTUNA_URL or another version's MLflow database; asks no server."""
     check_address()
     schema.check_home(home, tracking)
 
 
 def prepare(home: Path, tracking: str | None) -> None:
-    """Makes both stores now (seconds, the first time); the shipping process else does it when it starts.
+    """Creates both stores now (seconds, the first time), not when the shipping process starts.
 
-    One process at a time makes them, under a lock in `home`: two at once would break each other.
+    A lock in `home` lets one process at a time create them.
     """
     for name in ("mlflow", "optuna"):
         view = view_named(name, home.resolve() / "none", home.resolve(), tracking)
@@ -118,7 +118,7 @@ def prepare(home: Path, tracking: str | None) -> None:
 def view_named(
     name: str, study_folder: Path, home: Path, tracking: str | None, *, say: Say = lambda message: None
 ) -> View:
-    """The view "mlflow" or "optuna" of one study, not yet open."""
+    """Returns the view "mlflow" or "optuna" of one study, not yet open."""
     if name == "mlflow":
         from hpsearch.views.mlflow.store import Store
         from hpsearch.views.mlflow.view import MlflowView
@@ -128,13 +128,13 @@ def view_named(
         from hpsearch.views.optuna import OptunaView
 
         return OptunaView(study_folder, home, say=say)
-    raise HpsearchError(f"no view is called {name!r}; there are mlflow and optuna")
+    raise HpsearchError(f"unknown view {name!r}; allowed: mlflow, optuna")
 
 
 def follow(follower: Follower, *, finishing: Callable[[], bool], pause: Callable[[float], Any]) -> None:
-    """Ships what the journal gets, until `finishing` says that it gets no more and all is shipped or given up.
+    """Ships the journal as it grows; ends once `finishing()` is True and all is shipped, or too many tries failed.
 
-    Failures of the view are said once, remembered and tried again, ever more rarely.
+    Failures of the view are reported once and retried with growing delays.
     """
     while True:
         before = time.thread_time()
@@ -153,13 +153,13 @@ def follow(follower: Follower, *, finishing: Callable[[], bool], pause: Callable
 
 
 def main() -> None:
-    """The shipping process: its task and "finish" come on standard input; it is gone when that closes."""
-    _stay_behind()
-    failpoints.take_along(os.getppid())
+    """The shipping process: reads its task and "finish" from standard input; exits when that closes."""
+    _step_back()
+    failpoints.set_driver(os.getppid())
     task = json.loads(sys.stdin.readline())
     send = _sender()
     finishing = threading.Event()
-    threading.Thread(target=_obey, args=(finishing,), daemon=True).start()
+    threading.Thread(target=_read_commands, args=(finishing,), daemon=True).start()
     folder, home, opened = Path(task["study_folder"]), Path(task["home"]), set[str]()
 
     def on_open(name: str) -> None:
@@ -179,12 +179,13 @@ def main() -> None:
             loop.start()
         for loop in loops:
             loop.join()
-    os._exit(0)  # a library's threads must not keep it
+    os._exit(0)  # do not wait for threads of libraries
 
 
-def _stay_behind() -> None:
-    """Lets training and the driver go first, leaves Ctrl-C to the driver, and dies with the driver (Linux at once,
-    elsewhere when the pipe closes). New files are private.
+def _step_back() -> None:
+    """Lowers the priority below training and the driver, ignores Ctrl-C, makes new files private.
+
+    The process dies with the driver: on Linux at once, elsewhere when the pipe closes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o077)
@@ -197,7 +198,7 @@ def _stay_behind() -> None:
 
 def _sender() -> Callable[[dict[str, Any]], None]:
     output = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what libraries print is no message
+    os.dup2(2, 1)  # libraries print to standard error from now on
     lock = threading.Lock()
 
     def send(message: dict[str, Any]) -> None:
@@ -207,11 +208,11 @@ def _sender() -> Callable[[dict[str, Any]], None]:
     return send
 
 
-def _obey(finishing: threading.Event) -> None:
+def _read_commands(finishing: threading.Event) -> None:
     for line in sys.stdin:
         if json.loads(line).get("finish"):
             finishing.set()
-    os._exit(0)  # the driver is gone; the next one goes on from the stored offsets
+    os._exit(0)  # the driver is gone; the next one resumes at the stored offsets
 
 
 def _pause(finishing: threading.Event, seconds: float) -> None:

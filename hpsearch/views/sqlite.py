@@ -1,9 +1,10 @@
-"""SQLite files that views write: made whole or not at all, readable by others meanwhile, set aside when damaged."""
+"""SQLite files of the views: created atomically, readable during writes, set aside when damaged."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -13,28 +14,40 @@ from pathlib import Path
 from hpsearch.atomic import sync_folder
 from hpsearch.errors import UserError
 
-BUSY_TIMEOUT = 20.0  # seconds a statement waits for another program's lock
+BUSY_TIMEOUT = 20.0  # seconds that a statement waits for another program's lock
 SIDE_FILES = ("-wal", "-shm", "-journal")
-# A reason to try again another day with the same file; any other error of a check is damage.
-PASSING = ("BUSY", "LOCKED", "IOERR", "FULL", "CANTOPEN", "READONLY", "PERM", "NOMEM", "PROTOCOL", "AUTH", "INTERRUPT")
-# The readers and writers of a write-ahead log share memory, which processes on two hosts cannot.
+# Errors that say nothing about the file; any other error of a check is damage.
+TRANSIENT = (
+    "BUSY",
+    "LOCKED",
+    "IOERR",
+    "FULL",
+    "CANTOPEN",
+    "READONLY",
+    "PERM",
+    "NOMEM",
+    "PROTOCOL",
+    "AUTH",
+    "INTERRUPT",
+)
+# A write-ahead log needs shared memory between its readers and writers, which two hosts do not have.
 NETWORK = ("nfs", "cifs", "smb", "9p", "afs", "lustre", "gpfs", "ceph", "beegfs", "fuse.sshfs", "fuse.glusterfs")
 
 
 @dataclass(frozen=True)
 class Found:
-    """What stood at a database's path."""
+    """What was at a database's path."""
 
-    made: bool  # nothing, or nothing usable: it is empty now
-    damage: str = ""  # what the check said of a damaged file
-    aside: Path | None = None  # where that is now
+    made: bool  # created empty: there was no usable database
+    damage: str = ""  # what the check found in a damaged file
+    aside: Path | None = None  # where the damaged file is now
 
 
-def make_ready(path: Path, make: Callable[[Path], None]) -> Found:
-    """Sees to a whole database at `path` (mode 0600); `make` makes one, under a name of the time being.
+def ensure_intact(path: Path, make: Callable[[Path], None]) -> Found:
+    """Ensures an intact database at `path` (mode 0600); `make(tmp)` creates it under a temporary name.
 
-    A damaged file is moved to NAME.corrupt-TIME, so that all can be stored anew. Needs the home's lock.
-    Raises sqlite3.OperationalError while another program locks the file or the disk does not give it.
+    A damaged file is moved to NAME.corrupt-TIME. The caller holds the home's lock.
+    Raises sqlite3.OperationalError if another program locks the file or the disk fails.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     damage = damage_of(path) if _size(path) else ""
@@ -47,21 +60,28 @@ def make_ready(path: Path, make: Callable[[Path], None]) -> Found:
 
 
 def url(path: Path) -> str:
-    """The file's URL, quoted by SQLAlchemy itself: `?`, `#` and `%41` in a path are parts of names.
+    """Returns the file's URL, quoted by SQLAlchemy: a path may contain `?`, `#` and `%41`.
 
-    It names the driver, since MLflow makes the folder that it reads, without unquoting, in a bare `sqlite:///`.
-    Raises UserError where the installed SQLAlchemy cannot quote the path (2.0 and `?`).
+    It names the driver: for a bare `sqlite:///` MLflow would create the folder of the path without unquoting it.
+    Raises UserError if the installed SQLAlchemy cannot quote the path (2.0 and `?`).
     """
     from sqlalchemy.engine import URL, make_url
 
     found = URL.create("sqlite+pysqlite", database=str(path)).render_as_string()
     if make_url(found).database != str(path):
-        raise UserError(f"{path}: no database URL can name it: choose a path without `?`, or install sqlalchemy>=2.1")
+        raise UserError(
+            f"{path}: no database URL can express this path: choose one without `?`, or install sqlalchemy>=2.1"
+        )
     return found
 
 
+def is_plain(path: Path) -> bool:
+    """Whether a URL needs no quoting for this path."""
+    return re.search(r"[?#%]", str(path)) is None
+
+
 def set_aside(path: Path) -> Path:
-    """Renames a database and what belongs to it to a name that no file has."""
+    """Renames a database and its side files to an unused name, which it returns."""
     stamp = time.strftime("%Y%m%dT%H%M%S")
     names = (f"{path.name}.corrupt-{stamp}{more}" for more in ("", *(f"-{n}" for n in range(2, 10_000))))
     aside = next(found for found in map(path.with_name, names) if not found.exists())
@@ -74,7 +94,7 @@ def set_aside(path: Path) -> Path:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Which file the path names now; another one, or None, when it was replaced or deleted."""
+    """Returns device and inode of the file at `path`, which change if it is replaced; None if it is missing."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -83,9 +103,9 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def journal_mode(folder: Path, mounts: str | None = None) -> str:
-    """WAL, so that reading and writing do not wait for each other; DELETE on a network file system.
+    """Returns WAL, where readers and writers do not block each other, or DELETE for a network file system.
 
-    `mounts`: the lines of /proc/mounts, which only Linux has.
+    mounts: the content of /proc/mounts, which only Linux has.
     """
     if mounts is None:
         mounts = ""
@@ -100,7 +120,7 @@ def journal_mode(folder: Path, mounts: str | None = None) -> str:
 
 
 def damage_of(path: Path) -> str:
-    """What SQLite finds wrong with a database, in a few words; "" when it is whole.
+    """Returns what SQLite finds wrong with a database, in a few words; "" if it is intact.
 
     integrity_check reads the indexes too (10 ns a byte); quick_check does not, and a damaged index hides rows.
     """
@@ -109,21 +129,21 @@ def damage_of(path: Path) -> str:
         found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
         return "" if found == "ok" else " ".join(found.split())[:100]
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorname.removeprefix("SQLITE_").startswith(PASSING):
-            raise  # another day, not another file
+        if error.sqlite_errorname.removeprefix("SQLITE_").startswith(TRANSIENT):
+            raise  # the file itself may be intact
         return str(error)
     finally:
         connection.close()
 
 
 def _make(path: Path, make: Callable[[Path], None]) -> None:
-    """Makes a database under another name and renames it: a process that dies meanwhile leaves no half of one."""
+    """Creates a database under a temporary name and renames it, so that a crash leaves no partial file."""
     for leftover in path.parent.glob(f".{path.name}.*.new*"):
         leftover.unlink()
     new = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}.new")
     os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     make(new)
-    for suffix in SIDE_FILES:  # of the one that was there: SQLite would take them for the new one's
+    for suffix in SIDE_FILES:  # side files of the former database: SQLite would apply them to the new one
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{path}{suffix}")
     os.replace(new, path)
@@ -139,7 +159,7 @@ def _choose_journal(path: Path) -> None:
 
 
 def _is_blank(path: Path) -> bool:
-    """Whether a database has not a single table, and no other program is just making some."""
+    """Whether a database has no table; waits for a program that is creating some."""
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT)
     try:
         connection.execute("BEGIN IMMEDIATE")

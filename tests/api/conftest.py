@@ -1,4 +1,4 @@
-"""Spaces as a program writes them, of the toy trainer for speed."""
+"""Spaces as mappings, with the toy trainer for speed."""
 
 import pytest
 
@@ -7,13 +7,13 @@ from tests.faults.zygote import NoViews
 
 @pytest.fixture
 def without_views(monkeypatch):
-    """Starts no shipping process: making MLflow's tables takes longer than these searches."""
+    """Starts no shipping process: creating MLflow's tables takes longer than these searches."""
     monkeypatch.setattr("hpsearch.driver.shipper.start", NoViews)
 
 
 @pytest.fixture
 def space(corpus_files):
-    """A space of three short trials, as a mapping; its data lie in `base`, the folder above the files."""
+    """A space of three short trials, as a mapping; its data are in `base`, the folder above the files."""
     files = {"train": "data/train.txt", "valid": "data/valid.txt", "test": "data/test.txt"}
     return {
         "study": "toy",

@@ -1,4 +1,4 @@
-"""A search in a real notebook: a kernel, its display, Ctrl-C as the stop button sends it."""
+"""A search in a real notebook: a kernel, its display, Ctrl-C, as the stop button sends it."""
 
 import os
 import textwrap
@@ -20,7 +20,7 @@ trainer: "python:hpsearch.testing.toy:Toy"
 IMPORT = """
 import hpsearch, hpsearch.driver
 from tests.faults.zygote import NoViews
-hpsearch.driver.shipper.start = NoViews  # making MLflow's tables takes longer than these searches
+hpsearch.driver.shipper.start = NoViews  # creating MLflow's tables takes longer than these searches
 
 """
 SEARCH = 'study = hpsearch.run("space.yaml", home="home", workers=1)'
@@ -45,7 +45,7 @@ hpsearch.load("slow", home="home").trials[0].outcome
 
 @pytest.fixture
 def notebook(tmp_path, space_file, monkeypatch):
-    """Executes cells in a kernel whose folder holds a space; returns each cell's outputs."""
+    """Executes cells in a kernel, in a folder with a space; returns each cell's outputs."""
     space_file(SPACE)
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
@@ -74,7 +74,7 @@ def test_a_search_draws_its_bars_and_the_study_is_a_table(notebook):
     assert "<table>" in table[0].data["text/html"]
 
 
-def test_the_stop_button_saves_and_the_kernel_lives(notebook, monkeypatch):
+def test_the_stop_button_saves_and_the_kernel_stays(notebook, monkeypatch):
     monkeypatch.setenv("TOY_STEP", "0.05")
     _, said = notebook(IMPORT, STOPPED)
     texts = "".join(output.get("text", "") for output in said)

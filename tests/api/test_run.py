@@ -45,18 +45,18 @@ def test_the_same_call_resumes_and_a_larger_budget_adds_trials(run):
     assert len(more.trials) == 3
 
 
-def test_a_space_file_and_an_experiment_do_as_well(run, space_file):
+def test_a_space_file_and_an_experiment_work_as_well(run, space_file):
     path = space_file("study: filed\nbudget: {trials: 1}\n" + TOY)
     assert run(path, base=None).name == "filed"
     assert run(hpsearch.Experiment.load(path), base=None, study="another").name == "another"
 
 
-def test_data_of_a_mapping_lie_in_the_working_folder(run, tmp_path, monkeypatch):
+def test_data_of_a_mapping_are_read_from_the_working_folder(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert len(run(base=None, trials=1).trials) == 1
 
 
-def test_numbers_of_numpy_paths_and_tuples_are_values(run, space, tmp_path):
+def test_numpy_numbers_paths_and_tuples_are_accepted(run, space, tmp_path):
     space["data"]["text"]["files"] = {"train": tmp_path / "data" / "train.txt", "valid": "data/valid.txt"}
     space["training"]["learning_rate"] = {"choices": (np.float64(1e-3), 2e-3)}
     space["budget"]["trials"] = np.int64(1)
@@ -131,7 +131,7 @@ def test_an_error_of_the_callable_ends_the_search_and_the_study_can_be_resumed(r
     assert [trial.outcome for trial in run().trials] == ["completed"] * 3
 
 
-def test_stopping_saves_and_returns_the_study_as_it_stands(run):
+def test_stopping_saves_and_returns_the_study(run):
     seen = []
     study = run(progress=seen.append, stopping=lambda: sum(isinstance(e, Measured) for e in seen) >= 30)
     assert [trial.outcome for trial in study.trials] == ["completed", "interrupted"]
@@ -167,7 +167,7 @@ def test_ctrl_c_twice_leaves_at_once(run):
 
 
 class Halving:
-    """Four short trials; the better half is resumed: what a stranger may write in a notebook."""
+    """Four short trials; the better half is resumed: as a user writes it in a notebook."""
 
     def next(self, history):
         if len(history.trials) < 4:
@@ -180,14 +180,14 @@ class Halving:
         return hpsearch.Judgement()
 
 
-def test_a_policy_of_the_callers_own_decides(run):
+def test_a_callers_own_policy_decides(run):
     study = run(policy=Halving(), trials=4)
     assert sorted(trial.outcome for trial in study.trials) == ["completed", "completed", "paused", "paused"]
     assert study.best.outcome == "completed"
     assert {len(trial.evaluations) for trial in study.trials if trial.outcome == "paused"} == {5}
 
 
-def test_a_policy_that_is_none_or_answers_wrongly_is_one_line(run):
+def test_a_wrong_policy_or_a_wrong_answer_is_one_line(run):
     with pytest.raises(hpsearch.UserError, match=r"^policy: object has no method next\(\)$"):
         run(policy=object())
 

@@ -12,7 +12,7 @@ from tests.searching import ask, evaluation, experiment, opened
 
 @pytest.fixture
 def home(tmp_path):
-    """A study of three trials: one completed, one pruned, one that runs."""
+    """A study of three trials: one completed, one pruned, one running."""
     study = opened(experiment("search: {pruner: none, overfitting: false}\n"), tmp_path / "toy")
     for outcome, losses in (("completed", [3.0, 2.0, 2.5]), ("pruned", [4.0]), (None, [5.0, float("nan")])):
         number = ask(study)
@@ -30,7 +30,7 @@ def study(home):
     return hpsearch.load("toy", home=home)
 
 
-def test_it_has_the_trials_as_values(study):
+def test_a_loaded_study_has_its_trials(study):
     assert [(t.number, t.outcome, t.value) for t in study.trials] == [
         (0, "completed", 2.0),
         (1, "pruned", 4.0),
@@ -44,7 +44,7 @@ def test_it_has_the_trials_as_values(study):
         study.best.value = 1.0
 
 
-def test_without_curves_the_best_evaluations_are_there(home, study):
+def test_without_curves_a_trial_has_its_best_evaluation(home, study):
     light = hpsearch.load("toy", home=home, curves=False)
     assert [t.value for t in light.trials] == [t.value for t in study.trials]
     assert light.best.best == study.best.best
@@ -74,7 +74,7 @@ def test_a_wrong_curve_is_one_line(study, arguments, options, said):
     assert str(refusal.value) == said
 
 
-def test_a_data_frame_has_a_row_a_trial(study):
+def test_a_data_frame_has_a_row_per_trial(study):
     frame = study.dataframe()
     assert list(frame.index) == [0, 1, 2]
     assert list(frame["outcome"]) == ["completed", "pruned", "interrupted"]
@@ -95,7 +95,7 @@ def test_the_winner_is_exported(study, tmp_path):
     assert config.training.learning_rate == study.best.params["learning_rate"]
 
 
-def test_people_see_it_short_and_a_notebook_as_a_table(study):
+def test_the_repr_is_short_and_a_notebook_shows_a_table(study):
     assert repr(study) == "<Study 'toy': 3 trials, best: trial 0, val/loss 2>"
     assert study._repr_html_().count("<tr>") == 4
     assert "<td>0 *</td><td>completed</td><td>2</td><td>0.1</td>" in study._repr_html_()
@@ -103,7 +103,7 @@ def test_people_see_it_short_and_a_notebook_as_a_table(study):
     assert repr(study.best).startswith("<Trial 0: completed, value 2, learning_rate=")
 
 
-def test_texts_of_params_are_no_html(study):
+def test_html_in_params_is_escaped(study):
     hostile = dataclasses.replace(study.trials[0], params={"kind": "<script>"})
     assert "&lt;script&gt;" in hostile._repr_html_()
     assert "<script>" not in hostile._repr_html_()
@@ -114,8 +114,8 @@ def test_a_study_that_is_missing_is_one_line(home):
         hpsearch.load("other", home=home)
 
 
-def test_a_trial_runs_while_a_driver_holds_the_study(home):
-    from hpsearch.lock import StudyLock
+def test_a_trial_is_running_while_a_driver_holds_the_study(home):
+    from hpsearch.study_lock import StudyLock
 
     lock = StudyLock(home / "toy" / "lock", what="study 'toy'")
     try:

@@ -27,7 +27,7 @@ trainer: "python:hpsearch.testing.toy:Toy"
 
 @dataclass
 class Story:
-    """What each of the processes returned and said, and what was on the disk after it."""
+    """Exit code and output of each process, and the journal after it."""
 
     cwd: Path
     said: dict[str, tuple[int, str, str]] = field(default_factory=dict)  # exit code, stdout, stderr
@@ -80,7 +80,7 @@ class Story:
 
 @pytest.fixture(scope="session")
 def story(tmp_path_factory):
-    """Killed with -9, interrupted with Ctrl-C, terminated, then left in peace to the end."""
+    """Killed with -9, interrupted with Ctrl-C, terminated, then run to the end."""
     if not Path("/proc/self/stat").exists():
         pytest.skip("reads /proc")
     told = Story(tmp_path_factory.mktemp("story"))

@@ -20,7 +20,7 @@ def environment(**extra):
 
 
 def hpsearch(*arguments, cwd, timeout=600, **extra):
-    """Runs a command to its end; gives what it returned and said."""
+    """Runs a command to its end; returns its exit code and output."""
     return subprocess.run(
         [*PROGRAM, *map(str, arguments)],
         cwd=cwd,
@@ -33,7 +33,7 @@ def hpsearch(*arguments, cwd, timeout=600, **extra):
 
 
 def started(*arguments, cwd, **extra):
-    """Starts a command and gives its process, in a session of its own as a terminal would make it."""
+    """Starts a command in its own session, as a terminal does; returns the process."""
     return subprocess.Popen(
         [*PROGRAM, *map(str, arguments)],
         cwd=cwd,
@@ -46,7 +46,7 @@ def started(*arguments, cwd, **extra):
 
 
 def wait_for(condition, *, limit=600.0):
-    """What the condition gives once it is true."""
+    """Returns the condition's value once it is true."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         if found := condition():
@@ -80,7 +80,7 @@ def descendants(pid):
 
 
 def alive(pids):
-    """Those of the processes that have not ended."""
+    """Returns the processes that have not ended."""
     found = []
     for pid in pids:
         try:
@@ -104,14 +104,14 @@ def stopped(pids):
 
 
 def end(process, number=signal.SIGKILL):
-    """Ends a process that may have ended; gives what it said."""
+    """Ends a process that may have ended; returns its output."""
     if process.poll() is None:
         process.send_signal(number)
     return process.communicate(timeout=600)
 
 
 def shown(study, *, cwd, home="home"):
-    """What `hpsearch show --json` says."""
+    """Returns the JSON of `hpsearch show --json`."""
     done = hpsearch("show", study, "--json", "--home", home, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

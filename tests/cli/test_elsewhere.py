@@ -1,4 +1,4 @@
-"""Commands given in another folder than the study's, and beside a space file that is being edited."""
+"""Commands in another folder than the study's, and beside a space file that is being edited."""
 
 import json
 import os
@@ -15,7 +15,7 @@ HALF_EDITED = "study: 'toy'  # ours\nbudget: {trials: 6\ntraining: [\n"
 
 @pytest.fixture
 def project(tmp_path, space_file, monkeypatch):
-    """A project with a study of the name toy, seen from another folder."""
+    """A project with a study named toy, seen from another folder."""
     space_file(TOY_SPACE)
     study = tmp_path / "mlruns" / "toy"
     study.mkdir(parents=True)
@@ -36,18 +36,18 @@ def test_the_home_beside_the_space_file_or_above_is_named(call, project, command
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_home_that_is_nowhere_is_not_named(call, project, command):
-    one_line(call(command, "toys"), 2, r"no study 'toys' in mlruns; there is none yet$")
+def test_without_another_home_none_is_named(call, project, command):
+    one_line(call(command, "toys"), 2, r"no study 'toys' in mlruns; it has no study yet$")
 
 
-def test_a_study_is_not_begun_anew_unasked(call, project):
-    said = r"study 'toy' is in \.\./mlruns: --home \.\./mlruns goes on with it, --home mlruns begins anew$"
+def test_a_second_study_of_the_same_name_is_refused(call, project):
+    said = r"study 'toy' is in \.\./mlruns: --home \.\./mlruns resumes it, --home mlruns starts a new one$"
     one_line(call("run", "../space.yaml"), 2, said)
     assert not os.path.exists("mlruns")
 
 
 @pytest.mark.parametrize("options", [("--home", "mlruns"), ("--study", "another")])
-def test_a_study_is_begun_anew_where_that_was_asked_for(call, project, options):
+def test_an_explicit_home_starts_a_second_study(call, project, options):
     (project / "data" / "train.txt").unlink()  # found before anything is trained
     code, _, err = call("run", "../space.yaml", *options)
     assert (code, "train.txt" in err) == (2, True)
@@ -75,9 +75,9 @@ def test_the_ui_names_the_home_above(call, project):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_file_that_cannot_be_read_is_answered_with_the_studys_name(call, project, command):
+def test_an_invalid_space_file_is_answered_with_the_studys_name(call, project, command):
     (project / "half.yaml").write_text(HALF_EDITED)
-    one_line(call(command, "../half.yaml"), 2, r"half.yaml:3:9: .*; the study's name would do, too: toy$")
+    one_line(call(command, "../half.yaml"), 2, r"half.yaml:3:9: .*; the study's name works as well: toy$")
     one_line(
         call(command, "../hlaf.yaml"), 2, r"no such file; did you mean \.\./half.yaml\?; the study's name .*: hlaf$"
     )
@@ -98,4 +98,5 @@ def test_stop_finds_the_study_of_a_file_being_edited(call, project):
 
 def test_a_study_that_runs_in_another_home_is_named(call, project):
     os.makedirs("mlruns/toy")
-    one_line(call("stop", "toy"), 1, r"study 'toy' is not being run here; one is in \.\./mlruns: --home \.\./mlruns$")
+    said = r"study 'toy' is not running here; one of this name is in \.\./mlruns: --home \.\./mlruns$"
+    one_line(call("stop", "toy"), 1, said)

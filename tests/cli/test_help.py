@@ -52,7 +52,12 @@ def test_the_version_is_the_packages():
     assert said("--version") == f"hpsearch, version {__version__}\n"
 
 
-def test_no_command_is_help_and_2(call):
+def test_python_runs_the_package():
+    done = subprocess.run([sys.executable, "-m", "hpsearch", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"hpsearch, version {__version__}\n"
+
+
+def test_without_a_command_it_prints_help_and_exits_2(call):
     code, out, err = call()
     assert code == 2
     assert "Commands:" in out + err

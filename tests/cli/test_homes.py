@@ -1,4 +1,4 @@
-"""Homes in odd places: moved projects, signs that URLs split at, folders that MLflow owns, users without a name."""
+"""Homes in odd places: moved projects, characters that URLs split at, folders of MLflow, users without a name."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def rows(database: Path, statement: str) -> list:
 
 
 @pytest.mark.slow
-def test_a_whole_run_in_a_home_of_odd_name(tmp_path):
+def test_a_whole_run_in_a_home_with_an_odd_name(tmp_path):
     cwd = project(tmp_path / ODD)
     before = tree(cwd)
     done = hpsearch("run", "space.yaml", "--home", "my?home", "--launcher", "inline", cwd=cwd)
@@ -67,7 +67,7 @@ def test_a_whole_run_in_a_home_of_odd_name(tmp_path):
     for command in ("sync", "repair"):
         done = hpsearch(command, "toy", "--home", "my?home", cwd=cwd)
         assert done.returncode == 0, done
-        assert done.stdout.count("has everything") + done.stdout.count("all there") == 2
+        assert done.stdout.count("has everything") + done.stdout.count("complete") == 2
     home = cwd / "my?home"
     assert {path.name for path in home.glob("*.db")} == {"mlflow.db", "optuna.db"}
     for (location,) in rows(home / "mlflow.db", "select artifact_uri from runs"):
@@ -83,7 +83,7 @@ def test_stores_are_in_the_home_whatever_its_name(call, tmp_path, monkeypatch, b
     assert call("sync", "odd", "--home", study.home) == (0, "mlflow: has everything\noptuna: has everything\n", "")
     code, out, _ = call("repair", "odd", "--home", study.home)
     assert code == 0, out
-    assert out.count("all there") == 2
+    assert out.count("complete") == 2
     assert [entry.name for entry in (tmp_path / "there").iterdir()] == [name]
     assert len(list((study.home / "artifacts").rglob("config.yaml"))) == 4
     assert {path.name for path in study.home.glob("*.db")} == {"mlflow.db", "optuna.db"}
@@ -104,7 +104,7 @@ def test_the_option_of_a_home_can_be_pasted_into_a_shell():
 
 
 def moved_study(tmp_path):
-    """A searched study in a project that is then copied; where it was, and where the copy is."""
+    """A searched study in a project that is then copied; returns both places."""
     old, new = project(tmp_path / "old"), tmp_path / "new"
     found = Experiment.load(old / "space.yaml")
     (old / "mlruns").mkdir()
@@ -117,7 +117,7 @@ def base(home):
     return base_of(History.of(read(home / "toy" / "journal.jsonl")), home / "toy")
 
 
-def test_what_a_moved_study_exports_reads_the_data_beside_it(call, tmp_path):
+def test_an_export_of_a_moved_study_reads_the_data_beside_it(call, tmp_path):
     old, new = moved_study(tmp_path)
     assert call("export", "toy", "-o", new / "best.yaml", "--home", new / "mlruns")[0] == 0
     assert Experiment.load(new / "best.yaml").base.resolve() == new
@@ -125,14 +125,14 @@ def test_what_a_moved_study_exports_reads_the_data_beside_it(call, tmp_path):
     assert base(new / "mlruns") == new
 
 
-def test_a_home_alone_that_was_moved_has_its_data_where_they_were(tmp_path):
+def test_a_home_moved_alone_keeps_the_place_of_its_data(tmp_path):
     old, _ = moved_study(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     os.rename(old / "mlruns", tmp_path / "elsewhere" / "mlruns")
     assert base(tmp_path / "elsewhere" / "mlruns") == old
 
 
-def test_a_journal_of_before_says_where_it_was_by_its_export(tmp_path):
+def test_the_export_of_an_older_journal_says_where_it_was(tmp_path):
     old, new = moved_study(tmp_path)
     path = new / "mlruns" / "toy" / "journal.jsonl"
     events = [{k: v for k, v in event.items() if k != "folder"} for event in read(path)]
@@ -145,7 +145,7 @@ def test_a_journal_of_before_says_where_it_was_by_its_export(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_project_that_was_moved_half_way_goes_on(tmp_path):
+def test_a_project_moved_during_a_study_resumes(tmp_path):
     old, new = project(tmp_path / "old"), tmp_path / "new"
     assert hpsearch("run", "space.yaml", "--launcher", "inline", cwd=old).returncode == 0
     os.rename(old, new)
@@ -167,7 +167,7 @@ def test_a_project_that_was_moved_half_way_goes_on(tmp_path):
 
 @pytest.fixture
 def file_store(tmp_path, monkeypatch):
-    """A folder as `mlflow` below 3.7 made it by default."""
+    """A folder as `mlflow` before 3.7 created it by default."""
     monkeypatch.chdir(tmp_path)
     for name in ("0", "123456789012345678"):
         (tmp_path / "mlruns" / name).mkdir(parents=True)
@@ -185,7 +185,7 @@ def test_a_file_store_is_left_alone(call, file_store):
     assert call("export", "toy")[::2] == (0, said)
     assert call("show", "toy", "--home", beside)[::2] == (0, "")
     code, out, err = call("stop", "toy")
-    assert (code, err) == (1, f"{said}error: study 'toy' is not being run\n")
+    assert (code, err) == (1, f"{said}error: study 'toy' is not running\n")
     assert tree(file_store) == before
     shutil.rmtree(file_store)
     assert Home.at(Path("mlruns")).path == beside  # the studies are there, whatever becomes of the store
@@ -198,7 +198,7 @@ def test_a_file_store_by_another_name(file_store, monkeypatch, where):
     assert found == file_store.with_name("mlruns-hpsearch")
 
 
-def test_other_homes_are_what_they_are_called(file_store, tmp_path):
+def test_other_homes_are_used_as_given(file_store, tmp_path):
     (file_store / "toy").mkdir()
     (file_store / "toy" / "journal.jsonl").touch()  # made by an hpsearch of before
     assert Home.at(file_store).path == file_store
@@ -221,7 +221,7 @@ print(os.getuid(), getpass.getuser(), Path.home().is_dir(), oct(Path.home().stat
 
 
 def nameless(*command, cwd, **extra):
-    """Runs a command as a user without a home and an entry in /etc/passwd."""
+    """Runs a command as a user without a home or an entry in /etc/passwd."""
     if shutil.which("setpriv") is None or os.getuid() != 0:
         pytest.skip("needs setpriv, and root")
     known = environment(PYTHONPATH=str(Path(__file__).parents[2]), **extra)

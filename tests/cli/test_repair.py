@@ -1,4 +1,4 @@
-"""`hpsearch repair`: the stores are made to say what the journal tells, or it is said what cannot be."""
+"""`hpsearch repair`: the stores agree with the journal afterwards, or what cannot be repaired is reported."""
 
 import contextlib
 import hashlib
@@ -13,20 +13,20 @@ import pytest
 from hpsearch import journal
 from hpsearch.journal import encode
 from hpsearch.journal.history import History
-from hpsearch.lock import StudyLock
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
+from hpsearch.study_lock import StudyLock
 from hpsearch.views.mlflow.store import Store, moved
 from tests import blank
 from tests.cli.test_run import one_line
 from tests.faults.stores import Reference, Small, both, runs, ship
 
 WHOLE = """study:
-  journal.jsonl: 13 lines, whole
-  mlflow: 3 runs, 49 rows: all there
-  optuna: 2 trials, 5 values: all there
-  checkpoints: 0 of unfinished trials checked
+  journal.jsonl: 13 lines, intact
+  mlflow: 3 runs, 49 rows: complete
+  optuna: 2 trials, 5 values: complete
+  checkpoints: 0 checked, of interrupted and paused trials
 """
 
 
@@ -40,7 +40,7 @@ def template(tmp_path_factory):
 
 @pytest.fixture
 def study(template, tmp_path, monkeypatch):
-    """A shipped study in a home of its own, beside another."""
+    """A shipped study in its own home, beside another study."""
     monkeypatch.setattr(Store, "draws", False)
     monkeypatch.setattr("hpsearch.views.shipping.BACKOFF", (0.01,))
     shutil.rmtree(tmp_path / "home", ignore_errors=True)
@@ -66,12 +66,12 @@ def change(database, *statements):
     connection.close()
 
 
-def test_a_whole_study_stays_as_it_is(call, study, expected):
+def test_an_intact_study_does_not_change(call, study, expected):
     assert call("repair", "study", "--home", study.home) == (0, WHOLE, "")
     assert both(study) == expected
 
 
-def test_damaged_databases_are_set_aside_and_all_studies_filled_in_again(call, study, expected):
+def test_damaged_databases_are_set_aside_and_filled_again(call, study, expected):
     for name in ("mlflow.db", "optuna.db"):
         (study.home / name).write_bytes(b"dear diary " * 1000)
     code, out, err = call("repair", "--home", study.home)
@@ -81,7 +81,7 @@ def test_damaged_databases_are_set_aside_and_all_studies_filled_in_again(call, s
             rf"^  .*{name} is damaged \(file is not a database\) and was set aside as {name}.corrupt-", out, re.M
         )
         assert len(list(study.home.glob(f"{name}.corrupt-*"))) == 1
-    assert out.count("mlflow: 3 runs, 49 rows: all there") == out.count("optuna: 2 trials, 5 values: all there") == 2
+    assert out.count("mlflow: 3 runs, 49 rows: complete") == out.count("optuna: 2 trials, 5 values: complete") == 2
     assert both(study) == expected
     assert set(runs(study.home / "mlflow.db", "other")) == {"other", "trial-0001", "trial-0003"}
 
@@ -96,11 +96,11 @@ MLFLOW_CHANGES = {
 
 
 @pytest.mark.parametrize("name", MLFLOW_CHANGES)
-def test_what_was_changed_in_mlflow_is_put_right(call, study, expected, name):
+def test_changes_in_mlflow_are_undone(call, study, expected, name):
     change(study.home / "mlflow.db", MLFLOW_CHANGES[name])
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, ""), out
-    assert "mlflow: 3 runs, 49 rows: all there (before: " in out
+    assert "mlflow: 3 runs, 49 rows: complete (before: " in out
     assert both(study) == expected
     assert call("repair", "study", "--home", study.home)[:2] == (0, WHOLE)
 
@@ -113,21 +113,21 @@ OPTUNA_CHANGES = {
 
 
 @pytest.mark.parametrize("name", OPTUNA_CHANGES)
-def test_what_was_changed_in_optuna_is_put_right(call, study, expected, name):
+def test_changes_in_optuna_are_undone(call, study, expected, name):
     change(study.home / "optuna.db", OPTUNA_CHANGES[name])
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, ""), out
-    assert "optuna: 2 trials, 5 values: all there" in out
+    assert "optuna: 2 trials, 5 values: complete" in out
     assert both(study) == expected
 
 
-def test_runs_and_studies_that_were_deleted_come_back(call, study, expected):
+def test_deleted_runs_and_studies_are_restored(call, study, expected):
     change(study.home / "mlflow.db", "update runs set lifecycle_stage = 'deleted'")
     optuna.delete_study(study_name="study", storage=f"sqlite:///{study.home / 'optuna.db'}")
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, "")
     assert "  MLflow: the run of study 'study' was deleted, and is restored\n  mlflow: 2 deleted runs restored\n" in out
-    assert "  mlflow: 3 runs, 49 rows: all there (before: 50 lacking)\n" in out
+    assert "  mlflow: 3 runs, 49 rows: complete (before: 50 missing)\n" in out
     assert both(study) == expected
     with contextlib.closing(sqlite3.connect(study.home / "mlflow.db")) as database:
         assert database.execute("select count(*) from runs").fetchone() == (6,)  # of both studies: none made anew
@@ -145,32 +145,32 @@ def test_a_run_made_twice_is_deleted(call, study, expected):
     assert both(study) == expected
 
 
-def test_damaged_lines_of_the_journal_are_named(call, study):
+def test_damaged_lines_of_the_journal_are_listed(call, study):
     path = study.folder / "journal.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     lines[4], lines[7] = b"garbage\n", lines[7][:20] + b"#" + lines[7][21:]
     path.write_bytes(b"".join(lines))
     code, out, err = call("repair", "study", "--home", study.home)
-    assert "  journal.jsonl: 2 of 13 lines damaged and passed over: 5, 8\n" in out
-    one_line((code, "", err), 1, "study 'study' is not whole")
+    assert "  journal.jsonl: 2 of 13 lines damaged and skipped: 5, 8\n" in out
+    one_line((code, "", err), 1, "study 'study' is not intact")
 
 
-def test_a_study_that_is_run_is_left_alone(call, study):
+def test_a_running_study_is_skipped(call, study):
     before = both(study)
     lock = StudyLock(study.folder / "lock", what="study 'study'")
     try:
         code, out, err = call("repair", "study", "--home", study.home)
         one_line((code, "", err), 73, r"study 'study' is being run by pid \d+ .*; stop it first")
         code, out, err = call("repair", "--home", study.home)
-        one_line((code, "", err), 73, "left out, for they are being run: study")
-        assert "other:\n  journal.jsonl: 13 lines, whole" in out
+        one_line((code, "", err), 73, "skipped, because they are running: study")
+        assert "other:\n  journal.jsonl: 13 lines, intact" in out
     finally:
         lock.release()
     assert both(study) == before
 
 
 @pytest.mark.parametrize("damaged", [["last.pt"], ["previous.pt"], ["last.pt", "previous.pt"]])
-def test_checkpoints_of_unfinished_trials_are_checked(call, study, damaged):
+def test_checkpoints_of_interrupted_trials_are_checked(call, study, damaged):
     folder = study.folder / "checkpoints" / "0003"
     folder.mkdir(parents=True)
     body = bytes(1000)
@@ -179,14 +179,14 @@ def test_checkpoints_of_unfinished_trials_are_checked(call, study, damaged):
         (folder / name).write_bytes(header + b"\n" + (body[1:] + b"!" if name in damaged else body))
     code, out, _ = call("repair", "study", "--home", study.home)
     assert code == int(len(damaged) == 2)
-    found = re.findall(r"checkpoints/0003/(.*): damaged; the trial goes on from (.*)", out)
-    assert found == [(name, "the other one" if len(damaged) == 1 else "its start") for name in damaged]
-    assert "checkpoints: 2 of unfinished trials checked" in out
+    found = re.findall(r"checkpoints/0003/(.*): damaged; the trial (.*)", out)
+    assert found == [(name, "resumes from the other one" if len(damaged) == 1 else "restarts") for name in damaged]
+    assert "checkpoints: 2 checked, of interrupted and paused trials" in out
 
 
 @pytest.fixture
 def in_storage(study):
-    """The study as on nodes without a shared folder, a checkpoint in the storage; gives its file."""
+    """The study as on nodes without a shared folder, with a checkpoint in the storage; returns its file."""
     storage = Storage(f"file://{study.home}/storage")
     study.events[0]["experiment"]["resources"] = {"launcher": {"name": "ray", "storage": storage.url}}
     (study.folder / "journal.jsonl").write_bytes(b"".join(map(encode, study.events)))
@@ -200,34 +200,34 @@ def in_storage(study):
 def test_checkpoints_in_a_storage_are_checked(call, study, in_storage):
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, "")
-    assert "  checkpoints: 1 of unfinished trials checked\n" in out
+    assert "  checkpoints: 1 checked, of interrupted and paused trials\n" in out
     in_storage.write_text("[}")
     code, out, _ = call("repair", "study", "--home", study.home)
     assert code == 1
-    assert re.search(r"^  file:///.*/0003/last\.pt: damaged; the trial goes on from its start$", out, re.M)
+    assert re.search(r"^  file:///.*/0003/last\.pt: damaged; the trial restarts$", out, re.M)
 
 
-def test_a_storage_that_cannot_be_reached_is_said(call, study, in_storage):
+def test_an_unreachable_storage_is_reported(call, study, in_storage):
     shutil.rmtree(study.home / "storage")
     (study.home / "storage").write_text("a file in its place")
     code, out, err = call("repair", "study", "--home", study.home)
     assert re.search(r"^  checkpoints: cannot be checked \(storage file:///.*: cannot list .*\)$", out, re.M)
-    one_line((code, "", err), 1, "study 'study' is not whole")
+    one_line((code, "", err), 1, "study 'study' is not intact")
 
 
-def test_a_server_that_is_away_is_said(call, study, tmp_path):
+def test_a_server_that_is_down_is_reported(call, study, tmp_path):
     (tmp_path / "space.yaml").write_text(
         "study: study\ntracking: {uri: 'http://127.0.0.1:9'}\ndata: {text: {task: text, files: {train: a.txt}}}\n"
         "training: {learning_rate: {low: 0.1, high: 0.2}}\n"
     )
     code, out, err = call("repair", tmp_path / "space.yaml", "--home", study.home)
-    assert "  mlflow: cannot be reached; hpsearch sync ships to it when it is back\n" in out
-    assert "  optuna: 2 trials, 5 values: all there\n" in out
-    one_line((code, "", err), 1, "study 'study' is not whole")
+    assert "  mlflow: cannot be reached; `hpsearch sync` writes to it when it is up again\n" in out
+    assert "  optuna: 2 trials, 5 values: complete\n" in out
+    one_line((code, "", err), 1, "study 'study' is not intact")
 
 
 def test_wrong_arguments_are_one_line(call, tmp_path, study):
-    one_line(call("repair", "--home", tmp_path), 2, "holds no study")
+    one_line(call("repair", "--home", tmp_path), 2, "contains no study")
     one_line(call("repair", "study", "--all", "--home", study.home), 2, "--all and a study")
     code, _, err = call("repair", "none", "--home", study.home)
     one_line((code, "", err), 2, "no study 'none'")

@@ -54,7 +54,7 @@ def test_people_see_a_table_with_the_winner_marked(home, call):
     assert best["outcome"] in line
 
 
-def test_numbers_that_are_none_are_null(tmp_path, call):
+def test_numbers_that_are_not_finite_are_null(tmp_path, call):
     study = opened(experiment("search: {pruner: none}\n"), tmp_path / "toy")
     number = ask(study)
     study.start(number, device="cpu", threads=1, worker=0)
@@ -73,12 +73,12 @@ def test_numbers_that_are_none_are_null(tmp_path, call):
 
 def test_mistakes_are_one_line(home, call, tmp_path):
     one_line(call("show", "none", "--home", home), 2, r"no study 'none' in .*; there are: toy")
-    one_line(call("show", "none", "--home", tmp_path / "empty"), 2, r"there is none yet")
+    one_line(call("show", "none", "--home", tmp_path / "empty"), 2, r"it has no study yet")
     one_line(call("show", "some/thing", "--home", home), 2, r"neither a space file \(.yaml\) nor the name of a study")
     one_line(call("show", tmp_path / "none.yaml", "--home", home), 2, r"none.yaml")
 
 
-def test_another_file_is_no_journal(call, tmp_path):
+def test_another_file_is_not_read_as_a_journal(call, tmp_path):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "journal.jsonl").write_text("hello\n")
     one_line(call("show", "toy", "--home", tmp_path), 1, r"not an hpsearch journal")
@@ -97,7 +97,7 @@ def test_a_long_study_shows_its_best_and_says_how_to_see_the_others(home, call):
     assert (code, err) == (0, "")
     assert f" {values[0][1]} * " in out
     assert f" {values[1][1]} " not in out.partition("*")[0].rpartition("\n")[2]
-    assert out.splitlines()[-1] == "5 more trials; all of them: --top 6, or --json"
+    assert out.splitlines()[-1] == "5 more trials; --top 6 or --json lists all"
     assert "more trials" not in call("show", "toy", "--top", 6, "--home", home)[1]
 
 

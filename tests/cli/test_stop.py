@@ -1,4 +1,4 @@
-"""`hpsearch stop`: a run ends as after Ctrl-C, also one that was started in the background or with nohup."""
+"""`hpsearch stop`: a search ends as after Ctrl-C, also one in the background or under nohup."""
 
 import fcntl
 import json
@@ -69,8 +69,8 @@ def test_a_run_in_the_background_is_stopped(folder):
     print(f"stopped {took:.1f} s after it was asked to")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        f"study 'story': told its run (pid {process.pid}) to stop; trials save their state (Ctrl-C: do not wait)",
-        "study 'story' has stopped; hpsearch run goes on with it",
+        f"study 'story': asked pid {process.pid} to stop; its trials save their state (Ctrl-C: do not wait)",
+        "study 'story' has stopped; hpsearch run resumes it",
     ]
     assert process.returncode == 143
     assert "stopping: trials save their state" in out
@@ -78,7 +78,7 @@ def test_a_run_in_the_background_is_stopped(folder):
     assert events(journal, "driver_stopped")[-1]["reason"] == "interrupted"
     wait_for(lambda: not alive(family))
     done = hpsearch("stop", "story", "--home", "home", cwd=folder)
-    one_line((done.returncode, done.stdout, done.stderr), 1, "study 'story' is not being run")
+    one_line((done.returncode, done.stdout, done.stderr), 1, "study 'story' is not running")
 
 
 def test_a_run_under_nohup_outlives_its_terminal_and_ends_on_sigterm(folder):
@@ -135,11 +135,11 @@ def test_a_study_that_nobody_runs_is_said_to_be_so(tmp_path, call, sleeper):
     """A lock that a dead run left, its process number given to another: nothing is done to that one."""
     (tmp_path / "story").mkdir()
     (tmp_path / "story" / "lock").write_text(json.dumps(facts(*sleeper)))
-    one_line(call("stop", "story", "--home", tmp_path), 1, "study 'story' is not being run")
+    one_line(call("stop", "story", "--home", tmp_path), 1, "study 'story' is not running")
 
 
 def test_an_unknown_study_is_the_users_mistake(tmp_path, call):
-    one_line(call("stop", "stori", "--home", tmp_path), 2, "no study 'stori' in .*; there is none yet")
+    one_line(call("stop", "stori", "--home", tmp_path), 2, "no study 'stori' in .*; it has no study yet")
 
 
 def test_a_run_on_another_host_is_to_be_stopped_there(tmp_path, call, held, sleeper):
@@ -160,7 +160,7 @@ def test_a_process_that_only_has_the_number_is_not_stopped(tmp_path, call, held,
 def test_a_lock_that_names_nobody_stops_nobody(tmp_path, call, held, content):
     """To kill(2) 0 and -1 are everybody's number."""
     held(content.replace(b'"x"', json.dumps(socket.gethostname()).encode()))
-    one_line(call("stop", "story", "--home", tmp_path / "home"), 1, r"lock does not say by whom; end that process")
+    one_line(call("stop", "story", "--home", tmp_path / "home"), 1, r"lock does not name the process; end it")
 
 
 def test_a_link_for_a_lock_is_not_followed(tmp_path, call, sleeper):

@@ -1,4 +1,4 @@
-"""`hpsearch sync`: what the views lack of a journal is shipped."""
+"""`hpsearch sync`: writes to the views what they lack."""
 
 import os
 

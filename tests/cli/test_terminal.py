@@ -1,8 +1,8 @@
-"""What commands say of a study's numbers: `hpsearch run` at its end, `hpsearch export` again, `hpsearch train`."""
+"""Warnings and scores that `hpsearch run`, `hpsearch export` and `hpsearch train` print."""
 
 from pathlib import Path
 
-from hpsearch.cli.terminal import Board
+from hpsearch.cli.terminal import RunTerminal
 from hpsearch.cli.train import lines
 from hpsearch.events import Finished, Opened, Searched, Shipped
 from hpsearch.home import Home
@@ -24,7 +24,7 @@ def searched(folder, *trials, metric="val/loss"):
 
 
 def board(study, tmp_path):
-    made = Board(Home(tmp_path), tmp_path / "space.yaml")
+    made = RunTerminal(Home(tmp_path), tmp_path / "space.yaml")
     made.show(Opened(study.experiment, study.history, tmp_path, data=[], workers=[], waiting=0))
     return made
 

@@ -1,4 +1,4 @@
-"""`hpsearch train`: what it refuses, and that it can be stopped; what it trains is in tests/test_final.py."""
+"""`hpsearch train`: what it refuses, and how it is stopped; tests/test_final.py tests the training."""
 
 import json
 import re
@@ -68,7 +68,7 @@ def test_ctrl_c_saves_the_state_and_says_how_to_go_on(story, space_file, tmp_pat
     finally:
         out, err = end(process, signal.SIGINT)
     assert (process.returncode, err) == (130, "")
-    assert f"Go on with: hpsearch train space.yaml -o model --home {home}" in out
+    assert f"Resume with: hpsearch train space.yaml -o model --home {home}" in out
     assert re.search(r"training\s", out), "the bar said something else while it trained"
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["checkpoints"]
     with (checkpoints / "last.pt").open("rb") as file:

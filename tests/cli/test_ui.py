@@ -1,4 +1,4 @@
-"""`hpsearch ui`: MLflow for this machine alone, gone when told or killed."""
+"""`hpsearch ui`: listens on this machine only, and ends when signalled or killed."""
 
 import http.client
 import os
@@ -104,7 +104,7 @@ def test_a_foreign_host_is_refused(ui, host, method):
 
 @pytest.mark.parametrize("path", ["/health", "/version"])
 def test_what_a_foreign_host_may_ask_says_nothing(ui, path):
-    """MLflow exempts these two from the check: they tell that it runs, and its version."""
+    """MLflow exempts these two paths from the check: they say that it runs, and its version."""
     from importlib.metadata import version
 
     port, _, _ = ui
@@ -146,7 +146,7 @@ def test_no_page_may_frame_it_or_read_it(ui):
     assert "access-control-allow-origin" not in found
 
 
-def test_what_it_writes_is_private(ui):
+def test_files_of_the_ui_are_private(ui):
     """F55: under umask 000, after requests that touch the store and the pictures."""
     port, _, story = ui
     body = b'{"experiment_ids": ["0", "1"]}'
@@ -160,12 +160,12 @@ def test_what_it_writes_is_private(ui):
 
 
 @pytest.mark.parametrize("option", [("--host", "0.0.0.0"), ("--allowed-hosts", "*"), ("--dev",)])
-def test_nothing_opens_it_to_others(call, tmp_path, option):
-    """F53: there is no such option."""
+def test_no_option_opens_the_ui_to_others(call, tmp_path, option):
+    """F53: no option does."""
     one_line(call("ui", "--home", tmp_path, *option), 2, f"No such option.*{option[0]}")
 
 
-def test_killed_it_takes_its_server_along(ui):
+def test_the_server_dies_with_a_killed_ui(ui):
     """F53: kill -9 of `hpsearch ui` alone: the keeper ends the server's group (the last test of this server)."""
     port, process, _ = ui
     family = descendants(process.pid)
@@ -176,7 +176,7 @@ def test_killed_it_takes_its_server_along(ui):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_told_to_it_leaves_nothing_behind(story, number):
+def test_a_signal_ends_the_ui_and_its_server(story, number):
     process = started("ui", "--port", free_port(), "--home", "home", cwd=story.cwd)
     try:
         family = wait_for(lambda: len(found := descendants(process.pid)) >= 2 and found)
@@ -190,8 +190,8 @@ def test_told_to_it_leaves_nothing_behind(story, number):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="PR_SET_PDEATHSIG is Linux's")
-def test_killed_with_its_keeper_it_takes_its_server_along(story):
-    """kill -9 of both: the server is told by the system."""
+def test_the_server_dies_with_a_killed_ui_and_keeper(story):
+    """kill -9 of both: Linux signals the server."""
     port = free_port()
     process = started("ui", "--port", port, "--home", "home", cwd=story.cwd)
     try:
@@ -210,15 +210,15 @@ def test_a_busy_port_is_one_line(story, call):
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         port = busy.getsockname()[1]
-        one_line(call("ui", "--port", port, "--home", story.home), 2, rf"--port {port}: something listens there")
+        one_line(call("ui", "--port", port, "--home", story.home), 2, rf"--port {port}: this port is in use")
 
 
 def test_without_a_store_there_is_nothing_to_show(call, tmp_path):
-    one_line(call("ui", "--home", tmp_path), 2, r"holds no mlflow.db yet; `hpsearch run` makes it")
+    one_line(call("ui", "--home", tmp_path), 2, r"holds no mlflow.db yet; `hpsearch run` creates it")
     one_line(call("ui", "--port", "0", "--home", tmp_path), 2, r"--port")
 
 
-def test_a_study_on_a_server_has_its_ui_there(tmp_path, call, space_file):
+def test_the_ui_of_a_study_on_a_server_is_the_servers(tmp_path, call, space_file):
     """No server of ours stands between, which would lend its user's credentials to whoever asks."""
     path = space_file("tracking: {uri: 'https://mlflow.example'}")
     code, out, err = call("ui", path, "--home", tmp_path)

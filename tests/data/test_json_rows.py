@@ -1,4 +1,4 @@
-"""json files: one object a line, or one array as pandas writes it; nested and joined columns."""
+"""json files: one object per line, or one array as pandas writes it; nested and joined columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from hpsearch.data import json_rows
 from hpsearch.data.compressed import Part
-from hpsearch.data.findings import Findings
+from hpsearch.data.read_report import ReadReport
 from hpsearch.errors import DataError
 from tests.data.forms import a_set, refusal, train
 
@@ -37,10 +37,10 @@ def test_objects_by_line_are_read_under_each_ending(tmp_path: Path, name: str) -
 def test_a_long_array_on_one_line_is_read_block_by_block_with_the_lines_of_its_objects(tmp_path: Path) -> None:
     rows = [{"text": "é" * (i % 977), "n": i, "inner": {"list": [i, "]"]}} for i in range(6000)]
     (tmp_path / "a.json").write_text(json.dumps(rows, ensure_ascii=False))
-    read = [record for _, record in json_rows.records(Part(tmp_path / "a.json"), None, Findings())]
+    read = [record for _, record in json_rows.records(Part(tmp_path / "a.json"), None, ReadReport())]
     assert read == rows
     (tmp_path / "a.json").write_text("[\n" + ",\n\n".join(map(json.dumps, rows[:9])) + "\n]\n")
-    places = [where for where, _ in json_rows.records(Part(tmp_path / "a.json"), None, Findings())]
+    places = [where for where, _ in json_rows.records(Part(tmp_path / "a.json"), None, ReadReport())]
     assert [int(place.rpartition(":")[2]) for place in places] == list(range(2, 20, 2))
 
 
@@ -49,8 +49,8 @@ WRONG = {
     "cut in an object": ('[{"text": "a", "label": 1},\n{"te', "a.json:2: not JSON (Unterminated string"),
     "no comma": ('[{"text": "a", "label": 1}\n {"text": "b"}]', "a.json:2: not JSON (',' is missing)"),
     "two arrays": ('[{"text": "a", "label": 1}]\n[]', "a.json:2: more text after the array"),
-    "numbers": ('[{"text": "a", "label": 1},\n 3]', "a.json:2: in the array there is what is no object"),
-    "NaN": ('[{"text": "a", "label": NaN}]', "a.json:1: not JSON (NaN is no number of JSON's)"),
+    "numbers": ('[{"text": "a", "label": 1},\n 3]', "a.json:2: the array has an item that is not an object"),
+    "NaN": ('[{"text": "a", "label": NaN}]', "a.json:1: not JSON (NaN is not a JSON number)"),
     "a table in an object": ('{"data": [{"text": "a"}]}', "a.json:1: one object with a list in 'data': save that list"),
     "one object over lines": ('{\n "text": "a"\n}', "a.json:1: not JSON"),
 }
@@ -71,7 +71,7 @@ def test_an_endless_string_is_refused_without_holding_all_of_it(
 ) -> None:
     monkeypatch.setattr(json_rows, "MAX_LINE", 1 << 20)
     (tmp_path / "a.json").write_text('[{"text": "' + "x" * (8 << 20))
-    records = json_rows.records(Part(tmp_path / "a.json"), None, Findings())
+    records = json_rows.records(Part(tmp_path / "a.json"), None, ReadReport())
     with pytest.raises(DataError, match="a value of more than 1 MiB"):
         list(records)
 
@@ -155,7 +155,7 @@ def test_a_record_without_the_mapping_that_others_have_lacks_what_is_in_it(tmp_p
     given = {"source": "en", "target": "fr"}
     assert (
         refusal(tmp_path, a_set("translation", "a.jsonl", **given))
-        == "a.jsonl:2: the source is missing, text is wanted"
+        == "a.jsonl:2: the source is missing, text is expected"
     )
     assert train(tmp_path, "translation", "a.jsonl", skip_bad_rows=True, **given) == [("a", "b")] * 2
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from hpsearch.displays.bars import Described
+from hpsearch.displays.bars import DescriptionColumn
 
 LONG = (
     "trial 12 (attempt 2)  n_layers=3 dropout=0.116 learning_rate=0.000993 batch_size=32 epochs=22.9 weight_decay=0.04"
@@ -19,7 +19,7 @@ def test_bar_percentage_and_value_stay_beside_long_params(width, encoding):
     file = io.TextIOWrapper(io.BytesIO(), encoding)
     console = Console(file=file, width=width, force_terminal=True, color_system=None)
     columns = [BarColumn(bar_width=20), TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.fields[value]}")]
-    bars = Progress(Described(console), *columns, console=console)
+    bars = Progress(DescriptionColumn(console), *columns, console=console)
     bars.add_task(LONG, total=1, completed=0.3, value="5.4532")
     console.print(bars.get_renderable())
     file.seek(0)

@@ -31,10 +31,10 @@ def ties(*values) -> History:
     return of(*(trial(number, value, outcome="completed", value=value) for number, value in enumerate(values)))
 
 
-def test_a_tie_is_said_with_the_trials_that_tie():
+def test_a_tie_is_reported_with_its_trials():
     history = ties(3.0, 2.0, 2.5, 2.0, 2.0)
     assert equals(history, history.trials[1]) == (
-        "tie: 2 other trials have val/loss 2.0000 as well (3, 4); trial 1, the first of them, is the winner"
+        "tie: 2 other trials have the same val/loss 2.0000 (3, 4); the first of them, trial 1, is the winner"
     )
     assert equals(history, history.trials[0]) is None
     assert history.best() is history.trials[1]

@@ -71,13 +71,13 @@ def test_a_full_disk_is_waited_for(zygote, disk):
     zygote.start(cwd, *RUN, "--workers", "2", TOY_HISTORY=str(cwd.parent.parent / "acknowledged.jsonl"), **STEPS)
     wait_for(lambda: evaluated(cwd, 5))
     filler = fill(disk)
-    wait_for(lambda: "waiting up to 60 s for room" in zygote.output.read_text())
+    wait_for(lambda: "waiting up to 60 s for space" in zygote.output.read_text())
     time.sleep(2)
     before = len(journal.read(cwd / "home/toy/journal.jsonl"))  # the last good state stays
     filler.unlink()
     began = time.monotonic()
     wait_for(lambda: len(journal.read(cwd / "home/toy/journal.jsonl")) > before + 3)
-    print(f"goes on {time.monotonic() - began:.2f} s after there is room again")
+    print(f"resumed {time.monotonic() - began:.2f} s after there was space again")
     done = zygote.wait()
     assert done.code == 0, done.said
     assert done.said.count("nothing can be saved in") == 1
@@ -175,7 +175,10 @@ def test_a_stop_that_could_not_save_a_trial_says_so(tmp_path):
     for place in closed:
         place.chmod(0o700)
     assert process.returncode == 130, said
-    assert "stopped; trial 0 will go on from the last checkpoint, all else is saved. Go on with: hpsearch run" in said
+    assert (
+        "stopped; trial 0: resumes from the last checkpoint; everything else is saved. Resume with: hpsearch run"
+        in said
+    )
 
 
 def test_a_folder_closed_half_way_is_waited_for(tmp_path):
@@ -191,7 +194,7 @@ def test_a_folder_closed_half_way_is_waited_for(tmp_path):
             place.chmod(0o700)
     said += process.communicate(timeout=600)[0]
     assert process.returncode == 0, said
-    assert "there is room again; going on" in said
+    assert "there is space again; the search resumes" in said
     assert not (found := check(cwd, said=said, views=False)), found
 
 
@@ -235,7 +238,7 @@ def test_a_damaged_checkpoint_is_noticed_before_it_is_used(tmp_path, damage, cap
     """F28: 7 of 7 noticed, the one before is used, and the warning names the file."""
     last, previous = tmp_path / "last.pt", tmp_path / "previous.pt"
     for step in (1, 2):
-        checkpoint.save(last, {"weights": torch.full((5000,), step), "step": step}, config_hash="x", former=previous)
+        checkpoint.save(last, {"weights": torch.full((5000,), step), "step": step}, config_hash="x", previous=previous)
     last.write_bytes(DAMAGES[damage](last.read_bytes()))
     with pytest.raises(CheckpointDamaged):
         checkpoint.load(last, config_hash="x")

@@ -7,8 +7,8 @@ import pytest
 
 from hpsearch.errors import ConfigError
 from hpsearch.outcome import Outcome
-from hpsearch.space.checking import wrong_study
 from hpsearch.space.experiment import Experiment
+from hpsearch.space.validation import wrong_study
 from tests import blank
 from tests.cli.processes import TOY, hpsearch
 from tests.faults.test_input import tree
@@ -212,12 +212,12 @@ def test_f50_what_a_data_function_gives_is_printed_with_its_escapes(call, folder
 
 
 def test_f50_what_the_board_prints_is_escaped(capsys, folder):
-    from hpsearch.cli.terminal import Board
+    from hpsearch.cli.terminal import RunTerminal
     from hpsearch.displays.text import params
     from hpsearch.home import Home
     from hpsearch.journal.history import TrialHistory
 
-    board = Board(Home(folder / "home"), folder / "space.yaml")
+    board = RunTerminal(Home(folder / "home"), folder / "space.yaml")
     board.say(f"warning: {EVIL} [red]")
     trial = TrialHistory(0, params={"file": EVIL}, outcome=Outcome.FAILED, reason=EVIL)
     board.console.print(board._line(trial))

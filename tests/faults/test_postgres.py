@@ -161,7 +161,7 @@ def test_two_homes_with_a_study_of_one_name_do_not_mix(server, url, tmp_path):
     assert ship(second, say=said.append)["optuna"] > 0
     assert len(said) == 1, said
     assert f"has a study 'twin' of the home {postgres.home_mark(first.home)}" in said[0]
-    assert "give this one another name" in said[0]
+    assert "rename this study" in said[0]
     assert repr(stored(server, "twin")) == repr(before)
     server.query_nothing("update studies set study_name = 'older' where study_name = 'twin'")  # its owner makes room
     assert ship(second) == {"optuna": 0}
@@ -174,7 +174,7 @@ def test_a_study_of_another_program_is_left_as_it_is(server, url, tmp_path):
     other.add_trial(optuna.trial.create_trial(value=1.0))
     study = Small(tmp_path / "home", "theirs")
     assert ship(study, say=said.append)["optuna"] > 0
-    assert "of another program, which is left as it is" in said[0]
+    assert "of another program, which is not changed" in said[0]
     assert [trial.value for trial in other.trials] == [1.0]
     storage.remove_session()
     storage.engine.dispose()
@@ -198,7 +198,7 @@ def test_repair_puts_right_what_somebody_changed(server, url, tmp_path):
     server.query_nothing("delete from trial_intermediate_values where step = 2")
     done = hpsearch("repair", "changed", "--home", "home", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "optuna: 4 trials, 10 values: all there (before: " in done.stdout
+    assert "optuna: 4 trials, 10 values: complete (before: " in done.stdout
     assert repr(stored(server, "changed")) == before
 
 
@@ -301,7 +301,7 @@ def test_f32_f33_a_connection_cut_at_any_statement_loses_and_doubles_nothing(ser
         with monkeypatch.context() as patched:
             Stumbling(patched, at, wire.cut)
             assert ship(study, say=said.append) == {"optuna": 0}, said
-    assert len([line for line in said if "training goes on" in line]) <= 1
+    assert len([line for line in said if "training continues" in line]) <= 1
     assert plain(stored(server, "cut")) == in_sqlite(study.folder, tmp_path, monkeypatch)
 
 
@@ -347,7 +347,7 @@ def test_f33_a_silent_network_is_given_up(server, url, tmp_path, monkeypatch):
             Stumbling(patched, 60, swallow)
             assert ship(study, say=said.append)["optuna"] > 0
         took.append(time.monotonic())
-        assert [line for line in said if "training goes on" in line and "no answer for 1 s" in line], said
+        assert [line for line in said if "training continues" in line and "no answer for 1 s" in line], said
         wire.mode = "pass"
         assert ship(study) == {"optuna": 0}
         mine = "select count(*) from pg_stat_activity where application_name like %s"
@@ -476,7 +476,7 @@ def test_f32_a_server_that_is_down_from_start_to_end(search, server, url, tmp_pa
     process = search.start("away", away, trials=2)
     out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, ""), out + err
-    assert out.count("training goes on") == 1
+    assert out.count("training continues") == 1
     assert "HPSEARCH_OPTUNA_URL names the database" in out
     assert PASSWORD not in out
     done = hpsearch("sync", "away", "--home", "home", cwd=search.cwd)

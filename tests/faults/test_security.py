@@ -110,8 +110,8 @@ def test_f51_the_best_weights_run_no_code(tmp_path, corpus_files, canary, switch
     """best.pt, of which `hpsearch train` makes the model: an error, nothing is written."""
     config = tiny({"text": TEXT})
     opened(config, tmp_path)
-    setting = handle(tmp_path).setting
-    training = final.FinalTraining(config, tmp_path / "model", setting)
+    settings = handle(tmp_path).settings
+    training = final.FinalTraining(config, tmp_path / "model", settings)
     list(training.run(lambda: False))
     rewritten(tmp_path / "model" / "checkpoints" / "best.pt", poison("model", canary))
     with pytest.raises(errors.CheckpointDamaged, match="something else than tensors"):
@@ -275,7 +275,7 @@ def test_f52_a_link_at_a_checkpoints_place_is_replaced_not_followed(tmp_path, vi
     folder.mkdir()
     KINDS[kind](folder / name, victim)
     for step in (1, 2, 3):
-        checkpoint.save(folder / "last.pt", {"place": step}, config_hash="abc", former=folder / "previous.pt")
+        checkpoint.save(folder / "last.pt", {"place": step}, config_hash="abc", previous=folder / "previous.pt")
         checkpoint.save(folder / "best.pt", {"place": step}, config_hash="abc")
     found = {name: checkpoint.load(folder / name, config_hash="abc") for name in ("last.pt", "previous.pt", "best.pt")}
     assert found == {"last.pt": {"place": 3}, "previous.pt": {"place": 2}, "best.pt": {"place": 3}}

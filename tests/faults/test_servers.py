@@ -102,8 +102,8 @@ def test_f37_a_server_that_is_unwell_for_a_while(mlflow, reference, new_study, n
     with Proxy(mlflow.uri, lambda path, body: UNWELL[name] if len(proxy.seen) > after else None) as proxy:
         left = ship(study, "mlflow", uri=proxy.uri, say=said.append)
         assert left["mlflow"] > 0
-        assert [line for line in said if "training goes on" in line]
-        assert not [line for line in said if "left out" in line]
+        assert [line for line in said if "training continues" in line]
+        assert not [line for line in said if "is skipped" in line]
         proxy.rule = lambda path, body: None
         assert persist(study, proxy.uri) == 1
     assert runs(mlflow.database, study.study) == reference.of(study.folder)[0]
@@ -267,7 +267,7 @@ def test_f35_f36_down_from_start_to_end(search, mlflow, reference):
         figures[f"{study} server: seconds in all"] = round(time.monotonic() - search.began, 2)
         figures[f"{study} server: longest step (ms)"] = round(1000 * search.longest_gap())
     print(figures)
-    assert said.count("training goes on") == 1
+    assert said.count("training continues") == 1
     assert "hpsearch sync" in said
     with Proxy(mlflow.uri) as proxy:  # the server comes up at last, where it was to be
         (search.cwd / "space.yaml").write_text(SPACE.format(study="without", uri=proxy.uri, trials=3))
@@ -387,7 +387,7 @@ def test_a_study_on_a_server_with_users(search, guarded, reference, pause):
         "with-users", guarded.uri, MLFLOW_TRACKING_USERNAME=guarded.NAME, MLFLOW_TRACKING_PASSWORD=guarded.PASSWORD
     )
     out = ended(process)
-    assert "training goes on" not in out
+    assert "training continues" not in out
     assert runs(guarded.database, "with-users") == reference.of(search.folder)[0]
     assert list(guarded.folder.glob("artifacts/**/space.yaml"))
     nowhere(search.cwd, out)
@@ -398,7 +398,7 @@ def test_a_wrong_password_is_one_line_and_sync_ships_all_later(search, guarded, 
     """401: one line says what to set; the search goes on; sync with the right password ships everything."""
     wrong = {"MLFLOW_TRACKING_USERNAME": guarded.NAME, "MLFLOW_TRACKING_PASSWORD": "S3CRETbut-wrong"}
     out = ended(search.start("wrong-password", guarded.uri, **wrong))
-    lines = [line for line in out.splitlines() if "training goes on" in line]
+    lines = [line for line in out.splitlines() if "training continues" in line]
     assert len(lines) == 1
     assert "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN" in lines[0]
     assert runs(guarded.database, "wrong-password") == {}

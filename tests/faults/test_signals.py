@@ -43,7 +43,7 @@ def test_a_signal_to_the_whole_group_saves_everything(zygote, tmp_path, number, 
     done = zygote.wait()
     print(f"{signal.Signals(number).name}: gone after {time.monotonic() - began:.2f} s")
     assert done.code == code, done.said
-    assert "Go on with: hpsearch run space.yaml --home home" in done.said
+    assert "Resume with: hpsearch run space.yaml --home home" in done.said
     assert "Traceback" not in done.said
     wait_for(lambda: not alive(family))
     trials = history(cwd).trials.values()
@@ -97,7 +97,7 @@ def test_a_run_that_was_told_to_ignore_ctrl_c_can_be_terminated(tmp_path):
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=600)
     assert process.returncode == 143, out + err
-    assert "Go on with" in out
+    assert "Resume with" in out
 
 
 def test_signals_at_any_moment_leave_no_traceback(zygote, tmp_path):

@@ -130,7 +130,7 @@ def test_f26_f27_a_damaged_store_is_noticed_and_filled_again(study, reference, n
     aside = list(study.home.glob(f"{path.name}.corrupt-*"))
     assert [file.read_bytes() for file in aside] == ([before] if before else [])
     assert len(said) == 1
-    assert "1 more study comes back with: hpsearch repair --home" in said[0]
+    assert "to restore 1 more study: hpsearch repair --home" in said[0]
     assert path.name in said[0]
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -196,7 +196,7 @@ def test_f26_damage_that_comes_while_it_is_written(study, reference):
         study.later(**{**again, "event": "evaluation", "evaluation": {**evaluation, "index": 3, "tokens": 3000}})
         while not follower.step():
             assert len(said) < 10
-    assert not [line for line in said if "left out" in line]
+    assert not [line for line in said if "is skipped" in line]
     assert [line for line in said if "was set aside" in line]
     ship(study)
     assert both(study) == reference.of(study.folder)
@@ -250,7 +250,7 @@ def test_f23_a_full_disk_damages_no_store(study, reference, name):
         left = ship(study, name, say=said.append)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert [line for line in said if "training goes on" in line], left
+    assert [line for line in said if "training continues" in line], left
     assert whole(path)
     assert ship(study) == {"mlflow": 0, "optuna": 0}
     assert both(study) == reference.of(study.folder)
@@ -271,7 +271,7 @@ def test_f23_no_space_left_on_device(study, reference, name, tmp_path):
         more_trials(tight, 3)
         fill(small)
         assert ship(tight, name, say=said.append)[name] > 0
-        assert [line for line in said if "training goes on" in line]
+        assert [line for line in said if "training continues" in line]
         subprocess.run(["mount", "-o", f"remount,size={size + 20_000_000}", small], check=True)
         assert whole(tight.home / STORES[name])  # asked now, for SQLite itself needs a page to read
         assert ship(tight) == {"mlflow": 0, "optuna": 0}
@@ -319,7 +319,7 @@ def test_f31_a_lock_that_outlasts_our_patience(study, reference, name, monkeypat
             for _ in range(3):
                 assert not follower.step()
         assert follower.step()
-    assert [line for line in said if "training goes on" in line]
+    assert [line for line in said if "training continues" in line]
     assert ship(study) == {"mlflow": 0, "optuna": 0}
     assert both(study) == reference.of(study.folder)
 
@@ -430,7 +430,7 @@ def test_f40_no_ghosts_after_a_killed_driver(tmp_path, template, reference):
             wait_for(lambda: [t[0] for t in trials(home / "optuna.db", "ghosts").values()] == ["COMPLETE", "RUNNING"])
             busy = hpsearch("sync", "ghosts", "--home", "home", cwd=tmp_path)
             assert busy.returncode == 73
-            assert "a running search ships to its views by itself" in busy.stderr
+            assert "a running search ships to its views itself" in busy.stderr
             assert runs(home / "mlflow.db", "ghosts")["ghosts"][0] == "RUNNING"
             end(process)
     finally:
@@ -441,8 +441,8 @@ def test_f40_no_ghosts_after_a_killed_driver(tmp_path, template, reference):
     done = hpsearch("sync", "ghosts", "--home", "home", cwd=tmp_path)
     print(f"T = {time.monotonic() - began:.1f} s")
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"mlflow: marked as interrupted, for no driver runs this study: trial \d", done.stdout)
-    assert re.search(r"optuna: marked as interrupted, for no driver runs this study: trial \d", done.stdout)
+    assert re.search(r"mlflow: marked as interrupted, since the study is not running: trial \d", done.stdout)
+    assert re.search(r"optuna: marked as interrupted, since the study is not running: trial \d", done.stdout)
     found = both_of(home, "ghosts")
     assert {name: run[0] for name, run in found[0].items()} == {
         "ghosts": "KILLED",

@@ -9,7 +9,7 @@ import torch
 
 from hpsearch.contract import WorkerSettings
 from hpsearch.launchers.inline import InlineLauncher
-from hpsearch.launchers.worker import number
+from hpsearch.launchers.session import number
 from tests.faults import trainers
 from tests.searching import experiment, go
 

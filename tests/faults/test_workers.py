@@ -13,7 +13,7 @@ from hpsearch.errors import TrainingFailed
 from hpsearch.events import Finished, Interrupted, Notice
 from hpsearch.launchers import memory
 from hpsearch.launchers.local import LocalLauncher
-from hpsearch.testing.launchers import setting
+from hpsearch.testing.launchers import worker_settings
 from tests.cli.processes import alive, descendants, events, stopped, wait_for
 from tests.faults.checker import check
 from tests.faults.nemesis import is_worker
@@ -41,7 +41,7 @@ def launcher(tmp_path):
     made = []
 
     def make(*devices, stall=1800.0):
-        settings = [dataclasses.replace(setting(tmp_path), device=device) for device in devices or ("cpu",)]
+        settings = [dataclasses.replace(worker_settings(tmp_path), device=device) for device in devices or ("cpu",)]
         made.append(LocalLauncher(settings, trainer=TOY, stall_timeout=stall))
         return made[-1]
 
@@ -58,7 +58,7 @@ def launcher(tmp_path):
         (0.58, "the worker exited with code 0"),
     ],
 )
-def test_a_worker_that_ends_in_its_trial_fails_it_alone(tmp_path, launcher, dropout, cause):
+def test_a_worker_that_dies_fails_only_its_trial(tmp_path, launcher, dropout, cause):
     """F9: exits, with and without a code, segfaults: FAIL with the cause, after the retries; the study goes on."""
     study, seen = go(broken(dropout), tmp_path / "home", launcher=launcher())
     assert [(t.outcome, t.state, t.reason) for t in study.history.trials.values()] == [("failed", "FAIL", cause)] * 2
@@ -115,7 +115,7 @@ def test_a_stopped_worker_is_replaced_and_its_trial_has_one_result(zygote, tmp_p
     assert not (found := check(cwd, said=done.said, views=False)), found
 
 
-def test_a_driver_that_was_stopped_itself_blames_no_worker(zygote, tmp_path):
+def test_a_suspended_driver_blames_no_worker(zygote, tmp_path):
     """F7: Ctrl-Z for longer than the timeout, then fg: everything goes on."""
     cwd = waiting(tmp_path / "run", stall=8)  # longer than a worker takes to start on a busy machine
     pid = zygote.start(cwd, *RUN, "--workers", "1", GO_ON=str(cwd / "go_on"))
@@ -185,7 +185,7 @@ def test_a_trial_without_memory_beside_another_is_tried_alone(tmp_path, monkeypa
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("TOY_STEP", "0.005")
     (tmp_path / "home" / "checkpoints").mkdir(parents=True)
-    used = LocalLauncher([setting(tmp_path)] * 2, trainer="python:tests.faults.trainers:wants_all")
+    used = LocalLauncher([worker_settings(tmp_path)] * 2, trainer="python:tests.faults.trainers:wants_all")
     try:
         wanted = experiment("budget: {trials: 4}\n" + QUIET.format(retries=1, stall=1800), ranges=SOUND)
         study, seen = go(wanted, tmp_path / "home", launcher=used)

@@ -53,7 +53,7 @@ def test_a_tail_returns_no_half_line(tmp_path):
     assert offset < path.stat().st_size
 
 
-def test_another_file_is_no_journal(tmp_path):
+def test_another_file_is_not_read_as_a_journal(tmp_path):
     (tmp_path / "j").write_text("hello\nworld\n")
     with pytest.raises(JournalDamaged, match="not an hpsearch journal"):
         journal.read(tmp_path / "j")

@@ -22,12 +22,12 @@ def test_auto_is_one_worker_a_core_with_one_thread(tmp_path):
     assert (settings[0].cache, settings[0].base) == (tmp_path / "cache", tmp_path)
 
 
-def test_a_count_of_workers_and_their_threads_as_asked(tmp_path):
+def test_workers_and_threads_are_those_of_the_space_file(tmp_path):
     assert [(s.device, s.threads) for s in plan(tmp_path, 3, threads=2)] == [("cpu", 2)] * 3
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs the affinity of Linux")
-def test_only_the_cores_that_the_process_may_use_are_counted(tmp_path):
+def test_only_usable_cores_count(tmp_path):
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(before)})
@@ -36,14 +36,14 @@ def test_only_the_cores_that_the_process_may_use_are_counted(tmp_path):
         os.sched_setaffinity(0, before)
 
 
-def test_several_gpus_are_dealt_out_in_turn(monkeypatch, tmp_path):
+def test_workers_alternate_between_gpus(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "devices", lambda wanted: ["cuda:0", "cuda:1"])
     assert [s.device for s in plan(tmp_path)] == ["cuda:0", "cuda:1"]
     assert [s.device for s in plan(tmp_path, 3)] == ["cuda:0", "cuda:1", "cuda:0"]
 
 
 @pytest.mark.parametrize("wanted", ["cuda", "mps"])
-def test_a_device_that_is_not_there_is_refused(wanted):
+def test_a_missing_device_is_refused(wanted):
     import torch
 
     if (wanted == "cuda" and torch.cuda.is_available()) or (wanted == "mps" and torch.backends.mps.is_available()):
@@ -53,7 +53,7 @@ def test_a_device_that_is_not_there_is_refused(wanted):
 
 
 @pytest.mark.gpu
-def test_auto_takes_every_gpu(tmp_path):
+def test_auto_uses_every_gpu(tmp_path):
     import torch
 
     if not torch.cuda.is_available():
@@ -61,12 +61,12 @@ def test_auto_takes_every_gpu(tmp_path):
     assert [s.device for s in plan(tmp_path, device="auto")] == [f"cuda:{i}" for i in range(torch.cuda.device_count())]
 
 
-def test_more_workers_than_the_machine_carries_are_refused(tmp_path):
+def test_too_many_workers_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"workers: 99999 are more .* allowed here: up to \d+"):
         plan(tmp_path, 99999)
 
 
-def test_trials_per_gpu_is_that_many_workers_on_each(monkeypatch, tmp_path):
+def test_trials_per_gpu_is_the_number_of_workers_on_each_gpu(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "devices", lambda wanted: ["cuda:0", "cuda:1"])
     assert [s.device for s in plan(tmp_path, trials_per_gpu=2)] == ["cuda:0", "cuda:1"] * 2
     assert [s.device for s in plan(tmp_path, 3, trials_per_gpu=2)] == ["cuda:0", "cuda:1", "cuda:0"]
@@ -82,17 +82,17 @@ def test_auto_is_a_worker_a_core_and_at_most_eight_on_each_gpu(monkeypatch, tmp_
     assert [s.device for s in plan(tmp_path, 3, trials_per_gpu="auto")] == (names * 3)[:3]  # as many as were asked for
 
 
-def test_more_on_a_gpu_than_the_machine_carries_are_refused(monkeypatch, tmp_path):
+def test_too_many_workers_on_a_gpu_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "devices", lambda wanted: ["cuda:0", "cuda:1"])
     monkeypatch.setattr(devices, "cores", lambda: 4)
     assert len(plan(tmp_path, trials_per_gpu=16)) == 32
     with pytest.raises(UserError) as caught:
         plan(tmp_path, trials_per_gpu=17)
-    said = "trials_per_gpu: 17 are more workers than 4 cores can carry for 2 GPU(s); allowed here: auto, or up to 16"
+    said = "trials_per_gpu: 17 are more workers than 4 cores can run for 2 GPU(s); allowed here: auto, or up to 16"
     assert str(caught.value) == said
 
 
-def test_trials_per_gpu_says_nothing_of_cpus(tmp_path):
+def test_trials_per_gpu_does_not_apply_to_cpus(tmp_path):
     assert len(plan(tmp_path, trials_per_gpu=3)) == len(plan(tmp_path, trials_per_gpu="auto")) == len(plan(tmp_path))
 
 
@@ -109,8 +109,8 @@ def test_trials_per_gpu_says_nothing_of_cpus(tmp_path):
         ("mps", None, None, "mps"),
     ],
 )
-def test_a_worker_sees_its_own_gpu_alone(tmp_path, device, allowed, visible, trained_on):
+def test_a_worker_sees_only_its_gpu(tmp_path, device, allowed, visible, trained_on):
     environment = {} if allowed is None else {"CUDA_VISIBLE_DEVICES": allowed}
-    setting = WorkerSettings(device=device, threads=1, cache=tmp_path, base=tmp_path)
-    assert devices.alone_with_its_gpu(setting, environment).device == trained_on
+    settings = WorkerSettings(device=device, threads=1, cache=tmp_path, base=tmp_path)
+    assert devices.isolate_gpu(settings, environment).device == trained_on
     assert environment.get("CUDA_VISIBLE_DEVICES") == visible

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hpsearch.launchers.devices import cores
-from hpsearch.launchers.memory import Leak
+from hpsearch.launchers.memory import LeakDetector
 from tests.cli.processes import events, hpsearch
 from tests.simulated_gpus import at_once
 
@@ -54,16 +54,16 @@ def test_small_trials_share_a_gpu(space_file):
     assert all(0 < evaluation["peak_memory"] < total / 10 for evaluation in measured)
 
 
-def test_what_a_trial_kept_for_later_is_given_back_after_it():
+def test_cached_memory_is_returned_after_a_trial():
     held = torch.empty(1 << 28, device="cuda")
     del held
     gc.collect()
     assert torch.cuda.memory_reserved() >= 1 << 28
-    Leak().after_trial()
+    LeakDetector().after_trial()
     assert torch.cuda.memory_reserved() < 1 << 28
 
 
-def test_a_worker_without_a_trial_takes_nothing_of_the_gpu(tmp_path):
+def test_an_idle_worker_uses_no_gpu_memory(tmp_path):
     code = (
         "from hpsearch.trainers import default; default().warm_up(); import torch; print(torch.cuda.is_initialized())"
     )

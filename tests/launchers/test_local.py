@@ -11,7 +11,7 @@ import pytest
 from hpsearch.contract import Command
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Noted, Reply
-from hpsearch.testing.launchers import TOY, LauncherConformance, drive, place, setting, task
+from hpsearch.testing.launchers import TOY, LauncherConformance, drive, place, task, worker_settings
 
 
 class TestLocal(LauncherConformance):
@@ -19,7 +19,7 @@ class TestLocal(LauncherConformance):
         return LocalLauncher(settings, trainer=TOY)
 
     @pytest.mark.parametrize(("dropout", "cause"), [(0.51, "exited with code 3"), (0.52, "killed by SIGSEGV")])
-    def test_the_way_in_which_a_worker_died_is_said(self, tmp_path, dropout, cause):
+    def test_the_reason_names_how_a_worker_died(self, tmp_path, dropout, cause):
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path, dropout=dropout))
             _, last = drive(launcher)
@@ -27,7 +27,7 @@ class TestLocal(LauncherConformance):
         assert last.kind == "died"
         assert cause in last.reason
 
-    def test_a_killed_worker_is_seen_at_once(self, tmp_path):
+    def test_a_killed_worker_is_noticed_at_once(self, tmp_path):
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
             pid = launcher._workers[0].process.pid
@@ -37,7 +37,7 @@ class TestLocal(LauncherConformance):
 
     def test_two_workers_train_at_the_same_time(self, tmp_path, monkeypatch):
         monkeypatch.setenv("TOY_STEP", "0.005")
-        launcher = self.make([setting(tmp_path), setting(tmp_path)])
+        launcher = self.make([worker_settings(tmp_path), worker_settings(tmp_path)])
         order = []
         try:
             launcher.train(0, task(tmp_path, 0))
@@ -59,7 +59,7 @@ class TestLocal(LauncherConformance):
     def test_workers_die_with_their_driver(self, tmp_path):
         pid = os.fork()
         if pid == 0:
-            launcher = LocalLauncher([setting(tmp_path)], trainer=TOY)
+            launcher = LocalLauncher([worker_settings(tmp_path)], trainer=TOY)
             (tmp_path / "worker").write_text(str(launcher._workers[0].process.pid))
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -80,7 +80,7 @@ def _alive(pid):
 
 def test_a_worker_terminated_while_its_trial_pauses_takes_no_other(tmp_path):
     """The next trial goes to a new worker, and no death is counted against it."""
-    launcher = LocalLauncher([setting(tmp_path)], trainer="python:tests.faults.trainers:terminated_in_a_pause")
+    launcher = LocalLauncher([worker_settings(tmp_path)], trainer="python:tests.faults.trainers:terminated_in_a_pause")
     try:
         launcher.train(0, task(tmp_path))
         _, last = drive(launcher, lambda e: Command.PAUSE if e.index == 3 else Command.CONTINUE)
@@ -95,7 +95,7 @@ def test_a_worker_terminated_while_its_trial_pauses_takes_no_other(tmp_path):
 def _trained_by(trainer, folder, *, trials):
     """The worker's process and what was noted at each of some trials, one after the other, with a trainer."""
     launcher, processes, noted = (
-        LocalLauncher([setting(folder)], trainer=f"python:tests.faults.trainers:{trainer}"),
+        LocalLauncher([worker_settings(folder)], trainer=f"python:tests.faults.trainers:{trainer}"),
         [],
         [],
     )

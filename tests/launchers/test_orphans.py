@@ -10,7 +10,7 @@ import pytest
 
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Evaluated, Failed
-from hpsearch.testing.launchers import place, setting, task
+from hpsearch.testing.launchers import place, task, worker_settings
 from tests.cli.processes import alive, wait_for
 
 CHILDREN = "python:tests.launchers.children:with_children"
@@ -24,7 +24,7 @@ def training(tmp_path, monkeypatch):
     if sys.platform != "linux":
         pytest.skip("needs Linux")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    launcher = LocalLauncher([setting(tmp_path)], trainer=CHILDREN)
+    launcher = LocalLauncher([worker_settings(tmp_path)], trainer=CHILDREN)
     yield launcher, trained(launcher, tmp_path)
     launcher.close()
 
@@ -44,14 +44,14 @@ def said(launcher, limit=20.0):
     return wait_for(lambda: launcher.messages(timeout=0.1), limit=limit)[0]
 
 
-def test_close_ends_them_all(training):
+def test_close_kills_them_all(training):
     launcher, family = training
     launcher.close()
     assert alive(family) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_they_are_gone_before_a_worker_is_replaced(training, number):
+def test_they_are_killed_before_a_worker_is_replaced(training, number):
     """Its fork holds the pipe to the driver, too: the death is seen all the same."""
     launcher, family = training
     os.kill(family[0], number)
@@ -70,7 +70,7 @@ def test_they_are_killed_with_a_worker_that_hangs(training, tmp_path):
     assert alive(family) == []
 
 
-def test_a_terminated_worker_waits_for_none_of_them(training, tmp_path):
+def test_a_terminated_worker_does_not_wait_for_them(training, tmp_path):
     launcher, family = training
     launcher._workers[0].process.terminate()
     launcher.close()
@@ -82,7 +82,7 @@ def test_the_processes_of_a_data_loader_die_with_a_killed_driver(tmp_path, monke
     driver = os.fork()
     if driver == 0:
         try:
-            trained(LocalLauncher([setting(tmp_path)], trainer=LOADER), tmp_path)
+            trained(LocalLauncher([worker_settings(tmp_path)], trainer=LOADER), tmp_path)
             (tmp_path / "trains").touch()
             signal.pause()
         finally:
@@ -95,12 +95,12 @@ def test_the_processes_of_a_data_loader_die_with_a_killed_driver(tmp_path, monke
     wait_for(lambda: not alive(family), limit=ENDS)
 
 
-def test_a_driver_that_forgets_its_launcher_ends(tmp_path):
+def test_a_driver_that_does_not_close_its_launcher_ends(tmp_path):
     """multiprocessing waits for its children at the end of a program: it must not wait for workers."""
     code = (
         "import sys; from pathlib import Path; from hpsearch.launchers.local import LocalLauncher;"
-        "from hpsearch.testing.launchers import setting;"
-        "launcher = LocalLauncher([setting(Path(sys.argv[1]))], trainer='python:hpsearch.testing.toy:Toy')"
+        "from hpsearch.testing.launchers import worker_settings;"
+        "launcher = LocalLauncher([worker_settings(Path(sys.argv[1]))], trainer='python:hpsearch.testing.toy:Toy')"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], timeout=60, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -7,7 +7,7 @@ from hpsearch.events import Finished, Interrupted, Measured
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Reply, Task
-from hpsearch.launchers.worker import TRAINER, Session
+from hpsearch.launchers.session import TRAINER, Session
 from hpsearch.search import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.training.loop import Training
@@ -30,7 +30,7 @@ def config():
     return tiny({"text": TEXT}, training={"epochs": 1.5}).model_dump(mode="json")
 
 
-def setting(folder):
+def worker_settings(folder):
     return WorkerSettings(device="cpu", threads=1, cache=folder / "cache", base=folder)
 
 
@@ -59,7 +59,7 @@ def told_at(launcher, task, index, answer):
 def test_a_pause_at_the_last_evaluation_finishes_the_trial(tmp_path, corpus_files, monkeypatch, kind, trainer):
     """F14b, with the trainings' own habits: checkpoints once a minute."""
     monkeypatch.setenv("TOY_CHECKPOINT", "100000")
-    launcher = kind(setting(tmp_path), trainer=trainer)
+    launcher = kind(worker_settings(tmp_path), trainer=trainer)
     try:
         ended = told_at(launcher, Task(0, 1, config(), tmp_path / "0000"), 3, Command.PAUSE)
         assert ended == Ended(0, 0, Command.CONTINUE)
@@ -78,13 +78,13 @@ def searched(study, folder, *, stop_at=None):
     def stopping():
         return any(isinstance(h, Measured) and h.evaluation.index == stop_at for h in seen)
 
-    launcher = InlineLauncher(setting(folder))
+    launcher = InlineLauncher(worker_settings(folder))
     for event in Search(study, launcher, checkpoints=folder / "checkpoints").run(stopping):
         seen.append(event)
     return seen
 
 
-def test_a_stop_after_the_last_evaluation_leaves_nothing_to_train_again(tmp_path, corpus_files, monkeypatch):
+def test_a_trial_stopped_after_its_last_evaluation_is_not_trained_again(tmp_path, corpus_files, monkeypatch):
     steps, whole_step = [], Training.train_step
 
     def step(self):
@@ -142,7 +142,7 @@ SavesWhenTold, NeverAsks = toy_with(saves_when_told), toy_with(never_asks)
     ],
 )
 def test_a_pause_that_saves_nothing_is_not_called_saved(tmp_path, trainer, answer, saved):
-    launcher = InlineLauncher(setting(tmp_path), trainer=f"{HERE}:{trainer}")
+    launcher = InlineLauncher(worker_settings(tmp_path), trainer=f"{HERE}:{trainer}")
     ended = told_at(launcher, Task(0, 1, config(), tmp_path / "0000"), 1, Command.PAUSE)
     assert (ended.command, ended.saved) == (answer, saved)
 
@@ -154,9 +154,9 @@ def test_a_pause_that_saves_nothing_is_not_called_saved(tmp_path, trainer, answe
         ("SavesWhenTold", "stopped; its checkpoint is saved"),
     ],
 )
-def test_a_person_reads_whether_a_paused_trial_was_saved(tmp_path, trainer, said):
+def test_the_message_tells_whether_a_paused_trial_was_saved(tmp_path, trainer, said):
     study, seen = opened(experiment("budget: {trials: 1}\n"), tmp_path / "home"), []
-    launcher = InlineLauncher(setting(tmp_path), trainer=f"{HERE}:{trainer}")
+    launcher = InlineLauncher(worker_settings(tmp_path), trainer=f"{HERE}:{trainer}")
     search = Search(study, launcher, checkpoints=tmp_path / "checkpoints")
     for event in search.run(lambda: len(seen) > 1):
         seen.append(event)
@@ -165,10 +165,10 @@ def test_a_person_reads_whether_a_paused_trial_was_saved(tmp_path, trainer, said
     assert (paused.reason, paused.saved) == (said, trainer == "SavesWhenTold")
 
 
-def test_a_worker_told_to_end_still_finishes_what_was_to_finish(tmp_path):
+def test_a_terminated_worker_obeys_an_earlier_finish(tmp_path):
     """Command FINISH for its overfitting, then SIGTERM: the best weights are kept all the same."""
     task = Task(0, 1, config(), tmp_path / "0000")
-    session = Session(0, task, setting(tmp_path), trainer=TOY, listen=lambda: None)
+    session = Session(0, task, worker_settings(tmp_path), trainer=TOY, listen=lambda: None)
     session.step()
     session.answer(Command.FINISH)
     session.answer(Command.PAUSE)

@@ -1,13 +1,12 @@
-"""Scores of translations against values known by hand and against sacrebleu called directly."""
+"""Scores of translations, compared with values by hand and with sacrebleu."""
 
 import pytest
 import sacrebleu
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.ter import TER
 
-from hpsearch.config import BleuTokenizer, EvaluationConfig
 from hpsearch.metrics import translation
-from hpsearch.metrics.translation import Scoring, bleu, chrf, exact_match, ter, unavailable
+from hpsearch.metrics.translation import BleuTokenizer, Scoring, bleu, chrf, exact_match, ter, unavailable
 
 PERFECT = ["the cat sat on the mat today", "a dog ran after the ball"]
 
@@ -60,8 +59,8 @@ MIXED = ["现在学生认识苹果。", "the student knows apples now", "明天�
 PROTEINS = ["MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ", "MVLSPADKTNVKAAWGKVGAHAGEYGAEALERMF"]
 
 
-def scoring(references, **evaluation):
-    return Scoring.of(references, EvaluationConfig.model_validate(evaluation))
+def scoring(references, *, bleu_tokenize="auto"):
+    return Scoring.of(references, tokenize=bleu_tokenize)
 
 
 @pytest.mark.parametrize(
@@ -199,21 +198,19 @@ def test_the_choice_is_by_examples_of_all_the_split_and_the_same_each_time():
 
 
 @pytest.mark.parametrize(
-    ("words", "ter", "metric", "expected"),
+    ("words", "ter", "expected"),
     [
-        (8, "auto", "val/loss", True),
-        (15, "auto", "val/loss", True),
-        (16, "auto", "val/loss", False),
-        (25, "auto", "val/loss", False),
-        (25, "auto", "val/ter", True),
-        (25, True, "val/loss", True),
-        (8, False, "val/loss", False),
-        (25, "auto", "val/pairs/ter", True),
+        (8, "auto", True),
+        (15, "auto", True),
+        (16, "auto", False),
+        (25, "auto", False),
+        (25, True, True),
+        (8, False, False),
     ],
 )
-def test_the_edit_rate_is_left_out_where_it_takes_too_long(words, ter, metric, expected):
+def test_the_edit_rate_is_left_out_where_it_takes_too_long(words, ter, expected):
     references = [" ".join(["word"] * words)] * 3
-    scored = Scoring.of(references, EvaluationConfig(ter=ter), needs_ter=metric.endswith("/ter"))
+    scored = Scoring.of(references, ter=ter)
     assert scored.ter is expected
     assert ("ter" in scored.score(references, references)[0]) is expected
 
@@ -221,4 +218,3 @@ def test_the_edit_rate_is_left_out_where_it_takes_too_long(words, ter, metric, e
 def test_metric_objects_are_made_once():
     """sacrebleu's tokenizers remember each line for as long as the process lives, every instance for itself."""
     assert translation._bleu("13a", 4) is translation._bleu("13a", 4)
-    assert EvaluationConfig().bleu_tokenize == "auto"

@@ -3,7 +3,7 @@
 Pauses every trial at each of its evaluations, and resumes the one that came least far; Optuna decides all else.
 """
 
-from hpsearch.policies import GoOn, Judgement, Verdict
+from hpsearch import GoOn, Judgement, Verdict
 from hpsearch.policies.optuna.policy import OptunaPolicy
 
 TOGETHER = 2  # trials that are paused at once, before one of them is resumed

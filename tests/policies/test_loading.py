@@ -14,7 +14,7 @@ from tests.searching import experiment, go, inline, opened
 
 OWN = "budget: {{trials: 2}}\nsearch: {{policy: '{}'}}\n"
 HEAD = """
-from hpsearch.policies import GoOn, Judgement, New, Nothing, Verdict
+from hpsearch import GoOn, Judgement, New, Nothing, Verdict
 
 class Policy:
     def __init__(self, experiment):

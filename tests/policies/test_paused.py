@@ -2,10 +2,9 @@
 
 import pytest
 
-from hpsearch import journal
+from hpsearch import GoOn, Judgement, New, Nothing, Verdict, journal
 from hpsearch.events import Finished, Interrupted, Measured, Paused, Started
 from hpsearch.journal.history import History
-from hpsearch.policies import GoOn, Judgement, New, Nothing, Verdict
 from hpsearch.search import spent
 from tests.searching import experiment, go, opened, trials
 

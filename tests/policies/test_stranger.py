@@ -16,7 +16,7 @@ training:
 HALVES = '''
 """Random search: every trial pauses at evaluation 5, then the better half of them is resumed."""
 
-from hpsearch.policies import GoOn, Judgement, New, Nothing
+from hpsearch import GoOn, Judgement, New, Nothing
 
 PAUSE = 5
 

@@ -11,7 +11,7 @@ def storage(request, tmp_path):
     return Storage(f"file://{tmp_path}/storage" if request.param == "file" else f"memory://{tmp_path.name}")
 
 
-def test_files_go_in_and_come_out(storage, tmp_path):
+def test_files_are_uploaded_and_downloaded(storage, tmp_path):
     (tmp_path / "in").write_bytes(b"weights")
     storage.put(tmp_path / "in", "a/b/weights")
     storage.write("a/note", b"small")
@@ -22,7 +22,7 @@ def test_files_go_in_and_come_out(storage, tmp_path):
     assert (storage.names("none"), storage.folders("none")) == ({}, [])
 
 
-def test_what_is_removed_is_gone_and_may_have_been_gone(storage):
+def test_removing_ignores_missing_files(storage):
     for name in ("a/1", "a/2", "a/3"):
         storage.write(name, b"x")
     storage.remove(["a/1", "a/none", "a/2"])
@@ -33,8 +33,8 @@ def test_what_is_removed_is_gone_and_may_have_been_gone(storage):
     assert storage.names("a") == {}
 
 
-def test_a_storage_that_takes_files_refuses_none_and_keeps_no_probe(storage):
-    assert storage.refusal() is None
+def test_probing_leaves_no_file(storage):
+    assert storage.probe() is None
     assert storage.names("") == {}
 
 
@@ -56,7 +56,7 @@ def test_folders_are_private(tmp_path):
         ),
     ],
 )
-def test_a_url_that_nothing_opens_is_one_line(url, said, monkeypatch):
+def test_a_url_that_no_package_can_open_is_one_line(url, said, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
     with pytest.raises(UserError, match=f"^{said}$"):
         Storage(url)
@@ -67,7 +67,7 @@ def test_a_failure_says_where_and_why(tmp_path):
     storage = Storage(f"file://{tmp_path}/file/in")
     with pytest.raises(StorageFailed, match=rf"^storage file://{tmp_path}/file/in: cannot write note: File exists$"):
         storage.write("note", b"")
-    assert storage.refusal().endswith(": File exists")
+    assert storage.probe().endswith(": File exists")
     with pytest.raises(StorageFailed, match=rf"cannot read none: there is no {tmp_path}/none$"):
         Storage(f"file://{tmp_path}").get("none", tmp_path / "out")
 

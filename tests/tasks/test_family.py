@@ -1,4 +1,4 @@
-"""The family of tasks: a fourth task, as somebody else might write it, goes through everything with no other change."""
+"""The family of tasks: a registered fourth task works everywhere without other changes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from hpsearch.config import Column, EvaluationConfig
-from hpsearch.data.arrays import Arrays, CorpusSet, Encoder
+from hpsearch.config import Column
 from hpsearch.data.splits import Example
+from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder
 from hpsearch.errors import ConfigError
 from hpsearch.home import Home
-from hpsearch.preparation import prepare, setting_for
+from hpsearch.preparation import prepare, settings_for
 from hpsearch.space.experiment import Experiment
-from hpsearch.tasks import TASKS, Metric, TaskSet, metric_named, register
+from hpsearch.tasks import TASKS, EvaluationConfig, Metric, TaskSet, metric_named, register
 from hpsearch.tasks.measure import Measure, Model, Scores, examples_sample
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.corpus import open_corpus
@@ -86,14 +86,14 @@ def test_a_fourth_task_is_prepared_trained_and_measured(copying: None, space_fil
     assert any(line.startswith("data.words: ") for line in prepared.summary)
 
     config = mine.asked.config
-    setting = setting_for(mine, home, prepared, threads=1)
-    corpus_set = open_corpus(config, setting).sets["words"]
+    settings = settings_for(mine, home, prepared, threads=1)
+    corpus_set = open_corpus(config, settings).sets["words"]
     tokens = corpus_set.splits["train"]
     assert corpus_set.task == "copy"
     assert list(tokens.sources) == list(tokens.references)  # type: ignore[union-attr]
 
     run = handle(tmp_path)
-    run.setting = setting
+    run.settings = settings
     evaluations = list(train(config, run))
     assert [evaluation.index for evaluation in evaluations] == [1, 2]
     metrics = evaluations[-1].metrics

@@ -3,7 +3,7 @@
 POLYNOMIAL = """
 import os, sys, time
 import numpy as np
-from hpsearch.trainers import Command, Evaluation, Section, Trainer, load_state, save_state
+from hpsearch import Command, Evaluation, Section, Trainer, load_state, save_state
 
 class Fit(Section):
     degree: int = 3

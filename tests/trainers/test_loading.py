@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from hpsearch import best
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import ConfigError, TrainingFailed
 from hpsearch.final import FinalTraining
@@ -15,7 +16,7 @@ from hpsearch.trainers import Trainer, default, load
 from hpsearch.trainers.causal_lm import CausalLM
 from tests.searching import go
 
-HEAD = "from hpsearch.trainers import Evaluation, Section, Trainer\nclass Fit(Section):\n    rate: float = 1.0\n"
+HEAD = "from hpsearch import Evaluation, Section, Trainer\nclass Fit(Section):\n    rate: float = 1.0\n"
 BODY = "class T(Trainer):\n    sections = {'fit': Fit}\n    def train(self, config, handle):\n        "
 SPACE = """trainer: "python:{module}:T"
 budget: {{trials: 1}}
@@ -118,7 +119,7 @@ def test_the_command_says_it_in_one_line(space, call, tmp_path):
 
 
 MISTAKES = {
-    "no Evaluation": ("yield {'val/loss': 1.0}", "TypeError: python:{module}:T yielded dict, no Evaluation"),
+    "no Evaluation": ("yield {'val/loss': 1.0}", "TypeError: python:{module}:T yielded dict, not Evaluation"),
     "no number": (
         "yield Evaluation(index=1, step=1, progress=1.0, metrics={'val/loss': 'low'})",
         "TypeError: val/loss: 'low' is not a number",
@@ -166,7 +167,7 @@ def test_a_section_may_have_keys_without_a_default(space):
 
 def test_a_rule_between_keys_is_checked_for_every_combination(space):
     code = """from pydantic import model_validator
-from hpsearch.trainers import Section, Trainer
+from hpsearch import Section, Trainer
 class Fit(Section):
     rate: float = 1.0
     most: float = 1.0
@@ -183,6 +184,77 @@ class T(Trainer):
     assert Experiment.load(path).space.size is None
     path.write_text(path.read_text().replace("high: 1}", "high: 2}"))
     assert refused(path) == f"{path}:4:13: fit.rate: rate 2.0 is above most 1.0 (with rate 2.0)"
+
+
+METHODS = {
+    "validate": "asked",
+    "objective": "asked",
+    "cannot_prepare": "asked",
+    "probes": "key, leaf",
+    "phases": "config",
+    "evaluations": "config",
+    "shape": "config",
+    "dedup_key": "config",
+    "files": "config",
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_method_of_the_search_raises_is_one_line_when_the_space_is_read(space, method):
+    path, module = space(HEAD + BODY + f"yield\n    def {method}(self, {METHODS[method]}):\n        return {{}}['x']\n")
+    said = f"{path}:1:10: trainer: python:{module}:T: {method}() raised KeyError: 'x', {module}.py:9"
+    assert refused(path) == said
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "allowed"),
+    [
+        ("phases", "(0, 1, 1)", "Phases"),
+        ("evaluations", "'ten'", "int or None"),
+        ("shape", "3", "Shape"),
+        ("dedup_key", "{'fit': 3}", "a mapping of sections"),
+        ("cannot_prepare", "None", "str"),
+    ],
+)
+def test_an_answer_of_another_type_is_refused_when_the_space_is_read(space, method, answer, allowed):
+    path, module = space(HEAD + BODY + f"yield\n    def {method}(self, config):\n        return {answer}\n")
+    said = f"{path}:1:10: trainer: python:{module}:T: {method}() returned {answer}; allowed: {allowed}"
+    assert refused(path) == said
+
+
+def test_what_remedy_raises_is_one_line_when_the_space_is_read(space):
+    code = HEAD.replace("Section,", "Section,").replace("rate: float = 1.0", "rate: float = Field(1.0, lt=0.9)")
+    code = "from pydantic import Field\n" + code + BODY + "yield\n    tied = {'fit': ('rate',)}\n"
+    path, module = space(
+        code + "    def probes(self, key, leaf):\n        return [1.0]\n"
+        "    def remedy(self, section, ruled):\n        return 1 / 0\n",
+        SPACE.replace("high: 1", "high: 0.8"),
+    )
+    said = (
+        f"{path}:1:10: trainer: python:{module}:T: remedy() raised ZeroDivisionError: division by zero, {module}.py:13"
+    )
+    assert refused(path) == said
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"), [("export_config", "config, evaluation"), ("comments", "config, exported, **about")]
+)
+def test_what_a_method_of_the_export_raises_is_one_line(space, tmp_path, method, parameters):
+    code = HEAD + BODY + "yield Evaluation(index=1, step=1, progress=1.0, metrics={'val/loss': 1.0})\n"
+    path, module = space(code + f"    def {method}(self, {parameters}):\n        return {{}}['x']\n")
+    experiment = Experiment.load(path)
+    setting = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=experiment.base)
+    study, _ = go(experiment, tmp_path / "home", launcher=InlineLauncher(setting, trainer=experiment.trainer.name))
+    with pytest.raises(ConfigError) as error:
+        best.write(study.history, tmp_path / "best.yaml", base=experiment.base, run_id=None)
+    assert str(error.value) == f"python:{module}:T: {method}() raised KeyError: 'x', {module}.py:9"
+
+
+def test_what_unsteady_raises_is_one_line(space):
+    path, module = space(HEAD + BODY + "yield\n    def nondeterminism(self, config, part):\n        return 1 / 0\n")
+    experiment = Experiment.load(path)
+    with pytest.raises(ConfigError, match=rf"^python:{module}:T: nondeterminism\(\) raised ZeroDivisionError"):
+        experiment.trainer.nondeterminism(experiment.asked.config, "part")
 
 
 CODE = "    def prepare(self, asked, **options):\n        raise KeyError('x')\n"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from hpsearch.config import ModelConfig
 from hpsearch.errors import UserError
+from hpsearch.training.config import ModelConfig
 from hpsearch.training.evaluation import Evaluator
 from hpsearch.training.export import load_pretrained, save_pretrained
 from hpsearch.training.generate import generate

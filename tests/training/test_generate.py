@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from hpsearch.config import ModelConfig
+from hpsearch.training.config import ModelConfig
 from hpsearch.training.generate import Limits, beam, generate
 from hpsearch.training.model import Cache, Llama
 

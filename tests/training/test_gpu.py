@@ -34,7 +34,7 @@ def config_of(data, *, evaluation=None, **training):
 
 def placed(given, device):
     """The handle on another device."""
-    given.setting = replace(given.setting, device=device)
+    given.settings = replace(given.settings, device=device)
     return given
 
 

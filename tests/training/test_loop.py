@@ -516,8 +516,8 @@ def test_a_prepared_corpus_gives_the_same_curve(tmp_path, corpus_files, undistur
     config, (expected, _) = config_of("mixed"), undisturbed("mixed", tmp_path)
     given = handle(tmp_path)
     run(config, handle(tmp_path, "preparing", command=lambda: Command.FINISH))
-    (prepared,) = (path.parent for path in given.setting.cache.glob("*/corpus.json"))
-    given.setting.prepared[config.corpus_digest()] = prepared
+    (prepared,) = (path.parent for path in given.settings.cache.glob("*/corpus.json"))
+    given.settings.prepared[config.corpus_digest()] = prepared
     assert run(config, given) == expected
 
 

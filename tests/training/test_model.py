@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hpsearch.config import ModelConfig
+from hpsearch.training.config import ModelConfig
 from hpsearch.training.model import Llama, RMSNorm, rotary_table, rotate
 
 SMALL = ModelConfig(n_layers=2, width=32, n_heads=4, context=16)

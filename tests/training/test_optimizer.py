@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from hpsearch.config import ModelConfig, TrainingConfig
+from hpsearch.training.config import ModelConfig, TrainingConfig
 from hpsearch.training.model import Llama
 from hpsearch.training.optimizer import learning_rate, make_optimizer
 
@@ -126,7 +126,7 @@ def test_it_is_torchs_adamw_to_the_last_bit():
 def test_a_worker_that_compiles_nothing_does_not_import_the_compiler():
     program = """
 import sys, torch
-from hpsearch.config import TrainingConfig
+from hpsearch.training.config import TrainingConfig
 from hpsearch.training.optimizer import make_optimizer
 model = torch.nn.Linear(2, 1)
 optimizer = make_optimizer(model, TrainingConfig())

@@ -71,7 +71,7 @@ def model(config: TrainConfig, corpus: Corpus, *, seed: int = 0) -> Llama:
 def handle(folder: Path, name: str = "trial", **given: Any) -> Handle:
     """A handle with a folder of its own; `given`: command, checkpoint_seconds."""
     (folder / name).mkdir(exist_ok=True)
-    setting = WorkerSettings(
+    settings = WorkerSettings(
         "cpu", 1, folder / "cache", folder, checkpoint_seconds=given.pop("checkpoint_seconds", 1e9)
     )
-    return Handle(setting, folder / name, **given)
+    return Handle(settings, folder / name, **given)

@@ -1,4 +1,4 @@
-"""A small study as its journal tells it: one trial completes, one overfits, one diverges, one is interrupted."""
+"""The journal of a small study: one trial completes, one overfits, one diverges, one is interrupted."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def study_events(study: str) -> list[Event]:
 
 
 class Written:
-    """A study folder whose journal can be added to."""
+    """A study folder whose journal grows."""
 
     def __init__(self, home: Path, study: str) -> None:
         self.home, self.study, self.folder = home, study, home / study
@@ -100,7 +100,7 @@ class Written:
             file.write(b"".join(map(encode, events)))
 
     def follow(self, *names: str, say: Callable[[str], None] = lambda line: None) -> None:
-        """Ships all, as the process beside a living driver does: what runs stays running."""
+        """Ships everything, as the shipping process does: running trials stay running."""
         with shipping.followers(self.folder, self.home, None, names, say=say) as found:
             for follower in found:
                 shipping.follow(follower, finishing=lambda: True, pause=time.sleep)
@@ -125,13 +125,13 @@ def new_study(home: Path) -> NewStudy:
 
 @pytest.fixture(scope="session")
 def client(home: Path) -> Any:
-    """MLflow's own, of that store."""
+    """MLflow's client of that store."""
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
 
 
 def runs_of(client: Any, study: str) -> dict[str, Any]:
-    """The runs of a study by name, as MLflow gives them."""
+    """The runs of a study by name, as MLflow returns them."""
     experiment = client.get_experiment_by_name(study)
     return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}

@@ -1,4 +1,4 @@
-"""What stands in a real Optuna database, read back with Optuna."""
+"""The content of a real Optuna database, read with Optuna."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_the_study_names_its_metric_and_best_trial(new_study: NewStudy) -> None:
         assert found.best_trial.number == 1
 
 
-def test_a_trial_began_and_ended_when_the_journal_says(new_study: NewStudy) -> None:
-    """Not when the view, which may be hours behind, heard of it."""
+def test_start_and_end_of_a_trial_are_those_of_the_journal(new_study: NewStudy) -> None:
+    """Not those of the write, which may be hours later."""
     study = new_study("timed")
     study.follow("optuna")
     study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
@@ -79,7 +79,7 @@ def test_a_trial_began_and_ended_when_the_journal_says(new_study: NewStudy) -> N
         )
 
 
-def test_times_that_a_killed_view_left_wrong_are_put_right(new_study: NewStudy) -> None:
+def test_wrong_times_left_by_a_killed_view_are_corrected(new_study: NewStudy) -> None:
     study = new_study("mistimed")
     ship(study)
     before = trials(study)
@@ -126,7 +126,7 @@ def test_no_trial_runs_without_a_driver(new_study: NewStudy) -> None:
 
 
 def test_a_paused_trial_stays_running_without_a_driver(new_study: NewStudy) -> None:
-    """Optuna has no word for it: WAITING would have another program start it."""
+    """Optuna has no such state: another program would start a WAITING trial."""
     study = new_study("paused in optuna")
     study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
     study.later(event="trial_paused", trial=3, evaluation=2, saved=True, reason="the others come first")
@@ -140,7 +140,7 @@ def test_a_paused_trial_stays_running_without_a_driver(new_study: NewStudy) -> N
     assert trials(study)[3].state == TrialState.WAITING
 
 
-def test_a_study_made_anew_replaces_the_old_one(new_study: NewStudy) -> None:
+def test_a_new_study_replaces_one_of_the_same_name(new_study: NewStudy) -> None:
     study = new_study("anew")
     ship(study)
     created = {**study.events[0], "time": study.events[0]["time"] + 1000}
@@ -164,7 +164,7 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(tmp_path: Path, new_study: 
     assert len(list(tmp_path.glob("optuna.db.corrupt-*"))) == bool(damage)
 
 
-def test_a_locked_database_is_tried_again(tmp_path: Path, new_study: NewStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_database_is_retried(tmp_path: Path, new_study: NewStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpsearch.views.sqlite.BUSY_TIMEOUT", 0.05)
     monkeypatch.setattr("hpsearch.views.shipping.BACKOFF", (0.01,))
     study, said = type(new_study("behind"))(tmp_path, "behind"), []
@@ -172,19 +172,19 @@ def test_a_locked_database_is_tried_again(tmp_path: Path, new_study: NewStudy, m
     other.execute("BEGIN EXCLUSIVE")
     assert ship(study, say=said.append) == {"optuna": len(study.events)}
     assert len(said) == 1
-    assert "will be sent again" in said[0]
+    assert "hpsearch retries" in said[0]
     other.execute("ROLLBACK")
     other.close()
     assert ship(study) == {"optuna": 0}
 
 
-def test_a_full_disk_is_told_in_the_databases_words_and_not_in_optunas(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_the_databases_words(tmp_path: Path) -> None:
     from sqlalchemy import event
 
     from hpsearch.views.follower import describe
-    from hpsearch.views.optuna import connected, release
+    from hpsearch.views.optuna import file_storage, release
 
-    storage = connected(tmp_path / "optuna.db")
+    storage = file_storage(tmp_path / "optuna.db")
     number = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], "full")
     storage.remove_session()
     storage.engine.dispose()

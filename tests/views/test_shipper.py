@@ -1,4 +1,4 @@
-"""The driver's end of the shipping process: ships while the journal grows, is started again, hangs nothing up."""
+"""The shipping process: ships while the journal grows, is restarted when killed, blocks nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_process_ships_while_the_journal_grows(client: Any, new_study: NewStud
     assert len(runs_of(client, "process")) == 5
 
 
-def test_a_shipping_process_that_was_killed_is_made_up_for(client: Any, new_study: NewStudy) -> None:
+def test_a_killed_shipping_process_is_restarted(client: Any, new_study: NewStudy) -> None:
     study = new_study("shot")
     started = shipper.start(study.folder, study.home, None, ["mlflow"])
     deadline = time.monotonic() + 600
@@ -43,7 +43,7 @@ def test_a_shipping_process_that_was_killed_is_made_up_for(client: Any, new_stud
     assert len(runs_of(client, "shot")) == 5
 
 
-def test_a_server_that_is_not_there_stops_nothing(client: Any, new_study: NewStudy) -> None:
+def test_a_server_that_is_down_stops_nothing(client: Any, new_study: NewStudy) -> None:
     study, said = new_study("away"), []
     nobody = "http://user:S3CRET@127.0.0.1:9"  # the discard port: refuses at once
     began = time.monotonic()

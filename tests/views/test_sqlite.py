@@ -1,4 +1,4 @@
-"""URLs of database files: what a path may hold."""
+"""URLs of database files with odd paths."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_database_is_where_its_path_says(tmp_path: Path, name: str) -> None:
+def test_a_database_is_at_its_path(tmp_path: Path, name: str) -> None:
     home = tmp_path / name
     home.mkdir()
     engine = create_engine(sqlite.url(home / "some.db"))
     with engine.begin() as connection:
         connection.execute(text("create table t (x)"))
     engine.dispose()
-    view.release(view.connected(home / "optuna.db"))
+    view.release(view.file_storage(home / "optuna.db"))
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert sorted(path.name for path in home.iterdir()) == ["optuna.db", "some.db"]

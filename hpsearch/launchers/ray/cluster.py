@@ -1,7 +1,4 @@
-"""The connection to Ray, which places processes on nodes, sees nodes come and go, and carries messages between them.
-
-An engine of that kind is nothing to write oneself.
-"""
+"""The connection to Ray, which places actors on nodes, watches the nodes, and passes messages."""
 
 from __future__ import annotations
 
@@ -25,28 +22,28 @@ from hpsearch.launchers.ray import local_ray
 from hpsearch.launchers.ray.actor import Actor
 from hpsearch.space.settings import RayWorkers, Resources
 
-HEAD = 45.0  # seconds for Ray's head to answer: after 60 s without one Ray ends the whole process
-HEAD_HERE = 10.0  # the same where it is of this machine
+HEAD_TIMEOUT = 45.0  # seconds for Ray's head to answer: after 60 s without it Ray ends this process
+LOCAL_HEAD_TIMEOUT = 10.0  # the same for a Ray of this machine
 ALIVE = 0  # the state of a node, in Ray's protocol
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # no advice about it on the terminal
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # no advice about it in the terminal
 }
 
 
 class Cluster:
-    """The connection to Ray: joined where there is an address, else a Ray of this machine, which ends with it."""
+    """The connection to the Ray at an address; without one, to a Ray of this machine that it starts and ends."""
 
     def __init__(self, wanted: RayWorkers, resources: Resources) -> None:
-        """Raises UserError when Ray is not installed, not to be reached, or refuses the token."""
+        """Raises UserError if Ray is not installed, cannot be reached, or refuses the token."""
         self.wanted, self.resources = wanted, resources
         self.address = wanted.address or os.environ.get("RAY_ADDRESS") or "local"
-        self._ray = installed()
+        self._ray = import_ray()
         self._avoided: set[str] = set()  # nodes
         self._joined = not self._ray.is_initialized()
         if self._joined:
             self._join()
-        # Ray's own client of the head takes a limit of time; to make one takes 30 s where the head hangs already.
+        # This client of Ray's head takes a timeout. Made now: if the head hangs, making it takes 30 s.
         self._head = self._ray._raylet.GcsClient(address=self._ray.get_runtime_context().gcs_address)
 
     def _join(self) -> None:
@@ -54,12 +51,12 @@ class Cluster:
         if self.address == "local":
             asked = self.resources.workers if isinstance(self.resources.workers, int) else 0
             wanted = math.ceil(asked * self.num_cpus)
-            options |= local_ray.options(wanted)
-        self._ray._private.worker._worker_logs_enabled = False  # else it prints the end of a worker; we say that better
+            options |= local_ray.init_options(wanted)
+        self._ray._private.worker._worker_logs_enabled = False  # else Ray prints the death of a worker, too
         try:
-            with _silent(), local_ray.deaf() if self.address == "local" else contextlib.nullcontext():
+            with _silent(), local_ray.ending_signals_blocked() if self.address == "local" else contextlib.nullcontext():
                 self._ray.init(address=self.address, **options)
-        except Exception as error:  # by version: ConnectionError, RuntimeError, AuthenticationError, ValueError
+        except Exception as error:  # ConnectionError, RuntimeError, AuthenticationError or ValueError
             with contextlib.suppress(Exception):
                 self._ray.shutdown()
             raise UserError(
@@ -68,26 +65,26 @@ class Cluster:
 
     @property
     def _hint(self) -> str:
-        """What to look after when a cluster refuses: Ray says the same of a wrong token and of a wrong address."""
+        """What to check: Ray raises the same error for a wrong token and for a wrong address."""
         if self.address == "local":
             return ""
         return "; is it running there, and is its token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH (RAY_AUTH_MODE=token)?"
 
     @property
     def num_cpus(self) -> float:
-        """CPUs that each worker takes."""
+        """The number of CPUs of each worker."""
         return float(self.resources.threads or 1) if self.wanted.num_cpus is None else self.wanted.num_cpus
 
     @property
     def num_gpus(self) -> float:
-        """GPUs (or a share of one) that each worker takes."""
+        """The number of GPUs of each worker; may be a fraction."""
         if self.wanted.num_gpus is not None:
             return self.wanted.num_gpus
         return 1.0 if self.device == "cuda" else 0.0
 
     @cached_property
     def device(self) -> str:
-        """The kind of device that workers train on."""
+        """The kind of device of the workers: cpu, cuda."""
         wanted = self.resources.device
         if wanted != "auto":
             return wanted
@@ -95,72 +92,79 @@ class Cluster:
         return "cuda" if has_gpus and self.wanted.num_gpus != 0 else "cpu"
 
     def nodes(self) -> dict[str, dict[str, float]]:
-        """The living nodes, and what each has in all; raises TrainingFailed where the head does not say.
+        """Returns the resources of each living node; raises TrainingFailed if the head does not answer.
 
-        `ray.nodes()` says the same, but waits for a head that has taken the question and does not answer it.
+        `ray.nodes()` has no timeout: it waits for a head that hangs.
         """
-        patience = HEAD_HERE if self.address == "local" else HEAD
+        patience = LOCAL_HEAD_TIMEOUT if self.address == "local" else HEAD_TIMEOUT
         try:
-            found = self._head.get_all_node_info(timeout=patience) if self._answers(patience) else None
+            found = self._head.get_all_node_info(timeout=patience) if self._is_head_reachable(patience) else None
         except self._ray.exceptions.RpcError:
             found = None
         if found is None:
             raise TrainingFailed(
                 f"launcher: the Ray at {self.address} does not answer: its head node has gone or cannot be reached; "
-                "the same command goes on with the study"
+                "the same command resumes the study"
             )
         return {key.hex(): dict(node.resources_total) for key, node in found.items() if node.state == ALIVE}
 
-    def has(self, node: str) -> bool:
-        """Whether a node is alive; where the head does not say, it is as good as gone."""
+    def is_alive(self, node: str) -> bool:
+        """Whether a node is alive; False also if the head does not answer."""
         with contextlib.suppress(TrainingFailed):
-            return self._answers(1.0) and node in self.nodes()
+            return self._is_head_reachable(1.0) and node in self.nodes()
         return False
 
     def plan(self, *, cache: Path, base: Path) -> list[WorkerSettings]:
-        """A setting for each worker: as many as were asked for, or as the nodes carry that are there now."""
+        """Returns the settings of each worker: `workers` of them, or as many as fit on the present nodes.
+
+        Raises UserError if none fits.
+        """
         count = self.resources.workers
         if not isinstance(count, int):
-            count = sum(self._carries(node) for node in self.nodes().values())
+            count = sum(self._capacity(node) for node in self.nodes().values())
         if count == 0:
             wanted = f"{self.num_cpus:g} CPUs and {self.num_gpus:g} GPUs"
             raise UserError(
                 f"workers: no node of the Ray at {self.address} has {wanted} for a worker; "
                 "give a number of workers to wait for nodes that join"
             )
-        device = "cuda:0" if self.device == "cuda" else self.device  # the first that Ray lets the process see
+        device = "cuda:0" if self.device == "cuda" else self.device  # Ray hides all other GPUs from the actor
         return [WorkerSettings(device=device, threads=self.resources.threads or 1, cache=cache, base=base)] * count
 
-    def _carries(self, node: dict[str, float]) -> int:
-        """Workers that fit on a node."""
+    def _capacity(self, node: dict[str, float]) -> int:
+        """Returns the number of workers that fit on a node with these resources."""
         needs = [(node.get("CPU", 0.0), self.num_cpus), (node.get("GPU", 0.0), self.num_gpus)]
         return min((math.floor(has / need + 1e-9) for has, need in needs if need > 0), default=cores())
 
     @cached_property
-    def _kind(self) -> Any:
-        """The actors' class, made known to the cluster."""
+    def _actor_class(self) -> Any:
+        """The actor class, registered with Ray."""
         wanted = {"num_cpus": self.num_cpus, "num_gpus": self.num_gpus, "max_restarts": 0}
         return self._ray.remote(concurrency_groups={"listen": 1}, **wanted)(Actor)
 
-    def start(self, slot: int, setting: WorkerSettings, trainer: str) -> Any:
-        """A new actor; it comes as soon as a node has room that is not avoided."""
+    def start(self, slot: int, settings: WorkerSettings, trainer: str) -> Any:
+        """Returns a new actor; it starts when a node that is not avoided has free resources."""
         avoided = f"!in({','.join(sorted(self._avoided))})"
-        kind = self._kind.options(label_selector={"ray.io/node-id": avoided}) if self._avoided else self._kind
-        return kind.remote(slot, setting, trainer, self.wanted.storage)
+        kind = (
+            self._actor_class.options(label_selector={"ray.io/node-id": avoided})
+            if self._avoided
+            else self._actor_class
+        )
+        return kind.remote(slot, settings, trainer, self.wanted.storage)
 
     def avoid(self, node: str) -> bool:
-        """Starts no actor on this node any more; gives whether that is new."""
+        """Excludes a node from new actors; returns False if it already was excluded."""
         is_new = node not in self._avoided
         self._avoided.add(node)
         return is_new
 
     def has_room_elsewhere(self) -> bool:
-        """Whether any living node that is not avoided carries a worker."""
-        return any(self._carries(has) > 0 for node, has in self.nodes().items() if node not in self._avoided)
+        """Whether a worker fits on any living node that is not avoided."""
+        return any(self._capacity(has) > 0 for node, has in self.nodes().items() if node not in self._avoided)
 
     def leave(self, actors: Sequence[Any] = ()) -> None:
-        """Ends these actors and the connection, and with it a Ray that was started here."""
-        for actor in actors if actors and self._answers(1.0) else ():
+        """Kills these actors and disconnects; ends a Ray that was started here."""
+        for actor in actors if actors and self._is_head_reachable(1.0) else ():
             self._kill(actor)
         if self._joined:
             if self.address == "local":
@@ -169,16 +173,16 @@ class Cluster:
             self._joined = False
 
     def kill(self, actor: Any) -> None:
-        """Ends an actor at once."""
-        if self._answers(1.0):
+        """Kills an actor."""
+        if self._is_head_reachable(1.0):
             self._kill(actor)
 
     def _kill(self, actor: Any) -> None:
-        with contextlib.suppress(Exception):  # it may be dead, or Ray itself
+        with contextlib.suppress(Exception):  # the actor or Ray may be dead
             self._ray.kill(actor)
 
-    def _answers(self, patience: float) -> bool:
-        """Whether Ray's head can be reached: what asks one that is gone, waits a minute and ends the whole process."""
+    def _is_head_reachable(self, patience: float) -> bool:
+        """Whether Ray's head accepts connections. Check before each request: without a head Ray ends this process."""
         if not self._ray.is_initialized():
             return False
         host, _, port = self._ray.get_runtime_context().gcs_address.rpartition(":")
@@ -193,7 +197,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Keeps what Ray's C++ parts say of a connection from the terminal, where it goes past all logging."""
+    """Hides what Ray's C++ parts print about a connection, which bypasses logging."""
     terminal = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
@@ -205,8 +209,8 @@ def _silent() -> Iterator[None]:
         os.close(nowhere)
 
 
-def installed() -> Any:
-    """Ray's module; raises UserError where it is not installed, or too old to be safe."""
+def import_ray() -> Any:
+    """Returns the module `ray`; raises UserError if it is missing or too old to be safe."""
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     refuse_old("ray")
     try:

@@ -1,7 +1,7 @@
-"""A Ray of this machine, which is started for one run: it hears no signal, and is gone at once when the run ends.
+"""A Ray of this machine, started for one run: it ignores signals and is killed when the run ends.
 
-At the end of a job every process is told to end, all together. A raylet that heard it would take the workers with it
-before they have saved their trials.
+At the end of a job all processes get a signal. A raylet that obeyed it would kill the workers before they have saved
+their trials.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from typing import Any
 
 from hpsearch.launchers.devices import cores
 
-ENDING = {signal.SIGTERM, signal.SIGHUP}  # what the processes of a job, or of a terminal, are told at its end
-STORE = 100 * 2**20  # bytes of Ray's object store: messages are small, and larger data lie in files
+ENDING_SIGNALS = {signal.SIGTERM, signal.SIGHUP}  # sent at the end of a job or a terminal
+STORE = 100 * 2**20  # bytes of Ray's object store: messages are small
 
 
-def options(cpus: int) -> dict[str, Any]:
-    """What `ray.init` is told where workers take this many CPUs in all."""
+def init_options(cpus: int) -> dict[str, Any]:
+    """Returns the options of `ray.init` for workers that take this many CPUs in total."""
     return {"num_cpus": max(cores(), cpus), "include_dashboard": False, "object_store_memory": STORE}
 
 
 @contextlib.contextmanager
-def deaf() -> Iterator[None]:
-    """Blocks these signals for the processes that are started here, as Ray itself does with SIGINT."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+def ending_signals_blocked() -> Iterator[None]:
+    """Blocks these signals in the processes that the block starts, as Ray itself does with SIGINT."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def hear() -> None:
-    """Lets this process, a worker, hear of its own end again."""
+def unblock_sigterm() -> None:
+    """Unblocks SIGTERM in a worker."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def kill_at_shutdown(ray: Any) -> None:
-    """Has `ray.shutdown()` kill what it would ask to end first, and wait for; a Ray that has no such node waits."""
+    """Makes `ray.shutdown()` kill Ray's processes instead of asking them to exit, if this version of Ray allows it."""
     node: Any = getattr(ray._private.worker, "_global_node", None)
     if not (hasattr(node, "kill_all_processes") and hasattr(node, "all_processes")):
         return
@@ -56,9 +56,9 @@ def kill_at_shutdown(ray: Any) -> None:
 
 
 def _children(parents: list[int]) -> list[int]:
-    """The processes that these have started: a raylet's agents would live on for a minute."""
+    """Returns the child processes of these: a raylet's agents would outlive it by a minute."""
     found = []
     for thread in (thread for parent in parents for thread in Path("/proc").glob(f"{parent}/task/*")):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # it has ended since
             found += (thread / "children").read_text().split()
     return [int(pid) for pid in found]

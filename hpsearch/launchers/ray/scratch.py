@@ -1,6 +1,6 @@
-"""The folder that a worker has on its own node, where trials keep their files in a storage: for data and for trials.
+"""A worker's folder on its node, for data and trials whose files are in a storage.
 
-It lies under HPSEARCH_SCRATCH, else under the folder for temporary files, readable by its owner alone.
+It is in HPSEARCH_SCRATCH, else in the folder for temporary files, and only its owner can read it.
 """
 
 from __future__ import annotations
@@ -14,30 +14,32 @@ from pathlib import Path
 
 from hpsearch.atomic import make_folder
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.file_lock import hold, locked
+from hpsearch.file_lock import acquire, locked
 from hpsearch.sealed import is_whole_folder
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
 
 
 class Scratch:
-    """One worker's folder; the node's prepared data lie beside those of all workers."""
+    """One worker's folder; prepared data are beside it, shared by the node's workers."""
 
     def __init__(self) -> None:
-        """Removes what workers that were killed left behind; raises UserError where the folder is not to be trusted."""
+        """Deletes the folders of killed workers; raises UserError if other users can write to the folder."""
         try:
-            self.home = _own(_place())
-            with locked(self.home / ".workers.lock"):  # so that no one takes a new folder for one that was left
-                _remove_left(self.home)
+            self.home = _private_folder(_location())
+            with locked(self.home / ".workers.lock"):  # so that no other worker deletes the new folder
+                _remove_abandoned(self.home)
                 self.path = Path(tempfile.mkdtemp(prefix="worker-", dir=self.home))  # mode 0700
-                self._alive = hold(self.path / "lock")
+                self._alive = acquire(self.path / "lock")
         except OSError as error:
-            raise UserError(f"scratch folder {_place()}: {error.strerror}; set HPSEARCH_SCRATCH on the node") from None
+            raise UserError(
+                f"scratch folder {_location()}: {error.strerror}; set HPSEARCH_SCRATCH on the node"
+            ) from None
 
     def prepared(self, storage: Storage, name: str, beat: Callable[[], None]) -> Path:
-        """The folder of prepared data, fetched by the first worker of the node that wants it.
+        """Returns the folder of prepared data; the node's first worker downloads it.
 
-        Raises StorageFailed where it is not whole.
+        Raises StorageFailed if the data in the storage are incomplete.
         """
         folder = self.home / name
         if not is_whole_folder(folder):
@@ -55,7 +57,7 @@ class Scratch:
 
 def _fetch(snapshots: Snapshots, folder: Path, beat: Callable[[], None]) -> None:
     """Downloads into a temporary folder and renames it when it is complete."""
-    snapshots.look()
+    snapshots.load_newest()
     staging = Path(tempfile.mkdtemp(prefix=f".new-{folder.name}-", dir=folder.parent))
     try:
         if not snapshots.files or not snapshots.fetch(staging, beat) or not is_whole_folder(staging):
@@ -66,13 +68,13 @@ def _fetch(snapshots: Snapshots, folder: Path, beat: Callable[[], None]) -> None
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _place() -> Path:
+def _location() -> Path:
     chosen = os.environ.get("HPSEARCH_SCRATCH") or tempfile.gettempdir()
     return Path(chosen).absolute() / f"hpsearch-{os.getuid()}"
 
 
-def _own(folder: Path) -> Path:
-    """Makes the folder; raises OSError for one that somebody else may write: the place is known beforehand."""
+def _private_folder(folder: Path) -> Path:
+    """Makes the folder; raises OSError if others can write to it, since its path is predictable."""
     make_folder(folder)
     found = folder.lstat()
     if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
@@ -80,13 +82,13 @@ def _own(folder: Path) -> Path:
     return folder
 
 
-def _remove_left(home: Path) -> None:
+def _remove_abandoned(home: Path) -> None:
     """Deletes the folders of workers that have ended."""
     for folder in home.glob("worker-*"):
         try:
-            hold(folder / "lock").release()
+            acquire(folder / "lock").release()
         except BlockingIOError:
-            continue  # its worker lives
+            continue  # its worker is alive
         except OSError:
             pass
         shutil.rmtree(folder, ignore_errors=True)

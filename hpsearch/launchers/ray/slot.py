@@ -1,4 +1,4 @@
-"""The driver's end of one actor on Ray: what it was handed, what it is to say, and when it last gave a sign of life."""
+"""One Ray actor, as seen by the driver: its trial, its pending call and its last heartbeat."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.launchers.messages import Task
-from hpsearch.launchers.ray.actor import Life, Place
+from hpsearch.launchers.ray.actor import ActorHeartbeat, ActorInfo
 
 
 @dataclass
 class Slot:
-    """One actor, or the place of one that is to come."""
+    """One actor, or an empty slot whose actor starts later."""
 
-    actor: Any = None  # None: it is to be started when it is `due`
-    pending: Any = None  # the reference of what it says next; None: it waits for us
-    due: float = 0.0
-    place: Place | None = None  # None: not there yet
+    actor: Any = None  # None: it starts at `start_at`
+    pending: Any = None  # reference of its running call; None: it waits for a reply
+    start_at: float = 0.0
+    info: ActorInfo | None = None  # None: not started yet
     task: Task | None = None
     turn: int = 0
-    life: Any = None  # the reference of a sign of life
-    asked: float = 0.0  # when
-    looks: int = -1  # between steps, as it last said
+    heartbeat: Any = None  # reference of a heartbeat
+    asked: float = 0.0  # when it was asked for
+    steps: int = -1  # at the last heartbeat
     memory: int = 0
-    silent: float = 0.0  # seconds since it was last heard of
-    doubted: float = 0.0  # when it could first not be reached
+    silent_seconds: float = 0.0  # since the last message or step
+    unreachable_since: float = 0.0  # 0: it is reachable
 
     @property
     def host(self) -> str:
-        """Where it is, for people."""
-        return "a node" if self.place is None else f"node {self.place.host}"
+        """The actor's node, for messages."""
+        return "a node" if self.info is None else f"node {self.info.host}"
 
-    def heard(self, life: Life) -> None:
-        """It has given a sign of life."""
-        self.silent = 0.0 if life.looks != self.looks else self.silent
-        self.looks, self.memory = life.looks, life.memory
+    def heard(self, heartbeat: ActorHeartbeat) -> None:
+        """Notes a heartbeat."""
+        self.silent_seconds = 0.0 if heartbeat.steps != self.steps else self.silent_seconds
+        self.steps, self.memory = heartbeat.steps, heartbeat.memory
 
 
 def listening(method: Any) -> Any:
-    """A method, called beside the training."""
+    """Returns an actor's method that Ray runs in another thread than the training."""
     return method.options(concurrency_group="listen")

@@ -1,4 +1,4 @@
-"""A trial's files on their way between a folder of this node and the storage; training does not wait for them."""
+"""Stores a trial's files while it trains; training does not wait for them."""
 
 from __future__ import annotations
 
@@ -8,57 +8,51 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-from hpsearch.atomic import make_folder
 from hpsearch.errors import StorageFailed
-from hpsearch.launchers.messages import Task
-from hpsearch.launchers.ray.scratch import Scratch
 from hpsearch.storage.snapshots import Snapshots
-from hpsearch.storage.storage import Kept, Storage
 
-PAUSES = (0.5, 2.0, 8.0)  # seconds before the second, third and fourth try at the end of a trial
+PAUSES = (0.5, 2.0, 8.0)  # seconds before each retry at the end of a trial
 _log = logging.getLogger(__name__)
 
 
 class Upload:
-    """Stores what a trial saves: `look`, called where nothing is being written, hands a new state to a thread.
+    """Stores what a trial saves: `look`, called while the training writes nothing, hands a new state to a thread.
 
-    Of the states that wait the latest is stored. A state is a folder of hard links: nothing is copied or locked.
+    The thread stores the latest state and skips older ones. A state is a folder of hard links: nothing is copied.
     """
 
     def __init__(self, snapshots: Snapshots, folder: Path) -> None:
-        """`folder`: the trial's; a folder beside it is for the states that wait."""
+        """`folder`: the trial's folder; the states that wait are folders beside it."""
         self._snapshots, self._folder = snapshots, folder
-        self._seen = _state(folder)
+        self._last_state = _state(folder)
         self._changed = threading.Condition()
-        self._waiting: Path | None = None
+        self._queued: Path | None = None
         self._ended = False
-        self._trouble = ""  # why the latest state is not stored
-        self._made = 0
+        self._failure = ""  # why the latest state is not stored
+        self._n_states = 0
         self._thread = threading.Thread(target=self._work, name="upload", daemon=True)
         self._thread.start()
 
     def look(self) -> None:
-        """Hands on what the training has saved since; says in the log when nothing could be stored."""
-        if self._trouble:
-            trouble, self._trouble = self._trouble, ""
-            _log.warning("a checkpoint is not stored: %s; training goes on", trouble)
+        """Queues what the training has saved since the last call; logs a warning when the last state was not stored."""
+        if self._failure:
+            failure, self._failure = self._failure, ""
+            _log.warning("a checkpoint is not stored: %s; training continues", failure)
         state = _state(self._folder)
-        if state == self._seen:
+        if state == self._last_state:
             return
-        self._seen = state
+        self._last_state = state
         linked = self._link()
         with self._changed:
-            former, self._waiting = self._waiting, linked
+            dropped, self._queued = self._queued, linked
             self._changed.notify_all()
-        if former is not None:
-            shutil.rmtree(former, ignore_errors=True)
+        if dropped is not None:
+            shutil.rmtree(dropped, ignore_errors=True)
 
     def finish(self) -> None:
-        """Returns when all that the trial has saved is in the storage; raises StorageFailed when it cannot be."""
+        """Stores everything that the trial has saved; raises StorageFailed."""
         self.stop()
         for pause in (*PAUSES, None):
             try:
@@ -70,86 +64,45 @@ class Upload:
                 time.sleep(pause)
 
     def stop(self) -> None:
-        """Returns when nothing more will be stored."""
+        """Ends the thread; drops a state that waits."""
         with self._changed:
-            self._waiting, self._ended = None, True
+            self._queued, self._ended = None, True
             self._changed.notify_all()
         self._thread.join()
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting is not None or self._ended)
-                folder, self._waiting = self._waiting, None
+                self._changed.wait_for(lambda: self._queued is not None or self._ended)
+                folder, self._queued = self._queued, None
             if folder is None:
                 return
             try:
                 self._snapshots.save(_files(folder))
             except StorageFailed as error:
-                self._trouble = str(error)
+                self._failure = str(error)
             except OSError as error:
-                self._trouble = f"{folder}: {error.strerror}"
+                self._failure = f"{folder}: {error.strerror}"
             shutil.rmtree(folder, ignore_errors=True)
 
     def _link(self) -> Path:
-        """The files as they are now, in a folder of their own."""
-        self._made += 1
-        linked = self._folder.with_name(f"{self._folder.name}-{self._made}")
+        """Links the current files into a new folder and returns it."""
+        self._n_states += 1
+        linked = self._folder.with_name(f"{self._folder.name}-{self._n_states}")
         linked.mkdir(mode=0o700)
         for name, path in _files(self._folder).items():
             (linked / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 os.link(path, linked / name)
-            except FileNotFoundError:  # a trainer's own thread has removed it
+            except FileNotFoundError:  # a thread of the trainer has removed it
                 continue
             except OSError:  # a file system without links
                 shutil.copy2(path, linked / name)
         return linked
 
 
-class Elsewhere:
-    """A worker's way to trials whose folders are in a storage: `begin` brings one here, `end` takes it back."""
-
-    def __init__(self, url: str) -> None:
-        """Raises UserError for a storage or a folder that this node cannot use."""
-        self.storage, self.scratch = Storage(url), Scratch()
-        self._upload: Upload | None = None
-        self._folder = self.scratch.path / "none"
-
-    def begin(self, task: Task, kept: Kept, beat: Callable[[], None]) -> Task:
-        """The task with folders of this node, in which its data and its checkpoint are; raises StorageFailed.
-
-        beat: called from time to time.
-        """
-        self._folder = self.scratch.path / f"{task.trial:04d}"
-        shutil.rmtree(self._folder, ignore_errors=True)
-        make_folder(self._folder)
-        prepared = {key: self.scratch.prepared(self.storage, name, beat) for key, name in kept.prepared.items()}
-        snapshots = Snapshots(self.storage, kept.folder, attempt=task.attempt)
-        snapshots.look()
-        snapshots.fetch(self._folder, beat)
-        self._upload = Upload(snapshots, self._folder)
-        return replace(task, folder=self._folder, prepared=prepared)
-
-    def look(self) -> None:
-        """Between steps of the training: stores what it has saved."""
-        if self._upload is not None:
-            self._upload.look()
-
-    def end(self, *, keep: bool) -> None:
-        """Stores what is to be kept and removes the trial's folder; raises StorageFailed when it is not stored."""
-        upload, self._upload = self._upload, None
-        try:
-            if upload is not None:
-                upload.finish() if keep else upload.stop()
-        finally:
-            for folder in self.scratch.path.glob(f"{self._folder.name}*"):
-                with contextlib.suppress(OSError):
-                    shutil.rmtree(folder)
-
-
 def _files(folder: Path) -> dict[str, Path]:
-    """What a trial's folder holds, without what is being written."""
+    """Returns the files of a trial's folder by relative name, without temporary ones (hidden)."""
     found: dict[str, Path] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -164,7 +117,7 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _state(folder: Path) -> dict[str, tuple[int, int, int]]:
-    """By what one sees that files have changed."""
+    """Returns inode, size and time of each file: they differ after a change."""
     state = {}
     for name, path in _files(folder).items():
         with contextlib.suppress(FileNotFoundError):

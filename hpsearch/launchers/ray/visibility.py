@@ -1,4 +1,4 @@
-"""Tests whether a node sees the driver's folders, or its storage: the driver writes a file, the node reads it."""
+"""Checks that a node sees the driver's folder or storage: the driver writes a file, the node reads it."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ PATIENCE = 5.0  # seconds that a file written on one node may take to be seen on
 
 @dataclass(frozen=True)
 class SharedFolder:
-    """A file that the driver has written, by which a node sees that it has the driver's folders."""
+    """A file in the study's folder; a node that can read it shares the folder."""
 
     path: Path
     text: str
     remedy: ClassVar[str] = "--home must be on a path that all nodes of the Ray cluster share, or give a storage"
 
-    def leave(self) -> None:
-        """Writes it; raises OSError."""
+    def write(self) -> None:
+        """Writes the file; raises OSError."""
         self.path.write_text(self.text)
 
     def remove(self) -> None:
-        """Deletes it."""
+        """Deletes the file."""
         with contextlib.suppress(OSError):
             self.path.unlink()
 
-    def lacking(self) -> str:
-        """Why this node cannot be used; "" if it sees the file."""
+    def problem(self) -> str:
+        """Returns why this node cannot be used, or "" if it can."""
         return "" if self.seen() else f"does not see {self.path.parent}"
 
     def seen(self) -> bool:
-        """Whether the file is here, with this text."""
+        """Whether this node can read the file."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, ValueError):
@@ -48,24 +48,24 @@ class SharedFolder:
 
 @dataclass(frozen=True)
 class SharedStorage:
-    """The same for a storage: a URL can mean another place on another machine, or one that it may not use."""
+    """A file in the storage: on another machine the URL may mean another place, or credentials may be missing."""
 
     url: str
     name: str
     text: str
     remedy: ClassVar[str] = "a storage must be one that the driver and all nodes can use"
 
-    def leave(self) -> None:
-        """Writes it; raises StorageFailed, or UserError for a URL that cannot be opened."""
+    def write(self) -> None:
+        """Writes the file; raises StorageFailed, or UserError for a URL that cannot be opened."""
         Storage(self.url).write(self.name, self.text.encode())
 
     def remove(self) -> None:
-        """Deletes it."""
+        """Deletes the file."""
         with contextlib.suppress(StorageFailed):
             Storage(self.url).remove([self.name])
 
-    def lacking(self) -> str:
-        """Why this node cannot be used; "" if it can use the storage."""
+    def problem(self) -> str:
+        """Returns why this node cannot be used, or "" if it can."""
         try:
             storage = Storage(self.url)
             deadline = time.monotonic() + PATIENCE
@@ -73,7 +73,7 @@ class SharedStorage:
                 if time.monotonic() > deadline:
                     return f"does not see in {storage.url} what the driver has written there"
                 time.sleep(0.1)
-            refusal = storage.refusal()
+            probe = storage.probe()
         except HpsearchError as error:
-            refusal = str(error)
-        return "" if refusal is None else f"cannot use the storage: {refusal}"
+            probe = str(error)
+        return "" if probe is None else f"cannot use the storage: {probe}"

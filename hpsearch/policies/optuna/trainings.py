@@ -66,7 +66,7 @@ class Trainings:
         return found
 
     def _key(self, internal: Mapping[str, Any]) -> str:
-        parts = self._space.trainer.key(self._space.config(internal))
+        parts = self._space.trainer.dedup_key(self._space.config(internal))
         rounded = {name: {key: _rounded(value) for key, value in part.items()} for name, part in parts.items()}
         return json.dumps(rounded, sort_keys=True, default=str)
 

@@ -8,7 +8,7 @@ from typing import Any
 from hpsearch.contract import Handle
 from hpsearch.data.corpus import Corpus
 from hpsearch.errors import TrainingFailed
-from hpsearch.trainers.trainer import Tested
+from hpsearch.trainers.trainer import TestResult
 from hpsearch.training import checkpoint
 from hpsearch.training.batches import rows_of
 from hpsearch.training.config import TrainConfig
@@ -19,19 +19,19 @@ from hpsearch.training.export import save_pretrained
 from hpsearch.training.model import Llama
 
 
-def test(config: TrainConfig, handle: Handle) -> Tested:
+def test(config: TrainConfig, handle: Handle) -> TestResult:
     """The metrics of the best weights: test/... where there is a test split, and val/... of the best evaluation.
 
     Raises TrainingFailed when no evaluation was finite.
     """
     model, corpus, state = _best(config, handle)
     metrics = {name: value for name, value in state["evaluation"]["metrics"].items() if name.startswith("val/")}
-    rows = rows_of(corpus, "test", config, prepare_device(handle.setting))
+    rows = rows_of(corpus, "test", config, prepare_device(handle.settings))
     if not rows:
-        return Tested(metrics)
+        return TestResult(metrics)
     measured = Evaluator(corpus, rows, config, sample=None, precision=state["precision"]).measure(model)
     tested = {f"test/{name}": value for name, value in measured.metrics.items()}
-    return Tested(tested | metrics, measured.signatures, measured.samples)
+    return TestResult(tested | metrics, measured.signatures, measured.samples)
 
 
 def export(config: TrainConfig, handle: Handle, folder: Path) -> None:
@@ -45,8 +45,8 @@ def _best(config: TrainConfig, handle: Handle) -> tuple[Llama, Corpus, dict[str,
     path = handle.folder / "best.pt"
     if not path.exists():
         raise TrainingFailed(f"no evaluation of {config.objective.metric} was finite: there is no model to test")
-    device = prepare_device(handle.setting)
-    corpus = open_corpus(config, handle.setting)
+    device = prepare_device(handle.settings)
+    corpus = open_corpus(config, handle.settings)
     state = checkpoint.load(path, config_hash=config.digest(), device=device)
     model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(device)
     model.load_state_dict(state["model"])

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from hpsearch.config import Objective
-from hpsearch.document import wording
+from hpsearch.document import validation_errors
 from hpsearch.document.document import Fault
 from hpsearch.tasks import LOSSES, TASKS, TaskSet
 from hpsearch.trainers.trainer import Asked
@@ -53,7 +53,7 @@ def _extreme(direction: str) -> str:
 
 def _no_such_metric(metric: str, known: Iterable[str], data: Mapping[str, TaskSet]) -> str:
     """Why the data have no such metric: of another task, of a set that lacks what it needs, or misspelt."""
-    reason, last, known = f"no metric {wording.shown(metric)}", metric.rsplit("/", 1)[-1], list(known)
+    reason, last, known = f"no metric {validation_errors.shown(metric)}", metric.rsplit("/", 1)[-1], list(known)
     near = [name for name in known if name.rsplit("/", 1)[1] == last]
     lacks = [line for name, data_set in data.items() if (line := data_set.lacks_metric(name, last))]
     if not near and lacks:

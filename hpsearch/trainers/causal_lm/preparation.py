@@ -12,9 +12,9 @@ from typing import Any
 from hpsearch.data import determinism, sources
 from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import ConfigError, DataError
-from hpsearch.trainers.causal_lm import fit
+from hpsearch.trainers.causal_lm import data_checks
 from hpsearch.trainers.trainer import Asked, Prepared
-from hpsearch.training import measurable
+from hpsearch.training import metric_checks
 from hpsearch.training.config import TrainConfig
 
 
@@ -24,7 +24,7 @@ def check(asked: Asked) -> None:
     ConfigError where the machine cannot measure one of them, as for want of a tokenizer.
     """
     config: TrainConfig = asked.config
-    if found := measurable.unmeasurable(config):
+    if found := metric_checks.unmeasurable(config):
         key, reason = found
         raise ConfigError(f"{asked.where('evaluation', key)}: evaluation.{key}: {reason}")
     for name, data_set in config.data.items():
@@ -46,17 +46,17 @@ def prepare(
         progress("reading the data", 0.0)
         contents, took = determinism.timed(lambda: Contents.of(config.data, config.tokenizer, base=asked.base))
         known(contents.facts)
-        again = determinism.asked_again(config.data, contents, base=asked.base, took=took if fresh else math.inf)
-        with again as unsteady:
+        again = determinism.called_again(config.data, contents, base=asked.base, took=took if fresh else math.inf)
+        with again as nondeterminism:
             places = {"cache": cache, "base": asked.base}
             corpus = Corpus.open(config.data, config.tokenizer, **places, progress=progress, contents=contents)
-            doubts = [*unsteady(), *measurable.doubts(config, corpus)]
+            doubts = [*nondeterminism(), *metric_checks.doubts(config, corpus)]
     return Prepared(
         folders={config.corpus_digest(): corpus.folder},
         fingerprint=contents.fingerprint,
         contents=contents.sets,
         sets=corpus.counts,
-        warnings=[*corpus.warnings, *doubts, *fit.check(asked, corpus)],
+        warnings=[*corpus.warnings, *doubts, *data_checks.check(asked, corpus)],
         summary=corpus.summary,
         untested=corpus.untested,
     )

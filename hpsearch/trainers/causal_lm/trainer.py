@@ -9,15 +9,16 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from hpsearch.config import Config, ModelConfig, Objective, TokenizerConfig, TrainingConfig
+from hpsearch.config import Config, Objective, TokenizerConfig
 from hpsearch.contract import Evaluation, Handle
 from hpsearch.document.ranges import Leaf
-from hpsearch.trainers.causal_lm import ending, rules
-from hpsearch.trainers.causal_lm import key as keys
+from hpsearch.trainers.causal_lm import constraints
 from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm import shape as shapes
-from hpsearch.trainers.trainer import Asked, Prepared, Shape, Tested, Trainer
-from hpsearch.training.config import TrainConfig
+from hpsearch.trainers.causal_lm.dedup_key import dedup_key
+from hpsearch.trainers.causal_lm.export_config import comments, export_config
+from hpsearch.trainers.trainer import Asked, Prepared, Shape, TestResult, Trainer
+from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
 from hpsearch.verdict import Phases
 
 TRAIN = "hpsearch.training.loop"
@@ -32,7 +33,7 @@ class CausalLM(Trainer):
         "training": TrainingConfig,
         "tokenizer": TokenizerConfig,
     }
-    tied: ClassVar[Mapping[str, Sequence[str]]] = rules.TIED
+    tied: ClassVar[Mapping[str, Sequence[str]]] = constraints.TIED
     exports: ClassVar[str] = "transformers.AutoModelForCausalLM.from_pretrained reads it"
 
     # ------------------------------------------------------------------------------------------------------- training
@@ -47,7 +48,7 @@ class CausalLM(Trainer):
         """Imports torch."""
         importlib.import_module(TRAIN)
 
-    def test(self, config: TrainConfig, handle: Handle) -> Tested:
+    def test(self, config: TrainConfig, handle: Handle) -> TestResult:
         """The metrics of the best weights on the test splits; raises TrainingFailed where there are no weights."""
         from hpsearch.trainers.causal_lm import final
 
@@ -61,15 +62,15 @@ class CausalLM(Trainer):
 
     def export_kept(self, config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> dict[str, float] | None:
         """The weights of the evaluation, if they are the best ones of the trial."""
-        from hpsearch.trainers.causal_lm import kept
+        from hpsearch.trainers.causal_lm import kept_weights
 
-        return kept.export(config, handle, folder, index=index)
+        return kept_weights.export(config, handle, folder, index=index)
 
     # ------------------------------------------------------------------------------------------------- before a search
 
     def validate(self, asked: Asked) -> None:
         """Refuses names of data sets that cannot be parts of a metric's name."""
-        rules.check_names(asked.config.data)
+        constraints.check_names(asked.config.data)
 
     def objective(self, asked: Asked) -> Objective:
         """The objective with its direction, if the data sets have the metric."""
@@ -95,7 +96,7 @@ class CausalLM(Trainer):
 
         return preparation.prepare(asked, cache=cache, progress=progress, known=known, fresh=fresh)
 
-    def unprepared(self, asked: Asked) -> str:
+    def cannot_prepare(self, asked: Asked) -> str:
         """One tokenizer is prepared, the first."""
         return "the tokenizer has a range" if asked.varies("tokenizer") else ""
 
@@ -107,11 +108,11 @@ class CausalLM(Trainer):
 
     def probes(self, key: str, leaf: Leaf) -> Sequence[Any]:
         """The values of a range that can break a rule."""
-        return rules.probes(key, leaf)
+        return constraints.probes(key, leaf)
 
     def remedy(self, section: str, ruled: Mapping[str, Leaf]) -> str:
         """A range of widths that the heads divide."""
-        return rules.remedy(ruled)
+        return constraints.remedy(ruled)
 
     # ----------------------------------------------------------------------------------------- questions about configs
 
@@ -129,21 +130,21 @@ class CausalLM(Trainer):
         """The sizes of model, batch and decoding."""
         return shapes.shape(config)
 
-    def key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    def dedup_key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """What counts of tokenizer, model and training."""
-        return keys.key(config)
+        return dedup_key(config)
 
-    def ended_at(self, config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
+    def export_config(self, config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
         """The config in the precision that the trial had, with the schedule of all its epochs cut at the evaluation."""
-        return ending.ended_at(config, evaluation)
+        return export_config(config, evaluation)
 
-    def remarks(
+    def comments(
         self, config: TrainConfig, exported: TrainConfig, *, trial: int, evaluation: Evaluation, then: str
     ) -> dict[Any, str]:
         """Why `stop_at`, `epochs` and `precision` are what they are."""
-        return ending.remarks(config, exported, trial=trial, evaluation=evaluation, then=then)
+        return comments(config, exported, trial=trial, evaluation=evaluation, then=then)
 
-    def unsteady(self, config: TrainConfig, part: str) -> str:
+    def nondeterminism(self, config: TrainConfig, part: str) -> str:
         """A set that comes from a function of the user's."""
         data_set = config.data.get(part)
         origin = data_set.dataset if data_set is not None else None

@@ -1,1 +1,10 @@
-"""A study as MLflow runs."""
+"""A study in MLflow.
+
+view.py         the view: passes the journal's events to study_run.py, trial_runs.py and winner.py (runs.py: their ids)
+final_run.py    the run of a final training
+store.py        the tracking store, safe to write twice; client.py: MLflow's client; rows.py: metric rows and tags
+artifacts.py    pictures and samples
+schema.py       refuses databases of other MLflow versions
+moved.py        updates the artifact paths of a home that was moved
+ui.py           the command of the MLflow UI
+"""

@@ -17,22 +17,22 @@ from hpsearch.views.mlflow.store import Store
 
 
 class Artifacts:
-    """Draws and stores them; a picture that cannot be drawn is worth a line, not a study."""
+    """Draws and stores artifacts; a picture that cannot be drawn is reported and skipped."""
 
     def __init__(self, store: Store, *, say: Say) -> None:
         self._store, self._say = store, say
 
     def curves(self, run_id: str, history: History, trial: int) -> None:
-        """A trial's curves."""
+        """Stores the picture of a trial's curves."""
         self._picture(run_id, "curves.png", partial(report.trial_curves, history, trial))
 
     def study(self, run_id: str, history: History) -> None:
-        """The pictures of a whole study."""
+        """Stores the pictures of a study."""
         for name, draw in report.STUDY_PICTURES.items():
             self._picture(run_id, f"{name}.png", partial(draw, history))
 
     def samples(self, path: Path, run_ids: tuple[str, ...]) -> None:
-        """Stores the examples and confusion matrices of a trial's samples.json, if there is one, with each run."""
+        """Stores the examples and confusion matrices of a trial's samples.json, if it exists, in each run."""
         try:
             sets = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -60,7 +60,7 @@ class Artifacts:
 
 @contextmanager
 def _as_file(name: str, content: bytes) -> Iterator[Path]:
-    """A temporary folder that holds the content as a file of this name."""
+    """Yields a temporary folder with the content as a file of this name."""
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         (Path(folder) / name).write_bytes(content)
         yield Path(folder)

@@ -1,4 +1,4 @@
-"""MLflow's own client: made, closed, and its answers looked at."""
+"""MLflow's client: creation, closing, checks of its answers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def connected(uri: str, *, ask: bool = False) -> MlflowClient:
-    """A client of a store; `ask`: it answers, and has its tables."""
+    """Returns a client of a store; `ask`: sends a first request, which also creates the tables."""
     from mlflow.tracking import MlflowClient
     from mlflow.tracking._tracking_service import utils
 
-    # MLflow remembers by run id alone where artifacts go, and a copied home has the same runs.
+    # MLflow caches artifact locations by run id, and a copied home has the same run ids.
     getattr(utils, "_artifact_repos_cache", {}).clear()
-    for name in ("mlflow", "alembic"):  # importing MLflow has set levels of its own
+    for name in ("mlflow", "alembic"):  # importing MLflow sets their levels
         logging.getLogger(name).setLevel(logging.CRITICAL)
     client = MlflowClient(tracking_uri=uri)
     if ask:
@@ -25,14 +25,14 @@ def connected(uri: str, *, ask: bool = False) -> MlflowClient:
 
 
 def release(client: MlflowClient) -> None:
-    """Closes the connections of a client to a database, which MLflow itself keeps for ever."""
+    """Closes a client's database connections, which MLflow itself never closes."""
     store = client._tracking_client.store
     if hasattr(store, "engine"):
         store.engine.dispose()
 
 
-def given(identifier: Any) -> str:
-    """An id that a server gave; raises ConnectionError when it gave none, which MLflow does not."""
+def checked_id(identifier: Any) -> str:
+    """Returns the id that a server answered; raises ConnectionError if the answer has none."""
     if not identifier:
-        raise ConnectionError("the server's answers are not those of MLflow")
+        raise ConnectionError("the server does not answer as MLflow does")
     return str(identifier)

@@ -1,4 +1,4 @@
-"""The final training as an MLflow run; one whose process was killed is ended by the next, or by `hpsearch sync`."""
+"""The final training as an MLflow run. The next one, or `hpsearch sync`, ends the run of a killed process."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ PROCESS = "hpsearch.process"  # tag: who writes the run
 
 
 class FinalRun:
-    """The final training as a run named `final` in the study's experiment; trouble with MLflow never reaches training.
+    """The final training as a run named `final` in the study's experiment; MLflow's errors never reach the training.
 
-    Calls return at once: a thread does them in order; what failed is tried once more in `finish`.
+    Methods return at once: a thread executes the calls in order. `finish` retries failed calls once.
     """
 
     def __init__(self, home: Path, tracking: str | None, study: str, *, say: Say = lambda message: None) -> None:
         self._store, self._study, self._say = Store(home.resolve(), tracking, say=say), study, say
-        self.run_id: str | None = None  # known once MLflow has made the run
+        self.run_id: str | None = None  # set once MLflow has created the run
         self._calls: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue()
         self._failed: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._status = "FINISHED"
-        self._curves: set[str] = set()  # metrics of the evaluations: the best one's are there, where it stood
+        self._curves: set[str] = set()  # metrics of the evaluations, which include the best one
         self._thread = threading.Thread(target=self._work, name="mlflow-final", daemon=True)
         self._thread.start()
 
     def start(self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any] | None = None) -> None:
-        """Makes the run: the settings as params, the whole config and its provenance as artifacts."""
+        """Creates the run: settings as params, the whole config and its provenance as artifacts."""
         self._calls.put((self._start, (config, provenance, tags or {}, time.time())))
 
     def evaluation(self, evaluation: Evaluation) -> None:
-        """Adds an evaluation (as in the journal) to the run's curves."""
+        """Adds an evaluation to the run's curves."""
         self._calls.put((self._evaluation, (evaluation, time.time())))
 
     def finish(
@@ -53,7 +53,7 @@ class FinalRun:
         self._calls.put(None)
         self._thread.join(timeout)
         if self._thread.is_alive() or self._failed:
-            self._say("MLflow did not take all of the final training's log; the model itself is complete")
+            self._say("MLflow lacks part of the final training's log; the model is complete")
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
@@ -64,12 +64,12 @@ class FinalRun:
 
     def _try(self, call: tuple[Callable[..., None], tuple[Any, ...]]) -> None:
         if self._failed:
-            self._failed.append(call)  # in order, at the end
+            self._failed.append(call)  # keeps the order for the retry
             return
         try:
             call[0](*call[1])
         except Exception as error:
-            self._say(f"MLflow does not take the final training's log; training goes on ({describe(error)})")
+            self._say(f"the final training cannot be logged to MLflow; training continues ({describe(error)})")
             self._failed.append(call)
 
     def _start(self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any], at: float) -> None:
@@ -104,12 +104,12 @@ class FinalRun:
 
     def _made(self) -> str:
         if self.run_id is None:
-            raise ConnectionError("the run is not made yet")
+            raise ConnectionError("the run is not created yet")
         return self.run_id
 
 
 def params_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The seed and the values of flat sections, by key; by section.key where two sections have the key."""
+    """Returns the seed and the values of flat sections, by key, or by section.key if two sections have the key."""
     sections = {name: one for name, one in config.items() if isinstance(one, Mapping) and name != "objective"}
     found = [
         (name, key, value)
@@ -124,7 +124,7 @@ def params_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def end_killed(store: Store, experiment: str) -> None:
-    """Ends the runs of final trainings whose process has gone without a word, at the time of their last evaluation."""
+    """Ends the runs of final trainings whose process was killed, at the time of their last evaluation."""
     for run_id in store.found(experiment, {"hpsearch.kind": "final"}):
         run = store.client.get_run(run_id)
         if run.info.status == "RUNNING" and process.is_gone(run.data.tags.get(PROCESS, "")):

@@ -1,4 +1,4 @@
-"""A home that was moved or copied: MLflow's tables hold absolute paths of its artifacts, which have to follow."""
+"""Updates the absolute artifact paths in MLflow's tables after a home was moved or copied."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from hpsearch.views.sqlite import BUSY_TIMEOUT
 
-# Columns in which MLflow 3 keeps where artifacts lie.
+# Columns of MLflow 3 with artifact locations.
 LOCATIONS = {
     "experiments": ("artifact_location",),
     "runs": ("artifact_uri",),
@@ -23,27 +23,27 @@ LOCATIONS = {
 
 
 def follow(database: Path, home: Path) -> str | None:
-    """Points the artifacts that lay in the home, where it was before, to where it is now; a line about it, or None.
+    """Replaces the home's former path in artifact locations; returns a line about it, None if nothing changed.
 
-    All or nothing, in one transaction. Artifacts that never lay in the home stay where they are.
+    All changes are one transaction. Locations outside the home do not change.
     """
     with contextlib.closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT, isolation_level=None)) as connection:
         if not set(former_homes(connection, home)):
             return None
         connection.execute("BEGIN IMMEDIATE")
-        former = sorted(set(former_homes(connection, home)))  # another process may have been faster
+        former = sorted(set(former_homes(connection, home)))  # again under the lock: another process may have done it
         runs = [_change(connection, path, home) for path in former]
         connection.execute("COMMIT")
     if not former:
         return None
     return (
         f"{home} was moved or copied from {', '.join(map(str, former))}: "
-        f"the artifacts of {sum(runs)} MLflow runs are looked for in {home / 'artifacts'} from now on"
+        f"{sum(runs)} MLflow runs now have their artifacts in {home / 'artifacts'}"
     )
 
 
 def former_homes(connection: sqlite3.Connection, home: Path) -> Iterator[Path]:
-    """Where this home was when the experiments of its studies were made, for each that does not lie here."""
+    """Yields the former paths of this home, from the experiments created there."""
     here = f"{home.as_uri()}/"
     for name, location in connection.execute("SELECT name, artifact_location FROM experiments").fetchall():
         end = f"/artifacts/{name}"
@@ -54,24 +54,24 @@ def former_homes(connection: sqlite3.Connection, home: Path) -> Iterator[Path]:
 
 
 def _is_ours(connection: sqlite3.Connection, home: Path, name: str) -> bool:
-    """Whether hpsearch writes the experiment: it has the study here, or a run of it (a final training)."""
+    """Whether the experiment is hpsearch's: the home has the study, or the store a run of it (a final training)."""
     runs = "SELECT 1 FROM runs JOIN tags USING (run_uuid) JOIN experiments USING (experiment_id) "
     ours = "WHERE experiments.name = ? AND tags.key = 'hpsearch.study' AND tags.value = experiments.name"
     return (home / name / "journal.jsonl").exists() or connection.execute(runs + ours, (name,)).fetchone() is not None
 
 
 def _was_here(former: Path, home: Path, name: str) -> bool:
-    """Whether it was the home's place, and not a folder in which somebody wants the experiment's artifacts."""
+    """Whether `former` was the home's path, not a folder that somebody chose for the artifacts."""
     try:
-        if former.samefile(home):  # under another name: a link, or another mount
+        if former.samefile(home):  # the same folder: a link, or another mount
             return False
     except OSError:
-        return True  # it is no more, or nobody lets us in
+        return True  # it is gone, or may not be read
     return (home / "artifacts" / name).exists() or (former / name / "journal.jsonl").exists()
 
 
 def _change(connection: sqlite3.Connection, former: Path, home: Path) -> int:
-    """Changes every location below the former home; gives the number of runs."""
+    """Changes every location below the former home; returns the number of runs changed."""
     changed = 0
     for table, wanted in LOCATIONS.items():
         there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}

@@ -1,4 +1,4 @@
-"""What the journal says, as MLflow has it: metric rows, tags, texts."""
+"""Converts the journal's events to MLflow's metric rows, tags and texts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from hpsearch.contract import Evaluation
 from hpsearch.journal import Entry
 from hpsearch.journal.history import number
 
-TAG_LENGTH, PARAM_LENGTH = 5000, 6000  # characters that every MLflow >= 3 store takes
+TAG_LENGTH, PARAM_LENGTH = 5000, 6000  # limits of every MLflow >= 3 store, in characters
 
 Row = tuple[str, float, float, int]  # metric name, value, unix seconds, step
 
 
 def rows_of(evaluation: Evaluation, at: float) -> list[Row]:
-    """One evaluation and the training points before it as metric rows over the tokens seen, each (name, step) once.
+    """Returns metric rows over the tokens seen of an evaluation and its training points, each (name, step) once.
 
-    A curve of the points is theirs alone: an evaluation's mean under the same name would be a tooth in it.
+    A metric of the points has no row of the evaluation: its mean would be an outlier in the curve of the points.
     """
     tokens = int(evaluation.tokens)
     values = {**evaluation.metrics, **{key: getattr(evaluation, key) for key in ("epoch", "progress", "step")}}
@@ -34,9 +34,9 @@ def rows_of(evaluation: Evaluation, at: float) -> list[Row]:
 
 
 def best_rows(evaluation: Evaluation, metric: str, at: float) -> list[Row]:
-    """The rows that say where a trial's best evaluation was, and what else was measured there.
+    """Returns rows about a trial's best evaluation: its place, and `at_best/NAME` for each other metric.
 
-    `at_best/OTHER` is what the other metrics were at that evaluation. One row each, so that they are no curves.
+    Each has one row, so MLflow shows a value and no curve.
     """
     tokens = int(evaluation.tokens)
     where = {f"best/{key}": float(getattr(evaluation, key)) for key in ("index", "epoch", "progress")}
@@ -45,7 +45,7 @@ def best_rows(evaluation: Evaluation, metric: str, at: float) -> list[Row]:
 
 
 def provenance(environment: Entry, data: Entry, seed: Any) -> dict[str, str]:
-    """What the trials of a study share: where their code, packages and data come from."""
+    """Returns tags that all trials of a study share: versions of code, packages and data."""
     tags = {
         "git_commit": environment.get("git_commit"),
         "git_dirty": environment.get("git_dirty"),
@@ -62,7 +62,7 @@ def provenance(environment: Entry, data: Entry, seed: Any) -> dict[str, str]:
 
 
 def describe_range(limits: Entry) -> str:
-    """A range in a few words: "1e-04 .. 0.03, log" or "8 | 16 | 32"."""
+    """Formats a range: "1e-04 .. 0.03, log" or "8 | 16 | 32"."""
     if "choices" in limits:
         return " | ".join(str(choice) for choice in limits["choices"])
     extras = [f"step {limits['step']}"] if limits.get("step") else []
@@ -71,17 +71,17 @@ def describe_range(limits: Entry) -> str:
 
 
 def samples_text(examples: list[dict[str, str]]) -> str:
-    """The texts of each example (source, reference, hypothesis), one below the other."""
+    """Formats the texts of each example (source, reference, hypothesis), one below the other."""
     parts = ("\n".join(f"{what:<10}  {value}" for what, value in example.items()) for example in examples)
     return "\n\n".join(parts) + "\n"
 
 
 def milliseconds(seconds: float) -> int:
-    """Unix seconds as MLflow's integer milliseconds."""
+    """Converts unix seconds to MLflow's integer milliseconds."""
     return round(1000 * seconds)
 
 
 def text(value: Any, length: int = TAG_LENGTH) -> str:
-    """A value as a tag or param shows it."""
+    """Formats a value for a tag or param."""
     shown = f"{value:.10g}" if isinstance(value, float) else "" if value is None else str(value)
-    return shown.replace("\0", "")[:length]  # PostgreSQL takes no NUL
+    return shown.replace("\0", "")[:length]  # PostgreSQL refuses NUL

@@ -1,6 +1,6 @@
-"""Which MLflow made a database: one of another version is refused, for MLflow migrates it when it is opened.
+"""Refuses databases of other MLflow versions: MLflow would migrate them when it opens them.
 
-The revisions that the installed MLflow knows are read from its migration scripts: importing it takes seconds.
+The known revisions are read from the files of the installed MLflow: importing it takes seconds.
 """
 
 from __future__ import annotations
@@ -19,26 +19,30 @@ from hpsearch.redaction import redact
 from hpsearch.views import sqlite
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # schemes of MLflow's own stores; the others are servers
-THERE = {"experiments", "runs"}  # tables that every MLflow makes
+THERE = {"experiments", "runs"}  # tables of every MLflow version
 
 
 def check_home(home: Path, tracking: str | None) -> None:
-    """Raises UserError when the home's store, or the SQLite file that `tracking` names, is another MLflow's.
+    """Raises UserError if the home's store, or the SQLite file that `tracking` names, is of another MLflow version.
 
-    A damaged or locked file passes: whoever opens it later finds out. No server is asked.
+    Connects to no server. A damaged or locked file passes: opening it later reports the error. SQLAlchemy (0.2 s) is
+    imported only if there is a file to read.
     """
+    path = home.resolve() / "mlflow.db"
+    if tracking is None and not path.exists() and sqlite.is_plain(path):
+        return
     from sqlalchemy.exc import DBAPIError
 
-    url = sqlite.url(home.resolve() / "mlflow.db") if tracking is None else tracking
+    url = sqlite.url(path) if tracking is None else tracking
     if scheme(url) == "sqlite":
         with contextlib.suppress(DBAPIError, sqlite3.Error):
             check(url, timeout=0.5)
 
 
 def check(url: str, *, timeout: float = sqlite.BUSY_TIMEOUT) -> None:
-    """Raises UserError when the database has tables that the installed MLflow would migrate, or does not know.
+    """Raises UserError if the installed MLflow would migrate the database, or does not know its version.
 
-    Raises what SQLAlchemy or SQLite raises when it cannot be read; an SQLite file that is locked is waited for.
+    Raises an error of SQLAlchemy or SQLite if it cannot be read; waits for a locked SQLite file.
     """
     if scheme(url) not in DATABASES:
         return
@@ -47,24 +51,24 @@ def check(url: str, *, timeout: float = sqlite.BUSY_TIMEOUT) -> None:
     if not tables or head is None or revision == head or _is_damaged(url):
         return
     if not tables >= THERE:
-        raise UserError(f"{_named(url)}: is a database, but not one of MLflow's; {_ELSEWHERE}")
+        raise UserError(f"{_named(url)}: is not an MLflow database; {_ELSEWHERE}")
     if revision is None or revision in revisions:
         raise UserError(
-            f"{_named(url)}: is of an older MLflow than the installed {_version()}, and hpsearch upgrades no database; "
+            f"{_named(url)}: is of an older MLflow than the installed {_version()}, and hpsearch does not upgrade it; "
             f"back it up and run: mlflow db upgrade {shlex.quote(_shown(url))}  ({_ELSEWHERE})"
         )
     raise UserError(
-        f"{_named(url)}: is of a newer MLflow than the installed {_version()}; install that one, or {_ELSEWHERE}"
+        f"{_named(url)}: is of a newer MLflow than the installed {_version()}; install the newer one, or {_ELSEWHERE}"
     )
 
 
 def scheme(url: str) -> str:
-    """What kind of store a tracking URI names."""
+    """Returns the scheme of a tracking URI, without its driver."""
     return re.split(r"[+:]", url, maxsplit=1)[0]
 
 
 def _is_damaged(url: str) -> bool:
-    """Whether what was read of an SQLite file means nothing."""
+    """Whether the database is a damaged SQLite file."""
     return scheme(url) == "sqlite" and bool(sqlite.damage_of(_file(url)))
 
 
@@ -74,14 +78,14 @@ def _file(url: str) -> Path:
     return Path(make_url(url).database or "")
 
 
-_ELSEWHERE = "to leave it as it is, use another --home"
+_ELSEWHERE = "to leave it unchanged, use another --home"
 
 
 @cache
 def known() -> tuple[frozenset[str], str | None]:
-    """The revisions of MLflow's tables that the installed MLflow can upgrade, and the one that it makes.
+    """Returns the revisions that the installed MLflow can upgrade, and the one that it creates.
 
-    The latter is None where its scripts are not where they have been since MLflow 1.0.
+    The latter is None if the migration scripts are not in their usual place (since MLflow 1.0).
     """
     found = find_spec("mlflow")
     packages = (found and found.submodule_search_locations) or ()
@@ -94,7 +98,7 @@ def known() -> tuple[frozenset[str], str | None]:
 
 
 def _read(url: str, timeout: float) -> tuple[set[str], str | None]:
-    """The tables of a database, and the revision that Alembic has noted in it."""
+    """Returns the tables of a database and its Alembic revision."""
     from sqlalchemy import create_engine, inspect, text
     from sqlalchemy.pool import NullPool
 
@@ -111,8 +115,8 @@ def _read(url: str, timeout: float) -> tuple[set[str], str | None]:
 
 
 def _shown(url: str) -> str:
-    """The URL as a person writes it: with an SQLite file's own path where that is plain."""
-    plain = scheme(url) == "sqlite" and not re.search(r"[?#%]", str(_file(url)))
+    """Formats the URL for people: an SQLite file by its path, if that needs no quoting."""
+    plain = scheme(url) == "sqlite" and sqlite.is_plain(_file(url))
     return f"sqlite:///{_file(url)}" if plain else redact(url)
 
 

@@ -1,6 +1,6 @@
-"""The door to MLflow: a store of runs that can be written twice without harm.
+"""An MLflow tracking store, in which every write can be repeated.
 
-Only `MlflowClient` with explicit run ids is used: the fluent API hides its current run and ends pruned ones FAILED.
+It uses `MlflowClient` with explicit run ids: the fluent API has a hidden current run and ends pruned runs as FAILED.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hpsearch.journal.history import number
 from hpsearch.views import sqlite
 from hpsearch.views.follower import BUSY, Say, describe, describe_loss, once, read_state, state_file
 from hpsearch.views.mlflow import moved, schema
-from hpsearch.views.mlflow.client import connected, given, release
+from hpsearch.views.mlflow.client import checked_id, connected, release
 from hpsearch.views.mlflow.rows import PARAM_LENGTH, Row, milliseconds, text
 from hpsearch.views.mlflow.ui import UI_ENVIRONMENT
 from hpsearch.views.refusals import is_refusal, status_of
@@ -26,40 +26,40 @@ from hpsearch.views.refusals import is_refusal, status_of
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-ROWS_PER_BATCH, NAMED_PER_BATCH = 900, 90  # MLflow takes 1,000 metrics, 100 params and 100 tags at a time
+ROWS_PER_BATCH, NAMED_PER_BATCH = 900, 90  # MLflow's limits: 1,000 metrics, 100 params, 100 tags
 QUIET_AND_QUICK = {
     **UI_ENVIRONMENT,
     "GIT_PYTHON_REFRESH": "quiet",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it prints the tracking URI, which may hold a password
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the tracking URI may contain a password
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # seconds
 }
-# MLflow's own 7 tries block for 246 s, and they send the making of a run again when only the answer was lost, which
-# makes a second one: we try again ourselves, and look first.
+# MLflow's own 7 tries block for 246 s, and create a run twice if only the answer was lost: the follower retries, and
+# `Store.run` searches the run first.
 ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-BROKEN = 3  # answers with status 500 to a batch, until the server is taken to break at something in it
-PROOF = 5  # more of them to that one thing alone, until it is left out
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # opens the runs in the UI, not the traces
+BROKEN = 3  # HTTP 500 answers to a batch until something in it is taken to be the cause
+PROOF = 5  # further HTTP 500 answers to one item until it is skipped
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens the runs, not the traces
 
-STAYS_DELETED = "MLflow: the deleted run {} stays deleted; hpsearch repair brings it back"
-WRONG = "hpsearch.wrong"  # tag: hpsearch deleted the run itself, and another has its place
+STAYS_DELETED = "MLflow: the deleted run {} stays deleted; hpsearch repair restores it"
+WRONG = "hpsearch.wrong"  # tag of a run that hpsearch itself deleted and replaced
 
 
 class Store:
-    """An MLflow tracking store: HOME/mlflow.db with its artifacts in HOME/artifacts, or what `tracking` names."""
+    """An MLflow tracking store: the one at `tracking`, else HOME/mlflow.db with artifacts in HOME/artifacts."""
 
-    draws = True  # pictures are worth drawing for it
+    draws = True  # whether pictures are drawn for it
 
     def __init__(self, home: Path, tracking: str | None, *, study: str = "", say: Say = lambda message: None) -> None:
-        """`study`: the one whose journal fills the store when it has to be made anew."""
+        """`study`: the study that is written to the store; named if the store has to be created again."""
         self.home, self.uri, self.study = home, tracking or sqlite.url(home / "mlflow.db"), study
-        self.own, self._say = tracking is None, once(say)  # own: the file in `home`
+        self.own, self._say = tracking is None, once(say)  # own: HOME/mlflow.db
         self._file = home / "mlflow.db"
-        self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._identity: tuple[int, int] | None = None  # of the open file
         self._client: MlflowClient | None = None
-        self._broken: dict[str, int] = {}  # batch -> answers with status 500 so far
+        self._broken: dict[str, int] = {}  # batch -> HTTP 500 answers so far
 
     def prepare(self) -> None:
-        """Imports MLflow (1-3 s) and makes the database where there is none (seconds), one process at a time."""
+        """Imports MLflow (1-3 s) and creates a missing database (seconds), one process at a time."""
         if self._client is not None:
             return
         for name, value in QUIET_AND_QUICK.items():
@@ -70,8 +70,8 @@ class Store:
             self._client = connected(self.uri)
             return
         with locked(self.home / ".views.lock", timeout=120, busy=BUSY):
-            schema.check_home(self.home, None)  # before anything is changed, and below, when it can be read
-            found = sqlite.make_ready(self._file, lambda path: release(connected(sqlite.url(path), ask=True)))
+            schema.check_home(self.home, None)  # before anything is changed; checked again once the file is readable
+            found = sqlite.ensure_intact(self._file, lambda path: release(connected(sqlite.url(path), ask=True)))
             schema.check(self.uri)
             self._identity = sqlite.identity(self._file)
             followed = moved.follow(self._file, self.home)
@@ -83,9 +83,9 @@ class Store:
 
     @property
     def client(self) -> MlflowClient:
-        """MLflow's own."""
+        """MLflow's client; raises RuntimeError before `prepare`."""
         if self._client is None:
-            raise RuntimeError("prepare() comes first")
+            raise RuntimeError("call prepare() first")
         return self._client
 
     def gone(self) -> bool:
@@ -93,26 +93,26 @@ class Store:
         return self.own and sqlite.identity(self._file) != self._identity
 
     def close(self) -> None:
-        """Lets go of the store; `prepare` looks at its soundness again."""
+        """Closes the store; `prepare` opens and checks it again."""
         client, self._client = self._client, None
         if client is not None:
             release(client)
 
     def experiment(self, name: str) -> str:
-        """The id of the experiment of this name; made, or restored when somebody deleted it."""
+        """Returns the id of the experiment of this name; creates it, or restores a deleted one."""
         found = self.client.get_experiment_by_name(name)
         if found is None:
             folder = self.home / "artifacts" / name
             place = folder.as_uri() if self.own else None
-            return given(self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
+            return checked_id(self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
         if found.lifecycle_stage != "active":
             self.client.restore_experiment(found.experiment_id)
-        return given(found.experiment_id)
+        return checked_id(found.experiment_id)
 
     def run(self, experiment: str, *, name: str, tags: dict[str, str], identity: Iterable[str], began: float) -> str:
-        """The id of the run whose tags named in `identity` are those given, found or made.
+        """Returns the id of the run with these tags (those named in `identity`), created if missing.
 
-        Looking first makes creation repeatable: a process that died before it stored the id makes no second run. A run
+        The search makes creation repeatable: a process that dies before it stores the id creates no second run. A run
         that a person deleted is found as well, and stays deleted.
         """
         wanted = {key: tags[key] for key in identity}
@@ -121,12 +121,12 @@ class Store:
         tags = {key: text(value) for key, value in tags.items()}
         run = self.client.create_run(experiment, start_time=milliseconds(began), tags=tags, run_name=name)
         failpoints.hit("run_made")
-        return given(run.info.run_id)
+        return checked_id(run.info.run_id)
 
     def found(self, experiment: str, tags: dict[str, str], *, deleted: bool = False) -> dict[str, dict[str, str]]:
-        """The ids of the experiment's runs that have these tags, the newest first, and all their tags.
+        """Returns id -> tags of the experiment's runs that have these tags, the newest first.
 
-        deleted: those that were deleted, but not by `delete`, in place of those that were not.
+        deleted: returns deleted runs instead, but not those deleted by `delete`.
         """
         from mlflow.entities import ViewType
 
@@ -135,13 +135,13 @@ class Store:
         found, page = dict[str, dict[str, str]](), None
         while True:
             runs = self.client.search_runs([experiment], wanted, kind, page_token=page)
-            found |= {given(run.info.run_id): run.data.tags for run in runs if WRONG not in run.data.tags}
+            found |= {checked_id(run.info.run_id): run.data.tags for run in runs if WRONG not in run.data.tags}
             page = runs.token
             if not page:
                 return found
 
     def tags(self, run_id: str) -> dict[str, str] | None:
-        """A run's tags; None when the store has no such run, or it was deleted."""
+        """Returns a run's tags; None if the run is missing or deleted."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -153,12 +153,12 @@ class Store:
         return dict(run.data.tags) if run.info.lifecycle_stage == "active" else None
 
     def delete(self, run_id: str) -> None:
-        """Moves a run, one that ought not to be there, to the store's deleted ones."""
+        """Deletes a run that should not exist."""
         self.client.set_tag(run_id, WRONG, "true")
         self.client.delete_run(run_id)
 
     def restore(self, run_id: str) -> bool:
-        """Brings back a run that a person deleted, alone or with its experiment; False when there is no such run."""
+        """Restores a run that a person deleted, alone or with its experiment; returns False if there is no such run."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -177,7 +177,7 @@ class Store:
         return True
 
     def rows(self, run_id: str, names: Iterable[str]) -> Iterator[tuple[str, float, int, int]]:
-        """What the store has of a run's metrics: name, value, milliseconds, step."""
+        """Yields a run's metric rows: name, value, milliseconds, step."""
         for name in names:
             for found in self.client.get_metric_history(run_id, name):
                 yield name, found.value, found.timestamp, found.step
@@ -190,9 +190,9 @@ class Store:
         params: dict[str, Any] | None = None,
         tags: dict[str, Any] | None = None,
     ) -> None:
-        """Stores metrics, params and tags; the same ones again change nothing (a row is its own key).
+        """Stores metrics, params and tags; storing the same ones again changes nothing.
 
-        Rows that the store refuses for what they are get set aside with a message; the others are stored.
+        Items that the store refuses are reported and skipped; the others are stored.
         """
         from mlflow.entities import Metric, Param, RunTag
 
@@ -205,7 +205,7 @@ class Store:
             self._batch(run_id, [*(some or ()), *(others or ())])
 
     def _batch(self, run_id: str, entities: list[Any], *, insist: bool = False) -> None:
-        """Stores params, tags and metrics, a request's worth; `insist`: even from a server that breaks at them."""
+        """Stores params, tags and metrics in one request; `insist`: treats HTTP 500 as a refusal of something in it."""
         kinds: dict[str, list[Any]] = {}
         for entity in entities:
             kinds.setdefault(type(entity).__name__, []).append(entity)
@@ -221,18 +221,18 @@ class Store:
             if self.tags(run_id) is None:
                 self._say(STAYS_DELETED.format(run_id))
             elif len(entities) == 1:
-                self._leave_out(run_id, entities[0].key, error, lambda: self.client.log_batch(*batch))
-            else:  # finds those that the store refuses, and stores the rest
+                self._skip(run_id, entities[0].key, error, lambda: self.client.log_batch(*batch))
+            else:  # bisects to find what the store refuses
                 self._batch(run_id, entities[: len(entities) // 2], insist=insist)
                 self._batch(run_id, entities[len(entities) // 2 :], insist=insist)
         self._broken.pop(mark, None)
         failpoints.hit("batch_sent")
 
-    def _leave_out(self, run_id: str, what: str, error: Exception, again: Callable[[], Any]) -> None:
-        """Sets aside what the store refuses while it takes other things of the same run; else raises the error.
+    def _skip(self, run_id: str, what: str, error: Exception, again: Callable[[], Any]) -> None:
+        """Skips an item that the store refuses while it accepts another one for the same run; else raises the error.
 
-        A server that refuses everything (a wrong address, an expired token, a damaged database) has nothing against
-        this one point: then it waits. One that breaks at it must do so again and again.
+        A server that refuses everything (a wrong address, an expired token, a damaged database) does not object to
+        this item: it is retried later. HTTP 500 must repeat several times.
         """
         if self.tags(run_id) is None:
             self._say(STAYS_DELETED.format(run_id))
@@ -245,10 +245,10 @@ class Store:
             self.client.set_tag(run_id, "hpsearch.left_out", text(what))
         except Exception:
             raise error from None
-        self._say(f"MLflow refuses {what} of run {run_id}, left out ({describe(error)})")
+        self._say(f"MLflow refuses {what} of run {run_id}, which is skipped ({describe(error)})")
 
     def running(self, run_id: str) -> None:
-        """Marks a run as going on."""
+        """Marks a run as RUNNING."""
         self._tolerant(run_id, self.client.update_run, status="RUNNING")
 
     def ended(self, run_id: str, status: str, *, at: float) -> None:
@@ -257,7 +257,7 @@ class Store:
         failpoints.hit("run_ended")
 
     def untag(self, run_id: str, key: str) -> None:
-        """Takes a tag off a run that may have it."""
+        """Deletes a tag of a run, if it has it."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -267,7 +267,7 @@ class Store:
                 raise
 
     def text(self, run_id: str, name: str, content: str) -> None:
-        """Stores a text as an artifact, in place of the one of the same name."""
+        """Stores a text as an artifact, replacing one of the same name."""
         self._tolerant(run_id, self.client.log_text, content, name)
 
     def yaml(self, run_id: str, name: str, content: dict[str, Any]) -> None:
@@ -279,21 +279,21 @@ class Store:
         self._tolerant(run_id, self.client.log_artifacts, str(folder))
 
     def _tolerant(self, run_id: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        """Calls; what the store refuses for what it is gets said and passed over, the rest is raised."""
+        """Makes a call; a refusal by the store is reported and skipped, other errors are raised."""
         try:
             call(run_id, *arguments, **options)
         except Exception as error:
             if not is_refusal(error, own=self.own and not self._is_elsewhere(error)):
                 raise
-            self._leave_out(run_id, call.__name__, error, lambda: None)
+            self._skip(run_id, call.__name__, error, lambda: None)
 
     def _is_elsewhere(self, error: Exception) -> bool:
-        """Whether the error is about a file outside the home, in a folder that somebody chose for the artifacts."""
+        """Whether the error is about a file outside the home, in an artifact folder that somebody chose."""
         place = error.filename if isinstance(error, OSError) else None
         return isinstance(place, str) and not Path(place).is_relative_to(self.home)
 
 
 def run_ids(home: Path, study: str) -> dict[int, str]:
-    """The MLflow run of each trial shipped so far (without importing MLflow)."""
+    """Returns trial number -> MLflow run id for the trials shipped so far, without importing MLflow."""
     runs = read_state(state_file(home / study, "mlflow"))["state"].get("runs", {})
     return {int(trial): run_id for trial, run_id in runs.items()}

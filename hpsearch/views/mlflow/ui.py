@@ -1,4 +1,4 @@
-"""MLflow's UI on a home's store: the command that starts it."""
+"""The command that starts MLflow's UI on a home's store."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ UI_ENVIRONMENT = {
 
 
 def ui_command(home: Path, tracking: str | None, port: int) -> tuple[list[str], dict[str, str]]:
-    """The command of MLflow's UI for this machine alone (127.0.0.1), and what to add to its environment.
+    """Returns the command of MLflow's UI for this machine only (127.0.0.1), and additions to its environment.
 
-    The store's URI goes by the environment: a command line can be read by everybody, and a URI may hold a password.
+    The environment carries the store's URI: a command line can be read by everybody, and a URI may contain a password.
     """
-    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--no-serve-artifacts"]  # they are files
+    options = [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--no-serve-artifacts",
+    ]  # artifacts are read as files
     hosts = ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}"]
     uri = tracking or sqlite.url(home.resolve() / "mlflow.db")
     artifacts = (home.resolve() / "artifacts").as_uri()

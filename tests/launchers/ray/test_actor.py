@@ -15,12 +15,12 @@ from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.scratch import Scratch
 from hpsearch.launchers.ray.visibility import SharedStorage
 from hpsearch.storage.snapshots import Snapshots
-from hpsearch.storage.storage import Kept, Storage
-from hpsearch.storage.study_storage import keep_prepared
-from hpsearch.testing.launchers import SLOW, TOY, setting, task
+from hpsearch.storage.storage import RemoteFiles, Storage
+from hpsearch.storage.study_storage import upload_prepared
+from hpsearch.testing.launchers import SLOW, TOY, task, worker_settings
 from tests.training.tiny import TEXT, opened, tiny
 
-KEPT = Kept("studies/toy/0000")
+REMOTE = RemoteFiles("studies/toy/0000")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def node(tmp_path, url, monkeypatch):
 
     def make(name="one"):
         monkeypatch.setenv("HPSEARCH_SCRATCH", str(tmp_path / name))
-        made.append(Actor(0, setting(tmp_path / "none"), TOY, url))
+        made.append(Actor(0, worker_settings(tmp_path / "none"), TOY, url))
         assert made[-1]._open() == ""
         return made[-1]
 
@@ -46,9 +46,9 @@ def node(tmp_path, url, monkeypatch):
         actor.leave()
 
 
-def trial(tmp_path, attempt=1, kept=KEPT, **values):
+def trial(tmp_path, attempt=1, remote=REMOTE, **values):
     wanted = task(tmp_path / "home", **values)
-    return type(wanted)(0, attempt, wanted.config, wanted.folder, {}, kept)
+    return type(wanted)(0, attempt, wanted.config, wanted.folder, {}, remote)
 
 
 def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
@@ -66,8 +66,8 @@ def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
 
 def stored(url):
     """What the storage has of the trial."""
-    snapshots = Snapshots(Storage(url), KEPT.folder)
-    snapshots.look()
+    snapshots = Snapshots(Storage(url), REMOTE.folder)
+    snapshots.load_newest()
     return sorted(snapshots.files)
 
 
@@ -76,7 +76,7 @@ def left(tmp_path, name="one"):
     return sorted(path.name for path in (tmp_path / name).glob("hpsearch-*/worker-*/**/*") if path.name != "lock")
 
 
-def test_a_trial_ends_in_the_storage_and_nowhere_else(tmp_path, url, node):
+def test_an_ended_trial_has_files_only_in_the_storage(tmp_path, url, node):
     losses, last, notes = go_on(node(), trial(tmp_path))
     assert (list(losses), last, notes) == ([*range(1, 21)], Ended(0, 0, Command.CONTINUE), [])
     assert {"best.pt", "last.pt"} <= set(stored(url))
@@ -85,27 +85,28 @@ def test_a_trial_ends_in_the_storage_and_nowhere_else(tmp_path, url, node):
     assert [path.stat().st_mode & 0o777 for path in (tmp_path / "one").glob("*")] == [0o700]
 
 
-def test_a_paused_trial_goes_on_from_the_storage_on_another_node(tmp_path, url, node):
-    whole, _, _ = go_on(node(), trial(tmp_path, kept=Kept("studies/toy/0001")))
+def test_a_paused_trial_resumes_from_the_storage_on_another_node(tmp_path, url, node):
+    whole, _, _ = go_on(node(), trial(tmp_path, remote=RemoteFiles("studies/toy/0001")))
     first, last, _ = go_on(node("one"), trial(tmp_path), lambda i: Command.PAUSE if i == 7 else Command.CONTINUE)
     assert last == Ended(0, 0, Command.PAUSE)
     assert stored(url) == ["last.pt"] or stored(url) == ["last.pt", "previous.pt"]
-    told = Snapshots(Storage(url), KEPT.folder)
-    told.look()
+    told = Snapshots(Storage(url), REMOTE.folder)
+    told.load_newest()
     told.fetch(tmp_path / "seen")
-    assert len(json.loads((tmp_path / "seen" / "last.pt").read_text())["evaluations"]) == 7
+    _, _, state = (tmp_path / "seen" / "last.pt").read_bytes().partition(b"\n")  # after the checksum
+    assert len(json.loads(state)["evaluations"]) == 7
     again, last, _ = go_on(node("two"), trial(tmp_path, attempt=2))
     assert (again, last) == (whole, Ended(0, 0, Command.CONTINUE))
     assert {index: again[index] for index in first} == first
 
 
-def test_a_dropped_trial_stores_nothing_more(tmp_path, url, node):
+def test_a_stopped_trial_is_not_stored(tmp_path, url, node):
     _, last, _ = go_on(node(), trial(tmp_path), lambda index: Command.STOP if index == 3 else Command.CONTINUE)
-    there = Storage(url).names(KEPT.folder)
+    there = Storage(url).names(REMOTE.folder)
     assert last == Ended(0, 0, Command.STOP)
     assert left(tmp_path) == []
     assert [thread.name for thread in threading.enumerate() if thread.name == "upload"] == []
-    assert Storage(url).names(KEPT.folder) == there
+    assert Storage(url).names(REMOTE.folder) == there
 
 
 def test_checkpoints_are_stored_while_it_trains(tmp_path, url, node):
@@ -120,17 +121,17 @@ def test_checkpoints_are_stored_while_it_trains(tmp_path, url, node):
     actor.answer(Command.STOP)
 
 
-def test_a_storage_that_takes_nothing_for_a_while_costs_a_notice(tmp_path, url, node, monkeypatch):
+def test_a_storage_that_refuses_writes_for_a_while_is_a_warning(tmp_path, url, node, monkeypatch):
     actor, deadline = node(), time.monotonic() + 60
     with monkeypatch.context() as broken:
         broken.setattr(Storage, "put", refuse)
         actor.train(1, trial(tmp_path))
         actor.answer(Command.CONTINUE)  # it has saved once
-        while not actor._elsewhere._upload._trouble:
+        while not actor._transfer._upload._failure:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     note, *_, message = said = actor.answer(Command.CONTINUE)
-    assert note.line == f"a checkpoint is not stored: storage {url}: cannot write x: no room; training goes on"
+    assert note.line == f"a checkpoint is not stored: storage {url}: cannot write x: no room; training continues"
     assert isinstance(message, Evaluated)
     while isinstance(said[-1], Evaluated):
         said = actor.answer(Command.CONTINUE)
@@ -138,7 +139,7 @@ def test_a_storage_that_takes_nothing_for_a_while_costs_a_notice(tmp_path, url, 
     assert "best.pt" in stored(url)
 
 
-def test_a_storage_that_takes_nothing_at_the_end_is_no_fault_of_the_trial(tmp_path, url, node, monkeypatch):
+def test_a_storage_that_refuses_writes_at_the_end_does_not_fail_the_trial(tmp_path, url, node, monkeypatch):
     monkeypatch.setattr(upload, "PAUSES", (0.01,))
     actor = node()
     monkeypatch.setattr(Storage, "put", refuse)
@@ -148,7 +149,7 @@ def test_a_storage_that_takes_nothing_at_the_end_is_no_fault_of_the_trial(tmp_pa
     assert left(tmp_path) == []
 
 
-def test_a_storage_that_does_not_answer_at_the_start_is_no_fault_of_the_trial(tmp_path, url, node, monkeypatch):
+def test_a_storage_that_is_down_at_the_start_does_not_fail_the_trial(tmp_path, url, node, monkeypatch):
     actor = node()
     monkeypatch.setattr(Storage, "names", refuse)
     [last] = actor.train(1, trial(tmp_path))
@@ -159,10 +160,10 @@ def refuse(storage, *_):
     raise StorageFailed(f"storage {storage.url}: cannot write x: no room")
 
 
-def test_what_the_training_writes_by_halves_is_not_stored(tmp_path, url, node):
+def test_a_half_written_file_is_not_stored(tmp_path, url, node):
     actor = node()
     actor.train(1, trial(tmp_path))
-    folder = actor._elsewhere._folder
+    folder = actor._transfer._folder
     (folder / ".last.pt.tmp").write_text("half")
     (folder / "link").symlink_to("/etc/hostname")
     (folder / "own" / ".hidden").mkdir(parents=True)
@@ -177,15 +178,15 @@ def test_what_the_training_writes_by_halves_is_not_stored(tmp_path, url, node):
 # --------------------------------------------------------------------------------------------------- data and folders
 
 
-def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, node, corpus_files):
+def test_prepared_data_are_uploaded_once_and_downloaded_once_a_node(tmp_path, url, node, corpus_files):
     corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
-    name, steps = keep_prepared(storage, corpus, lambda what, share: None), []
+    name, steps = upload_prepared(storage, corpus, lambda what, share: None), []
     before = storage.names(name)
-    assert keep_prepared(storage, corpus, lambda what, share: steps.append(what)) == name
+    assert upload_prepared(storage, corpus, lambda what, share: steps.append(what)) == name
     assert (storage.names(name), steps) == (before, [])
-    scratch, folders = node()._elsewhere.scratch, []
+    scratch, folders = node()._transfer.scratch, []
     threads = [
-        threading.Thread(target=lambda: folders.append(scratch.corpus(storage, name, lambda: None))) for _ in range(4)
+        threading.Thread(target=lambda: folders.append(scratch.prepared(storage, name, lambda: None))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -194,17 +195,17 @@ def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, no
     assert len(set(folders)) == 1
     assert contents(folders[0]) == contents(corpus)
     storage.remove_folder(name)  # it is not asked for again
-    assert scratch.corpus(storage, name, lambda: None) == folders[0]
+    assert scratch.prepared(storage, name, lambda: None) == folders[0]
 
 
-def test_data_that_are_not_whole_in_the_storage_are_refused(tmp_path, url, node, corpus_files):
+def test_incomplete_data_in_the_storage_are_refused(tmp_path, url, node, corpus_files):
     corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
-    name = keep_prepared(storage, corpus, lambda what, share: None)
+    name = upload_prepared(storage, corpus, lambda what, share: None)
     victim = max((tmp_path / "storage" / name).iterdir(), key=lambda path: path.stat().st_size)
     victim.write_bytes(bytes(victim.stat().st_size))
-    scratch = node()._elsewhere.scratch
+    scratch = node()._transfer.scratch
     with pytest.raises(StorageFailed, match=rf"^storage {url}: {name}: the prepared data are not whole$"):
-        scratch.corpus(storage, name, lambda: None)
+        scratch.prepared(storage, name, lambda: None)
     assert [path for path in (scratch.home / "corpora").iterdir() if path.is_dir()] == []
 
 
@@ -212,8 +213,8 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_folder_of_a_worker_that_was_killed_is_removed_by_the_next(tmp_path, node):
-    alive = node()._elsewhere.scratch
+def test_the_next_worker_deletes_the_folder_of_a_killed_one(tmp_path, node):
+    alive = node()._transfer.scratch
     killed = alive.home / "worker-killed"
     killed.mkdir()
     (killed / "last.pt").write_text("")
@@ -222,7 +223,7 @@ def test_the_folder_of_a_worker_that_was_killed_is_removed_by_the_next(tmp_path,
     assert not killed.exists()
 
 
-def test_a_scratch_folder_that_others_may_write_is_refused(tmp_path, monkeypatch):
+def test_a_scratch_folder_that_others_can_write_to_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("HPSEARCH_SCRATCH", str(tmp_path))
     Scratch().remove()
     [folder] = tmp_path.glob("hpsearch-*")
@@ -231,25 +232,25 @@ def test_a_scratch_folder_that_others_may_write_is_refused(tmp_path, monkeypatch
         Scratch()
 
 
-# ------------------------------------------------------------------------------------------------ what a node may lack
+# -------------------------------------------------------------------------------------------- nodes that cannot be used
 
 
-def test_a_node_that_sees_the_same_storage_lacks_nothing_and_leaves_nothing(tmp_path, url):
+def test_a_node_that_sees_the_storage_can_be_used_and_leaves_no_file(tmp_path, url):
     shared = SharedStorage(url, ".shared-x", "text")
-    shared.leave()
-    assert shared.lacking() == ""
+    shared.write()
+    assert shared.problem() == ""
     shared.remove()
     assert list((tmp_path / "storage").iterdir()) == []
 
 
-def test_what_a_node_lacks_is_said(tmp_path, url, monkeypatch):
+def test_a_node_without_the_storage_says_why(tmp_path, url, monkeypatch):
     monkeypatch.setattr("hpsearch.launchers.ray.visibility.PATIENCE", 0.2)
     shared = SharedStorage(url, ".shared-x", "text")
-    assert shared.lacking() == f"does not see in {url} what the driver has written there"
+    assert shared.problem() == f"does not see in {url} what the driver has written there"
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
-    lacking = SharedStorage("s3://bucket", ".shared-x", "text").lacking()
-    assert lacking.startswith("cannot use the storage: storage s3://bucket: Install s3fs")
-    shared.leave()
+    problem = SharedStorage("s3://bucket", ".shared-x", "text").problem()
+    assert problem.startswith("cannot use the storage: storage s3://bucket: Install s3fs")
+    shared.write()
     monkeypatch.setattr(Storage, "put", refuse)
     monkeypatch.setattr(Storage, "write", refuse)
-    assert shared.lacking() == f"cannot use the storage: storage {url}: cannot write x: no room"
+    assert shared.problem() == f"cannot use the storage: storage {url}: cannot write x: no room"

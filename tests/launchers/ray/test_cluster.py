@@ -17,14 +17,14 @@ from hpsearch.launchers.ray import cluster as module
 from hpsearch.space.settings import RayWorkers, Resources
 from tests.cli.processes import descendants
 
-module.HEAD_HERE = 1.0
+module.LOCAL_HEAD_TIMEOUT = 1.0
 cluster = module.Cluster(RayWorkers(name="ray"), Resources(workers=1))
 [node] = cluster.nodes()
 assert cluster.nodes()[node]["CPU"] >= 1
-assert (cluster.has(node), cluster.has("another")) == (True, False)
+assert (cluster.is_alive(node), cluster.is_alive("another")) == (True, False)
 [head] = [pid for pid in descendants(os.getpid()) if b"gcs_server" in Path(f"/proc/{pid}/cmdline").read_bytes()[:300]]
 os.kill(head, signal.SIGSTOP)  # the system still takes connections for it
-assert not cluster.has(node)
+assert not cluster.is_alive(node)
 os.kill(head, signal.SIGKILL)
 try:
     cluster.nodes()
@@ -35,7 +35,7 @@ cluster.leave()
 
 
 @pytest.mark.slow
-def test_a_head_that_takes_a_question_and_does_not_answer_has_gone():
+def test_a_head_that_does_not_answer_ends_the_run():
     """Ray by itself waits a minute then, and ends the whole process."""
     done = subprocess.run(
         [sys.executable, "-c", HEAD_HANGS], capture_output=True, text=True, timeout=6000, check=False, cwd=ROOT

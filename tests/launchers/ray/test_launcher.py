@@ -18,7 +18,7 @@ from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.visibility import SharedFolder
 from hpsearch.search import Search
 from hpsearch.space.settings import RayWorkers, Resources
-from hpsearch.testing.launchers import LIMIT, SLOW, TOY, LauncherConformance, drive, place, setting, task
+from hpsearch.testing.launchers import LIMIT, SLOW, TOY, LauncherConformance, drive, place, task, worker_settings
 from tests.cli.processes import TOY as TOY_TRAINER
 from tests.cli.processes import alive, descendants, events, hpsearch, started, wait_for
 from tests.searching import RANGES, experiment, opened
@@ -50,7 +50,7 @@ def nodes():
 
 def launcher(nodes, folder, workers=2, trainer=TOY, **options):
     cluster = Cluster(RayWorkers(name="ray", address=nodes.address), Resources())
-    return RayLauncher([setting(folder)] * workers, cluster, shared=folder, trainer=trainer, **options)
+    return RayLauncher([worker_settings(folder)] * workers, cluster, shared=folder, trainer=trainer, **options)
 
 
 def both_ready(made):
@@ -74,7 +74,7 @@ class TestRay(LauncherConformance):
         )
 
 
-def test_a_killed_worker_is_seen_and_replaced(nodes, tmp_path):
+def test_a_killed_worker_is_noticed_and_replaced(nodes, tmp_path):
     made = launcher(nodes, tmp_path, 1)
     try:
         place(made, task(tmp_path, dropout=SLOW))
@@ -91,7 +91,7 @@ def test_a_killed_worker_is_seen_and_replaced(nodes, tmp_path):
 
 
 @pytest.mark.parametrize("killed", [True, False])
-def test_what_a_worker_has_started_dies_with_it(nodes, tmp_path, monkeypatch, killed):
+def test_child_processes_die_with_their_worker(nodes, tmp_path, monkeypatch, killed):
     """Ray itself leaves the processes of a worker that was killed."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     made = launcher(nodes, tmp_path, 1, "tests.launchers.children:with_children")
@@ -108,7 +108,7 @@ def test_what_a_worker_has_started_dies_with_it(nodes, tmp_path, monkeypatch, ki
     wait_for(lambda: not alive(family))
 
 
-def test_a_worker_that_dies_idle_is_replaced_and_no_trial_is_to_blame(nodes, tmp_path):
+def test_a_worker_that_dies_while_idle_is_replaced_and_fails_no_trial(nodes, tmp_path):
     made = launcher(nodes, tmp_path, 1)
     try:
         place(made, task(tmp_path))
@@ -117,7 +117,7 @@ def test_a_worker_that_dies_idle_is_replaced_and_no_trial_is_to_blame(nodes, tmp
             pid = made._slots[0].place.pid
             os.kill(pid, number)
             deadline = time.monotonic() + LIMIT
-            while made._slots[0].place is None or made._slots[0].place.pid == pid:
+            while made._slots[0].info is None or made._slots[0].place.pid == pid:
                 assert made.messages(0.2) == []
                 assert time.monotonic() < deadline
         place(made, task(tmp_path, 1))
@@ -126,7 +126,7 @@ def test_a_worker_that_dies_idle_is_replaced_and_no_trial_is_to_blame(nodes, tmp
         made.close()
 
 
-def test_a_terminated_worker_saves_its_trial_which_goes_on_with_another(nodes, tmp_path):
+def test_a_terminated_worker_saves_its_trial_and_another_resumes_it(nodes, tmp_path):
     made = launcher(nodes, tmp_path, 1)
     try:
         place(made, task(tmp_path, dropout=SLOW))
@@ -165,13 +165,13 @@ def test_workers_that_cannot_start_end_the_run(nodes, tmp_path, monkeypatch):
 
 
 class Unable(Actor):
-    """An actor whose node lacks something."""
+    """An actor whose node cannot be used."""
 
     def __init__(self, *_):
         raise ImportError("no such package")
 
 
-def test_workers_that_die_at_their_start_are_put_off_and_end_the_run(nodes, tmp_path, monkeypatch):
+def test_workers_that_die_at_their_start_are_delayed_and_end_the_run(nodes, tmp_path, monkeypatch):
     """Each later than the one before, and not for ever."""
     monkeypatch.setattr("hpsearch.launchers.ray.cluster.Actor", Dying)
     monkeypatch.setattr("hpsearch.launchers.ray.launcher.DEATHS", 5)
@@ -205,7 +205,7 @@ def test_a_node_that_does_not_see_the_folder_is_named(nodes, tmp_path):
         made.close()
 
 
-def test_a_node_without_the_folder_that_joins_later_is_named_and_not_used(nodes, tmp_path, caplog):
+def test_a_node_without_the_folder_that_joins_later_is_excluded_with_a_warning(nodes, tmp_path, caplog):
     made, late = launcher(nodes, tmp_path, 3), None  # two nodes have room for two
     try:
         both_ready(made)
@@ -218,7 +218,7 @@ def test_a_node_without_the_folder_that_joins_later_is_named_and_not_used(nodes,
         for _ in range(40):
             made.messages(0.2)
         assert not made.ready(2)
-        host = made._slots[0].place.host
+        host = made._slots[0].info.host
         assert caplog.messages == [f"launcher: node {host} does not see {tmp_path}: no trial is trained there"]
         made._shared.path.write_text(made._shared.text)
         made._ray.kill(made._slots[0].actor)  # its room is on a node that has the folder
@@ -258,7 +258,7 @@ def test_workers_are_planned_by_what_nodes_have(nodes, tmp_path):
         plan(num_gpus=1)
 
 
-def test_a_study_goes_on_when_a_node_goes_away_and_comes_back(nodes, tmp_path):
+def test_a_study_survives_a_node_that_leaves_and_returns(nodes, tmp_path):
     """Every trial ends under its number, its evaluations once each; the node's loss counts against no trial."""
     made = launcher(nodes, tmp_path)
     try:
@@ -279,7 +279,7 @@ def test_a_study_goes_on_when_a_node_goes_away_and_comes_back(nodes, tmp_path):
         made.close()
     paused = [h for h in seen if isinstance(h, Interrupted)]
     assert len(paused) == 1
-    assert "went away" in paused[0].reason
+    assert "is gone" in paused[0].reason
     assert sorted(h.trial.number for h in seen if isinstance(h, Finished)) == [0, 1, 2, 3, 4]
     again = [(h.trial.number, h.attempt) for h in seen if isinstance(h, Started) and h.attempt > 1]
     assert again == [(paused[0].trial.number, 2)]
@@ -314,7 +314,7 @@ def test_a_wrong_token_is_one_line(nodes, space_file, tmp_path):
     assert f"launcher: cannot join Ray at {nodes.address}: " in ran.stderr
 
 
-def test_workers_end_with_a_killed_driver_and_the_study_goes_on(nodes, space_file, tmp_path):
+def test_workers_end_with_a_killed_driver_and_the_study_resumes(nodes, space_file, tmp_path):
     space = space_file(
         "study: toy\nbudget: {trials: 3}\nresources: {launcher: {name: ray, num_cpus: 1}}\n"
         + SLOWLY
@@ -340,7 +340,7 @@ def measured_by(journal):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_all_is_saved_where_every_process_of_the_machine_is_told_to_end(number, status, space_file, tmp_path):
+def test_all_trials_are_saved_when_every_process_of_the_machine_gets_a_signal(number, status, space_file, tmp_path):
     """As Slurm and Kubernetes end a job, and a terminal what runs in it: Ray's own processes get the signal, too."""
     space = space_file(
         "study: toy\nbudget: {trials: 9}\nresources: {launcher: ray, workers: 2}\n" + SLOWLY + RANGES + TOY_TRAINER

@@ -20,8 +20,8 @@ from tests.cli.processes import alive, descendants, wait_for
 heard = signal.pthread_sigmask(signal.SIG_BLOCK, [])
 cluster = Cluster(RayWorkers(name="ray"), Resources(workers=1))
 assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == heard
-[setting] = cluster.plan(cache=Path.cwd(), base=Path.cwd())
-actor = cluster.start(0, setting, "python:hpsearch.testing.toy:Toy")
+[settings] = cluster.plan(cache=Path.cwd(), base=Path.cwd())
+actor = cluster.start(0, settings, "python:hpsearch.testing.toy:Toy")
 worker = ray.get(actor.__ray_call__.remote(lambda self: os.getpid()))
 others = [pid for pid in descendants(os.getpid()) if pid != worker]
 assert len(others) > 3
@@ -29,7 +29,7 @@ for number in (signal.SIGTERM, signal.SIGHUP):
     for pid in others:
         os.kill(pid, number)
 os.kill(worker, signal.SIGHUP)
-assert ray.get(actor.life.remote()).memory > 0
+assert ray.get(actor.heartbeat.remote()).memory > 0
 os.kill(worker, signal.SIGTERM)  # this one is free, and ends
 wait_for(lambda: alive([worker]) == [])
 left = descendants(os.getpid())
@@ -40,7 +40,7 @@ print("left")
 
 
 @pytest.mark.slow
-def test_it_lives_through_signals_and_ends_with_the_run():
+def test_it_ignores_signals_and_ends_with_the_run():
     """By itself Ray's raylet ends on SIGTERM and takes the workers with it; killed, its agents live on for a minute."""
     done = subprocess.run(
         [sys.executable, "-c", TOLD_TO_END], capture_output=True, text=True, timeout=6000, check=False, cwd=ROOT

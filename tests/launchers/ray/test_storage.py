@@ -14,7 +14,7 @@ from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers, Resources
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.storage import Storage
-from hpsearch.storage.study_storage import StudyStorage, keep_prepared
+from hpsearch.storage.study_storage import StudyStorage, upload_prepared
 from tests.cli.processes import events, hpsearch
 from tests.searching import losses, opened
 
@@ -73,18 +73,20 @@ def searched(home, wanted, study, launcher, checkpoints, corpora):
         launcher.close()
 
 
-def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch, space_file, tmp_path):
+def test_a_trial_resumes_from_the_storage_when_its_node_is_killed(nodes, scratch, space_file, tmp_path):
     """To the same bits as undisturbed trainings here, and neither node has written into the driver's folders."""
     wanted, home = Experiment.load(space_file(SPACE)), Home(tmp_path / "home").make()
     prepared = prepare(wanted, home, lambda what, share: None)
     storage = Storage(f"file://{tmp_path}/storage")
-    stored = {key: keep_prepared(storage, folder, lambda what, share: None) for key, folder in prepared.folders.items()}
+    stored = {
+        key: upload_prepared(storage, folder, lambda what, share: None) for key, folder in prepared.folders.items()
+    }
     nowhere = WorkerSettings("cpu", 1, tmp_path / "none", tmp_path / "none", checkpoint_seconds=0.2)
     cluster = Cluster(RayWorkers(name="ray", address=nodes.address, storage=storage.url), Resources())
     launcher = RayLauncher([nowhere] * 2, cluster, shared=tmp_path / "none", trainer=TRAINER)
     study = opened(wanted, tmp_path / "study", prepared.facts)
-    keeping = StudyStorage(storage, study.history, stored)
-    checkpoints, seen, killed = Checkpoints(tmp_path / "home" / "checkpoints", study.history, keeping), [], []
+    study_storage = StudyStorage(storage, study.history, stored)
+    checkpoints, seen, killed = Checkpoints(tmp_path / "home" / "checkpoints", study.history, study_storage), [], []
     before = files(home.path)
     for event in searched(home, wanted, study, launcher, checkpoints, prepared.folders):
         seen.append(event)
@@ -93,7 +95,7 @@ def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch
         if not killed and running and int(running[0].parent.name) in kept:
             killed.append(int(running[0].parent.name))
             nodes.remove_node(nodes.second, allow_graceful=False)
-    keeping.close()
+    study_storage.close()
     nodes.second = nodes.add_node(**NODE, **at(scratch, "second"))
     assert [h.trial.number for h in seen if isinstance(h, Interrupted)] == killed
     assert [h.attempt for h in seen if isinstance(h, Started) and h.trial.number == killed[0]] == [1, 2]
@@ -110,7 +112,7 @@ def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch
     assert [losses(t) for t in study.history.trials.values()] == [losses(t) for t in alone.history.trials.values()]
 
 
-def test_a_command_keeps_all_in_the_storage_but_the_journal(nodes, scratch, space_file, tmp_path):
+def test_a_command_stores_everything_but_the_journal_in_the_storage(nodes, scratch, space_file, tmp_path):
     """A study as a user runs it; afterwards the storage has the best weights and the data, the nodes the data alone."""
     url = f"file://{tmp_path}/storage"
     text = SPACE.replace("trials: 3", "trials: 5").replace("epochs: 60", "epochs: 2")
@@ -134,7 +136,7 @@ def test_a_command_keeps_all_in_the_storage_but_the_journal(nodes, scratch, spac
         assert hpsearch(command, "kept", "--home", "runs", cwd=tmp_path).returncode == 0
 
 
-def test_a_storage_that_is_another_on_each_node_is_refused(nodes, space_file, tmp_path):
+def test_a_storage_that_differs_between_nodes_is_refused(nodes, space_file, tmp_path):
     wanted = f"{{name: ray, address: '{nodes.address}', storage: 'memory://x'}}"
     text = f"budget: {{trials: 1}}\nresources: {{launcher: {wanted}}}\n"
     ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=600)

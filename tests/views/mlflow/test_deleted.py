@@ -1,4 +1,4 @@
-"""What a person deleted in MLflow's UI: the study's run comes back, no trial is shipped beside its old run."""
+"""Runs deleted in MLflow's UI: the study's run is restored, a deleted trial gets no second run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def all_runs(home: Path, study: str) -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize("state", ["kept", "lost"])
 @pytest.mark.parametrize("what", ["run", "experiment"])
 def test_a_study_that_was_deleted_is_restored(client: Any, new_study: NewStudy, what: str, state: str) -> None:
-    """`state`: what hpsearch remembers of the runs beside the study."""
+    """`state`: the view's state file."""
     study, said = new_study(f"deleted-{what}-{state}"), list[str]()
     ship(study)
     before = all_runs(study.home, study.study)
@@ -56,7 +56,7 @@ def test_a_study_that_was_deleted_is_restored(client: Any, new_study: NewStudy, 
 
 
 def test_a_study_run_that_is_gone_for_good_gets_the_old_trials(client: Any, new_study: NewStudy) -> None:
-    """`mlflow gc` takes deleted runs out of the database."""
+    """`mlflow gc` removes deleted runs from the database."""
     study = new_study("collected")
     ship(study)
     before = runs_of(client, "collected")
@@ -82,7 +82,7 @@ def test_a_deleted_trial_stays_deleted_until_repair(client: Any, new_study: NewS
     client.delete_run(run)
     state_file(study.folder, "mlflow").unlink()  # all is shipped again
     assert ship(study, said.append) == {"mlflow": 0}
-    assert said == [f"MLflow: the deleted run {run} stays deleted; hpsearch repair brings it back"]
+    assert said == [f"MLflow: the deleted run {run} stays deleted; hpsearch repair restores it"]
     found = all_runs(study.home, "deleted-trial")
     assert (len(found), found[run]) == (5, ("trial-0001", "deleted"))
     said.clear()

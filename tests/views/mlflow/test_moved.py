@@ -24,7 +24,7 @@ Rows = list[tuple[Any, ...]]
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project with a home that holds one shipped study."""
+    """A project with a home with one shipped study."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "draws", False)
         home = tmp_path_factory.mktemp("original") / "project" / "mlruns"
@@ -34,7 +34,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def place(original: Path, tmp_path: Path) -> Path:
-    """The project where it was at first; its database says so."""
+    """The project at its first place, as its database has it."""
     shutil.copytree(original, tmp_path / "old")
     home = tmp_path / "old" / "mlruns"
     moved.follow(home / "mlflow.db", home)
@@ -63,7 +63,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def listed(home: Path) -> dict[str, list[str]]:
-    """What MLflow's client finds of each run's artifacts."""
+    """The artifacts of each run, as MLflow's client lists them."""
     store = Store(home, None)
     store.prepare()
     runs = query(home, "select name, run_uuid from runs")
@@ -74,7 +74,7 @@ def listed(home: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("left", ["nothing", "a file", "the original"])
 def test_artifacts_are_where_the_home_is_now(place: Path, left: str) -> None:
-    """`left` is what stands at the old place; below a file nothing can be made, also by root."""
+    """`left` is what is at the old place; nobody, not even root, can create anything below a file."""
     old, new, said = place / "old", place / "new", list[str]()
     shutil.copytree(old, new)
     before = files(old)
@@ -90,13 +90,13 @@ def test_artifacts_are_where_the_home_is_now(place: Path, left: str) -> None:
     assert files(old) == (before if left == "the original" else {})
     assert old.exists() == (left != "nothing")
     assert len(said) == 1
-    assert f"{new / 'mlruns'} was moved or copied from {old / 'mlruns'}: the artifacts of 3 MLflow runs" in said[0]
+    assert f"{new / 'mlruns'} was moved or copied from {old / 'mlruns'}: 3 MLflow runs" in said[0]
     ship(study_in(new / "mlruns"), "mlflow", say=said.append)
     assert len(said) == 1
 
 
 def test_no_location_below_the_old_home_is_left(place: Path) -> None:
-    """Those of other experiments in the home's database are a file's path, not a URI."""
+    """Locations of other experiments in the home's database are paths, not URIs."""
     old, new = place / "old" / "mlruns", place / "new" / "mlruns"
     for name, location in {"own": old / "5", "far": "/srv/artifacts/far", "s3": "s3://bucket/x"}.items():
         columns = "name, artifact_location, lifecycle_stage, workspace"
@@ -111,7 +111,7 @@ def test_no_location_below_the_old_home_is_left(place: Path) -> None:
     assert (found["far"], found["s3"]) == ("/srv/artifacts/far", "s3://bucket/x")
 
 
-def test_a_home_under_another_name_stays_as_it_is(place: Path) -> None:
+def test_a_home_reached_by_another_path_does_not_change(place: Path) -> None:
     old, new = place / "old" / "mlruns", place / "new" / "mlruns"
     os.rename(place / "old", place / "new")
     os.symlink(place / "new", place / "old")
@@ -121,7 +121,7 @@ def test_a_home_under_another_name_stays_as_it_is(place: Path) -> None:
     assert not old.exists()
 
 
-def test_a_folder_that_a_person_chose_for_artifacts_is_no_former_home(place: Path) -> None:
+def test_a_chosen_artifact_folder_is_not_a_former_home(place: Path) -> None:
     home, chosen = place / "old" / "mlruns", place / "disk" / "artifacts" / "study"
     chosen.mkdir(parents=True)
     shutil.rmtree(home / "artifacts")
@@ -138,7 +138,7 @@ def test_all_columns_of_mlflow_that_hold_locations_are_known(place: Path) -> Non
 
 
 def test_the_exported_config_of_a_copy_is_its_own(place: Path) -> None:
-    """It is stored again from the journal, which holds the path at which it lay first."""
+    """It is written again from the journal, which has its first path."""
     old, new = place / "old" / "mlruns", place / "new" / "mlruns"
     (old / "study" / "best.yaml").write_text("of: the original\n")
     study = study_in(old)
@@ -150,18 +150,17 @@ def test_the_exported_config_of_a_copy_is_its_own(place: Path) -> None:
     assert stored.read_text() == "of: the copy\n"
 
 
-def test_a_closed_folder_that_a_person_chose_keeps_no_run_from_its_end(place: Path) -> None:
+def test_a_run_ends_although_its_artifact_folder_is_closed(place: Path) -> None:
     home, said = place / "old" / "mlruns", list[str]()
     (place / "closed").touch()  # nothing can be made below a file, also by root
     query(home, f"update experiments set artifact_location = 'file://{place}/closed/x' where name = 'study'")
     assert ship(study_in(home), "mlflow", say=said.append) == {"mlflow": 0}
     assert query(home, "select name from runs where status = 'RUNNING'") == []
-    assert [
-        line for line in said if re.match(r"MLflow refuses log_dict of run \w+, left out \(NotADirectoryError", line)
-    ]
+    refused = r"MLflow refuses log_dict of run \w+, which is skipped \(NotADirectoryError"
+    assert [line for line in said if re.match(refused, line)]
 
 
-def test_the_ui_follows_as_well(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_ui_updates_the_artifact_paths(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.rename(place / "old", place / "new")
     home = place / "new" / "mlruns"
     follow(home)
@@ -205,7 +204,7 @@ def test_a_neighbour_whose_name_begins_alike_and_what_people_wrote_stay(tmp_path
     database = written(home, former, other=neighbour)
     said = moved.follow(database, home)
     assert said is not None
-    assert f"was moved or copied from {former}: the artifacts of 1 MLflow runs" in said
+    assert f"was moved or copied from {former}: 1 MLflow runs" in said
     assert query(home, "select artifact_uri from runs") == [
         (f"{home.as_uri()}/artifacts/study/x",),
         (f"{neighbour}/x",),
@@ -217,7 +216,7 @@ def test_a_neighbour_whose_name_begins_alike_and_what_people_wrote_stay(tmp_path
     assert moved.follow(database, home) is None
 
 
-def test_an_experiment_that_hpsearch_does_not_write_tells_no_former_home(tmp_path: Path) -> None:
+def test_experiments_of_others_do_not_name_a_former_home(tmp_path: Path) -> None:
     home = tmp_path / "new"
     database = written(home, home, theirs=f"{(tmp_path / 'elsewhere').as_uri()}/artifacts/theirs")
     assert moved.follow(database, home) is None
@@ -225,7 +224,7 @@ def test_an_experiment_that_hpsearch_does_not_write_tells_no_former_home(tmp_pat
 
 @pytest.mark.parametrize("there", [True, False])
 def test_the_artifacts_of_a_copy_are_its_own(tmp_path: Path, there: bool) -> None:
-    """The place from which they were copied still is: without them here, somebody wants them there."""
+    """The place of the original still exists, so only artifacts that exist here count as copied."""
     former, home = tmp_path / "old", tmp_path / "new"
     database = written(home, former)
     former.mkdir()

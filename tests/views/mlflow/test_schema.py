@@ -1,10 +1,12 @@
-"""Databases of other MLflows are refused, and left as they are."""
+"""Databases of other MLflow versions are refused and not changed."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ Call = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database as MLflow 1.3 made it."""
+    """A database as MLflow 1.3 created it."""
     from alembic import command
     from mlflow.store.db import utils
     from mlflow.store.tracking.dbmodels.initial_models import Base
@@ -50,12 +52,21 @@ def change(path: Path, statement: str) -> None:
         database.commit()
 
 
-def test_the_head_is_mlflow_s_own() -> None:
+def test_the_head_is_the_one_of_mlflow() -> None:
     from mlflow.store.db.utils import _get_latest_schema_revision
 
     revisions, head = schema.known()
     assert head == _get_latest_schema_revision()
     assert {"451aebb31d03", "7ac759974ad8", head} <= revisions
+
+
+def test_a_home_without_a_store_is_checked_without_sqlalchemy(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from hpsearch.views.mlflow.schema import check_home; "
+        f"check_home(pathlib.Path({str(tmp_path)!r}), None); print('sqlalchemy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_store_of_the_installed_mlflow_passes(client: Any, home: Path) -> None:
@@ -64,7 +75,7 @@ def test_a_store_of_the_installed_mlflow_passes(client: Any, home: Path) -> None
 
 
 @pytest.mark.parametrize("uri", [None, "http://127.0.0.1:9", "file:///nowhere", "postgresql://127.0.0.1:9/none"])
-def test_where_there_is_no_database_yet_or_a_server_none_is_asked(tmp_path: Path, uri: str | None) -> None:
+def test_a_missing_database_and_a_server_pass(tmp_path: Path, uri: str | None) -> None:
     schema.check_home(tmp_path, uri)
     assert list(tmp_path.iterdir()) == []
 
@@ -80,7 +91,7 @@ def commands(home: Path, space: Path) -> dict[str, tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("command", ["run", "sync", "repair", "ui", "train"])
-def test_an_older_one_is_left_to_its_owner(call: Call, study: Small, space_file: Any, command: str) -> None:
+def test_an_older_database_is_refused_and_not_changed(call: Call, study: Small, space_file: Any, command: str) -> None:
     before = (study.home / "mlflow.db").read_bytes()
     body = "study: fresh\ntraining: {learning_rate: 0.1}\n"
     body += "budget: {trials: 1}\nmodel: {n_layers: {low: 1, high: 2}}\n" if command == "run" else ""
@@ -96,7 +107,7 @@ def test_an_older_one_is_left_to_its_owner(call: Call, study: Small, space_file:
     assert {path.name for path in study.folder.iterdir()} <= {"journal.jsonl", "lock"}
 
 
-def test_the_store_itself_opens_none(study: Small) -> None:
+def test_the_store_refuses_an_older_database(study: Small) -> None:
     before = (study.home / "mlflow.db").read_bytes()
     with pytest.raises(UserError, match="older MLflow"):
         Store(study.home, None).prepare()
@@ -105,7 +116,7 @@ def test_the_store_itself_opens_none(study: Small) -> None:
     assert (study.home / "mlflow.db").read_bytes() == before
 
 
-def test_the_command_that_is_named_upgrades_it(study: Small) -> None:
+def test_the_suggested_command_upgrades_the_database(study: Small) -> None:
     from click.testing import CliRunner
     from mlflow.db import commands as mlflow_db
 
@@ -114,26 +125,26 @@ def test_the_command_that_is_named_upgrades_it(study: Small) -> None:
     schema.check_home(study.home, None)
 
 
-def test_a_newer_one_is_left_to_its_owner(study: Small) -> None:
+def test_a_newer_database_is_refused(study: Small) -> None:
     change(study.home / "mlflow.db", "update alembic_version set version_num = 'fffffffffff1'")
     with pytest.raises(UserError, match=r"mlflow\.db: is of a newer MLflow than the installed 3\."):
         schema.check_home(study.home, None)
 
 
-def test_one_without_a_revision_is_older(study: Small) -> None:
+def test_a_database_without_a_revision_is_older(study: Small) -> None:
     change(study.home / "mlflow.db", "drop table alembic_version")
     with pytest.raises(UserError, match="older MLflow"):
         schema.check_home(study.home, None)
 
 
-def test_another_program_s_is_no_store(tmp_path: Path) -> None:
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
     change(tmp_path / "mlflow.db", "create table songs (name)")
-    with pytest.raises(UserError, match=r"mlflow\.db: is a database, but not one of MLflow's; .* another --home"):
+    with pytest.raises(UserError, match=r"mlflow\.db: is not an MLflow database; .* another --home"):
         shipping.check(tmp_path, None)
 
 
 @pytest.mark.parametrize("damage", ["no database", "a block of zeros"])
-def test_a_damaged_one_is_for_others_to_find(study: Small, damage: str) -> None:
+def test_a_damaged_database_passes(study: Small, damage: str) -> None:
     database = study.home / "mlflow.db"
     if damage == "no database":
         database.write_bytes(b"dear diary " * 1000)
@@ -146,6 +157,6 @@ def test_a_damaged_one_is_for_others_to_find(study: Small, damage: str) -> None:
     schema.check_home(study.home, None)
 
 
-def test_a_locked_one_is_not_waited_for(study: Small) -> None:
+def test_a_locked_database_passes_without_waiting(study: Small) -> None:
     with held(study.home / "mlflow.db"):
         schema.check_home(study.home, None)

@@ -1,4 +1,4 @@
-"""What stands in a real MLflow store, read back with MLflow's own client."""
+"""The content of a real MLflow store, read with MLflow's client."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_params_and_provenance(client: Any, shipped: Any) -> None:
     assert {key: run.data.tags.get(key) for key in wanted} == wanted
 
 
-def test_curves_stand_over_tokens_with_the_journals_times(client: Any, shipped: Any) -> None:
+def test_curves_are_over_tokens_with_the_journals_times(client: Any, shipped: Any) -> None:
     run_id = run_ids(shipped.home, "shipped")[1]
     evaluations = [e for e in shipped.events if e["event"] == "evaluation" and e["trial"] == 1]
     rows = [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run_id, "val/loss")]
@@ -100,7 +100,7 @@ def test_curves_stand_over_tokens_with_the_journals_times(client: Any, shipped: 
     assert client.get_run(run_id).data.tags["precision"] == "bf16"
 
 
-def test_the_best_value_and_where_it_was(client: Any, shipped: Any) -> None:
+def test_the_best_value_and_its_place(client: Any, shipped: Any) -> None:
     metrics = runs_of(client, "shipped")["trial-0001"].data.metrics
     best = {key: value for key, value in metrics.items() if key.startswith(("best/", "at_best/"))}
     assert best == {
@@ -113,7 +113,7 @@ def test_the_best_value_and_where_it_was(client: Any, shipped: Any) -> None:
     assert metrics["val/loss"] == 1.9  # the last one
 
 
-def test_the_parents_best_value_falls_with_the_trials_that_end(client: Any, shipped: Any) -> None:
+def test_the_parent_has_a_curve_of_the_best_value(client: Any, shipped: Any) -> None:
     parent = runs_of(client, "shipped")["shipped"]
     rows = client.get_metric_history(parent.info.run_id, "best/val/loss")
     assert [(row.step, row.value) for row in rows] == [(1, 2.0), (2, 1.5), (3, 1.5)]
@@ -148,7 +148,7 @@ def test_each_metric_stands_once_at_each_step(shipped: Any) -> None:
     assert len(keys) == len(set(keys)) > 30
 
 
-def test_an_evaluation_measured_again_is_dropped(client: Any, new_study: NewStudy) -> None:
+def test_a_repeated_evaluation_is_dropped(client: Any, new_study: NewStudy) -> None:
     study = new_study("again")
     old = next(e for e in study.events if e["event"] == "evaluation" and e["trial"] == 3)
     ship(study)
@@ -159,7 +159,7 @@ def test_an_evaluation_measured_again_is_dropped(client: Any, new_study: NewStud
     assert [row.value for row in history] == [2.8, 2.2]
 
 
-def test_an_interrupted_trial_goes_on_in_its_run(client: Any, new_study: NewStudy) -> None:
+def test_a_resumed_trial_continues_its_run(client: Any, new_study: NewStudy) -> None:
     study = new_study("resumed")
     ship(study)
     run_id = run_ids(study.home, "resumed")[3]
@@ -186,7 +186,7 @@ def test_an_interrupted_trial_goes_on_in_its_run(client: Any, new_study: NewStud
 
 
 def test_a_paused_trial_is_scheduled_until_it_is_resumed(client: Any, new_study: NewStudy) -> None:
-    """Neither a stop nor another driver changes that, and an audit finds nothing wrong."""
+    """A stop and another driver leave it so, and an audit finds nothing wrong."""
     study = new_study("pauses")
     study.later(event="trial_started", trial=3, attempt=2, device="cpu", worker=0)
     paused = study.later(event="trial_paused", trial=3, evaluation=2, saved=True, reason="the others come first")
@@ -208,7 +208,7 @@ def test_a_paused_trial_is_scheduled_until_it_is_resumed(client: Any, new_study:
 
 
 def audited(study: Any, view: Any) -> bool:
-    """Whether an audit of the view finds all that the journal tells."""
+    """Whether an audit finds the view complete."""
     with contextlib.closing(view):
         view.prepare()
         view.open(read_state(state_file(study.folder, view.name))["state"])
@@ -252,7 +252,7 @@ def test_the_winners_samples_and_config(client: Any, new_study: NewStudy) -> Non
     assert text == "seed: 7\n"
 
 
-def test_a_store_that_was_lost_is_filled_again(client: Any, new_study: NewStudy) -> None:
+def test_a_lost_store_is_filled_again(client: Any, new_study: NewStudy) -> None:
     study = new_study("lost")
     ship(study)
     client.delete_run(json.loads(state_file(study.folder, "mlflow").read_text())["state"]["parent"])
@@ -262,7 +262,7 @@ def test_a_store_that_was_lost_is_filled_again(client: Any, new_study: NewStudy)
     assert [row.value for row in history] == [2.4, 1.5, 1.9]
 
 
-def test_a_child_run_that_somebody_deleted_is_left_alone(client: Any, new_study: NewStudy) -> None:
+def test_a_deleted_child_run_is_left_alone(client: Any, new_study: NewStudy) -> None:
     study, said = new_study("deleted"), []
     ship(study)
     client.delete_run(run_ids(study.home, "deleted")[3])
@@ -276,8 +276,7 @@ def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_pa
     final = FinalRun(home, None, "finals")
     config = {"seed": 3, "model": {"width": 64, "n_kv_heads": None}, "training": {"batch_size": 8}}
     final.start(config, {"trial": 4}, {"data_fingerprint": "f00d"})
-    measured = {"tokens": 1000, "epoch": 1.0, "progress": 0.5, "step": 10, "metrics": {"val/loss": 2.0}}
-    final.evaluation(measured)
+    final.evaluation(Evaluation(1, 10, 0.5, {"val/loss": 2.0}, tokens=1000, epoch=1.0))
     final.finish({"test/loss": 1.9, "test/bleu": math.inf, "val/loss": 1.5, "val/bleu": 12.0}, tmp_path)
     run = client.get_run(final.run_id)
     assert [m.value for m in client.get_metric_history(final.run_id, "val/loss")] == [2.0]  # the best is no later point
@@ -294,8 +293,7 @@ def test_the_run_of_a_killed_final_training_is_ended(client: Any, home: Path) ->
         "import sys, time; from pathlib import Path; from hpsearch.views.mlflow.final_run import FinalRun\n"
         "final = FinalRun(Path(sys.argv[1]), None, 'killed final')\n"
         "final.start({}, {})\n"
-        "measured = {'tokens': 1, 'epoch': 1.0, 'progress': 0.5, 'step': 10, 'metrics': {'val/loss': 2.0}}\n"
-        "final.evaluation(measured)\n"
+        "from hpsearch import Evaluation; final.evaluation(Evaluation(1, 10, 0.5, {'val/loss': 2.0}, tokens=1))\n"
         "while not final._calls.empty(): time.sleep(0.01)\n"
         "time.sleep(0.5)\n"
         "print(final.run_id, flush=True); time.sleep(600)"
@@ -316,15 +314,15 @@ def test_the_run_of_a_killed_final_training_is_ended(client: Any, home: Path) ->
     assert run.info.end_time == client.get_metric_history(run_id, "progress")[-1].timestamp
 
 
-def test_the_final_training_goes_on_without_mlflow(client: Any, home: Path) -> None:
+def test_the_final_training_continues_without_mlflow(client: Any, home: Path) -> None:
     said: list[str] = []
     final = FinalRun(home, "http://127.0.0.1:9", "finals", say=said.append)
     began = time.monotonic()
     final.start({}, {})
-    final.evaluation({"tokens": 1, "epoch": 1.0, "progress": 0.5, "step": 10, "metrics": {"val/loss": 2.0}})
+    final.evaluation(Evaluation(1, 10, 0.5, {"val/loss": 2.0}, tokens=1, epoch=1.0))
     assert time.monotonic() - began < 5
     final.finish({}, timeout=600)
-    assert [line for line in said if "training goes on" in line]
+    assert [line for line in said if "training continues" in line]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # importing mlflow.cli warns of type hints in MLflow's own code
@@ -340,7 +338,7 @@ def test_the_ui_listens_on_this_machine_alone(home: Path) -> None:
     assert {option for option in command if option.startswith("--")} <= offered
 
 
-def test_passwords_are_taken_out_of_messages() -> None:
+def test_passwords_are_removed_from_messages() -> None:
     error = ConnectionError("no route to https://me:S3CRET@host:5000/api\nmore")
     assert describe(error) == "ConnectionError: no route to https://***@host:5000/api"
 
@@ -350,14 +348,14 @@ def test_what_a_view_lacks_is_counted_in_lines(new_study: NewStudy) -> None:
     assert lacking(study.folder, "mlflow") == len(study.events)
 
 
-def test_the_peak_of_memory_is_a_metric_of_each_evaluation_that_says_it() -> None:
+def test_peak_memory_is_a_metric_of_an_evaluation_that_has_it() -> None:
     evaluation = Evaluation(1, 3, 0.5, {}, tokens=40, epoch=1.0)
     assert "memory/peak_gib" not in {name for name, *_ in rows_of(evaluation, 2.0)}
     said = rows_of(replace(evaluation, peak_memory=3 << 29), 2.0)
     assert ("memory/peak_gib", 1.5, 2.0, 40) in said
 
 
-def test_an_unfinished_winner_is_named_with_its_best_evaluation(client: Any, new_study: NewStudy) -> None:
+def test_a_winner_that_has_not_ended_is_named_with_its_best_evaluation(client: Any, new_study: NewStudy) -> None:
     """Trial 3 is interrupted at 2.2; nothing else of the study counts."""
     study = new_study("unfinished")
     first = next(i for i, e in enumerate(study.events) if e.get("trial") == 3)

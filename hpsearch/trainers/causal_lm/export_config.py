@@ -1,0 +1,33 @@
+"""The config that ends where a trial's best evaluation stood, and why its values are what they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpsearch.contract import Evaluation
+from hpsearch.training.config import TrainConfig
+
+
+def export_config(config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
+    """The config in the trial's precision, ending at the evaluation: the schedule stays that of all epochs."""
+    update: dict[str, Any] = {}
+    if config.training.precision == "auto" and evaluation.precision:
+        update["precision"] = evaluation.precision  # another machine's auto may be another
+    if evaluation.index < config.evaluation.times * config.training.stop_at:
+        update["stop_at"] = evaluation.index / config.evaluation.times
+    return config.model_copy(update={"training": config.training.model_copy(update=update)})
+
+
+def comments(
+    config: TrainConfig, exported: TrainConfig, *, trial: int, evaluation: Evaluation, then: str
+) -> dict[Any, str]:
+    """(section, key) -> a comment on the exported value."""
+    found: dict[Any, str] = {}
+    stop_at, epochs = exported.training.stop_at, exported.training.epochs
+    if stop_at < 1.0:
+        found["training", "epochs"] = "the length of the schedule, not of the training: see stop_at"
+        at = f"ends at evaluation {evaluation.index} of {config.evaluation.times}, the best one"
+        found["training", "stop_at"] = f"{at}: {stop_at * epochs:.4g} epochs; {then}"
+    if config.training.precision == "auto" != exported.training.precision:
+        found["training", "precision"] = f"what auto came to in trial {trial}"
+    return found

@@ -1,0 +1,66 @@
+"""The best evaluation of a training so far, with its weights and samples: what the training leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from hpsearch.atomic import write_json
+from hpsearch.contract import Evaluation
+from hpsearch.training import checkpoint
+from hpsearch.training.evaluation import Measured
+
+
+@dataclass(frozen=True)
+class BestWeights:
+    """An evaluation, its value of the objective, and the weights that it measured."""
+
+    value: float
+    evaluation: Evaluation
+    weights: dict[str, Tensor]
+    samples: dict[str, Any]
+
+    @classmethod
+    def of(cls, value: float, evaluation: Evaluation, model: nn.Module, samples: dict[str, Any]) -> BestWeights:
+        """Copies the weights; those of a CUDA device to the CPU, for device memory is for training."""
+        return cls(value, evaluation, {name: _copy(weight) for name, weight in model.state_dict().items()}, samples)
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> BestWeights:
+        """What `state` gave."""
+        return cls(**{**state, "evaluation": Evaluation.from_dict(state["evaluation"])})
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        return {key: getattr(self, key) for key in ("value", "weights", "samples")} | {
+            "evaluation": self.evaluation.to_dict()
+        }
+
+    def with_decoded(self, decoded: Measured) -> BestWeights:
+        """The same with translations that were decoded later."""
+        evaluation = replace(
+            self.evaluation,
+            metrics=self.evaluation.metrics | decoded.validated(),
+            signatures=self.evaluation.signatures | decoded.signatures,
+        )
+        return replace(self, evaluation=evaluation, samples=self.samples | decoded.samples)
+
+    def write(self, folder: Path, *, precision: str, config_hash: str) -> None:
+        """Writes best.pt and samples.json."""
+        state = {
+            "model": self.weights,
+            "value": self.value,
+            "evaluation": self.evaluation.to_dict(),
+            "samples": self.samples,
+            "precision": precision,
+        }
+        checkpoint.save(folder / "best.pt", state, config_hash=config_hash)
+        write_json(folder / "samples.json", self.samples)
+
+
+def _copy(weight: Tensor) -> Tensor:
+    return weight.detach().to("cpu" if weight.device.type == "cuda" else weight.device, copy=True)

@@ -1,0 +1,58 @@
+"""The exported trial in MLflow: the tag that marks its run, best.yaml, its samples."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from hpsearch.journal import Entry
+from hpsearch.journal.history import number
+from hpsearch.outcome import Outcome
+from hpsearch.views.mlflow.artifacts import Artifacts
+from hpsearch.views.mlflow.rows import best_rows
+from hpsearch.views.mlflow.runs import Runs
+from hpsearch.views.mlflow.trial_runs import TrialRuns
+
+TAG = "hpsearch.winner"
+
+
+class Winner:
+    """Marks the winner's run, and adds to both runs what the export made."""
+
+    def __init__(self, runs: Runs, trials: TrialRuns, artifacts: Artifacts, folder: Path) -> None:
+        self._runs, self._trials, self._artifacts, self._folder = runs, trials, artifacts, folder
+
+    def exported(self, event: Entry) -> None:
+        """Handles the event `study_exported`."""
+        trial, parent, store = event["trial"], self._runs.parent, self._runs.store
+        winner = self._mark(trial)
+        value = event.get("value", self._runs.history.trials[trial].value)
+        outcome = event.get("outcome", self._runs.history.trials[trial].outcome)
+        tags = {"best_trial": trial, "best_run": winner, "best_value": value, "best_outcome": outcome}
+        self._runs.pending(parent).tags |= tags
+        if outcome == Outcome.UNFINISHED:
+            self._add_best_rows(event)
+        with suppress(OSError):
+            exported = self._folder / Path(event["path"]).name  # the folder may have been moved since
+            store.text(parent, "best.yaml", exported.read_text(encoding="utf-8"))
+        samples = self._folder / "checkpoints" / f"{trial:04d}" / "samples.json"
+        self._artifacts.samples(samples, (winner, parent))
+
+    def _mark(self, trial: int) -> str:
+        """Moves the tag from the former winner's run to this trial's; returns the run's id."""
+        state = self._runs.state
+        winner, former = self._trials.run_id(trial), state.get("winner")
+        if former is not None and former != winner:
+            self._runs.store.untag(former, TAG)
+        state["winner"] = winner
+        self._runs.pending(winner).tags[TAG] = "true"
+        return winner
+
+    def _add_best_rows(self, event: Entry) -> None:
+        """Adds the rows about the best evaluation, which `trial_finished` would add, of a trial that has not ended."""
+        trial, best, metric = event["trial"], event["best_evaluation"], self._runs.history.metric
+        evaluation = self._runs.history.trials[trial].evaluations.get(best["index"])
+        if evaluation is not None:
+            self._runs.pending(self._trials.run_id(trial)).rows += best_rows(evaluation, metric, event["time"])
+        row = (f"best/{metric}", number(event["value"]), event["time"], event["ended"])
+        self._runs.pending(self._runs.parent).rows.append(row)
