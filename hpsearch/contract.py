@@ -86,11 +86,18 @@ class Evaluation:
     time: float = 0.0  # unix seconds when the driver recorded it; 0: not recorded
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any], *, time: float = 0.0) -> Evaluation:
-        """Returns the evaluation of a JSON object; ignores keys of later versions. `time`: when it was recorded."""
-        known = {name: value for name, value in raw.items() if name in _FIELDS and value is not None}
-        known["points"] = [TrainingPoint.from_dict(point, time=time) for point in raw.get("points", ())]
-        return cls(**known, time=time)
+    def from_dict(cls, raw: Mapping[str, Any], *, time: float = 0.0, points: bool = True) -> Evaluation:
+        """Returns the evaluation in `raw` (from JSON or a checkpoint), with or without its training points.
+
+        Unknown keys, of later versions, are ignored; keys that older versions lack have their defaults.
+        """
+        found: dict[str, Any] = {"signatures": {}, "time": time}
+        found.update({name: value for name, value in raw.items() if name in _KNOWN and value is not None})
+        given = raw.get("points", ()) if points else ()
+        found["points"] = [TrainingPoint.from_dict(point, time=time) for point in given]
+        evaluation = object.__new__(cls)  # a resume reads thousands: a frozen dataclass's __init__ takes twice as long
+        vars(evaluation).update(found)
+        return evaluation
 
     def to_dict(self) -> dict[str, Any]:
         """Returns a JSON object with all fields but `time`, training points last."""
@@ -99,3 +106,4 @@ class Evaluation:
 
 
 _FIELDS = tuple(name for name in Evaluation.__dataclass_fields__ if name not in ("points", "time"))
+_KNOWN = frozenset(_FIELDS)

@@ -61,7 +61,7 @@ def _checked(trainer: Trainer, name: str, method: Callable[..., Any], base: Path
     return checked
 
 
-def _of_sections(answer: Mapping[str, Any]) -> bool:
+def _of_sections(answer: Any) -> bool:
     return all(isinstance(values, Mapping) for values in answer.values())
 
 

@@ -40,6 +40,7 @@ class Zygote:
     """Starts commands by forking a process that has imported everything."""
 
     def __init__(self):
+        self.unanswered = None  # pid of a command that nobody has waited for yet
         environment = {
             **os.environ,
             "OMP_NUM_THREADS": "1",
@@ -56,23 +57,24 @@ class Zygote:
         self.running = None  # process number of a command without a `wait`
 
     def start(self, cwd, *arguments, views=False, **environment):
-        """Starts a command and returns its process number. A command that a failed test left running is killed."""
-        if self.running is not None:
+        """Starts a command and returns its pid. Kills the command of a test that failed before it called `wait`."""
+        if self.unanswered is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.running, signal.SIGKILL)
+                os.killpg(self.unanswered, signal.SIGKILL)
             self.wait()
         self.output = cwd / "output.txt"
         request = {"arguments": list(arguments), "cwd": str(cwd), "environment": environment}
         request |= {"views": views, "output": str(self.output)}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
-        self.running = int(self.process.stdout.readline())
-        return self.running
+        self.unanswered = int(self.process.stdout.readline())
+        return self.unanswered
 
     def wait(self):
-        """Waits for the command and returns how it ended."""
-        ended, self.running = json.loads(self.process.stdout.readline()), None
-        return Done(**ended, said=self.output.read_text())
+        """Waits for the command's end; returns its exit code, its seconds and its output."""
+        answer = json.loads(self.process.stdout.readline())
+        self.unanswered = None
+        return Done(**answer, said=self.output.read_text() if self.output.exists() else "")
 
     def run(self, cwd, *arguments, **options):
         """Runs a command and returns how it ended."""

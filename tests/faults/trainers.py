@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 from dataclasses import replace
+from pathlib import Path
 
 from hpsearch.contract import Command
 from hpsearch.testing import toy
@@ -94,3 +96,26 @@ def dies_in_a_pause(config, handle):
     for found in toy.train(config, replace(handle, command=command)):
         index = found.index
         yield found
+
+
+@toy_with
+def waits_at_two(config, handle):
+    """The toy, which waits after its second evaluation until the file GO_ON exists or it is told to end."""
+    go_on = Path(os.environ["GO_ON"])
+    for found in toy.train(config, handle):
+        yield found
+        while found.index == 2 and not go_on.exists() and handle.command() is Command.CONTINUE:
+            time.sleep(0.01)
+
+
+@toy_with
+def terminated_in_a_pause(config, handle):
+    """The toy, whose process gets SIGTERM when it hears of a pause."""
+
+    def command():
+        heard = handle.command()
+        if heard is Command.PAUSE:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return heard
+
+    yield from toy.train(config, replace(handle, command=command))

@@ -78,6 +78,20 @@ def _alive(pid):
         return False
 
 
+def test_a_worker_terminated_while_its_trial_pauses_takes_no_other(tmp_path):
+    """The next trial goes to a new worker, and no death is counted against it."""
+    launcher = LocalLauncher([worker_settings(tmp_path)], trainer="python:tests.faults.trainers:terminated_in_a_pause")
+    try:
+        launcher.train(0, task(tmp_path))
+        _, last = drive(launcher, lambda e: Command.PAUSE if e.index == 3 else Command.CONTINUE)
+        assert (last, last.saved) == (Ended(0, 0, Command.PAUSE), True)
+        launcher.train(0, task(tmp_path, 1))
+        seen, last = drive(launcher)
+    finally:
+        launcher.close()
+    assert (len(seen), last) == (20, Ended(0, 1, Command.CONTINUE))
+
+
 def _trained_by(trainer, folder, *, trials):
     """Trains some trials; returns the worker's pid at each, and (trial, warning) pairs."""
     launcher, processes, noted = (

@@ -79,7 +79,7 @@ def searched(study, folder, *, stop_at=None):
         return any(isinstance(h, Measured) and h.evaluation.index == stop_at for h in seen)
 
     launcher = InlineLauncher(worker_settings(folder))
-    for event in Search(study, launcher, checkpoints=folder / "checkpoints", stopping=stopping).run():
+    for event in Search(study, launcher, checkpoints=folder / "checkpoints").run(stopping):
         seen.append(event)
     return seen
 
@@ -150,15 +150,15 @@ def test_a_pause_that_saves_nothing_is_not_called_saved(tmp_path, trainer, answe
 @pytest.mark.parametrize(
     ("trainer", "said"),
     [
-        ("SavesNothing", "stopped; it saved no checkpoint: it goes on from the one before, or trains anew"),
+        ("SavesNothing", "stopped; it saved no checkpoint: it resumes from the one before, or starts over"),
         ("SavesWhenTold", "stopped; its checkpoint is saved"),
     ],
 )
 def test_the_message_tells_whether_a_paused_trial_was_saved(tmp_path, trainer, said):
     study, seen = opened(experiment("budget: {trials: 1}\n"), tmp_path / "home"), []
     launcher = InlineLauncher(worker_settings(tmp_path), trainer=f"{HERE}:{trainer}")
-    search = Search(study, launcher, checkpoints=tmp_path / "checkpoints", stopping=lambda: len(seen) > 1)
-    for event in search.run():
+    search = Search(study, launcher, checkpoints=tmp_path / "checkpoints")
+    for event in search.run(lambda: len(seen) > 1):
         seen.append(event)
     study.journal.close()
     (paused,) = (h for h in seen if isinstance(h, Interrupted))
