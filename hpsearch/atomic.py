@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever interrupts their writing."""
+"""Atomic and durable writes: after a crash a file has its old or its new content."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing import Any
 from hpsearch import failpoints
 
 TRANSIENT = {errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
-PAUSES = (0.1, 0.5, 2.0)  # seconds before the second, third and fourth try
+PAUSES = (0.1, 0.5, 2.0)  # seconds before each retry
 
 
-def write_atomically(path: Path, data: bytes, *, former: Path | None = None) -> None:
-    """Puts a file (mode 0600) in place under its name only when all of it is on the disk; raises OSError.
+def write_atomically(path: Path, data: bytes, *, previous: Path | None = None) -> None:
+    """Writes and syncs a temporary file (mode 0600), then renames it to `path`; raises OSError.
 
-    The file that stood there before stays as `former` where that is given. Errors that may pass (EIO) are met with
-    three more tries; a full disk leaves what was there, and nothing half written.
+    `previous`: renames the old file to this path first. Retries transient errors (EIO) three times. After a failure,
+    as on a full disk, the old file is unchanged and the temporary one deleted.
     """
     for pause in (*PAUSES, None):
         try:
-            _write_once(path, data, former)
+            _write_once(path, data, previous)
             return
         except OSError as error:
             if pause is None or error.errno not in TRANSIENT:
@@ -34,15 +34,12 @@ def write_atomically(path: Path, data: bytes, *, former: Path | None = None) -> 
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file, whole or not at all."""
+    """Writes a JSON file atomically; raises OSError."""
     write_atomically(path, json.dumps(value, ensure_ascii=False, indent=1).encode())
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder (mode 0700) and those above it, each entry durable; one that is there is left as it is.
-
-    Raises OSError.
-    """
+    """Makes a folder (mode 0700) and its missing parents, and syncs each; raises OSError."""
     for folder in reversed([path, *path.parents]):
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -50,7 +47,7 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes renames and new files of a folder durable."""
+    """Syncs a folder, so that renames and new files in it are durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -58,21 +55,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_once(path: Path, data: bytes, former: Path | None) -> None:
+def _write_once(path: Path, data: bytes, previous: Path | None) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     with _removed_on_failure(temporary):
         _create(temporary, data)
         failpoints.hit("file_written")
-        if former is not None:
+        if previous is not None:
             with contextlib.suppress(FileNotFoundError):
-                os.replace(path, former)
+                os.replace(path, previous)
         os.replace(temporary, path)
     failpoints.hit("file_renamed")
     sync_folder(path.parent)
 
 
 def _create(path: Path, data: bytes) -> None:
-    """Writes a new file and syncs it; what a crash left under this name, or somebody planted there, is not opened."""
+    """Writes and syncs a new file; replaces a file that a crash, or another user, left under this name."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -86,7 +83,7 @@ def _create(path: Path, data: bytes) -> None:
 def _removed_on_failure(path: Path) -> Iterator[None]:
     try:
         yield
-    except BaseException:  # an interrupt leaves nothing behind either
+    except BaseException:  # also KeyboardInterrupt
         with contextlib.suppress(OSError):
             path.unlink()
         raise

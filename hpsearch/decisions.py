@@ -15,11 +15,11 @@ class Decisions:
         self._study, self._policy = study, policy
         self.reason = ""  # why the policy had nothing to train when it was asked last
 
-    def more(self) -> bool:
+    def has_next(self) -> bool:
         """Whether the policy has a trial for a free worker."""
         return not isinstance(self._next(), Nothing)
 
-    def take(self) -> int | None:
+    def next_trial(self) -> int | None:
         """The number of the policy's next trial, which the study has recorded; None: it has none for now."""
         failpoints.hit("before_ask")
         decision = self._next()
@@ -35,8 +35,10 @@ class Decisions:
     def judge(self, number: int) -> Judgement:
         """What becomes of a trial after its latest evaluation; one that came to its `until` pauses."""
         history, trial = self._study.history, self._study.history.trials[number]
-        judgement, index = self._policy.judge(history, trial), max(trial.evaluations, default=0)
-        if judgement.verdict is Verdict.CONTINUE and trial.until is not None and index >= trial.until:
+        judgement = self._policy.judge(history, trial)
+        if judgement.verdict is not Verdict.CONTINUE or trial.until is None:
+            return judgement
+        if max(trial.evaluations, default=0) >= trial.until:
             return Judgement(Verdict.PAUSE, f"it was to train to evaluation {trial.until}")
         return judgement
 

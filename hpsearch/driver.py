@@ -75,8 +75,7 @@ class Driver:
                     checkpoints=self.checkpoints,
                     policy=self.policy,
                     prepared=self.prepared.folders,
-                    stopping=stopping,
-                ).run()
+                ).run(stopping)
 
     def export(self) -> Path | None:
         """Writes best.yaml of the study as it stands; None when no trial has a value yet."""

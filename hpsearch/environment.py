@@ -1,4 +1,4 @@
-"""What results may depend on beside the config: commit, Python, platform, package versions; which are too old."""
+"""The environment of a run: commit, Python, platform, package versions. Refuses versions with security holes."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from typing import Any
 
 from hpsearch.errors import UserError
 
-# The oldest versions without a known hole that matters here, and the hole that the floor closes.
+# The oldest versions without a known security hole that matters here, and the hole of older ones.
 FLOORS = {
     "torch": ((2, 10), "CVE-2026-24747: a checkpoint can run code even when it is loaded with weights_only=True"),
     "mlflow": ((3, 11), "CVE-2026-4137: other users of the machine can change models in its temporary folders"),
-    "ray": ((2, 59), "known security holes"),  # where somebody launches workers with it; hpsearch itself does not
+    "ray": ((2, 59), "known security holes"),  # used only by the Ray launcher
 }
 PACKAGES = ("hpsearch", "torch", "optuna", "mlflow", "scikit-learn", "sacrebleu", "tokenizers", "datasets")
-# A repository's own settings may name programs that git runs; what is asked here needs none, and writes nothing.
+# A repository's settings may name programs that git runs; these commands need none.
 _HARMLESS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 
 def refuse_old(*packages: str) -> None:
-    """Raises UserError for the first of the packages that is installed below its floor; imports none of them."""
+    """Raises UserError for the first of the packages that is older than its floor; imports none of them."""
     for package in packages:
         floor, hole = FLOORS[package]
         installed = _version(package)
@@ -42,9 +42,9 @@ def refuse_old(*packages: str) -> None:
 
 
 def stand_in_for_user() -> None:
-    """Sets HOME and LOGNAME where the system knows neither: a container's user without an entry in /etc/passwd.
+    """Sets LOGNAME and HOME (a temporary folder) if the user has no entry in /etc/passwd, as in some containers.
 
-    MLflow asks for both when it is imported; others keep caches in HOME, which is a temporary folder then.
+    MLflow reads both when it is imported; other packages keep caches in HOME.
     """
     try:
         getpass.getuser()
@@ -59,7 +59,7 @@ def stand_in_for_user() -> None:
 
 
 def environment(folder: Path) -> dict[str, Any]:
-    """What the results may depend on beside the config: commit, Python, platform, package versions."""
+    """Returns what results may depend on besides the config: commit, Python, platform, package versions."""
     return {
         "git_commit": _git(folder, "rev-parse", "HEAD"),
         "git_dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
@@ -70,7 +70,7 @@ def environment(folder: Path) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """The versions of the packages that results may depend on; None: it is not installed."""
+    """Returns the versions of the packages that results may depend on; None: not installed."""
     return {name: _version(name) for name in PACKAGES}
 
 

@@ -1,4 +1,4 @@
-"""What an error says, in one line without secrets."""
+"""An error's message as lines without secrets."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from hpsearch.redaction import redact
 
 
 def lines(error: BaseException) -> list[str]:
-    """The lines of its message that are not blank; the name of its class if there are none."""
+    """Returns the message's lines that are not blank, or the name of the error's class if there are none."""
     found = [line.strip() for line in redact(str(error)).splitlines()]
     return [line for line in found if line] or [type(error).__name__]
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of its message."""
+    """Returns the first line of the message."""
     return lines(error)[0]
 
 
 def with_class(error: BaseException) -> str:
-    """The name of its class, then the first line of its message."""
+    """Returns the name of the class and the first line of the message."""
     name, line = type(error).__name__, first_line(error)
     return name if line == name else f"{name}: {line}"

@@ -1,6 +1,6 @@
 """Every error hpsearch raises on purpose; `cli.py` prints them as one line.
 
-HpsearchError               what a user can read and mend (exit code 1)
+HpsearchError               an error that a user can fix (exit code 1)
 ├── UserError               the user's mistake (exit code 2)
 │   ├── ConfigError         space.yaml or best.yaml: file:line:column, what, what is allowed
 │   ├── DataError           a data file or data function: file:line, what
@@ -14,45 +14,45 @@ HpsearchError               what a user can read and mend (exit code 1)
 
 
 class HpsearchError(Exception):
-    """What went wrong, in one line a user can act on."""
+    """An error with a one-line message that says what to do."""
 
     exit_code = 1
 
 
 class UserError(HpsearchError):
-    """A mistake in what the user wrote or asked for."""
+    """A mistake in the user's files or arguments."""
 
     exit_code = 2
 
 
 class ConfigError(UserError):
-    """A space or config file says something that is not allowed; the message starts with file:line:column."""
+    """A space or config file has an invalid value; the message starts with file:line:column."""
 
 
 class DataError(UserError):
-    """A data file, column or data function is not as the config says."""
+    """A data file, column or data function does not match the config."""
 
-    data_set: str | None = None  # its name in the config, once it is known
+    data_set: str | None = None  # its name in the config, when it is known
 
 
 class StudyMismatch(UserError):
-    """The study on disk was made from another space, objective or data."""
+    """The study on disk has another space, objective or data."""
 
 
 class StudyBusy(HpsearchError):
-    """Another living driver owns the study."""
+    """Another driver is running the study."""
 
     exit_code = 73  # EX_CANTCREAT of sysexits.h
 
 
 class StorageFailed(HpsearchError):
-    """A disk does not take what must be kept; what it has is whole."""
+    """A disk or storage refuses writes; its files are intact."""
 
     exit_code = 74  # EX_IOERR of sysexits.h
 
 
 class JournalDamaged(HpsearchError):
-    """The journal is not one that hpsearch wrote."""
+    """The journal cannot be read as one that hpsearch wrote."""
 
 
 class CheckpointDamaged(HpsearchError):
@@ -60,4 +60,4 @@ class CheckpointDamaged(HpsearchError):
 
 
 class TrainingFailed(HpsearchError):
-    """Training could not go on."""
+    """Training cannot continue."""

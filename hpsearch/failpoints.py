@@ -1,6 +1,6 @@
-"""Failpoints: named places where a test kills the whole run, HPSEARCH_FAILPOINT=tell_begun:3 at the third pass.
+"""Failpoints: named places where a test kills the whole run; HPSEARCH_FAILPOINT=tell_begun:3 kills at the third hit.
 
-A crash is a kill -9 of the driver and with it of all that it started. Passes are counted in each process for itself.
+A failpoint kills (SIGKILL) the driver and the process that hits it. Each process counts its own hits.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ import signal
 POINTS = (
     "before_ask",
     "after_ask",
-    "trial_placed",  # handed to a worker
-    "report_begun",  # an evaluation has come and is not in the journal yet
+    "trial_placed",  # sent to a worker
+    "report_begun",  # an evaluation has arrived and is not in the journal yet
     "report_done",
-    "journal_written",  # a batch of lines is in the file, not synced
+    "journal_written",  # a batch of lines is in the file but not synced
     "journal_synced",
-    "tell_begun",  # the end of a trial is on the disk, the study has not heard of it
+    "tell_begun",  # the end of a trial is on the disk, and the study does not know it
     "tell_done",
-    "trial_swept",  # its files that no one needs are gone
-    "retry_recorded",  # a trial goes on after a crash or the death of its worker
-    "pause_begun",  # a trial has paused by decision, and the journal does not say so yet
+    "trial_swept",  # its unneeded files are deleted
+    "retry_recorded",  # a trial is retried after the death of its worker
+    "pause_begun",  # the policy has paused a trial, and the journal does not have it yet
     "pause_recorded",
-    "resume_begun",  # the policy resumes a paused trial, and the journal does not say so yet
+    "resume_begun",  # the policy has resumed a trial, and the journal does not have it yet
     "resume_recorded",
-    "journal_read",  # at a resume: read, not yet open for writing
-    "study_rebuilt",  # at a resume: ready to go on
+    "journal_read",  # at a resume: the journal is not open for writing yet
+    "study_rebuilt",  # at a resume: before the search continues
     "best_exported",
-    "file_written",  # a checkpoint (or another file) has its temporary name, synced
-    "file_renamed",  # and now its own
-    "run_made",  # MLflow has a run that no one has noted yet
-    "batch_sent",  # MLflow has acknowledged rows that are not noted as shipped
+    "file_written",  # an atomic write: the temporary file is synced
+    "file_renamed",  # an atomic write: the file has its name
+    "run_made",  # MLflow has a run that is not recorded here
+    "batch_sent",  # MLflow has rows that are not recorded as shipped
     "batch_noted",
     "run_ended",
 )
@@ -39,20 +39,20 @@ _name, _left, _driver = "", 0, 0
 
 
 def arm(wanted: str) -> None:
-    """Sets the point (`name:pass`) at which this process dies, as the driver; "" is none."""
+    """Sets the failpoint (`name:count`; "": none) and makes this process the driver."""
     global _name, _left, _driver
     _name, _, count = wanted.partition(":")
     _left, _driver = int(count or 1), os.getpid()
 
 
-def take_along(pid: int) -> None:
-    """Says in a process that the driver started whom to take along."""
+def set_driver(pid: int) -> None:
+    """Tells a child process the driver's pid, so that a failpoint kills both."""
     global _driver
     _driver = pid
 
 
 def hit(name: str) -> None:
-    """Dies here if that is what was asked for."""
+    """Kills the driver and this process if the failpoint is armed and its count is reached."""
     global _left
     if name != _name:
         return

@@ -1,6 +1,6 @@
-"""Locks between processes, as files; the system releases them when their process dies, however it dies.
+"""Locks between processes, as files; the system releases them when their process dies.
 
-The study's own lock names its holder: study_lock.py.
+The lock of a study is another one, which names its holder: study_lock.py.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from hpsearch.errors import HpsearchError
 
 @contextlib.contextmanager
 def locked(path: Path, *, timeout: float | None = None, busy: str = "is held by another process") -> Iterator[None]:
-    """Holds the lock file `path`; waits for it, at most `timeout` seconds.
+    """Holds the lock file `path` for the block; waits for it, at most `timeout` seconds.
 
-    Raises HpsearchError (the path, then `busy`) when another process still holds it, OSError where no file can be made.
+    Raises HpsearchError (the path, then `busy`) while another process holds it, OSError if the file cannot be made.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(path, timeout=-1 if timeout is None else timeout, mode=0o600)
@@ -32,10 +32,10 @@ def locked(path: Path, *, timeout: float | None = None, busy: str = "is held by 
         lock.release()
 
 
-def hold(path: Path) -> BaseFileLock:
-    """Takes a lock until its `release` or the end of this process; raises BlockingIOError when another process has it.
+def acquire(path: Path) -> BaseFileLock:
+    """Acquires a lock until its `release` or the end of this process; any thread may release it.
 
-    Any thread may release it.
+    Raises BlockingIOError when another process holds it.
     """
     lock = FileLock(path, mode=0o600, thread_local=False)
     try:

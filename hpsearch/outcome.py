@@ -1,4 +1,4 @@
-"""How a trial ended, or why it has not ended yet, and what MLflow, Optuna and the pictures show for it."""
+"""How a trial ended, or its state before, and how MLflow, Optuna and the plots show it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How a trial ended, or its state while it has not. Its text is the one in the journal and in MLflow's tag.
+    """How a trial ended, or its state before. The value is the text in the journal and in MLflow's tag.
 
     Diverged and out-of-memory trials are PRUNED in Optuna: the sampler learns from them, and they never win. FAIL is
-    for bugs: the sampler ignores such a trial. The colours can be told apart by the colour-blind.
+    for bugs: the sampler ignores such trials. The colours are safe for colour-blind readers.
     """
 
     optuna_state: str

@@ -1,8 +1,8 @@
-"""Standard output and standard error that never raise: a reader that has gone ends no search.
+"""Standard output and standard error that never raise, so that a closed pipe does not end a search.
 
-A write can fail because the reader of a pipe has gone (`| head`, a pager), because a disk is full (`| tee`, `> file`),
-because the terminal is gone or because its encoding lacks a character. `unfailing()` covers every way to print at once
-(rich, click, logging, warnings, the interpreter's own flush at exit), for it replaces what lies below all of them.
+A write can fail because the reader of a pipe is gone (`| head`, a pager), because a disk is full (`| tee`, `> file`),
+because the terminal is gone or because its encoding lacks a character. `unfailing()` covers every way to print
+(rich, click, logging, warnings, the interpreter's flush at exit): it replaces the streams below them.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ _losses: dict[int, OSError] = {}
 
 
 class _Unfailing(io.FileIO):
-    """A file descriptor that takes every write; after the first failed one it leads to /dev/null."""
+    """A file descriptor that accepts every write; after the first failure it is /dev/null."""
 
     def __init__(self, descriptor: int, lost: Lost) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self._lost = lost
 
     def write(self, data) -> int:  # type: ignore[no-untyped-def]  # any buffer
-        """The number of bytes taken; those of a failed write count as taken."""
+        """Returns the number of bytes written; all of them after a failure."""
         while True:
             try:
                 written = super().write(data)
             except OSError as error:
                 self._give_up(error)
                 return memoryview(data).nbytes
-            if written is not None:  # None: whoever shares the pipe has made it non-blocking, and it is full
+            if written is not None:  # None: the pipe is non-blocking and full
                 return written
             select.select([], [self.fileno()], [])
 
@@ -51,10 +51,10 @@ class _Unfailing(io.FileIO):
 
 @contextlib.contextmanager
 def unfailing(lost: Lost = lambda descriptor, error: None) -> Iterator[None]:
-    """Meanwhile `sys.stdout` and `sys.stderr` never raise; `lost` is told once of each that takes no more.
+    """Makes `sys.stdout` and `sys.stderr` never raise; calls `lost` at the first failure of each.
 
-    What an encoding lacks is escaped. A stream that was closed (`>&-`) becomes /dev/null, so that no file that is
-    opened later gets its descriptor. Streams that are no files (of a test or a notebook) stay as they are.
+    Escapes characters that the encoding lacks. Replaces a closed stream (`>&-`) by /dev/null, so that no file opened
+    later gets its descriptor. Leaves streams without a descriptor (of a test or a notebook) unchanged.
     """
     _losses.clear()
     _reserve_descriptors()
@@ -70,12 +70,12 @@ def unfailing(lost: Lost = lambda descriptor, error: None) -> Iterator[None]:
 
 
 def loss(descriptor: int = 1) -> OSError | None:
-    """Why the descriptor takes no more; None while it does."""
+    """Returns why the descriptor failed; None: it has not."""
     return _losses.get(descriptor)
 
 
 def reader_gone(error: OSError) -> bool:
-    """Whether nobody reads any longer (a closed pipe, a terminal that is gone), in contrast to a disk that is full."""
+    """Whether the error means that the reader is gone (a closed pipe or terminal), not that a disk is full."""
     return error.errno in (errno.EPIPE, errno.ESHUTDOWN, errno.ECONNRESET, errno.ENXIO)
 
 
@@ -85,7 +85,7 @@ def _safe(stream: TextIO | None, descriptor: int, lost: Lost) -> TextIO:
             stream.flush()
             if stream.fileno() != descriptor:
                 return stream
-        except (OSError, ValueError):  # it has no descriptor, or was closed
+        except (OSError, ValueError):  # it has no descriptor, or is closed
             return stream
     raw = io.BufferedWriter(_Unfailing(descriptor, lost))
     line_by_line = descriptor == 2 or raw.isatty()
@@ -94,7 +94,7 @@ def _safe(stream: TextIO | None, descriptor: int, lost: Lost) -> TextIO:
 
 
 def _reserve_descriptors() -> None:
-    """Opens /dev/null in place of standard input, output and error where they are closed."""
+    """Opens /dev/null in place of closed standard streams."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -105,7 +105,7 @@ def _reserve_descriptors() -> None:
 def _to_null(descriptor: int) -> None:
     with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, descriptor)  # inherited by processes that are started later
+        os.dup2(null, descriptor)  # child processes inherit it
         if null != descriptor:
             os.close(null)
         os.set_inheritable(descriptor, True)

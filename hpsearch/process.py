@@ -1,4 +1,4 @@
-"""Which process is meant: its number can be given to another one, its start cannot."""
+"""Identifies processes beyond their pid, which the system reuses: by pid and start time."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 
 def hostname() -> str:
-    """The name of this host."""
+    """Returns the name of this host."""
     return socket.gethostname()
 
 
 def started(pid: int) -> str | None:
-    """When a process started, in clock ticks since boot; None when it is gone or this is not Linux."""
+    """Returns a process's start in clock ticks since boot; None if it is gone or this is not Linux."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -24,7 +24,7 @@ def started(pid: int) -> str | None:
 
 
 def identity() -> dict[str, Any]:
-    """This process as a lock names it: pid, host, since; on Linux also its start and the boot."""
+    """Returns this process as a lock file names it: pid, host, since; on Linux also started and boot."""
     me = {"pid": os.getpid(), "host": hostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
     if (start := started(os.getpid())) is not None:
         me["started"] = start
@@ -34,12 +34,12 @@ def identity() -> dict[str, Any]:
 
 
 def mark(pid: int) -> str:
-    """`host:pid:start`: a process in one word."""
+    """Returns `host:pid:start`, which identifies a process."""
     return f"{hostname()}:{pid}:{started(pid) or ''}"
 
 
-def is_gone(mark_of_it: str) -> bool:
-    """Whether the process of a mark has ended; False for one on another host, and where it cannot be told."""
-    host, _, rest = mark_of_it.partition(":")
+def is_gone(known: str) -> bool:
+    """Whether the process of a mark has ended; False if it is on another host or this is not Linux."""
+    host, _, rest = known.partition(":")
     pid, _, start = rest.partition(":")
-    return bool(host == hostname() and start and mark(int(pid)) != mark_of_it)
+    return bool(host == hostname() and start and mark(int(pid)) != known)

@@ -1,4 +1,4 @@
-"""Keeps passwords and tokens out of everything that is printed, logged or stored."""
+"""Removes passwords and tokens from what is printed, logged or stored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_PASSWORDS = (
     "for a storage what its fsspec package reads (as AWS_PROFILE)"
 )
 
-# What looks like a secret wherever it comes from. Every repetition is bounded: hostile text must not cost minutes.
+# Patterns of secrets. Every repetition is bounded, so that hostile text does not take minutes.
 _PATTERNS = [
     (re.compile(pattern), shown)
     for pattern, shown in (
@@ -39,41 +39,44 @@ _PATTERNS = [
             rf"\1{HIDDEN}",
         ),
         (r"\bBearer\s{1,4}[\w.~+/-]{6,4000}=*", f"Bearer {HIDDEN}"),
-        (r"\b(?:hf_|gh[pousr]_|dapi)[A-Za-z0-9]{20,100}", HIDDEN),  # of the Hub, GitHub and Databricks
+        (
+            r"\b(?:hf_|gh[pousr]_|dapi)[A-Za-z0-9]{20,100}",
+            HIDDEN,
+        ),  # Hugging Face, GitHub, Databricks
     )
 ]
 _URL_PASSWORD = re.compile(
     r"\b[A-Za-z][\w+.-]{0,40}://[^\s'\"/@:]{0,200}:[^\s'\"/]{1,500}@"  # scheme://user:password@
     r"|\bhttps?://[^\s'\"/@]{1,500}@"  # a token in place of a user
-    r"|\b(?:postgres|mysql|mariadb|mssql|oracle)[\w+]{0,40}://[^\s'\"/@:]{0,200}:[^\s'\"@]{1,500}@"  # may hold a slash
+    r"|\b(?:postgres|mysql|mariadb|mssql|oracle)[\w+]{0,40}://[^\s'\"/@:]{0,200}:[^\s'\"@]{1,500}@"  # may contain /
     r"|\b[A-Za-z][\w+.-]{0,40}://[^\s'\"]{0,500}[?&][\w.-]{0,40}(?:passw|pwd|token|secret)[\w.-]{0,40}=[^\s&'\"]",
     re.I,
 )
 _NAMES = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|(TOKEN|_KEY|APIKEY|_PASS|CREDENTIALS?|CONNECTION_STRING)$")
-_SHORTEST = 6  # characters; a shorter value would take common words with it
-_TELLING = 12  # characters of a long secret that are enough to know it by, where a message has been cut
+_SHORTEST = 6  # characters; a shorter value may be a common word
+_IDENTIFYING = 12  # characters that identify a long secret in a message that was cut
 
 
 def redact(text: str) -> str:
-    """The text with *** for passwords in URLs, headers and DSNs, and for the secrets that the environment holds."""
+    """Returns the text with *** for passwords in URLs, headers and DSNs, and for secrets of the environment."""
     for value in sorted(_values(), key=len, reverse=True):
         text = text.replace(value, HIDDEN)
-        if len(value) >= 2 * _TELLING and value[:_TELLING] in text:
-            text = re.sub(re.escape(value[:_TELLING]) + r"[^\s'\"]{0,4000}", HIDDEN, text)
+        if len(value) >= 2 * _IDENTIFYING and value[:_IDENTIFYING] in text:
+            text = re.sub(re.escape(value[:_IDENTIFYING]) + r"[^\s'\"]{0,4000}", HIDDEN, text)
     for pattern, shown in _PATTERNS:
         text = pattern.sub(shown, text)
     return text
 
 
 def url_with_password(text: str) -> int | None:
-    """Where in the text a URL begins that holds a password or a token; None when there is none."""
+    """Returns the position of a URL with a password or a token in the text; None: there is none."""
     found = _URL_PASSWORD.search(text)
     return found.start() if found else None
 
 
 def guard() -> None:
-    """From now on tracebacks, warnings and log lines of this process are redacted, whoever writes them."""
-    if sys.excepthook is sys.__excepthook__:  # else somebody has one of their own
+    """Redacts all tracebacks, warnings and log lines of this process from now on."""
+    if sys.excepthook is sys.__excepthook__:  # else the user has installed another
         sys.excepthook = _show_exception
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = _show_thread_exception
@@ -87,9 +90,9 @@ class _Record(logging.LogRecord):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         if self.exc_info and self.exc_info[0] is not None:
-            self.exc_text = redact("".join(traceback.format_exception(*self.exc_info)).rstrip())  # formatters keep it
+            self.exc_text = redact("".join(traceback.format_exception(*self.exc_info)).rstrip())  # formatters reuse it
 
-    def getMessage(self) -> str:  # noqa: N802  # logging's own name
+    def getMessage(self) -> str:  # noqa: N802  # logging's name
         return redact(super().getMessage())
 
 
@@ -113,22 +116,22 @@ def _format_warning(*arguments: Any, **options: Any) -> str:
 
 
 def _values() -> set[str]:
-    """The environment's secrets, in the forms in which messages show them."""
-    secrets = {found for name, value in os.environ.items() for found in _held(name.upper(), value)}
+    """Returns the environment's secrets, as messages may show them."""
+    secrets = {found for name, value in os.environ.items() for found in _secrets_in(name.upper(), value)}
     user, password = (os.environ.get(f"MLFLOW_TRACKING_{part}", "") for part in ("USERNAME", "PASSWORD"))
     forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
     return forms | ({base64.b64encode(f"{user}:{password}".encode()).decode()} if password else set())
 
 
-def _held(name: str, value: str) -> Iterator[str]:
-    """The secrets in one variable: its value, or the password of a URL."""
-    if _NAMES.search(name) and not (name.endswith("CREDENTIALS") and value.startswith(("/", "~"))):  # a path is none
+def _secrets_in(name: str, value: str) -> Iterator[str]:
+    """Yields the secrets in one variable: its value, or the password of a URL."""
+    if _NAMES.search(name) and not (name.endswith("CREDENTIALS") and value.startswith(("/", "~"))):  # a path
         yield value
-        yield from (line for line in value.splitlines() if len(line) >= 2 * _TELLING)  # of a key in PEM
+        yield from (line for line in value.splitlines() if len(line) >= 2 * _IDENTIFYING)  # lines of a PEM key
     if "://" in value and (found := re.search(r"://[^\s/@:]*:([^\s]+)@", value)):
         yield found[1]
 
 
 def _forms(secret: str) -> set[str]:
-    """As it is, as in a URL, as in JSON."""
+    """Returns a secret as it is, URL-encoded and JSON-encoded."""
     return {secret, secret.strip(), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}

@@ -1,8 +1,8 @@
-"""Real data that is on any Python machine: for the quickstart, the examples and the tests, without a download.
+"""Data sets made from files of a Python installation: for the quickstart, the examples and the tests, no download.
 
-Name one in space.yaml: `reference: {task: text, source: "python:hpsearch.samples:python_reference"}`. Splits are
-80/10/10 by a hash of the text, near duplicates on one side: the same on every machine with the same Python version
-(translations: with the same version of the package they come from).
+Use one in space.yaml: `reference: {task: text, dataset: "python:hpsearch.samples:python_reference"}`. Splits are
+80/10/10 by a hash of the text, with near duplicates in one split. They depend only on the Python version (translations:
+on the version of their package).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 Parts = dict[str, list[str]]  # train, valid, test
 Pairs = dict[str, list[tuple[str, str]]]
 
-# Left out everywhere: what distributions split off, tests, and files that are no library.
+# Excluded: parts that some distributions ship separately, tests, and files that are not library code.
 NOT_LIBRARY = {"test", "tests", "site-packages", "dist-packages", "lib2to3", "ensurepip", "__pycache__", "idlelib"}
 NOT_LIBRARY |= {"turtledemo", "tkinter", "turtle.py", "pydoc_data", "distutils"}
 
@@ -51,7 +51,7 @@ DOCSTRING = re.compile(r':[ \t]*(?:#[^\n]*)?\n\s*[rR]?("""|\'\'\')(.*?)\1', re.S
 
 
 def python_reference() -> Parts:
-    """Paragraphs of the language reference that Python ships for help(): small, overfitted within minutes."""
+    """Returns paragraphs of the language reference in help(): small, so that a model overfits within minutes."""
     from pydoc_data.topics import topics
 
     blocks = (block for name in sorted(topics) for block in _blocks(topics[name]) if not _is_layout(block))
@@ -59,14 +59,14 @@ def python_reference() -> Parts:
 
 
 def stdlib_prose() -> Parts:
-    """Paragraphs of the docstrings and comments of the standard library: English technical prose, 1.6 MB."""
+    """Returns paragraphs of the standard library's docstrings and comments: technical English, 1.6 MB."""
     texts = [text for _, doc in _docstrings() for block in _blocks(doc) if (text := _prose(block))]
     texts += [text for comment in _comments() for block in _blocks(comment) if (text := _prose(block))]
     return _split_texts(texts)
 
 
 def stdlib_chapters() -> Pairs:
-    """(docstring, chapter): which part of the standard library a function, class or method belongs to; 8 labels."""
+    """Returns pairs (docstring, chapter of the Library Reference that documents its module); 8 labels."""
     pairs: dict[str, str] = {}
     for module, doc in _docstrings():
         chapter = CHAPTER_OF.get(module) or CHAPTER_OF.get(module.removeprefix("_py").removeprefix("_"))
@@ -78,9 +78,9 @@ def stdlib_chapters() -> Pairs:
 
 
 def interface_messages(locale: str = "fr_FR") -> Pairs:
-    """(English, translation): messages of JupyterLab's interface; needs the PyPI package of its language pack.
+    """Returns pairs (English, translation) of messages of JupyterLab's interface; raises DataError without the package.
 
-    locale: fr_FR comes with hpsearch[samples]; de_DE, pl_PL, zh_CN, ... with the pack of that name.
+    locale: fr_FR is in hpsearch[samples]; de_DE, pl_PL, zh_CN, ... need the language pack of that name from PyPI.
     """
     pack = _package(f"jupyterlab_language_pack_{locale}", f"jupyterlab-language-pack-{locale.replace('_', '-')}")
     pairs: dict[str, tuple[str, str]] = {}
@@ -93,7 +93,7 @@ def interface_messages(locale: str = "fr_FR") -> Pairs:
 
 
 def emoji_names() -> Pairs:
-    """(English, German): the names that Unicode gives to emoji; needs the PyPI package emoji (hpsearch[samples])."""
+    """Returns pairs (English, German) of emoji names; raises DataError without the package (hpsearch[samples])."""
     emoji = _package("emoji", "emoji")
     emoji.config.load_language("de")
     pairs: dict[str, tuple[str, tuple[str, str]]] = {}
@@ -109,7 +109,7 @@ def emoji_names() -> Pairs:
 
 @cache
 def _sources() -> tuple[tuple[str, str], ...]:
-    """(top-level module, source) of every .py file of the standard library."""
+    """Returns (top-level module, source) of every .py file of the standard library."""
     root = Path(sysconfig.get_path("stdlib"))
     found = []
     for path in sorted(root.rglob("*.py")):
@@ -120,10 +120,9 @@ def _sources() -> tuple[tuple[str, str], ...]:
 
 
 def _docstrings() -> Iterator[tuple[str, str]]:
-    """(top-level module, docstring) of classes and functions; a module's own names the module, so it is left out.
+    """Yields (top-level module, docstring) of classes and functions; module docstrings name the module: excluded.
 
-    Found by a pattern, 50 times faster than parsing: the first string of an indented block. Those with escapes are
-    left out.
+    Searches for the first string of an indented block, 50 times faster than parsing. Excludes strings with escapes.
     """
     for module, source in _sources():
         for _, doc in DOCSTRING.findall(source):
@@ -132,7 +131,7 @@ def _docstrings() -> Iterator[tuple[str, str]]:
 
 
 def _comments() -> Iterator[str]:
-    """Runs of two or more comment lines, without their number signs."""
+    """Yields blocks of two or more comment lines, without their number signs."""
     for _, source in _sources():
         for run in re.findall(r"(?:^[ \t]*#(?!!)[^\n]*\n){2,}", source, re.M):
             yield re.sub(r"^[ \t]*#+ ?", "", run, flags=re.M)
@@ -146,11 +145,11 @@ def _package(module: str, package: str) -> ModuleType:
 
 
 def _message(key: str, translations: object) -> tuple[str, str] | None:
-    """A pair of a language pack's entry {"context\\x04message": [translation, plural forms ...]}, if it is a phrase."""
+    """Returns the pair of an entry {"context\\x04message": [translation, plural forms ...]}; None if not a phrase."""
     if not isinstance(translations, list) or not translations or not isinstance(translations[0], str):
         return None
     source, target = " ".join(key.split("\x04")[-1].split()), " ".join(translations[0].split())
-    # Placeholders, paths and identifiers are the same in both languages: copying them would score.
+    # Excludes placeholders, paths and identifiers: they are the same in both languages.
     is_code = re.search(r"[`_{}<>/\\=|@#\[\]*%]|\w\.\w", source)
     is_phrase = 2 <= len(source.split()) <= 24 and target and source != target
     return (source, target) if is_phrase and not is_code else None
@@ -169,7 +168,7 @@ def _is_layout(block: str) -> bool:
 
 
 def _prose(block: str) -> str | None:
-    """The block as one line of running text, or None when it is code, grammar or a table."""
+    """Returns the block as one line of text, or None if it is code, grammar or a table."""
     if re.search(r"^\s*(>>>|\.\.\. |\.\. )|::=", block, re.M):
         return None
     text = re.sub(r":[\w:]+:`~?([^`]*)`", r"\1", block).replace("`", "")
@@ -183,16 +182,16 @@ def _prose(block: str) -> str | None:
 
 def _split_texts(texts: Iterable[str]) -> Parts:
     different = list(dict.fromkeys(texts))
-    return _split(zip(_kin(different), different, strict=True))
+    return _split(zip(_groups(different), different, strict=True))
 
 
 def _split_pairs(pairs: Iterable[tuple[str, str]]) -> Pairs:
     pairs = list(pairs)
-    return _split(zip(_kin([source for source, _ in pairs]), pairs, strict=True))
+    return _split(zip(_groups([source for source, _ in pairs]), pairs, strict=True))
 
 
 def _split(keyed: Iterable[tuple[str, Item]]) -> dict[str, list[Item]]:
-    """Items in their splits, by keys that are equal for items that must not be parted."""
+    """Returns the items by split; items with equal keys are in the same split."""
     parts: dict[str, list[Item]] = {"train": [], "valid": [], "test": []}
     for key, item in keyed:
         place = hashlib.sha256(key.encode()).digest()[0] * 10 // 256
@@ -200,13 +199,13 @@ def _split(keyed: Iterable[tuple[str, Item]]) -> dict[str, list[Item]]:
     return parts
 
 
-def _kin(texts: list[str]) -> list[str]:
-    """For each text the first one of its kin: texts that share eight words in a row, directly or through others."""
-    kin = list(range(len(texts)))
+def _groups(texts: list[str]) -> list[str]:
+    """Returns for each text the first of its group: texts that share eight words in a row, also through other texts."""
+    group = list(range(len(texts)))
 
     def first(i: int) -> int:
-        while kin[i] != i:
-            kin[i] = i = kin[kin[i]]
+        while group[i] != i:
+            group[i] = i = group[group[i]]
         return i
 
     owner: dict[tuple[str, ...], int] = {}
@@ -214,10 +213,10 @@ def _kin(texts: list[str]) -> list[str]:
         words = re.findall(r"[^\W\d_]+", text.casefold())
         for start in range(max(1, len(words) - 7)):
             a, b = first(i), first(owner.setdefault(tuple(words[start : start + 8]), i))
-            kin[max(a, b)] = min(a, b)
+            group[max(a, b)] = min(a, b)
     return [texts[first(i)] for i in range(len(texts))]
 
 
 def _bare(symbol: str) -> str:
-    """An emoji without skin tone and presentation mark: its variants have nearly the same name."""
+    """Returns an emoji without skin tone and presentation mark: its variants have nearly the same name."""
     return re.sub("[\U0001f3fb-\U0001f3ff\ufe0f]", "", symbol)

@@ -1,7 +1,7 @@
-"""Files and folders that show whether they are whole.
+"""Files with a checksum and folders with a list of sizes, so that damage is detected.
 
-A checkpoint carries its checksum: a line of JSON, then the bytes. A folder of prepared data has the sizes of its files
-in sizes.json.
+A checkpoint starts with a line of JSON that has the checksum of the bytes after it. A folder of prepared data has the
+sizes of its files in sizes.json.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from pathlib import Path
 from hpsearch.atomic import write_atomically
 from hpsearch.errors import CheckpointDamaged
 
-LONGEST = 4096  # bytes of the line
+LONGEST = 4096  # bytes of the first line
 SIZES = "sizes.json"
 
 
-def write(path: Path, body: bytes, *, config: str, former: Path | None = None) -> None:
-    """Writes a file (mode 0600) so that after a crash the old or the new one is there, whole; raises OSError.
+def write(path: Path, body: bytes, *, config: str, previous: Path | None = None) -> None:
+    """Writes a file with its checksum, atomically (mode 0600); raises OSError.
 
-    config: the digest of the config that the bytes belong to. The file before it stays as `former` where that is given.
+    config: the digest of the config that the bytes belong to. previous: renames the old file to this path first.
     """
     header = {"sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body), "config": config}
-    write_atomically(path, json.dumps(header).encode() + b"\n" + body, former=former)
+    write_atomically(path, json.dumps(header).encode() + b"\n" + body, previous=previous)
 
 
 def read(path: Path, *, config: str) -> bytes:
-    """The bytes of a file of this config; raises CheckpointDamaged for changed bytes and for another config's.
+    """Returns the bytes of a file of this config; does not follow symbolic links.
 
-    Raises FileNotFoundError for a missing file. Symbolic links are not followed.
+    Raises CheckpointDamaged if the bytes changed or belong to another config, FileNotFoundError for a missing file.
     """
     header, body = _read(path)
     try:
@@ -60,7 +60,7 @@ def is_whole(path: Path) -> bool:
 
 
 def seal(folder: Path) -> None:
-    """Makes the files of a folder private, notes their sizes in it, and returns when all are on the disk."""
+    """Writes the sizes of a folder's files to sizes.json; makes all files private (0600, 0700) and syncs them."""
     sizes = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         path.chmod(0o600)
@@ -74,7 +74,7 @@ def seal(folder: Path) -> None:
 
 
 def is_whole_folder(folder: Path) -> bool:
-    """Whether every file of a sealed folder is there in its full size."""
+    """Whether every file of a sealed folder exists with its size."""
     try:
         sizes = json.loads((folder / SIZES).read_text())
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
@@ -83,7 +83,7 @@ def is_whole_folder(folder: Path) -> bool:
 
 
 def _read(path: Path) -> tuple[bytes, bytes]:
-    """Header and body of a file."""
+    """Returns header and body of a file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:

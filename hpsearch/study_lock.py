@@ -1,4 +1,4 @@
-"""One driver per study: an advisory lock that dies with its process, and says whose it is."""
+"""One driver per study: an advisory lock that the system releases with its process, and that names its holder."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from typing import Any
 from hpsearch.errors import HpsearchError, StorageFailed, StudyBusy
 from hpsearch.process import identity
 
-NAMED_AFTER = 10  # looks, a twentieth of a second apart
+NAME_READS = 10  # a twentieth of a second apart
 TRIES = 4
 
 
 class StudyLock:
-    """Held from its making until `release` or the end of the process, however it ends.
+    """Held from its construction until `release` or the end of the process.
 
-    The system's lock (flock) decides; what the file says only names its holder. So a file left by a crash or a reboot
-    is taken over at once, whoever has that process number now.
+    The system's lock (flock) decides; the file's content only names the holder. So the lock of a crashed driver is free
+    at once, even if another process has its pid now.
     """
 
     def __init__(self, path: Path, *, what: str) -> None:
-        """Takes the lock on `what` (study 'x'); raises StudyBusy, naming the holder, when a living process has it.
+        """Acquires the lock; `what` (study 'x') is for messages. Raises StudyBusy, which names the holder.
 
-        Raises HpsearchError where the file system cannot lock, StorageFailed where it takes no file.
+        Raises HpsearchError if the file system cannot lock, StorageFailed if the file cannot be opened.
         """
         self._file = _open(path)
         try:
@@ -41,17 +41,17 @@ class StudyLock:
             raise HpsearchError(
                 f"{path}: this file system cannot lock ({error.strerror}); put the home (--home) on a local disk"
             ) from error
-        with contextlib.suppress(OSError):  # on a full disk the holder has no name, but the lock
+        with contextlib.suppress(OSError):  # on a full disk the lock has no name in it
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, json.dumps(identity()).encode(), 0)
 
     def release(self) -> None:
-        """Lets the next driver in."""
+        """Releases the lock."""
         os.close(self._file)
 
 
 def is_held(file: int) -> bool:
-    """Whether a living process holds the lock of this open file."""
+    """Whether a process holds the lock of this open file."""
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -61,7 +61,7 @@ def is_held(file: int) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock at this path."""
+    """Whether a process holds the lock at this path."""
     try:
         file = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
@@ -73,7 +73,7 @@ def is_locked(path: Path) -> bool:
 
 
 def _take(file: int) -> None:
-    """Takes the lock; who only looks whether it is held has it for a moment, too."""
+    """Acquires the lock; retries, since `is_held` of another process holds it for a moment."""
     for _ in range(TRIES):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,8 +95,8 @@ def _open(path: Path) -> int:
 
 
 def _owner(file: int) -> str:
-    """The holder as its lock names it; one that has it since a moment ago may not have done so yet."""
-    for _ in range(NAMED_AFTER):
+    """Returns the holder named in the file; retries, since a new holder may not have written its name yet."""
+    for _ in range(NAME_READS):
         with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
             owner: dict[str, Any] = json.loads(os.pread(file, 4096, 0))
             return f"pid {owner['pid']} on host {owner['host']} since {owner['since']}"

@@ -1,8 +1,7 @@
-"""Go on, or stop? Pure functions of one trial's learning curve.
+"""Detects overfitting and divergence in one trial's learning curve. Pure functions.
 
-Three ways to stop are kept apart. *Pruned* is a comparison with other trials, so the pruner makes it; what is here
-looks at one curve alone. *Overfitting*: validation loss has turned up while training loss still falls; such a trial
-ends with its best value and can still win. *Diverged*: it never can.
+*Overfitting*: validation loss rises while training loss still falls; such a trial ends with its best value and can win.
+*Diverged*: the trial cannot win. Pruning, the third way to stop, compares trials, so the pruner does it.
 """
 
 from __future__ import annotations
@@ -13,23 +12,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, median
 
-# A standard error over tokens says how far the loss is from that of all text. Two evaluations of one training share
-# their tokens, and most of that error cancels in their difference: what is left was 0.2 to 0.35 of it between
-# neighbouring evaluations of a small transformer. The low end is taken: the threshold is several of them wide, and
-# the jitter of the curve is measured beside it.
+# The standard error over tokens is that of one evaluation. Two evaluations of one training use the same tokens, so most
+# of it cancels in their difference: 0.2 to 0.35 of it was left between neighbouring evaluations of a small transformer.
+# The lower value is enough: the threshold is several times as large, and the curve's jitter is measured too.
 PAIRED_SHARE = 0.2
 SMALLEST_NOISE = 0.001  # share of the best loss
 FEW_DIFFERENCES = 1.0  # the median of n differences is often far too small: noise is raised by 1 + 1 / n
-POINTS_FOR_GAP = 8  # below this the noise of the gap comes from too few differences to replace that of the loss
+POINTS_FOR_GAP = 8  # with fewer points the gap between the losses has too few differences to estimate its noise
 DIVERGED_BY = 0.5  # nats above the first evaluation
-DIVERGED_TIMES = 10.0  # times the first evaluation: no overfitting gets there
+DIVERGED_TIMES = 10.0  # times the first evaluation: overfitting never gets there
 
 
 class Verdict(StrEnum):
-    """What becomes of a trial after an evaluation."""
+    """What happens to a trial after an evaluation."""
 
     CONTINUE = "continue"
-    PAUSE = "pause"  # it may be resumed, and counts by its best evaluation so far
+    PAUSE = "pause"  # it may be resumed; its value is the best evaluation so far
     PRUNE = "prune"
     OVERFIT = "overfit"
     DIVERGED = "diverged"
@@ -37,29 +35,29 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Phases:
-    """Where a training's phases begin and end, as shares of its schedule (0 to 1)."""
+    """The phases of a training, as shares of its schedule (0 to 1)."""
 
     warmup_until: float
     cooldown_from: float  # 1: the schedule has no cool-down
-    ends_at: float  # where the training ends; 1: at the end of its schedule
+    ends_at: float  # end of the training; 1: end of the schedule
 
 
 @dataclass(frozen=True)
 class Point:
-    """One evaluation of a trial: losses in nats per token, progress as the share of its training that is done."""
+    """One evaluation of a trial: losses in nats per token, progress as a share of its training."""
 
     index: int  # 1, 2, ...
     progress: float  # 0 to 1
     val_loss: float
     train_loss: float
-    stderr: float = 0.0  # standard error of val_loss over the validation split; 0: not known
+    stderr: float = 0.0  # standard error of val_loss over the validation split; 0: unknown
 
 
 def noise(values: Sequence[float]) -> float:
-    """The standard deviation of the jitter around a smooth curve, 0 below four values.
+    """Returns the standard deviation of the jitter around a smooth curve; 0 for fewer than four values.
 
     1.48 x the median absolute deviation of the second differences, over sqrt(6): a normal error of deviation s in
-    each value gives second differences of deviation sqrt(1 + 4 + 1) s. Medians let single spikes pass unseen.
+    each value gives second differences of deviation sqrt(1 + 4 + 1) s. Medians ignore single spikes.
     """
     seconds = [a - 2 * b + c for a, b, c in zip(values, values[1:], values[2:], strict=False)]
     if len(seconds) < 2:
@@ -71,13 +69,13 @@ def noise(values: Sequence[float]) -> float:
 def overfitting(
     curve: Sequence[Point], *, warmup_until: float, cooldown_from: float, evaluations: int = 3, sigmas: float = 3.0
 ) -> bool:
-    """Whether validation loss has turned up for good while training loss still falls.
+    """Whether validation loss rises for good while training loss still falls.
 
-    All of: the last `evaluations` losses stand above the best by more than sigmas * sqrt(2) * sigma (the sqrt(2): two
-    noisy values are compared); their mean training loss is below that at the best; the mean gap between the two
-    losses has grown by more than sigmas * sigma; the warm-up was over (progress `warmup_until`), and neither the
-    cool-down (progress `cooldown_from`; 1 where the schedule has none) nor the end has come, for a falling rate still
-    lowers the loss. Evaluations that are not finite belong to `diverged`.
+    True if all of these hold: each of the last `evaluations` losses is above the best one by more than
+    sigmas * sqrt(2) * sigma (sqrt(2): both values are noisy); their mean training loss is below that at the best one;
+    the mean gap between the two losses has grown by more than sigmas * sigma; these evaluations are after the warm-up
+    (progress `warmup_until`) and before the cool-down (progress `cooldown_from`; 1: none) and the end, since a falling
+    learning rate still lowers the loss. Ignores evaluations that are not finite: see `diverged`.
     """
     finite = [point for point in curve if math.isfinite(point.val_loss) and math.isfinite(point.train_loss)]
     streak, best = finite[-evaluations:], _best(finite)
@@ -93,10 +91,9 @@ def overfitting(
 
 
 def diverged(curve: Sequence[Point], *, warmup_until: float) -> bool:
-    """Whether the last validation loss is not finite, or after the warm-up far above the first one.
+    """Whether the last validation loss is not finite, or is far above the first one after the warm-up.
 
-    Far: 0.5 nats where training loss rose too (where it fell, the trial overfits, and may have been good before), or
-    ten times the first whatever training loss did.
+    Far above: by 0.5 nats if training loss rose too (if it fell, the trial overfits), or ten times the first.
     """
     if not curve:
         return False
@@ -110,17 +107,17 @@ def diverged(curve: Sequence[Point], *, warmup_until: float) -> bool:
 
 
 def stale(values: Sequence[float], *, maximize: bool = False, evaluations: int = 3) -> bool:
-    """Whether the best of an objective's values is older than the last `evaluations` of them.
+    """Whether the best of an objective's values is older than the last `evaluations` values.
 
-    F1 or BLEU often goes on rising after validation loss has turned up: stop such a trial for overfitting only when
-    its objective is stale as well. Values that are not finite are passed over.
+    F1 or BLEU often improves further after validation loss has started to rise: stop such a trial for overfitting only
+    when its objective is stale too. Ignores values that are not finite.
     """
     known = [-value if maximize else value for value in values if math.isfinite(value)]
     return len(known) > evaluations and min(known[:-evaluations]) <= min(known[-evaluations:])
 
 
 def reason(verdict: Verdict, curve: Sequence[Point], *, evaluations: int = 3) -> str:
-    """One line that tells a person why: the losses that speak for the verdict, and where they were measured."""
+    """Returns one line that explains a verdict: the losses, and the evaluations that measured them."""
     if not curve:
         return "no evaluation yet"
     last, best = curve[-1], _best(curve)
@@ -145,15 +142,15 @@ def _why_diverged(first: Point, last: Point) -> str:
 
 
 def _best(curve: Sequence[Point]) -> Point | None:
-    """The earliest point of the lowest finite validation loss."""
+    """Returns the earliest point with the lowest finite validation loss."""
     return min((point for point in curve if math.isfinite(point.val_loss)), key=lambda p: p.val_loss, default=None)
 
 
 def _sigma(curve: Sequence[Point], best: Point) -> float:
-    """The noise of one validation loss, in nats: the jitter of the curve, and no less than two floors.
+    """Returns the noise of one validation loss, in nats: the jitter of the curve, with two lower bounds.
 
-    Where the minimum comes early, the steep descent before it is most of the curve, and its bend passes for noise.
-    Training loss bends alike, so the gap between the two shows less of it: the lower of the two estimates is taken.
+    If the minimum comes early, most of the curve is the steep descent before it, whose curvature looks like noise. The
+    gap between training and validation loss curves less, so the lower of the two estimates is used.
     """
     jitter = noise([point.val_loss for point in curve])
     if len(curve) >= POINTS_FOR_GAP:
@@ -163,5 +160,5 @@ def _sigma(curve: Sequence[Point], best: Point) -> float:
 
 
 def _loss(value: float) -> str:
-    """A loss as people write it: three decimals, or an exponent where that would be a long row of digits."""
+    """Formats a loss: three decimals, or an exponent for large values."""
     return f"{value:.3f}" if abs(value) < 1e4 else f"{value:.3g}"

@@ -77,11 +77,10 @@ def go(wanted, folder, *, launcher=None, policy=None, kill_after=None, stop_afte
         launcher or inline(folder),
         checkpoints=folder / "checkpoints",
         policy=policy,
-        stopping=lambda: stop_after is not None and len(seen) >= stop_after,
     )
     POLICIES[study] = search.policy
     study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
-    running = search.run()
+    running = search.run(lambda: stop_after is not None and len(seen) >= stop_after)
     try:
         for event in running:
             seen.append(event)

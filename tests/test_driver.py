@@ -76,7 +76,7 @@ def test_a_storage_that_nothing_opens_is_named_with_its_place(tmp_path, space_fi
 
 def test_a_missing_data_file_is_found_with_its_place_before_anything_is_made(tmp_path, space_file):
     path = space_file(TOY_SPACE, data="{text: {task: text, files: {train: data/none.txt, valid: data/valid.txt}}}")
-    with pytest.raises(DataError, match=r"space.yaml:1:14: data.text: .*none.txt: there is no such file"):
+    with pytest.raises(DataError, match=r"space.yaml:1:14: data.text: .*none.txt: no such file"):
         open_once(path, tmp_path / "home")
     assert not (tmp_path / "home" / "toy" / "journal.jsonl").exists()
 

@@ -51,5 +51,5 @@ def test_a_moved_best_yaml_is_answered_with_its_base(tmp_path, base, data, said)
 
 def test_a_missing_file_of_a_space_without_base_is_only_missing(space_file, tmp_path):
     path = space_file(data="{text: {task: text, files: {train: data/none.txt}}}")
-    with pytest.raises(DataError, match=r"none.txt: there is no such file(?!.*was this file moved)"):
+    with pytest.raises(DataError, match=r"none.txt: no such file(?!.*was this file moved)"):
         prepare(Experiment.load(path), Home(tmp_path / "home"), quiet)

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from hpsearch.errors import HpsearchError
-from hpsearch.file_lock import hold, locked
+from hpsearch.file_lock import acquire, locked
 
 HOLDER = """
 import sys, time; from pathlib import Path; from hpsearch.file_lock import locked
@@ -32,26 +32,26 @@ def test_a_lock_that_another_process_holds_is_refused_in_one_line(holder, tmp_pa
         pass
     assert str(refused.value) == f"{tmp_path}/lock: is taken"
     with pytest.raises(BlockingIOError):
-        hold(tmp_path / "lock")
+        acquire(tmp_path / "lock")
 
 
-def test_it_is_waited_for_and_dies_with_its_process(holder, tmp_path):
+def test_a_waiting_process_acquires_the_lock_of_a_dead_one(holder, tmp_path):
     threading.Timer(0.3, holder.send_signal, [signal.SIGKILL]).start()
     with locked(tmp_path / "lock", timeout=60):
         assert holder.wait(60) == -signal.SIGKILL
 
 
-def test_a_fork_of_the_holder_neither_keeps_nor_ends_it(tmp_path):
-    lock = hold(tmp_path / "lock")
+def test_a_forked_process_neither_holds_nor_releases_it(tmp_path):
+    lock = acquire(tmp_path / "lock")
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.read(reader, 1)
         os._exit(0)
     with pytest.raises(BlockingIOError):
-        hold(tmp_path / "lock")
+        acquire(tmp_path / "lock")
     lock.release()
-    hold(tmp_path / "lock").release()
+    acquire(tmp_path / "lock").release()
     os.write(writer, b".")
     os.waitpid(child, 0)
     os.close(reader), os.close(writer)
@@ -63,15 +63,15 @@ def test_the_file_and_its_folder_are_private(tmp_path):
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("new", "new/lock")] == [0o700, 0o600]
 
 
-def test_a_folder_that_takes_no_file_is_the_callers_to_name(tmp_path):
+def test_a_folder_without_write_permission_raises_oserror(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"Not a directory|File exists"), locked(tmp_path / "file" / "lock"):
         pass
 
 
 def test_any_thread_may_release_it(tmp_path):
-    lock = hold(tmp_path / "lock")
+    lock = acquire(tmp_path / "lock")
     other = threading.Thread(target=lock.release)
     other.start()
     other.join()
-    hold(tmp_path / "lock").release()
+    acquire(tmp_path / "lock").release()

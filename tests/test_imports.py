@@ -45,6 +45,7 @@ LEVELS = [
     ["displays", "final", "preparation", "provenance", "study"],
     ["best", "decisions", "weights"],
     ["placement"],
+    ["attempts"],
     ["search"],
     ["driver"],
     ["testing"],

@@ -1,4 +1,4 @@
-"""Printing never raises, whatever becomes of the descriptor: real processes, with the interpreter's own streams."""
+"""Printing never raises, in real processes with the interpreter's own streams."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ def lost(descriptor, error): os.write(int(os.environ["TOLD"]), f"{descriptor} {e
 
 
 def python(code, *, stdout=subprocess.PIPE, stderr=subprocess.PIPE, redirect="", **extra):
-    """Runs code; gives exit code, stdout, stderr and what was told of losses."""
+    """Runs code; returns exit code, stdout, stderr and the reported failures."""
     read, write = os.pipe()
     with open(read, "rb") as told, open(write, "wb") as telling:
         done = subprocess.run(
@@ -33,24 +33,24 @@ def python(code, *, stdout=subprocess.PIPE, stderr=subprocess.PIPE, redirect="",
 
 @pytest.fixture
 def unread():
-    """The end of a pipe that nobody reads."""
+    """The write end of a closed pipe."""
     read, write = os.pipe()
     os.close(read)
     yield write
     os.close(write)
 
 
-def test_who_prints_to_a_closed_pipe_goes_on_and_is_told_once(unread):
+def test_printing_to_a_closed_pipe_does_not_raise_and_is_reported_once(unread):
     code = "with unfailing(lost):\n for i in range(3): print('x', flush=True)\n sys.stderr.write('goes on')"
     assert python(code, stdout=unread) == (0, None, b"goes on", ["1 32"])
 
 
-def test_what_is_flushed_at_the_very_end_raises_nothing(unread):
+def test_the_flush_at_exit_does_not_raise(unread):
     assert python("with unfailing(lost): print('x')", stdout=unread) == (0, None, b"", ["1 32"])
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
-def test_a_full_disk_is_told_by_its_errno():
+def test_a_full_disk_is_reported_with_its_errno():
     code, _, err, told = python("with unfailing(lost): print('x' * 100_000)", redirect="> /dev/full")
     assert (code, err, told) == (0, b"", ["1 28"])
 
@@ -62,7 +62,7 @@ def test_standard_error_is_as_safe(unread):
     assert python(code, stderr=unread) == (0, b"32\n", None, ["2 32"])
 
 
-def test_later_processes_inherit_a_descriptor_that_takes_everything(unread):
+def test_child_processes_inherit_dev_null(unread):
     code = (
         "import subprocess\nwith unfailing(lost):\n print('x', flush=True)\n sys.exit(subprocess.call(['echo', 'y']))"
     )
@@ -87,12 +87,12 @@ def test_half_of_a_surrogate_pair_is_escaped():
     assert python("with unfailing(lost): print('\\udc80')", PYTHONIOENCODING="utf-8")[1] == b"\\udc80\n"
 
 
-def test_a_full_pipe_that_somebody_made_non_blocking_is_waited_for():
+def test_a_full_non_blocking_pipe_is_waited_for():
     code = "os.set_blocking(1, False)\nwith unfailing(lost): print('x' * 1_000_000)"
     assert python(code)[:2] == (0, b"x" * 1_000_000 + b"\n")
 
 
-def test_streams_that_are_no_files_stay(capsys):
+def test_streams_without_a_descriptor_are_unchanged(capsys):
     from hpsearch.output import unfailing
 
     with unfailing():
@@ -105,12 +105,12 @@ def test_no_file_gets_the_descriptor_of_a_closed_standard_input(tmp_path):
     assert python(code, redirect="<&-")[:3] == (0, b"True\n", b"")
 
 
-def test_a_loss_of_before_is_forgotten(unread):
+def test_a_second_use_forgets_earlier_failures(unread):
     code = "with unfailing(lost): print('x', flush=True)\nwith unfailing(lost): print(loss(1), file=sys.stderr)"
     assert python(code, stdout=unread)[2] == b"None\n"
 
 
-def test_a_full_disk_is_no_reader_that_has_gone():
+def test_a_full_disk_is_not_a_closed_pipe():
     from hpsearch.output import reader_gone
 
     assert reader_gone(BrokenPipeError(errno.EPIPE, "Broken pipe"))

@@ -1,4 +1,4 @@
-"""Text from outside, as a terminal may show it."""
+"""Text from outside is safe to print."""
 
 import pytest
 
@@ -17,10 +17,10 @@ from hpsearch.printable import printable
         ("two\nlines", "two\nlines"),
     ],
 )
-def test_what_is_not_seen_is_escaped(text, shown):
+def test_unprintable_characters_are_escaped(text, shown):
     assert printable(text) == shown
     shown.encode()
 
 
-def test_line_breaks_are_kept_only_where_they_are_wanted():
+def test_line_breaks_are_kept_only_if_asked():
     assert printable("two\nlines", keep="") == r"two\nlines"

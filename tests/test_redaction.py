@@ -1,4 +1,4 @@
-"""Secrets do not get through: wherever they come from, whatever form they take; and other text is left alone."""
+"""Secrets are hidden in every form; other text is unchanged."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ SECRET = "S3CRETxyz123"
 
 @pytest.fixture
 def environment(monkeypatch):
-    """Sets variables; no other one of this machine counts (pytest's own has the name of the test in it)."""
+    """Sets the only variables of the environment (pytest's own contains the name of the test)."""
 
     def hold(**variables):
         monkeypatch.setattr(redaction, "os", SimpleNamespace(environ=variables))
@@ -45,7 +45,7 @@ def environment(monkeypatch):
         (f"Invalid token hf_{SECRET}{SECRET} for x", "Invalid token *** for x"),
     ],
 )
-def test_what_looks_like_a_secret_is_hidden_wherever_it_comes_from(environment, text, shown):
+def test_text_that_looks_like_a_secret_is_hidden(environment, text, shown):
     assert redact(text) == shown
 
 
@@ -77,7 +77,7 @@ def test_values_of_the_environment_that_are_secret_by_name_are_hidden(environmen
     assert redact(f"KeyError: {SECRET} in /home/someone") == "KeyError: *** in /home/someone"
 
 
-def test_a_secret_is_known_in_each_form_that_messages_give_it(environment):
+def test_a_secret_is_hidden_in_each_encoding(environment):
     secret = 'a b/c"d\u00fc+e%f\\g'
     environment(MLFLOW_TRACKING_USERNAME="me", MLFLOW_TRACKING_PASSWORD=secret)
     forms = [secret, quote(secret), quote(secret, safe=""), json.dumps(secret)]
@@ -86,17 +86,17 @@ def test_a_secret_is_known_in_each_form_that_messages_give_it(environment):
         assert redact(f"<{form}>") in ("<***>", '<"***">')
 
 
-def test_a_password_within_a_url_of_the_environment_is_hidden_by_itself_too(environment):
+def test_the_password_of_a_url_in_the_environment_is_hidden_on_its_own(environment):
     environment(DATABASE_URL=f"postgresql://u:{SECRET}@host/db")
     assert redact(f"password {SECRET} is wrong") == "password *** is wrong"
 
 
-def test_what_a_message_has_cut_off_a_long_secret_is_hidden(environment):
+def test_a_truncated_secret_is_hidden(environment):
     environment(API_TOKEN="eyJhbGciOiJIUzI1NiJ9" * 10)
     assert redact("must be an integer, not 'eyJhbGciOiJIUzI1NiJ9eyJhb...'") == "must be an integer, not '***'"
 
 
-def test_short_values_and_paths_are_no_secrets(environment):
+def test_short_values_and_paths_are_not_secrets(environment):
     environment(X_KEY="on", GOOGLE_APPLICATION_CREDENTIALS="/home/someone/key.json")
     assert redact("on /home/someone/key.json") == "on /home/someone/key.json"
 
@@ -104,7 +104,7 @@ def test_short_values_and_paths_are_no_secrets(environment):
 @pytest.mark.parametrize(
     "piece", ["a", "://", "authorization:", "&password", "http://a:", "Bearer ", "password=", "x@", "?token"]
 )
-def test_hostile_text_costs_no_time(environment, piece):
+def test_hostile_text_takes_no_time(environment, piece):
     text = piece * (300_000 // len(piece))
     began = time.process_time()
     redact(text)

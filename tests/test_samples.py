@@ -1,4 +1,4 @@
-"""The samples: real, quickly there, the same each time, and split so that nothing leaks."""
+"""The sample data sets are large, fast, reproducible and split without leaks."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _runs(text: str, n: int = 8) -> set[tuple[str, ...]]:
     return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
 
 
-def test_tone_variants_of_an_emoji_are_on_one_side() -> None:
+def test_tone_variants_of_an_emoji_are_in_one_split() -> None:
     pytest.importorskip("emoji")
     side: dict[str, set[str]] = {}
     for part, pairs in samples.emoji_names().items():
@@ -74,7 +74,7 @@ def test_tone_variants_of_an_emoji_are_on_one_side() -> None:
     assert all(len(parts) == 1 for parts in side.values())
 
 
-def test_the_same_again_whoever_asks() -> None:
+def test_samples_are_reproducible() -> None:
     def digest(function: Callable[[], object]) -> str:
         return hashlib.sha256(repr(function()).encode()).hexdigest()
 
@@ -84,7 +84,7 @@ def test_the_same_again_whoever_asks() -> None:
         assert digest(function) == once
 
 
-def test_the_largest_is_there_within_seconds() -> None:
+def test_the_largest_takes_seconds() -> None:
     samples._sources.cache_clear()
     start = time.process_time()
     samples.stdlib_prose()

@@ -100,7 +100,7 @@ def test_hours_add_up_over_killed_drivers(tmp_path):
         study.history.began += fake / 2
         study.journal.close()
     search = Search(study, Scripted(workers(tmp_path), healthy), checkpoints=tmp_path)
-    assert search._left() == pytest.approx(3600 - 750, abs=60)
+    assert search._seconds_left() == pytest.approx(3600 - 750, abs=60)
 
 
 def test_unfinished_trials_are_continued_first_under_their_numbers(tmp_path):
@@ -259,7 +259,7 @@ def test_a_lost_machine_is_no_fault_of_its_trials(tmp_path):
     study, seen = go(experiment(body), tmp_path, launcher=Scripted(workers(tmp_path), loses))
     assert {t.outcome for t in study.history.trials.values()} == {"completed"}
     assert {t.attempt for t in study.history.trials.values()} == {5}
-    assert "Interrupted node 7 went away; it will be continued" in {
+    assert "Interrupted node 7 went away; it will be resumed" in {
         f"Interrupted {s.reason}" for s in seen if isinstance(s, Interrupted)
     }
 

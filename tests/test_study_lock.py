@@ -1,4 +1,4 @@
-"""The lock: one driver per study, and none once its process is gone."""
+"""The lock of a study: one driver at a time, released with its process."""
 
 import fcntl
 import json
@@ -37,13 +37,13 @@ def test_a_second_driver_is_refused_and_told_who_has_it(tmp_path, holder):
     assert StudyBusy.exit_code == 73
 
 
-def test_a_killed_driver_holds_nothing(tmp_path, holder):
+def test_a_killed_driver_releases_the_lock(tmp_path, holder):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     StudyLock(tmp_path / "lock", what="study 'toy'").release()
 
 
-def test_a_released_lock_can_be_taken_again(tmp_path):
+def test_a_released_lock_can_be_acquired_again(tmp_path):
     for _ in range(2):
         lock = StudyLock(tmp_path / "lock", what="study 'toy'")
         with pytest.raises(StudyBusy, match=f"pid {os.getpid()}"):
@@ -75,8 +75,8 @@ def test_a_hard_link_in_place_of_the_lock_is_refused(tmp_path):
     assert (tmp_path / "victim").read_text() == "precious"
 
 
-def test_a_lock_left_by_a_crash_is_taken_over_though_its_pid_lives_again(tmp_path):
-    """After a reboot the process number belongs to somebody else, who is left alone."""
+def test_a_lock_left_by_a_crash_is_free_even_if_its_pid_is_reused(tmp_path):
+    """After a reboot another process has the pid; it is not disturbed."""
     unrelated = subprocess.Popen(["sleep", "60"])
     owner = {"pid": unrelated.pid, "host": socket.gethostname(), "since": "2020-01-01 00:00:00", "boot": "another"}
     (tmp_path / "lock").write_text(json.dumps(owner))
@@ -87,13 +87,13 @@ def test_a_lock_left_by_a_crash_is_taken_over_though_its_pid_lives_again(tmp_pat
     unrelated.wait()
 
 
-def test_whoever_only_looks_keeps_nobody_out(tmp_path, holder):
+def test_checking_the_lock_does_not_block_a_driver(tmp_path, holder):
     assert is_locked(tmp_path / "lock")
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     assert not is_locked(tmp_path / "lock")
     assert not is_locked(tmp_path / "none")
     look = os.open(tmp_path / "lock", os.O_RDONLY)
-    fcntl.flock(look, fcntl.LOCK_SH)  # somebody else looks at this very moment
+    fcntl.flock(look, fcntl.LOCK_SH)  # another process is checking
     threading.Timer(0.08, os.close, [look]).start()
     StudyLock(tmp_path / "lock", what="study 'toy'").release()

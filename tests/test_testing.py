@@ -1,4 +1,4 @@
-"""The stand-ins do what their names say, the same way every time."""
+"""The synthetic curves do what their names say, reproducibly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_healthy_curve_falls_all_the_way_in_both_losses() -> None:
         assert after.train_loss < before.train_loss
 
 
-def test_it_is_the_power_law_it_says() -> None:
+def test_it_is_the_documented_power_law() -> None:
     made = SyntheticCurve(start=5.0, floor=1.0, tokens=3e6, scale=1e6, exponent=0.5)
     assert made.val_loss(1.0) == pytest.approx(1.0 + 4.0 * 4**-0.5)
 
@@ -40,7 +40,7 @@ def test_overfitting_turns_validation_up_while_training_falls() -> None:
     assert points[-1].train_loss < lowest.train_loss - 0.5
 
 
-def test_a_cool_down_gains_what_it_says_by_the_end() -> None:
+def test_a_cool_down_lowers_the_loss_by_cools_by() -> None:
     plain, cooled = SyntheticCurve(), SyntheticCurve(cools_from=0.8, cools_by=0.15)
     assert cooled.val_loss(0.8) == plain.val_loss(0.8)
     assert plain.val_loss(1.0) - cooled.val_loss(1.0) == pytest.approx(0.15)
@@ -54,14 +54,14 @@ def test_divergence_passes_through_large_numbers_to_nan() -> None:
     assert math.isnan(SyntheticCurve(learning_rate=0.3).val_loss(1.0))
 
 
-def test_noise_has_its_deviation_and_hangs_on_the_seed_alone() -> None:
+def test_noise_has_its_deviation_and_depends_only_on_the_seed() -> None:
     values = [SyntheticCurve(noise=0.05, seed=seed).val_loss(0.5) for seed in range(500)]
     assert stdev(values) == pytest.approx(0.05, rel=0.1)
     assert fmean(values) == pytest.approx(SyntheticCurve().val_loss(0.5), abs=0.01)
     assert values[7] == SyntheticCurve(noise=0.05, seed=7).val_loss(0.5)
 
 
-def test_a_known_value_so_that_no_machine_differs() -> None:
+def test_a_known_value_on_every_machine() -> None:
     noisy, plain = SyntheticCurve(noise=1.0, seed=3), SyntheticCurve()
     assert noisy.val_loss(0.25) - plain.val_loss(0.25) == pytest.approx(-1.836659281487, abs=1e-9)
 

@@ -1,4 +1,4 @@
-"""Verdicts on curves whose right answer is known."""
+"""Verdicts on curves with a known answer."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NOISES = (0.002, 0.005, 0.01, 0.02, 0.04)
 
 
 def make(val: Sequence[float], train: Sequence[float], *, stderr: float = 0.0, evaluations: int = 20) -> list[Point]:
-    """A curve from its losses, as the first of so many evaluations."""
+    """Returns a curve from its losses, the first of some number of evaluations."""
     return [Point(k, k / evaluations, v, t, stderr) for k, (v, t) in enumerate(zip(val, train, strict=True), start=1)]
 
 
 def stopped_at(curve: Sequence[Point], rule: Callable[..., bool] = overfitting, **settings: float) -> int | None:
-    """The evaluation (1, 2, ...) at which the rule stops a trial that is judged as it goes."""
+    """Returns the evaluation (1, 2, ...) at which the rule stops a trial."""
     phases = {"warmup_until": WARMUP, **({"cooldown_from": COOLDOWN} if rule is overfitting else {}), **settings}
     return next((k for k in range(1, len(curve) + 1) if rule(curve[:k], **phases)), None)
 
@@ -41,7 +41,7 @@ class TestNoise:
         assert noise([3.0, 2.5, 2.0, 1.5, 1.0]) == pytest.approx(0, abs=1e-12)
         assert noise([0.0, 1.0, 4.0, 9.0, 16.0, 25.0]) == pytest.approx(0, abs=1e-12)
 
-    def test_one_spike_passes_unseen(self) -> None:
+    def test_one_spike_is_ignored(self) -> None:
         draw = random.Random(1)
         values = [draw.gauss(3, 0.01) for _ in range(40)]
         calm = noise(values)
@@ -49,7 +49,7 @@ class TestNoise:
         assert noise(values) < 1.5 * calm
 
     @pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0], [1.0, 5.0, 2.0]])
-    def test_three_values_or_fewer_tell_nothing(self, values: list[float]) -> None:
+    def test_three_values_or_fewer_have_no_noise(self, values: list[float]) -> None:
         assert noise(values) == 0.0
 
 
@@ -96,7 +96,7 @@ class TestOverfittingSpares:
 
     @pytest.mark.parametrize("sd", NOISES)
     def test_plateaus_with_noise(self, sd: float) -> None:
-        """From the third evaluation on nothing is learnt that validation would show, while training loss falls."""
+        """From the third evaluation on validation loss is flat, while training loss falls."""
         wrong = 0
         for seed in range(100):
             draw = random.Random(seed)
@@ -114,7 +114,7 @@ class TestOverfittingSpares:
                 assert stopped_at(spiked) is None
 
     def test_a_rise_in_which_training_loss_rises_too(self) -> None:
-        """An unstable training, not one that memorises."""
+        """The training is unstable; it does not overfit."""
         val = [4.0, 3.5, 3.2, 3.0, 3.2, 3.3, 3.4, 3.5]
         assert stopped_at(make(val, [v - 0.1 for v in val])) is None
 
@@ -129,7 +129,7 @@ class TestOverfittingSpares:
         assert stopped_at(made.points()) is None
         assert stopped_at(made.points(), cooldown_from=1.0) is not None
 
-    def test_a_trial_that_is_at_its_end_anyway(self) -> None:
+    def test_a_trial_at_its_end(self) -> None:
         curve = SyntheticCurve(overfits_from=0.3).points()
         assert not overfitting(curve, warmup_until=WARMUP, cooldown_from=1.0)
 
@@ -168,7 +168,7 @@ class TestDiverged:
         assert not diverged(curve, warmup_until=WARMUP)
         assert overfitting(curve, warmup_until=WARMUP, cooldown_from=COOLDOWN)
 
-    def test_the_warm_up_is_given_time(self) -> None:
+    def test_the_warm_up_is_ignored(self) -> None:
         curve = make([4.0, 4.8], [4.0, 4.9])
         assert diverged(curve, warmup_until=0.05)
         assert not diverged(curve, warmup_until=0.3)

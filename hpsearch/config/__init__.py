@@ -1,6 +1,6 @@
-"""The sections of a config that every level above may read: checked by pydantic, frozen, known key by key.
+"""What every trainer's config shares: sections that pydantic checks, frozen, without unknown keys.
 
-The errors of pydantic carry the path of the value, which `space/experiment.py` turns into file:line:column.
+document/validation_errors.py turns pydantic's errors into messages with file:line:column.
 """
 
 from __future__ import annotations

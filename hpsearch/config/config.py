@@ -1,4 +1,4 @@
-"""What every trainer's config has, and the digest of any config."""
+"""The base class of every trainer's config, and the digest of a config."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from hpsearch.config.section import Section
 
 
 class Config(Section):
-    """One training, whole. Each trainer (trainers/) adds its own sections."""
+    """The whole config of one training; each trainer (trainers/) adds its sections."""
 
     seed: int = Field(0, ge=0, lt=2**63)
     objective: Objective = Objective()
 
     @classmethod
     def identity_of(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of a config (plain) without those that no training depends on, such as where its files lie."""
+        """The plain values of a config without those that the training does not depend on, such as paths."""
         return dict(values)
 
     def digest(self) -> str:
-        """A hash of the whole config, as it stands beside each checkpoint."""
+        """The hash of the whole config, which is stored with each checkpoint."""
         return digest(self.model_dump(mode="json"))
 
 
 def digest(value: Any) -> str:
-    """The SHA-256 (hex) of a JSON-able value, whatever the order of its keys."""
+    """The SHA-256 (hex) of a JSON-able value; the order of keys does not count."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A data set of a config, whatever its task: where its examples are, how they are split, how its files are written."""
+"""A data set of a config, whatever its task: where its examples are, the form of its files, how they are split."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from pydantic import (
 from hpsearch.config.section import Section
 
 Paths = str | Annotated[list[str], Field(min_length=1)]
-Truncate = Literal["left", "right", "middle"]  # what a text longer than the context loses
-ALIGNED = "files: {train: {source: train.de, target: train.en}}"  # how two files of aligned lines are written
-FUNCTION = 'dataset: "python:module:function"'  # how a data function is written
+Truncate = Literal["left", "right", "middle"]  # the part that a text longer than the context loses
+ALIGNED = "files: {train: {source: train.de, target: train.en}}"  # the form of two files of aligned lines, for messages
+FUNCTION = 'dataset: "python:module:function"'  # the form of a data function, for messages
 FORM = ("encoding", "columns", "delimiter", "quoting", "skip_bad_rows", "config", "splits")
-"""The keys about the form of files: which examples a set has depends on them, by default on the files alone."""
+"""Keys about the form of files; at their defaults a set's examples depend on its files only."""
 
-Column = str | Annotated[list[str], Field(min_length=1)]  # a list: their texts, joined by line ends
+Column = str | Annotated[list[str], Field(min_length=1)]  # a list: the texts of several columns, joined by line ends
 
 
 class Aligned(Section):
-    """Two text files in which line i of the one translates line i of the other (or lists of as many of each)."""
+    """Two text files (or two lists of them) in which line i of the source translates to line i of the target."""
 
     source: Paths
     target: Paths
@@ -44,14 +44,14 @@ class Files(Section):
     @model_validator(mode="before")
     @classmethod
     def _of_one_split(cls, raw: Any) -> Any:
-        """`files: train.csv` is the training split; the two sides of a pair belong to a split."""
+        """Reads `files: train.csv` as the training split; refuses source and target outside of a split."""
         if isinstance(raw, dict) and any(str(key).startswith(("source", "target")) for key in raw):
             raise ValueError(f"source and target belong to a split: {ALIGNED}")
         return {"train": raw} if isinstance(raw, (str, list)) else raw
 
 
 class SplitNames(Section):
-    """The names that a data set of the `datasets` library has for its splits."""
+    """The names of the splits in a data set of the `datasets` library."""
 
     train: str
     valid: str | None = None
@@ -59,7 +59,7 @@ class SplitNames(Section):
 
 
 class Split(Section):
-    """Shares of the training examples set apart where no file is given, and the seed that draws them."""
+    """Shares of the training examples for splits without a file, and the seed that draws them."""
 
     valid: float = Field(0.1, gt=0, lt=1)
     test: float = Field(0.1, ge=0, lt=1)
@@ -67,41 +67,39 @@ class Split(Section):
 
 
 class DataSet(Section):
-    """Where the examples of one named set come from: `files`, or `dataset` ("python:package.module:function",
+    """Where the examples of a set come from: `files`, or `dataset` ("python:package.module:function",
     a file, a local folder, or a hub name of the `datasets` library).
 
-    The section of a task adds `task: Literal[NAME]`, its columns and what else it needs to know, and answers the
-    questions below, which reading, splitting and encoding ask.
+    The section of a task adds `task: Literal[NAME]`, its columns and other keys, and overrides the class variables and
+    methods below, which reading, splitting and encoding use.
     """
 
-    target_key: ClassVar[str | None] = None  # the example's key that a test may lack; "label": one of a few classes
+    target_key: ClassVar[str | None] = None  # the key of the target, which a test may lack; "label": a class
     has_prompts: ClassVar[bool] = True  # examples are a prompt and a target; False: running text
-    reads_text_files: ClassVar[bool] = False  # a .txt file holds examples: paragraphs, documents or lines
-    reads_aligned_files: ClassVar[bool] = (
-        False  # line i of a file with line i of another is an example (source, target)
-    )
-    form_keys: ClassVar[tuple[str, ...]] = ()  # its keys beside FORM that the examples depend on
-    later_keys: ClassVar[tuple[str, ...]] = ()  # its keys that the first studies did not have
+    reads_text_files: ClassVar[bool] = False  # whether a .txt file holds examples: paragraphs, documents or lines
+    reads_aligned_files: ClassVar[bool] = False  # examples (source, target) may be in two files of aligned lines
+    form_keys: ClassVar[tuple[str, ...]] = ()  # other keys than FORM that the examples depend on
+    later_keys: ClassVar[tuple[str, ...]] = ()  # keys that the first studies did not have
 
     files: Files | None = None
     dataset: str | None = None
     split: Split = Split()
-    weight: float = Field(1.0, gt=0, le=1000)  # passes over the set in an epoch; counts likewise in overall metrics
-    normalise: Literal["nfc"] | None = None  # of texts and labels, as they are read
+    weight: float = Field(1.0, gt=0, le=1000)  # passes over the set in an epoch; weight in the metrics over all sets
+    normalise: Literal["nfc"] | None = None  # applied to texts and labels when they are read
 
-    # How the files are read; what is left out is seen from the files themselves.
-    encoding: str | None = None  # of text files; None: UTF-8, or what a byte order mark says
+    # The form of the files; defaults are detected from the files.
+    encoding: str | None = None  # of text files; None: UTF-8, or by the byte order mark
     columns: list[str] | None = Field(None, min_length=1)  # names for csv and tsv files without a header
-    delimiter: Annotated[str, StringConstraints(strip_whitespace=False)] | None = None  # None: "," of csv, tab of tsv
-    quoting: Literal["auto", "csv", "none"] = "auto"  # auto: csv yes, tsv where the whole file is quoted
+    delimiter: Annotated[str, StringConstraints(strip_whitespace=False)] | None = None  # None: "," for csv, tab for tsv
+    quoting: Literal["auto", "csv", "none"] = "auto"  # auto: csv are quoted; a tsv is if the whole file is
     skip_bad_rows: bool = False
-    config: str | None = None  # of a data set of the `datasets` library that has several
+    config: str | None = None  # the configuration of a data set of the `datasets` library
     splits: SplitNames | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _source_names_an_origin(cls, raw: Any) -> Any:
-        """`source: "python:..."` is another spelling of `dataset` (`source` may also be a column of the task)."""
+        """Reads `source: "python:..."` as `dataset` (`source` may also be a column of the task)."""
         if isinstance(raw, dict) and "source" in raw and "dataset" not in raw:
             source = raw["source"]
             if "source" not in cls.model_fields or str(source).startswith("python:"):
@@ -116,7 +114,9 @@ class DataSet(Section):
                 return name
         except (LookupError, ValueError):
             pass
-        raise ValueError(f"{name!r} is no encoding that Python knows (utf-8, utf-16, cp1252, latin-1, gb18030, ...)")
+        raise ValueError(
+            f"{name!r} is not an encoding that Python knows (utf-8, utf-16, cp1252, latin-1, gb18030, ...)"
+        )
 
     @field_validator("delimiter")
     @classmethod
@@ -132,19 +132,19 @@ class DataSet(Section):
             aligned = f"; two files of aligned lines are {ALIGNED}" if self.reads_aligned_files else ""
             raise ValueError(f"give either files or dataset (one of the two){aligned}")
         if self.dataset is None and (self.config is not None or self.splits is not None):
-            raise ValueError("config and splits are those of a dataset: of the datasets library, not of files")
+            raise ValueError("config and splits belong to a dataset of the datasets library, not to files")
         if (self.dataset or "").startswith("python:"):
             fields = type(self).model_fields
             told = [
                 key for key in (*FORM, *self.form_keys) if key in fields and getattr(self, key) != fields[key].default
             ]
             if told:
-                raise ValueError(f"{told[0]} is about files; a data function returns its examples as they are meant")
+                raise ValueError(f"{told[0]} is about files; it does not apply to a data function")
         return self
 
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves out later keys at their defaults: a study from before these keys keeps its identity."""
+        """Leaves out later keys at their defaults, so that older studies keep their identity."""
         fields, later = type(self).model_fields, (*LATER, *self.form_keys, *self.later_keys)
         return {key: value for key, value in handler(self).items() if key not in later or value != fields[key].default}
 
@@ -157,10 +157,10 @@ class DataSet(Section):
     @property
     def task_name(self) -> str:
         """The value of `task`."""
-        return str(self.task)  # type: ignore[attr-defined]  # each task's section has this field
+        return str(self.task)  # type: ignore[attr-defined]  # each task's section declares it
 
     def example_columns(self) -> dict[str, Column]:
-        """{key of an example: column, or columns to be joined}; the first key is what the model reads."""
+        """{key of an example: column, or columns to join}; the model reads the first key."""
         raise NotImplementedError
 
     @property
@@ -169,4 +169,4 @@ class DataSet(Section):
         return False
 
 
-LATER = (*FORM, "normalise", "weight")  # keys of all sets that the first studies did not have
+LATER = (*FORM, "normalise", "weight")  # keys of every set that the first studies did not have

@@ -14,5 +14,5 @@ class Objective(Section):
     direction: Literal["minimize", "maximize"] = "minimize"
 
     def better(self, a: float, b: float) -> bool:
-        """Whether the value a beats the value b."""
+        """Whether value a is better than value b."""
         return a < b if self.direction == "minimize" else a > b

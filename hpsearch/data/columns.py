@@ -141,7 +141,7 @@ def row_example(where: str, row: Any, data_set: DataSet, targets: Targets) -> Ex
     if values is None or len(values) != len(named):
         what = described(plain(row)).removeprefix("is ") if values is None else f"{len(values)} values"
         needed = "a text" if len(named) == 1 else f"({', '.join(named)})"
-        raise DataError(f"{where}: {what}, {needed} or a dict is wanted")
+        raise DataError(f"{where}: {what}, {needed} or a dict is expected")
     return example(where, dict(zip(named, values, strict=True)), data_set, targets)
 
 

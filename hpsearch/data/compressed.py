@@ -61,12 +61,12 @@ def parts(path: Path) -> list[Part]:
     """
     if packing(path) != ".zip":
         return [Part(path)]
-    with readable(path), zipfile.ZipFile(path) as archive:
+    with data_errors(path), zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir() and not _is_hidden(m.filename)]
     if not members:
-        raise DataError(f"{path}: there is no file in it")
+        raise DataError(f"{path}: the archive is empty")
     if sum(m.compress_size for m in members) > path.stat().st_size:
-        raise DataError(f"{path}: its members overlap, as those of no honest .zip do")
+        raise DataError(f"{path}: its members overlap, as in a decompression bomb")
     if any(m.flag_bits & 1 for m in members):
         raise DataError(f"{path}: it is encrypted; unpack it first")
     return [Part(path, m.filename) for m in sorted(members, key=lambda m: m.filename)]
@@ -84,7 +84,7 @@ def opened(part: Part) -> IO[bytes]:
 def check_unpacked(part: Part) -> None:
     """Raises DataError for a compressed file that is truncated or a decompression bomb."""
     if part.packed:
-        with readable(part.path):
+        with data_errors(part.path):
             about = part.path.stat()
         _check_unpacked(part, about.st_size, about.st_mtime_ns)
 
@@ -92,14 +92,14 @@ def check_unpacked(part: Part) -> None:
 @lru_cache(maxsize=64)  # a table is opened several times: for its encoding, its columns, its rows
 def _check_unpacked(part: Part, size: int, changed: int) -> None:
     limit, unpacked = max(MAX_UNPACKED, MAX_RATIO * size), 0
-    with readable(part.path), opened(part) as stream:
+    with data_errors(part.path), opened(part) as stream:
         while block := stream.read(1 << 20):
             unpacked += len(block)
             if unpacked > limit:
-                raise DataError(f"{part}: unpacks to more than {MAX_RATIO} times its size, which no text does")
+                raise DataError(f"{part}: unpacks to more than {MAX_RATIO} times its size, which text does not")
 
 
-class readable:  # noqa: N801 - reads as a word in `with`
+class data_errors:  # noqa: N801 - reads as a word in `with`
     """Turns an OSError, or the error of a damaged compressed file, into a DataError."""
 
     def __init__(self, path: Path) -> None:

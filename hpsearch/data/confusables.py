@@ -16,7 +16,7 @@ UNSEEN = re.compile(
 WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
 
 
-def seen(text: str) -> str:
+def appearance(text: str) -> str:
     """The text as a reader sees it: casefolded, NFKC, single spaces, without invisible characters.
 
     Texts that look alike have equal results. A whole number written as a decimal (1.0) becomes the whole number.
@@ -30,7 +30,7 @@ def groups(texts: Iterable[str]) -> list[list[str]]:
     """Groups of two or more different texts that look alike."""
     found: dict[str, list[str]] = {}
     for text in sorted(set(texts)):
-        found.setdefault(seen(text), []).append(text)
+        found.setdefault(appearance(text), []).append(text)
     return [some for some in found.values() if len(some) > 1]
 
 

@@ -181,7 +181,9 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
         about["counts"][name] = {part: {k: one[k] for k in ("examples", "tokens")} for part, one in splits.items()}
     about["warnings"] = [line for name, splits in loaded.items() for line in sources.warnings(name, splits)]
     about["summary"] = [
-        line for name, one in work.sets.items() for line in (*loaded[name].told, summary(name, loaded[name], one.split))
+        line
+        for name, data_set in work.sets.items()
+        for line in (*loaded[name].notes, summary(name, loaded[name], data_set.split))
     ]
     about["untested"] = [line for name, some in loaded.items() if (line := untested(name, some))]
     (folder / "corpus.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -26,7 +26,7 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
     """
     module_name, _, function_name = origin.removeprefix(PREFIX).partition(":")
     if not module_name or not function_name:
-        raise DataError(f"data.{name}: {origin!r}, python:package.module:function is wanted")
+        raise DataError(f"data.{name}: {origin!r}, python:package.module:function is expected")
     what = f"data.{name}: {origin}: importing module {module_name}"
     try:
         with user_modules.running(module_name, base=base, what=what, remedy=NO_SCRIPT):
@@ -47,7 +47,7 @@ def examples(name: str, data_set: DataSet, base: Path) -> dict[str, list[Example
     what = f"data.{name}: {origin}: the function"
     try:
         with user_modules.running(
-            getattr(function, "__module__", ""), base=base, what=what, remedy="it is to return the examples"
+            getattr(function, "__module__", ""), base=base, what=what, remedy="a data function must return its examples"
         ):
             returned = function()
             parts = returned if isinstance(returned, Mapping) else {"train": returned}
@@ -73,7 +73,7 @@ def _is_whole(rows: Any) -> bool:
 
 def _checked(where: str, rows: Any, data_set: DataSet, targets: Targets) -> list[Example]:
     if isinstance(rows, str | bytes):
-        raise DataError(f"{where}: one text, a list of examples is wanted")
+        raise DataError(f"{where}: one text, a list of examples is expected")
     if dataframes.is_table(rows):
         rows = dataframes.rows(where, rows, data_set, optional=targets.optional)
     return [row_example(f"{where}: example {i}", row, data_set, targets) for i, row in enumerate(rows)]

@@ -30,7 +30,7 @@ OURS = f"{PREFIX}hpsearch."
 
 
 @contextlib.contextmanager
-def asked_again(
+def called_again(
     every: Mapping[str, DataSet], contents: Contents, *, base: Path, took: float
 ) -> Iterator[Callable[[], list[str]]]:
     """Calls the user's data functions again in the background; yields a function that waits and returns warnings.

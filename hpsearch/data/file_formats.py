@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from hpsearch.config import FUNCTION
-from hpsearch.data.compressed import ENDINGS, Part, packing, parts, readable, unpacked_name
+from hpsearch.data.compressed import ENDINGS, Part, data_errors, packing, parts, unpacked_name
 from hpsearch.errors import DataError
 
 FORMATS = {
@@ -37,7 +37,7 @@ def format_of(path: Path, *, delimiter: str | None = None) -> str:
         if packing(path) == ".zip" and os.path.isfile(path):
             names = ", ".join(part.name for part in parts(path)[:3])
             raise DataError(
-                f"{path}: files of no or several formats in it ({names}), one is wanted: {allowed}; {other}"
+                f"{path}: files of no or several formats in it ({names}), one is expected: {allowed}; {other}"
             )
         raise DataError(f"{path}: unknown ending {suffix or path.name!r}, allowed: {allowed}; {other}")
     if found == "parquet" and packing(path):
@@ -59,22 +59,22 @@ def table_part(path: Path) -> Part:
     some = parts(path)
     if len(some) > 1:
         names = ", ".join(part.name for part in some[:3])
-        raise DataError(f"{path}: {len(some)} tables in one .zip ({names}, ...), one is wanted; unpack it")
+        raise DataError(f"{path}: {len(some)} tables in one .zip ({names}, ...), one is expected; unpack it")
     return some[0]
 
 
 def check_regular(path: Path) -> None:
     """Raises DataError unless the path is a regular, non-empty file."""
-    with readable(path):
+    with data_errors(path):
         kinds = {
             "is a folder": path.is_dir(),
             "is not a regular file": path.exists(),
             "is a link to nothing or to itself": path.is_symlink(),
-            "there is no such file": True,
+            "no such file": True,
         }
         if not path.is_file():
             what = next(kind for kind, holds in kinds.items() if holds)
-            raise DataError(f"{path}: {what}, a data file is wanted{near(path) if what.startswith('there') else ''}")
+            raise DataError(f"{path}: {what}, a data file is expected{near(path) if what == 'no such file' else ''}")
         if path.stat().st_size == 0:
             raise DataError(f"{path}: the file is empty")
 
@@ -93,5 +93,5 @@ def near(path: Path) -> str:
 def digest(path: Path) -> str:
     """The SHA-256 (hex) of the file's bytes, without unpacking them."""
     check_regular(path)
-    with readable(path), path.open("rb") as stream:
+    with data_errors(path), path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

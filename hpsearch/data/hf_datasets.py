@@ -30,7 +30,7 @@ def parquet(path: Path, names: list[str]) -> Any:
 def tables(
     name: str, data_set: DataSet, report: ReadReport, *, folder: Path | None, cache: Path | None
 ) -> dict[str, Any]:
-    """The set's tables by split; adds the library's names of the splits to `report.told`.
+    """The set's tables by split; adds the library's names of the splits to `report.notes`.
 
     Raises DataError if the library cannot load the set, or if a split is missing.
     """
@@ -47,7 +47,7 @@ def tables(
     called = {other: part for other in there for part, table in named.items() if table is there[other]}
     left = [other for other in there if other not in called]
     line = ", ".join(f"{part} from split {other}" for other, part in called.items())
-    report.told.append(f"data.{name}: {line}" + (f"; not read: {', '.join(left)}" if left else ""))
+    report.notes.append(f"data.{name}: {line}" + (f"; not read: {', '.join(left)}" if left else ""))
     return named
 
 

@@ -14,7 +14,7 @@ from hpsearch.data.text_encoding import MAX_LINE, blocks, lines
 from hpsearch.errors import DataError
 
 Record = dict[str, Any]
-FORMS = "one object a line is wanted, or one array of objects in a .json"
+FORMS = "one object a line is expected, or one array of objects in a .json"
 _SPACE = re.compile(r"[ \t\r\n]*")
 OTHERWISE = f"others are read by a function: {FUNCTION}"
 
@@ -61,7 +61,7 @@ def _of_array(part: Part, encoding: str | None, report: ReadReport) -> Iterator[
         where = f"{part}:{text.line}"
         record = text.object()
         if record is None:
-            report.add_bad_row(DataError(f"{where}: in the array there is what is no object, {FORMS}; {OTHERWISE}"))
+            report.add_bad_row(DataError(f"{where}: the array has an item that is not an object, {FORMS}; {OTHERWISE}"))
         else:
             yield where, record
         if text.next() != "]":
@@ -150,4 +150,4 @@ def _what(error: ValueError | RecursionError) -> str:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON's")
+    raise ValueError(f"{name} is not a JSON number")

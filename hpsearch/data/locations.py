@@ -61,7 +61,7 @@ def wanted(data_set: DataSet, parts: dict[str, Any]) -> dict[str, Any]:
     return {part: some for part, some in parts.items() if part != "test" or data_set.split.test}
 
 
-def told(name: str, data_set: DataSet, some: dict[str, list[Given]], folder: Path | None) -> list[str]:
+def notes(name: str, data_set: DataSet, some: dict[str, list[Given]], folder: Path | None) -> list[str]:
     """Lines for the user: the files that are read without being named, and those of a folder that are not read."""
     lines = []
     for part, one in some.items():
@@ -89,7 +89,7 @@ def local_folder(name: str, data_set: DataSet, base: Path) -> Path | None:
         inner = folder / (data_set.config or ".")
         return inner if inner.is_dir() else folder
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", origin(data_set)):
-        what = f"dataset {origin(data_set)!r}: no such folder, and no name of a data set on the hub"
+        what = f"dataset {origin(data_set)!r}: no such folder, and not a valid name on the hub"
         raise DataError(f"data.{name}: {what}{file_formats.near(folder)}")
     return None
 

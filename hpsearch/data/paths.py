@@ -83,7 +83,7 @@ def _of_folder(folder: Path, *, texts: bool, delimiter: str | None) -> list[Path
     if len(formats) != 1:
         kinds = f"files of several kinds ({', '.join(sorted(formats))})" if formats else "no file of data"
         raise DataError(
-            f"{folder}: is a folder, a data file is wanted; {kinds} in it: name them, as {folder.name}/*.csv"
+            f"{folder}: is a folder, a data file is expected; {kinds} in it: name them, as {folder.name}/*.csv"
         )
     return next(iter(formats.values()))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hpsearch.config import FUNCTION
-from hpsearch.data.compressed import Part, check_unpacked, opened, readable
+from hpsearch.data.compressed import Part, check_unpacked, data_errors, opened
 from hpsearch.data.read_report import ReadReport
 from hpsearch.data.text_encoding import MAX_LINE, WIDE, check_beginning, encoding_of, lines
 from hpsearch.errors import DataError
@@ -104,7 +104,7 @@ def is_quoted(form: Form) -> tuple[bool, str]:
     if form.quoting != "auto":
         return form.quoting == "csv", ""
     check_beginning(form.part, form.encoding)
-    with readable(form.part.path):
+    with data_errors(form.part.path):
         about = form.part.path.stat()
     return _judged(form, about.st_size, about.st_mtime_ns)
 
@@ -153,7 +153,7 @@ def _may_be_quoted(form: Form) -> bool:
     if name.startswith(WIDE):
         return True
     openings = (b'\n"', form.delimiter.encode(name) + b'"')
-    with readable(form.part.path), opened(form.part) as stream:
+    with data_errors(form.part.path), opened(form.part) as stream:
         last = b"\n"
         while block := stream.read(1 << 20):
             if last + block[:1] in openings or any(opening in block for opening in openings):

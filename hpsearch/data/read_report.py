@@ -15,7 +15,7 @@ class ReadReport:
 
     name: str = ""  # of the data set
     skip_bad_rows: bool = False
-    told: list[str] = field(default_factory=list)  # which files were read, a line each
+    notes: list[str] = field(default_factory=list)  # which files were read, a line each
     doubts: list[str] = field(default_factory=list)  # warnings about a file's form
     skipped: int = 0
     first_errors: list[str] = field(default_factory=list)  # of skipped rows

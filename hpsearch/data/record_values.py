@@ -30,7 +30,7 @@ def text_of(value: Any) -> str:
     """The value, if it is text; raises Unfit otherwise."""
     if isinstance(value, str):
         return str.__str__(value)  # ignores __str__ of a subclass (numpy, enum)
-    raise Unfit(f"{described(value)}, text is wanted")
+    raise Unfit(f"{described(value)}, text is expected")
 
 
 def label_of(value: Any) -> str:
@@ -43,7 +43,7 @@ def label_of(value: Any) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < EXACT else repr(value)
     if isinstance(value, int) and value.bit_length() <= LONGEST:
         return str(int(value))
-    raise Unfit(f"{described(value)}, text (or a number) is wanted")
+    raise Unfit(f"{described(value)}, text (or a number) is expected")
 
 
 def kind_of(value: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from hpsearch.config import DataSet
 from hpsearch.data import columns, file_formats, json_rows
-from hpsearch.data.compressed import readable
+from hpsearch.data.compressed import data_errors
 from hpsearch.data.quoting import Form, is_quoted, plain_rows, quoted_rows
 from hpsearch.data.read_report import ReadReport
 from hpsearch.errors import DataError
@@ -141,7 +141,7 @@ def _parquet_columns(path: Path) -> list[str]:
 def _schema(path: Path) -> Any:
     import pyarrow.parquet  # imported without `datasets`, which takes ten times as long
 
-    with readable(path):
+    with data_errors(path):
         try:
             return pyarrow.parquet.read_schema(path)
         except pyarrow.ArrowException:

@@ -12,10 +12,12 @@ from typing import Any
 
 from hpsearch.config import FORM, DataSet
 from hpsearch.data import columns, data_functions, file_formats, hf_datasets, locations, rows
+from hpsearch.data.holdout import divide
 from hpsearch.data.locations import Given
 from hpsearch.data.read_report import ReadReport
 from hpsearch.data.reader import Reader
-from hpsearch.data.splits import LABEL, Example, Splits, check_labels, divide, warnings
+from hpsearch.data.split_checks import check_labels, warnings
+from hpsearch.data.splits import LABEL, Example, Splits
 from hpsearch.data.targets import Targets
 from hpsearch.errors import DataError
 
@@ -31,11 +33,11 @@ def load(name: str, data_set: DataSet, *, cache: Path | None, base: Path) -> Spl
     report = ReadReport(name, data_set.skip_bad_rows)
     with _about(name):
         parts = _parts(name, data_set, report, cache=cache, base=base)
-        warned = report.warnings(sum(map(len, parts.values())))
+        found = report.warnings(sum(map(len, parts.values())))
         splits = divide(name, parts, data_set.split)
         if data_set.target_key == LABEL:
             check_labels(name, splits)
-    return replace(splits, warned=warned, told=report.told)
+    return replace(splits, warnings=found, notes=report.notes)
 
 
 def check_sources(name: str, data_set: DataSet, *, base: Path) -> None:
@@ -132,7 +134,7 @@ def _parts(
     folder = locations.local_folder(name, data_set, base)
     if some is not None:
         some = locations.wanted(data_set, some)
-        report.told += locations.told(name, data_set, some, folder)
+        report.notes += locations.notes(name, data_set, some, folder)
         return reader.examples(some)
     tables = hf_datasets.tables(name, data_set, report, folder=folder, cache=cache)
     where = locations.described(name, data_set, folder)

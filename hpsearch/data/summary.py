@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from hpsearch.config import Split
-from hpsearch.data.splits import LABEL, LONGEST, Splits
+from hpsearch.data.split_checks import LONGEST
+from hpsearch.data.splits import LABEL, Splits
 
 WIDTH = 100  # characters of the labels that are named
 

@@ -28,7 +28,7 @@ class Targets:
             for other, (place, first) in self._kinds.items():
                 raise DataError(
                     f"{where}: the label {shown(value)} is {kind}, but {shown(first)} ({place}) is {other}, "
-                    "labels of one type are wanted"
+                    "labels of one type are expected"
                 )
             self._kinds[kind] = where, value
         self.add(where)

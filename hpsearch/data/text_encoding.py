@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from hpsearch.config import FUNCTION
-from hpsearch.data.compressed import Part, check_unpacked, opened, readable
+from hpsearch.data.compressed import Part, check_unpacked, data_errors, opened
 from hpsearch.data.read_report import ReadReport
 from hpsearch.errors import DataError
 
@@ -21,7 +21,7 @@ MARKS = {  # byte order marks; UTF-32's come first, as they begin with UTF-16's
     codecs.BOM_UTF16_BE: "utf-16",
     codecs.BOM_UTF8: "utf-8",
 }
-OTHERWISE = f"what is no text can be read by a function: {FUNCTION}"
+OTHERWISE = f"other content can be read by a function: {FUNCTION}"
 WIDE = ("utf-16", "utf-32")  # a line end takes several bytes
 
 
@@ -34,7 +34,7 @@ def lines(part: Part, encoding: str | None = None, report: ReadReport | None = N
     report = report or ReadReport()
     check_unpacked(part)
     name = encoding_of(part, encoding)
-    with readable(part.path), opened(part) as stream:
+    with data_errors(part.path), opened(part) as stream:
         yield from _wide(part, stream, name) if name.startswith(WIDE) else _narrow(part, stream, name, report)
 
 
@@ -43,7 +43,7 @@ def blocks(part: Part, encoding: str | None = None) -> Iterator[str]:
     check_unpacked(part)
     name = encoding_of(part, encoding)
     decoder = codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)()
-    with readable(part.path), opened(part) as stream:
+    with data_errors(part.path), opened(part) as stream:
         try:
             while block := stream.read(1 << 20):
                 yield decoder.decode(block)
@@ -55,14 +55,14 @@ def blocks(part: Part, encoding: str | None = None) -> Iterator[str]:
 def check_beginning(part: Part, encoding: str | None = None) -> None:
     """Raises DataError for a first line that is too long or not text."""
     name = encoding_of(part, encoding)
-    with readable(part.path), opened(part) as stream:
+    with data_errors(part.path), opened(part) as stream:
         if not name.startswith(WIDE):
             _decoded(stream.readline(MAX_LINE + 1), part, 1, "utf-8-sig" if name == "utf-8" else name)
 
 
 def encoding_of(part: Part, encoding: str | None) -> str:
     """Python's name of the given encoding, or of the one detected from the beginning of the file."""
-    with readable(part.path), opened(part) as stream:
+    with data_errors(part.path), opened(part) as stream:
         head = stream.read(HEAD)
     marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
     if encoding is None:
@@ -100,7 +100,7 @@ def _wide(part: Part, stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]
     try:
         for number, line in enumerate(iter(lambda: text.readline(MAX_LINE + 1), ""), start=1):
             if "\0" in line:
-                raise DataError(f"{part}:{number}: a NUL character, text is wanted; {OTHERWISE}")
+                raise DataError(f"{part}:{number}: a NUL character, text is expected; {OTHERWISE}")
             if len(line) > MAX_LINE:
                 raise DataError(f"{part}:{number}: a line of more than {MAX_LINE >> 20} MiB, break it up")
             yield number, line
@@ -112,7 +112,7 @@ def _wide(part: Part, stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]
 
 def _decoded(raw: bytes, part: Part, number: int, codec: str) -> str:
     if b"\0" in raw:
-        raise DataError(f"{part}:{number}: a NUL byte, {_named(codec)} text is wanted; {_maybe_wide(raw)}{OTHERWISE}")
+        raise DataError(f"{part}:{number}: a NUL byte, {_named(codec)} text is expected; {_maybe_wide(raw)}{OTHERWISE}")
     if len(raw) > MAX_LINE:
         raise DataError(f"{part}:{number}: a line of more than {MAX_LINE >> 20} MiB, break it up")
     try:

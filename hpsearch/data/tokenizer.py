@@ -74,7 +74,7 @@ class Tokenizer:
     def from_file(cls, path: Path, *, specials: list[str]) -> Tokenizer:
         """Loads a tokenizer.json of the `tokenizers` library; raises DataError if it is invalid."""
         if not path.is_file():
-            raise DataError(f"{path}: there is no such file, a tokenizer.json is wanted")
+            raise DataError(f"{path}: no such file, a tokenizer.json is expected")
         try:
             inner = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception
@@ -129,9 +129,7 @@ class Tokenizer:
     def n_bytes(self, text: str, ids: Sequence[int]) -> int:
         """The number of UTF-8 bytes of the text that its first tokens, `ids`, cover."""
         if isinstance(self._inner.decoder, decoders.ByteLevel) and self._inner.normalizer is None:
-            return sum(
-                len(self._inner.id_to_token(i) or "") for i in ids
-            )  # each character of a byte-level token is one byte
+            return sum(len(self._inner.id_to_token(i) or "") for i in ids)  # byte-level: one character per byte
         places = self._inner.encode(text, add_special_tokens=False).offsets[: len(ids)]
         return len(text[: max((end for _, end in places), default=0)].encode())
 
@@ -159,8 +157,8 @@ def _refuse_spelt(inner: tokenizers.Tokenizer, specials: list[str]) -> None:
         id_ = inner.token_to_id(special)
         if any(id_ in inner.encode(text, add_special_tokens=False).ids for text in spelt):
             raise DataError(
-                f"the tokenizer gives token {id_} for the text {special!r}, which no text may: "
-                "take it out of its vocabulary, or learn one without such texts"
+                f"the tokenizer encodes the text {special!r} to its token {id_}, which is reserved: "
+                "remove it from the vocabulary, or train a tokenizer without such texts"
             )
 
 

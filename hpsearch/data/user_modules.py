@@ -38,7 +38,7 @@ def running(module: str, *, base: Path, what: str, remedy: str) -> Iterator[None
 
 
 def _file(module: str) -> str:
-    """The file of a module, without running it; the module's name if there is no such file."""
+    """The file of a module, without running it; the module's name if no such file."""
     top = module.partition(".")[0]
     with contextlib.suppress(ImportError, ValueError):
         found = importlib.util.find_spec(module if top in sys.modules else top)

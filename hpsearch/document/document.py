@@ -1,4 +1,4 @@
-"""A YAML file as plain values that know their line and column."""
+"""A YAML file as plain values, with the line and column of each."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from hpsearch.errors import ConfigError
 
 Keys = tuple[str | int, ...]
 
-GIVEN = "space"  # what errors call a mapping that stands in no file
+GIVEN = "space"  # how errors name a mapping that is not from a file
 MAX_BYTES = 1_000_000
 _STUDY_LINE = re.compile(r"""^study:[ \t]*["']?([A-Za-z0-9][A-Za-z0-9._-]*)""", re.MULTILINE)
 
 
 class Fault(ConfigError):
-    """A mistake at a path of keys, not yet placed in a file; `at_key`: the key itself is wrong, not its value."""
+    """A mistake at a path of keys, without a place in a file; `at_key`: the key is wrong, not its value."""
 
     def __init__(self, keys: Keys, message: str, *, at_key: bool = False) -> None:
         super().__init__(f"{dotted(keys)}: {message}" if keys else message)
@@ -34,12 +34,12 @@ class Fault(ConfigError):
         self._message = message
 
     def extended(self, words: str) -> Fault:
-        """The same mistake with words behind it."""
+        """The same mistake with words appended to its message."""
         return Fault(self.keys, self._message + words, at_key=self.at_key)
 
 
 def dotted(keys: Keys) -> str:
-    """The path as people write it: `model.choices[2].width` (choices count from 1)."""
+    """The path as in messages: `model.choices[2].width` (choices count from 1)."""
     text = ""
     for key in keys:
         text += f"[{key + 1}]" if isinstance(key, int) else f".{key}" if text else key
@@ -48,7 +48,7 @@ def dotted(keys: Keys) -> str:
 
 @dataclass(frozen=True)
 class Document:
-    """What a YAML file says, and where it says it."""
+    """The values of a YAML file, and where they are."""
 
     path: str  # as the user gave it
     text: str
@@ -57,9 +57,9 @@ class Document:
     keys: Mapping[Keys, Mark]  # of each key
 
     def where(self, *keys: str | int, at_key: bool = False) -> str:
-        """`path:line:column` of the value (or key) at this path, or of the nearest thing around it.
+        """`path:line:column` of the value (or key) at this path of keys, or of the nearest one around it.
 
-        Of a mapping that stands in no file, only its name.
+        Only the document's name, if it is not from a file.
         """
         if at_key and keys in self.keys:
             return place_of(self.path, self.keys[keys])
@@ -70,12 +70,12 @@ class Document:
         return place_of(self.path, self.values.get(keys, Mark(1, 1)))
 
     def error(self, fault: Fault) -> ConfigError:
-        """The fault as an error that starts with file:line:column."""
+        """The fault as a ConfigError that starts with file:line:column."""
         return ConfigError(f"{self.where(*fault.keys, at_key=fault.at_key)}: {fault}")
 
 
 def read(path: str | Path) -> Document:
-    """The document in a file; ConfigError when it cannot be read, is no UTF-8 or is no YAML mapping."""
+    """Reads a file; raises ConfigError if it cannot be read, is not UTF-8 or is not a YAML mapping."""
     try:
         raw = _bytes(path)
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def read(path: str | Path) -> Document:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB; this is no search space")
+        raise ConfigError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB; too much for a search space")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -93,7 +93,7 @@ def read(path: str | Path) -> Document:
 
 
 def study_in(path: str | Path) -> str:
-    """The study that a file seems to name, whatever else is wrong with it: its `study:` line, or else its name."""
+    """The study of a file that may be invalid: from its `study:` line, or else from the file's name."""
     try:
         found = _STUDY_LINE.search(_bytes(path).decode("utf-8-sig", errors="replace"))
     except (OSError, ValueError, ConfigError):
@@ -102,7 +102,7 @@ def study_in(path: str | Path) -> str:
 
 
 def _near(path: str | Path) -> str:
-    """The file of the same folder that a name most resembles, as the end of a message."""
+    """A hint, for the end of a message: the file in the same folder with the most similar name."""
     folder, name = os.path.split(path)
     try:
         there = [entry.name for entry in os.scandir(folder or ".") if entry.is_file()]
@@ -114,13 +114,13 @@ def _near(path: str | Path) -> str:
 
 
 def _bytes(path: str | Path) -> bytes:
-    """The bytes of a regular file, one more than allowed at most; a pipe or device is not waited for."""
+    """The bytes of a regular file, at most one block more than allowed; never waits for a pipe or device."""
     file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
         mode = os.fstat(file).st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-            raise ConfigError(f"{path}: is {kind}; a YAML file is wanted")
+            raise ConfigError(f"{path}: is {kind}; a YAML file is expected")
         parts = [b""]
         while sum(map(len, parts)) <= MAX_BYTES and (part := os.read(file, MAX_BYTES + 1)):
             parts.append(part)
@@ -130,7 +130,7 @@ def _bytes(path: str | Path) -> bytes:
 
 
 def parse(text: str, *, path: str | Path) -> Document:
-    """The document in a text; `path` is what errors call it."""
+    """Parses a text; `path` is its name in errors. Raises ConfigError if it is not a YAML mapping."""
     root = Reader(str(path)).read(text)
     if root is None:
         raise ConfigError(f"{path}:1:1: the file says nothing; a space has at least data: ...")
@@ -143,7 +143,7 @@ def parse(text: str, *, path: str | Path) -> Document:
 
 
 def dump(value: Mapping[str, Any]) -> str:
-    """A plain value as YAML text that `parse` reads back as it was; short lists and ranges stay on one line."""
+    """A plain value as YAML text that `parse` reads back unchanged; short lists and ranges stay on one line."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
@@ -154,8 +154,8 @@ def dump(value: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def written(value: Mapping[str, Any]) -> Document:
-    """The document of a program's mapping, with its text as YAML; raises Fault for what YAML cannot say."""
+def from_mapping(value: Mapping[str, Any]) -> Document:
+    """The document of a Python mapping, with its text as YAML; raises Fault for values that YAML cannot express."""
     plain = _as_yaml(value, ())
     if not isinstance(plain.get("study"), str):
         raise Fault(("study",), "give the study a name")
@@ -164,12 +164,12 @@ def written(value: Mapping[str, Any]) -> Document:
 
 
 def _as_yaml(value: Any, at: Keys) -> Any:
-    """A value of Python (numpy's numbers and paths among them) as YAML has it."""
+    """Converts a Python value (also numpy scalars and paths) to YAML's types; raises Fault for other types."""
     value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise Fault(at, f"the key {key!r} is no text")
+                raise Fault(at, f"the key {key!r} is not text")
         return {key: _as_yaml(inner, (*at, key)) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_as_yaml(inner, (*at, index)) for index, inner in enumerate(value)]
@@ -181,7 +181,7 @@ def _as_yaml(value: Any, at: Keys) -> Any:
 
 
 def _plain(node: Node, at: Keys, values: dict[Keys, Mark], keys: dict[Keys, Mark]) -> Any:
-    """The node as plain Python values, its marks noted on the way."""
+    """The node as plain Python values; records the marks in `values` and `keys`."""
     values[at] = node.mark
     if isinstance(node.value, list):
         return [_plain(item, (*at, index), values, keys) for index, item in enumerate(node.value)]

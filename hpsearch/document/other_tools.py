@@ -1,4 +1,4 @@
-"""Ranges as other tools write them (W&B, Optuna, Ray, Ax, Hydra, hyperopt), in our spelling: what an error suggests."""
+"""Recognises ranges as other tools write them (W&B, Optuna, Ray, Ax, Hydra, hyperopt), to suggest ours in an error."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ OTHERS = (
     "value_type",
     "parameter",
 )
-WORDS = {*LOWS, *HIGHS, *LISTS, *PAIRS, *STEPS, *OTHERS}  # ours among them
-SECTIONS = {  # keys of whole files
+WORDS = {*LOWS, *HIGHS, *LISTS, *PAIRS, *STEPS, *OTHERS}  # including ours
+SECTIONS = {  # top-level keys of other tools
     **dict.fromkeys(("parameters", "params", "hyperparameters", "search_space"), "ranges stand in SECTIONS"),
     "method": "the sampler is search: {sampler: ...}",
     "metric": "the metric is objective: {metric: ...}",
     "early_terminate": "the pruner is search: {pruner: ...}",
 }
-LONGEST = 12  # choices that are written out
+LONGEST = 12  # choices; longer lists are abbreviated
 
-# Functions of other tools, without their module and `suggest_`: over the numbers, or over their logarithms.
+# Functions of other tools, without their module and `suggest_`: uniform in the number, or in its logarithm.
 LINEAR = {"uniform", "quniform", "float", "int", "randint", "qrandint", "interval", "range", "discrete_uniform"}
 LOGARITHMIC = {"loguniform", "log_uniform", "qloguniform", "lograndint", "qlograndint"}
 CHOOSING = {"choice", "categorical", "grid_search", "pchoice"}
 
 
-def in_our_words(value: Any) -> str:
-    """How a value that is no value of ours would be written here; empty where nothing is recognised."""
+def in_our_spelling(value: Any) -> str:
+    """How a foreign range is written here; empty if it is not recognised."""
     if isinstance(value, list | tuple):
         return _choices(value)
     if isinstance(value, Mapping):
@@ -51,8 +51,8 @@ def in_our_words(value: Any) -> str:
 
 
 def suggestion(value: Any) -> str:
-    """The same as the end of a message: `; write {choices: [16, 32]}`."""
-    ours = in_our_words(value)
+    """The same for the end of a message: `; write {choices: [16, 32]}`."""
+    ours = in_our_spelling(value)
     return f"; write {ours}" if ours else ""
 
 
@@ -70,7 +70,11 @@ def _mapping(raw: Mapping[str, Any]) -> str:
             return _range(*raw[key], log=_is_log(raw) or key == "loguniform", step=_first(raw, STEPS))
     low, high = _first(raw, LOWS), _first(raw, HIGHS)
     kind = str(raw.get("distribution", ""))
-    if kind in ("log_uniform", "q_log_uniform", "inv_log_uniform"):  # W&B's take exponents, its ..._values do not
+    if kind in (
+        "log_uniform",
+        "q_log_uniform",
+        "inv_log_uniform",
+    ):  # W&B's take exponents; its log_uniform_values does not
         return _exponents(low, high)
     return _range(low, high, log=_is_log(raw), step=_first(raw, STEPS))
 
@@ -140,7 +144,7 @@ def _range(low: Any, high: Any, *, log: bool = False, step: Any = None) -> str:
 
 
 def _exponents(low: Any, high: Any) -> str:
-    """Of a range that is given by natural logarithms."""
+    """A range that is given by natural logarithms."""
     known = _number(low) and _number(high) and max(abs(low), abs(high)) < 100
     return _range(_short(low), _short(high), log=True) if known else ""
 

@@ -1,7 +1,7 @@
-"""The ranges of a search space, in Optuna's words: low, high, step, log, choices.
+"""The ranges of a search space, in Optuna's terms: low, high, step, log, choices.
 
-A range speaks two languages. *Internal* values are what the sampler sees (numeric choices are indices of an ordered
-integer range, other choices are labels); *values* are what people see and what a config holds.
+A range has two kinds of values. The sampler sees *internal* values: numeric choices are indices of an ordered integer
+range, other choices are labels. Users and configs see *values*.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any, Protocol
 from hpsearch.document.document import Keys
 
 Internal = int | float | str
-Point = dict[Keys, Internal]  # the internal values of some ranges
+Point = dict[Keys, Internal]  # {keys of a range: internal value}
 Scalar = int | float | str | bool | None
-PROBED = 600  # whole numbers of a range that are tried against a rule: a number of heads above 256 is refused anyway
+PROBED = 600  # integers of a range that are tested against a rule; more than 256 heads are refused anyway
 
 
 class Trial(Protocol):
-    """What a range needs of an Optuna trial (also FixedTrial and FrozenTrial)."""
+    """The methods of an Optuna trial (also FixedTrial and FrozenTrial) that ranges use."""
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """An integer."""
@@ -49,7 +49,7 @@ class Fixed:
         return 1
 
     def written(self) -> Any:
-        """The value as it stands in a config."""
+        """The value as in a config."""
         return self.value
 
 
@@ -71,7 +71,7 @@ class Number:
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
     def value(self, internal: Internal) -> int | float:
-        """The number, exactly on its grid where there is a step (0.3, not 0.30000000000000004)."""
+        """The number, exactly on the grid if there is a step (0.3, not 0.30000000000000004)."""
         if self.integer:
             return int(internal)
         if self.step is None:
@@ -80,26 +80,26 @@ class Number:
         return float(low + round((Decimal(str(internal)) - low) / step) * step)
 
     def internal(self, value: Any) -> Internal:
-        """The number itself; raises ValueError or TypeError where it is not one of the range's."""
+        """The number itself; raises ValueError or TypeError if it is not in the range."""
         if isinstance(value, bool) or (self.integer and value != int(value)) or not self._has(float(value)):
             raise ValueError(value)
         return int(value) if self.integer else float(value)
 
     def _has(self, value: float) -> bool:
-        """Whether a number lies in the range and on its grid, up to rounding."""
+        """Whether the number is in the range and on its grid, up to rounding."""
         slack = 1e-9 * max(abs(self.low), abs(self.high))
         steps = (value - self.low) / self.step if self.step else 0.0
         return self.low - slack <= value <= self.high + slack and abs(steps - round(steps)) < 1e-6
 
     def describe(self) -> dict[str, Any]:
-        """low, high, step (None: none), log."""
+        """{low, high, step (None: none), log}."""
         return {"low": self.low, "high": self.high, "step": self.step, "log": self.log}
 
     written = describe
 
     @property
     def grid(self) -> range:
-        """The whole numbers, of a range of integers."""
+        """The numbers of an integer range."""
         return range(int(self.low), int(self.high) + 1, int(self.step or 1))
 
     @property
@@ -109,7 +109,7 @@ class Number:
 
     @property
     def size(self) -> int | None:
-        """How many numbers there are; None where they are too many to count."""
+        """How many numbers there are; None for a continuous range."""
         if self.low == self.high:
             return 1
         if self.integer:
@@ -117,7 +117,7 @@ class Number:
         return None if self.step is None else round((self.high - self.low) / self.step) + 1
 
     def point(self, index: int) -> Point:
-        """The index-th number, from low upwards."""
+        """The index-th number, counted from low."""
         if self.integer:
             return {self.keys: int(self.low) + index * int(self.step or 1)}
         return {self.keys: self.value(self.low + index * (self.step or 0))}
@@ -125,7 +125,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Choices:
-    """One of several values; numbers stand in increasing order, and the sampler knows it."""
+    """One of several values; numbers are sorted, and the sampler sees their order."""
 
     keys: Keys
     choices: tuple[Scalar, ...]
@@ -137,7 +137,7 @@ class Choices:
 
     @cached_property
     def labels(self) -> list[str]:
-        """A distinct text for each choice."""
+        """A unique text for each choice."""
         return unique([text(choice) for choice in self.choices])
 
     def suggest(self, trial: Trial, name: str) -> Internal:
@@ -178,14 +178,14 @@ class Choices:
 
 @dataclass(frozen=True)
 class Branches:
-    """One of several sub-configs, each of which sets keys of its section and may hold ranges of its own."""
+    """One of several sub-configs, each of which sets keys of its section and may have its own ranges."""
 
-    keys: Keys  # of the section, or of the key whose choices they are
+    keys: Keys  # of the section, or of the key that has the choices
     branches: tuple[Mapping[str, Fixed | Number | Choices], ...]
 
     @cached_property
     def labels(self) -> list[str]:
-        """`n_layers=2, width=96` for each branch; the key is left out where it is the only one and is ours."""
+        """`n_layers=2, width=96` for each branch; a branch that only sets the key itself is labelled by the value."""
         return unique([self._label(branch) for branch in self.branches])
 
     def _label(self, branch: Mapping[str, Fixed | Number | Choices]) -> str:
@@ -214,7 +214,7 @@ class Branches:
         return {"choices": self.labels}
 
     def written(self) -> dict[str, Any]:
-        """The choices as they stand in a file."""
+        """The choices as in a file."""
         own = self.keys[-1]
         return {
             "choices": [
@@ -227,12 +227,12 @@ class Branches:
 
     @property
     def conditional(self) -> bool:
-        """Whether a branch has ranges of its own."""
+        """Whether a branch has its own ranges."""
         return any(not isinstance(node, Fixed) for branch in self.branches for node in branch.values())
 
     @property
     def size(self) -> int | None:
-        """How many configs the branches have together."""
+        """How many configs the branches have in all; None if a range is continuous."""
         return None if None in self._sizes else sum(size or 0 for size in self._sizes)
 
     @cached_property
@@ -240,7 +240,7 @@ class Branches:
         return [product(node.size for node in branch.values()) for branch in self.branches]
 
     def point(self, index: int) -> Point:
-        """The label of a branch and the values of its ranges: the index-th config, one branch after the other."""
+        """The branch and the values of its ranges in the index-th config, counted branch by branch."""
         for label, branch, size in zip(self.labels, self.branches, self._sizes, strict=True):
             if index < (size or 0):
                 return {self.keys: label} | point(branch.values(), index)
@@ -254,7 +254,7 @@ Node = Fixed | Number | Choices | Branches
 
 
 def ends(leaf: Leaf) -> tuple[Any, Any]:
-    """The lowest and the highest value of numbers."""
+    """The lowest and the highest value of a numeric leaf."""
     if isinstance(leaf, Number):
         return leaf.low, leaf.high
     values = leaf.choices if isinstance(leaf, Choices) else (leaf.value,)
@@ -262,7 +262,7 @@ def ends(leaf: Leaf) -> tuple[Any, Any]:
 
 
 def probes(leaf: Leaf) -> Sequence[Any]:
-    """All values of a leaf, up to PROBED whole numbers; the ends of a range of real ones."""
+    """The values to test against a rule: all values, up to PROBED integers; of a continuous range its ends."""
     if isinstance(leaf, Fixed):
         return [leaf.value]
     if isinstance(leaf, Choices):
@@ -273,7 +273,7 @@ def probes(leaf: Leaf) -> Sequence[Any]:
 
 
 def product(sizes: Any) -> int | None:
-    """The product of the sizes, or None where one of them is None."""
+    """The product of the sizes; None if one of them is None."""
     total = 1
     for size in sizes:
         if size is None:
@@ -283,7 +283,7 @@ def product(sizes: Any) -> int | None:
 
 
 def point(nodes: Iterable[Node], index: int) -> Point:
-    """The index-th combination of the nodes' values, the last one's varying fastest."""
+    """The index-th combination of the nodes' values; the last node varies fastest."""
     found: Point = {}
     for node in reversed([node for node in nodes if not isinstance(node, Fixed)]):
         index, place = divmod(index, node.size or 1)
@@ -299,7 +299,7 @@ def text(value: Any) -> str:
 
 
 def unique(labels: list[str]) -> list[str]:
-    """The labels, each repeated one with a number behind it."""
+    """The labels, with a number appended to repeated ones."""
     return [label if label not in labels[:i] else f"{label} ({i + 1})" for i, label in enumerate(labels)]
 
 

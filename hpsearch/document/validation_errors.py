@@ -1,4 +1,4 @@
-"""What pydantic refuses, in plain words: the path of the value, what it must be, the nearest known key."""
+"""Turns pydantic's errors into messages: the path of the value, what is allowed, the nearest known key."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BOUNDS = {
 
 
 def shown(value: Any) -> str:
-    """A value as the YAML would have it, cut where it is long."""
+    """A value as YAML spells it, shortened."""
     if value is None or isinstance(value, bool):
         return str({None: "null", True: "true", False: "false"}[value])
     if isinstance(value, Mapping):
@@ -50,11 +50,11 @@ def shown(value: Any) -> str:
 
 
 def check_value(model: type[BaseModel], key: str, value: Any, *, keys: Keys) -> Any:
-    """The value as the field `key` of the model holds it; Fault at `keys` where the field does not allow it."""
+    """Validates a value for the field `key` of the model; raises Fault at `keys` if it is not allowed."""
     try:
         return _adapter(model, key).validate_python(value)
     except ValidationError as error:
-        raise Fault(keys, phrase(dict(error.errors()[0]))) from None
+        raise Fault(keys, message(dict(error.errors()[0]))) from None
 
 
 @cache
@@ -64,8 +64,8 @@ def _adapter(model: type[BaseModel], key: str) -> TypeAdapter[Any]:
     return TypeAdapter(kind, config=ConfigDict(strict=True, str_strip_whitespace=True))
 
 
-def phrase(error: Mapping[str, Any]) -> str:
-    """One of pydantic's errors as `must be at least 1, not 0`."""
+def message(error: Mapping[str, Any]) -> str:
+    """The message of a pydantic error, as in `must be at least 1, not 0`."""
     kind, context = error["type"], error.get("ctx", {})
     given = shown(error.get("input"))
     if kind in _BOUNDS:
@@ -85,15 +85,15 @@ def _bound(number: float) -> str:
     return str(int(number)) if number == int(number) else str(number)
 
 
-def unknown(key: str, known: Iterable[str]) -> str:
-    """Why a key is refused: the nearest known one, or all there are."""
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """The message about an unknown key: the nearest known key, or all known keys."""
     known = list(known)
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     return f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; allowed: {', '.join(known)}"
 
 
 def fault(error: ValidationError, raw: Mapping[str, Any], model: type[BaseModel]) -> Fault:
-    """The first mistake (misspelt keys before others) as a Fault at the user's own path of keys."""
+    """The first mistake (misspelt keys before others) as a Fault, at the path of keys in the user's file."""
     problems: list[dict[str, Any]] = [{**problem} for problem in error.errors()]
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     if _is_path_or_paths(problem):
@@ -101,7 +101,7 @@ def fault(error: ValidationError, raw: Mapping[str, Any], model: type[BaseModel]
     location, kind = tuple(problem["loc"]), problem["type"]
     if kind == "extra_forbidden":
         keys = _keys(location, raw)
-        return Fault(keys, unknown(str(keys[-1]), _fields(location[:-1], model)), at_key=True)
+        return Fault(keys, unknown_key(str(keys[-1]), _fields(location[:-1], model)), at_key=True)
     if kind == "missing":
         return Fault(_keys(location[:-1], raw), f"key '{location[-1]}' is missing")
     keys = _keys(location, raw)
@@ -116,16 +116,16 @@ def fault(error: ValidationError, raw: Mapping[str, Any], model: type[BaseModel]
         return Fault(keys, "at least one is needed")
     if _is_path_or_paths(problem):
         return Fault(keys, f"must be a path or a list of paths, not {shown(problem['input'])}")
-    return Fault(keys, phrase(problem))
+    return Fault(keys, message(problem))
 
 
 def _is_path_or_paths(problem: Mapping[str, Any]) -> bool:
-    """Whether this is a member of the union `str | list[str]`, which pydantic puts behind the keys."""
+    """Whether the error is about the union `str | list[str]`, whose members pydantic appends to the location."""
     return problem["loc"][3:4] == ("files",) and str(problem["loc"][-1]).endswith("str")
 
 
 def _wrong_path(problem: dict[str, Any], problems: list[dict[str, Any]]) -> dict[str, Any]:
-    """In a list of paths the one that is none, in the two files of a pair what is wrong there, else the problem."""
+    """The error to report: that of the invalid path in a list, that of aligned files, or the given one."""
     if isinstance(problem["input"], Mapping):
         return next((p for p in problems if "Aligned" in p["loc"]), problem)
     around = problem["loc"][:-1]
@@ -146,11 +146,11 @@ def _one_of(names: list[str]) -> str:
 
 
 def _keys(location: Keys, raw: Any) -> Keys:
-    """pydantic's location as keys of the file: without the tags and union members that it puts in between."""
+    """pydantic's location as keys of the file, without the tags and union members that pydantic inserts."""
     keys: list[str | int] = []
     for depth, part in enumerate(location):
         if depth == 2 and (location[0] == "data" or location[:2] == ("search", "pruner")):
-            continue  # the kind of the data set or pruner, by which pydantic chose its model
+            continue  # the tag of the data set or pruner
         if part == "dataset" and isinstance(raw, Mapping) and "dataset" not in raw and "source" in raw:
             part = "source"
         inside_list = isinstance(raw, list) and isinstance(part, int) and part < len(raw)
@@ -161,7 +161,7 @@ def _keys(location: Keys, raw: Any) -> Keys:
 
 
 def _fields(location: Keys, model: type[BaseModel]) -> list[str]:
-    """The names allowed at a location of pydantic's."""
+    """The keys that are allowed at a location of pydantic's."""
     kind: Any = model
     for part in location:
         kind = _child(kind, part)

@@ -1,4 +1,4 @@
-"""What the YAML parser complains of, in plain words: where the mistake was made, what it is, how to mend it."""
+"""Explains errors of the YAML parser: where the mistake is, what it is, how to fix it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import re
 from typing import Protocol
 
 
-class Spot(Protocol):
-    """A place in the text as the parser gives it; both count from 0."""
+class ParserMark(Protocol):
+    """A place in the text as the parser reports it; both count from 0."""
 
     line: int
     column: int
 
 
-class Complaint(Protocol):
-    """The parser's error: what was being read and since where, what is wrong and where."""
+class ParserError(Protocol):
+    """The parser's error: what it was reading (context) and what is wrong (problem), with their places."""
 
     context: str | None
-    context_mark: Spot | None
+    context_mark: ParserMark | None
     problem: str | None
-    problem_mark: Spot | None
+    problem_mark: ParserMark | None
 
 
-BEGINNING, HERE = "beginning", "here"  # of what could not be read; where the parser gave up
+BEGINNING, HERE = "beginning", "here"  # of the construct; where the parser stopped
 
-# What the parser says (a regular expression over "context, problem"), which place to name, and what to say there.
+# (regular expression over "context, problem", which place to name, message)
 MISTAKES = [
     (r"'\\t'", HERE, "a tab where only spaces may stand; replace it with spaces"),
     (r"quoted scalar, found unexpected", BEGINNING, "the quoted text that begins here is not closed; add the {0}"),
@@ -62,8 +62,8 @@ CONFLICT = re.compile(r"<{7}|={7}$|>{7}")
 PARTNERS = {"[": "]", "{": "}"}
 
 
-def explain(error: Complaint, lines: list[str]) -> tuple[int, int, str]:
-    """(line, column, words) of a complaint about these lines; line and column count from 1."""
+def explain(error: ParserError, lines: list[str]) -> tuple[int, int, str]:
+    """(line, column, message) for an error in these lines; line and column count from 1."""
     says = ", ".join(str(part).splitlines()[0] for part in (error.context, error.problem) if part)
     here = error.problem_mark or error.context_mark
     beginning = error.context_mark or here
@@ -74,21 +74,21 @@ def explain(error: Complaint, lines: list[str]) -> tuple[int, int, str]:
     return (*_place(here), f"not valid YAML ({says}); check quotes, brackets and indentation")
 
 
-def _filled(words: str, beginning: Spot | None, found: re.Match[str], lines: list[str]) -> str:
-    """The words with {0} the character where it began, {1} its partner, {2} the place, {3} what the parser found."""
+def _filled(words: str, beginning: ParserMark | None, found: re.Match[str], lines: list[str]) -> str:
+    """Fills {0} with the opening character, {1} its partner, {2} its place, {3} what the parser found."""
     opened = _line(beginning, lines)[beginning.column : beginning.column + 1] if beginning else ""
     line, column = _place(beginning)
     found_there = found[1] if found.re.groups else ""
     return words.format(opened, PARTNERS.get(opened, opened), f"line {line}, column {column}", found_there)
 
 
-def _conflict(mark: Spot | None, lines: list[str]) -> str:
+def _conflict(mark: ParserMark | None, lines: list[str]) -> str:
     return "a merge conflict is left in the file; choose one side" if CONFLICT.match(_line(mark, lines)) else ""
 
 
-def _line(mark: Spot | None, lines: list[str]) -> str:
+def _line(mark: ParserMark | None, lines: list[str]) -> str:
     return lines[mark.line] if mark and mark.line < len(lines) else ""
 
 
-def _place(mark: Spot | None) -> tuple[int, int]:
+def _place(mark: ParserMark | None) -> tuple[int, int]:
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)

@@ -1,8 +1,8 @@
-"""YAML text as nodes that know their place, within limits; what reads it is the parser of ruamel.yaml.
+"""Reads YAML text into nodes with their places, within limits, by the parser of ruamel.yaml.
 
-Reading goes through the parser's events and not through its constructors, so that scalars follow the YAML 1.2 core
-schema (`1e-3` is a number, `no` and `1:30` are text) and whatever can surprise is refused: duplicate keys, tags, merge
-keys, ambiguous numbers, alias bombs.
+It reads the parser's events instead of using its constructors, so that scalars follow the YAML 1.2 core schema (`1e-3`
+is a number, `no` and `1:30` are text) and surprising constructs are refused: duplicate keys, tags, merge keys,
+ambiguous numbers, alias bombs.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from hpsearch.printable import printable
 
 MAX_DEPTH = 32
 MAX_ALIASES = 100
-MAX_VALUES = 10_000  # after aliases have been followed
-MAX_LINE = 20_000  # characters; the parser takes its time over long ones
+MAX_VALUES = 10_000  # with aliases expanded
+MAX_LINE = 20_000  # characters; the parser is slow on long lines
 MAX_KEY = 200  # characters
 
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -43,7 +43,7 @@ _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fals
 _INT = re.compile(r"[-+]?[0-9]+")
 _BASED_INT = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WHOLE = re.compile(r"([-+]?[0-9]+)[eE]\+?([0-9]|1[0-5])")  # 1e5: as good as 100000 where an integer is wanted
+_WHOLE = re.compile(r"([-+]?[0-9]+)[eE]\+?([0-9]|1[0-5])")  # 1e5 is the integer 100000
 _BREAK = re.compile(r"\r\n?|\n")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _NO_KEYS = (_INT, _BASED_INT, _FLOAT, _NOT_FINITE, re.compile("|".join([*_NULL - {""}, *_BOOL])))
@@ -59,9 +59,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Node:
+    """A value of the file with its place."""
+
     value: Any  # a scalar, a list of nodes, or a dict of key -> (mark of the key, node)
     mark: Mark
-    size: int = 1  # values in it, aliases followed
+    size: int = 1  # number of values in it, aliases expanded
 
 
 class Reader:
@@ -73,7 +75,7 @@ class Reader:
         self._aliases = self._values = 0
 
     def read(self, text: str) -> Node | None:
-        """The one document of the text, or None where there is none."""
+        """The only document of the text, or None if it is empty; raises ConfigError with the place of a mistake."""
         lines = _BREAK.split(text)
         for number, line in enumerate(lines, start=1):
             if len(line) > MAX_LINE:
@@ -119,7 +121,7 @@ class Reader:
         else:
             node = self._sequence(events, mark, depth)
         if max(node.size, self._values) > MAX_VALUES:
-            raise self._error(mark, f"more than {MAX_VALUES} values; this is no search space")
+            raise self._error(mark, f"more than {MAX_VALUES} values; too much for a search space")
         if anchor := getattr(event, "anchor", None):
             self._anchors[anchor] = node
         return node
@@ -171,7 +173,7 @@ class Reader:
         return key
 
     def _scalar(self, text: str, mark: Mark) -> Any:
-        """A plain scalar by the core schema of YAML 1.2."""
+        """The value of a plain scalar by the core schema of YAML 1.2."""
         if text in _NULL:
             return None
         if text in _BOOL:
@@ -209,13 +211,15 @@ def _mark(event: Event) -> Mark:
 
 
 def mark_after(text: str) -> Mark:
+    """The place after the end of a text."""
     return Mark(text.count("\n") + 1, len(text) - text.rfind("\n"))
 
 
 def place_of(path: str | Path, mark: Mark) -> str:
+    """`path:line:column`, as messages begin."""
     return f"{path}:{mark.line}:{mark.column}"
 
 
 def _cut(text: str) -> str:
-    """The beginning of what may be long, nothing in it unseen."""
+    """The first 40 characters, with unprintable ones replaced."""
     return printable(text[:40], keep="") + "..." * (len(text) > 40)

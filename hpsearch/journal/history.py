@@ -265,7 +265,7 @@ class History:
         if raw["index"] in trial.evaluations:
             return
         points = raw.get("points", ())
-        trial.evaluations[raw["index"]] = Evaluation.from_dict({**raw, "points": ()}, time=event["time"])
+        trial.evaluations[raw["index"]] = Evaluation.from_dict(raw, time=event["time"], points=False)
         for point in points:
             if "train/loss" in point["metrics"]:
                 trial.training.append((point["tokens"], number(point["metrics"]["train/loss"])))

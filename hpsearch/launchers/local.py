@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import ModuleType
 
-from hpsearch.contract import Command, WorkerSettings
+from hpsearch.contract import WorkerSettings
 from hpsearch.launchers import memory
 from hpsearch.launchers.messages import Ended, Failed, Heartbeat, Message, Noted, Reply, Task
 from hpsearch.launchers.session import TRAINER
@@ -56,7 +56,9 @@ class LocalLauncher:
         return True
 
     def train(self, slot: int, task: Task) -> None:
-        """Hands a trial to a free worker."""
+        """Hands a trial to a free worker, which is replaced first where it was terminated."""
+        if self._workers[slot].leaving:
+            self._replace(slot)
         self._workers[slot].task, self._workers[slot].silent = task, 0.0
         self._workers[slot].send(task)
 
@@ -74,9 +76,14 @@ class LocalLauncher:
             if worker.connection in ready or worker.process.sentinel in ready or not worker.process.is_alive():
                 found += worker.receive()
             if worker.dead:
-                found += worker.obituary()
-                self._workers[slot] = _Worker(slot, self.settings[slot], self.trainer)
+                found += self._replace(slot)
         self._kill_the_stalled()
+        return found
+
+    def _replace(self, slot: int) -> list[Message]:
+        """Starts another worker once this one has ended; returns the Failed message for its trial, if it had one."""
+        found = self._workers[slot].obituary()
+        self._workers[slot] = _Worker(slot, self.settings[slot], self.trainer)
         return found
 
     def close(self) -> None:
@@ -114,11 +121,10 @@ class _Worker:
         self.dead = False
         self.silent = 0.0  # seconds since it was last heard of
         self.cause: tuple[str, str] | None = None  # why this launcher killed it: kind, reason
-        self._pausing = False  # the trial was commanded to pause
+        self.leaving = False  # it got SIGTERM, and exits after its trial
         self._memory, self._oom_kills = 0, memory.oom_kills()
 
     def send(self, message: Task | Reply) -> None:
-        self._pausing = isinstance(message, Reply) and (self._pausing or message.command is Command.PAUSE)
         with contextlib.suppress(OSError):  # receive() notices a dead worker
             self.connection.send(message)
 
@@ -148,8 +154,8 @@ class _Worker:
         if isinstance(message, Failed) and message.kind in REPLACE_AFTER:
             self.process.kill()
             self.dead = True
-        if isinstance(message, Ended) and message.terminated and not self._pausing:
-            self.dead = True  # it got SIGTERM and is about to exit
+        if isinstance(message, Ended):
+            self.leaving = message.terminated
 
     def obituary(self) -> list[Message]:
         self.bury()

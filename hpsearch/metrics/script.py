@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-SAMPLE = 500  # texts looked at
-SMALL_SHARE = 0.05  # of the letters, from which on `zh` is chosen: it leaves other words whole
-LARGE_SHARE = 0.25  # of the letters, from which on `char` is chosen: it cuts other words up as well
-LONGEST_WORD = (
-    25  # letters a word on average; beyond it the spaces are not between words (proteins, DNA, other scripts)
-)
+SAMPLE = 500  # texts that are examined
+SMALL_SHARE = 0.05  # share of letters from which `zh` is chosen: it leaves other words whole
+LARGE_SHARE = 0.25  # share of letters from which `char` is chosen: it splits other words, too
+LONGEST_WORD = 25  # letters per word on average; beyond it spaces do not separate words (proteins, DNA, other scripts)
 
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
 KANA = re.compile(r"[\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
@@ -22,7 +20,7 @@ LETTER = re.compile(r"[^\W\d_]")
 
 
 def tokenizers(texts: Sequence[str]) -> tuple[str, ...]:
-    """The names of the tokenizers that fit these texts, the best first; the last needs no other package."""
+    """The names of the tokenizers that fit these texts, best first; the last one needs no extra package."""
     text = "\n".join(spread(texts))
     han, kana, hangul, spaceless = (len(kind.findall(text)) for kind in (HAN, KANA, HANGUL, SPACELESS))
     letters = max(1, len(LETTER.findall(SPACELESS.sub("", text))) + spaceless)
@@ -31,11 +29,11 @@ def tokenizers(texts: Sequence[str]) -> tuple[str, ...]:
     if spaceless >= LARGE_SHARE * letters or letters > LONGEST_WORD * len(HAN.sub(" x ", text).split()):
         return ("char",)
     if hangul >= LARGE_SHARE * letters:
-        return "ko-mecab", "13a"  # its words have spaces between them
+        return "ko-mecab", "13a"  # Korean separates words by spaces
     return ("zh",) if han >= SMALL_SHARE * letters else ("13a",)
 
 
 def spread(texts: Sequence[str], most: int = SAMPLE) -> list[str]:
-    """At most `most` of the texts, evenly spaced: the same ones each time."""
+    """At most `most` of the texts, evenly spaced; deterministic."""
     n = min(len(texts), most)
     return [texts[i * len(texts) // n] for i in range(n)]

@@ -1,8 +1,8 @@
-"""Scores of translations as people compare them: the only door to sacrebleu, opened when first needed.
+"""Scores of translations; imports sacrebleu when first needed.
 
-BLEU counts words, so it stands on how a line is cut into them. sacrebleu's default (13a) takes a Chinese line for one
-word, and lines of three words have no 4-grams: both make BLEU 0 for a perfect output. `Scoring` is chosen once from the
-references of the train split and is the same for every trial, evaluation and the test.
+BLEU counts words, so it depends on the tokenizer. sacrebleu's default (13a) treats a Chinese line as one word, and
+lines of three words have no 4-grams: either makes BLEU 0 for a perfect output. `Scoring` is chosen once from the
+references of the train split and is the same for every trial, every evaluation and the test.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any, Literal
 from hpsearch.metrics import script
 
 ORDER = 4  # BLEU's longest n-grams
-FEW = 0.1  # n-grams a reference; orders that have fewer are left out: a single line would decide the score
-TER_WORDS = 15.0  # a reference on average; sacrebleu's TER takes 0.2 s for 200 such pairs, and 20 s at 25 words
-SPLIT_BY_TER = ("13a", "intl", "none", "zh")  # what TER's own tokenizer can split; others are split for it
+FEW = 0.1  # n-grams per reference; orders with fewer are left out, as a few lines would decide the score
+TER_WORDS = 15.0  # per reference on average; sacrebleu's TER takes 0.2 s for 200 such pairs, 20 s for pairs of 25 words
+SPLIT_BY_TER = ("13a", "intl", "none", "zh")  # tokenizers that TER supports; for others texts are split before
 
 BleuTokenizer = Literal[
     "auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab", "flores101", "flores200", "spBLEU-1K"
@@ -48,7 +48,7 @@ class Scoring:
         return cls(chosen, _order(lengths, at_least=FEW), are_short if ter == "auto" else ter)
 
     def score(self, hypotheses: Sequence[str], references: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
-        """The metrics of a corpus, and sacrebleu's signatures of how they were computed."""
+        """The metrics of a corpus, and sacrebleu's signatures."""
         scored = {
             "bleu": bleu(hypotheses, references, tokenize=self.tokenize, order=self.order),
             "chrf": chrf(hypotheses, references),
@@ -63,10 +63,10 @@ class Scoring:
 def bleu(
     hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str = "13a", order: int = ORDER
 ) -> tuple[float, str]:
-    """Corpus BLEU (0 to 100) with one reference each, and sacrebleu's signature of how it was computed.
+    """Corpus BLEU (0 to 100) with one reference per hypothesis, and sacrebleu's signature.
 
-    Orders that the references themselves do not have are left out and the signature says so (`|order:3`). They do not
-    depend on the hypotheses (as sacrebleu's effective_order does), so that trials are compared by the same orders.
+    Leaves out orders of n-grams that the references do not have; the signature says so (`|order:3`). Unlike sacrebleu's
+    effective_order, this does not depend on the hypotheses, so that all trials are compared by the same orders.
     """
     _check(hypotheses, references)
     order = min(order, _order(_lengths(references, tokenize)))
@@ -75,7 +75,7 @@ def bleu(
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
-    """Corpus chrF2 (0 to 100) with one reference each, and sacrebleu's signature."""
+    """Corpus chrF2 (0 to 100) with one reference per hypothesis, and sacrebleu's signature."""
     from sacrebleu.metrics.chrf import CHRF
 
     _check(hypotheses, references)
@@ -83,9 +83,9 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, s
 
 
 def ter(hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str = "13a") -> tuple[float, str]:
-    """Translation edit rate: 100 times the edits by the words of the references (lower is better), and its signature.
+    """Translation edit rate: 100 times edits per word of the references (lower is better), and sacrebleu's signature.
 
-    Words are those between spaces; Chinese is cut into characters, and where BLEU has another tokenizer, its words.
+    Words are separated by spaces; Chinese is split into characters, other scripts by BLEU's tokenizer.
     """
     _check(hypotheses, references)
     if tokenize in SPLIT_BY_TER:
@@ -96,21 +96,21 @@ def ter(hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str =
 
 
 def exact_match(hypotheses: Sequence[str], references: Sequence[str]) -> float:
-    """The share (0 to 1) of hypotheses that are their reference, blanks at the ends aside."""
+    """The share (0 to 1) of hypotheses that equal their reference, ignoring spaces at the ends."""
     _check(hypotheses, references)
     pairs = zip(hypotheses, references, strict=True)
     return sum(ours.strip() == theirs.strip() for ours, theirs in pairs) / len(references)
 
 
 def unavailable(tokenize: str) -> str | None:
-    """Why sacrebleu cannot use this tokenizer here (it lacks a package or would download a model); None: it can."""
+    """Why sacrebleu cannot use this tokenizer here (a package or a model is missing); None if it can."""
     from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
     from sacrebleu.utils import SACREBLEU_DIR
 
     if tokenize in SPM_MODELS:
         model = Path(SACREBLEU_DIR) / "models" / Path(SPM_MODELS[tokenize]["url"]).name
         if not model.exists():
-            return f"its model is not there: download {SPM_MODELS[tokenize]['url']} to {model}"
+            return f"its model is missing: download {SPM_MODELS[tokenize]['url']} to {model}"
     try:
         _bleu(tokenize)
     except (ImportError, RuntimeError, AssertionError) as error:
@@ -126,23 +126,23 @@ def _check(hypotheses: Sequence[str], references: Sequence[str]) -> None:
 
 
 def _lengths(references: Sequence[str], tokenize: str) -> list[int]:
-    """The number of words of each."""
+    """The number of words of each reference."""
     tokenizer = _bleu(tokenize).tokenizer
     return [len(tokenizer(text.rstrip()).split()) for text in references]
 
 
 def _order(lengths: Sequence[int], *, at_least: float = 0.0) -> int:
-    """The longest n-grams, up to ORDER, that texts of so many words have: one, or `at_least` of them a text."""
+    """The longest n-grams, up to ORDER, of texts of these lengths: at least one in all, and `at_least` per text."""
     orders = range(ORDER, 1, -1)
     needed = max(1.0, at_least * len(lengths))
     return next((n for n in orders if sum(max(0, length - n + 1) for length in lengths) >= needed), 1)
 
 
-@cache  # sacrebleu's tokenizers remember lines for the process's life, each instance its own
+@cache  # each instance of sacrebleu's tokenizers caches lines for the life of the process
 def _bleu(tokenize: str, order: int = ORDER) -> Any:
     from sacrebleu.metrics.bleu import BLEU
 
-    return BLEU(tokenize=tokenize, max_ngram_order=order, force=True)  # force: no advice on standard error
+    return BLEU(tokenize=tokenize, max_ngram_order=order, force=True)  # force: no warning about tokenized text
 
 
 @cache
@@ -153,6 +153,6 @@ def _ter(asian: bool) -> Any:
 
 
 def _score(metric: Any, hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
-    """The score of a sacrebleu metric, and its signature (which sacrebleu knows only once it has scored)."""
+    """The score of a sacrebleu metric, and its signature, which exists only after scoring."""
     score = metric.corpus_score(list(hypotheses), [list(references)]).score
     return float(score), str(metric.get_signature())

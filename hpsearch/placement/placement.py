@@ -11,7 +11,7 @@ from hpsearch.launchers.messages import Launcher
 from hpsearch.placement.sharing import Sharing
 from hpsearch.study import Study
 
-DEVICE_ERRORS = 2  # trials that end in an error of a device, after which it is left alone
+MAX_DEVICE_ERRORS = 2  # trials that end in an error of a device, after which it is left alone
 
 
 class Placement:
@@ -22,15 +22,15 @@ class Placement:
         self.busy: dict[int, int] = {}  # slot -> trial
         self._free = set(range(len(launcher.settings)))  # slots
         self._waiting = study.unfinished()
-        self._asked_in_vain = False  # the policy had nothing for a free worker a moment ago
+        self._policy_has_none = False  # the policy had nothing for a free worker a moment ago
         self._sharing = Sharing(study.history.trials, study.experiment.trainer)
-        self._in_doubt: dict[str, set[int]] = defaultdict(set)  # device -> trials that met an error of it
+        self._device_errors: dict[str, set[int]] = defaultdict(set)  # device -> trials that met an error of it
 
     def placements(self) -> Iterator[tuple[int, int]]:
         """(slot, trial) for the free workers, one after the other; each trial is with its worker from then on."""
-        self._asked_in_vain = False
+        self._policy_has_none = False
         for slot in sorted(self._free):
-            if self._asked_in_vain and not self._waiting:
+            if self._policy_has_none and not self._waiting:
                 return
             number = self._next(slot)
             if number is not None:
@@ -47,42 +47,42 @@ class Placement:
         """A trial in training has measured, for the first time, and says what memory it takes."""
         self._sharing.peaks.measured(number, evaluation)
 
-    def put_back(self, number: int) -> None:
+    def requeue(self, number: int) -> None:
         """The trial waits to go on, before all others."""
         self._waiting.insert(0, number)
 
-    def put_back_alone(self, number: int) -> bool:
+    def requeue_alone(self, number: int) -> bool:
         """The same for a trial out of memory, with the device for itself; False: it was alone, and does no better."""
         if not self._sharing.may_do_better_alone(number):
             return False
         self._sharing.is_to_be_alone(number)
-        self.put_back(number)
+        self.requeue(number)
         return True
 
-    def unplaced(self) -> bool:
+    def awaits_worker(self) -> bool:
         """Whether there is something to train and it waits for a worker that is not there yet."""
-        coming = any(not self.is_in_doubt(self._device(s)) and not self._launcher.ready(s) for s in self._free)
-        return coming and (bool(self._waiting) or self._decisions.more())
+        coming = any(not self.is_excluded(self._device(s)) and not self._launcher.ready(s) for s in self._free)
+        return coming and (bool(self._waiting) or self._decisions.has_next())
 
-    def doubt(self, slot: int, number: int) -> str | None:
+    def device_failed(self, slot: int, number: int) -> str | None:
         """Notes that a trial met an error of the worker's device; gives the device where that is left alone now."""
         device = self._device(slot)
-        self._in_doubt[device].add(number)
-        return device if self.is_in_doubt(device) else None
+        self._device_errors[device].add(number)
+        return device if self.is_excluded(device) else None
 
-    def is_in_doubt(self, device: str) -> bool:
+    def is_excluded(self, device: str) -> bool:
         """Whether a device is left alone."""
-        return len(self._in_doubt[device]) >= DEVICE_ERRORS
+        return len(self._device_errors[device]) >= MAX_DEVICE_ERRORS
 
     def no_device_left(self) -> bool:
         """Whether all are left alone."""
-        return all(self.is_in_doubt(setting.device) for setting in self._launcher.settings)
+        return all(self.is_excluded(setting.device) for setting in self._launcher.settings)
 
     # --------------------------------------------------------------------------------------------------------- one slot
 
     def _next(self, slot: int) -> int | None:
         device = self._device(slot)
-        if self.is_in_doubt(device) or not self._launcher.ready(slot) or self._is_kept_free(device):
+        if self.is_excluded(device) or not self._launcher.ready(slot) or self._is_kept_free(device):
             return None
         number = self._next_waiting(device)
         if number is None:
@@ -93,10 +93,10 @@ class Placement:
         return number
 
     def _decided(self, device: str) -> int | None:
-        if self._asked_in_vain or not self._sharing.fits(None, device):
+        if self._policy_has_none or not self._sharing.fits(None, device):
             return None
-        number = self._decisions.take()
-        self._asked_in_vain = number is None
+        number = self._decisions.next_trial()
+        self._policy_has_none = number is None
         if number is None:
             return None
         if self._sharing.fits(number, device):
@@ -125,7 +125,7 @@ class Placement:
             return first
         usable = self._usable() if self._waiting else set()
         for number in filter(self._sharing.shares, self._waiting):
-            met = {name for name, trials in self._in_doubt.items() if number in trials}
+            met = {name for name, trials in self._device_errors.items() if number in trials}
             if (device not in met or usable <= met) and self._has_its_turn(number, device):
                 return number
         return None
@@ -145,4 +145,4 @@ class Placement:
         """The devices that have a worker."""
         settings = enumerate(self._launcher.settings)
         there = {s.device for slot, s in settings if slot in self.busy or self._launcher.ready(slot)}
-        return {device for device in there if not self.is_in_doubt(device)}
+        return {device for device in there if not self.is_excluded(device)}

@@ -22,16 +22,25 @@ class CurveRules:
         trainer: `experiment.trainer`, which knows the phases of its trainings; the default one if none is given.
         """
         self._rule, self._trainer = rule, trainer or default()
+        self._phases: dict[int, tuple[dict[str, Any], Phases]] = {}  # trial -> its config and what that says
 
     def judge(self, history: History, trial: TrialHistory) -> Judgement:
         """DIVERGED or OVERFIT with a reason, else CONTINUE."""
-        curve, of_training = points(trial), phases(self._trainer, trial)
+        curve, of_training = points(trial), self.phases(trial)
         if diverged(curve, warmup_until=of_training.warmup_until):
             return Judgement(Verdict.DIVERGED, explain(Verdict.DIVERGED, curve))
         if self._overfits(history, trial, curve, of_training):
             reason = explain(Verdict.OVERFIT, curve, evaluations=self._rule.evaluations)
             return Judgement(Verdict.OVERFIT, reason)
         return Judgement()
+
+    def phases(self, trial: TrialHistory) -> Phases:
+        """Returns the phases of a trial's training. A config is validated once, not at each evaluation."""
+        config, known = self._phases.get(trial.number, (None, None))
+        if known is None or config is not trial.config:
+            known = self._trainer.phases(self._trainer.config.model_validate(trial.config))
+            self._phases[trial.number] = trial.config, known
+        return known
 
     def _overfits(self, history: History, trial: TrialHistory, curve: list[Point], of_training: Phases) -> bool:
         """The rule of verdict.py; where the objective is no loss, only once the objective has turned as well."""
@@ -45,21 +54,6 @@ class CurveRules:
             return False
         _, values = trial.curve(history.metric)
         return stale(values, maximize=history.direction == "maximize", evaluations=self._rule.evaluations)
-
-
-KNOWN = 5000  # configs whose phases are kept
-_known: dict[int, tuple[Any, Trainer, Phases]] = {}  # id of a config -> the config, which keeps its id, and its phases
-
-
-def phases(trainer: Trainer, trial: TrialHistory) -> Phases:
-    """The phases of a trial's training; a config is read once, not at each evaluation."""
-    known = _known.get(id(trial.config))
-    if known is None or known[1] is not trainer:
-        if len(_known) >= KNOWN:
-            _known.clear()
-        found = trainer.phases(trainer.config.model_validate(trial.config))
-        known = _known[id(trial.config)] = trial.config, trainer, found
-    return known[2]
 
 
 def points(trial: TrialHistory) -> list[Point]:

@@ -1,7 +1,7 @@
-"""space.yaml -> Experiment: parsed and checked, with errors that name file, line and column.
+"""Experiment: a space file, parsed and checked, with errors that name file, line and column.
 
-The schema is that of the trainer's config (trainers/) with ranges allowed in some of its sections (space/space.py),
-and what every search needs beside it (space/settings.py); space/validation.py looks at the file as a whole.
+The schema consists of the trainer's config (trainers/), with ranges in some of its sections (space/space.py), and of
+the settings of every search (space/settings.py); space/validation.py checks the file as a whole.
 """
 
 from __future__ import annotations
@@ -16,48 +16,48 @@ from pydantic import ValidationError
 
 from hpsearch.config import Config, Objective
 from hpsearch.document import validation_errors
-from hpsearch.document.document import GIVEN, Document, Fault, parse, read, written
+from hpsearch.document.document import GIVEN, Document, Fault, from_mapping, parse, read
 from hpsearch.document.ranges import Branches
 from hpsearch.errors import ConfigError
 from hpsearch.redaction import redact
 from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
 from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile
-from hpsearch.space.validation import checked, wrong_study
+from hpsearch.space.validation import check_document, wrong_study
 from hpsearch.trainers import DEFAULT, Trainer
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a space file says, parsed and checked."""
+    """A parsed and checked space file."""
 
     study: str
-    settings: Settings  # one config of the space and all settings; ranges stand at a value of theirs
+    settings: Settings  # all settings, and one config of the space: each range at its first value
     space: Space
     document: Document
     warnings: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: str | Path) -> Experiment:
-        """The experiment in a file; ConfigError (file:line:column: path: what, what is allowed) where it is wrong."""
+        """Loads a file; raises ConfigError (file:line:column: path: what, what is allowed) for a mistake."""
         return cls._of(read(path))
 
     @classmethod
     def loads(cls, text: str, *, path: str | Path = "space.yaml") -> Experiment:
-        """The experiment in a text; `path` is what errors call it and gives the study's default name."""
+        """Parses a text; `path` is its name in errors, and the default of the study's name."""
         return cls._of(parse(text, path=path))
 
     @classmethod
     def of(cls, value: Mapping[str, Any], *, base: str | Path | None = None, study: str | None = None) -> Experiment:
-        """The experiment in a mapping; ConfigError (space: path of keys: what, what is allowed) where it is wrong.
+        """Makes an experiment from a mapping; raises ConfigError (space: path: what, what is allowed) for a mistake.
 
-        base: the folder that relative data paths begin at (default: the working one); study: its name (default: the
-        mapping's).
+        base: the folder for relative data paths (default: the working folder); study: the study's name (default: the
+        mapping's `study`).
         """
         given = {"study": study, "base": None if base is None else str(base)}
         value = {**value, **{key: found for key, found in given.items() if found is not None}}
         try:
-            document = written(value)
+            document = from_mapping(value)
         except Fault as fault:
             raise ConfigError(f"{GIVEN}: {fault}") from None
         return cls._of(document)
@@ -65,31 +65,31 @@ class Experiment:
     @classmethod
     def _of(cls, document: Document) -> Experiment:
         try:
-            found = checked(document)
+            found = check_document(document)
         except Fault as fault:
             raise document.error(fault) from None
         return cls(found.study, found.settings, found.space, document, found.warnings)
 
-    # ---------------------------------------------------------------------------------------------------- its parts
+    # -------------------------------------------------------------------------------------------------------- parts
 
     @property
     def seed(self) -> int:
-        """The study's seed, and every training's."""
+        """The seed of the study and of every training."""
         return self.settings.seed
 
     @property
     def objective(self) -> Objective:
-        """The metric that ranks trials, and which way is better."""
+        """The metric that ranks trials, and its direction."""
         return self.settings.objective
 
     @property
     def budget(self) -> Budget:
-        """Trials and hours, at least one of the two."""
+        """The limits of trials and hours; at least one is set."""
         return self.settings.budget
 
     @property
     def search(self) -> Search:
-        """Sampler, pruner, overfitting, failures."""
+        """Policy, sampler, pruner, overfitting, failures."""
         return self.settings.search
 
     @property
@@ -104,27 +104,27 @@ class Experiment:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What `hpsearch export` noted of the study that found this config."""
+        """What `hpsearch export` recorded about the study that found this config."""
         return self.settings.provenance
 
     @property
     def path(self) -> str:
-        """The file, as the user gave it."""
+        """The path of the file, as the user gave it."""
         return self.document.path
 
     @property
     def source(self) -> str:
-        """The file's text, to be stored with the study."""
+        """The file's text without secrets, which is stored with the study."""
         return redact(self.document.text)
 
     @property
     def base(self) -> Path:
-        """The folder against which relative paths of the data resolve."""
+        """The folder for relative data paths."""
         return self.space_file.base
 
     @property
     def trainer(self) -> Trainer:
-        """What trains the configs of this space."""
+        """The trainer of this space's configs."""
         return self.space.trainer
 
     @property
@@ -133,9 +133,9 @@ class Experiment:
         return SpaceFile(self.document, self.settings, self.space)
 
     def override(self, **changes: Any) -> Experiment:
-        """The experiment with other settings than the file's: study, or fields of budget and resources.
+        """A copy with other settings: study, or fields of budget and resources.
 
-        None leaves a value as it is; raises ConfigError for a study name that is not allowed.
+        None keeps a value; raises ConfigError for a study name that is not allowed.
         """
         changes = {key: value for key, value in changes.items() if value is not None}
         if "launcher" in changes:
@@ -171,7 +171,7 @@ class Experiment:
         return self.settings.model_dump(mode="json", include=set(self.trainer.config.model_fields))
 
     def train_config(self) -> Config:
-        """The config of a file without ranges; ConfigError naming the first range where it has one."""
+        """The config of a file without ranges; raises ConfigError for the first range."""
         for name, node in self.space.params.items():
             place = self.where(*node.keys)
             raise ConfigError(
@@ -181,14 +181,12 @@ class Experiment:
         return self.config({})
 
     def normalised(self) -> dict[str, Any]:
-        """The whole file as JSON-able values: defaults filled in, ranges in place; it can be loaded again."""
+        """The whole file as JSON-able values, with defaults and ranges; it can be loaded again."""
         everything = self.settings.model_dump(mode="json")
         return everything | {"study": self.study} | self._sections()
 
     def identity(self) -> dict[str, Any]:
-        """What makes the study what it is: its trainer, ranges, fixed values, objective, seed; the data have
-        fingerprints of their own.
-        """
+        """What identifies the study: trainer, ranges, fixed values, objective, seed (data have fingerprints)."""
         named = {} if self.trainer.name == DEFAULT else {"trainer": self.trainer.name}
         return named | self.trainer.config.identity_of(self._train_values) | self._sections()
 
@@ -196,7 +194,7 @@ class Experiment:
         return {name: self._section(name, self._train_values[name]) for name in self.trainer.sections}
 
     def _section(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
-        """Defaults, except for keys that only choices between sub-configs set, under what the file says."""
+        """The file's values of the section, over the defaults of keys that no sub-config sets."""
         nodes = self.space.sections.get(name, {})
         inner = {key for node in nodes.values() if isinstance(node, Branches) for b in node.branches for key in b}
         defaults = self.trainer.sections[name].model_construct().model_dump(mode="json", warnings=False)

@@ -1,4 +1,4 @@
-"""Random values of ranges: what a policy draws when it has no better idea."""
+"""Random values of ranges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hpsearch.document.ranges import Branches, Choices, Internal, Number, Range
 
 
 def draw(node: Range, random: Random) -> Internal:
-    """A random internal value of a range: uniform, or uniform in its logarithm where it is `log`."""
+    """A random internal value of a range: uniform, or uniform in the logarithm if `log` is set."""
     if isinstance(node, Branches):
         return random.choice(node.labels)
     if isinstance(node, Choices):

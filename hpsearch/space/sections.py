@@ -1,5 +1,5 @@
-"""The sections that may hold ranges, read and checked: each value and end of a range against its field, and the
-combinations against the rules that tie fields together (the trainer says which do).
+"""Reads and checks the sections that may have ranges: each value and end of a range against its field, and combinations
+of values against the rules between fields that the trainer declares (`Trainer.tied`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pydantic import BaseModel, ValidationError
 from hpsearch.document.document import Fault, Keys
 from hpsearch.document.other_tools import WORDS, suggestion
 from hpsearch.document.ranges import Branches, Choices, Fixed, Leaf, Node, Number
-from hpsearch.document.validation_errors import check_value, phrase, shown, unknown
+from hpsearch.document.validation_errors import check_value, message, shown, unknown_key
 from hpsearch.trainers import Trainer
 
 RANGE_KEYS = ("low", "high", "step", "log", "choices")
 MAX_CHOICES = 1000  # in one list
-MAX_COMBINATIONS = 20_000  # of values that a rule ties together
-MAX_INTEGER = 2**53  # beyond it the sampler's floats are no longer exact
+MAX_COMBINATIONS = 20_000  # of values of the fields of one rule
+MAX_INTEGER = 2**53  # beyond it a float is not exact
 
 
 class Schema(NamedTuple):
@@ -31,7 +31,7 @@ class Schema(NamedTuple):
 
 
 def read_section(schema: Schema, raw: Any) -> dict[str, Node]:
-    """The nodes of a section; those of section-level choices stand under the key `choices`."""
+    """The nodes of a section; choices of the whole section have the key `choices`. Raises Fault for a mistake."""
     name = schema.name
     body = _mapping(raw, (name,))
     nodes: dict[str, Node] = {}
@@ -75,7 +75,7 @@ def _node(schema: Schema, raw: Any, keys: Keys) -> Node:
 
 
 def _leaf_branch(schema: Schema, raw: Any, keys: Keys) -> dict[str, Leaf]:
-    """One choice of a key: a value or range of its own, or a sub-config that sets it and other keys."""
+    """One choice of a key: a value or range for the key, or a sub-config that sets it and other keys."""
     own = str(keys[1])
     if not isinstance(raw, Mapping) or any(key in RANGE_KEYS for key in raw):
         return {own: _leaf(schema, raw, keys, field=own)}
@@ -87,7 +87,7 @@ def _leaf_branch(schema: Schema, raw: Any, keys: Keys) -> dict[str, Leaf]:
 
 
 def _leaf(schema: Schema, raw: Any, keys: Keys, *, field: str = "") -> Leaf:
-    """A value or a plain range of the section's field (the last key, unless named)."""
+    """A value or plain range of a field of the section (`field`, or else the last key)."""
     field = field or str(keys[-1])
     if not isinstance(raw, Mapping):
         return Fixed(keys, _value(schema.model, field, raw, keys))
@@ -101,7 +101,7 @@ def _leaf(schema: Schema, raw: Any, keys: Keys, *, field: str = "") -> Leaf:
 
 
 def _value(section: type[BaseModel], field: str, raw: Any, keys: Keys) -> Any:
-    """The value; Fault, with the range that another tool's spelling means, where it is none."""
+    """The validated value; raises Fault, with a suggestion if it is a range as another tool writes it."""
     try:
         return check_value(section, field, raw, keys=keys)
     except Fault as fault:
@@ -122,7 +122,7 @@ def _choices(schema: Schema, field: str, raw: Any, keys: Keys) -> Choices:
 
 
 def _number(schema: Schema, field: str, raw: Mapping[str, Any], keys: Keys) -> Number:
-    """A range of numbers, checked in itself; high is brought down to the last multiple of step."""
+    """A checked range of numbers; high is lowered to the last number on the grid of step."""
     kinds = _kinds(schema, field)
     if not {int, float} & kinds or bool in kinds:
         raise Fault(keys, "only a number can have low and high; write {choices: [...]}")
@@ -157,7 +157,7 @@ def _log(raw: Mapping[str, Any], keys: Keys, low: float) -> bool:
 def _step(raw: Mapping[str, Any], keys: Keys, *, integer: bool) -> Any:
     step = raw.get("step")
     if step is None or (step == 1 and integer and raw.get("log") and not isinstance(step, bool)):
-        return None  # every integer has step 1; with log it is the only one that Optuna knows
+        return None  # step 1 is the default of integers, and the only one that Optuna allows with log
     if isinstance(step, bool) or not isinstance(step, int if integer else int | float):
         raise Fault((*keys, "step"), f"must be {'an integer' if integer else 'a number'}, not {shown(step)}")
     if step <= 0:
@@ -186,7 +186,7 @@ def _mapping(raw: Any, keys: Keys) -> Mapping[str, Any]:
 
 def _known(key: str, schema: Schema, keys: Keys) -> str:
     if key not in schema.model.model_fields:
-        raise Fault(keys, unknown(key, schema.model.model_fields), at_key=True)
+        raise Fault(keys, unknown_key(key, schema.model.model_fields), at_key=True)
     return key
 
 
@@ -194,7 +194,7 @@ def _only(raw: Mapping[str, Any], allowed: Sequence[str], keys: Keys) -> None:
     for key in raw:
         if key not in RANGE_KEYS:
             ours = suggestion(raw) if key.lower() in WORDS else ""
-            raise Fault((*keys, key), f"unknown key{ours}" if ours else unknown(key, RANGE_KEYS), at_key=True)
+            raise Fault((*keys, key), f"unknown key{ours}" if ours else unknown_key(key, RANGE_KEYS), at_key=True)
         if key not in allowed:
             raise Fault((*keys, key), f"{key} cannot stand beside choices", at_key=True)
 
@@ -205,7 +205,7 @@ def _kinds(schema: Schema, field: str) -> set[Any]:
 
 
 def _refuse_shadows(nodes: Mapping[str, Node]) -> None:
-    """A key may be a range in one place of a section, and one choice may set it."""
+    """Raises Fault for a key that has a range in two places of a section, or that two choices set."""
     claimed = {key: "is a range of its own" for key, node in nodes.items() if not isinstance(node, Fixed)}
     for own, node in nodes.items():
         if not isinstance(node, Branches):
@@ -221,7 +221,7 @@ def _refuse_shadows(nodes: Mapping[str, Node]) -> None:
 
 
 def check_section(trainer: Trainer, name: str, nodes: Mapping[str, Node]) -> None:
-    """Fault where some combination of the section's values breaks a rule between its fields."""
+    """Raises Fault if a combination of the section's values breaks a rule between its fields."""
     tied, checked = trainer.tied.get(name, ()), 0
     for case in _cases(tied, nodes):
         ruled = {key: case[key] for key in tied if key in case}
@@ -233,12 +233,12 @@ def check_section(trainer: Trainer, name: str, nodes: Mapping[str, Node]) -> Non
             try:
                 trainer.sections[name].model_validate(rest | combination, strict=True)
             except ValidationError as error:
-                reason = phrase(dict(error.errors()[0]))
+                reason = message(dict(error.errors()[0]))
                 raise _broken_rule(name, ruled, combination, reason, trainer.remedy(name, ruled)) from None
 
 
 def _cases(tied: Sequence[str], nodes: Mapping[str, Node]) -> Iterator[dict[str, Leaf]]:
-    """The section without choices between sub-configs: once for every combination of branches that matters."""
+    """Yields the section with its branches chosen, for every combination of branches that matters to the rule."""
     base: dict[str, Leaf] = {key: node for key, node in nodes.items() if not isinstance(node, Branches)}
     choices = (node.branches for node in nodes.values() if isinstance(node, Branches))
     for branches in product(*(_ruled(tied, some) for some in choices)):
@@ -249,7 +249,7 @@ def _cases(tied: Sequence[str], nodes: Mapping[str, Node]) -> Iterator[dict[str,
 
 
 def _ruled(tied: Sequence[str], branches: Sequence[Mapping[str, Leaf]]) -> list[Mapping[str, Leaf]]:
-    """Those that set a key with a rule, and one for all others."""
+    """The branches that set a key of the rule, and one of the others."""
     keys = set(tied)
     return [b for b in branches if b.keys() & keys] + [b for b in branches if not b.keys() & keys][:1]
 

@@ -1,4 +1,4 @@
-"""What a search needs beside the training config: budget, sampler, pruner, tracking, resources."""
+"""The settings of a search beside the training config: budget, search, tracking, resources."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from hpsearch.config import Config, Section
 from hpsearch.redaction import NO_PASSWORDS, url_with_password
 from hpsearch.trainers import DEFAULT
 
-# Chosen on stored learning curves (six tables, 2 workers, 16 full trainings' worth of time, 30 seeds): mean rank by
-# regret 2.0 of 8, against 5.3 for Optuna's median pruner, 5.2 for its Hyperband and 7.2 without pruning.
+# Chosen on stored learning curves (six tables, 2 workers, the time of 16 full trainings, 30 seeds): mean rank by regret
+# 2.0 of 8, compared with 5.3 for Optuna's median pruner, 5.2 for its Hyperband and 7.2 without pruning.
 DEFAULT_PRUNER = "successive_halving"
-MOST_PER_GPU = 64  # trials: each is a process with a CUDA context of its own
-DEFAULT_TRIALS = 20  # where the budget names neither trials nor hours
+MOST_PER_GPU = 64  # trials; each is a process with its own CUDA context
+DEFAULT_TRIALS = 20  # if the budget sets neither trials nor hours
 
 WrappedName = Literal["median", "percentile", "hyperband", "successive_halving", "none"]
 
 
 class Budget(Section):
-    """Totals of the study, restarts included; whichever is reached first ends it."""
+    """Totals of the study over all its runs; the first limit that is reached ends it."""
 
     trials: int | None = Field(None, ge=1, le=1_000_000)
     hours: float | None = Field(None, gt=0)
 
 
 class MedianPruner(Section):
-    """Prunes a trial that is worse than the median of the others at equal progress."""
+    """Prunes a trial that is worse than the median of the other trials at equal progress."""
 
     name: Literal["median"]
-    startup_trials: int = Field(5, ge=0)  # finished before anything is pruned
-    warmup_evaluations: int = Field(0, ge=0)  # of a trial, before it can be pruned
+    startup_trials: int = Field(5, ge=0)  # trials that finish before any is pruned
+    warmup_evaluations: int = Field(0, ge=0)  # evaluations of a trial before it can be pruned
     interval: int = Field(1, ge=1)  # evaluations from one check to the next
 
 
@@ -85,7 +85,7 @@ AnyPruner = Annotated[
 
 
 class Overfitting(Section):
-    """When a trial is ended because its validation loss has turned up: for how many evaluations, how clearly."""
+    """When a trial ends because its validation loss rises: for how many evaluations, by how many standard errors."""
 
     enabled: bool = True
     evaluations: int = Field(3, ge=1)
@@ -93,15 +93,15 @@ class Overfitting(Section):
 
 
 class Search(Section):
-    """How configs are chosen, how trials are stopped, how failures are met."""
+    """How configs are chosen, when trials are stopped, how failures are handled."""
 
-    policy: str = "optuna"  # what decides; or python:module:factory, called with the experiment
+    policy: str = "optuna"  # or python:module:factory, which is called with the experiment
     sampler: Literal["tpe", "gp", "random", "qmc", "cmaes", "grid"] = "tpe"
     pruner: AnyPruner = Field({"name": DEFAULT_PRUNER}, validate_default=True)
     overfitting: Overfitting = Overfitting()
     max_consecutive_failures: int = Field(10, ge=1)
-    max_retries: int = Field(2, ge=0)  # of one trial, after deaths of its worker
-    stall_timeout: float = Field(1800.0, gt=0)  # seconds without a step, then a worker is killed
+    max_retries: int = Field(2, ge=0)  # of one trial whose worker died
+    stall_timeout: float = Field(1800.0, gt=0)  # seconds without a step after which a worker is killed
 
     @field_validator("policy")
     @classmethod
@@ -113,7 +113,7 @@ class Search(Section):
     @field_validator("pruner", mode="before")
     @classmethod
     def _pruner_by_name(cls, raw: Any) -> Any:
-        """`pruner: median` is short for `pruner: {name: median}`; a mapping without name sets the default's options."""
+        """Reads `pruner: median` as `{name: median}`; a mapping without a name has options of the default pruner."""
         if isinstance(raw, str):
             return {"name": raw}
         return {"name": DEFAULT_PRUNER, **raw} if isinstance(raw, dict) else raw
@@ -121,7 +121,7 @@ class Search(Section):
     @field_validator("overfitting", mode="before")
     @classmethod
     def _overfitting_by_switch(cls, raw: Any) -> Any:
-        """`overfitting: false` is short for `overfitting: {enabled: false}`."""
+        """Reads `overfitting: false` as `{enabled: false}`."""
         return {"enabled": raw} if isinstance(raw, bool) else raw
 
 
@@ -151,13 +151,13 @@ class InlineWorkers(Section):
 
 
 class RayWorkers(Section):
-    """Actors of a Ray cluster, and what each takes of it."""
+    """Actors of a Ray cluster, and the resources of each."""
 
     name: Literal["ray"]
-    address: str | None = None  # as ray.init takes it; None: RAY_ADDRESS, else a Ray of this machine
+    address: str | None = None  # of ray.init; None: RAY_ADDRESS, or else a Ray that is started here
     num_cpus: float | None = Field(None, ge=0)  # None: as many as threads
     num_gpus: float | None = Field(None, ge=0)  # None: one where the device is cuda
-    storage: str | None = None  # URL where checkpoints and prepared data are; None: the home, which all nodes see
+    storage: str | None = None  # URL for checkpoints and prepared data; None: the home, which all nodes share
 
     @field_validator("storage")
     @classmethod
@@ -190,17 +190,17 @@ class Resources(Section):
     launcher: AnyLauncher = Field({"name": "local"}, validate_default=True)
     workers: int | Literal["auto"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    trials_per_gpu: int | Literal["auto"] = 1  # that share a GPU of this machine, at most; auto: those that fit
+    trials_per_gpu: int | Literal["auto"] = 1  # at most that share a GPU of this machine; auto: as many as fit
     threads: int | None = Field(None, ge=1)  # of each worker; None: one
 
     @field_validator("launcher", mode="before")
     @classmethod
     def _launcher_by_name(cls, raw: Any) -> Any:
-        """`launcher: ray` is short for `launcher: {name: ray}`."""
+        """Reads `launcher: ray` as `{name: ray}`."""
         return {"name": raw} if isinstance(raw, str) else raw
 
     def launched_by(self, name: str) -> LocalWorkers | InlineWorkers | RayWorkers:
-        """The launcher of this name: with the options given for it, if it is the one that was chosen."""
+        """The launcher of this name: the configured one with its options, or another one with defaults."""
         return self.launcher if self.launcher.name == name else LAUNCHERS[name].model_validate({"name": name})
 
     @field_validator("trials_per_gpu", mode="before")
@@ -219,27 +219,27 @@ class Resources(Section):
 
 
 class Settings(Config):
-    """All that `space.yaml` says, once its ranges have values; `settings_of` a trainer has its sections, too."""
+    """The whole space file with values for its ranges; `settings_of` adds a trainer's sections."""
 
     study: str | None = None
     trainer: str = DEFAULT  # or "python:module:attribute"
-    base: str | None = None  # folder that relative data paths begin at, itself relative to the file's; None: the file's
+    base: str | None = None  # folder for relative data paths, relative to the file's folder; None: that folder
     budget: Budget = Budget()
     search: Search = Search()
     tracking: Tracking = Tracking()
     resources: Resources = Resources()
-    provenance: dict[str, Any] = Field(default_factory=dict)  # what `hpsearch export` notes; a run ignores it
+    provenance: dict[str, Any] = Field(default_factory=dict)  # what `hpsearch export` records; a run ignores it
 
     @model_validator(mode="before")
     @classmethod
     def _sections_may_be_left_out(cls, raw: Any) -> Any:
-        """A key with nothing behind it (`budget:`) is as good as none."""
+        """Reads a key without a value (`budget:`) as left out."""
         return {key: value for key, value in raw.items() if value is not None} if isinstance(raw, dict) else raw
 
 
 @cache
 def settings_of(kind: type[Config]) -> type[Settings]:
-    """The settings of a space whose trainer has this config; raises ValueError for a section with one of our names."""
+    """The settings of a space whose trainer has this config; raises ValueError for a section with a reserved name."""
     ours = [name for name in kind.model_fields if name in Settings.model_fields and name not in Config.model_fields]
     if ours:
         raise ValueError(f"its section '{ours[0]}' has the name of a key of every space file; choose another")

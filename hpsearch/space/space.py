@@ -1,8 +1,8 @@
-"""A search space: a training config in which some values are ranges. Ranges -> Optuna, a trial -> config.
+"""A search space: sections of a config in which some values are ranges; turns a trial's params into a config.
 
 Parameters have short names: the key (`learning_rate`), or the section for choices between sub-configs (`model`). A key
-that is a range in several branches is told apart by its branch, counted from 1: `n_layers.1`, `n_layers.2`; where it
-is a range outside the branches too, that one keeps the plain name.
+that is a range in several branches has the number of the branch appended: `n_layers.1`, `n_layers.2`; a range of the
+same key outside of the branches keeps the plain name.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ from hpsearch.space.random_values import draw
 from hpsearch.space.sections import Schema, check_section, read_section
 from hpsearch.trainers import Trainer, default
 
-if TYPE_CHECKING:  # optuna takes 0.4 s to import, and a space does not need it to be read
+if TYPE_CHECKING:  # importing optuna takes 0.4 s, and reading a space does not need it
     from optuna.distributions import BaseDistribution
 
 Nodes = Mapping[str, Node]
-MAX_GRID = 1_000_000  # points: the grid sampler shuffles them all
+MAX_GRID = 1_000_000  # points; the grid sampler shuffles all of them
 
 
 @dataclass(frozen=True)
 class Space:
-    """The trainer's sections that may hold ranges, in the order of the file."""
+    """The trainer's sections that may have ranges, in the order of the file."""
 
     sections: Mapping[str, Nodes]
     trainer: Trainer = field(compare=False)
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any], trainer: Trainer | None = None) -> Space:
-        """The space in the plain values of a file; Fault where a range or its combinations are not allowed.
+        """Reads the space from a file's plain values; raises Fault for a range or a combination that is not allowed.
 
-        trainer: the default one if none is given.
+        trainer: default causal_lm.
         """
         trainer = trainer or default()
         schemas = [Schema(name, trainer.sections[name]) for name in raw if name in trainer.sections]
@@ -62,7 +62,7 @@ class Space:
 
     @cached_property
     def params(self) -> dict[str, Range]:
-        """Short name -> range, in the order of the file, conditional ones too."""
+        """{short name: range}, in the order of the file, including conditional ranges."""
         ranges = [node for nodes in self.sections.values() for node in _ranges(nodes)]
         names = [_key_and_branch(node.keys) for node in ranges]
         count = Counter(key for key, _ in names)
@@ -86,11 +86,11 @@ class Space:
 
     @property
     def size(self) -> int | None:
-        """How many distinct configs there are; None where a range is continuous."""
+        """The number of distinct configs; None if a range is continuous."""
         return product(node.size for node in self._nodes)
 
     def leaves(self, section: str, key: str) -> list[Leaf]:
-        """Every value or range that a trial may take a key from, those of sub-configs too; else its default."""
+        """Every value or range that may set a key in a trial, also in sub-configs; the default if nothing sets it."""
         nodes = self.sections.get(section, {})
         choices = [node for node in nodes.values() if isinstance(node, Branches)]
         found = [branch[key] for node in choices for branch in node.branches if key in branch]
@@ -106,19 +106,19 @@ class Space:
     # ---------------------------------------------------------------------------------------------- one trial's values
 
     def suggest(self, trial: Trial) -> dict[str, Internal]:
-        """The trial's internal value of each of its parameters, asked for in the order of the file."""
+        """Asks the trial for the internal value of each active parameter, in the order of the file."""
         return {self._names[node.keys]: internal for node, internal in self._active(self._ask(trial))}
 
     def _ask(self, trial: Trial) -> Callable[[Range], Internal]:
         return lambda node: node.suggest(trial, self._names[node.keys])
 
     def values(self, internal: Mapping[str, Any]) -> dict[str, Any]:
-        """Short name -> value as people see it (JSON-able), of a trial's internal values (`trial.params`)."""
+        """{short name: value} (JSON-able) of a trial's internal values."""
         active = self._active(lambda node: self._given(internal, node))
         return {self._names[node.keys]: node.value(given) for node, given in active}
 
     def internal(self, values: Mapping[str, Any]) -> dict[str, Internal]:
-        """The inverse of `values`; ConfigError where a value is not in the space."""
+        """The inverse of `values`; raises ConfigError for a value that is not in the space."""
 
         def pick(node: Range) -> Internal:
             value = self._given(values, node)
@@ -130,7 +130,7 @@ class Space:
         return {self._names[node.keys]: internal for node, internal in self._active(pick)}
 
     def config(self, internal: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """The plain sections with every range replaced by the trial's value."""
+        """The plain sections, with every range replaced by the trial's value."""
         values = {node.keys: (node, given) for node, given in self._active(lambda node: self._given(internal, node))}
         return {name: _resolved(nodes, values) for name, nodes in self.sections.items()}
 
@@ -141,7 +141,7 @@ class Space:
         return values[name]
 
     def _active(self, pick: Callable[[Range], Internal]) -> Iterator[tuple[Range, Internal]]:
-        """The ranges that count, given what `pick` gives for those before them."""
+        """Yields (range, internal value) for the active ranges; the value of a branch decides which are active."""
         for nodes in self.sections.values():
             for node in nodes.values():
                 if isinstance(node, Fixed):
@@ -155,25 +155,25 @@ class Space:
     # ------------------------------------------------------------------------------------------- the space as a whole
 
     def describe(self) -> dict[str, dict[str, Any]]:
-        """Short name -> {low, high, step, log} or {choices}: JSON-able, for people."""
+        """{short name: {low, high, step, log} or {choices}}, JSON-able, for display."""
         return {name: node.describe() for name, node in self.params.items()}
 
     def written(self) -> dict[str, dict[str, Any]]:
-        """The sections as a file would have them, ranges in place and normalised."""
+        """The sections as in a file, with normalised ranges."""
         return {name: _written(nodes) for name, nodes in self.sections.items()}
 
     def draw(self, seed: int) -> dict[str, Any]:
-        """Random params (short name -> value), each range uniform or log-uniform; the same ones for a seed."""
+        """Random params {short name: value}, uniform or log-uniform in each range; the seed determines them."""
         random = Random(seed)
         return self.values({self._names[node.keys]: drawn for node, drawn in self._active(lambda n: draw(n, random))})
 
     def point(self, index: int) -> dict[str, Internal]:
-        """The internal values of the index-th of the `size` configs, the last range of the file varying fastest."""
+        """The internal values of the index-th of `size` configs; the last range of the file varies fastest."""
         found = point(self._nodes, index)
         return {self._names[node.keys]: internal for node, internal in self._active(lambda node: found[node.keys])}
 
     def check_grid(self) -> None:
-        """Fault where the configs cannot be listed one by one."""
+        """Raises Fault if the configs cannot be enumerated: a continuous range, or more than MAX_GRID points."""
         for leaf in self.params.values():
             if leaf.size is None and not isinstance(leaf, Branches):
                 raise Fault(leaf.keys, "a grid needs a step or choices here: the range is continuous")
@@ -184,7 +184,7 @@ class Space:
                 raise Fault(node.keys, f"a grid of more than {MAX_GRID:,} points; take larger steps or fewer choices")
 
     def distribution(self, name: str) -> BaseDistribution:
-        """What the sampler knows of a parameter: the distribution that `suggest` gives it."""
+        """The Optuna distribution of a parameter, over internal values."""
         return _distribution(self.params[name])
 
 
@@ -211,14 +211,14 @@ def _ranges(nodes: Nodes) -> Iterator[Range]:
 
 
 def _key_and_branch(keys: Keys) -> tuple[str, int | None]:
-    """`model.choices[1].width` -> width, 2; `model.dropout` -> dropout, None."""
+    """Key and branch (from 1): `model.choices[1].width` -> width, 2; `model.dropout` -> dropout, None."""
     index = next((key for key in keys if isinstance(key, int)), None)
     names = [key for key in keys if isinstance(key, str) and key != "choices"]
     return names[-1], None if index is None else index + 1
 
 
 def _resolved(nodes: Nodes, values: Mapping[Keys, tuple[Range, Any]]) -> dict[str, Any]:
-    """One section's values; a chosen sub-config lies over the other keys."""
+    """One section's values; a chosen sub-config overrides the other keys."""
     base: dict[str, Any] = {}
     chosen: dict[str, Any] = {}
     for key, node in nodes.items():

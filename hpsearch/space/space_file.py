@@ -1,4 +1,4 @@
-"""What a space file asks of its trainer: the trainers' protocol `SpaceView`."""
+"""A space file as its trainer sees it: implements the trainers' protocol `SpaceView`."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ class SpaceFile:
 
     @property
     def config(self) -> Config:
-        """One config of the space: what is the same in all of them can be read from it."""
+        """One config of the space; the values without ranges are those of every config."""
         kind = self.space.trainer.config
         return kind.model_validate({name: getattr(self.settings, name) for name in kind.model_fields})
 
     @property
     def given(self) -> Mapping[str, Any]:
-        """The file's own values, without defaults."""
+        """The file's values, without defaults."""
         return self.document.value
 
     @property
     def base(self) -> Path:
-        """The folder against which relative paths resolve."""
+        """The folder for relative paths."""
         return Path(self.document.path).parent / (self.settings.base or ".")
 
     def leaves(self, section: str, key: str) -> list[Leaf]:
-        """Every value or range that a trial may take a key from."""
+        """Every value or range that may set a key in a trial."""
         return self.space.leaves(section, key)
 
     def varies(self, section: str) -> bool:

@@ -1,4 +1,4 @@
-"""A space file's mappings, checked as a whole: settings, space, and what only both together can get wrong."""
+"""Checks a whole space file: its settings, its space, and rules between the two."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile
 from hpsearch.trainers import DEFAULT, Trainer, load
 
-OWN_FOLDERS = ("artifacts", "cache")  # of the home, beside the studies
-OWN_FILES = ("mlflow.db", "optuna.db")  # and what begins with these: a database's log, one set aside
+OWN_FOLDERS = ("artifacts", "cache")  # in the home, beside the studies
+OWN_FILES = ("mlflow.db", "optuna.db")  # and names that begin with these, such as a database's log
 
 _STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Checked(NamedTuple):
-    """A file that has nothing wrong."""
+    """A valid file."""
 
     study: str
-    settings: Settings  # one config of the space and all settings; ranges stand at a value of theirs
+    settings: Settings  # all settings, and one config of the space: each range at its first value
     space: Space
     warnings: tuple[str, ...]
 
 
-def checked(document: Document) -> Checked:
-    """What a file says; raises Fault with the place of the first thing wrong, ConfigError for a password in it."""
+def check_document(document: Document) -> Checked:
+    """Checks a file; raises Fault for the first mistake, ConfigError for a password in it."""
     raw = document.value
     trainer = _trainer(raw, document.path)
     _refuse_unknown(raw, trainer)
@@ -65,7 +65,7 @@ def checked(document: Document) -> Checked:
 
 
 def _refuse_passwords(document: Document) -> None:
-    """Wherever they stand, comments included: the file's text is kept with the study."""
+    """Raises ConfigError for a password anywhere in the file: its text is stored with the study."""
     if (at := url_with_password(document.text)) is not None:
         before = document.text[:at]
         place = f"{document.path}:{before.count(chr(10)) + 1}:{at - before.rfind(chr(10))}"
@@ -73,7 +73,7 @@ def _refuse_passwords(document: Document) -> None:
 
 
 def _trainer(raw: Mapping[str, Any], path: str) -> Trainer:
-    """The trainer that the file names; Fault where it cannot be loaded."""
+    """The trainer that the file names; raises Fault if it cannot be loaded."""
     name, base = raw.get("trainer") or DEFAULT, raw.get("base") or "."
     if not isinstance(name, str):
         raise Fault(("trainer",), f"must be text, not {validation_errors.shown(name)}")
@@ -109,25 +109,29 @@ def _call_once(file: SpaceFile) -> None:
 
 
 def _refuse_unknown(raw: Mapping[str, Any], trainer: Trainer) -> None:
-    """Misspelt top keys first: what else is wrong may follow from them."""
+    """Raises Fault for an unknown top-level key; checked first, because other mistakes may follow from it."""
     known = settings_of(trainer.config).model_fields
     for key in raw:
         if key not in known:
             ours = SECTIONS_OF_OTHERS.get(key, "").replace("SECTIONS", ", ".join(trainer.sections))
-            raise Fault((key,), f"unknown key; {ours}" if ours else validation_errors.unknown(key, known), at_key=True)
+            raise Fault(
+                (key,), f"unknown key; {ours}" if ours else validation_errors.unknown_key(key, known), at_key=True
+            )
 
 
 def _refuse_misplaced_ranges(raw: Mapping[str, Any], trainer: Trainer) -> None:
-    """Fault for what looks like a range outside the sections that may hold ranges."""
+    """Raises Fault for a range outside of the sections that may have ranges."""
     fields = settings_of(trainer.config).model_fields
-    free = {(name,) for name, one in fields.items() if get_origin(one.annotation) is dict}  # whose keys are names
+    free = {
+        (name,) for name, one in fields.items() if get_origin(one.annotation) is dict
+    }  # whose keys are names chosen by the user
     fixed = {key: value for key, value in raw.items() if key not in (*trainer.sections, "provenance")}
     if (keys := _range_in(fixed, (), {(), *free})) is not None:
         raise Fault(keys, f"a range is allowed only in {', '.join(trainer.sections)}")
 
 
 def _range_in(raw: Any, keys: Keys, free: Collection[Keys]) -> Keys | None:
-    """The keys of the first mapping that looks like a range."""
+    """The keys of the first mapping that looks like a range; None if there is none."""
     if not isinstance(raw, Mapping):
         return None
     if keys not in free and raw and all(key in RANGE_KEYS for key in raw):
@@ -137,7 +141,7 @@ def _range_in(raw: Any, keys: Keys, free: Collection[Keys]) -> Keys | None:
 
 
 def _settings(raw: Mapping[str, Any], space: Space) -> Settings:
-    """The settings with the space's ranges at their first value."""
+    """The settings, with each range of the space at its first value."""
     kind = settings_of(space.trainer.config)
     try:
         return kind.model_validate({**raw, **space.config(_first(space))}, strict=True)
@@ -157,17 +161,17 @@ def _first(space: Space) -> dict[str, Any]:
 
 
 def wrong_study(name: str) -> str:
-    """Why a study cannot have this name, which becomes a folder of the home; empty where it can."""
+    """Why a study cannot have this name, which becomes a folder of the home; empty if it can."""
     if not _STUDY.fullmatch(name):
         allowed = "letters, digits, '.', '_', '-' (up to 100, a letter or digit first)"
-        return f"{validation_errors.shown(name)} is no name for a study: {allowed}"
+        return f"{validation_errors.shown(name)} is not a valid study name: {allowed}"
     if name.lower() in OWN_FOLDERS or name.lower().startswith(OWN_FILES):
         return f"'{name}' is the name of a folder of hpsearch's own, or of a file; choose another"
     return ""
 
 
 def _study(name: str | None, path: str) -> str:
-    """The name given, or else the file's, where it is allowed."""
+    """The study's name: as given, or else the file's name; raises Fault if it is not allowed."""
     wanted = Path(path).stem if name is None else name
     if reason := wrong_study(wanted):
         raise Fault(("study",), reason) if name is not None else Fault((), f"study: {reason}; give study: NAME")

@@ -95,7 +95,7 @@ class StudyStorage:
             snapshots.delete(names)
         except StorageFailed as error:
             self._given_up = True  # else `close` waits for each one; the next run retries
-            _log.warning("%s; files that are no longer needed stay there until the next run", error)
+            _log.warning("%s; the next run deletes the other files", error)
 
 
 def upload_prepared(storage: Storage, folder: Path, progress: Callable[[str, float], None]) -> str:

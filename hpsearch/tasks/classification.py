@@ -1,4 +1,4 @@
-"""Classification: labelled text, trained as text -> label; judged by F1 and accuracy from the score of every label."""
+"""Classification: labelled text, trained as text -> label, scored by F1 and accuracy of the most likely label."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # numpy takes its time to import, and a config is read withou
     from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder
 
 NAME = "classification"
-NAMED = 10  # labels in a message about one that the data lack
-MISSING = 5  # labels named of those that a split lacks
+NAMED = 10  # labels that a message about an unknown label names
+MISSING = 5  # labels that a message about missing labels names
 ONE_LABEL = (
     "the models may answer one label whatever the text: train longer, or take val/loss, which changes before that"
 )
@@ -33,7 +33,7 @@ OF_POSITIVE = tuple(Metric(name, constant=ONE_LABEL) for name in ("f1", "precisi
 
 
 class ClassificationSet(TaskSet):
-    """Labelled text, trained as text -> label; judged by F1 and accuracy from the score of every label."""
+    """Labelled text, trained as text -> label, scored by F1 and accuracy of the most likely label."""
 
     target_key: ClassVar[str | None] = LABEL
     later_keys: ClassVar[tuple[str, ...]] = ("truncate", "positive")
@@ -45,7 +45,7 @@ class ClassificationSet(TaskSet):
             chance=(0.1, 0.3),
             known_as="f1_macro",
             chosen_by="f1_macro",
-            perfect_by="accuracy",  # of one label alone mcc is 0
+            perfect_by="accuracy",  # with a single label mcc is 0 for a perfect model
         ),
         *OF_POSITIVE,
     )
@@ -54,7 +54,7 @@ class ClassificationSet(TaskSet):
     text: Column = "text"
     label: str = "label"
     truncate: Truncate = "right"
-    positive: str | int | bool | None = None  # the label that f1, precision and recall are of
+    positive: str | int | bool | None = None  # the label of f1, precision and recall
 
     @field_validator("positive", mode="before")
     @classmethod
@@ -72,25 +72,25 @@ class ClassificationSet(TaskSet):
         return encoder.labelled([example["text"] for example in examples], [example[LABEL] for example in examples])
 
     def cut(self, *, context: int, max_new_tokens: int) -> Cut:
-        """A text leaves room for its label, which is one token."""
+        """Reserves one token for the label."""
         return Cut.of(context, room=1, truncate=self.truncate)
 
     def metrics(self) -> tuple[Metric, ...]:
-        """Those of one label only where the set names it."""
+        """Adds f1, precision and recall if the set names `positive`."""
         return tuple(metric for metric in self.METRICS if self.positive is not None or metric not in OF_POSITIVE)
 
     def lacks_metric(self, name: str, metric: str) -> str:
-        """Which label is meant has to be said."""
+        """f1, precision and recall need `positive`."""
         if metric not in (one.name for one in OF_POSITIVE):
             return ""
         return f"{metric} is of one label: name it as data.{name}.positive, or use val/f1_macro"
 
     def measure(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Measure:
-        """Scores of the likeliest labels."""
+        """Scores of the most likely labels."""
         return Labels(corpus_set.label_names, corpus_set.label_ids, self.positive_place(corpus_set))
 
     def doubts(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Iterator[str]:
-        """What macro-F1 can reach on splits that lack labels: their F1 is 0 there, whatever is guessed."""
+        """The highest macro-F1 on splits that lack labels: a missing label has F1 0 whatever is predicted."""
         self.positive_place(corpus_set)
         labels = corpus_set.label_names
         for part, split in corpus_set.splits.items():
@@ -105,7 +105,7 @@ class ClassificationSet(TaskSet):
                 )
 
     def positive_place(self, corpus_set: CorpusSet) -> int | None:
-        """The place of `positive` among the labels, None where it is not given; DataError where the data lack it."""
+        """The index of `positive` among the labels, None if it is not given; raises DataError for an unknown label."""
         if self.positive is None:
             return None
         labels, wanted = corpus_set.label_names, str(self.positive)
@@ -122,14 +122,14 @@ class ClassificationSet(TaskSet):
 
 @dataclass(frozen=True)
 class Labels(Measure):
-    """Scores of the label that is the likeliest at each example's target."""
+    """Scores of the most likely label of each example."""
 
     names: list[str]
     ids: list[int]  # their tokens
-    positive: int | None  # its place among them
+    positive: int | None  # its index among them
 
     def score(self, model: Model) -> tuple[Sums, Scores]:
-        """F1 and its like; the confusion matrix is the sample."""
+        """F1, accuracy and the like, with the confusion matrix as the sample."""
         sums, guesses = model.choices(self.ids)
         places = list(range(len(self.names)))
         truth, guessed = model.tokens.labels.tolist(), guesses.tolist()  # type: ignore[union-attr]

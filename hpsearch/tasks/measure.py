@@ -1,7 +1,7 @@
-"""Measuring a model on a set: what a trainer lends to the set's task, and what the task returns.
+"""How a task measures a model on a data set: what the trainer provides, and what the task returns.
 
-A task knows no tensors and no trainer. A trainer lends its model as a `Model`, bound to one split of one set, so that
-other trainers can use the same tasks with their own models.
+A task knows no trainer. A trainer wraps its model as a `Model` for one split of one set, so that other trainers can
+use the same tasks with their own models.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Model(Protocol):
         ...
 
     def losses(self) -> Sums:
-        """The losses of every target of the split, each once."""
+        """The losses of all targets of the split."""
         ...
 
     def choices(self, tokens: Sequence[int]) -> tuple[Sums, NDArray[np.int64]]:
-        """`losses`, and for each example the place among `tokens` of the likeliest at its one target."""
+        """The losses, and for each example the index in `tokens` of the most likely token at its target."""
         ...
 
     def decode(self) -> tuple[Sequence[int], list[str]]:
-        """The examples chosen for decoding, the same ones each time, and the text that the model makes of each."""
+        """The indices of the decoded examples, the same at every evaluation, and the model's output for each."""
         ...
 
 
@@ -48,29 +48,29 @@ class Scores:
     """What a task measures on one set."""
 
     metrics: dict[str, float] = field(default_factory=dict)
-    samples: dict[str, Any] = field(default_factory=dict)  # what to show of it: see `examples_sample`
+    samples: dict[str, Any] = field(default_factory=dict)  # shown to the user: see `examples_sample`
     signatures: dict[str, str] = field(default_factory=dict)  # {metric: how it was computed}
 
 
 class Measure:
-    """How one set is measured, the same at every evaluation; a task with metrics of its own overrides it."""
+    """Measures one set at every evaluation; a task with its own metrics overrides `score` or `decode`."""
 
-    decodes = False  # whether a part of it decodes, and so may be measured more rarely
+    decodes = False  # whether `decode` is called, which may be at fewer evaluations
 
     def score(self, model: Model) -> tuple[Sums, Scores]:
         """The losses, and the metrics that need no decoding."""
         return model.losses(), Scores()
 
     def decode(self, model: Model) -> Scores:
-        """The metrics of what the model decodes; called where `decodes`."""
+        """The metrics of the model's outputs; called if `decodes`."""
         raise NotImplementedError
 
 
 def examples_sample(task: str, examples: Sequence[dict[str, str]]) -> dict[str, Any]:
-    """A sample that is shown as text: some examples, {what: text} each."""
+    """A sample that is shown as text: some examples, each {name: text}."""
     return {"task": task, "examples": list(examples[:SHOWN])}
 
 
 def confusion_sample(task: str, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """A sample that is shown as a picture: how often each label (row) was taken for each label (column)."""
+    """A sample that is shown as a picture: the confusion matrix (rows: true labels, columns: predicted)."""
     return {"task": task, "labels": list(labels), "confusion": counts}

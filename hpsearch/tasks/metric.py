@@ -1,4 +1,4 @@
-"""A metric as people ask for it: its name, which way it is better, and what its values mean."""
+"""A metric: its name, its direction, and how to judge its values."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Metric:
 
     name: str
     direction: Literal["minimize", "maximize"] = "maximize"
-    best: float | None = 1.0  # the best value that there is
-    constant: str = ""  # the likely reason, and a remedy, where it is the same at every evaluation
-    chance: tuple[float, float] | None = None  # at most the first: no better than chance; at least the second: clearly
-    known_as: str = ""  # the metric that people know better, which is shown beside it
-    chosen_by: str = ""  # the metric to be the objective instead, where a set is at chance by this one
-    perfect_by: str = ""  # the metric that is 1 where all is right though this one is 0
+    best: float | None = 1.0  # the best possible value
+    constant: str = ""  # the likely cause and a remedy if it is the same at every evaluation
+    chance: tuple[float, float] | None = None  # up to the first: no better than chance; from the second: clearly better
+    known_as: str = ""  # a better-known metric, which is shown beside it
+    chosen_by: str = ""  # the objective to suggest if a set is at chance by this metric
+    perfect_by: str = ""  # the metric that is 1 for a perfect model when this one is 0
 
 
 LOSSES = tuple(
@@ -29,4 +29,4 @@ LOSSES = tuple(
     )
     for name in ("loss", "perplexity", "bits_per_byte")
 )
-"""The metrics of every task, over the tokens of its targets."""
+"""The metrics of every task, from the losses of its target tokens."""

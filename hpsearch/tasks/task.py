@@ -1,4 +1,4 @@
-"""What a task is: the section of a config that names it, and the questions that the levels above ask the section.
+"""A task: the section of a config that names it, and the methods that trainers call.
 
 A new task is one file: a subclass of `TaskSet` with a field `task: Literal[NAME]`, listed in tasks/__init__.py.
 """
@@ -21,22 +21,22 @@ if TYPE_CHECKING:  # numpy takes its time to import, and a config is read withou
 class TaskSet(EncodableSet):
     """A data set with its task: columns (`example_columns`), encoding (`encode`), metrics, measuring, samples."""
 
-    METRICS: ClassVar[tuple[Metric, ...]] = ()  # of the task, beside the losses; a set may lack some: `metrics`
+    METRICS: ClassVar[tuple[Metric, ...]] = ()  # of the task, beside the losses; `metrics` has those of a set
 
     def metrics(self) -> tuple[Metric, ...]:
-        """The metrics that this set has, beside the losses."""
+        """The metrics of this set, beside the losses."""
         return self.METRICS
 
     def lacks_metric(self, name: str, metric: str) -> str:
-        """What to do to have a metric of the task that this set (`name` in the config) does not have."""
+        """How to get a metric of the task that this set (`name` in the config) lacks; empty if it cannot be had."""
         return ""
 
     def unmeasurable(self, evaluation: EvaluationConfig) -> tuple[str, str] | None:
-        """(key of `evaluation`, reason) where this machine cannot measure the set; None: it can."""
+        """(key of `evaluation`, reason) if this machine cannot measure the set; else None."""
         return None
 
     def switched_off(self, metric: str, evaluation: EvaluationConfig) -> tuple[str, str] | None:
-        """(key of `evaluation`, remedy) where that key switches off a metric of the set; None: it does not."""
+        """(key of `evaluation`, remedy) if that key switches off the metric; else None."""
         return None
 
     def measure(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Measure:
@@ -44,9 +44,9 @@ class TaskSet(EncodableSet):
         return Measure()
 
     def doubts(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Iterator[str]:
-        """What to know of the metrics on these data, a line each; raises DataError where they cannot be measured."""
+        """Warnings about the metrics on these data, a line each; raises DataError if they cannot be measured."""
         yield from ()
 
     def cut(self, *, context: int, max_new_tokens: int) -> Cut:
-        """How examples longer than the context are truncated: a prompt leaves room for what may be decoded."""
+        """How examples longer than the context are truncated; reserves room for the decoded tokens."""
         return Cut.of(context, room=max_new_tokens + 1)  # and the end token

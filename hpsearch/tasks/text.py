@@ -1,4 +1,4 @@
-"""Running text, trained by next-token prediction; judged by perplexity and bits per byte."""
+"""Running text, trained by next-token prediction, scored by perplexity and bits per byte."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:  # numpy takes its time to import, and a config is read withou
 
 
 class TextSet(TaskSet):
-    """Running text, trained by next-token prediction; judged by perplexity and bits per byte."""
+    """Running text, trained by next-token prediction, scored by perplexity and bits per byte."""
 
     has_prompts: ClassVar[bool] = False
     reads_text_files: ClassVar[bool] = True
     form_keys: ClassVar[tuple[str, ...]] = ("lines",)
 
     task: Literal["text"]
-    text: Column = "text"  # where the file has columns
+    text: Column = "text"  # if the file has columns
     lines: bool = False  # of .txt files: each line is an example
 
     def example_columns(self) -> dict[str, Column]:
@@ -33,5 +33,5 @@ class TextSet(TaskSet):
         return self.lines
 
     def encode(self, examples: list[Example], encoder: Encoder) -> Arrays:
-        """Documents, each after an EOS."""
+        """The documents, an EOS before each."""
         return encoder.running_text([example["text"] for example in examples])

@@ -1,4 +1,4 @@
-"""Translation: pairs, trained as source -> target; judged by BLEU and chrF of the decoded target."""
+"""Translation: pairs, trained as source -> target, scored by BLEU and chrF of the decoded target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME = "translation"
 
 
 class TranslationSet(TaskSet):
-    """Pairs, trained as source -> target; judged by BLEU and chrF of the decoded target."""
+    """Pairs, trained as source -> target, scored by BLEU and chrF of the decoded target."""
 
     target_key: ClassVar[str | None] = "target"
     reads_aligned_files: ClassVar[bool] = True
@@ -59,25 +59,25 @@ class TranslationSet(TaskSet):
         return encoder.pairs([example["source"] for example in examples], [example["target"] for example in examples])
 
     def cut(self, *, context: int, max_new_tokens: int) -> Cut:
-        """A source leaves room for what may be decoded, and its end token."""
+        """Reserves room for the decoded tokens and an EOS."""
         return Cut.of(context, room=max_new_tokens + 1, truncate=self.truncate)
 
     def unmeasurable(self, evaluation: EvaluationConfig) -> tuple[str, str] | None:
-        """Where sacrebleu cannot use the tokenizer that the config names."""
+        """Whether sacrebleu cannot use the tokenizer that the config names."""
         wanted = evaluation.bleu_tokenize
         reason = None if wanted == "auto" else unavailable(wanted)
         return ("bleu_tokenize", f"sacrebleu cannot use '{wanted}' on this machine: {reason}") if reason else None
 
     def switched_off(self, metric: str, evaluation: EvaluationConfig) -> tuple[str, str] | None:
-        """TER can be left out, for it takes its time."""
+        """`ter: false` switches off TER."""
         return ("ter", "leave ter out, or write true") if metric == "ter" and evaluation.ter is False else None
 
     def measure(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Measure:
-        """Decodes, and scores in the way that the targets of the train split are written."""
+        """Decodes, and scores as the targets of the train split require."""
         return Decoded(_scoring(corpus_set, evaluation, metric))
 
     def doubts(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Iterator[str]:
-        """Where the targets have too few words for the BLEU that the objective is."""
+        """Warns if BLEU is the objective and the targets have too few words for it."""
         if metric not in ("val/bleu", f"val/{corpus_set.name}/bleu"):
             return
         scoring = _scoring(corpus_set, evaluation, metric)
@@ -98,7 +98,7 @@ class Decoded(Measure):
     decodes = True
 
     def decode(self, model: Model) -> Scores:
-        """BLEU and its like of the chosen examples, which are the samples too."""
+        """BLEU, chrF and the like of the decoded examples, which are also the samples."""
         rows, hypotheses = model.decode()
         pairs = model.tokens
         references = [pairs.references[i] for i in rows]  # type: ignore[union-attr]

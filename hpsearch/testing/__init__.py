@@ -1,7 +1,8 @@
-"""Stand-ins and conformance suites that ship with the package, for those who add a launcher of their own.
+"""Synthetic trainers and conformance tests, for those who add a launcher, a trainer or a policy.
 
-curves.py      learning curves that are formulas: a search can be tried without training anything
-launchers.py   what every launcher must do, as a class of tests
+curves.py      synthetic learning curves
+toy.py         a trainer without torch that follows such a curve
+launchers.py   conformance tests for launchers
 """
 
 from hpsearch.testing.curves import SyntheticCurve, synthetic_loss

@@ -1,4 +1,4 @@
-"""What every launcher must do, as tests: subclass in a test file, say how yours is made, and run pytest.
+"""Conformance tests for launchers: subclass LauncherConformance in a test file, define `make`, and run pytest.
 
 class TestMine(LauncherConformance):
     def make(self, settings): return MyLauncher(settings, trainer=TOY)
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from unittest import SkipTest  # test runners know it, pytest too
+from unittest import SkipTest  # pytest knows it too
 
 from hpsearch.contract import Command, Evaluation, WorkerSettings
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Launcher, Message, Reply, Task
@@ -20,24 +20,24 @@ from hpsearch.testing.toy import curve_of
 from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
 
 TOY = "python:hpsearch.testing.toy:Toy"
-LIMIT = 60.0  # seconds that a launcher may be silent
-SLOW, DIES, RAISES, NO_MEMORY = 0.59, 0.51, 0.5, 0.53  # dropouts at which the toy trainer does so
+LIMIT = 60.0  # seconds to wait for a message
+SLOW, DIES, RAISES, NO_MEMORY = 0.59, 0.51, 0.5, 0.53  # dropouts that trigger faults of the toy trainer
 Seen = list[Evaluation]
 
 
 class LauncherConformance:
-    """One launcher's tests; `make` gives it, with a worker for each worker_settings, training with the toy trainer."""
+    """Tests of one launcher; `make` returns it with a worker for each settings, training with the toy trainer."""
 
-    workers = 2  # that it can have at once; 1: what is about several is skipped
-    in_processes = True  # a worker may die without taking the driver along
+    workers = 2  # that it can have; 1: skips the tests of several workers
+    in_processes = True  # workers are processes, which may die without the driver
 
     def make(self, settings: list[WorkerSettings]) -> Launcher:
-        """A launcher with these workers."""
+        """Returns a launcher with these workers."""
         raise NotImplementedError
 
     @contextlib.contextmanager
     def made(self, folder: Path, workers: int = 1) -> Iterator[Launcher]:
-        """A launcher, closed at the end."""
+        """Returns a launcher and closes it at the end of the block."""
         launcher = self.make([worker_settings(folder)] * workers)
         try:
             yield launcher
@@ -55,8 +55,8 @@ class LauncherConformance:
         assert _end(last) == (0, Command.CONTINUE)
         assert (tmp_path / "0000" / "best.pt").exists()
 
-    def test_a_dropped_trial_ends_and_the_worker_takes_the_next(self, tmp_path: Path) -> None:
-        """DROP leaves nothing behind."""
+    def test_a_stopped_trial_ends_and_its_worker_trains_the_next(self, tmp_path: Path) -> None:
+        """STOP leaves no weights behind."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
             seen, last = drive(launcher, lambda e: Command.STOP if e.index == 3 else Command.CONTINUE)
@@ -74,8 +74,8 @@ class LauncherConformance:
         assert (len(seen), _end(last)) == (5, (0, Command.FINISH))
         assert (tmp_path / "0000" / "best.pt").exists()
 
-    def test_a_paused_trial_goes_on_where_it_was(self, tmp_path: Path) -> None:
-        """The evaluations of its checkpoint come first."""
+    def test_a_paused_trial_resumes(self, tmp_path: Path) -> None:
+        """It yields the evaluations of its checkpoint first."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
             seen, last = drive(launcher, lambda e: Command.PAUSE if e.index == 7 else Command.CONTINUE)
@@ -87,7 +87,7 @@ class LauncherConformance:
         assert _end(last) == (0, Command.CONTINUE)
 
     def test_a_trial_can_be_paused_between_evaluations(self, tmp_path: Path) -> None:
-        """PAUSE, said unasked, is heard within the next steps."""
+        """The training reads a PAUSE between evaluations within a few steps."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path, dropout=SLOW))
             launcher.reply(0, Reply(0, Command.PAUSE))
@@ -95,7 +95,7 @@ class LauncherConformance:
         assert _end(last) == (0, Command.PAUSE)
 
     def test_an_error_in_training_is_a_message_and_the_worker_lives(self, tmp_path: Path) -> None:
-        """With its traceback, and the next trial trains."""
+        """Failed has the traceback, and the next trial trains."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path, dropout=RAISES))
             _, last = drive(launcher)
@@ -105,18 +105,18 @@ class LauncherConformance:
             place(launcher, task(tmp_path, 1))
             assert len(drive(launcher)[0]) == 20
 
-    def test_running_out_of_memory_has_its_own_name(self, tmp_path: Path) -> None:
-        """It says something about the trial, and is no bug."""
+    def test_running_out_of_memory_has_a_kind_of_its_own(self, tmp_path: Path) -> None:
+        """The trial is too big; it is not a bug."""
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path, dropout=NO_MEMORY))
             _, last = drive(launcher)
         assert isinstance(last, Failed)
         assert last.kind == "out_of_memory"
 
-    def test_a_worker_that_dies_is_said_and_replaced(self, tmp_path: Path) -> None:
-        """Its trial is named, and the slot trains the next."""
+    def test_a_dead_worker_is_reported_and_replaced(self, tmp_path: Path) -> None:
+        """Failed names the trial, and the slot trains the next one."""
         if not self.in_processes:
-            raise SkipTest("it trains in the driver's own process")
+            raise SkipTest("it trains in the driver's process")
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path, dropout=DIES))
             _, last = drive(launcher)
@@ -125,8 +125,8 @@ class LauncherConformance:
             place(launcher, task(tmp_path, 1))
             assert len(drive(launcher)[0]) == 20
 
-    def test_a_slow_worker_holds_up_no_other(self, tmp_path: Path) -> None:
-        """While one makes its steps, the other ends three trials."""
+    def test_a_slow_worker_does_not_block_others(self, tmp_path: Path) -> None:
+        """While one trains slowly, the other trains three trials."""
         if self.workers < 2:
             raise SkipTest("it has one worker")
         with self.made(tmp_path, workers=2) as launcher:
@@ -137,7 +137,7 @@ class LauncherConformance:
                 assert _end(last) == (number, Command.CONTINUE)
 
     def test_hundreds_of_trials_after_one_another(self, tmp_path: Path) -> None:
-        """None is mixed up with another."""
+        """No message is attributed to another trial."""
         with self.made(tmp_path) as launcher:
             for number in range(300):
                 place(launcher, task(tmp_path, number))
@@ -146,26 +146,26 @@ class LauncherConformance:
 
 
 def worker_settings(folder: Path) -> WorkerSettings:
-    """A worker on the CPU."""
+    """Returns the settings of a worker on the CPU."""
     return WorkerSettings(device="cpu", threads=1, cache=folder, base=folder)
 
 
 def config(dropout: float = 0.0, **training: Any) -> TrainConfig:
-    """A config for the toy trainer."""
+    """Returns a config for the toy trainer."""
     data = {"text": TextSet(task="text", dataset="python:a:b")}
     return TrainConfig(data=data, model=ModelConfig(dropout=dropout), training=TrainingConfig(**training))
 
 
 def task(folder: Path, number: int = 0, **values: Any) -> Task:
-    """Trial `number` with these values, in a folder of its own."""
+    """Returns the task of trial `number`, with its own folder."""
     return Task(number, 1, config(**values).model_dump(mode="json"), folder / f"{number:04d}")
 
 
 def place(launcher: Launcher, trial: Task, slot: int = 0) -> None:
-    """Hands a trial to a worker as soon as it is ready."""
+    """Waits until a worker is ready and hands it a trial."""
     deadline = time.monotonic() + LIMIT
     while not launcher.ready(slot):
-        assert time.monotonic() < deadline, "no worker gets ready"
+        assert time.monotonic() < deadline, "no worker is ready"
         launcher.messages(timeout=0.1)
     launcher.train(slot, trial)
 
@@ -173,7 +173,7 @@ def place(launcher: Launcher, trial: Task, slot: int = 0) -> None:
 def drive(
     launcher: Launcher, answers: Callable[[Evaluation], Command] = lambda evaluation: Command.CONTINUE
 ) -> tuple[Seen, Message]:
-    """Answers every evaluation until a trial ends; gives the evaluations and the last message."""
+    """Answers every evaluation until a trial ends; returns the evaluations and the last message."""
     seen: Seen = []
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
@@ -183,10 +183,10 @@ def drive(
             seen.append(message.evaluation)
             answer = answers(message.evaluation)
             launcher.reply(message.slot, Reply(message.trial, answer, message.evaluation.index))
-    raise AssertionError("the launcher said nothing more")
+    raise AssertionError("no message from the launcher")
 
 
 def _end(message: Message) -> tuple[int, Command]:
-    """The trial that ended by itself or as told, and what it was told."""
+    """Returns the trial that ended and its last command."""
     assert isinstance(message, Ended), message
     return message.trial, message.command

@@ -1,9 +1,8 @@
-"""A trainer without torch: a formula for a loss, numbers for a checkpoint. Name it `python:hpsearch.testing.toy:Toy`.
+"""A trainer without torch that follows a synthetic learning curve: `trainer: python:hpsearch.testing.toy:Toy`.
 
-It keeps the whole contract of contract.py (fixed fractions, resuming from any checkpoint, PAUSE and FINISH),
-so the driver, the launchers and the journal can be tried hundreds of times in the time of one real training.
-It has the sections and the data of causal_lm. `config.training` is read as it is; `dropout` 0.5 and up makes it fail
-in the way named by `FAULTS`.
+It implements the whole contract (fixed fractions, resuming from any checkpoint, PAUSE and FINISH), so that tests can
+run driver, launchers and journal hundreds of times in the time of one real training. Config and data are those of
+causal_lm; a `dropout` of `FAULTS` triggers that fault.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.training.config import TrainConfig
 
 STEPS = 200  # of every training
-TOKENS = 1000  # a step
+TOKENS = 1000  # per step
 FAULTS = {
     0.5: "raise",
     0.51: "exit",
@@ -32,14 +31,14 @@ FAULTS = {
     0.54: "nan",
     0.55: "hang",
     0.56: "device",
-    0.57: "explode",  # finite, and far too high
+    0.57: "explode",  # finite but far too high
     0.58: "exit with 0",
     0.59: "slow",
 }
 
 
 class Toy(CausalLM):
-    """The trainer of the tests of driver, launchers and journal."""
+    """The trainer that tests of driver, launchers and journal use."""
 
     exports: ClassVar[str] = ""
 
@@ -48,20 +47,21 @@ class Toy(CausalLM):
         yield from train(config, handle)
 
     def warm_up(self) -> None:
-        """Nothing: it needs no torch."""
+        """Does nothing: it needs no torch."""
 
     def test(self, config: TrainConfig, handle: Handle) -> TestResult:
-        """Nothing."""
+        """Returns no metrics."""
         return TestResult()
 
     def export(self, config: TrainConfig, handle: Handle, folder: Path) -> None:
-        """Nothing."""
+        """Exports nothing."""
 
 
 def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
-    """Trains nothing, at TOY_STEP seconds a step (environment; 0 by default), saving each TOY_CHECKPOINT steps.
+    """Yields the evaluations of a synthetic curve; environment variables set its pace.
 
-    What was answered is added to the file TOY_HISTORY: what a checker may ask the journal and the views for.
+    TOY_STEP: seconds a step (0). TOY_CHECKPOINT: steps between checkpoints (10). TOY_HISTORY: a file to which it adds
+    each evaluation that the driver has answered; a checker compares journal and views with it.
     """
     pause, every = float(os.environ.get("TOY_STEP", "0")), int(os.environ.get("TOY_CHECKPOINT", "10"))
     state = load_state(config, handle) or {"step": 0, "evaluations": []}
@@ -92,7 +92,7 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
 
 
 def curve_of(config: TrainConfig) -> SyntheticCurve:
-    """The curve that a config has: more than four epochs overfit."""
+    """Returns the curve of a config: more than four epochs overfit."""
     epochs = config.training.epochs
     return SyntheticCurve(
         learning_rate=config.training.learning_rate,
@@ -104,7 +104,7 @@ def curve_of(config: TrainConfig) -> SyntheticCurve:
 
 
 def evaluation(config: TrainConfig, curve: SyntheticCurve, step: int, fault: str | None = None) -> Evaluation:
-    """What a training of this config measures at a step: known in advance, so that a checker can compare."""
+    """Returns the evaluation of a config at a step; a checker can compute it too."""
     progress = step / STEPS
     loss = curve.val_loss(progress)
     if progress > 0.3:

@@ -48,7 +48,7 @@ def _checked(trainer: Trainer, name: str, method: Callable[..., Any], base: Path
     @wraps(method)
     def checked(*args: Any, **options: Any) -> Any:
         try:
-            answer = method(*args, **options)
+            answer: Any = method(*args, **options)
         except HpsearchError:
             raise
         except (Exception, SystemExit) as error:

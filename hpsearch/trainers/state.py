@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 
 def save_state(config: Config, handle: Handle, state: Any, *, name: str = CHECKPOINTS[0]) -> None:
     """Writes a JSON-serializable state to the training's folder atomically; the previous state is kept."""
-    former = handle.folder / CHECKPOINTS[1] if name == CHECKPOINTS[0] else None
-    sealed.write(handle.folder / name, json.dumps(state).encode(), config=config.digest(), former=former)
+    previous = handle.folder / CHECKPOINTS[1] if name == CHECKPOINTS[0] else None
+    sealed.write(handle.folder / name, json.dumps(state).encode(), config=config.digest(), previous=previous)
 
 
 def load_state(config: Config, handle: Handle) -> Any:

@@ -17,15 +17,15 @@ State = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 
-def save(path: Path, state: State, *, config_hash: str, former: Path | None = None) -> None:
+def save(path: Path, state: State, *, config_hash: str, previous: Path | None = None) -> None:
     """Writes tensors and plain values atomically (mode 0600).
 
     A line of JSON with SHA-256, length and config hash precedes torch's bytes. The previous checkpoint is kept as
-    `former`, if given. Raises OSError.
+    `previous`, if given. Raises OSError.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    sealed.write(path, buffer.getvalue(), config=config_hash, former=former)
+    sealed.write(path, buffer.getvalue(), config=config_hash, previous=previous)
 
 
 def load(path: Path, *, config_hash: str, device: str | torch.device = "cpu") -> State:

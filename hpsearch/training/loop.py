@@ -256,7 +256,7 @@ class Training:
             "best": self.best.state() if self.best else None,
         }
         last, previous = (self.handle.folder / name for name in CHECKPOINTS)
-        checkpoint.save(last, state, config_hash=self._identity, former=previous)
+        checkpoint.save(last, state, config_hash=self._identity, previous=previous)
         self._saved_at = time.monotonic()
         self._window.start_clock()
 

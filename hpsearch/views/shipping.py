@@ -155,7 +155,7 @@ def follow(follower: Follower, *, finishing: Callable[[], bool], pause: Callable
 def main() -> None:
     """The shipping process: reads its task and "finish" from standard input; exits when that closes."""
     _step_back()
-    failpoints.take_along(os.getppid())
+    failpoints.set_driver(os.getppid())
     task = json.loads(sys.stdin.readline())
     send = _sender()
     finishing = threading.Event()

@@ -138,7 +138,7 @@ MISTAKES = [
     (("--workers", "foo"), r"--workers.*'foo' is neither auto nor a whole number"),
     (("--hours", "0"), r"--hours.*0"),
     (("--trials", "0"), r"--trials.*0"),
-    (("--study", "../evil"), r"study: '../evil' is no name for a study"),
+    (("--study", "../evil"), r"study: '../evil' is not a valid study name"),
     (("--study", "cache"), r"name of a folder of hpsearch's own"),
     (("--device", "tpu"), r"--device.*'tpu'"),
     (("--no-such",), r"No such option '?--no-such"),

@@ -1,4 +1,4 @@
-"""Two files of aligned lines: pairs by number, whatever is in the lines; everything that would shift them refused."""
+"""Two files of aligned lines: pairs by line number; whatever would shift the pairs is refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_line_that_is_blank_on_one_side_is_refused_or_skipped(tmp_path: Path) 
     assert refusal(tmp_path, a_set("translation", PAIR)) == said
     splits = loaded(tmp_path, a_set("translation", PAIR, skip_bad_rows=True))
     assert [tuple(example.values()) for example in splits.train] == [("a", "A"), ("c", "C"), ("d", "D")]
-    (warning,) = splits.warned
+    (warning,) = splits.warnings
     assert warning.startswith("data.mine: 2 of 8 rows skipped: ")  # train and valid are the same here
 
 
@@ -51,7 +51,7 @@ def test_several_files_a_side_go_together_one_by_one(tmp_path: Path) -> None:
         (tmp_path / f"{i}.en").write_text(f"{i} one\n{i} two\n")
     pair = {"source": "*.de", "target": "*.en"}
     assert train(tmp_path, "translation", pair)[3] == ("1 zwei", "1 two")
-    assert loaded(tmp_path, a_set("translation", pair)).told[0] == (
+    assert loaded(tmp_path, a_set("translation", pair)).notes[0] == (
         "data.mine: train from 3 files: 0.de with 0.en, 1.de with 1.en, 2.de with 2.en"
     )
     assert "3 source files, 1 target files" in refusal(tmp_path, a_set("translation", {**pair, "target": "0.en"}))

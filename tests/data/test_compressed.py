@@ -1,4 +1,4 @@
-"""Packed files: every packing gives the same text, is read to its end, and unpacks to no more than text does."""
+"""Compressed files: every compression reads as the same text, to its end; decompression bombs are refused."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_packed_table_and_packed_aligned_files_are_read(tmp_path: Path) -> Non
     (tmp_path / "train.en.bz2").write_bytes(bz2.compress(b"one\ntwo\n"))
     pair = {"source": "train.de.gz", "target": "train.en.bz2"}
     assert train(tmp_path, "translation", pair) == [("eins", "one"), ("zwei", "two")]
-    assert loaded(tmp_path, a_set("translation", pair)).told == []
+    assert loaded(tmp_path, a_set("translation", pair)).notes == []
 
 
 def test_a_zip_of_other_files_is_refused_with_what_is_in_it(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_zip_of_other_files_is_refused_with_what_is_in_it(tmp_path: Path) -> N
         archive.writestr("data/a.csv", "text,label\na,x\n")
     said = refusal(tmp_path, a_set("classification", "a.zip"))
     assert said.startswith(
-        "a.zip: files of no or several formats in it (a.csv, readme.md), one is wanted: .txt, .jsonl"
+        "a.zip: files of no or several formats in it (a.csv, readme.md), one is expected: .txt, .jsonl"
     )
 
 

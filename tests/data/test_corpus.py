@@ -1,4 +1,4 @@
-"""The corpus: what its tokens say, that it is prepared once, and that nothing half made is ever read."""
+"""The corpus: the meaning of its tokens, that it is prepared once, and that an unfinished one is never read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that return other examples in another process, and those that only might."""
+"""Data functions that return other examples in another process cause a warning; deterministic ones do not."""
 
 import importlib
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from hpsearch.data.corpus import Contents
-from hpsearch.data.determinism import LONGEST, asked_again
+from hpsearch.data.determinism import LONGEST, called_again
 from hpsearch.training.config import TrainConfig
 
 TEXTS = "TEXTS = [f'{i} and some words' for i in range(40)]\n"
@@ -35,7 +35,7 @@ def base(tmp_path):
 def asked(base, names, *, took=0.0):
     data = {name: {"task": "text", "dataset": f"python:again_{name}:f"} for name in names}
     config = TrainConfig.model_validate({"data": data})
-    with asked_again(
+    with called_again(
         config.data, Contents.of(config.data, config.tokenizer, base=base), base=base, took=took
     ) as warnings:
         return warnings()

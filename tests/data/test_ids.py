@@ -1,9 +1,11 @@
-"""A column of ids, or of numbers to be estimated, that was named as the label."""
+"""A column of ids, or of numbers, as the label is refused."""
 
 import pytest
 
 from hpsearch.config import Split
-from hpsearch.data.splits import Splits, check_labels, divide
+from hpsearch.data.holdout import divide
+from hpsearch.data.split_checks import check_labels
+from hpsearch.data.splits import Splits
 from hpsearch.errors import DataError
 
 

@@ -1,4 +1,4 @@
-"""json files: one object a line, or one array as pandas writes it; nested and joined columns."""
+"""json files: one object per line, or one array as pandas writes it; nested and joined columns."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ WRONG = {
     "cut in an object": ('[{"text": "a", "label": 1},\n{"te', "a.json:2: not JSON (Unterminated string"),
     "no comma": ('[{"text": "a", "label": 1}\n {"text": "b"}]', "a.json:2: not JSON (',' is missing)"),
     "two arrays": ('[{"text": "a", "label": 1}]\n[]', "a.json:2: more text after the array"),
-    "numbers": ('[{"text": "a", "label": 1},\n 3]', "a.json:2: in the array there is what is no object"),
-    "NaN": ('[{"text": "a", "label": NaN}]', "a.json:1: not JSON (NaN is no number of JSON's)"),
+    "numbers": ('[{"text": "a", "label": 1},\n 3]', "a.json:2: the array has an item that is not an object"),
+    "NaN": ('[{"text": "a", "label": NaN}]', "a.json:1: not JSON (NaN is not a JSON number)"),
     "a table in an object": ('{"data": [{"text": "a"}]}', "a.json:1: one object with a list in 'data': save that list"),
     "one object over lines": ('{\n "text": "a"\n}', "a.json:1: not JSON"),
 }
@@ -155,7 +155,7 @@ def test_a_record_without_the_mapping_that_others_have_lacks_what_is_in_it(tmp_p
     given = {"source": "en", "target": "fr"}
     assert (
         refusal(tmp_path, a_set("translation", "a.jsonl", **given))
-        == "a.jsonl:2: the source is missing, text is wanted"
+        == "a.jsonl:2: the source is missing, text is expected"
     )
     assert train(tmp_path, "translation", "a.jsonl", skip_bad_rows=True, **given) == [("a", "b")] * 2
 

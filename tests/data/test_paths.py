@@ -1,4 +1,4 @@
-"""Paths of a config as files: variables, globs, folders, near names; which files of a folder are which split."""
+"""Paths of a config: variables, globs, folders, hints of similar names; which files of a folder are which split."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_folders_and_globs_give_their_files_in_the_order_of_their_names(
     splits = loaded(tmp_path, a_set("text", named))
     assert [e["text"].strip() for e in splits.train] == files
     names = ", ".join(Path(name).name for name in files)
-    assert splits.told[0] == f"data.mine: train from {len(files)} files: {names}"
+    assert splits.notes[0] == f"data.mine: train from {len(files)} files: {names}"
 
 
 def test_a_glob_without_a_file_a_folder_without_data_and_one_of_several_kinds_are_refused(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_glob_without_a_file_a_folder_without_data_and_one_of_several_kinds_ar
 
 def test_a_missing_file_is_answered_with_a_near_name(tmp_path: Path) -> None:
     table(tmp_path, "reviews.csv")
-    said = "reveiws.csv: there is no such file, a data file is wanted; did you mean 'reviews.csv'?"
+    said = "reveiws.csv: no such file, a data file is expected; did you mean 'reviews.csv'?"
     assert refusal(tmp_path, a_set("classification", "reveiws.csv")) == said
     assert refusal(tmp_path, a_set("classification", dataset="reveiws.csv")) == said
     assert "did you mean 'reviews.csv'?" in refusal(tmp_path, a_set("classification", "reviews.tsv"))
@@ -107,7 +107,7 @@ def test_numbered_parts_of_splits_are_read_and_other_files_are_told(tmp_path: Pa
     given = a_set("classification", dataset="set")
     parts = {"train": ["set/train-0.csv", "set/train-1.csv"], "valid": ["set/dev.csv"], "test": ["set/test.csv"]}
     assert firsts(tmp_path, given) == parts
-    assert loaded(tmp_path, given).told == [
+    assert loaded(tmp_path, given).notes == [
         "data.mine: train from 2 files: train-0.csv, train-1.csv",
         "data.mine: valid from dev.csv",
         "data.mine: test from test.csv",
@@ -137,7 +137,7 @@ def test_files_that_are_more_than_parts_of_one_are_never_mixed(
 def test_a_folder_with_one_file_of_any_name_is_read(tmp_path: Path) -> None:
     write(tmp_path, "set/README.md", "set/LICENSE")
     (tmp_path / "set" / "reviews.csv").write_text("text\n" + "".join(f"text {i}\n" for i in range(9)))
-    assert loaded(tmp_path, a_set("text", dataset="set")).told == ["data.mine: train from reviews.csv"]
+    assert loaded(tmp_path, a_set("text", dataset="set")).notes == ["data.mine: train from reviews.csv"]
 
 
 @pytest.mark.parametrize("named", ["in", "in/*.csv", "in/t*"])
@@ -198,7 +198,7 @@ def test_names_of_splits_choose_among_those_of_a_saved_set(tmp_path: Path) -> No
     splits = {"train": "train", "valid": "validation_mismatched"}
     given = a_set("classification", dataset="saved", splits=splits, split={"test": 0})
     assert firsts(tmp_path, given) == {"train": ["train"], "valid": ["validation_mismatched"]}
-    assert loaded(tmp_path, given).told == [
+    assert loaded(tmp_path, given).notes == [
         "data.mine: train from split train, valid from split validation_mismatched; not read: validation_matched, test"
     ]
     said = refusal(tmp_path, a_set("classification", dataset="saved", splits={"train": "train", "valid": "dev"}))
@@ -219,7 +219,7 @@ def test_the_library_s_feature_for_translations_is_taken_by_its_languages(tmp_pa
 
 def test_keys_of_a_dataset_and_of_files_are_refused_where_they_say_nothing() -> None:
     for given, words in (
-        ({"files": "a.csv", "config": "en"}, "config and splits are those of a dataset"),
+        ({"files": "a.csv", "config": "en"}, "config and splits belong to a dataset"),
         ({"dataset": "python:a:b", "encoding": "cp1252"}, "encoding is about files"),
         ({"dataset": "python:a:b", "skip_bad_rows": True}, "skip_bad_rows is about files"),
     ):
@@ -234,12 +234,12 @@ def test_a_text_without_blank_lines_is_dealt_out_by_lines_and_the_key_that_says_
     names = "".join(f"name {i}\r\n" for i in range(200))
     write(tmp_path, "names.txt", text=names)
     splits = loaded(tmp_path, a_set("text", files="names.txt"))
-    assert splits.warned == [
+    assert splits.warnings == [
         "data.mine: 1 text is too few to be dealt out to 3 splits, so each of the 200 lines is an example: lines: true "
         "if that is meant, else put blank lines between the examples, or give a valid file"
     ]
     said = loaded(tmp_path, a_set("text", files="names.txt", lines=True))
-    assert said.warned == []
+    assert said.warnings == []
     assert said == splits
     assert sum(map(len, splits.parts().values())) == 200
     assert {"text": "name 7"} in [e for part in splits.parts().values() for e in part]
@@ -249,7 +249,7 @@ def test_a_text_of_as_many_paragraphs_as_splits_stays_one_of_paragraphs(tmp_path
     write(tmp_path, "two.txt", text="a\nb\nc\n\nd\ne\n")
     splits = loaded(tmp_path, a_set("text", files="two.txt", split={"test": 0}))
     assert sorted(example["text"] for example in splits.train + splits.valid) == ["a\nb\nc", "d\ne"]
-    assert splits.warned == []
+    assert splits.warnings == []
 
 
 def test_a_single_line_is_refused_as_too_few(tmp_path: Path) -> None:

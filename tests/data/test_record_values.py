@@ -1,4 +1,4 @@
-"""Values as they come from files, functions and libraries: missing ones are refused with their row, no class "nan"."""
+"""Values of files, functions and libraries: missing ones are refused with their row."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_labels_are_spelt_as_their_file_has_them_and_whole_floats_as_whole_numbe
 )
 def test_what_is_no_text_is_described(value: Any, what: str) -> None:
     assert described(plain(value)) == what
-    with pytest.raises(Unfit, match="text is wanted"):
+    with pytest.raises(Unfit, match="text is expected"):
         text_of(plain(value))
 
 
@@ -121,7 +121,7 @@ def test_what_is_no_text_is_described(value: Any, what: str) -> None:
     "value", [float("inf"), b"a", None, [1], 1 << 2000, decimal.Decimal(1)], ids=lambda v: type(v).__name__
 )
 def test_what_is_no_label_is_refused(value: Any) -> None:
-    with pytest.raises(Unfit, match="text \\(or a number\\) is wanted"):
+    with pytest.raises(Unfit, match="text \\(or a number\\) is expected"):
         label_of(plain(value))
 
 
@@ -203,9 +203,9 @@ def test_a_series_is_its_texts_and_an_array_its_labels(returning: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (7, "the text is a number (7), text is wanted"),
-        (True, "the text is a boolean (true), text is wanted"),
-        (b"bytes", "the text is bytes, text is wanted"),
+        (7, "the text is a number (7), text is expected"),
+        (True, "the text is a boolean (true), text is expected"),
+        (b"bytes", "the text is bytes, text is expected"),
         ("  ", "the text is empty"),
     ],
 )
@@ -249,7 +249,7 @@ def test_a_table_lacks_a_column_has_it_twice_or_a_label_without_a_name(returning
 def test_labels_of_two_types_are_refused_with_both_lines(tmp_path: Path, labels: list[Any], second: str) -> None:
     lines = [json.dumps({"text": f"text {i}", "label": label}) for i, label in enumerate(labels)]
     (tmp_path / "d.jsonl").write_text("\n".join(lines))
-    assert refusal(labelled(files={"train": "d.jsonl"}), tmp_path) == f"{second}, labels of one type are wanted"
+    assert refusal(labelled(files={"train": "d.jsonl"}), tmp_path) == f"{second}, labels of one type are expected"
 
 
 def test_labels_of_two_types_in_two_files_of_one_split_are_refused_but_csv_has_no_types(tmp_path: Path) -> None:

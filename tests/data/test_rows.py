@@ -1,4 +1,4 @@
-"""Rows of csv and tsv files as people have them: headers, delimiters, quotes; compared with pandas and csv."""
+"""Rows of csv and tsv files: headers, delimiters, quotes; compared with pandas and csv."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ def test_quotes_of_a_tsv_that_is_not_quoted_are_characters(tmp_path: Path, texts
     (tmp_path / "a.tsv").write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
     splits = loaded(tmp_path, a_set("classification", "a.tsv"))
     assert [tuple(example.values()) for example in splits.train] == rows
-    assert splits.warned == []
+    assert splits.warnings == []
 
 
 def test_a_tsv_that_is_quoted_in_part_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text('text\tlabel\n"he said ""no"""\tx\n"Yes", I said\ty\n')
     splits = loaded(tmp_path, a_set("classification", "a.tsv"))
     assert [e["text"] for e in splits.train] == ['"he said ""no"""', '"Yes", I said']
-    assert "a.tsv:2: a field in quotes that were doubled, but line 3 is not quoted like it" in splits.warned[0]
+    assert "a.tsv:2: a field in quotes that were doubled, but line 3 is not quoted like it" in splits.warnings[0]
     assert "a.tsv:3: wrong csv quoting" in refusal(tmp_path, a_set("classification", "a.tsv", quoting="csv"))
-    assert loaded(tmp_path, a_set("classification", "a.tsv", quoting="none")).warned == []
+    assert loaded(tmp_path, a_set("classification", "a.tsv", quoting="none")).warnings == []
 
 
 def test_a_stray_quote_of_a_csv_that_swallows_rows_is_told(tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_a_stray_quote_of_a_csv_that_swallows_rows_is_told(tmp_path: Path) -> No
     (tmp_path / "a.csv").write_text(f'text,label\nfirst,x\n"stray,y\n{rows}last",x\nmore,y\n')
     splits = loaded(tmp_path, a_set("classification", "a.csv"))
     assert len(splits.train) == 3
-    assert "a.csv:3: a quoted field spans 32 lines that look like rows of their own" in splits.warned[0]
+    assert "a.csv:3: a quoted field spans 32 lines that look like rows of their own" in splits.warnings[0]
     assert len(train(tmp_path, "classification", "a.csv", quoting="none")) == 34
     (tmp_path / "b.csv").write_text('text,label\n"a letter, say\nof some lines\nand an end",x\nmore,y\n')
-    assert loaded(tmp_path, a_set("classification", "b.csv")).warned == []
+    assert loaded(tmp_path, a_set("classification", "b.csv")).warnings == []
 
 
 @pytest.mark.parametrize("skip", [False, True])
@@ -151,7 +151,7 @@ def test_rows_that_cannot_be_read_are_skipped_and_told_where_that_is_wished(tmp_
     given = a_set("classification", files=files, split={"test": 0}, skip_bad_rows=True)
     splits = loaded(tmp_path, given)
     assert [tuple(e.values()) for e in splits.train] == [("a", "x"), ("f", "y"), ("g", "x"), ("h", "y"), ("i", "x")]
-    (warning,) = splits.warned
+    (warning,) = splits.warnings
     first = 3 if name != "a.jsonl" else 2
     assert warning.startswith("data.mine: 4 of 11 rows skipped: ")
     assert all(f"{name}:{first + i}: " in warning for i in range(3))
@@ -172,7 +172,7 @@ def test_a_line_in_another_encoding_is_skipped_too(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_bytes(b"text\tlabel\na\tx\ncaf\xe9\ty\nb\ty\n")
     splits = loaded(tmp_path, a_set("classification", "a.tsv", skip_bad_rows=True))
     assert [e["text"] for e in splits.train] == ["a", "b"]
-    assert "a.tsv:3: byte 4 of the line is not UTF-8" in splits.warned[0]
+    assert "a.tsv:3: byte 4 of the line is not UTF-8" in splits.warnings[0]
 
 
 def test_a_second_row_that_csv_cannot_read_has_the_delimiter_of_the_header_named(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_second_row_that_csv_cannot_read_has_the_delimiter_of_the_header_named
 def test_a_field_that_goes_over_one_line_end_swallows_no_row(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('text,label\n"two\nlines",x\nmore,y\n')
     splits = loaded(tmp_path, a_set("classification", "a.csv"))
-    assert ([e["text"] for e in splits.train], splits.warned) == (["two\nlines", "more"], [])
+    assert ([e["text"] for e in splits.train], splits.warnings) == (["two\nlines", "more"], [])
 
 
 @pytest.mark.parametrize(("lines", "told"), [(10, False), (11, True)])
@@ -195,7 +195,7 @@ def test_a_long_field_of_a_file_with_one_column_is_told(tmp_path: Path, lines: i
     (tmp_path / "a.csv").write_text(f'text\n"{inner}"\nmore\n')
     splits = loaded(tmp_path, a_set("text", "a.csv"))
     assert [e["text"] for e in splits.train] == [inner, "more"]
-    assert [f"spans {lines} lines" in line for line in splits.warned if "a.csv:2" in line] == [True] * told
+    assert [f"spans {lines} lines" in line for line in splits.warnings if "a.csv:2" in line] == [True] * told
 
 
 def test_a_tsv_with_a_header_in_quotes_is_quoted(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Sources to examples: formats, splits, warnings, and every kind of bad input as one line with its place."""
+"""Loading of data sets: formats, splits, warnings, and one line with the place for every kind of bad input."""
 
 from __future__ import annotations
 
@@ -253,8 +253,8 @@ def test_a_function_beside_the_config_gives_texts_tuples_or_records(tmp_path: Pa
         ("broken", "raised KeyError: 'no\\nsuch'"),
         ("odd", "returned train, extra, allowed: train, valid, test"),
         ("both", "returned train, dev, valid, allowed: train, valid, test"),
-        ("short", "train: example 0: 1 values, (text, label) or a dict is wanted"),
-        ("none", "train: example 0: the label is missing, text (or a number) is wanted"),
+        ("short", "train: example 0: 1 values, (text, label) or a dict is expected"),
+        ("none", "train: example 0: the label is missing, text (or a number) is expected"),
         ("nothing", "raised TypeError: 'NoneType' object is not iterable"),
         ("absent", "module my_examples has no function 'absent'"),
     ],
@@ -265,14 +265,14 @@ def test_a_wrong_function_is_named(tmp_path: Path, module: str, function: str, m
 
 def test_text_that_is_not_unicode_and_modules_that_are_not_there(tmp_path: Path, module: str) -> None:
     assert "half of a surrogate pair" in refusal(text(dataset=module + "half"), tmp_path)
-    for origin, message in (("python:no_such_module_at_all:f", "cannot be imported"), ("python:f", "is wanted")):
+    for origin, message in (("python:no_such_module_at_all:f", "cannot be imported"), ("python:f", "is expected")):
         with pytest.raises(DataError, match=message):
             sources.check_sources("mine", text(dataset=origin), base=tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------------------ bad input
 
-FUNCTION = 'what is no text can be read by a function: dataset: "python:module:function"'
+FUNCTION = 'other content can be read by a function: dataset: "python:module:function"'
 BAD_TABLES = {
     "empty": (b"", "d.tsv: the file is empty"),
     "header only": (b"text\tlabel\n", "d.tsv: no examples (a header alone, or blank lines)"),
@@ -289,7 +289,7 @@ BAD_TABLES = {
         "d.tsv:2: byte 4 of the line is not UTF-8; in cp1252 it reads 'café\\tx': "
         "if that is right, give encoding: cp1252",
     ),
-    "NUL": (b"text\tlabel\na\tx\n\0\ty\n", "d.tsv:3: a NUL byte, UTF-8 text is wanted; " + FUNCTION),
+    "NUL": (b"text\tlabel\na\tx\n\0\ty\n", "d.tsv:3: a NUL byte, UTF-8 text is expected; " + FUNCTION),
     "UTF-16": ("text\tlabel\n".encode("utf-16")[:-1], "d.tsv:1: not utf-16 from here on, or soon after"),
     "empty text": (b"text\tlabel\n \tx\nb\ty\n", "d.tsv:2: the text is empty"),
     "empty label": (b"text\tlabel\na\tx\nb\t\n", "d.tsv:3: the label is empty"),
@@ -318,11 +318,11 @@ def test_one_label_and_labels_that_train_lacks_are_refused(tmp_path: Path) -> No
         (
             "d.jsonl",
             b'{"text": "a"}\n{"text": \n',
-            "d.jsonl:2: not JSON (Expecting value), one object a line is wanted",
+            "d.jsonl:2: not JSON (Expecting value), one object a line is expected",
         ),
-        ("d.jsonl", b'[{"text": "a"}]\n', "d.jsonl:1: a JSON list, one object a line is wanted"),
-        ("d.jsonl", b"[" * 100_000 + b"\n", "d.jsonl:1: not JSON (nested too deeply), one object a line is wanted"),
-        ("d.jsonl", b'{"text": ["a"]}\n', "d.jsonl:1: the text is a list, text is wanted"),
+        ("d.jsonl", b'[{"text": "a"}]\n', "d.jsonl:1: a JSON list, one object a line is expected"),
+        ("d.jsonl", b"[" * 100_000 + b"\n", "d.jsonl:1: not JSON (nested too deeply), one object a line is expected"),
+        ("d.jsonl", b'{"text": ["a"]}\n', "d.jsonl:1: the text is a list, text is expected"),
         ("d.csv", b'text\n"a" b\n', "d.csv:2: wrong csv quoting or line end"),
         ("d.csv", b'text\n"never closed\n\n', "d.csv:2: the quote that opens in this row is never closed"),
         ("d.txt", b" \n\n\t\n", "d.txt: the file holds no text"),
@@ -347,9 +347,9 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         ("folder.txt", "is a folder"),
         ("pipe.txt", "is not a regular file"),
         ("loop.txt", "is a link to nothing or to itself"),
-        ("gone.txt", "there is no such file"),
+        ("gone.txt", "no such file"),
     ):
-        assert refusal(text(files={"train": name}), tmp_path).startswith(f"{name}: {what}, a data file is wanted")
+        assert refusal(text(files={"train": name}), tmp_path).startswith(f"{name}: {what}, a data file is expected")
         with pytest.raises(DataError, match=what):
             sources.check_sources("mine", text(files={"train": name}), base=tmp_path)
 

@@ -1,4 +1,4 @@
-"""Cuts by label, and what looks equal: no rare label is lost to a split, no text is on two sides in two spellings."""
+"""Cuts by label: each label stays in train, and texts that look alike fall into one split."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pytest
 from sklearn.metrics import f1_score
 
 from hpsearch.config import Split
-from hpsearch.data import splits as module
-from hpsearch.data.confusables import escaped, groups, seen
-from hpsearch.data.splits import Example, Splits, check_labels, divide, warnings
+from hpsearch.data import holdout as module
+from hpsearch.data.confusables import appearance, escaped, groups
+from hpsearch.data.holdout import divide
+from hpsearch.data.split_checks import check_labels, warnings
+from hpsearch.data.splits import Example, Splits
 from hpsearch.errors import DataError
 
 
@@ -125,9 +127,9 @@ ALIKE = [
 
 
 def test_what_a_reader_takes_for_one_text_is_seen_as_one() -> None:
-    assert {seen(text) for text in ALIKE} == {CAFE}
-    assert seen("❤️ \u2764") == seen("\u2764 ❤\ufe0f")
-    assert seen("a  B\tc") == "a b c"
+    assert {appearance(text) for text in ALIKE} == {CAFE}
+    assert appearance("❤️ \u2764") == appearance("\u2764 ❤\ufe0f")
+    assert appearance("a  B\tc") == "a b c"
     different = [
         "cafe",
         "café!",
@@ -137,7 +139,7 @@ def test_what_a_reader_takes_for_one_text_is_seen_as_one() -> None:
         "❤",
         "♥",
     ]
-    assert len({seen(text) for text in different}) == len(different)
+    assert len({appearance(text) for text in different}) == len(different)
 
 
 def test_escapes_show_what_the_eye_does_not() -> None:
@@ -193,10 +195,10 @@ def test_a_label_that_is_a_missing_value_of_some_program_is_told() -> None:
 def test_texts_that_look_equal_stay_on_one_side_and_shared_ones_are_counted(seed: int) -> None:
     forms = [f"{form} {i}" for i in range(40) for form in ALIKE]
     splits = cut([{"text": text} for text in forms], valid=0.3, test=0.3, seed=seed)
-    sides = [{seen(example["text"]) for example in part} for part in splits.parts().values()]
+    sides = [{appearance(example["text"]) for example in part} for part in splits.parts().values()]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 40
     turned = cut([{"text": text} for text in forms[::-1]], valid=0.3, test=0.3, seed=seed)  # by no order of the rows
-    assert sides == [{seen(example["text"]) for example in part} for part in turned.parts().values()]
+    assert sides == [{appearance(example["text"]) for example in part} for part in turned.parts().values()]
     told = warnings("mine", Splits([{"text": ALIKE[0]}], [{"text": text} for text in ALIKE]))
     assert f"data.mine: {len(ALIKE)} of {len(ALIKE)} valid examples are also in train" in told
 

@@ -1,4 +1,4 @@
-"""Encodings: seen where they are certain, else refused with the line and the key that names them."""
+"""Encodings: detected where possible, else refused with the line and the key that sets them."""
 
 from __future__ import annotations
 
@@ -59,13 +59,15 @@ def test_a_mark_against_the_named_encoding_and_names_that_are_none_are_refused(t
     assert said == "a.csv:1: it begins with the byte order mark of utf-8, which is not cp1252"
     assert train(tmp_path, "classification", "a.csv", encoding="utf-8") == [("a", "x"), ("b", "y")]
     for name in ("klingon", "base64", "rot13", ""):
-        with pytest.raises(ValueError, match="is no encoding that Python knows"):
+        with pytest.raises(ValueError, match="is not an encoding that Python knows"):
             ClassificationSet.model_validate({"task": "classification", "files": "a.csv", "encoding": name})
 
 
 def test_bytes_with_a_few_nuls_are_not_taken_for_utf_16(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\0" + b"some words " * 40)
-    assert refusal(tmp_path, a_set("text", "a.txt")).startswith("a.txt:1: a NUL byte, UTF-8 text is wanted; what is no")
+    assert refusal(tmp_path, a_set("text", "a.txt")).startswith(
+        "a.txt:1: a NUL byte, UTF-8 text is expected; other content"
+    )
 
 
 @pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be"])
@@ -79,7 +81,7 @@ def test_utf16_without_a_mark_that_its_letters_do_not_show_is_named(tmp_path: Pa
 
 def test_utf_32_without_a_mark_is_not_taken_for_utf_16(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes("some words\n".encode("utf-32-le"))
-    assert refusal(tmp_path, a_set("text", "a.txt")).startswith("a.txt:1: a NUL byte, UTF-8 text is wanted")
+    assert refusal(tmp_path, a_set("text", "a.txt")).startswith("a.txt:1: a NUL byte, UTF-8 text is expected")
 
 
 def test_only_the_mark_at_the_beginning_is_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The arrays of a corpus as processes map them."""
+"""The memory-mapped arrays of a corpus."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tokenizer: lossless, deaf to specials in the data, small from the train split, and readable by transformers."""
+"""The tokenizer: lossless, never encodes text to special tokens, learns from train only, loads in transformers."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_a_tokenizer_that_has_learnt_a_special_as_a_word_is_refused(tmp_path: Pa
     inner.train_from_iterator([f"a{SEP}b {SEP} c"] * 50, trainers.BpeTrainer(vocab_size=300, show_progress=False))
     assert inner.encode(SEP).tokens == [SEP]
     inner.save(str(tmp_path / "own.json"))
-    with pytest.raises(DataError, match=r"own\.json: the tokenizer gives token \d+ for the text '<\|sep\|>'"):
+    with pytest.raises(DataError, match=r"own\.json: the tokenizer encodes the text '<\|sep\|>' to its token \d+"):
         Tokenizer.from_file(tmp_path / "own.json", specials=SPECIALS)
 
 

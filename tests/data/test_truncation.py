@@ -1,4 +1,4 @@
-"""The rule for examples longer than the context; the rows that follow from it are in tests/training/test_batches.py."""
+"""The rule for examples longer than the context; tests/training/test_batches.py tests the rows."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Data modules that exit, parse arguments or move elsewhere: a DataError, and nothing of ours is seen or changed."""
+"""Data modules that exit, parse arguments or change the folder: a DataError, and our process is unchanged."""
 
 import importlib
 import os
@@ -57,8 +57,11 @@ def load(base, origin):
             "guest_needy:lines",
             "importing module guest_needy called sys.exit(2); put what a script does under: if __nam",
         ),
-        ("guest_parser:leaves", "the function called sys.exit('no data today'); it is to return the examples"),
-        ("guest_parser:leaves_late", "the function called sys.exit(); it is to return the examples"),
+        (
+            "guest_parser:leaves",
+            "the function called sys.exit('no data today'); a data function must return its examples",
+        ),
+        ("guest_parser:leaves_late", "the function called sys.exit(); a data function must return its examples"),
     ],
 )
 def test_a_module_that_exits_is_named_with_its_set(base, origin, message):

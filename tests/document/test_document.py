@@ -1,4 +1,4 @@
-"""YAML as plain values with places: the 1.2 numbers, the limits, what is refused."""
+"""YAML as plain values with places: numbers of YAML 1.2, limits, refused constructs."""
 
 import pytest
 

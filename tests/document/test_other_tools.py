@@ -1,8 +1,8 @@
-"""Ranges in other tools' spellings are answered with ours, which is allowed there."""
+"""Ranges in other tools' spelling: the error suggests ours, which is valid."""
 
 import pytest
 
-from hpsearch.document.other_tools import in_our_words
+from hpsearch.document.other_tools import in_our_spelling
 from hpsearch.errors import ConfigError
 from hpsearch.space.experiment import Experiment
 
@@ -68,11 +68,11 @@ def test_a_spelling_of_another_tool_is_answered_with_ours(key, theirs, ours):
     ids=repr,
 )
 def test_what_says_nothing_is_answered_with_nothing(value):
-    assert in_our_words(value) == ""
+    assert in_our_spelling(value) == ""
 
 
 def test_many_choices_are_not_written_out():
-    assert in_our_words(list(range(50))) == "{choices: [...]}"
+    assert in_our_spelling(list(range(50))) == "{choices: [...]}"
 
 
 @pytest.mark.parametrize(

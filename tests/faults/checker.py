@@ -1,6 +1,6 @@
-"""The checker: what was acknowledged, against the journal, Optuna's database, MLflow's and the files.
+"""Compares what a driver has acknowledged with the journal, Optuna's database, MLflow's database and the files.
 
-Every right value is known beforehand, for the toy's curve is a formula. The databases are read as files, by SQL.
+The expected values are known: the toy's curve is a formula. The databases are read with SQL.
 """
 
 import json
@@ -22,22 +22,22 @@ STATUS = {"completed": "FINISHED", "overfit": "FINISHED", "failed": "FAILED"}
 
 @dataclass
 class Found:
-    """What is wrong; all empty when everything held."""
+    """The faults found; all lists are empty if there are none."""
 
-    lost: list = field(default_factory=list)  # L: trials said to be finished
-    points: list = field(default_factory=list)  # P: answered evaluations
-    doubled: list = field(default_factory=list)  # D: doubled or wrong
-    zombies: list = field(default_factory=list)  # Z: running without an owner
-    litter: list = field(default_factory=list)  # files that no one will read
+    lost: list = field(default_factory=list)  # trials reported as finished and missing
+    points: list = field(default_factory=list)  # missing evaluations that were answered
+    doubled: list = field(default_factory=list)  # duplicate or wrong entries
+    zombies: list = field(default_factory=list)  # entries that are running without a driver
+    litter: list = field(default_factory=list)  # files that should be deleted
 
     def __bool__(self):
         return any((self.lost, self.points, self.doubled, self.zombies, self.litter))
 
 
 def check(cwd, *, said="", views=True, finished=True, mlflow=None, trials=None):
-    """Checks the study `toy` in cwd/home. `said`: all that its drivers printed; `finished`: its budget is spent.
+    """Checks the study `toy` in cwd/home. `said`: the drivers' output; `finished`: the budget is spent.
 
-    `mlflow`: the database of its MLflow server, where it has one; `trials`: the budget, where it is not the file's.
+    `mlflow`: the database of the MLflow server, if any; `trials`: the budget, if it differs from the space file's.
     """
     home, found = cwd / "home", Found()
     events = journal.read(home / "toy" / "journal.jsonl")
@@ -89,7 +89,7 @@ def _check_journal(found, history, events):
 
 
 def litter(study, history):
-    """Files of the study's folder that should be gone once it is finished."""
+    """Returns files that should be deleted from a finished study's folder."""
     wrong = [str(path) for path in study.rglob("*") if path.suffix == ".tmp"]
     kept = {trial.number for trial in history.ranked()[:3]}
     for folder in (study / "checkpoints").glob("*"):
@@ -158,7 +158,7 @@ def _check_mlflow(found, history, path, finished):
 
 
 def query(path, statement):
-    """The rows of a database, read without writing to it."""
+    """Returns the rows of a query on a read-only connection."""
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)
     try:
         return connection.execute(statement).fetchall()
@@ -167,5 +167,5 @@ def query(path, statement):
 
 
 def same(a, b):
-    """Whether two numbers are equal to the last bit, or both none."""
+    """Whether two numbers are equal to the last bit, or both nan."""
     return repr(float(a)) == repr(float(b))

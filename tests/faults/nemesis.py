@@ -1,4 +1,4 @@
-"""Kills at random instants: a study is run, killed and run again until it is finished, and then looked at."""
+"""Kills at random times: a study is run, killed and resumed until it is finished."""
 
 import os
 import random
@@ -11,10 +11,10 @@ RUN = ("run", "space.yaml", "--home", "home", "--workers", "2")
 
 
 class Nemesis:
-    """What persecutes one study, and what that one went through."""
+    """Kills the processes of one study and records what happened."""
 
     def __init__(self, zygote, cwd, seed, *, views=True, **environment):
-        """`environment`: of all its drivers but the last, which is left in peace."""
+        """`environment`: variables of all drivers but the last, which is not killed."""
         self.zygote, self.cwd, self.views = zygote, cwd, views
         self.draw = random.Random(seed)
         self._always = {"TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
@@ -22,16 +22,16 @@ class Nemesis:
         self.kills = 0
         self.said = ""
         self.until_news = []  # seconds from the start of a driver to its first evaluation
-        self.outlived = []  # processes that were there a minute after their driver had gone
+        self.outlived = []  # processes still alive a minute after their driver
         self.codes = []
-        self.figures = []  # memory (bytes) and descriptors of drivers, as time goes by
+        self.figures = []  # memory (bytes) and file descriptors of drivers over time
 
     def kill_drivers(self, kills, *, latest, everything=False):
-        """Kills the driver (or it and all that it started) `kills` times, within `latest` s of its first news."""
+        """Kills the driver (or it and all that it started) `kills` times, within `latest` s of its first evaluation."""
         while self.kills < kills:
             before, began = len(self._events()), time.monotonic()
             pid = self._start()
-            if not self._news(before, pid):
+            if not self._await_evaluation(before, pid):
                 self._end([])
                 return
             self.until_news.append(time.monotonic() - began)
@@ -51,11 +51,11 @@ class Nemesis:
         self._end([])
 
     def anything(self, seconds, blows):
-        """For some seconds: one of the `blows` (functions of a driver's process number) after another."""
+        """For some seconds calls random `blows`, functions that take a driver's pid."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             before, pid = len(self._events()), self._start()
-            if self._news(before, pid):
+            if self._await_evaluation(before, pid):
                 while alive([pid]) and time.monotonic() < until:
                     time.sleep(self.draw.uniform(0, 2))
                     self.figures.append((_memory(pid), _descriptors(pid)))
@@ -65,7 +65,7 @@ class Nemesis:
             self._end([])
 
     def finish(self, *options):
-        """Lets the study end in peace."""
+        """Runs the study to its end."""
         done = self.zygote.run(self.cwd, *RUN, *options, views=self.views, **self._always, TOY_STEP="0")
         self.said += done.said
         assert done.code == 0, self.said
@@ -86,8 +86,8 @@ class Nemesis:
     def _events(self):
         return events(self.cwd / "home" / "toy" / "journal.jsonl")
 
-    def _news(self, before, pid, limit=600.0):
-        """Waits for an evaluation that is not in the journal's first events; False when the driver ends first."""
+    def _await_evaluation(self, before, pid, limit=600.0):
+        """Waits for an evaluation after the journal's first `before` events; returns False if the driver ends first."""
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline and alive([pid]):
             if any(event["event"] == "evaluation" for event in self._events()[before:]):
@@ -97,7 +97,7 @@ class Nemesis:
 
 
 def is_worker(pid):
-    """Whether a process is one of multiprocessing's, which train (and not the shipping one)."""
+    """Whether a process is a worker or a fork of one (multiprocessing's spawn), not the shipping process."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             return b"spawn_main" in file.read()
@@ -106,7 +106,7 @@ def is_worker(pid):
 
 
 def kill(pid):
-    """Ends a process at once; False when it had ended."""
+    """Kills a process; returns False if it had ended."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
-"""What a power cut leaves: of each file what was last synced, under the names that its folder had when it was synced.
+"""Simulates a power cut: restores of each file and folder what was last synced.
 
-`watch` puts itself between a process and the system's sync calls and keeps a copy of what became durable; `cut` then
-makes a folder look as it would after the power came back. Writes that were not synced are gone, all of them.
+`watch` wraps a process's sync calls and copies what became durable; `cut` restores a folder from these copies. All
+writes that were not synced are lost.
 """
 
 import json
@@ -15,7 +15,7 @@ MARK = "user.hpsearch.power"
 
 
 def watch(shadow):
-    """From now on, in this process, every sync is copied into the folder `shadow`."""
+    """Copies every synced file of this process into the folder `shadow` from now on."""
     shadow = Path(shadow)
     shadow.mkdir(parents=True, exist_ok=True)
 
@@ -30,7 +30,7 @@ def watch(shadow):
 
 
 def cut(folder, shadow):
-    """Makes the folder what is durable of it (databases are left out: they have syncs of their own, in C)."""
+    """Restores a folder to its durable state, without databases, whose C code syncs by itself."""
     shadow = Path(shadow)
     durable = json.loads(_durable(folder, shadow) or b"{}")
     for entry in list(folder.iterdir()):
@@ -54,7 +54,7 @@ def _copy(file, shadow):
 
 
 def _mark(file):
-    """The file's own mark: its inode's number is given to another as soon as it is gone."""
+    """Returns the file's unique mark: inode numbers are reused."""
     try:
         return os.getxattr(file, MARK).decode()
     except OSError:
@@ -63,7 +63,7 @@ def _mark(file):
 
 
 def _durable(path, shadow):
-    """What was last synced of a file or folder."""
+    """Returns the last synced content of a file or folder."""
     try:
         return (shadow / os.getxattr(path, MARK).decode()).read_bytes()
     except OSError:

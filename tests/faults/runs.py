@@ -1,4 +1,4 @@
-"""Runs of `hpsearch` that are to be crashed and resumed many times, and what they leave behind."""
+"""Runs `hpsearch` commands that tests crash and resume, and reads what they leave behind."""
 
 import contextlib
 import json
@@ -37,9 +37,10 @@ class Done:
 
 
 class Zygote:
-    """Starts commands by forking a process that is warm already."""
+    """Starts commands by forking a process that has imported everything."""
 
     def __init__(self):
+        self.unanswered = None  # pid of a command that nobody has waited for yet
         environment = {
             **os.environ,
             "OMP_NUM_THREADS": "1",
@@ -56,26 +57,27 @@ class Zygote:
         self.running = None  # process number of a command without a `wait`
 
     def start(self, cwd, *arguments, views=False, **environment):
-        """Starts a command and returns its process number. A command that a failed test left running is killed."""
-        if self.running is not None:
+        """Starts a command and returns its pid. Kills the command of a test that failed before it called `wait`."""
+        if self.unanswered is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.running, signal.SIGKILL)
+                os.killpg(self.unanswered, signal.SIGKILL)
             self.wait()
         self.output = cwd / "output.txt"
         request = {"arguments": list(arguments), "cwd": str(cwd), "environment": environment}
         request |= {"views": views, "output": str(self.output)}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
-        self.running = int(self.process.stdout.readline())
-        return self.running
+        self.unanswered = int(self.process.stdout.readline())
+        return self.unanswered
 
     def wait(self):
-        """Waits for the command and returns how it ended."""
-        ended, self.running = json.loads(self.process.stdout.readline()), None
-        return Done(**ended, said=self.output.read_text())
+        """Waits for the command's end; returns its exit code, its seconds and its output."""
+        answer = json.loads(self.process.stdout.readline())
+        self.unanswered = None
+        return Done(**answer, said=self.output.read_text() if self.output.exists() else "")
 
     def run(self, cwd, *arguments, **options):
-        """Runs a command to its end."""
+        """Runs a command and returns how it ended."""
         self.start(cwd, *arguments, **options)
         return self.wait()
 
@@ -86,7 +88,7 @@ class Zygote:
 
 
 def folder(path, *, trials=3, times=4):
-    """A folder with a small study's files."""
+    """Makes a folder with the files of a small study."""
     path.mkdir()
     (path / "space.yaml").write_text(SPACE.format(trials=trials, times=times))
     for name in ("train", "valid"):
@@ -95,18 +97,18 @@ def folder(path, *, trials=3, times=4):
 
 
 def history(cwd, home="home"):
-    """What the study's journal says."""
+    """Returns the history in the study's journal."""
     return History.of(journal.read(cwd / home / "toy" / "journal.jsonl"))
 
 
 def evaluated(cwd, number):
-    """Whether the study has so many evaluations already, in a journal that may not be there yet."""
+    """Whether the journal, if it exists, has at least `number` evaluations."""
     path = cwd / "home" / "toy" / "journal.jsonl"
     return len(events(path, "evaluation")) >= number
 
 
 def facts(cwd):
-    """All that matters of the study's trials, to be compared with an undisturbed search's."""
+    """Returns all trials as tuples, to compare with an undisturbed search."""
     return [
         (t.number, t.params, t.outcome, t.state, t.value, t.best, t.reason, values(t))
         for t in history(cwd).trials.values()
@@ -114,12 +116,12 @@ def facts(cwd):
 
 
 def values(trial):
-    """Evaluation index -> validation loss, as exact as Python writes it."""
+    """Returns evaluation index -> exact validation loss."""
     return {index: repr(e.metrics["val/loss"]) for index, e in sorted(trial.evaluations.items())}
 
 
 def real_trainer(cwd):
-    """Has the study in a folder train for real: with causal_lm in place of the toy."""
+    """Makes the study in a folder train causal_lm instead of the toy."""
     path = cwd / "space.yaml"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if not line.startswith("trainer:")))

@@ -1,4 +1,4 @@
-"""Real MLflow and PostgreSQL servers, and proxies before them that do what networks and servers do on bad days."""
+"""Real MLflow and PostgreSQL servers, and proxies that inject faults of networks and servers."""
 
 import contextlib
 import http.client
@@ -29,7 +29,7 @@ QUIET = {
 
 
 class Mlflow:
-    """`mlflow server` on 127.0.0.1 with a store of its own; can be taken down and brought back."""
+    """`mlflow server` on 127.0.0.1 with its own store; can be stopped and restarted."""
 
     more, environment = (), {}  # options, and what is added to the environment
 
@@ -41,7 +41,7 @@ class Mlflow:
         self.process = None
 
     def up(self):
-        """Starts it and waits until it answers."""
+        """Starts the server and waits until it answers."""
         options = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         options += ["--backend-store-uri", f"sqlite:///{self.database}"]
         options += ["--artifacts-destination", str(self.folder / "artifacts"), *self.more]
@@ -60,14 +60,14 @@ class Mlflow:
         return self
 
     def down(self):
-        """Kills it and its children."""
+        """Kills the server and its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
 class GuardedMlflow(Mlflow):
-    """One that wants a user's name and password (`--app-name basic-auth`); NAME may read and write everything."""
+    """A server with `--app-name basic-auth`; the user NAME has all permissions."""
 
     NAME, PASSWORD = "mina", "S3CRETmlflow42"
     more = ("--app-name", "basic-auth")
@@ -103,7 +103,7 @@ class Proxy:
         self._thread.start()
 
     def look(self, path, body, headers):
-        """What becomes of a request."""
+        """Returns what happens to a request."""
         return self.rule(path, body)
 
     def close(self):
@@ -157,7 +157,7 @@ class Proxy:
                     self.wfile.write(answer)
 
             def ask(self, body):
-                """What the server answers: status, content type, body."""
+                """Returns the server's response: status, content type, body."""
                 kept = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection")}
                 try:
                     self.upstream.request(self.command, self.path, body, kept)
@@ -181,7 +181,7 @@ class Proxy:
 
 
 class Gate(Proxy):
-    """Lets in who says the right word in the header Authorization, and answers others with 401."""
+    """Passes requests with the right Authorization header on; answers others with 401."""
 
     def __init__(self, uri, word):
         self.word, self.refused = word, 0
@@ -212,7 +212,7 @@ PASSWORD = "S3CRETpostgres42"
 
 
 def postgres_binaries():
-    """The folder of initdb and pg_ctl: of PATH, or where Debian keeps them; None where there is none."""
+    """Returns the folder of initdb and pg_ctl, from PATH or Debian's place; None if missing."""
     on_path = shutil.which("initdb")
     places = [Path(on_path).resolve()] if on_path else []
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: -float(path.parts[-3]))
@@ -235,11 +235,11 @@ class Postgres:
 
     @property
     def url(self):
-        """Without the password."""
+        """The URL without the password."""
         return f"postgresql://hp@127.0.0.1:{self.port}/studies"
 
     def up(self):
-        """Starts it and waits until it answers; the first time its database is made."""
+        """Starts the server and waits until it answers; creates the database the first time."""
         settings = f"-h 127.0.0.1 -p {self.port} -k '' -c max_connections=30 -c fsync=off"
         self._run("pg_ctl", "start", "-w", "-t", "60", "-D", self.folder / "data", "-o", settings, "-l", os.devnull)
         with contextlib.suppress(psycopg.errors.DuplicateDatabase), self.connected("postgres") as connection:
@@ -251,22 +251,22 @@ class Postgres:
         self._run("pg_ctl", "stop", "-w", "-m", mode, "-D", self.folder / "data")
 
     def remove(self):
-        """Stops it, if it runs, and removes all of it."""
+        """Stops the server if it runs, and deletes its files."""
         with contextlib.suppress(subprocess.CalledProcessError):
             self.down("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def connected(self, database="studies"):
-        """A connection, each statement of which is a transaction."""
+        """Returns a connection in autocommit mode."""
         return psycopg.connect(self.url.replace("/studies", f"/{database}"), password=PASSWORD, autocommit=True)
 
     def query(self, statement, *values):
-        """The rows of a statement."""
+        """Returns the rows of a query."""
         with self.connected() as connection:
             return connection.execute(statement, values).fetchall()
 
     def query_nothing(self, statement):
-        """Carries out a statement that gives no rows."""
+        """Executes a statement without rows."""
         with self.connected() as connection:
             connection.execute(statement)
 
@@ -284,7 +284,7 @@ class Postgres:
 
 
 class Wire:
-    """A TCP proxy before a server: it can cut its connections, or swallow what it is sent."""
+    """A TCP proxy that can close connections or drop bytes."""
 
     def __init__(self, port):
         self.port, self.mode = port, "pass"  # or "swallow"
@@ -295,7 +295,7 @@ class Wire:
         self._start(self._accept)
 
     def cut(self):
-        """Ends every connection there is."""
+        """Closes all connections."""
         for each in list(self._open):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -334,7 +334,7 @@ class Wire:
             self._open.remove(server)
 
     def _carry(self, source, target):
-        """Passes bytes on, or takes them and passes nothing on (to each end the other looks alive)."""
+        """Passes bytes on, or drops them, so that each end sees an open connection without data."""
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
                 if self.mode != "swallow":

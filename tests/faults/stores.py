@@ -1,4 +1,4 @@
-"""What stands in the stores, read from their files, to be compared with that of an undisturbed run."""
+"""Reads the contents of the stores from their files, to compare with those of an undisturbed run."""
 
 import contextlib
 import shutil
@@ -35,7 +35,7 @@ TIMED = SPACE.replace("hpsearch.testing.toy:Toy", "tests.faults.timed:Timed")
 
 
 def query(path, statement, *values):
-    """The rows of a database."""
+    """Returns the rows of a query."""
     connection = sqlite3.connect(path, timeout=20)
     try:
         return connection.execute(statement, values).fetchall()
@@ -85,23 +85,23 @@ def trials(database, study):
 
 
 def both(study):
-    """What both stores of a home have of a written study."""
+    """Returns what both stores of a home have of a study."""
     return runs(study.home / "mlflow.db", study.study), trials(study.home / "optuna.db", study.study)
 
 
 def ship(study, *names, uri=None, say=lambda line: None):
-    """Ships in this process, as `hpsearch sync` does."""
+    """Ships to the stores in this process, as `hpsearch sync` does."""
     return shipping.sync(study.folder, study.home, uri, names or ("mlflow", "optuna"), say=say)
 
 
 def whole(database):
-    """Whether SQLite finds nothing wrong."""
+    """Whether SQLite's integrity check passes."""
     return query(database, "pragma integrity_check") == [("ok",)]
 
 
 @contextlib.contextmanager
 def held(database, statement="BEGIN EXCLUSIVE"):
-    """Another program's lock on a database."""
+    """Holds another process's lock on a database."""
     other = sqlite3.connect(database, isolation_level=None, timeout=30)
     other.execute(statement)
     try:
@@ -120,7 +120,7 @@ def measured(figures, name):
 
 
 def often(*cases, every):
-    """Cases of each test run, and those that `-m slow` adds."""
+    """Returns the cases of each test run, and those that `-m slow` adds."""
     return [*cases, *(pytest.param(*case, marks=pytest.mark.slow) for case in every if case not in cases)]
 
 
@@ -134,13 +134,13 @@ class Small(Written):
 
 
 class Reference:
-    """Homes in which nothing ever went wrong: what a journal comes to there."""
+    """Homes without faults, which show what a journal should become in the stores."""
 
     def __init__(self, folder):
         self.folder, self.count = folder, 0
 
     def of(self, study_folder):
-        """What both stores should have of a study without a driver."""
+        """Returns what both stores should have of a study without a driver."""
         home, name = self.folder / str(self.count), study_folder.name
         self.count += 1
         blank.home(home)

@@ -238,7 +238,7 @@ def test_a_damaged_checkpoint_is_noticed_before_it_is_used(tmp_path, damage, cap
     """F28: 7 of 7 noticed, the one before is used, and the warning names the file."""
     last, previous = tmp_path / "last.pt", tmp_path / "previous.pt"
     for step in (1, 2):
-        checkpoint.save(last, {"weights": torch.full((5000,), step), "step": step}, config_hash="x", former=previous)
+        checkpoint.save(last, {"weights": torch.full((5000,), step), "step": step}, config_hash="x", previous=previous)
     last.write_bytes(DAMAGES[damage](last.read_bytes()))
     with pytest.raises(CheckpointDamaged):
         checkpoint.load(last, config_hash="x")

@@ -58,7 +58,7 @@ def refused(result, folder, begins, words):
 
 
 ALL = tuple(TASKS)
-FUNCTION = 'what is no text can be read by a function: dataset: "python:module:function"\n'
+FUNCTION = 'other content can be read by a function: dataset: "python:module:function"\n'
 TABLES = ("csv", "jsonl", "tsv")
 HERE = "space.yaml:1:14: data.mine: "  # where the set stands, for what has no line of its own
 
@@ -78,8 +78,8 @@ WRONG = {
     ),
     "not UTF-8": (ALL, lambda g: g + b"caf\xe9", "d.{kind}:{n}: ", "byte 4 of the line is not UTF-8"),
     "half of UTF-16": (ALL, lambda g: g.decode().encode("utf-16")[:-1], "d.{kind}:", "not utf-16 from here on"),
-    "NUL": (ALL, lambda g: g + b"a\0b", "d.{kind}:{n}: ", "a NUL byte, UTF-8 text is wanted"),
-    "binary": (ALL, lambda g: bytes(range(256)) * 9, "d.{kind}:1: ", "a NUL byte, UTF-8 text is wanted"),
+    "NUL": (ALL, lambda g: g + b"a\0b", "d.{kind}:{n}: ", "a NUL byte, UTF-8 text is expected"),
+    "binary": (ALL, lambda g: bytes(range(256)) * 9, "d.{kind}:1: ", "a NUL byte, UTF-8 text is expected"),
     "missing column": (("csv", "tsv"), lambda g: g.replace(b"text", b"txet", 1), HERE, "no column 'text' for text"),
     "hostile columns": (
         ("csv", "tsv"),
@@ -103,7 +103,7 @@ WRONG = {
     "null": (("jsonl",), lambda g: g + b'{"source": "a", "target": null}', "d.jsonl:{n}: ", "the target is missing"),
     "a list": (("jsonl",), lambda g: g + b'{"source": ["a"], "target": "b"}', "d.jsonl:{n}: ", "the source is a list"),
     "not JSON": (("jsonl",), lambda g: g + b"{a: 1}", "d.jsonl:{n}: ", "not JSON (Expecting property name"),
-    "NaN": (("jsonl",), lambda g: g + b'{"source": NaN, "target": "b"}', "d.jsonl:{n}: ", "NaN is no number of JSON's"),
+    "NaN": (("jsonl",), lambda g: g + b'{"source": NaN, "target": "b"}', "d.jsonl:{n}: ", "NaN is not a JSON number"),
     "a number of 5000 digits": (
         ("jsonl",),
         lambda g: g + b'{"source": ' + b"9" * 5000 + b"}",
@@ -111,7 +111,7 @@ WRONG = {
         "not JSON (Exceeds the limit",
     ),
     "deep JSON": (("jsonl",), lambda g: g + b"[" * 100_000, "d.jsonl:{n}: ", "not JSON (nested too deeply)"),
-    "a JSON array": (("jsonl",), lambda g: b"[" + g + b"]", "d.jsonl:1: ", "one object a line is wanted"),
+    "a JSON array": (("jsonl",), lambda g: b"[" + g + b"]", "d.jsonl:1: ", "one object a line is expected"),
     "half a surrogate": (
         ("jsonl",),
         lambda g: g + b'{"source": "\\ud800", "target": "b"}',
@@ -159,18 +159,18 @@ def bomb(path):
 
 
 NO_FILES = {
-    "a folder": ("d.txt", lambda path: path.mkdir(), "d.txt: is a folder, a data file is wanted"),
+    "a folder": ("d.txt", lambda path: path.mkdir(), "d.txt: is a folder, a data file is expected"),
     "a FIFO": ("d.txt", fifo, "d.txt: is not a regular file"),
     "an endless device": ("d.tsv", lambda path: path.symlink_to("/dev/zero"), "d.tsv: is not a regular file"),
     "a symlink loop": ("d.csv", loop, "d.csv: is a link to nothing or to itself"),
     "a link to nothing": ("d.csv", lambda path: path.symlink_to("gone"), "d.csv: is a link to nothing or to itself"),
-    "nothing": ("d.jsonl", lambda path: None, "d.jsonl: there is no such file"),
+    "nothing": ("d.jsonl", lambda path: None, "d.jsonl: no such file"),
     "a name of 600 characters": ("x" * 600 + ".txt", lambda path: None, "cannot be read (File name too long)"),
     "a spreadsheet": ("d.xlsx", lambda path: path.write_bytes(b"PK\3\4"), "unknown ending '.xlsx', allowed: .txt"),
     "no parquet": ("d.parquet", lambda path: path.write_bytes(b"PAR1 PAR1"), "d.parquet: not a parquet file"),
     "no gz": ("d.tsv.gz", lambda path: path.write_bytes(good("tsv")), "d.tsv.gz: not a whole .gz file"),
     "half a gz": ("d.tsv.gz", cut_short, "d.tsv.gz: not a whole .gz file"),
-    "a gz bomb": ("d.tsv.gz", bomb, "d.tsv.gz: unpacks to more than 200 times its size, which no text does"),
+    "a gz bomb": ("d.tsv.gz", bomb, "d.tsv.gz: unpacks to more than 200 times its size, which text does not"),
     "a gz bomb of text": ("d.txt.gz", bomb, "d.txt.gz: unpacks to more than 200 times its size"),
 }
 
@@ -286,7 +286,7 @@ def test_f48_a_sparse_file_of_1_gb_is_refused_without_reading_it(tmp_path, plain
     with (tmp_path / "d.txt").open("wb") as file:
         file.truncate(1 << 30)
     result, peak, read = measured(tmp_path, "txt")
-    assert result == (2, result[1], "error: d.txt:1: a NUL byte, UTF-8 text is wanted; " + FUNCTION)
+    assert result == (2, result[1], "error: d.txt:1: a NUL byte, UTF-8 text is expected; " + FUNCTION)
     assert peak - plain[0] < 300 << 20
     assert read - plain[1] < 70 << 20
 

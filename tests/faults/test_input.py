@@ -233,10 +233,10 @@ def without_root():
 
 
 FILES = {
-    "a folder": (lambda path: path.mkdir(), "is a folder; a YAML file is wanted"),
-    "a FIFO": (lambda path: os.mkfifo(path), "is no regular file; a YAML file is wanted"),
+    "a folder": (lambda path: path.mkdir(), "is a folder; a YAML file is expected"),
+    "a FIFO": (lambda path: os.mkfifo(path), "is no regular file; a YAML file is expected"),
     "a symlink loop": (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
-    "an endless device": (lambda path: path.symlink_to("/dev/zero"), "is no regular file; a YAML file is wanted"),
+    "an endless device": (lambda path: path.symlink_to("/dev/zero"), "is no regular file; a YAML file is expected"),
     "not there": (lambda path: None, "no such file"),
     "a link to nothing": (lambda path: path.symlink_to("gone"), "no such file"),
 }

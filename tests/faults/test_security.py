@@ -275,7 +275,7 @@ def test_f52_a_link_at_a_checkpoints_place_is_replaced_not_followed(tmp_path, vi
     folder.mkdir()
     KINDS[kind](folder / name, victim)
     for step in (1, 2, 3):
-        checkpoint.save(folder / "last.pt", {"place": step}, config_hash="abc", former=folder / "previous.pt")
+        checkpoint.save(folder / "last.pt", {"place": step}, config_hash="abc", previous=folder / "previous.pt")
         checkpoint.save(folder / "best.pt", {"place": step}, config_hash="abc")
     found = {name: checkpoint.load(folder / name, config_hash="abc") for name in ("last.pt", "previous.pt", "best.pt")}
     assert found == {"last.pt": {"place": 3}, "previous.pt": {"place": 2}, "best.pt": {"place": 3}}

@@ -1,4 +1,4 @@
-"""The toy's training with the time of each step written to the file that STEPS_FILE names."""
+"""The toy trainer, which writes the time of each step to the file STEPS_FILE."""
 
 import dataclasses
 import itertools
@@ -20,8 +20,8 @@ class Timed(toy.Toy):
 
 
 def longest_gap(path):
-    """The longest time between two steps of one training (the toy's trainings are further apart), in seconds."""
+    """Returns the longest time between two steps of one training, in seconds; gaps between trainings are longer."""
     times = [float(line) for line in path.read_text().split()]
     gaps = [b - a for a, b in itertools.pairwise(times)]
-    between = len(gaps) // toy.STEPS  # of one training and the next
+    between = len(gaps) // toy.STEPS  # gaps between trainings
     return sorted(gaps)[-1 - between]

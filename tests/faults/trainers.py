@@ -1,8 +1,10 @@
-"""Trainers that misbehave, for workers to run: name one `python:tests.faults.trainers:greedy`."""
+"""Trainers that misbehave in a worker; use one as `python:tests.faults.trainers:greedy`."""
 
 import os
 import signal
+import time
 from dataclasses import replace
+from pathlib import Path
 
 from hpsearch.contract import Command
 from hpsearch.testing import toy
@@ -11,7 +13,7 @@ from tests.searching import toy_with
 
 @toy_with
 def first_device_is_broken(config, handle):
-    """The toy, on every device but the first GPU: each worker sees its own alone."""
+    """The toy, which raises a CUDA error on the first GPU."""
     if os.environ["CUDA_VISIBLE_DEVICES"] == "0":
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
     yield from toy.train(config, handle)
@@ -19,7 +21,7 @@ def first_device_is_broken(config, handle):
 
 @toy_with
 def greedy(config, handle):
-    """Asks for more memory than the process may have."""
+    """Allocates more memory than its process may use."""
     import resource
 
     limit = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + (1 << 30)
@@ -29,12 +31,12 @@ def greedy(config, handle):
         bytearray(8 << 30)
 
 
-KEPT = []  # what a trainer leaks
+KEPT = []  # memory that `leaking` never frees
 
 
 @toy_with
 def leaking(config, handle):
-    """The toy, each trial of which leaves memory behind in its process."""
+    """The toy, which leaks memory in each trial."""
     from hpsearch.launchers import memory
 
     memory.LEAK_ROOM = 64 << 20
@@ -44,7 +46,7 @@ def leaking(config, handle):
 
 @toy_with
 def littering(config, handle):
-    """The toy, each trial of which leaves memory behind that the garbage collector finds."""
+    """The toy, which leaves cyclic garbage in each trial."""
     from hpsearch.launchers import memory
 
     memory.LEAK_ROOM = 64 << 20
@@ -53,12 +55,12 @@ def littering(config, handle):
     held.append(held)
 
 
-ODD = ("val/loss", 1.0)  # a metric and the value that it has from the second evaluation on
+ODD = ("val/loss", 1.0)  # a metric and its value from the second evaluation on
 
 
 @toy_with
 def odd(config, handle):
-    """The toy, with one odd value."""
+    """The toy, with one unusual metric value."""
     for found in toy.train(config, handle):
         if found.index >= 2:
             found.metrics[ODD[0]] = ODD[1]
@@ -67,7 +69,7 @@ def odd(config, handle):
 
 @toy_with
 def wants_all(config, handle):
-    """The toy, whose first trial has no memory where others train (a file of each says that it does)."""
+    """The toy, whose first trial runs out of memory while others train (each has a file while it trains)."""
     here = handle.folder.parent / f"{handle.folder.name}.here"
     here.touch()
     try:
@@ -81,7 +83,7 @@ def wants_all(config, handle):
 
 @toy_with
 def dies_in_a_pause(config, handle):
-    """The toy, killed when it hears of a pause after the evaluation DIES_PAUSING_AT, once a trial."""
+    """The toy, killed when it reads PAUSE after the evaluation DIES_PAUSING_AT, once a trial."""
     done, index = handle.folder.parents[1] / f"{handle.folder.name}-died.txt", 0
 
     def command():
@@ -94,3 +96,26 @@ def dies_in_a_pause(config, handle):
     for found in toy.train(config, replace(handle, command=command)):
         index = found.index
         yield found
+
+
+@toy_with
+def waits_at_two(config, handle):
+    """The toy, which waits after its second evaluation until the file GO_ON exists or it is told to end."""
+    go_on = Path(os.environ["GO_ON"])
+    for found in toy.train(config, handle):
+        yield found
+        while found.index == 2 and not go_on.exists() and handle.command() is Command.CONTINUE:
+            time.sleep(0.01)
+
+
+@toy_with
+def terminated_in_a_pause(config, handle):
+    """The toy, whose process gets SIGTERM when it hears of a pause."""
+
+    def command():
+        heard = handle.command()
+        if heard is Command.PAUSE:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return heard
+
+    yield from toy.train(config, replace(handle, command=command))

@@ -1,7 +1,7 @@
-"""A process that has imported everything and forks a fresh `hpsearch` for each request: starting one takes 20 ms.
+"""A process that has imported everything and forks `hpsearch` for each request, which takes 20 ms.
 
 A request is a line of JSON on standard input, {"arguments": [...], "cwd": ..., "environment": {...}, "views": bool,
-"output": path}; the answer is the child's wait status and how long it lived. Whatever a child started dies with it.
+"output": path}; the answer is the child's pid, then its exit code and its seconds.
 """
 
 import importlib
@@ -33,7 +33,7 @@ EARLY = [
 
 
 class NoViews:
-    """In place of the shipping process, where a test is about the journal alone."""
+    """Replaces the shipping process in tests of the journal."""
 
     def __init__(self, *_, **__):
         pass
@@ -71,14 +71,14 @@ def child(request):
 
 
 def limited(mebibytes):
-    """From now on so much more memory than what is loaded, and a minute of processor time."""
+    """Limits this process to its present memory plus some MiB, and to a minute of CPU time."""
     limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + (mebibytes << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 
 
 def shake_clock(*offsets):
-    """From now on each look at the wall clock is off by the next of the offsets (seconds), over and over."""
+    """Adds the next of the offsets (seconds, repeated) to each reading of the wall clock."""
     real, wrong = time.time, itertools.cycle(offsets)
     time.time = lambda: real() + next(wrong)
 
@@ -97,7 +97,7 @@ def main():
                 sys.stderr.flush()
                 os._exit(end.code or 0)
             finally:
-                os._exit(70)  # a traceback: no command ends like that
+                os._exit(70)  # after a traceback; no command has this exit code
         print(pid, flush=True)
         _, status = os.waitpid(pid, 0)
         print(json.dumps({"code": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - began}), flush=True)

@@ -1,4 +1,4 @@
-"""Train functions that start processes; `pids.json` in a trial's folder says which: the worker, then those."""
+"""Trainers that start processes; `pids.json` in a trial's folder has the pids: the worker first."""
 
 import itertools
 import multiprocessing
@@ -13,18 +13,18 @@ from tests.searching import toy_with
 
 @toy_with
 def with_children(config, handle):
-    """Starts a process of multiprocessing, which holds all that the worker has open, and two programs."""
+    """Starts a forked process, which inherits the worker's open files, and two programs."""
     forked = [multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,)) for _ in range(2)]
     for process in forked:
         process.start()
     forked[1].terminate()
-    forked[1].join()  # it has not inherited what SIGTERM means to a worker
+    forked[1].join()  # it has not inherited the worker's SIGTERM handler
     yield from evaluations(handle.folder, itertools.repeat(1.0), programs())
 
 
 @toy_with
 def with_loader(config, handle):
-    """Means of batches that a process of a DataLoader reads, beside two programs."""
+    """Trains on batches of a DataLoader process, beside two programs."""
     from torch.utils.data import DataLoader
 
     loader = DataLoader(range(1_000_000), batch_size=4, num_workers=1)

@@ -1,4 +1,4 @@
-"""The plan: one worker a core with one thread each, or what was asked for."""
+"""The planned workers: one a core with one thread each, or those of the space file."""
 
 import os
 
@@ -22,12 +22,12 @@ def test_auto_is_one_worker_a_core_with_one_thread(tmp_path):
     assert (settings[0].cache, settings[0].base) == (tmp_path / "cache", tmp_path)
 
 
-def test_a_count_of_workers_and_their_threads_as_asked(tmp_path):
+def test_workers_and_threads_are_those_of_the_space_file(tmp_path):
     assert [(s.device, s.threads) for s in plan(tmp_path, 3, threads=2)] == [("cpu", 2)] * 3
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs the affinity of Linux")
-def test_only_the_cores_that_the_process_may_use_are_counted(tmp_path):
+def test_only_usable_cores_count(tmp_path):
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(before)})
@@ -36,14 +36,14 @@ def test_only_the_cores_that_the_process_may_use_are_counted(tmp_path):
         os.sched_setaffinity(0, before)
 
 
-def test_several_gpus_are_dealt_out_in_turn(monkeypatch, tmp_path):
+def test_workers_alternate_between_gpus(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "devices", lambda wanted: ["cuda:0", "cuda:1"])
     assert [s.device for s in plan(tmp_path)] == ["cuda:0", "cuda:1"]
     assert [s.device for s in plan(tmp_path, 3)] == ["cuda:0", "cuda:1", "cuda:0"]
 
 
 @pytest.mark.parametrize("wanted", ["cuda", "mps"])
-def test_a_device_that_is_not_there_is_refused(wanted):
+def test_a_missing_device_is_refused(wanted):
     import torch
 
     if (wanted == "cuda" and torch.cuda.is_available()) or (wanted == "mps" and torch.backends.mps.is_available()):
@@ -53,7 +53,7 @@ def test_a_device_that_is_not_there_is_refused(wanted):
 
 
 @pytest.mark.gpu
-def test_auto_takes_every_gpu(tmp_path):
+def test_auto_uses_every_gpu(tmp_path):
     import torch
 
     if not torch.cuda.is_available():
@@ -61,12 +61,12 @@ def test_auto_takes_every_gpu(tmp_path):
     assert [s.device for s in plan(tmp_path, device="auto")] == [f"cuda:{i}" for i in range(torch.cuda.device_count())]
 
 
-def test_more_workers_than_the_machine_carries_are_refused(tmp_path):
+def test_too_many_workers_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"workers: 99999 are more .* allowed here: up to \d+"):
         plan(tmp_path, 99999)
 
 
-def test_trials_per_gpu_is_that_many_workers_on_each(monkeypatch, tmp_path):
+def test_trials_per_gpu_is_the_number_of_workers_on_each_gpu(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "devices", lambda wanted: ["cuda:0", "cuda:1"])
     assert [s.device for s in plan(tmp_path, trials_per_gpu=2)] == ["cuda:0", "cuda:1"] * 2
     assert [s.device for s in plan(tmp_path, 3, trials_per_gpu=2)] == ["cuda:0", "cuda:1", "cuda:0"]
@@ -74,15 +74,15 @@ def test_trials_per_gpu_is_that_many_workers_on_each(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("cores", "n_gpus", "each"), [(64, 1, 8), (16, 4, 4), (8, 1, 8), (7, 2, 3), (2, 4, 1)])
 def test_auto_is_a_worker_a_core_and_at_most_eight_on_each_gpu(monkeypatch, tmp_path, cores, n_gpus, each):
-    """How many of them train at once is a matter of memory: tests/placement/test_placement.py."""
+    """Memory limits how many of them train at once: tests/placement/test_placement.py."""
     names = [f"cuda:{i}" for i in range(n_gpus)]
     monkeypatch.setattr(devices, "devices", lambda wanted: names)
     monkeypatch.setattr(devices, "cores", lambda: cores)
     assert [s.device for s in plan(tmp_path, trials_per_gpu="auto")] == names * each
-    assert [s.device for s in plan(tmp_path, 3, trials_per_gpu="auto")] == (names * 3)[:3]  # as many as were asked for
+    assert [s.device for s in plan(tmp_path, 3, trials_per_gpu="auto")] == (names * 3)[:3]  # `workers`
 
 
-def test_more_on_a_gpu_than_the_machine_carries_are_refused(monkeypatch, tmp_path):
+def test_too_many_workers_on_a_gpu_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "devices", lambda wanted: ["cuda:0", "cuda:1"])
     monkeypatch.setattr(devices, "cores", lambda: 4)
     assert len(plan(tmp_path, trials_per_gpu=16)) == 32
@@ -92,7 +92,7 @@ def test_more_on_a_gpu_than_the_machine_carries_are_refused(monkeypatch, tmp_pat
     assert str(caught.value) == said
 
 
-def test_trials_per_gpu_says_nothing_of_cpus(tmp_path):
+def test_trials_per_gpu_does_not_apply_to_cpus(tmp_path):
     assert len(plan(tmp_path, trials_per_gpu=3)) == len(plan(tmp_path, trials_per_gpu="auto")) == len(plan(tmp_path))
 
 
@@ -104,12 +104,12 @@ def test_trials_per_gpu_says_nothing_of_cpus(tmp_path):
         ("cuda:1", "3,5", "5", "cuda:0"),
         ("cuda:1", "GPU-1a2b, GPU-3c4d", "GPU-3c4d", "cuda:0"),
         ("cuda:0", "MIG-0f1e", "MIG-0f1e", "cuda:0"),
-        ("cuda:2", "3,5", "3,5", "cuda:2"),  # more than are allowed: torch says what is wrong
+        ("cuda:2", "3,5", "3,5", "cuda:2"),  # not visible: torch raises the error
         ("cpu", "3,5", "3,5", "cpu"),
         ("mps", None, None, "mps"),
     ],
 )
-def test_a_worker_sees_its_own_gpu_alone(tmp_path, device, allowed, visible, trained_on):
+def test_a_worker_sees_only_its_gpu(tmp_path, device, allowed, visible, trained_on):
     environment = {} if allowed is None else {"CUDA_VISIBLE_DEVICES": allowed}
     settings = WorkerSettings(device=device, threads=1, cache=tmp_path, base=tmp_path)
     assert devices.isolate_gpu(settings, environment).device == trained_on

@@ -15,7 +15,7 @@ from tests.simulated_gpus import at_once
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-    pytest.mark.filterwarnings("default"),  # those of drivers and compilers are not ours to mend
+    pytest.mark.filterwarnings("default"),  # drivers and compilers warn
 ]
 
 SPACE = """
@@ -31,7 +31,7 @@ training:
 
 
 def packed(space_file, device):
-    """The journal of a small study in real processes."""
+    """Returns the journal of a small study in real processes."""
     space = space_file(SPACE.replace("DEVICE", device))
     done = hpsearch("run", space, "--home", "home", cwd=space.parent, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
@@ -47,14 +47,14 @@ def test_small_trials_share_a_gpu(space_file):
     assert at_once(found) > 1
     kinds = [event["event"] for event in found if event["event"] in ("trial_started", "evaluation")]
     if torch.cuda.device_count() == 1:
-        assert kinds[:2] == ["trial_started", "evaluation"]  # one went first
+        assert kinds[:2] == ["trial_started", "evaluation"]  # the first trains alone
     measured = [event["evaluation"] for event in found if event["event"] == "evaluation"]
     total = torch.cuda.get_device_properties(0).total_memory
     assert {evaluation["device_memory"] for evaluation in measured} == {total}
     assert all(0 < evaluation["peak_memory"] < total / 10 for evaluation in measured)
 
 
-def test_what_a_trial_kept_for_later_is_given_back_after_it():
+def test_cached_memory_is_returned_after_a_trial():
     held = torch.empty(1 << 28, device="cuda")
     del held
     gc.collect()
@@ -63,7 +63,7 @@ def test_what_a_trial_kept_for_later_is_given_back_after_it():
     assert torch.cuda.memory_reserved() < 1 << 28
 
 
-def test_a_worker_without_a_trial_takes_nothing_of_the_gpu(tmp_path):
+def test_an_idle_worker_uses_no_gpu_memory(tmp_path):
     code = (
         "from hpsearch.trainers import default; default().warm_up(); import torch; print(torch.cuda.is_initialized())"
     )

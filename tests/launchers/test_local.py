@@ -1,4 +1,4 @@
-"""The local launcher keeps the contract, and sees a worker die."""
+"""The local launcher passes the conformance tests and notices dead workers."""
 
 import os
 import re
@@ -19,7 +19,7 @@ class TestLocal(LauncherConformance):
         return LocalLauncher(settings, trainer=TOY)
 
     @pytest.mark.parametrize(("dropout", "cause"), [(0.51, "exited with code 3"), (0.52, "killed by SIGSEGV")])
-    def test_the_way_in_which_a_worker_died_is_said(self, tmp_path, dropout, cause):
+    def test_the_reason_names_how_a_worker_died(self, tmp_path, dropout, cause):
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path, dropout=dropout))
             _, last = drive(launcher)
@@ -27,7 +27,7 @@ class TestLocal(LauncherConformance):
         assert last.kind == "died"
         assert cause in last.reason
 
-    def test_a_killed_worker_is_seen_at_once(self, tmp_path):
+    def test_a_killed_worker_is_noticed_at_once(self, tmp_path):
         with self.made(tmp_path) as launcher:
             place(launcher, task(tmp_path))
             pid = launcher._workers[0].process.pid
@@ -53,7 +53,7 @@ class TestLocal(LauncherConformance):
         finally:
             launcher.close()
         assert sorted(order) == [0] * 20 + [1] * 20
-        assert order != sorted(order)  # neither waited for the other's end
+        assert order != sorted(order)  # they alternate
         assert order != sorted(order, reverse=True)
 
     def test_workers_die_with_their_driver(self, tmp_path):
@@ -78,8 +78,22 @@ def _alive(pid):
         return False
 
 
+def test_a_worker_terminated_while_its_trial_pauses_takes_no_other(tmp_path):
+    """The next trial goes to a new worker, and no death is counted against it."""
+    launcher = LocalLauncher([worker_settings(tmp_path)], trainer="python:tests.faults.trainers:terminated_in_a_pause")
+    try:
+        launcher.train(0, task(tmp_path))
+        _, last = drive(launcher, lambda e: Command.PAUSE if e.index == 3 else Command.CONTINUE)
+        assert (last, last.saved) == (Ended(0, 0, Command.PAUSE), True)
+        launcher.train(0, task(tmp_path, 1))
+        seen, last = drive(launcher)
+    finally:
+        launcher.close()
+    assert (len(seen), last) == (20, Ended(0, 1, Command.CONTINUE))
+
+
 def _trained_by(trainer, folder, *, trials):
-    """The worker's process and what was noted at each of some trials, one after the other, with a trainer."""
+    """Trains some trials; returns the worker's pid at each, and (trial, warning) pairs."""
     launcher, processes, noted = (
         LocalLauncher([worker_settings(folder)], trainer=f"python:tests.faults.trainers:{trainer}"),
         [],
@@ -107,7 +121,7 @@ def _trained_by(trainer, folder, *, trials):
 def test_a_worker_that_keeps_memory_is_replaced_between_trials(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     pids, noted = _trained_by("leaking", tmp_path, trials=6)
-    assert pids[0] == pids[1]  # after its first trial it is known what is usual
+    assert pids[0] == pids[1]  # the first trial sets the limit
     changes = [number for number in range(1, 6) if pids[number] != pids[number - 1]]
     assert changes
     assert [number + 1 for number, _ in noted if number < 5] == changes

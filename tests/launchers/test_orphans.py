@@ -20,7 +20,7 @@ ENDS = 5.0  # seconds
 
 @pytest.fixture
 def training(tmp_path, monkeypatch):
-    """A launcher whose worker trains, and the processes: worker, a fork of it, two programs."""
+    """A launcher with a training worker, and pids: the worker, a fork of it, two programs."""
     if sys.platform != "linux":
         pytest.skip("needs Linux")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
@@ -30,7 +30,7 @@ def training(tmp_path, monkeypatch):
 
 
 def trained(launcher, folder):
-    """Trains to the first evaluation; the numbers of the worker and of what it has started."""
+    """Trains up to the first evaluation; returns the pids of the worker and its child processes."""
     place(launcher, task(folder))
     found = said(launcher, limit=60)
     assert isinstance(found, Evaluated), found
@@ -44,15 +44,15 @@ def said(launcher, limit=20.0):
     return wait_for(lambda: launcher.messages(timeout=0.1), limit=limit)[0]
 
 
-def test_close_ends_them_all(training):
+def test_close_kills_them_all(training):
     launcher, family = training
     launcher.close()
     assert alive(family) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_they_are_gone_before_a_worker_is_replaced(training, number):
-    """Its fork holds the pipe to the driver, too: the death is seen all the same."""
+def test_they_are_killed_before_a_worker_is_replaced(training, number):
+    """The fork holds the pipe to the driver too; the driver notices the death anyway."""
     launcher, family = training
     os.kill(family[0], number)
     found = said(launcher)
@@ -70,7 +70,7 @@ def test_they_are_killed_with_a_worker_that_hangs(training, tmp_path):
     assert alive(family) == []
 
 
-def test_a_terminated_worker_waits_for_none_of_them(training, tmp_path):
+def test_a_terminated_worker_does_not_wait_for_them(training, tmp_path):
     launcher, family = training
     launcher._workers[0].process.terminate()
     launcher.close()
@@ -95,7 +95,7 @@ def test_the_processes_of_a_data_loader_die_with_a_killed_driver(tmp_path, monke
     wait_for(lambda: not alive(family), limit=ENDS)
 
 
-def test_a_driver_that_forgets_its_launcher_ends(tmp_path):
+def test_a_driver_that_does_not_close_its_launcher_ends(tmp_path):
     """multiprocessing waits for its children at the end of a program: it must not wait for workers."""
     code = (
         "import sys; from pathlib import Path; from hpsearch.launchers.local import LocalLauncher;"

@@ -1,4 +1,4 @@
-"""What is said of a trial that was told to pause is what its worker did, wherever the pause finds it."""
+"""Whenever a PAUSE arrives, the driver records what the worker did."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def worker_settings(folder):
 
 
 def told_at(launcher, task, index, answer):
-    """Trains a task that hears `answer` at an evaluation, CONTINUE at all others; gives its end."""
+    """Trains a task; replies `answer` to one evaluation and CONTINUE to all others; returns its end."""
     launcher.train(0, task)
     while True:
         for message in launcher.messages(timeout=5):
@@ -57,7 +57,7 @@ def told_at(launcher, task, index, answer):
     ],
 )
 def test_a_pause_at_the_last_evaluation_finishes_the_trial(tmp_path, corpus_files, monkeypatch, kind, trainer):
-    """F14b, with the trainings' own habits: checkpoints once a minute."""
+    """F14b, with the default of a checkpoint a minute."""
     monkeypatch.setenv("TOY_CHECKPOINT", "100000")
     launcher = kind(worker_settings(tmp_path), trainer=trainer)
     try:
@@ -72,19 +72,19 @@ def test_a_pause_at_the_last_evaluation_finishes_the_trial(tmp_path, corpus_file
 
 
 def searched(study, folder, *, stop_at=None):
-    """One driver's work, stopped right after an evaluation was answered; gives what happened."""
+    """Runs a driver that stops right after answering an evaluation; returns its events."""
     seen = []
 
     def stopping():
         return any(isinstance(h, Measured) and h.evaluation.index == stop_at for h in seen)
 
     launcher = InlineLauncher(worker_settings(folder))
-    for event in Search(study, launcher, checkpoints=folder / "checkpoints", stopping=stopping).run():
+    for event in Search(study, launcher, checkpoints=folder / "checkpoints").run(stopping):
         seen.append(event)
     return seen
 
 
-def test_a_stop_after_the_last_evaluation_leaves_nothing_to_train_again(tmp_path, corpus_files, monkeypatch):
+def test_a_trial_stopped_after_its_last_evaluation_is_not_trained_again(tmp_path, corpus_files, monkeypatch):
     steps, whole_step = [], Training.train_step
 
     def step(self):
@@ -150,23 +150,23 @@ def test_a_pause_that_saves_nothing_is_not_called_saved(tmp_path, trainer, answe
 @pytest.mark.parametrize(
     ("trainer", "said"),
     [
-        ("SavesNothing", "stopped; it saved no checkpoint: it goes on from the one before, or trains anew"),
+        ("SavesNothing", "stopped; it saved no checkpoint: it resumes from the one before, or starts over"),
         ("SavesWhenTold", "stopped; its checkpoint is saved"),
     ],
 )
-def test_a_person_reads_whether_a_paused_trial_was_saved(tmp_path, trainer, said):
+def test_the_message_tells_whether_a_paused_trial_was_saved(tmp_path, trainer, said):
     study, seen = opened(experiment("budget: {trials: 1}\n"), tmp_path / "home"), []
     launcher = InlineLauncher(worker_settings(tmp_path), trainer=f"{HERE}:{trainer}")
-    search = Search(study, launcher, checkpoints=tmp_path / "checkpoints", stopping=lambda: len(seen) > 1)
-    for event in search.run():
+    search = Search(study, launcher, checkpoints=tmp_path / "checkpoints")
+    for event in search.run(lambda: len(seen) > 1):
         seen.append(event)
     study.journal.close()
     (paused,) = (h for h in seen if isinstance(h, Interrupted))
     assert (paused.reason, paused.saved) == (said, trainer == "SavesWhenTold")
 
 
-def test_a_worker_told_to_end_still_finishes_what_was_to_finish(tmp_path):
-    """Command FINISH for its overfitting, then SIGTERM: the best weights are kept all the same."""
+def test_a_terminated_worker_obeys_an_earlier_finish(tmp_path):
+    """FINISH for overfitting, then SIGTERM: the best weights are kept."""
     task = Task(0, 1, config(), tmp_path / "0000")
     session = Session(0, task, worker_settings(tmp_path), trainer=TOY, listen=lambda: None)
     session.step()

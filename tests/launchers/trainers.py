@@ -1,4 +1,4 @@
-"""A trainer that says what it finds in its folder."""
+"""A trainer that logs the files in its folder."""
 
 import logging
 
@@ -6,7 +6,7 @@ from hpsearch.trainers.causal_lm import CausalLM
 
 
 class Saying(CausalLM):
-    """Trains after a warning that names the files there."""
+    """Logs a warning with the names of the files, then trains."""
 
     def train(self, config, handle):
         found = sorted(path.name for path in handle.folder.iterdir())

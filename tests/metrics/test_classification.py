@@ -1,4 +1,4 @@
-"""Scores of labels against values known by hand and against scikit-learn called directly."""
+"""Scores of labels, compared with values by hand and with scikit-learn."""
 
 import math
 import random

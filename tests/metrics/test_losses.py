@@ -1,4 +1,4 @@
-"""Metrics of losses against values known by hand."""
+"""Metrics of losses, compared with values by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Which tokenizer fits a language: the shares of letters from which on one is chosen."""
+"""The choice of sacrebleu's tokenizer by the shares of letters."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Scores of translations against values known by hand and against sacrebleu called directly."""
+"""Scores of translations, compared with values by hand and with sacrebleu."""
 
 import pytest
 import sacrebleu

@@ -18,7 +18,7 @@ from tests.test_search import QUIET, healthy, workers
 
 
 @pytest.mark.parametrize(
-    ("in_doubt", "taken"),
+    ("device_errors", "taken"),
     [
         ({}, {"a": 3, "b": 3}),
         ({"a": {3}}, {"a": 4, "b": 3}),  # it met an error of a: it goes on at b
@@ -26,13 +26,13 @@ from tests.test_search import QUIET, healthy, workers
         ({"a": {3, 4}}, {"b": 3}),
     ],
 )
-def test_a_trial_goes_on_at_another_device_than_the_one_that_failed_it(tmp_path, in_doubt, taken):
+def test_a_trial_goes_on_at_another_device_than_the_one_that_failed_it(tmp_path, device_errors, taken):
     settings = [replace(setting, device=device) for setting, device in zip(workers(tmp_path), "ab", strict=True)]
     for device, number in taken.items():
         study = opened(experiment("budget: {trials: 9}\n" + QUIET), tmp_path / f"home-{device}")
         placing = Placement(study, Scripted(settings, healthy), Decisions(study, policy_of(study)))
         placing._waiting = [3, 4]
-        placing._in_doubt.update(in_doubt)
+        placing._device_errors.update(device_errors)
         assert placing._next_waiting(device) == number
         study.journal.close()
 

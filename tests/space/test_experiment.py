@@ -1,4 +1,4 @@
-"""space.yaml -> Experiment: what is read, what is refused and where the error points."""
+"""Experiment: which space files load, which are refused, and where the error points."""
 
 import json
 import os
@@ -148,7 +148,7 @@ def test_the_path_is_shown_as_it_was_given(tmp_path, monkeypatch):
 
 
 def test_a_file_name_that_is_no_study_asks_for_one():
-    with pytest.raises(ConfigError, match=r"'my space' is no name for a study.*give study: NAME"):
+    with pytest.raises(ConfigError, match=r"'my space' is not a valid study name.*give study: NAME"):
         loads(DATA, path="my space.yaml")
     assert loads("study: mine\n" + DATA, path="my space.yaml").study == "mine"
 
@@ -194,7 +194,7 @@ MISTAKES = [
     ("evaluation: {times: {low: 1, high: 3}}", "2:21", "a range is allowed only in model, training, tokenizer"),
     ("seed: {choices: [1, 2]}", "2:7", "seed: a range is allowed only in model, training, tokenizer"),
     ("evaluation: {times: 0}", "2:21", "evaluation.times: must be at least 1, not 0"),
-    ("study: ../x", "2:8", "'../x' is no name for a study"),
+    ("study: ../x", "2:8", "'../x' is not a valid study name"),
     ("study: cache", "2:8", "a folder of hpsearch's own"),
     ("study: 5", "2:8", "study: must be text, not 5"),
     ("objective: {metric: val/bleu}", "2:21", "these data sets give val/loss, val/perplexity, val/bits_per_byte"),

@@ -1,4 +1,4 @@
-"""Random params: of the space, the same for a seed, and spread over their ranges."""
+"""Random params: in the space, the same for a seed, spread over their ranges."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""`resources`: the launcher by name or with its options, and what each worker takes."""
+"""`resources`: the launcher by name or with options, and the resources of each worker."""
 
 import re
 

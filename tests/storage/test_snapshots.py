@@ -1,4 +1,4 @@
-"""A state in a storage is whole or is not used; whatever is cut short, the one before is there."""
+"""Only complete states are used; after an interruption the previous state is still there."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from hpsearch.storage.storage import Storage
 
 
 class Failing(Storage):
-    """A storage that breaks down after some writes."""
+    """A storage that fails after some writes."""
 
     left = 10**6
 
@@ -23,7 +23,7 @@ class Failing(Storage):
     def _count(self, name):
         self.left -= 1
         if self.left < 0:
-            if self.left == -1:  # half of it has got there
+            if self.left == -1:  # half of the file is written
                 super().write(name, b"hal")
             raise StorageFailed("storage x: cannot write: broken")
 
@@ -50,7 +50,7 @@ def fetched(storage, folder):
     return {path.name: path.read_text() for path in folder.iterdir()}, whole
 
 
-def test_a_state_comes_back_and_nothing_else_stays(storage, tmp_path):
+def test_a_saved_state_can_be_downloaded_and_older_files_are_deleted(storage, tmp_path):
     snapshots = Snapshots(storage, "0000", attempt=1)
     snapshots.save(state(tmp_path / "in", last="one"))
     snapshots.save(state(tmp_path / "in", last="two", previous="one", best="b"))
@@ -59,13 +59,13 @@ def test_a_state_comes_back_and_nothing_else_stays(storage, tmp_path):
     assert (tmp_path / "out" / "last.pt").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_checkpoint_that_was_not_stored_is_not_stored_as_the_one_before(storage, tmp_path):
+def test_a_previous_checkpoint_is_never_uploaded(storage, tmp_path):
     snapshots = Snapshots(storage, "0000", attempt=1)
     snapshots.save(state(tmp_path / "in", last="three", previous="two"))
     assert list(snapshots.files) == ["last.pt"]
 
 
-def test_what_has_not_changed_is_not_stored_again(storage, tmp_path):
+def test_unchanged_files_are_not_uploaded_again(storage, tmp_path):
     snapshots = Snapshots(storage, "0000", attempt=1)
     snapshots.save(state(tmp_path / "in", last="one", best="b"))
     storage.left = 2
@@ -75,7 +75,7 @@ def test_what_has_not_changed_is_not_stored_again(storage, tmp_path):
 
 
 @pytest.mark.parametrize("writes", [0, 1, 2])
-def test_a_state_half_stored_leaves_the_one_before(storage, tmp_path, writes):
+def test_an_interrupted_save_leaves_the_previous_state(storage, tmp_path, writes):
     snapshots = Snapshots(storage, "0000", attempt=1)
     snapshots.save(state(tmp_path / "in", last="one", best="a"))
     storage.left = writes
@@ -85,21 +85,21 @@ def test_a_state_half_stored_leaves_the_one_before(storage, tmp_path, writes):
     storage.left = 10
     snapshots.save(state(tmp_path / "in", last="three", best="b"))
     assert fetched(storage, tmp_path / "again") == ({"last.pt": "three", "best.pt": "b"}, True)
-    assert len(storage.names("0000")) == 3  # what was half stored is gone
+    assert len(storage.names("0000")) == 3  # the half-stored files are deleted
 
 
-def test_the_next_attempt_stands_before_one_that_was_given_up(storage, tmp_path):
+def test_the_next_attempt_supersedes_an_abandoned_one(storage, tmp_path):
     first = Snapshots(storage, "0000", attempt=1)
     first.save(state(tmp_path / "in", last="one"))
     second = Snapshots(storage, "0000", attempt=2)
     second.load_newest()
     second.save(state(tmp_path / "in", last="of the second"))
-    for number in range(3):  # its node was cut off and it goes on
+    for number in range(3):  # an abandoned attempt that still runs
         first.save(state(tmp_path / "in", last=f"of the first {number}"))
     assert fetched(storage, tmp_path / "out") == ({"last.pt": "of the second"}, True)
 
 
-def test_a_damaged_file_is_left_out_with_a_warning(storage, tmp_path, caplog):
+def test_a_damaged_file_is_skipped_with_a_warning(storage, tmp_path, caplog):
     snapshots = Snapshots(storage, "0000", attempt=1)
     snapshots.save(state(tmp_path / "in", last="one", best="b"))
     path = tmp_path / "storage" / "0000" / snapshots.files["last.pt"].object
@@ -111,7 +111,7 @@ def test_a_damaged_file_is_left_out_with_a_warning(storage, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"../../victim": {"object": "x", "bytes": 1, "sha256": "y"}}'])
-def test_a_manifest_that_is_not_ours_is_passed_over(storage, tmp_path, text):
+def test_an_invalid_manifest_is_ignored(storage, tmp_path, text):
     import hashlib
 
     Snapshots(storage, "0000", attempt=1).save(state(tmp_path / "in", last="one"))
@@ -122,7 +122,7 @@ def test_a_manifest_that_is_not_ours_is_passed_over(storage, tmp_path, text):
     assert fetched(storage, tmp_path / "out") == ({"last.pt": "one"}, True)
 
 
-def test_files_are_taken_out_of_a_state_and_with_the_last_all(storage, tmp_path):
+def test_deleting_the_last_file_deletes_the_folder(storage, tmp_path):
     Snapshots(storage, "0000", attempt=3).save(state(tmp_path / "in", last="one", best="b"))
     swept = Snapshots(storage, "0000")
     swept.load_newest()

@@ -1,4 +1,4 @@
-"""A storage by URL: what goes in comes out, and every failure is one line."""
+"""A storage by URL: uploads, downloads, and failures in one line."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def storage(request, tmp_path):
     return Storage(f"file://{tmp_path}/storage" if request.param == "file" else f"memory://{tmp_path.name}")
 
 
-def test_files_go_in_and_come_out(storage, tmp_path):
+def test_files_are_uploaded_and_downloaded(storage, tmp_path):
     (tmp_path / "in").write_bytes(b"weights")
     storage.put(tmp_path / "in", "a/b/weights")
     storage.write("a/note", b"small")
@@ -22,7 +22,7 @@ def test_files_go_in_and_come_out(storage, tmp_path):
     assert (storage.names("none"), storage.folders("none")) == ({}, [])
 
 
-def test_what_is_removed_is_gone_and_may_have_been_gone(storage):
+def test_removing_ignores_missing_files(storage):
     for name in ("a/1", "a/2", "a/3"):
         storage.write(name, b"x")
     storage.remove(["a/1", "a/none", "a/2"])
@@ -33,7 +33,7 @@ def test_what_is_removed_is_gone_and_may_have_been_gone(storage):
     assert storage.names("a") == {}
 
 
-def test_a_storage_that_takes_files_refuses_none_and_keeps_no_probe(storage):
+def test_probing_leaves_no_file(storage):
     assert storage.probe() is None
     assert storage.names("") == {}
 
@@ -56,7 +56,7 @@ def test_folders_are_private(tmp_path):
         ),
     ],
 )
-def test_a_url_that_nothing_opens_is_one_line(url, said, monkeypatch):
+def test_a_url_that_no_package_can_open_is_one_line(url, said, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
     with pytest.raises(UserError, match=f"^{said}$"):
         Storage(url)

@@ -1,4 +1,4 @@
-"""A study's part of a storage: apart from other homes', swept as a disk is, and asked in the background."""
+"""A study's part of a storage: separate for each home, swept and probed in the background."""
 
 import time
 
@@ -49,7 +49,7 @@ def test_tidying_keeps_what_is_needed_and_no_more(tmp_path):
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["0004"]
 
 
-def test_a_trial_that_is_overtaken_loses_its_weights(tmp_path):
+def test_weights_of_a_trial_that_is_no_longer_among_the_best_are_deleted(tmp_path):
     history = History(trials={n: finished(n, float(n)) for n in range(1, 4)})
     study_storage = StudyStorage(Storage(f"file://{tmp_path}/storage"), history, {})
     for number in range(4):
@@ -73,7 +73,7 @@ def test_two_homes_with_studies_of_one_name_have_folders_of_their_own(tmp_path):
     assert remote == RemoteFiles(remote.folder, {"digest": "corpora/x"})
 
 
-def test_the_samples_of_a_trial_are_brought_where_there_are_some(tmp_path):
+def test_samples_are_downloaded_if_the_trial_has_some(tmp_path):
     study_storage = StudyStorage(Storage(f"file://{tmp_path}/storage"), History(), {})
     checkpoints = Checkpoints(tmp_path / "home", History(), study_storage)
     checkpoints.download_samples(0)
@@ -83,7 +83,7 @@ def test_the_samples_of_a_trial_are_brought_where_there_are_some(tmp_path):
     assert [path.name for path in (tmp_path / "home" / "0000").iterdir()] == ["samples.json"]
 
 
-def test_a_storage_that_fails_is_left_alone_until_the_next_run(tmp_path, caplog, monkeypatch):
+def test_a_failing_storage_is_not_swept_again_in_this_run(tmp_path, caplog, monkeypatch):
     def refuse(storage, folder):
         raise StorageFailed("storage x: cannot list: broken")
 
@@ -92,12 +92,10 @@ def test_a_storage_that_fails_is_left_alone_until_the_next_run(tmp_path, caplog,
     for number in range(3):
         study_storage.sweep(number)
     study_storage.close()
-    assert caplog.messages == [
-        "storage x: cannot list: broken; files that are no longer needed stay there until the next run"
-    ]
+    assert caplog.messages == ["storage x: cannot list: broken; the next run deletes the other files"]
 
 
-def test_room_in_a_storage_is_looked_for_without_waiting(tmp_path, monkeypatch):
+def test_disk_space_does_not_wait_for_a_slow_storage(tmp_path, monkeypatch):
     monkeypatch.setattr("hpsearch.storage.disk_space.PAUSE", 0.0)
     study_storage = StudyStorage(Storage(f"file://{tmp_path}/storage"), History(), {})
     disk_space, slow = DiskSpace(tmp_path / "home", study_storage), 0.5

@@ -1,4 +1,4 @@
-"""The family of tasks: a fourth task, as somebody else might write it, goes through everything with no other change."""
+"""The family of tasks: a registered fourth task works everywhere without other changes."""
 
 from __future__ import annotations
 

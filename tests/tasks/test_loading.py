@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import pytest
 
-from hpsearch.config import Column
+from hpsearch.config import Column, TokenizerConfig
 from hpsearch.contract import Command
+from hpsearch.data.corpus import Corpus
 from hpsearch.errors import ConfigError
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Ended, Failed, Task
@@ -74,6 +75,17 @@ def test_a_task_is_found_beside_the_space_file(folder: Path) -> None:
     found = experiment(folder, shade="ash").space_file.config.data["words"]
     assert (found.task, found.task_name, found.example_columns()) == (NAME, NAME, {"text": "ash"})
     assert isinstance(found, sys.modules["shades_of_words"].Shades)
+
+
+def test_the_task_of_the_docs_works(folder: Path) -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "space.md").read_text()
+    (folder / "shades_of_words.py").write_text(docs.split("# copying.py\n")[1].split("```")[0])
+    rows = "".join(f"some words {i}\n" for i in range(30))
+    (folder / "words.csv").write_text(f"word\n{rows}")
+    config = experiment(folder, "python:shades_of_words:Copy").asked.config
+    corpus = Corpus.open(config.data, TokenizerConfig(kind="bytes"), cache=folder, base=folder)
+    tokens: Any = corpus.sets["words"].splits["train"]
+    assert list(tokens.sources) == list(tokens.references)
 
 
 def test_the_name_is_part_of_the_identity_as_it_stands(folder: Path) -> None:

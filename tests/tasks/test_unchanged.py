@@ -1,4 +1,4 @@
-"""Values that no reordering of the code may change: studies and caches of earlier versions depend on them."""
+"""Fingerprints and digests that must not change: studies and caches of earlier versions depend on them."""
 
 from __future__ import annotations
 

@@ -228,7 +228,7 @@ def test_an_error_that_stays_is_raised_and_leaves_the_old_one(path, monkeypatch)
 
 def test_the_checkpoint_before_stays_under_its_own_name(path):
     former = path.with_name("previous.pt")
-    checkpoint.save(path, {"place": 1}, config_hash="abc", former=former)
+    checkpoint.save(path, {"place": 1}, config_hash="abc", previous=former)
     assert checkpoint.load(former, config_hash="abc")["place"] == STATE["place"]
     path.write_bytes(b"damaged")
     assert checkpoint.load_newest([path, former], config_hash="abc")["place"] == STATE["place"]

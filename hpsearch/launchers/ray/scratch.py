@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hpsearch.atomic import make_folder
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.file_lock import hold, locked
+from hpsearch.file_lock import acquire, locked
 from hpsearch.sealed import is_whole_folder
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
@@ -30,11 +30,10 @@ class Scratch:
             with locked(self.home / ".workers.lock"):  # so that no other worker deletes the new folder
                 _remove_abandoned(self.home)
                 self.path = Path(tempfile.mkdtemp(prefix="worker-", dir=self.home))  # mode 0700
-                self._alive = hold(self.path / "lock")
+                self._alive = acquire(self.path / "lock")
         except OSError as error:
-            raise UserError(
-                f"scratch folder {_location()}: {error.strerror}; set HPSEARCH_SCRATCH on the node"
-            ) from None
+            place = f"scratch folder {_location()}"
+            raise UserError(f"{place}: {error.strerror}; set HPSEARCH_SCRATCH on the node") from None
 
     def prepared(self, storage: Storage, name: str, beat: Callable[[], None]) -> Path:
         """Returns the folder of prepared data; the node's first worker downloads it.
@@ -86,7 +85,7 @@ def _remove_abandoned(home: Path) -> None:
     """Deletes the folders of workers that have ended."""
     for folder in home.glob("worker-*"):
         try:
-            hold(folder / "lock").release()
+            acquire(folder / "lock").release()
         except BlockingIOError:
             continue  # its worker is alive
         except OSError:

@@ -10,7 +10,7 @@ import gc
 from typing import Any
 
 from hpsearch.journal.history import History, TrialHistory, uncollected
-from hpsearch.policies.curve_rules import CurveRules, phases, points
+from hpsearch.policies.curve_rules import CurveRules, points
 from hpsearch.policies.optuna.proposals import OutOfConfigs, Proposals
 from hpsearch.policies.policy import Decision, Judgement, New, Nothing
 from hpsearch.space.experiment import Experiment
@@ -66,7 +66,7 @@ class OptunaPolicy:
     def _is_behind(self, trial: TrialHistory) -> bool:
         """Whether the pruner stops the trial; having said so once of an evaluation, it says so again."""
         index = max(trial.evaluations, default=0)
-        if index == 0 or trial.evaluations[index].progress >= phases(self._experiment.trainer, trial).ends_at:
+        if index == 0 or trial.evaluations[index].progress >= self._rules.phases(trial).ends_at:
             return False
         if self._pruned.get(trial.number) != index and self.proposals.would_prune(trial.number):
             self._pruned[trial.number] = index

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from itertools import islice
 from typing import Any
 
 import optuna
@@ -14,7 +15,6 @@ import optuna
 from hpsearch.contract import Evaluation
 from hpsearch.journal.history import TrialHistory
 from hpsearch.outcome import Outcome
-from hpsearch.policies.curve_rules import phases
 from hpsearch.policies.optuna.samplers import make_pruner, make_sampler, mix, takes_notes
 from hpsearch.policies.optuna.shortlist import Shortlist
 from hpsearch.policies.optuna.trainings import Trainings
@@ -47,7 +47,9 @@ class Proposals:
         )
         self._shortlist = Shortlist(self.study)
         self._trials: dict[int, optuna.Trial] = {}  # that have not ended
-        self._heard: dict[int, set[int]] = {}  # of those, the evaluations that Optuna knows
+        self._heard: dict[int, int] = {}  # of those, how many evaluations Optuna knows
+        self._metric = experiment.objective.metric
+        self._worst = WORST if experiment.objective.direction == "minimize" else -WORST
         self._distributions = {name: experiment.space.distribution(name) for name in experiment.space.params}
         self.trainings = Trainings(experiment.space)
 
@@ -58,7 +60,7 @@ class Proposals:
         """
         self.study.sampler = make_sampler(self.experiment, number, self._shortlist)
         trial = self._trials[number] = self.study.ask()
-        self._heard[number] = set()
+        self._heard[number] = 0
         internal = self.experiment.space.suggest(trial)
         if self.trainings.has(internal):
             internal = self._another(number)
@@ -80,9 +82,9 @@ class Proposals:
     def hear(self, trial: TrialHistory) -> None:
         """Reports a trial's new evaluations to Optuna."""
         heard = self._heard.get(trial.number)
-        if heard is not None and len(heard) < len(trial.evaluations):
-            for index in sorted(trial.evaluations.keys() - heard):
-                self._report(trial.number, trial.evaluations[index])
+        if heard is not None and heard < len(trial.evaluations):
+            for evaluation in islice(trial.evaluations.values(), heard, None):
+                self._report(trial.number, evaluation)
 
     def would_prune(self, number: int) -> bool:
         """Whether the pruner would stop the trial after its latest evaluation."""
@@ -108,7 +110,7 @@ class Proposals:
     # --------------------------------------------------------------------------------------------------------- inwards
 
     def _report(self, number: int, evaluation: Evaluation) -> None:
-        self._heard[number].add(evaluation.index)
+        self._heard[number] += 1
         value = self._value(evaluation)
         if value is not None:
             self._trials[number].report(value, evaluation.index)
@@ -156,10 +158,8 @@ class Proposals:
 
     def _value(self, evaluation: Evaluation) -> float | None:
         """What Optuna hears of an evaluation; None: nothing, for BLEU may be measured more rarely than the rest."""
-        objective = self.experiment.objective
-        value: float | None = evaluation.metrics.get(objective.metric)
-        worst = WORST if objective.direction == "minimize" else -WORST
-        return value if value is None or math.isfinite(value) else worst
+        value = evaluation.metrics.get(self._metric)
+        return value if value is None or math.isfinite(value) else self._worst
 
     def _replay(self, trial: TrialHistory) -> None:
         """Asks for a trial and reports it step by step, as it was."""
@@ -168,8 +168,9 @@ class Proposals:
             self.study.enqueue_trial(trial.internal)
             again = self.study.ask()
             self.experiment.space.suggest(again)
-        self._trials[trial.number], self._heard[trial.number] = again, set()
-        ends_at = phases(self.experiment.trainer, trial).ends_at
+        self._trials[trial.number], self._heard[trial.number] = again, 0
+        trainer = self.experiment.trainer
+        ends_at = trainer.phases(trainer.config.model_validate(trial.config)).ends_at
         for index, evaluation in sorted(trial.evaluations.items()):
             self._report(trial.number, evaluation)
             if _was_compared(trial, index, ends_at):

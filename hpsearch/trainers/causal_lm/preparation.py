@@ -46,7 +46,7 @@ def prepare(
         progress("reading the data", 0.0)
         contents, took = determinism.timed(lambda: Contents.of(config.data, config.tokenizer, base=space.base))
         known(contents.facts)
-        again = determinism.asked_again(config.data, contents, base=space.base, took=took if fresh else math.inf)
+        again = determinism.called_again(config.data, contents, base=space.base, took=took if fresh else math.inf)
         with again as unstable:
             places = {"cache": cache, "base": space.base}
             corpus = Corpus.open(config.data, config.tokenizer, **places, progress=progress, contents=contents)

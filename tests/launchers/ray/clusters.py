@@ -1,18 +1,18 @@
-"""What the tests on a real Ray cluster share."""
+"""Helpers of the tests on a real Ray cluster."""
 
 import contextlib
 import os
 
 import ray
 
-TOKEN = "a-token-of-the-tests-of-the-ray-launcher"  # no secret
+TOKEN = "a-token-of-the-tests-of-the-ray-launcher"  # not secret
 
 
 @contextlib.contextmanager
 def token():
-    """Has Ray ask for a token, in this process and those that it starts.
+    """Makes Ray require a token, in this process and those that it starts.
 
-    All tests of a process do: what Ray has once read of it holds for the process, whatever the environment says later.
+    All tests of a process use it: Ray reads the environment once per process.
     """
     wanted = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
     before = {name: os.environ.get(name) for name in wanted}

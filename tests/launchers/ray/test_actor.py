@@ -1,4 +1,4 @@
-"""A worker on Ray whose trials are kept in a storage, without Ray: the class is used as it is."""
+"""The actor class with a storage, used without Ray."""
 
 import json
 import signal
@@ -52,7 +52,7 @@ def trial(tmp_path, attempt=1, remote=REMOTE, **values):
 
 
 def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
-    """Trains to the end; gives the losses by index, the end and what was noted."""
+    """Trains to the end; returns losses by index, the last message and the warnings."""
     losses, notes, said = {}, [], actor.train(1, wanted)
     while True:
         *before, message = said
@@ -65,18 +65,18 @@ def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
 
 
 def stored(url):
-    """What the storage has of the trial."""
+    """Returns the trial's files in the storage."""
     snapshots = Snapshots(Storage(url), REMOTE.folder)
     snapshots.load_newest()
     return sorted(snapshots.files)
 
 
 def left(tmp_path, name="one"):
-    """The files of trials in a node's scratch folder."""
+    """Returns the trials' files in a node's scratch folder."""
     return sorted(path.name for path in (tmp_path / name).glob("hpsearch-*/worker-*/**/*") if path.name != "lock")
 
 
-def test_a_trial_ends_in_the_storage_and_nowhere_else(tmp_path, url, node):
+def test_an_ended_trial_has_files_only_in_the_storage(tmp_path, url, node):
     losses, last, notes = go_on(node(), trial(tmp_path))
     assert (list(losses), last, notes) == ([*range(1, 21)], Ended(0, 0, Command.CONTINUE), [])
     assert {"best.pt", "last.pt"} <= set(stored(url))
@@ -85,7 +85,7 @@ def test_a_trial_ends_in_the_storage_and_nowhere_else(tmp_path, url, node):
     assert [path.stat().st_mode & 0o777 for path in (tmp_path / "one").glob("*")] == [0o700]
 
 
-def test_a_paused_trial_goes_on_from_the_storage_on_another_node(tmp_path, url, node):
+def test_a_paused_trial_resumes_from_the_storage_on_another_node(tmp_path, url, node):
     whole, _, _ = go_on(node(), trial(tmp_path, remote=RemoteFiles("studies/toy/0001")))
     first, last, _ = go_on(node("one"), trial(tmp_path), lambda i: Command.PAUSE if i == 7 else Command.CONTINUE)
     assert last == Ended(0, 0, Command.PAUSE)
@@ -100,7 +100,7 @@ def test_a_paused_trial_goes_on_from_the_storage_on_another_node(tmp_path, url, 
     assert {index: again[index] for index in first} == first
 
 
-def test_a_dropped_trial_stores_nothing_more(tmp_path, url, node):
+def test_a_stopped_trial_is_not_stored(tmp_path, url, node):
     _, last, _ = go_on(node(), trial(tmp_path), lambda index: Command.STOP if index == 3 else Command.CONTINUE)
     there = Storage(url).names(REMOTE.folder)
     assert last == Ended(0, 0, Command.STOP)
@@ -121,13 +121,13 @@ def test_checkpoints_are_stored_while_it_trains(tmp_path, url, node):
     actor.answer(Command.STOP)
 
 
-def test_a_storage_that_takes_nothing_for_a_while_costs_a_notice(tmp_path, url, node, monkeypatch):
+def test_a_storage_that_refuses_writes_for_a_while_is_a_warning(tmp_path, url, node, monkeypatch):
     actor, deadline = node(), time.monotonic() + 60
     with monkeypatch.context() as broken:
         broken.setattr(Storage, "put", refuse)
         actor.train(1, trial(tmp_path))
         actor.answer(Command.CONTINUE)  # it has saved once
-        while not actor._transfer._upload._trouble:
+        while not actor._transfer._upload._failure:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     note, *_, message = said = actor.answer(Command.CONTINUE)
@@ -139,7 +139,7 @@ def test_a_storage_that_takes_nothing_for_a_while_costs_a_notice(tmp_path, url, 
     assert "best.pt" in stored(url)
 
 
-def test_a_storage_that_takes_nothing_at_the_end_is_no_fault_of_the_trial(tmp_path, url, node, monkeypatch):
+def test_a_storage_that_refuses_writes_at_the_end_does_not_fail_the_trial(tmp_path, url, node, monkeypatch):
     monkeypatch.setattr(upload, "PAUSES", (0.01,))
     actor = node()
     monkeypatch.setattr(Storage, "put", refuse)
@@ -149,7 +149,7 @@ def test_a_storage_that_takes_nothing_at_the_end_is_no_fault_of_the_trial(tmp_pa
     assert left(tmp_path) == []
 
 
-def test_a_storage_that_does_not_answer_at_the_start_is_no_fault_of_the_trial(tmp_path, url, node, monkeypatch):
+def test_a_storage_that_is_down_at_the_start_does_not_fail_the_trial(tmp_path, url, node, monkeypatch):
     actor = node()
     monkeypatch.setattr(Storage, "names", refuse)
     [last] = actor.train(1, trial(tmp_path))
@@ -160,7 +160,7 @@ def refuse(storage, *_):
     raise StorageFailed(f"storage {storage.url}: cannot write x: no room")
 
 
-def test_what_the_training_writes_by_halves_is_not_stored(tmp_path, url, node):
+def test_a_half_written_file_is_not_stored(tmp_path, url, node):
     actor = node()
     actor.train(1, trial(tmp_path))
     folder = actor._transfer._folder
@@ -178,7 +178,7 @@ def test_what_the_training_writes_by_halves_is_not_stored(tmp_path, url, node):
 # --------------------------------------------------------------------------------------------------- data and folders
 
 
-def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, node, corpus_files):
+def test_prepared_data_are_uploaded_once_and_downloaded_once_a_node(tmp_path, url, node, corpus_files):
     corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
     name, steps = upload_prepared(storage, corpus, lambda what, share: None), []
     before = storage.names(name)
@@ -194,11 +194,11 @@ def test_prepared_data_are_stored_once_and_fetched_once_a_node(tmp_path, url, no
         thread.join()
     assert len(set(folders)) == 1
     assert contents(folders[0]) == contents(corpus)
-    storage.remove_folder(name)  # it is not asked for again
+    storage.remove_folder(name)  # it is not downloaded again
     assert scratch.prepared(storage, name, lambda: None) == folders[0]
 
 
-def test_data_that_are_not_whole_in_the_storage_are_refused(tmp_path, url, node, corpus_files):
+def test_incomplete_data_in_the_storage_are_refused(tmp_path, url, node, corpus_files):
     corpus, storage = opened(tiny({"text": TEXT}), tmp_path).folder, Storage(url)
     name = upload_prepared(storage, corpus, lambda what, share: None)
     victim = max((tmp_path / "storage" / name).iterdir(), key=lambda path: path.stat().st_size)
@@ -213,7 +213,7 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_folder_of_a_worker_that_was_killed_is_removed_by_the_next(tmp_path, node):
+def test_the_next_worker_deletes_the_folder_of_a_killed_one(tmp_path, node):
     alive = node()._transfer.scratch
     killed = alive.home / "worker-killed"
     killed.mkdir()
@@ -223,7 +223,7 @@ def test_the_folder_of_a_worker_that_was_killed_is_removed_by_the_next(tmp_path,
     assert not killed.exists()
 
 
-def test_a_scratch_folder_that_others_may_write_is_refused(tmp_path, monkeypatch):
+def test_a_scratch_folder_that_others_can_write_to_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("HPSEARCH_SCRATCH", str(tmp_path))
     Scratch().remove()
     [folder] = tmp_path.glob("hpsearch-*")
@@ -232,25 +232,25 @@ def test_a_scratch_folder_that_others_may_write_is_refused(tmp_path, monkeypatch
         Scratch()
 
 
-# ------------------------------------------------------------------------------------------------ what a node may lack
+# -------------------------------------------------------------------------------------------- nodes that cannot be used
 
 
-def test_a_node_that_sees_the_same_storage_lacks_nothing_and_leaves_nothing(tmp_path, url):
+def test_a_node_that_sees_the_storage_can_be_used_and_leaves_no_file(tmp_path, url):
     shared = SharedStorage(url, ".shared-x", "text")
-    shared.leave()
+    shared.write()
     assert shared.problem() == ""
     shared.remove()
     assert list((tmp_path / "storage").iterdir()) == []
 
 
-def test_what_a_node_lacks_is_said(tmp_path, url, monkeypatch):
+def test_a_node_without_the_storage_says_why(tmp_path, url, monkeypatch):
     monkeypatch.setattr("hpsearch.launchers.ray.visibility.PATIENCE", 0.2)
     shared = SharedStorage(url, ".shared-x", "text")
     assert shared.problem() == f"does not see in {url} what the driver has written there"
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
-    lacking = SharedStorage("s3://bucket", ".shared-x", "text").problem()
-    assert lacking.startswith("cannot use the storage: storage s3://bucket: Install s3fs")
-    shared.leave()
+    problem = SharedStorage("s3://bucket", ".shared-x", "text").problem()
+    assert problem.startswith("cannot use the storage: storage s3://bucket: Install s3fs")
+    shared.write()
     monkeypatch.setattr(Storage, "put", refuse)
     monkeypatch.setattr(Storage, "write", refuse)
     assert shared.problem() == f"cannot use the storage: storage {url}: cannot write x: no room"

@@ -1,4 +1,4 @@
-"""A study on Ray nodes that share a storage and no folder: checkpoints and data go through it alone."""
+"""A study on Ray nodes that share a storage but no folder."""
 
 import json
 
@@ -20,7 +20,7 @@ from tests.searching import losses, opened
 
 ray = pytest.importorskip("ray")
 
-from ray.cluster_utils import Cluster as Nodes  # noqa: E402  # there is none without Ray
+from ray.cluster_utils import Cluster as Nodes  # noqa: E402  # needs Ray
 
 from hpsearch.launchers.ray.cluster import Cluster  # noqa: E402
 from hpsearch.launchers.ray.launcher import RayLauncher  # noqa: E402
@@ -48,7 +48,7 @@ def scratch(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def nodes(scratch):
-    """Ray on two nodes, each with a folder of its own for what its workers write."""
+    """Ray on two nodes, each with its own scratch folder."""
     with token():
         made = Nodes(initialize_head=True, head_node_args={**NODE, "include_dashboard": False, **at(scratch, "first")})
         made.second = made.add_node(**NODE, **at(scratch, "second"))
@@ -73,8 +73,8 @@ def searched(home, wanted, study, launcher, checkpoints, corpora):
         launcher.close()
 
 
-def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch, space_file, tmp_path):
-    """To the same bits as undisturbed trainings here, and neither node has written into the driver's folders."""
+def test_a_trial_resumes_from_the_storage_when_its_node_is_killed(nodes, scratch, space_file, tmp_path):
+    """It equals an undisturbed training bit by bit, and no node writes to the driver's folders."""
     wanted, home = Experiment.load(space_file(SPACE)), Home(tmp_path / "home").make()
     prepared = prepare(wanted, home, lambda what, share: None)
     storage = Storage(f"file://{tmp_path}/storage")
@@ -112,8 +112,8 @@ def test_a_trial_goes_on_from_the_storage_when_its_node_is_killed(nodes, scratch
     assert [losses(t) for t in study.history.trials.values()] == [losses(t) for t in alone.history.trials.values()]
 
 
-def test_a_command_keeps_all_in_the_storage_but_the_journal(nodes, scratch, space_file, tmp_path):
-    """A study as a user runs it; afterwards the storage has the best weights and the data, the nodes the data alone."""
+def test_a_command_stores_everything_but_the_journal_in_the_storage(nodes, scratch, space_file, tmp_path):
+    """At the end the storage has the best weights and the data, the nodes only the data."""
     url = f"file://{tmp_path}/storage"
     text = SPACE.replace("trials: 3", "trials: 5").replace("epochs: 60", "epochs: 2")
     text += f"resources: {{launcher: {{name: ray, address: '{nodes.address}', storage: '{url}'}}}}\n"
@@ -136,7 +136,7 @@ def test_a_command_keeps_all_in_the_storage_but_the_journal(nodes, scratch, spac
         assert hpsearch(command, "kept", "--home", "runs", cwd=tmp_path).returncode == 0
 
 
-def test_a_storage_that_is_another_on_each_node_is_refused(nodes, space_file, tmp_path):
+def test_a_storage_that_differs_between_nodes_is_refused(nodes, space_file, tmp_path):
     wanted = f"{{name: ray, address: '{nodes.address}', storage: 'memory://x'}}"
     text = f"budget: {{trials: 1}}\nresources: {{launcher: {wanted}}}\n"
     ran = hpsearch("run", space_file(text), "--home", "runs", cwd=tmp_path, timeout=600)
