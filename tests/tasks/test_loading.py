@@ -82,7 +82,7 @@ def test_the_task_of_the_docs_works(folder: Path) -> None:
     (folder / "shades_of_words.py").write_text(docs.split("# copying.py\n")[1].split("```")[0])
     rows = "".join(f"some words {i}\n" for i in range(30))
     (folder / "words.csv").write_text(f"word\n{rows}")
-    config = experiment(folder, "python:shades_of_words:Copy").asked.config
+    config = experiment(folder, "python:shades_of_words:Copy").space_file.config
     corpus = Corpus.open(config.data, TokenizerConfig(kind="bytes"), cache=folder, base=folder)
     tokens: Any = corpus.sets["words"].splits["train"]
     assert list(tokens.sources) == list(tokens.references)

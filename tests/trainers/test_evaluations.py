@@ -74,7 +74,7 @@ def test_a_study_with_a_line_that_cannot_be_read_is_resumed(tmp_path, caplog):
     study, _ = go(wanted, tmp_path)
     assert all(trial.state for trial in study.history.trials.values())
     assert 2 in study.history.trials[0].evaluations
-    assert "damaged lines were passed over" in caplog.text
+    assert "damaged lines were skipped" in caplog.text
 
 
 def checked(*found):
