@@ -78,7 +78,7 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
         time.sleep(pause)
         state["step"] += 1
         _break(fault, state["step"])
-        if state["step"] % (STEPS // config.evaluation.times) == 0:
+        if _index(config, state["step"]) > _index(config, state["step"] - 1):
             found = evaluation(config, curve, state["step"], fault)
             state["evaluations"].append(found.to_dict())
             yield found
@@ -111,7 +111,7 @@ def evaluation(config: TrainConfig, curve: SyntheticCurve, step: int, fault: str
         loss = {"nan": float("nan"), "explode": 1e30}.get(fault or "", loss)
     point = {"train/loss": curve.train_loss(progress), "learning_rate": config.training.learning_rate}
     return Evaluation(
-        index=step * config.evaluation.times // STEPS,
+        index=_index(config, step),
         step=step,
         tokens=step * TOKENS,
         epoch=progress * config.training.epochs,
@@ -120,6 +120,11 @@ def evaluation(config: TrainConfig, curve: SyntheticCurve, step: int, fault: str
         metrics={"val/loss": loss, "train/loss": curve.train_loss(progress)},
         points=[TrainingPoint(step, step * TOKENS, time.time(), point)],
     )
+
+
+def _index(config: TrainConfig, step: int) -> int:
+    """Returns the index of the latest evaluation that is due at a step; the last one is due at the last step."""
+    return step * config.evaluation.times // STEPS
 
 
 def _break(fault: str | None, step: int) -> None:
