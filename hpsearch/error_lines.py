@@ -7,8 +7,16 @@ from hpsearch.redaction import redact
 
 def lines(error: BaseException) -> list[str]:
     """Returns the message's lines that are not blank, or the name of the error's class if there are none."""
-    found = [line.strip() for line in redact(str(error)).splitlines()]
+    found = [line.strip() for line in redact(message(error)).splitlines()]
     return [line for line in found if line] or [type(error).__name__]
+
+
+def message(error: BaseException) -> str:
+    """Returns the message; empty if the error's own `__str__` raises."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def first_line(error: BaseException) -> str:

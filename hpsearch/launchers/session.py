@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,11 +13,12 @@ from pathlib import Path
 
 from hpsearch.atomic import make_folder
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, WorkerSettings
-from hpsearch.error_lines import first_line, with_class
+from hpsearch.error_lines import first_line, message, with_class
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Task
 from hpsearch.redaction import redact
 from hpsearch.trainers import DEFAULT, config_of, load
+from hpsearch.trainers.checked import in_one_line
 from hpsearch.trainers.evaluations import evaluations
 from hpsearch.training.memory import ran_out
 
@@ -38,6 +40,7 @@ class Session:
         self._before: set[tuple[int, int]] = set()  # the checkpoints that existed when the training read PAUSE
         self._listen, self._listened = listen, time.monotonic()
         handle = Handle(replace(settings, prepared=task.prepared), task.folder, self._command)
+        self._process, self._base = os.getpid(), settings.base
         self._evaluations = _train(trainer, task, handle)
 
     def answer(self, command: Command) -> None:
@@ -46,7 +49,6 @@ class Session:
 
     def step(self) -> Message:
         """Trains up to the next evaluation or the end; returns every error as a message."""
-        trial = self.task.trial
         if self.last is Command.STOP:
             self._evaluations.close()  # type: ignore[attr-defined]
             return self._ended()
@@ -55,9 +57,20 @@ class Session:
         except StopIteration:
             return self._ended()
         except Exception as error:
-            kind = _kind(error, self.task.folder)
-            return Failed(self.slot, trial, kind, _one_line(error), redact(traceback.format_exc()))
-        return Evaluated(self.slot, trial, evaluation)
+            return self.failed(error)
+        except (SystemExit, GeneratorExit) as error:
+            if os.getpid() != self._process:  # a process that the trainer has forked ends
+                raise
+            return self.failed(error)
+        return Evaluated(self.slot, self.task.trial, evaluation)
+
+    def failed(self, error: BaseException) -> Failed:
+        """Returns the message for an error that the training raised."""
+        kind, reason = _kind(error, self.task.folder), _one_line(error)
+        if not isinstance(error, Exception):
+            reason = redact(in_one_line(error, self._base))  # with the line of the trainer
+        details = "".join(traceback.format_exception(error))
+        return Failed(self.slot, self.task.trial, kind, reason, redact(details))
 
     def _command(self) -> Command:
         now = time.monotonic()
@@ -94,8 +107,8 @@ def _train(name: str, task: Task, handle: Handle) -> Iterator[Evaluation]:
     yield from evaluations(trainer, config_of(trainer, task.config), handle)
 
 
-def _kind(error: Exception, folder: Path) -> str:
-    text = str(error)
+def _kind(error: BaseException, folder: Path) -> str:
+    text = message(error)
     if ran_out(error):
         return "out_of_memory"
     if "CUDA error" in text or type(error).__name__ == "AcceleratorError":
@@ -106,7 +119,7 @@ def _kind(error: Exception, folder: Path) -> str:
     return "user" if isinstance(error, UserError) else "error"
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     if isinstance(error, HpsearchError):
         return first_line(error)
     return f"out of memory: {first_line(error)}" if isinstance(error, MemoryError) else with_class(error)

@@ -20,7 +20,7 @@ from hpsearch import failpoints
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory, orphans
 from hpsearch.launchers.devices import isolate_gpu
-from hpsearch.launchers.messages import Ended, Evaluated, Failed, Heartbeat, Noted, Reply, Task
+from hpsearch.launchers.messages import Ended, Evaluated, Failed, Heartbeat, Message, Noted, Reply, Task
 from hpsearch.launchers.session import Session
 from hpsearch.logs import warnings_to
 from hpsearch.output import unfailing
@@ -78,7 +78,7 @@ class Worker:
     def _train(self, task: Task) -> None:
         self._session = session = Session(self.slot, task, self.settings, trainer=self.trainer, listen=self._listen)
         while True:
-            message = session.step()
+            message = self._step(session)
             if isinstance(message, Ended):
                 used, leaks = self._leak.after_trial()
                 message = replace(message, worker_memory=used, leaks_memory=leaks, terminated=self._terminated)
@@ -89,6 +89,17 @@ class Worker:
                     memory.give_back()
                 return
             self._await(session, message.evaluation.index)
+
+    @staticmethod
+    def _step(session: Session) -> Message:
+        """Trains up to the next message. SIGINT is ignored here: a KeyboardInterrupt is the trainer's own."""
+        process = os.getpid()
+        try:
+            return session.step()
+        except KeyboardInterrupt as error:
+            if os.getpid() != process:  # a process that the trainer has forked ends
+                raise
+            return session.failed(error)
 
     def _note(self, trial: int, line: str) -> None:
         """Sends a warning to the driver, which prints it."""

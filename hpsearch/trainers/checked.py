@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from hpsearch.config import Objective
+from hpsearch.error_lines import message
 from hpsearch.errors import ConfigError, HpsearchError
 from hpsearch.trainers.trainer import Shape, Trainer
 from hpsearch.verdict import Phases
@@ -71,10 +72,11 @@ def _called(kind: type) -> str:
 
 def in_one_line(error: BaseException, base: Path) -> str:
     """The error's type, its first line, and the line of the user's code (a file below `base`) that raised it."""
-    lines = str(error).strip().splitlines() or [""]
+    lines = message(error).strip().splitlines() or [""]
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _inside(frame.filename, base)]
     place = f", {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}: {lines[0]}{place}"
+    said = f": {lines[0]}" if lines[0] else ""
+    return f"{type(error).__name__}{said}{place}"
 
 
 def _inside(file: str, base: Path) -> bool:

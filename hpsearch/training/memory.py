@@ -9,6 +9,8 @@ import resource
 import sys
 from pathlib import Path
 
+from hpsearch.error_lines import message
+
 STATUS = Path("/proc/self/status")  # Linux
 CLEAR = Path("/proc/self/clear_refs")
 FORGET_PEAK = "5"  # written to clear_refs: resets VmHWM
@@ -28,7 +30,7 @@ def ran_out(error: BaseException) -> bool:
     """Whether an error means that memory ran out, of the CPU or of a device."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter: torch's
         return True
-    text = str(error).lower()
+    text = message(error).lower()
     return isinstance(error, RuntimeError | OSError) and any(want in text for want in WANTS)
 
 

@@ -133,3 +133,17 @@ def test_garbage_is_no_leak(tmp_path, monkeypatch):
     pids, noted = _trained_by("littering", tmp_path, trials=6)
     assert len(set(pids)) == 1
     assert noted == []
+
+
+def test_a_trainer_that_raises_keyboard_interrupt_fails_its_trial_and_the_worker_lives(tmp_path):
+    settings = worker_settings(tmp_path)
+    launcher = LocalLauncher([settings], trainer="python:tests.launchers.trainers:Interrupting")
+    try:
+        for number in (0, 1):
+            place(launcher, task(tmp_path, number))
+            _, last = drive(launcher)
+            assert (last.trial, last.kind) == (number, "error")
+            assert last.reason.startswith("KeyboardInterrupt")
+            assert "Traceback" in last.details
+    finally:
+        launcher.close()

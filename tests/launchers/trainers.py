@@ -1,4 +1,4 @@
-"""A trainer that logs the files in its folder."""
+"""Trainers that log the files in their folder, or raise KeyboardInterrupt."""
 
 import logging
 
@@ -12,3 +12,14 @@ class Saying(CausalLM):
         found = sorted(path.name for path in handle.folder.iterdir())
         logging.getLogger("hpsearch.tests").warning("begins with %s", found)
         yield from super().train(config, handle)
+
+
+class Interrupting(CausalLM):
+    """Raises KeyboardInterrupt, as some libraries do when a child of theirs ends."""
+
+    def warm_up(self):
+        """Imports nothing."""
+
+    def train(self, config, handle):
+        raise KeyboardInterrupt
+        yield

@@ -129,6 +129,12 @@ MISTAKES = {
         "val/loss is not among the metrics that the trainer measured: val/b, val/other",
     ),
     "nothing": ("return\n        yield", "no finite val/loss was measured"),
+    "an exit": ("raise SystemExit(3)\n        yield", "SystemExit: 3, {module}.py:7"),
+    "another's exit": ("raise GeneratorExit\n        yield", "GeneratorExit, {module}.py:7"),
+    "an error without a message": (
+        "raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})\n        yield",
+        "Odd",
+    ),
     "an error": ("raise ValueError('two\\nlines')\n        yield", "ValueError: two"),
 }
 
@@ -207,7 +213,7 @@ METHODS = {
 @pytest.mark.parametrize("method", METHODS)
 def test_what_a_method_of_the_search_raises_is_one_line_when_the_space_is_read(space, method):
     path, module = space(HEAD + BODY + f"yield\n    def {method}(self, {METHODS[method]}):\n        return {{}}['x']\n")
-    said = f"{path}:1:10: trainer: python:{module}:T: {method}() raised KeyError: 'x', {module}.py:9"
+    said = f"{path}:1:10: trainer: python:{module}:T: {method}() raised KeyError: 'x', {module}.py:7"
     assert refused(path) == said
 
 
@@ -252,7 +258,7 @@ def test_what_a_method_of_the_export_raises_is_one_line(space, tmp_path, method,
     study, _ = go(experiment, tmp_path / "home", launcher=InlineLauncher(setting, trainer=experiment.trainer.name))
     with pytest.raises(ConfigError) as error:
         best.write(study.history, tmp_path / "best.yaml", base=experiment.base, run_id=None)
-    assert str(error.value) == f"python:{module}:T: {method}() raised KeyError: 'x', {module}.py:9"
+    assert str(error.value) == f"python:{module}:T: {method}() raised KeyError: 'x', {module}.py:7"
 
 
 def test_what_unsteady_raises_is_one_line(space):
