@@ -9,8 +9,6 @@ import resource
 import sys
 from pathlib import Path
 
-from hpsearch.error_lines import message
-
 STATUS = Path("/proc/self/status")  # Linux
 CLEAR = Path("/proc/self/clear_refs")
 FORGET_PEAK = "5"  # written to clear_refs: resets VmHWM
@@ -30,8 +28,12 @@ def ran_out(error: BaseException) -> bool:
     """Whether an error means that memory ran out, of the CPU or of a device."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter: torch's
         return True
-    text = message(error).lower()
-    return isinstance(error, RuntimeError | OSError) and any(want in text for want in WANTS)
+    if not isinstance(error, RuntimeError | OSError):
+        return False
+    with contextlib.suppress(Exception):  # of a `__str__` that raises
+        text = str(error).lower()
+        return any(want in text for want in WANTS)
+    return False
 
 
 def resident() -> int:
