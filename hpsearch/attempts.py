@@ -19,7 +19,8 @@ from hpsearch.verdict import Verdict
 
 MAX_DISK_RETRIES = 3  # retries of a trial that cannot save its state although the disk has room again
 SAVED = "stopped; its checkpoint is saved"
-NOT_SAVED = "stopped; it saved no checkpoint: it resumes from the one before, or starts over"
+KEPT = "stopped; it saved nothing new when told to pause: it resumes from the state it saved before"
+NOT_SAVED = "stopped; it has saved no state: it starts over"
 OUTCOMES = {Verdict.PRUNE: Outcome.PRUNED, Verdict.OVERFIT: Outcome.OVERFIT, Verdict.DIVERGED: Outcome.DIVERGED}
 
 
@@ -41,7 +42,7 @@ class Attempts:
             if requeue:
                 self._placement.requeue(number)
             self._study.interrupt(number)
-            return Interrupted(trial, message.slot, SAVED if message.saved else NOT_SAVED, saved=message.saved)
+            return Interrupted(trial, message.slot, _state(message), saved=message.saved)
         judgement = self.judgements.pop(number, Judgement())
         if message.command is Command.PAUSE and judgement.verdict is Verdict.PAUSE:
             self._study.pause(number, judgement.reason, saved=message.saved)
@@ -134,3 +135,10 @@ class Attempts:
         if self._placement.no_device_left():
             self._study.interrupt(message.trial, message.reason, died=True)
             raise TrainingFailed(f"no device is left to train on; the last error: {message.reason}")
+
+
+def _state(message: Ended) -> str:
+    """Says what a paused training resumes from."""
+    if message.saved:
+        return SAVED
+    return KEPT if message.kept else NOT_SAVED

@@ -53,6 +53,7 @@ class Ended:
     worker_memory: int = field(default=0, compare=False)  # bytes that its process still uses; 0: not measured
     leaks_memory: bool = field(default=False, compare=False)  # that is too much: the worker must be replaced
     saved: bool = field(default=False, compare=False)  # PAUSE: it has written a checkpoint since the command
+    kept: bool = field(default=False, compare=False)  # PAUSE: its folder has a checkpoint, perhaps of before
     terminated: bool = field(default=False, compare=False)  # its worker got SIGTERM
 
 

@@ -86,8 +86,9 @@ class Session:
         """Returns how the trial ended. A training that did not read the PAUSE reached its own end."""
         if self.last is Command.STOP or self._heard is not Command.PAUSE:
             return Ended(self.slot, self.task.trial, self.last if self.last is not Command.PAUSE else Command.CONTINUE)
-        saved = bool(_checkpoints(self.task.folder) - self._before)
-        return Ended(self.slot, self.task.trial, Command.PAUSE, saved=saved)
+        found = _checkpoints(self.task.folder)
+        saved = bool(found - self._before)
+        return Ended(self.slot, self.task.trial, Command.PAUSE, saved=saved, kept=bool(found))
 
 
 def _checkpoints(folder: Path) -> set[tuple[int, int]]:

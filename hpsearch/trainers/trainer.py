@@ -108,7 +108,8 @@ class Trainer:
       yields the evaluations in that state again, unchanged, then continues.
     - `train` calls `handle.command()` before each step and obeys:
         CONTINUE  do the step;
-        PAUSE     save the state (`save_state`) and return: the trial is resumed later, maybe in another process;
+        PAUSE     save the state (`save_state`), unless the last step has saved it, and return: the trial is resumed
+                  later, maybe in another process;
         FINISH    save the best weights, if the trainer keeps any, and return: the trial is over.
       `train` never sees STOP: it gets PAUSE instead, or the iterator is closed at a `yield` (GeneratorExit).
     - It saves its state from time to time, every `handle.settings.checkpoint_seconds` for example: a killed trial

@@ -150,7 +150,11 @@ def test_a_pause_that_saves_nothing_is_not_called_saved(tmp_path, trainer, answe
 @pytest.mark.parametrize(
     ("trainer", "said"),
     [
-        ("SavesNothing", "stopped; it saved no checkpoint: it resumes from the one before, or starts over"),
+        ("SavesNothing", "stopped; it has saved no state: it starts over"),
+        (
+            "SavesNowAndThen",
+            "stopped; it saved nothing new when told to pause: it resumes from the state it saved before",
+        ),
         ("SavesWhenTold", "stopped; its checkpoint is saved"),
     ],
 )
