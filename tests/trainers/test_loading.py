@@ -213,7 +213,7 @@ METHODS = {
 @pytest.mark.parametrize("method", METHODS)
 def test_what_a_method_of_the_search_raises_is_one_line_when_the_space_is_read(space, method):
     path, module = space(HEAD + BODY + f"yield\n    def {method}(self, {METHODS[method]}):\n        return {{}}['x']\n")
-    said = f"{path}:1:10: trainer: python:{module}:T: {method}() raised KeyError: 'x', {module}.py:7"
+    said = f"{path}:1:10: trainer: python:{module}:T: {method}() raised KeyError: 'x', {module}.py:9"
     assert refused(path) == said
 
 
@@ -258,7 +258,7 @@ def test_what_a_method_of_the_export_raises_is_one_line(space, tmp_path, method,
     study, _ = go(experiment, tmp_path / "home", launcher=InlineLauncher(setting, trainer=experiment.trainer.name))
     with pytest.raises(ConfigError) as error:
         best.write(study.history, tmp_path / "best.yaml", base=experiment.base, run_id=None)
-    assert str(error.value) == f"python:{module}:T: {method}() raised KeyError: 'x', {module}.py:7"
+    assert str(error.value) == f"python:{module}:T: {method}() raised KeyError: 'x', {module}.py:9"
 
 
 def test_what_unsteady_raises_is_one_line(space):
