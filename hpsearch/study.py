@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ class Study:
                 outcome, reason = Outcome.FAILED, missing
             elif outcome.counts:
                 outcome, reason = Outcome.FAILED, f"no finite {self.history.metric} was measured"
-        seconds = max((e.seconds for e in trial.evaluations.values()), default=0.0)
+        seconds = max((e.seconds for e in trial.evaluations.values()), default=0.0) or trial.seconds_so_far(time.time())
         signatures = {k: v for e in trial.evaluations.values() for k, v in e.signatures.items()}
         event = self.journal.append(
             "trial_finished",

@@ -38,7 +38,7 @@ class Trial:
     def cells(self, *, mark: bool = False) -> list[str]:
         """Returns the trial as a row of a table; `mark`: adds the star of the best trial."""
         value = "" if self.value is None else f"{self.value:.4g}"
-        epoch = f"{self.best.epoch:.3g}" if self.best else ""
+        epoch = f"{self.best.epoch:.3g}" if self.best and self.best.epoch else ""
         return [f"{self.number}{' *' if mark else ''}", self.outcome, value, epoch, self._params()]
 
     def _params(self) -> str:

@@ -31,7 +31,7 @@ def closing(history: History, experiment: Experiment, *, idle: bool, again: str)
 
 def named(history: History, trial: TrialHistory) -> str:
     """Names a trial by its number, state, value and best epoch."""
-    at = f" at epoch {trial.best.epoch:.3g}" if trial.best else ""
+    at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
     return f"trial {trial.number} ({history.trials[trial.number].status}), {history.metric} {trial.value:.6g}{at}"
 
 

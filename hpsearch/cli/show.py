@@ -111,7 +111,7 @@ def _cells(study: Study, trial: Trial, run_id: int | None) -> list[str]:
         f"{trial.number}{' *' if study.best and trial.number == study.best.number else ''}",
         trial.outcome,
         "" if value is None else measured(value),
-        f"{trial.best.epoch:.3g}" if trial.best else "",
+        f"{trial.best.epoch:.3g}" if trial.best and trial.best.epoch else "",
         plain(params(trial)),
         (trial.mlflow_run_id or "")[:run_id],
     ]

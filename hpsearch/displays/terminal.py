@@ -125,7 +125,7 @@ class SearchTerminal:
         """Says how a trial ended, in one line."""
         outcome = f"[{trial.status.colour}]{trial.status}[/]"
         value = f" {self._history.metric} {measured(trial.value)}" if trial.value is not None else ""
-        at = f" at epoch {trial.best.epoch:.3g}" if trial.best else ""
+        at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
         why = f": {plain(trial.reason)}" if trial.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY) else ""
         words = f"[dim]{plain(params(trial))}[/]"
         return f"trial {trial.number} finished: {outcome}{value}{at}, {trial.seconds:.0f} s  {words}{why}"
@@ -211,7 +211,7 @@ def best_table(history: History) -> Table:
     for column in ("trial", history.metric, "epoch", "outcome", "params"):
         table.add_column(column)
     for trial in history.ranked(unfinished=True)[:SHOWN]:
-        epoch = f"{trial.best.epoch:.3g}" if trial.best else ""
+        epoch = f"{trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
         status = history.trials[trial.number].status
         table.add_row(str(trial.number), measured(trial.value or 0.0), epoch, status, plain(params(trial)))
     return table

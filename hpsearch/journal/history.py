@@ -63,6 +63,8 @@ class TrialHistory:
     best: BestEvaluation | None = None
     reason: str = ""
     seconds: float = 0.0
+    started: float = field(default=0.0, compare=False)  # unix seconds; 0: it is not in training
+    trained: float = field(default=0.0, compare=False)  # seconds of its earlier attempts, as the driver measured them
     evaluations: dict[int, Evaluation] = field(default_factory=dict)  # by index, without their points
     training: list[tuple[int, float]] = field(default_factory=list)  # (tokens, training loss)
 
@@ -91,6 +93,15 @@ class TrialHistory:
     def precision(self) -> str:
         """The precision of its training (bf16, fp32); empty if no evaluation reports it."""
         return next((e.precision for e in self.evaluations.values() if e.precision), "")
+
+    def stop(self, at: float) -> None:
+        """Ends the attempt, if the trial is in training: its time counts."""
+        self.trained = self.seconds_so_far(at)
+        self.running, self.started = False, 0.0
+
+    def seconds_so_far(self, at: float) -> float:
+        """Returns the seconds that the trial has been with a worker, over all attempts."""
+        return self.trained + (max(0.0, at - self.started) if self.started else 0.0)
 
     def training_loss(self) -> list[tuple[float, float]]:
         """Returns (tokens, training loss) at its training points, or if they are not kept between evaluations."""
@@ -246,7 +257,7 @@ class History:
 
     def _driver(self, event: Entry) -> None:
         for trial in self.trials.values():
-            trial.running = False  # its worker went with the driver
+            trial.stop(trial.last)  # its worker went with the driver
         if event["event"] == "driver_started":
             self.searched = self.seconds
             self.began, self.stopped = event["time"], None
@@ -285,6 +296,7 @@ class History:
         trial.attempt, trial.device = event.get("attempt", 1), event.get("device", "")
         trial.threads, trial.until = event.get("threads", 1), event.get("until")
         trial.running, trial.paused = trial.outcome is None, False
+        trial.started = event["time"] if trial.running else 0.0
 
     def _evaluation(self, trial: TrialHistory, event: Entry) -> None:
         raw = event["evaluation"]
@@ -297,14 +309,15 @@ class History:
                 trial.training.append((point["tokens"], number(point["metrics"]["train/loss"])))
 
     def _trial_interrupted(self, trial: TrialHistory, event: Entry) -> None:
-        trial.running = False
+        trial.stop(event["time"])
         if event.get("died"):
             trial.deaths.add(trial.attempt)
         trial.alone = trial.alone or bool(event.get("alone"))
 
     def _trial_paused(self, trial: TrialHistory, event: Entry) -> None:
         if trial.outcome is None:  # the event may come twice
-            trial.running, trial.paused = False, True
+            trial.stop(event["time"])
+            trial.paused = True
             trial.paused_at, trial.reason = event["evaluation"], event.get("reason") or ""
 
     def _trial_resumed(self, trial: TrialHistory, event: Entry) -> None:
@@ -315,7 +328,8 @@ class History:
         self._described(trial, event)
         if trial.outcome is None:  # the event may come twice
             self.finished.append(trial.number)
-        trial.running, trial.paused, trial.outcome = False, False, Outcome.of(event["outcome"])
+        trial.stop(event["time"])
+        trial.paused, trial.outcome = False, Outcome.of(event["outcome"])
         trial.value, trial.best = event.get("value"), BestEvaluation.from_dict(event.get("best_evaluation"))
         trial.reason, trial.seconds = event.get("reason") or "", event.get("seconds") or 0.0
 

@@ -76,7 +76,7 @@ def _mark_best(axes: list[Axes], history: History, trial: TrialHistory) -> None:
             axis.axvline(best.tokens, color=Outcome.OVERFIT.colour, lw=1, ls="--")
         value = number(best.metrics.get(metric))
         if math.isfinite(value):
-            label = f"best: {value:.4g} at epoch {best.epoch:.3g}"
+            label = f"best: {value:.4g}" + (f" at epoch {best.epoch:.3g}" if best.epoch else "")
             axis.plot([best.tokens], [value], "*", color=WINNER, ms=13, mec="white", label=label, zorder=5)
 
 

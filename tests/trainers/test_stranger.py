@@ -1,6 +1,7 @@
 """A trainer that somebody else wrote, beside a space file: searched, killed, resumed, shown, exported and trained."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -47,6 +48,26 @@ def test_every_trial_ends_once_with_all_its_evaluations(project):
     assert all(sorted(t.evaluations) == [1, 2, 3, 4] for t in found.values() if t.outcome == "completed")
     begun = {event["trial"] for event in before if event["event"] == "trial_started"}
     assert {t.number for t in found.values() if t.attempt > 1} == begun
+
+
+def test_the_driver_measures_the_seconds_of_a_trainer_that_does_not(project):
+    """The study was killed: the trials that it had begun took at least their steps of 0.05 s each."""
+    folder, before = project
+    trials = history(folder).trials
+    assert all(trial.seconds > 0 for trial in trials.values())
+    for number in {event["trial"] for event in before if event["event"] == "trial_started"}:
+        times = [e["time"] for e in before if e.get("trial") == number and e["event"] != "trial_asked"]
+        assert trials[number].seconds > max(times) - min(times)
+
+
+def test_no_epoch_is_shown_where_the_trainer_has_none(project):
+    folder, _ = project
+    shown = hpsearch("show", "curves", "--home", "home", cwd=folder)
+    rows = [line for line in shown.stdout.splitlines() if "degree=" in line]
+    assert rows
+    assert not [row for row in rows if re.search(r"[│|]\s*0\s*[│|]\s*degree", row)]
+    run = hpsearch(*RUN, cwd=folder)
+    assert "at epoch" not in run.stdout
 
 
 def test_a_killed_study_comes_to_what_an_undisturbed_one_does(project, tmp_path):
