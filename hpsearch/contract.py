@@ -106,5 +106,4 @@ class Evaluation:
         return raw
 
 
-_FIELDS = tuple(name for name in Evaluation.__dataclass_fields__ if name not in ("points", "time"))
-_KNOWN = frozenset(_FIELDS)
+_KNOWN = frozenset(Evaluation.__dataclass_fields__) - {"points", "time"}
