@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.api.interrupt import Interrupt
-from hpsearch.api.options import Space, experiment_of, home_of, redacted
+from hpsearch.api.options import Space, experiment_of, home_of, opening_turn, redacted
 from hpsearch.api.study import Study, load
 from hpsearch.displays.show import displayed
 from hpsearch.displays.terminal import SearchTerminal
@@ -62,7 +62,8 @@ def run(
     stand_in_for_user()
     with redacted():
         changes = {"study": study, "trials": trials, "hours": hours, "workers": workers, "device": device}
-        experiment, at = experiment_of(space, base=base, launcher=launcher, **changes), home_of(home)
+        with opening_turn:
+            experiment, at = experiment_of(space, base=base, launcher=launcher, **changes), home_of(home)
         interrupt = Interrupt(is_watching=stopping is None)
         with displayed(progress, in_terminal=SearchTerminal) as show:
             opening = opened(experiment, at, **_callbacks(show), policy=_checked(policy, experiment))
@@ -77,7 +78,9 @@ def _run(
 ) -> None:
     """Opens the study, searches it, exports the winner and waits for the views."""
     show(Preparing("checking", 0.0))
-    with opening as driver:
+    with contextlib.ExitStack() as stack:
+        with opening_turn:
+            driver = stack.enter_context(opening)
         with interrupt:
             _search(driver, show, stopping)
         _conclude(driver, show, stopped=stopping())

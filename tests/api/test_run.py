@@ -224,10 +224,35 @@ print(*(trial.outcome for trial in study.trials))
 """
 
 
-def test_a_script_needs_no_main_guard(tmp_path, space_file):
+IN_THREADS = """
+import sys
+import threading
+import hpsearch
+
+print("ran as", __name__, flush=True)
+main, found = sys.modules["__main__"], []
+
+def search(name):
+    found.append(hpsearch.run("space.yaml", study=name, home="home", workers=1, trials=1, progress=False))
+
+threads = [threading.Thread(target=search, args=[name]) for name in ("one", "two", "three")]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(*sorted(f"{study.name} {study.trials[0].outcome}" for study in found), sys.modules["__main__"] is main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [(SCRIPT, "completed completed"), (IN_THREADS, "one completed three completed two completed True")],
+    ids=["one search", "three threads"],
+)
+def test_a_script_needs_no_main_guard(tmp_path, space_file, script, said):
     ranges = "training: {epochs: {low: 1, high: 4}}\n"
     space_file("study: toy\nbudget: {trials: 2}\nsearch: {pruner: none, overfitting: false}\n" + TOY + ranges)
-    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "script.py").write_text(script)
     path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "script.py"],
@@ -235,6 +260,6 @@ def test_a_script_needs_no_main_guard(tmp_path, space_file):
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
     )
-    assert done.stdout.splitlines() == ["ran as __main__", "completed completed"], done.stderr
+    assert done.stdout.splitlines() == ["ran as __main__", said], done.stderr
