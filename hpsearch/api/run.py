@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from hpsearch.api.arguments import check_arguments
 from hpsearch.api.interrupt import Interrupt
 from hpsearch.api.options import Space, experiment_of, home_of, opening_turn, redacted
 from hpsearch.api.study import Study, load
@@ -15,7 +16,6 @@ from hpsearch.displays.show import displayed
 from hpsearch.displays.terminal import SearchTerminal
 from hpsearch.driver import Driver, opened
 from hpsearch.environment import refuse_old, stand_in_for_user
-from hpsearch.errors import UserError
 from hpsearch.events import Notice, Opened, Preparing, Searched, Shipped, Show
 from hpsearch.policies.checked import CheckedPolicy
 from hpsearch.policies.policy import Policy
@@ -61,6 +61,7 @@ def run(
     refuse_old("torch", "mlflow")
     stand_in_for_user()
     with redacted():
+        check_arguments(space=space, home=home, base=base, policy=policy, progress=progress, stopping=stopping)
         changes = {"study": study, "trials": trials, "hours": hours, "workers": workers, "device": device}
         with opening_turn:
             experiment, at = experiment_of(space, base=base, launcher=launcher, **changes), home_of(home)
@@ -95,11 +96,9 @@ def _callbacks(show: Show) -> dict[str, Any]:
 
 
 def _checked(policy: Policy | None, experiment: Experiment) -> Policy | None:
-    """Wraps the caller's policy, so that each answer is checked; raises UserError if a method is missing."""
+    """Wraps the caller's policy, so that each answer is checked."""
     if policy is None:
         return None
-    if missing := [method for method in ("next", "judge") if not callable(getattr(policy, method, None))]:
-        raise UserError(f"policy: {type(policy).__name__} has no method {missing[0]}()")
     return CheckedPolicy(policy, experiment.space, where=f"policy {type(policy).__name__}")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpsearch.api.arguments import check_arguments
 from hpsearch.api.interrupt import Interrupt
 from hpsearch.api.options import Space, experiment_of, home_of, opening_turn, redacted
 from hpsearch.config import Config
@@ -66,6 +67,8 @@ def train(
     refuse_old("torch", "mlflow")
     stand_in_for_user()
     with redacted():
+        check_arguments(config=config, output=output, home=home, base=base, data_changed=data_changed)
+        check_arguments(progress=progress, stopping=stopping)
         with opening_turn:
             experiment = experiment_of(config, base=base, device=device, threads=threads)
             experiment.train_config()  # raises if it has ranges, before anything is written

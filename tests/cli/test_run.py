@@ -182,7 +182,7 @@ def test_a_file_as_home_is_refused(call, space_file, tmp_path):
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_home_that_cannot_be_written_is_refused(call, space_file, tmp_path):
     (tmp_path / "home").mkdir(mode=0o500)
-    one_line(call("run", space_file(TOY_SPACE), "--home", tmp_path / "home"), 2, r"--home .*cannot write there")
+    one_line(call("run", space_file(TOY_SPACE), "--home", tmp_path / "home"), 2, r"home .*cannot write there")
 
 
 def test_a_changed_space_is_refused_with_the_difference(call, story):
