@@ -21,7 +21,7 @@ def of(story, name, event):
 def test_a_finished_run_returns_0_and_says_what_comes_next(story):
     code, out, err = story.said["finished"]
     assert (code, err) == (0, "")
-    assert re.search(r"resuming: trials finished: \d, interrupted: \d", out)
+    assert re.search(r"resuming: \d finished, \d interrupted, 0 paused", out)
     assert "hpsearch ui --home home" in out
     assert "hpsearch train home/story/best.yaml --home home -o model" in out
     assert re.search(r"trial \d finished: \w+ val/loss \d\.\d{4}", out)
