@@ -72,7 +72,7 @@ def ended_in_a_worker(folder: Path, trial: Task) -> Any:
 
 
 def test_a_task_is_found_beside_the_space_file(folder: Path) -> None:
-    found = experiment(folder, shade="ash").asked.config.data["words"]
+    found = experiment(folder, shade="ash").space_file.config.data["words"]
     assert (found.task, found.task_name, found.example_columns()) == (NAME, NAME, {"text": "ash"})
     assert isinstance(found, sys.modules["shades_of_words"].Shades)
 
@@ -82,7 +82,7 @@ def test_the_task_of_the_docs_works(folder: Path) -> None:
     (folder / "shades_of_words.py").write_text(docs.split("# copying.py\n")[1].split("```")[0])
     rows = "".join(f"some words {i}\n" for i in range(30))
     (folder / "words.csv").write_text(f"word\n{rows}")
-    config = experiment(folder, "python:shades_of_words:Copy").asked.config
+    config = experiment(folder, "python:shades_of_words:Copy").space_file.config
     corpus = Corpus.open(config.data, TokenizerConfig(kind="bytes"), cache=folder, base=folder)
     tokens: Any = corpus.sets["words"].splits["train"]
     assert list(tokens.sources) == list(tokens.references)
