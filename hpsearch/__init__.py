@@ -12,6 +12,7 @@ A trainer or a policy of your own needs no other import:
 `import hpsearch` is fast: each name is imported on first use. __init__.pyi has the types.
 """
 
+import threading
 from importlib import import_module
 
 __version__ = "0.1.0"
@@ -44,12 +45,14 @@ _MODULES = {
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_MODULE_OF)
+_importing = threading.RLock()  # two threads that import parts of one cycle (in SQLAlchemy) may get half a module
 
 
 def __getattr__(name: str) -> object:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'hpsearch' has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
+    with _importing:
+        found = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
     return found
 
 

@@ -46,10 +46,10 @@ class FinalTraining:
         self.config, self.folder, self.settings, self.trainer = config, folder, settings, trainer
         self.best: Evaluation | None = None  # so far
         if (folder / "metrics.json").exists():
-            raise UserError(f"{folder}: holds a finished training (metrics.json); choose another folder with -o")
+            raise UserError(f"{folder}: holds a finished training (metrics.json); choose another output folder")
         ours = (folder / CHECKPOINTS / "lock").exists()  # stopped while the model was being written
         if not ours and folder.exists() and any(entry.name != CHECKPOINTS for entry in folder.iterdir()):
-            raise UserError(f"{folder}: is not empty; choose another folder with -o")
+            raise UserError(f"{folder}: is not empty; choose another output folder")
         try:
             (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -66,7 +66,7 @@ class FinalTraining:
         elif found := data_changes(json.loads(noted.read_text(encoding="utf-8")), facts):
             self.close()
             raise UserError(
-                f"{self.folder}: its training was begun on other data; undo, or choose another folder with -o:\n"
+                f"{self.folder}: its training was begun on other data; undo, or choose another output folder:\n"
                 + described(found)
             )
 

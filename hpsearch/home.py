@@ -26,9 +26,9 @@ class Home:
         try:
             make_folder(self.path)
         except OSError as error:
-            raise UserError(f"--home {self.path}: cannot make the folder: {error.strerror}") from error
+            raise UserError(f"home {self.path}: cannot make the folder: {error.strerror}") from error
         if not os.access(self.path, os.W_OK | os.X_OK):
-            raise UserError(f"--home {self.path}: cannot write there")
+            raise UserError(f"home {self.path}: cannot write there")
         return self
 
     @classmethod

@@ -43,7 +43,7 @@ def test_the_home_is_private_and_made_where_it_is_missing(tmp_path):
 def test_a_file_as_home_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(UserError, match=rf"--home {place}: cannot make the folder"):
+        with pytest.raises(UserError, match=rf"^home {place}: cannot make the folder"):
             Home(place).make()
 
 

@@ -129,7 +129,7 @@ def test_a_finished_training_is_not_overwritten(searched, trained):
 
 def test_a_folder_with_something_else_is_refused_and_left_alone(searched, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match=r"is not empty; choose another folder with -o"):
+    with pytest.raises(UserError, match=r"is not empty; choose another output folder"):
         final(searched, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

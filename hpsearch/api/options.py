@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from hpsearch.space.validation import wrong_study
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LAUNCHERS = ("local", "inline", "ray")
 Space = str | Path | Mapping[str, Any] | Experiment
+# One thread at a time reads a space and prepares its data: this imports packages and the user's modules, and changes
+# sys.path and sys.argv meanwhile.
+opening_turn = threading.RLock()
 
 
 def experiment_of(space: Space, *, base: str | Path | None = None, **changes: Any) -> Experiment:

@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from hpsearch.api.arguments import check_arguments
 from hpsearch.api.interrupt import Interrupt
-from hpsearch.api.options import Space, experiment_of, home_of, redacted
+from hpsearch.api.options import Space, experiment_of, home_of, opening_turn, redacted
 from hpsearch.api.study import Study, load
 from hpsearch.displays.show import displayed
 from hpsearch.displays.terminal import SearchTerminal
 from hpsearch.driver import Driver, opened
 from hpsearch.environment import refuse_old, stand_in_for_user
-from hpsearch.errors import UserError
 from hpsearch.events import Notice, Opened, Preparing, Searched, Shipped, Show
 from hpsearch.policies.checked import CheckedPolicy
 from hpsearch.policies.policy import Policy
@@ -61,8 +61,10 @@ def run(
     refuse_old("torch", "mlflow")
     stand_in_for_user()
     with redacted():
+        check_arguments(space=space, home=home, base=base, policy=policy, progress=progress, stopping=stopping)
         changes = {"study": study, "trials": trials, "hours": hours, "workers": workers, "device": device}
-        experiment, at = experiment_of(space, base=base, launcher=launcher, **changes), home_of(home)
+        with opening_turn:
+            experiment, at = experiment_of(space, base=base, launcher=launcher, **changes), home_of(home)
         interrupt = Interrupt(is_watching=stopping is None)
         with displayed(progress, in_terminal=SearchTerminal) as show:
             opening = opened(experiment, at, **_callbacks(show), policy=_checked(policy, experiment))
@@ -77,7 +79,9 @@ def _run(
 ) -> None:
     """Opens the study, searches it, exports the winner and waits for the views."""
     show(Preparing("checking", 0.0))
-    with opening as driver:
+    with contextlib.ExitStack() as stack:
+        with opening_turn:
+            driver = stack.enter_context(opening)
         with interrupt:
             _search(driver, show, stopping)
         _conclude(driver, show, stopped=stopping())
@@ -92,11 +96,9 @@ def _callbacks(show: Show) -> dict[str, Any]:
 
 
 def _checked(policy: Policy | None, experiment: Experiment) -> Policy | None:
-    """Wraps the caller's policy, so that each answer is checked; raises UserError if a method is missing."""
+    """Wraps the caller's policy, so that each answer is checked."""
     if policy is None:
         return None
-    if missing := [method for method in ("next", "judge") if not callable(getattr(policy, method, None))]:
-        raise UserError(f"policy: {type(policy).__name__} has no method {missing[0]}()")
     return CheckedPolicy(policy, experiment.space, where=f"policy {type(policy).__name__}")
 
 

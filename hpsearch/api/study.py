@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import hpsearch.home as homes
+from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import study_named
 from hpsearch.api.tables import table
 from hpsearch.api.trial import HEADS, Trial, trial_of
@@ -104,6 +105,7 @@ def load(study: str | Path, *, home: str | Path = "mlruns", curves: bool = True)
     False is twice as fast, and trials that have ended then have only their best evaluation.
     Raises UserError if the home has no such study.
     """
+    check_arguments(study=study, home=home)
     name, _ = study_named(study)
     at = Home.at(Path(home))
     history = homes.history_of(at, name, curves=curves, space=study)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpsearch.api.arguments import check_arguments
 from hpsearch.api.interrupt import Interrupt
-from hpsearch.api.options import Space, experiment_of, home_of, redacted
+from hpsearch.api.options import Space, experiment_of, home_of, opening_turn, redacted
 from hpsearch.config import Config
 from hpsearch.contract import WorkerSettings
 from hpsearch.displays.show import displayed
@@ -66,10 +67,13 @@ def train(
     refuse_old("torch", "mlflow")
     stand_in_for_user()
     with redacted():
-        experiment = experiment_of(config, base=base, device=device, threads=threads)
-        experiment.train_config()  # raises if it has ranges, before anything is written
-        at = home_of(home)
-        check_home(at.path, experiment.tracking.uri)
+        check_arguments(config=config, output=output, home=home, base=base, data_changed=data_changed)
+        check_arguments(progress=progress, stopping=stopping)
+        with opening_turn:
+            experiment = experiment_of(config, base=base, device=device, threads=threads)
+            experiment.train_config()  # raises if it has ranges, before anything is written
+            at = home_of(home)
+            check_home(at.path, experiment.tracking.uri)
         interrupt = Interrupt(is_watching=stopping is None)
         with displayed(progress, in_terminal=TrainingTerminal) as show:
             job = _Job(experiment, at, Path(output), threads, data_changed, show)
@@ -93,8 +97,9 @@ class _Job:
 
     def run(self, interrupt: Interrupt, stopping: Callable[[], bool]) -> FinalResult:
         """Prepares the data, trains and tests."""
-        wanted, prepared = self.experiment.train_config(), self._prepare()
-        settings = settings_for(self.experiment, self.home, prepared, self.threads)
+        with opening_turn:
+            wanted, prepared = self.experiment.train_config(), self._prepare()
+            settings = settings_for(self.experiment, self.home, prepared, self.threads)
         final = FinalTraining(wanted, self.output, settings, trainer=self.experiment.trainer, data=prepared.facts)
         with contextlib.closing(final), self._logged(wanted) as run:
             with interrupt:

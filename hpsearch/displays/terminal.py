@@ -98,9 +98,8 @@ class SearchTerminal:
         workers = (f"{s.device} ({s.threads} thread{'s' * (s.threads > 1)})" for s in event.workers)
         self.say(f"  workers: {', '.join(workers)}")
         if event.history.trials:
-            paused = sum(trial.paused for trial in event.history.trials.values())
-            found = f"trials finished: {len(event.history.finished)}, interrupted: {event.waiting}"
-            self.say(f"  resuming: {found}" + (f", paused: {paused}" if paused else ""))
+            finished, paused = event.history.finished, sum(trial.paused for trial in event.history.trials.values())
+            self.say(f"  resuming: {len(finished)} finished, {event.waiting} interrupted, {paused} paused")
 
     # ------------------------------------------------------------------------------------------------------- trials
 

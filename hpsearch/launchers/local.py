@@ -32,6 +32,7 @@ ORPHANED = 6.0  # seconds to wait for the end of the processes that a worker has
 REPLACE_AFTER = ("out_of_memory", "device")  # kinds of failure that may leave a process in a bad state
 
 _spawn = multiprocessing.get_context("spawn")
+_starting = threading.RLock()  # held while `__main__` is hidden
 
 
 class LocalLauncher:
@@ -187,13 +188,14 @@ def _without_main() -> Iterator[None]:
     """Hides the user's script from a process that starts now.
 
     Otherwise multiprocessing runs the script in the child, which would start a second search if the script lacks
-    `if __name__ == "__main__"`. Workers do not need it.
+    `if __name__ == "__main__"`. Workers do not need it. One thread at a time: each restores the module that it found.
     """
-    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _starting:
+        main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,6 +77,15 @@ MISTAKES = [
     ({}, {"device": "tpu"}, "device: 'tpu' is not allowed; allowed: auto, cpu, cuda, mps"),
     ({}, {"launcher": "slurm"}, "launcher: 'slurm' is not allowed; allowed: local, inline, ray"),
     ({}, {"study": "../evil"}, "study: '../evil' is not allowed"),
+    ({}, {"home": 5}, "home: 5 is not allowed; allowed: the path of a folder"),
+    ({}, {"base": 5}, "base: 5 is not allowed; allowed: the path of a folder, or None"),
+    ({}, {"base": "/no/such"}, "base: no such folder: /no/such"),
+    ({}, {"stopping": True}, "stopping: True is not allowed; allowed: a function that returns True or False, or None"),
+    ({}, {"progress": "yes"}, "progress: 'yes' is not allowed; allowed: True, False, or a function"),
+    ({}, {"progress": None}, "progress: None is not allowed"),
+    ({}, {"progress": 1}, "progress: 1 is not allowed"),
+    ({}, {"policy": "optuna"}, "policy: 'optuna' is not allowed; allowed: an object with the methods next() and judge"),
+    ({}, {"policy": hpsearch.Policy}, "policy: Policy is a class; allowed: an object, as in policy=Policy()"),
 ]
 
 
@@ -86,6 +96,20 @@ def test_a_mistake_names_the_path_of_keys_or_the_argument(run, space, tmp_path, 
     assert len(str(refusal.value).splitlines()) == 1
     assert str(refusal.value).startswith(said.split(".*")[0])
     assert not list(tmp_path.glob("home/*/journal.jsonl"))
+
+
+@pytest.mark.parametrize("space", [None, 5, [1], b"space.yaml"])
+def test_a_space_of_a_wrong_kind_is_one_line(tmp_path, space):
+    said = re.escape(f"space: {space!r} is not allowed; allowed: the path of a file, a mapping or an Experiment")
+    with pytest.raises(hpsearch.UserError, match=f"^{said}$"):
+        hpsearch.run(space, home=tmp_path / "home")
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_file_as_home_names_no_option_of_the_command_line(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(hpsearch.UserError, match=rf"^home {tmp_path}/file: cannot make the folder: File exists$"):
+        run(home=tmp_path / "file")
 
 
 def test_a_trainer_in_the_running_script_is_refused_for_other_processes(run, space, tmp_path, monkeypatch):
@@ -224,10 +248,35 @@ print(*(trial.outcome for trial in study.trials))
 """
 
 
-def test_a_script_needs_no_main_guard(tmp_path, space_file):
+IN_THREADS = """
+import sys
+import threading
+import hpsearch
+
+print("ran as", __name__, flush=True)
+main, found = sys.modules["__main__"], []
+
+def search(name):
+    found.append(hpsearch.run("space.yaml", study=name, home="home", workers=1, trials=1, progress=False))
+
+threads = [threading.Thread(target=search, args=[name]) for name in ("one", "two", "three")]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(*sorted(f"{study.name} {study.trials[0].outcome}" for study in found), sys.modules["__main__"] is main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [(SCRIPT, "completed completed"), (IN_THREADS, "one completed three completed two completed True")],
+    ids=["one search", "three threads"],
+)
+def test_a_script_needs_no_main_guard(tmp_path, space_file, script, said):
     ranges = "training: {epochs: {low: 1, high: 4}}\n"
     space_file("study: toy\nbudget: {trials: 2}\nsearch: {pruner: none, overfitting: false}\n" + TOY + ranges)
-    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "script.py").write_text(script)
     path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "script.py"],
@@ -235,6 +284,6 @@ def test_a_script_needs_no_main_guard(tmp_path, space_file):
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
     )
-    assert done.stdout.splitlines() == ["ran as __main__", "completed completed"], done.stderr
+    assert done.stdout.splitlines() == ["ran as __main__", said], done.stderr

@@ -124,3 +124,9 @@ def test_a_trial_is_running_while_a_driver_holds_the_study(home):
         assert study.trials[2].outcome == "running"
     finally:
         lock.release()
+
+
+@pytest.mark.parametrize("study", [None, 5, {"study": "toy"}])
+def test_a_study_of_a_wrong_kind_is_one_line(study):
+    with pytest.raises(hpsearch.UserError, match=r"^study: .* is not allowed; allowed: the name of a study"):
+        hpsearch.load(study)

@@ -79,3 +79,26 @@ def test_mistakes_are_one_line(study, folder):
         hpsearch.train(config, base=folder, home=folder / "home")
     with pytest.raises(hpsearch.UserError, match=r"^threads: 0 is not allowed; allowed: a whole number of at least 1"):
         hpsearch.train(config, threads=0)
+
+
+ARGUMENTS = [
+    ({"config": None}, "config: None is not allowed; allowed: the path of a file, a mapping or an Experiment"),
+    ({"output": 3}, "output: 3 is not allowed; allowed: the path of a folder"),
+    ({"output": "file.txt"}, "output: file.txt is not a folder"),
+    ({"output": "file.txt/below"}, "output: file.txt is not a folder"),
+    ({"home": None}, "home: None is not allowed; allowed: the path of a folder"),
+    ({"base": "none"}, "base: no such folder: none"),
+    ({"data_changed": "no"}, "data_changed: 'no' is not allowed; allowed: True or False"),
+    ({"progress": 1}, "progress: 1 is not allowed; allowed: True, False, or a function that receives each event"),
+    ({"stopping": True}, "stopping: True is not allowed; allowed: a function that returns True or False, or None"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "said"), ARGUMENTS, ids=[said[:30] for _, said in ARGUMENTS])
+def test_an_argument_of_a_wrong_kind_is_one_line(tmp_path, monkeypatch, wrong, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.txt").write_text("")
+    with pytest.raises(hpsearch.UserError) as refusal:
+        hpsearch.train(**{"config": {"study": "tiny"}, **wrong})
+    assert str(refusal.value) == said
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]

@@ -21,7 +21,7 @@ def of(story, name, event):
 def test_a_finished_run_returns_0_and_says_what_comes_next(story):
     code, out, err = story.said["finished"]
     assert (code, err) == (0, "")
-    assert re.search(r"resuming: trials finished: \d, interrupted: \d", out)
+    assert re.search(r"resuming: \d finished, \d interrupted, 0 paused", out)
     assert "hpsearch ui --home home" in out
     assert "hpsearch train home/story/best.yaml --home home -o model" in out
     assert re.search(r"trial \d finished: \w+ val/loss \d\.\d{4}", out)
@@ -182,7 +182,7 @@ def test_a_file_as_home_is_refused(call, space_file, tmp_path):
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_home_that_cannot_be_written_is_refused(call, space_file, tmp_path):
     (tmp_path / "home").mkdir(mode=0o500)
-    one_line(call("run", space_file(TOY_SPACE), "--home", tmp_path / "home"), 2, r"--home .*cannot write there")
+    one_line(call("run", space_file(TOY_SPACE), "--home", tmp_path / "home"), 2, r"home .*cannot write there")
 
 
 def test_a_changed_space_is_refused_with_the_difference(call, story):

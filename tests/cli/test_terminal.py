@@ -29,6 +29,18 @@ def board(study, tmp_path):
     return made
 
 
+def test_a_resumed_study_counts_its_trials_by_state(tmp_path, capsys):
+    study = searched(tmp_path / "toy", [{"loss": 2.0}])
+    for _ in range(2):
+        number = ask(study)
+        study.start(number, device="cpu", threads=1, worker=0)
+        study.report(number, evaluation(1, loss=2.0))
+        study.pause(number, "the policy waits for more trials", saved=True)
+    board(study, tmp_path)
+    study.journal.close()
+    assert "  resuming: 1 finished, 0 interrupted, 2 paused\n" in capsys.readouterr().out
+
+
 def conclude(shown, study):
     shown.show(Searched(study.history, stopped=False, idle=False))
     shown.show(Shipped(Path("best.yaml"), {}))

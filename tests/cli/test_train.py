@@ -36,7 +36,7 @@ def test_a_folder_that_holds_something_is_refused(call, space_file, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "notes.txt").write_text("mine")
     result = call("train", space_file(TINY), "-o", tmp_path / "model", "--home", tmp_path / "home")
-    one_line(result, 2, r"is not empty; choose another folder with -o")
+    one_line(result, 2, r"is not empty; choose another output folder")
 
 
 def test_missing_data_are_named_with_their_place(call, space_file, tmp_path):

@@ -144,7 +144,7 @@ def test_a_read_only_home_is_refused_at_once(tmp_path):
         check=False,
         preexec_fn=bound_by_modes,
     )
-    assert (process.returncode, process.stderr) == (2, "error: --home home: cannot write there\n")
+    assert (process.returncode, process.stderr) == (2, "error: home home: cannot write there\n")
     assert list((cwd / "home").iterdir()) == []
 
 

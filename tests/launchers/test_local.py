@@ -4,12 +4,13 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 
 import pytest
 
 from hpsearch.contract import Command
-from hpsearch.launchers.local import LocalLauncher
+from hpsearch.launchers.local import LocalLauncher, _without_main
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Noted, Reply
 from hpsearch.testing.launchers import TOY, LauncherConformance, drive, place, task, worker_settings
 
@@ -147,3 +148,27 @@ def test_a_trainer_that_raises_keyboard_interrupt_fails_its_trial_and_the_worker
             assert "Traceback" in last.details
     finally:
         launcher.close()
+
+
+def test_threads_that_start_workers_leave_the_users_script_in_place():
+    """The second thread starts its worker before the first one is done; without turns it would restore a stand-in."""
+    before, entered, both, left = sys.modules["__main__"], threading.Event(), threading.Event(), threading.Event()
+
+    def first():
+        with _without_main():
+            entered.set()
+            both.wait(0.5)  # never comes when they take turns
+        left.set()
+
+    def second():
+        entered.wait()
+        with _without_main():
+            both.set()
+            left.wait(10)
+
+    threads = [threading.Thread(target=each) for each in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.modules["__main__"] is before
