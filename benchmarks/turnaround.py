@@ -233,7 +233,7 @@ class Bench:
         self.home.make()
         prepared = prepare(experiment, self.home, lambda what, share: None).folders
         self.training = {
-            "config": experiment.asked.config.model_dump(mode="json"),
+            "config": experiment.space_file.config.model_dump(mode="json"),
             "prepared": {digest: str(folder) for digest, folder in prepared.items()},
         }
         if options.used_home:

@@ -125,7 +125,7 @@ def _reason(experiment: Experiment, keys: Keys) -> str:
     """Why a set's contents may have changed though nobody touched them."""
     if len(keys) != 2 or keys[0] != "data":
         return ""
-    return experiment.trainer.nondeterminism(experiment.asked.config, str(keys[1]))
+    return experiment.trainer.nondeterminism(experiment.space_file.config, str(keys[1]))
 
 
 def shown(value: Any) -> str:

@@ -43,7 +43,7 @@ def prepare(
     make_folder(home.cache)
     with _reporting_errors(experiment, "prepare", home):
         return experiment.trainer.prepare(
-            experiment.asked,
+            experiment.space_file,
             cache=home.cache,
             progress=progress,
             known=check_known,
@@ -54,7 +54,7 @@ def prepare(
 def check(experiment: Experiment, home: Home) -> None:
     """What the trainer can see of the data at once; raises UserError, with the place in the space file."""
     with _based(experiment), _reporting_errors(experiment, "check", home):
-        experiment.trainer.check(experiment.asked)
+        experiment.trainer.check(experiment.space_file)
 
 
 def _reporting_errors(experiment: Experiment, doing: str, home: Home) -> AbstractContextManager[None]:

@@ -59,7 +59,7 @@ def test_data_are_prepared_once_and_counted(tmp_path, space_file):
     first, second = prepare(experiment, home, quiet), prepare(experiment, home, quiet)
     assert first == second
     [(digest, folder)] = first.folders.items()
-    assert digest == experiment.asked.config.corpus_digest()
+    assert digest == experiment.space_file.config.corpus_digest()
     assert Corpus.map(folder).fingerprint == first.facts["fingerprint"]
     assert first.facts["sets"]["text"]["train"]["examples"] == 1
 

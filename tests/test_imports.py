@@ -50,8 +50,8 @@ LEVELS = [
     ["driver"],
     ["testing"],
     ["api"],
-    ["cli"],
     ["hpsearch"],
+    ["cli"],
     ["__main__"],
 ]
 

@@ -1,4 +1,4 @@
-"""What the package logs, as lines for people."""
+"""The package's warnings are passed on."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Printing never raises, whatever becomes of the descriptor: real processes, with the interpreter's own streams."""
+"""Printing never raises, in real processes with the interpreter's own streams."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ def lost(descriptor, error): os.write(int(os.environ["TOLD"]), f"{descriptor} {e
 
 
 def python(code, *, stdout=subprocess.PIPE, stderr=subprocess.PIPE, redirect="", **extra):
-    """Runs code; gives exit code, stdout, stderr and what was told of losses."""
+    """Runs code; returns exit code, stdout, stderr and the reported failures."""
     read, write = os.pipe()
     with open(read, "rb") as told, open(write, "wb") as telling:
         done = subprocess.run(
@@ -33,7 +33,7 @@ def python(code, *, stdout=subprocess.PIPE, stderr=subprocess.PIPE, redirect="",
 
 @pytest.fixture
 def unread():
-    """The end of a pipe that nobody reads."""
+    """The write end of a closed pipe."""
     read, write = os.pipe()
     os.close(read)
     yield write

@@ -1,4 +1,4 @@
-"""Text from outside, as a terminal may show it."""
+"""Text from outside is safe to print."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Secrets do not get through: wherever they come from, whatever form they take; and other text is left alone."""
+"""Secrets are hidden in every form; other text is unchanged."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ SECRET = "S3CRETxyz123"
 
 @pytest.fixture
 def environment(monkeypatch):
-    """Sets variables; no other one of this machine counts (pytest's own has the name of the test in it)."""
+    """Sets the only variables of the environment (pytest's own contains the name of the test)."""
 
     def hold(**variables):
         monkeypatch.setattr(redaction, "os", SimpleNamespace(environ=variables))

@@ -1,4 +1,4 @@
-"""The samples: real, quickly there, the same each time, and split so that nothing leaks."""
+"""The sample data sets are large, fast, reproducible and split without leaks."""
 
 from __future__ import annotations
 

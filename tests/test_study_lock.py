@@ -1,4 +1,4 @@
-"""The lock: one driver per study, and none once its process is gone."""
+"""The lock of a study: one driver at a time, released with its process."""
 
 import fcntl
 import json
@@ -76,7 +76,7 @@ def test_a_hard_link_in_place_of_the_lock_is_refused(tmp_path):
 
 
 def test_a_lock_left_by_a_crash_is_free_even_if_its_pid_is_reused(tmp_path):
-    """After a reboot the process number belongs to somebody else, who is left alone."""
+    """After a reboot another process has the pid; it is not disturbed."""
     unrelated = subprocess.Popen(["sleep", "60"])
     owner = {"pid": unrelated.pid, "host": socket.gethostname(), "since": "2020-01-01 00:00:00", "boot": "another"}
     (tmp_path / "lock").write_text(json.dumps(owner))
@@ -94,6 +94,6 @@ def test_checking_the_lock_does_not_block_a_driver(tmp_path, holder):
     assert not is_locked(tmp_path / "lock")
     assert not is_locked(tmp_path / "none")
     look = os.open(tmp_path / "lock", os.O_RDONLY)
-    fcntl.flock(look, fcntl.LOCK_SH)  # somebody else looks at this very moment
+    fcntl.flock(look, fcntl.LOCK_SH)  # another process is checking
     threading.Timer(0.08, os.close, [look]).start()
     StudyLock(tmp_path / "lock", what="study 'toy'").release()

@@ -1,4 +1,4 @@
-"""The stand-ins do what their names say, the same way every time."""
+"""The synthetic curves do what their names say, reproducibly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts on curves whose right answer is known."""
+"""Verdicts on curves with a known answer."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NOISES = (0.002, 0.005, 0.01, 0.02, 0.04)
 
 
 def make(val: Sequence[float], train: Sequence[float], *, stderr: float = 0.0, evaluations: int = 20) -> list[Point]:
-    """A curve from its losses, as the first of so many evaluations."""
+    """Returns a curve from its losses, the first of some number of evaluations."""
     return [Point(k, k / evaluations, v, t, stderr) for k, (v, t) in enumerate(zip(val, train, strict=True), start=1)]
 
 
 def stopped_at(curve: Sequence[Point], rule: Callable[..., bool] = overfitting, **settings: float) -> int | None:
-    """The evaluation (1, 2, ...) at which the rule stops a trial that is judged as it goes."""
+    """Returns the evaluation (1, 2, ...) at which the rule stops a trial."""
     phases = {"warmup_until": WARMUP, **({"cooldown_from": COOLDOWN} if rule is overfitting else {}), **settings}
     return next((k for k in range(1, len(curve) + 1) if rule(curve[:k], **phases)), None)
 
@@ -96,7 +96,7 @@ class TestOverfittingSpares:
 
     @pytest.mark.parametrize("sd", NOISES)
     def test_plateaus_with_noise(self, sd: float) -> None:
-        """From the third evaluation on nothing is learnt that validation would show, while training loss falls."""
+        """From the third evaluation on validation loss is flat, while training loss falls."""
         wrong = 0
         for seed in range(100):
             draw = random.Random(seed)
@@ -114,7 +114,7 @@ class TestOverfittingSpares:
                 assert stopped_at(spiked) is None
 
     def test_a_rise_in_which_training_loss_rises_too(self) -> None:
-        """An unstable training, not one that memorises."""
+        """The training is unstable; it does not overfit."""
         val = [4.0, 3.5, 3.2, 3.0, 3.2, 3.3, 3.4, 3.5]
         assert stopped_at(make(val, [v - 0.1 for v in val])) is None
 

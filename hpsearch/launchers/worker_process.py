@@ -64,9 +64,8 @@ class Worker:
         while not self._terminated:
             message = self.connection.recv()
             if isinstance(message, Task):
-                with warnings_to(
-                    partial(self._note, message.trial), this_thread=True
-                ):  # only this thread may use the connection
+                note = partial(self._note, message.trial)
+                with warnings_to(note, this_thread=True):  # only this thread may use the connection
                     self._train(message)
 
     def terminate(self, number: int, frame: Any) -> None:

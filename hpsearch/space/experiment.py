@@ -120,7 +120,7 @@ class Experiment:
     @property
     def base(self) -> Path:
         """The folder for relative data paths."""
-        return self.asked.base
+        return self.space_file.base
 
     @property
     def trainer(self) -> Trainer:
@@ -128,7 +128,7 @@ class Experiment:
         return self.space.trainer
 
     @property
-    def asked(self) -> SpaceFile:
+    def space_file(self) -> SpaceFile:
         """The file as the trainer sees it."""
         return SpaceFile(self.document, self.settings, self.space)
 

@@ -1,4 +1,4 @@
-"""A space file as its trainer sees it: implements the trainers' protocol `Asked`."""
+"""A space file as its trainer sees it: implements the trainers' protocol `SpaceView`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Trainers: what a search trains, and how. A space file names one; hpsearch's own is `causal_lm`.
 
-trainer.py     the class to derive one's own from     loading.py   trainers by name
-state.py       a training's state as a JSON file      causal_lm/   language models of the Llama kind
+trainer.py     the base class of trainers    loading.py   loads a trainer by name
+state.py       a state as a JSON file         causal_lm/   language models of the Llama kind
+checked.py     errors and answers of a user's trainer
 """
 
 from hpsearch.config import Config, Objective, Section
@@ -10,12 +11,11 @@ from hpsearch.document.document import Fault
 from hpsearch.sealed import seal
 from hpsearch.trainers.loading import DEFAULT, config_of, default, input_paths, load, reporting_errors, trainer_name
 from hpsearch.trainers.state import load_state, save_state
-from hpsearch.trainers.trainer import Asked, Prepared, Shape, TestResult, Trainer
+from hpsearch.trainers.trainer import Prepared, Shape, SpaceView, TestResult, Trainer
 from hpsearch.verdict import Phases
 
 __all__ = [
     "DEFAULT",
-    "Asked",
     "Command",
     "Config",
     "Evaluation",
@@ -26,6 +26,7 @@ __all__ = [
     "Prepared",
     "Section",
     "Shape",
+    "SpaceView",
     "TestResult",
     "Trainer",
     "config_of",

@@ -1,4 +1,4 @@
-"""Trainers by the name that a space file has for them: a member of the family, or "python:module:attribute"."""
+"""Loads the trainer that a space file names: `causal_lm`, or "python:module:attribute"."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _lock = threading.Lock()  # a worker's first trial may come while it warms up
 
 
 def load(name: str, base: Path) -> Trainer:
-    """The trainer of this name; modules in the folder `base` are found too.
+    """Returns the trainer of this name; modules in the folder `base` can be imported too.
 
     Raises ConfigError when the name is unknown or the module cannot be imported.
     """
     tasks.find_modules_in(base)
     if not name.startswith(PREFIX):
         if name not in FAMILY:
-            raise ConfigError(f"no trainer {name!r}; there are {', '.join(FAMILY)}, or your own as {FORM}")
+            raise ConfigError(f"unknown trainer {name!r}; allowed: {', '.join(FAMILY)}, or your own as {FORM}")
         found: Any = FAMILY[name]
     else:
         found = _imported(name, base)
@@ -61,12 +61,12 @@ def config_of(trainer: Trainer, values: Mapping[str, Any]) -> Config:
 
 
 def default() -> Trainer:
-    """The trainer of a space file that names none."""
+    """Returns the trainer of a space file without the key `trainer`."""
     return load(DEFAULT, Path())
 
 
 def trainer_name(origin: Mapping[str, Any]) -> str:
-    """The trainer's name in the origin of a journal; studies of before have the default one."""
+    """The trainer's name in the origin of a journal; older journals have none and used the default one."""
     return str(origin.get("experiment", {}).get("trainer", DEFAULT))
 
 
@@ -75,16 +75,16 @@ def input_paths(origin: Mapping[str, Any]) -> list[str]:
     name, base = trainer_name(origin), Path(origin["base"])
     module = name.removeprefix(PREFIX).partition(":")[0].partition(".")[0]
     own = [path for path in (f"{module}.py", module) if name.startswith(PREFIX) and (base / path).exists()]
-    with contextlib.suppress(ConfigError):  # it is gone, and cannot say
+    with contextlib.suppress(ConfigError):  # its module is gone
         own += load(name, base).files(origin["experiment"])
     return own
 
 
 @contextlib.contextmanager
 def reporting_errors(trainer: Trainer, doing: str, *, base: Path, log: Path) -> Iterator[None]:
-    """Says in one line what a trainer of the user's own raises; the traceback goes to the file `log`.
+    """Reports an exception in a user's trainer in one line and writes the traceback to the file `log`.
 
-    Raises TrainingFailed. UserErrors, errors of the disk and those of our own trainers pass as they are.
+    Raises TrainingFailed. HpsearchErrors, OSErrors and exceptions in our own trainers are not changed.
     """
     try:
         yield
@@ -120,15 +120,17 @@ def _imported(name: str, base: Path) -> Any:
 
 
 def _made(name: str, found: Any) -> Trainer:
-    """The trainer that the attribute is, or makes; raises ConfigError when it is none."""
+    """The trainer that the attribute is, or that it creates; raises ConfigError if it is no trainer."""
     if isinstance(found, type) and issubclass(found, Trainer):
         try:
             found = found()
         except Exception as error:
-            raise ConfigError(f"{name}: cannot be made without arguments ({type(error).__name__}: {error})") from error
+            raise ConfigError(
+                f"{name}: cannot be created without arguments ({type(error).__name__}: {error})"
+            ) from error
     if not isinstance(found, Trainer):
-        raise ConfigError(f"{name}: is no Trainer; derive it from hpsearch.trainers.Trainer")
+        raise ConfigError(f"{name}: is not a Trainer; derive it from hpsearch.trainers.Trainer")
     for section, kind in found.sections.items():
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            raise ConfigError(f"{name}: sections[{section!r}] is no class derived from hpsearch.trainers.Section")
+            raise ConfigError(f"{name}: sections[{section!r}] is not a class derived from hpsearch.trainers.Section")
     return found

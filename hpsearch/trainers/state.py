@@ -15,13 +15,13 @@ _log = logging.getLogger(__name__)
 
 
 def save_state(config: Config, handle: Handle, state: Any, *, name: str = CHECKPOINTS[0]) -> None:
-    """Writes a JSON-able state to the training's folder, whole or not at all; the last one before it is kept."""
+    """Writes a JSON-serializable state to the training's folder atomically; the previous state is kept."""
     previous = handle.folder / CHECKPOINTS[1] if name == CHECKPOINTS[0] else None
     sealed.write(handle.folder / name, json.dumps(state).encode(), config=config.digest(), previous=previous)
 
 
 def load_state(config: Config, handle: Handle) -> Any:
-    """The newest whole state that `save_state` wrote for this config; None if there is none."""
+    """Returns the newest intact state that `save_state` wrote for this config, or None."""
     for path in (handle.folder / name for name in CHECKPOINTS):
         try:
             return json.loads(sealed.read(path, config=config.digest()))

@@ -1,4 +1,4 @@
-"""What a trainer is: the class to derive one's own from, and the values that it exchanges with the search."""
+"""The base class of trainers, and the values that a trainer exchanges with the search."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hpsearch.document.ranges import Leaf, probes
 from hpsearch.verdict import Phases
 
 
-class Asked(Protocol):
-    """What a space file asks of its trainer."""
+class SpaceView(Protocol):
+    """A space file as its trainer sees it."""
 
     @property
     def config(self) -> Any:
-        """One config of the space, where each range stands at one of its values."""
+        """One config of the space: each range has one of its values."""
 
     @property
     def given(self) -> Mapping[str, Any]:
@@ -28,33 +28,35 @@ class Asked(Protocol):
 
     @property
     def base(self) -> Path:
-        """The folder at which relative paths begin."""
+        """The folder that relative paths start from."""
 
     def leaves(self, section: str, key: str) -> list[Leaf]:
-        """Every value or range that a trial may take a key from."""
+        """Every value or range that a key may have in a trial, those of sub-configs included."""
 
     def varies(self, section: str) -> bool:
-        """Whether the section has a range."""
+        """Whether the section contains a range."""
 
     def where(self, *keys: str | int) -> str:
-        """`path:line:column` of a value, to begin an error with."""
+        """`path:line:column` of a value, for the beginning of an error message."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` made for all trainings of a space, and what is to be said of it."""
+    """What `prepare` returns: the data for all trainings of a space, and messages about them."""
 
-    folders: dict[str, Path] = field(default_factory=dict)  # a name of the trainer's choice -> a folder of files
-    fingerprint: str = ""  # of all data: a study resumes on the same data only
-    contents: dict[str, str] = field(default_factory=dict)  # fingerprints of its parts, by name
-    sets: dict[str, Any] = field(default_factory=dict)  # counts by part and split, for people
+    folders: dict[str, Path] = field(
+        default_factory=dict
+    )  # name (chosen by the trainer) -> folder; train finds them in handle.setting.prepared
+    fingerprint: str = ""  # of all data; a study is only resumed on the same data
+    contents: dict[str, str] = field(default_factory=dict)  # name of a data set -> its fingerprint
+    sets: dict[str, Any] = field(default_factory=dict)  # counts by data set and split, for display
     warnings: list[str] = field(default_factory=list)
-    summary: list[str] = field(default_factory=list)  # what was read, a line each
-    untested: list[str] = field(default_factory=list)  # why parts cannot be tested, a line each
+    summary: list[str] = field(default_factory=list)  # lines about what was read
+    untested: list[str] = field(default_factory=list)  # lines about data sets that have no test split
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the journal keeps of the data."""
+        """The part that the journal records."""
         return {"fingerprint": self.fingerprint, "contents": self.contents, "sets": self.sets}
 
 
@@ -70,18 +72,20 @@ class TestResult:
 
 
 class Shape(NamedTuple):
-    """What of a config decides over memory: more of any size takes as much or more, and the kinds must be equal."""
+    """The memory class of a config: a training with larger sizes and equal `kinds` needs at least as much memory."""
 
     sizes: tuple[float, ...]
     kinds: str
 
     def covers(self, other: Shape) -> bool:
-        """Whether a trial of this shape takes at least as much as one of the other."""
+        """Whether a trial of this shape needs at least as much memory as one of the other shape."""
         return self.kinds == other.kinds and all(a >= b for a, b in zip(self.sizes, other.sizes, strict=True))
 
 
 class Trainer:
-    """Training code that hpsearch can search with. A trainer of one's own sets `sections` and writes `train`:
+    """Base class of trainers: the code that hpsearch trains, evaluates and exports a config with.
+
+    A subclass defines `sections` and `train`; every other method has a default:
 
         class Fit(Section):
             degree: int = 3
@@ -91,22 +95,47 @@ class Trainer:
 
             def train(self, config, handle):
                 ...
-                yield Evaluation(index=1, progress=1.0, metrics={"val/loss": loss})
+                yield Evaluation(index=1, step=100, progress=1.0, metrics={"val/loss": loss})
 
-    and is named in the space file as `trainer: "python:module:Ridge"`. All else has a default.
+    A space file names it as `trainer: "python:module:Ridge"`. The module may lie beside the space file. The driver and
+    each worker create an instance of their own, without arguments; nothing is shared between them.
 
-    A trainer that can train several trials of one shape at once adds `train_many(tasks)`, an iterator of (trial,
-    Evaluation) pairs. No launcher calls it yet; every message between worker and driver names its trial.
+    The contract of `train(config, handle)`, an iterator of Evaluations:
+
+    - Evaluations have indices 1, 2, ..., n at equal fractions of the training's schedule: evaluation i of n at
+      progress i / n. Trials are compared at equal indices. `metrics` contains the objective (default: `val/loss`).
+    - `handle.folder` is the trial's own folder. If it contains a state (`load_state`), train resumes from it: it first
+      yields the evaluations in that state again, unchanged, then continues.
+    - `train` calls `handle.command()` before each step and obeys:
+        CONTINUE  do the step;
+        PAUSE     save the state (`save_state`) and return: the trial is resumed later, maybe in another process;
+        FINISH    save the best weights, if the trainer keeps any, and return: the trial is over.
+      `train` never sees STOP: it gets PAUSE instead, or the iterator is closed at a `yield` (GeneratorExit).
+    - It saves its state from time to time, every `handle.setting.checkpoint_seconds` for example: a killed trial
+      resumes from there. Equal configs with equal seeds should yield equal evaluations.
+    - An exception fails the trial: one line in the terminal, the traceback in error.txt in the trial's folder. A
+      UserError ends the search. Warnings are written to Python's logging.
+
+    A trainer that can train several trials of equal `shape` together may define
+
+        def train_many(self, tasks) -> Iterator[tuple[int, Evaluation]]
+
+    which yields (trial number, Evaluation). No launcher calls it yet.
+
+    Workers call `warm_up` and `train`; the driver calls all other methods, `phases`, `evaluations`, `shape`,
+    `dedup_key` and `files` for the first time when the space file is read. It reports an exception in one line.
     """
 
-    name: str = ""  # as the space file has it; set when it is loaded
-    sections: ClassVar[Mapping[str, type[BaseModel]]] = {}  # those that may hold ranges
-    tied: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys that a rule of the section ties together
-    config: ClassVar[type[Config]] = Config  # seed, objective and all sections; made of `sections` if not given
-    exports: ClassVar[str] = ""  # who can read what `export` writes, for people
+    name: str = ""  # as in the space file; set by `load`
+    sections: ClassVar[
+        Mapping[str, type[BaseModel]]
+    ] = {}  # name -> pydantic class of a section that may contain ranges
+    tied: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys that a validator of it checks together
+    config: ClassVar[type[Config]] = Config  # seed, objective, sections; default: made from `sections`
+    exports: ClassVar[str] = ""  # what reads the files that `export` writes, for display
 
     def __init_subclass__(cls) -> None:
-        """Makes the config of the sections."""
+        """Creates `config` from `sections`."""
         super().__init_subclass__()
         if "config" not in cls.__dict__ and "sections" in cls.__dict__:
             fields: dict[str, Any] = {name: (kind, _default(kind)) for name, kind in cls.sections.items()}
@@ -115,113 +144,109 @@ class Trainer:
     # ------------------------------------------------------------------------------------------------------- training
 
     def train(self, config: Any, handle: Handle) -> Iterator[Evaluation]:
-        """Trains a config, yielding an evaluation at equal fractions of the schedule (see contract.py).
-
-        On a folder with a state (`load_state`) it first yields again the evaluations that the state holds. Before each
-        step it asks `handle.command()`: PAUSE means save the state and return, FINISH save the best weights and return.
-        """
+        """Trains a config and yields its evaluations; the docstring of the class has the contract."""
         raise NotImplementedError(f"{type(self).__name__} has no method `train`")
 
     def warm_up(self) -> None:
-        """Imports what `train` needs, before the first trial comes."""
+        """Imports what `train` needs; a worker calls it before its first trial."""
 
     def test(self, config: Any, handle: Handle) -> TestResult:
-        """Measures the finished training in `handle.folder` on the test data, once; by default nothing."""
+        """Evaluates the finished training in `handle.folder` on the test data; `hpsearch train` calls it once."""
         return TestResult()
 
     def export(self, config: Any, handle: Handle, folder: Path) -> None:
-        """Writes the finished training in `handle.folder` as files for others; by default none."""
+        """Writes the finished training in `handle.folder` to `folder`, for use outside hpsearch; default: no files."""
 
     def export_kept(self, config: Any, handle: Handle, folder: Path, *, index: int) -> dict[str, float] | None:
-        """Writes what a search kept of a trial's evaluation in `handle.folder`, as `export` does.
+        """Writes the weights of evaluation `index` that a search kept in `handle.folder` to `folder`, as `export` does.
 
-        Returns the metrics of that evaluation, or None (the default) if nothing is kept of it.
+        Returns the metrics of that evaluation, or None (the default) if its weights are not kept.
         Raises CheckpointDamaged.
         """
         return None
 
     # ------------------------------------------------------------------------------------------------- before a search
 
-    def validate(self, asked: Asked) -> None:
-        """Raises Fault for what the sections' own validators cannot see: it is said with its place in the file."""
+    def validate(self, space: SpaceView) -> None:
+        """Raises Fault for mistakes that the validators of the sections cannot detect; the message gets its place."""
 
-    def objective(self, asked: Asked) -> Objective:
-        """The objective; raises Fault where the file asks for one that there cannot be."""
-        objective: Objective = asked.config.objective
+    def objective(self, space: SpaceView) -> Objective:
+        """Returns the objective, with its direction; raises Fault if this space cannot have it."""
+        objective: Objective = space.config.objective
         return objective
 
-    def check(self, asked: Asked) -> None:
-        """What can be checked at once; raises UserError, before anything is started."""
+    def check(self, space: SpaceView) -> None:
+        """Makes quick checks (do files exist?) before workers are started; raises UserError."""
 
     def prepare(
         self,
-        asked: Asked,
+        space: SpaceView,
         *,
         cache: Path,
         progress: Callable[[str, float], None],
         known: Callable[[Mapping[str, Any]], None],
         fresh: bool,
     ) -> Prepared:
-        """Reads the data and prepares them in `cache` for all trainings; raises UserError for wrong data.
+        """Reads the data and prepares them in the folder `cache` for all trainings; raises UserError for wrong data.
 
-        known: to be called with the facts (fingerprint, contents) as soon as they are known: it raises where a resumed
-        study has other data. fresh: the study has no trial yet.
+        Calls `progress(what, share)` while it works, and `known(facts)` as soon as the facts (see Prepared.facts) are
+        known: `known` raises StudyMismatch if the study was started on other data. fresh: the study has no trial yet.
         """
         prepared = Prepared()
         known(prepared.facts)
         return prepared
 
-    def cannot_prepare(self, asked: Asked) -> str:
-        """Why `prepare` cannot prepare for all trainings of a space; empty: it can."""
+    def cannot_prepare(self, space: SpaceView) -> str:
+        """The reason why `prepare` cannot prepare the data of every trial in advance; empty if it can."""
         return ""
 
     def files(self, config: Mapping[str, Any]) -> list[str]:
-        """The paths that a config of the journal names: a study that was moved finds its data by them."""
+        """The paths in a config, by which a study that was moved finds its data."""
         return []
 
     # ------------------------------------------------------------------------------------------------ rules of sections
 
     def probes(self, key: str, leaf: Leaf) -> Sequence[Any]:
-        """The values of a range that can break a rule of `tied`: all, or the ends where nothing between is worse."""
+        """The values of a range to check the rules of `tied` with; default: all choices, or the ends of a range."""
         return probes(leaf)
 
     def remedy(self, section: str, ruled: Mapping[str, Leaf]) -> str:
-        """What would keep to the rule that these values or ranges break, as the end of a message."""
+        """A suggestion for values that satisfy the broken rule, appended to the message; empty for none."""
         return ""
 
     # ----------------------------------------------------------------------------------------- questions about configs
 
     def phases(self, config: Any) -> Phases:
-        """When the warm-up ends, the cool-down begins and the training ends, as shares of the schedule."""
+        """Where warm-up ends, cool-down starts and the training ends, as shares of the schedule (0 to 1)."""
         return Phases(warmup_until=0.0, cooldown_from=1.0, ends_at=1.0)
 
     def evaluations(self, config: Any) -> int | None:
-        """How many evaluations the whole schedule has; None: that is not known."""
+        """The number of evaluations in the whole schedule; None if unknown."""
         return None
 
     def shape(self, config: Any) -> Shape:
-        """What of a config decides over memory; by default all configs count as equal."""
+        """The memory class of a config, used to share GPUs; by default all configs are equal."""
         return Shape((), "")
 
     def dedup_key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
-        """What counts of the sections that may hold ranges: configs with equal keys are the same training."""
+        """The values of the sections that have an effect: configs with equal keys are the same training, tried once."""
         return {name: {**_defaults(kind), **config.get(name, {})} for name, kind in self.sections.items()}
 
     def export_config(self, config: Any, evaluation: Evaluation) -> Any:
-        """The config whose training ends with what this evaluation of a trial of `config` measured."""
+        """The config for best.yaml: its training ends at this evaluation, the best one of a trial of `config`."""
         return config
 
     def comments(self, config: Any, exported: Any, *, trial: int, evaluation: Evaluation, then: str) -> dict[Any, str]:
-        """(section, key) -> a comment in best.yaml. exported: from `export_config`; then: how the trial continued."""
+        """Comments for best.yaml: (section, key) -> text. `then`: what the trial did after the evaluation."""
         return {}
 
     def nondeterminism(self, config: Any, part: str) -> str:
-        """Why a part of the data may have changed though nobody touched it, as the end of a line; empty: no reason."""
+        """The reason why a data set can differ between reads without an edit, appended to a message; empty for none."""
         return ""
 
 
 def _default(kind: type[BaseModel]) -> Any:
-    """The default of a section: none where one of its keys is required."""
+    """The default of a section; `...` (required) if one of its keys is required."""
     return ... if any(one.is_required() for one in kind.model_fields.values()) else kind()
 
 

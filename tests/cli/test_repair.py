@@ -10,7 +10,7 @@ import sqlite3
 import optuna
 import pytest
 
-from hpsearch import journal
+from hpsearch import journal, sealed
 from hpsearch.journal import encode
 from hpsearch.journal.history import History
 from hpsearch.storage.snapshots import Snapshots
@@ -190,8 +190,8 @@ def in_storage(study):
     storage = Storage(f"file://{study.home}/storage")
     study.events[0]["experiment"]["resources"] = {"launcher": {"name": "ray", "storage": storage.url}}
     (study.folder / "journal.jsonl").write_bytes(b"".join(map(encode, study.events)))
-    (study.home / "last.pt").write_text("[]")
-    folder = StudyStorage(storage, History.of(study.events), {}).of(3).folder
+    sealed.write(study.home / "last.pt", b"[]", config="c")
+    folder = StudyStorage(storage, History.of(study.events), {}).remote(3).folder
     Snapshots(storage, folder).save({"last.pt": study.home / "last.pt"})
     [stored] = (study.home / "storage" / folder).glob("*last.pt")
     return stored
@@ -201,7 +201,7 @@ def test_checkpoints_in_a_storage_are_checked(call, study, in_storage):
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, "")
     assert "  checkpoints: 1 checked, of interrupted and paused trials\n" in out
-    in_storage.write_text("[}")
+    in_storage.write_bytes(in_storage.read_bytes()[:-1] + b"}")
     code, out, _ = call("repair", "study", "--home", study.home)
     assert code == 1
     assert re.search(r"^  file:///.*/0003/last\.pt: damaged; the trial restarts$", out, re.M)

@@ -1,4 +1,4 @@
-"""The plan: one worker a core with one thread each, or what was asked for."""
+"""The planned workers: one a core with one thread each, or those of the space file."""
 
 import os
 
@@ -74,12 +74,12 @@ def test_trials_per_gpu_is_the_number_of_workers_on_each_gpu(monkeypatch, tmp_pa
 
 @pytest.mark.parametrize(("cores", "n_gpus", "each"), [(64, 1, 8), (16, 4, 4), (8, 1, 8), (7, 2, 3), (2, 4, 1)])
 def test_auto_is_a_worker_a_core_and_at_most_eight_on_each_gpu(monkeypatch, tmp_path, cores, n_gpus, each):
-    """How many of them train at once is a matter of memory: tests/placement/test_placement.py."""
+    """Memory limits how many of them train at once: tests/placement/test_placement.py."""
     names = [f"cuda:{i}" for i in range(n_gpus)]
     monkeypatch.setattr(devices, "devices", lambda wanted: names)
     monkeypatch.setattr(devices, "cores", lambda: cores)
     assert [s.device for s in plan(tmp_path, trials_per_gpu="auto")] == names * each
-    assert [s.device for s in plan(tmp_path, 3, trials_per_gpu="auto")] == (names * 3)[:3]  # as many as were asked for
+    assert [s.device for s in plan(tmp_path, 3, trials_per_gpu="auto")] == (names * 3)[:3]  # `workers`
 
 
 def test_too_many_workers_on_a_gpu_are_refused(monkeypatch, tmp_path):
@@ -104,7 +104,7 @@ def test_trials_per_gpu_does_not_apply_to_cpus(tmp_path):
         ("cuda:1", "3,5", "5", "cuda:0"),
         ("cuda:1", "GPU-1a2b, GPU-3c4d", "GPU-3c4d", "cuda:0"),
         ("cuda:0", "MIG-0f1e", "MIG-0f1e", "cuda:0"),
-        ("cuda:2", "3,5", "3,5", "cuda:2"),  # more than are allowed: torch says what is wrong
+        ("cuda:2", "3,5", "3,5", "cuda:2"),  # not visible: torch raises the error
         ("cpu", "3,5", "3,5", "cpu"),
         ("mps", None, None, "mps"),
     ],

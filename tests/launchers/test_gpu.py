@@ -15,7 +15,7 @@ from tests.simulated_gpus import at_once
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-    pytest.mark.filterwarnings("default"),  # those of drivers and compilers are not ours to mend
+    pytest.mark.filterwarnings("default"),  # drivers and compilers warn
 ]
 
 SPACE = """
@@ -31,7 +31,7 @@ training:
 
 
 def packed(space_file, device):
-    """The journal of a small study in real processes."""
+    """Returns the journal of a small study in real processes."""
     space = space_file(SPACE.replace("DEVICE", device))
     done = hpsearch("run", space, "--home", "home", cwd=space.parent, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
@@ -47,7 +47,7 @@ def test_small_trials_share_a_gpu(space_file):
     assert at_once(found) > 1
     kinds = [event["event"] for event in found if event["event"] in ("trial_started", "evaluation")]
     if torch.cuda.device_count() == 1:
-        assert kinds[:2] == ["trial_started", "evaluation"]  # one went first
+        assert kinds[:2] == ["trial_started", "evaluation"]  # the first trains alone
     measured = [event["evaluation"] for event in found if event["event"] == "evaluation"]
     total = torch.cuda.get_device_properties(0).total_memory
     assert {evaluation["device_memory"] for evaluation in measured} == {total}

@@ -1,4 +1,4 @@
-"""The inline launcher keeps the contract."""
+"""The inline launcher passes the conformance tests."""
 
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.testing.launchers import TOY, LauncherConformance

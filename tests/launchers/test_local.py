@@ -1,4 +1,4 @@
-"""The local launcher keeps the contract, and sees a worker die."""
+"""The local launcher passes the conformance tests and notices dead workers."""
 
 import os
 import re
@@ -53,7 +53,7 @@ class TestLocal(LauncherConformance):
         finally:
             launcher.close()
         assert sorted(order) == [0] * 20 + [1] * 20
-        assert order != sorted(order)  # neither waited for the other's end
+        assert order != sorted(order)  # they alternate
         assert order != sorted(order, reverse=True)
 
     def test_workers_die_with_their_driver(self, tmp_path):
@@ -93,7 +93,7 @@ def test_a_worker_terminated_while_its_trial_pauses_takes_no_other(tmp_path):
 
 
 def _trained_by(trainer, folder, *, trials):
-    """The worker's process and what was noted at each of some trials, one after the other, with a trainer."""
+    """Trains some trials; returns the worker's pid at each, and (trial, warning) pairs."""
     launcher, processes, noted = (
         LocalLauncher([worker_settings(folder)], trainer=f"python:tests.faults.trainers:{trainer}"),
         [],
@@ -121,7 +121,7 @@ def _trained_by(trainer, folder, *, trials):
 def test_a_worker_that_keeps_memory_is_replaced_between_trials(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     pids, noted = _trained_by("leaking", tmp_path, trials=6)
-    assert pids[0] == pids[1]  # after its first trial it is known what is usual
+    assert pids[0] == pids[1]  # the first trial sets the limit
     changes = [number for number in range(1, 6) if pids[number] != pids[number - 1]]
     assert changes
     assert [number + 1 for number, _ in noted if number < 5] == changes

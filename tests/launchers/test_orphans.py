@@ -20,7 +20,7 @@ ENDS = 5.0  # seconds
 
 @pytest.fixture
 def training(tmp_path, monkeypatch):
-    """A launcher whose worker trains, and the processes: worker, a fork of it, two programs."""
+    """A launcher with a training worker, and pids: the worker, a fork of it, two programs."""
     if sys.platform != "linux":
         pytest.skip("needs Linux")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
@@ -30,7 +30,7 @@ def training(tmp_path, monkeypatch):
 
 
 def trained(launcher, folder):
-    """Trains to the first evaluation; the numbers of the worker and of what it has started."""
+    """Trains up to the first evaluation; returns the pids of the worker and its child processes."""
     place(launcher, task(folder))
     found = said(launcher, limit=60)
     assert isinstance(found, Evaluated), found
@@ -52,7 +52,7 @@ def test_close_kills_them_all(training):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_they_are_killed_before_a_worker_is_replaced(training, number):
-    """Its fork holds the pipe to the driver, too: the death is seen all the same."""
+    """The fork holds the pipe to the driver too; the driver notices the death anyway."""
     launcher, family = training
     os.kill(family[0], number)
     found = said(launcher)

@@ -1,4 +1,4 @@
-"""What is said of a trial that was told to pause is what its worker did, wherever the pause finds it."""
+"""Whenever a PAUSE arrives, the driver records what the worker did."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def worker_settings(folder):
 
 
 def told_at(launcher, task, index, answer):
-    """Trains a task that hears `answer` at an evaluation, CONTINUE at all others; gives its end."""
+    """Trains a task; replies `answer` to one evaluation and CONTINUE to all others; returns its end."""
     launcher.train(0, task)
     while True:
         for message in launcher.messages(timeout=5):
@@ -57,7 +57,7 @@ def told_at(launcher, task, index, answer):
     ],
 )
 def test_a_pause_at_the_last_evaluation_finishes_the_trial(tmp_path, corpus_files, monkeypatch, kind, trainer):
-    """F14b, with the trainings' own habits: checkpoints once a minute."""
+    """F14b, with the default of a checkpoint a minute."""
     monkeypatch.setenv("TOY_CHECKPOINT", "100000")
     launcher = kind(worker_settings(tmp_path), trainer=trainer)
     try:
@@ -72,7 +72,7 @@ def test_a_pause_at_the_last_evaluation_finishes_the_trial(tmp_path, corpus_file
 
 
 def searched(study, folder, *, stop_at=None):
-    """One driver's work, stopped right after an evaluation was answered; gives what happened."""
+    """Runs a driver that stops right after answering an evaluation; returns its events."""
     seen = []
 
     def stopping():
@@ -166,7 +166,7 @@ def test_the_message_tells_whether_a_paused_trial_was_saved(tmp_path, trainer, s
 
 
 def test_a_terminated_worker_obeys_an_earlier_finish(tmp_path):
-    """Command FINISH for its overfitting, then SIGTERM: the best weights are kept all the same."""
+    """FINISH for overfitting, then SIGTERM: the best weights are kept."""
     task = Task(0, 1, config(), tmp_path / "0000")
     session = Session(0, task, worker_settings(tmp_path), trainer=TOY, listen=lambda: None)
     session.step()

@@ -1,4 +1,4 @@
-"""The trials' folders: what a killed driver left undone is done, and what can still win stays."""
+"""The trials' folders: unneeded files are deleted, also those of a killed driver."""
 
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.outcome import Outcome

@@ -1,4 +1,4 @@
-"""A state in a storage is whole or is not used; whatever is cut short, the one before is there."""
+"""Only complete states are used; after an interruption the previous state is still there."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from hpsearch.storage.storage import Storage
 
 
 class Failing(Storage):
-    """A storage that breaks down after some writes."""
+    """A storage that fails after some writes."""
 
     left = 10**6
 
@@ -23,7 +23,7 @@ class Failing(Storage):
     def _count(self, name):
         self.left -= 1
         if self.left < 0:
-            if self.left == -1:  # half of it has got there
+            if self.left == -1:  # half of the file is written
                 super().write(name, b"hal")
             raise StorageFailed("storage x: cannot write: broken")
 
@@ -85,7 +85,7 @@ def test_an_interrupted_save_leaves_the_previous_state(storage, tmp_path, writes
     storage.left = 10
     snapshots.save(state(tmp_path / "in", last="three", best="b"))
     assert fetched(storage, tmp_path / "again") == ({"last.pt": "three", "best.pt": "b"}, True)
-    assert len(storage.names("0000")) == 3  # what was half stored is gone
+    assert len(storage.names("0000")) == 3  # the half-stored files are deleted
 
 
 def test_the_next_attempt_supersedes_an_abandoned_one(storage, tmp_path):
@@ -94,7 +94,7 @@ def test_the_next_attempt_supersedes_an_abandoned_one(storage, tmp_path):
     second = Snapshots(storage, "0000", attempt=2)
     second.load_newest()
     second.save(state(tmp_path / "in", last="of the second"))
-    for number in range(3):  # its node was cut off and it goes on
+    for number in range(3):  # an abandoned attempt that still runs
         first.save(state(tmp_path / "in", last=f"of the first {number}"))
     assert fetched(storage, tmp_path / "out") == ({"last.pt": "of the second"}, True)
 

@@ -1,4 +1,4 @@
-"""A storage by URL: what goes in comes out, and every failure is one line."""
+"""A storage by URL: uploads, downloads, and failures in one line."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A study's part of a storage: apart from other homes', swept as a disk is, and asked in the background."""
+"""A study's part of a storage: separate for each home, swept and probed in the background."""
 
 import time
 

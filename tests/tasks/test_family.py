@@ -85,7 +85,7 @@ def test_a_fourth_task_is_prepared_trained_and_measured(copying: None, space_fil
     prepared = prepare(mine, home, lambda what, share: None)
     assert any(line.startswith("data.words: ") for line in prepared.summary)
 
-    config = mine.asked.config
+    config = mine.space_file.config
     settings = settings_for(mine, home, prepared, threads=1)
     corpus_set = open_corpus(config, settings).sets["words"]
     tokens = corpus_set.splits["train"]

@@ -72,7 +72,7 @@ def ended_in_a_worker(folder: Path, trial: Task) -> Any:
 
 
 def test_a_task_is_found_beside_the_space_file(folder: Path) -> None:
-    found = experiment(folder, shade="ash").asked.config.data["words"]
+    found = experiment(folder, shade="ash").space_file.config.data["words"]
     assert (found.task, found.task_name, found.example_columns()) == (NAME, NAME, {"text": "ash"})
     assert isinstance(found, sys.modules["shades_of_words"].Shades)
 

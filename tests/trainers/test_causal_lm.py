@@ -21,7 +21,7 @@ BEFORE = {
 @pytest.mark.parametrize("name", BEFORE)
 def test_the_shipped_spaces_are_the_studies_that_they_were(name):
     experiment = Experiment.load(SPACES / f"{name}.yaml")
-    config = experiment.asked.config
+    config = experiment.space_file.config
     assert experiment.trainer.name == "causal_lm"
     found = (digest(experiment.identity()), config.digest(), config.corpus_digest())
     assert tuple(one[:16] for one in found) == BEFORE[name]

@@ -64,14 +64,14 @@ CODES = {
     ),
     "a syntax error": ("def f(:\n", "cannot be imported (SyntaxError: invalid syntax ({module}.py, line 1))"),
     "no such attribute": ("y = 1\n", "module {module} has no attribute 'T'"),
-    "a function": ("def T(config, handle):\n    yield\n", "is no Trainer; derive it from hpsearch.trainers.Trainer"),
+    "a function": ("def T(config, handle):\n    yield\n", "is not a Trainer; derive it from hpsearch.trainers.Trainer"),
     "arguments": (
         HEAD + "class T(Trainer):\n    def __init__(self, x): pass\n",
-        "cannot be made without arguments (TypeError: ",
+        "cannot be created without arguments (TypeError: ",
     ),
     "a section that is no class": (
         HEAD + "class T(Trainer):\n    config = None\n    sections = {{'fit': 3}}\n",
-        "sections['fit'] is no class derived from hpsearch.trainers.Section",
+        "sections['fit'] is not a class derived from hpsearch.trainers.Section",
     ),
     "a section of ours": (
         HEAD + "class T(Trainer):\n    sections = {{'search': Fit}}\n",
@@ -98,7 +98,7 @@ def test_what_cannot_be_loaded_is_one_line_with_its_place(space, case):
     [
         (
             "trainer: casual_lm\n",
-            "1:10: trainer: no trainer 'casual_lm'; there are causal_lm, or your own as trainer: ",
+            "1:10: trainer: unknown trainer 'casual_lm'; allowed: causal_lm, or your own as trainer: ",
         ),
         ("trainer: python:mine\n", "1:10: trainer: 'python:mine' names no attribute of a module; write trainer: "),
         ("trainer: python:no_such.mine:T\n", "1:10: trainer: python:no_such.mine:T: cannot be imported (ModuleNotF"),
@@ -187,9 +187,9 @@ class T(Trainer):
 
 
 METHODS = {
-    "validate": "asked",
-    "objective": "asked",
-    "cannot_prepare": "asked",
+    "validate": "space",
+    "objective": "space",
+    "cannot_prepare": "space",
     "probes": "key, leaf",
     "phases": "config",
     "evaluations": "config",
@@ -254,10 +254,10 @@ def test_what_unsteady_raises_is_one_line(space):
     path, module = space(HEAD + BODY + "yield\n    def nondeterminism(self, config, part):\n        return 1 / 0\n")
     experiment = Experiment.load(path)
     with pytest.raises(ConfigError, match=rf"^python:{module}:T: nondeterminism\(\) raised ZeroDivisionError"):
-        experiment.trainer.nondeterminism(experiment.asked.config, "part")
+        experiment.trainer.nondeterminism(experiment.space_file.config, "part")
 
 
-CODE = "    def prepare(self, asked, **options):\n        raise KeyError('x')\n"
+CODE = "    def prepare(self, space, **options):\n        raise KeyError('x')\n"
 
 
 def test_what_prepare_does_wrong_is_one_line_and_a_traceback_in_a_file(space, tmp_path):

@@ -75,9 +75,8 @@ class Actor:
             load(self.trainer, self.settings.base).warm_up()
         context = ray.get_runtime_context()
         gpus = tuple(str(gpu) for gpu in context.get_accelerator_ids().get("GPU", []))
-        return ActorInfo(
-            context.get_node_id(), socket.gethostname(), os.getpid(), gpus, shared.problem() or self._open()
-        )
+        problem = shared.problem() or self._open()
+        return ActorInfo(context.get_node_id(), socket.gethostname(), os.getpid(), gpus, problem)
 
     def _open(self) -> str:
         """Connects to the storage, if any; returns why this node cannot use it, or ""."""

@@ -145,12 +145,10 @@ class Cluster:
     def start(self, slot: int, settings: WorkerSettings, trainer: str) -> Any:
         """Returns a new actor; it starts when a node that is not avoided has free resources."""
         avoided = f"!in({','.join(sorted(self._avoided))})"
-        kind = (
-            self._actor_class.options(label_selector={"ray.io/node-id": avoided})
-            if self._avoided
-            else self._actor_class
-        )
-        return kind.remote(slot, settings, trainer, self.wanted.storage)
+        actor_class = self._actor_class
+        if self._avoided:
+            actor_class = actor_class.options(label_selector={"ray.io/node-id": avoided})
+        return actor_class.remote(slot, settings, trainer, self.wanted.storage)
 
     def avoid(self, node: str) -> bool:
         """Excludes a node from new actors; returns False if it already was excluded."""

@@ -32,9 +32,8 @@ class Scratch:
                 self.path = Path(tempfile.mkdtemp(prefix="worker-", dir=self.home))  # mode 0700
                 self._alive = acquire(self.path / "lock")
         except OSError as error:
-            raise UserError(
-                f"scratch folder {_location()}: {error.strerror}; set HPSEARCH_SCRATCH on the node"
-            ) from None
+            place = f"scratch folder {_location()}"
+            raise UserError(f"{place}: {error.strerror}; set HPSEARCH_SCRATCH on the node") from None
 
     def prepared(self, storage: Storage, name: str, beat: Callable[[], None]) -> Path:
         """Returns the folder of prepared data; the node's first worker downloads it.

@@ -42,7 +42,7 @@ class Proposals:
             storage=self._storage,
             direction=experiment.objective.direction,
             pruner=make_pruner(
-                experiment.search.pruner, evaluations=experiment.trainer.evaluations(experiment.asked.config)
+                experiment.search.pruner, evaluations=experiment.trainer.evaluations(experiment.space_file.config)
             ),
         )
         self._shortlist = Shortlist(self.study)

@@ -1,4 +1,4 @@
-"""What data sets may be called, which keys a rule ties together, and what would keep to that rule."""
+"""Names allowed for data sets, the keys that a rule checks together, and suggestions for a broken rule."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def check_names(sets: Iterable[str]) -> None:
-    """Raises Fault for a data set whose name cannot be a part of a metric's name."""
+    """Raises Fault for a data set whose name cannot be part of a metric's name."""
     for name in sets:
         if not _SET.fullmatch(name):
             allowed = "letters, digits, '.', '_', '-' (up to 64, a letter or digit first)"
@@ -29,7 +29,7 @@ def check_names(sets: Iterable[str]) -> None:
 
 
 def probes(key: str, leaf: Leaf) -> Sequence[Any]:
-    """The values that can break a rule: of widths two and the last, for a rule that these keep is kept by all."""
+    """The values to check a rule with: of a grid of widths the first two and the last are enough."""
     if key == "width" and isinstance(leaf, Number) and leaf.integer and leaf.low != leaf.high:
         grid = leaf.grid  # low + k * step is a multiple of the heads for every k if it is for k = 0 and 1
         return [*grid[:2], grid[-1]]
@@ -37,7 +37,7 @@ def probes(key: str, leaf: Leaf) -> Sequence[Any]:
 
 
 def remedy(ruled: Mapping[str, Leaf]) -> str:
-    """What would keep the heads dividing the width, where one of the two is a range of integers."""
+    """Suggests a range in which n_heads divides width, if one of the two is a range of integers."""
     width, heads = ruled.get("width"), ruled.get("n_heads")
     if isinstance(width, Number):
         step = 2 * math.lcm(*(all_probes(heads) if heads else [ModelConfig().n_heads]))

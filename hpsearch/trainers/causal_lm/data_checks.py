@@ -1,4 +1,4 @@
-"""Whether the data fit the space: what its contexts truncate, and batches and epochs that the rows do not fill."""
+"""Checks that the data fit the space: truncation by `context`, and batches and epochs larger than the data."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from hpsearch.document.document import Keys, dotted
 from hpsearch.document.ranges import Choices, ends
 from hpsearch.errors import ConfigError
 from hpsearch.tasks import LOSSES, TaskSet
-from hpsearch.trainers.trainer import Asked
+from hpsearch.trainers.trainer import SpaceView
 
 LOST = {"right": "end", "left": "beginning", "middle": "middle"}
 
 
-def check(asked: Asked, corpus: Corpus) -> list[str]:
-    """Warnings, a line each; ConfigError, with the place, where trials could not be compared by the objective."""
-    contexts = Range.of(asked, "model", "context")
-    _refuse_other_tokens(asked, corpus, contexts)
-    cut = [line for name in corpus.sets for line in _cut_lines(asked, corpus, name, contexts)]
-    return [*cut, *_row_lines(asked, corpus, contexts)]
+def check(space: SpaceView, corpus: Corpus) -> list[str]:
+    """Returns warnings, a line each; raises ConfigError if trials cannot be compared by the objective."""
+    contexts = Range.of(space, "model", "context")
+    _refuse_other_tokens(space, corpus, contexts)
+    cut = [line for name in corpus.sets for line in _cut_lines(space, corpus, name, contexts)]
+    return [*cut, *_row_lines(space, corpus, contexts)]
 
 
 @dataclass(frozen=True)
 class Range:
-    """The ends of all values that a key may have in a space."""
+    """The lowest and highest value that a key may have in a space."""
 
     low: Any
     high: Any
-    keys: Keys  # where the lowest stands
+    keys: Keys  # of the lowest value
 
     @classmethod
-    def of(cls, asked: Asked, section: str, key: str) -> Range:
-        """The range of a number."""
-        leaves = asked.leaves(section, key)
+    def of(cls, space: SpaceView, section: str, key: str) -> Range:
+        """The range of a numeric key."""
+        leaves = space.leaves(section, key)
         lowest = min(leaves, key=lambda leaf: float(ends(leaf)[0]))
         return cls(ends(lowest)[0], max((ends(leaf)[1] for leaf in leaves), key=float), lowest.keys)
 
     @property
     def varies(self) -> bool:
-        """Whether there is more than one value."""
+        """Whether the key has more than one value."""
         return bool(self.low != self.high)
 
 
@@ -53,7 +53,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Losses:
-    """What a context cuts off a split's examples."""
+    """Counts of what a context truncates in a split."""
 
     examples: int
     prompts: int
@@ -62,7 +62,7 @@ class Losses:
 
     @classmethod
     def of(cls, prompts: Lengths, targets: Lengths, cut: Cut) -> Losses:
-        """What the rule leaves out of prompts and targets of these lengths."""
+        """The counts for prompts and targets of these lengths."""
         kept_prompts, kept_targets = cut.kept(prompts, targets)
         off_prompts, off_targets = prompts - kept_prompts, targets - kept_targets
         either = (off_prompts > 0) | (off_targets > 0)
@@ -70,8 +70,8 @@ class Losses:
         return cls(int(either.sum()), int((off_prompts > 0).sum()), int((off_targets > 0).sum()), n_tokens)
 
 
-def _cut_of(asked: Asked, name: str, context: int) -> Cut:
-    config = asked.config
+def _cut_of(space: SpaceView, name: str, context: int) -> Cut:
+    config = space.config
     cut: Cut = config.data[name].cut(context=context, max_new_tokens=config.evaluation.max_new_tokens)
     return cut
 
@@ -81,20 +81,20 @@ def _lengths(pairs: PairTokens) -> tuple[Lengths, Lengths]:
     return prompts, np.diff(pairs.starts) - prompts
 
 
-def _cut_lines(asked: Asked, corpus: Corpus, name: str, contexts: Range) -> Iterator[str]:
+def _cut_lines(space: SpaceView, corpus: Corpus, name: str, contexts: Range) -> Iterator[str]:
     """One line for each split of a set that has examples longer than the lowest context."""
-    data_set = asked.config.data[name]
+    data_set = space.config.data[name]
     for part, pairs in corpus.sets[name].splits.items():
         if not isinstance(pairs, PairTokens):
             continue
         lengths = _lengths(pairs)
-        low, high = (Losses.of(*lengths, _cut_of(asked, name, end)) for end in (contexts.low, contexts.high))
+        low, high = (Losses.of(*lengths, _cut_of(space, name, end)) for end in (contexts.low, contexts.high))
         if not low.examples:
             continue
         also = f" ({high.examples} at {contexts.high})" if contexts.varies else ""
         found = []
         if low.prompts:
-            what, truncate = next(iter(data_set.example_columns())), _cut_of(asked, name, contexts.low).truncate
+            what, truncate = next(iter(data_set.example_columns())), _cut_of(space, name, contexts.low).truncate
             found.append(f"{_lose(low.prompts, what, LOST[truncate])} (truncate: {truncate})")
         if low.targets:
             found.append(_lose(low.targets, "target", "end"))
@@ -111,11 +111,11 @@ def _lose(n: int, what: str, lost: str) -> str:
 # --------------------------------------------------------------------------------------------------- what is compared
 
 
-def _refuse_other_tokens(asked: Asked, corpus: Corpus, contexts: Range) -> None:
-    """A loss over targets that some trials cut more than others is a loss over other tokens."""
-    metric = asked.config.objective.metric
+def _refuse_other_tokens(space: SpaceView, corpus: Corpus, contexts: Range) -> None:
+    """Raises ConfigError if the objective is a loss over targets that some trials truncate more than others."""
+    metric = space.config.objective.metric
     about, _, kind = metric.removeprefix("val/").rpartition("/")
-    tokenizers = asked.varies("tokenizer")
+    tokenizers = space.varies("tokenizer")
     if kind not in (loss.name for loss in LOSSES) or not (contexts.varies or tokenizers):
         return
     keys, what = (contexts.keys, "context") if contexts.varies else (("tokenizer",), "tokenizer")
@@ -123,39 +123,39 @@ def _refuse_other_tokens(asked: Asked, corpus: Corpus, contexts: Range) -> None:
         pairs = corpus_set.splits["valid"]
         if not isinstance(pairs, PairTokens) or pairs.labels is not None or about not in ("", name):
             continue  # a label is one token, which no context cuts
-        lengths = _in_bytes(pairs) if tokenizers and _may_be_bytes(asked) else _lengths(pairs)
-        n = Losses.of(*lengths, _cut_of(asked, name, contexts.low)).targets
+        lengths = _in_bytes(pairs) if tokenizers and _may_be_bytes(space) else _lengths(pairs)
+        n = Losses.of(*lengths, _cut_of(space, name, contexts.low)).targets
         if n:
-            whole = _whole(asked, name, lengths, contexts.low)
+            whole = _whole(space, name, lengths, contexts.low)
             raise ConfigError(
-                f"{asked.where(*keys)}: {dotted(keys)}: {metric} cannot be compared over this range of {what}: "
+                f"{space.where(*keys)}: {dotted(keys)}: {metric} cannot be compared over this range of {what}: "
                 f"at context {contexts.low} {n} of {len(lengths[0])} valid targets of data.{name} are cut; "
-                f"from context {whole} on none is{_instead(asked.config.data[name])}"
+                f"from context {whole} on none is{_instead(space.config.data[name])}"
             )
 
 
 def _instead(data_set: TaskSet) -> str:
-    """Metrics that can be compared though targets are cut: the first ones of the task."""
+    """Suggests metrics that truncated targets do not affect: the first ones of the task."""
     names = [f"val/{metric.name}" for metric in data_set.metrics()[:2]]
     return f", or use {' or '.join(names)}" if names else ""
 
 
 def _in_bytes(pairs: PairTokens) -> tuple[Lengths, Lengths]:
-    """The lengths of prompts and targets where each byte is a token."""
+    """The lengths of prompts and targets in bytes."""
     return np.array([len(text.encode()) for text in pairs.sources]) + 2, np.asarray(pairs.target_bytes) + 1
 
 
-def _may_be_bytes(asked: Asked) -> bool:
-    kinds = asked.leaves("tokenizer", "kind")
+def _may_be_bytes(space: SpaceView) -> bool:
+    kinds = space.leaves("tokenizer", "kind")
     return any("bytes" in (leaf.choices if isinstance(leaf, Choices) else [leaf.written()]) for leaf in kinds)
 
 
-def _whole(asked: Asked, name: str, lengths: tuple[Lengths, Lengths], low: int) -> int:
-    """The lowest context that cuts no target."""
+def _whole(space: SpaceView, name: str, lengths: tuple[Lengths, Lengths], low: int) -> int:
+    """The lowest context that truncates no target (bisection)."""
     high = int(max(low, (lengths[0] + lengths[1]).max()))
     while low < high:
         middle = (low + high) // 2
-        if Losses.of(*lengths, _cut_of(asked, name, middle)).targets:
+        if Losses.of(*lengths, _cut_of(space, name, middle)).targets:
             low = middle + 1
         else:
             high = middle
@@ -165,9 +165,9 @@ def _whole(asked: Asked, name: str, lengths: tuple[Lengths, Lengths], low: int) 
 # ------------------------------------------------------------------------------------------------ batches and epochs
 
 
-def _row_lines(asked: Asked, corpus: Corpus, contexts: Range) -> Iterator[str]:
-    """Batch sizes that no step reaches, epochs that are no step: such trainings are the same one."""
-    batches, epochs = (Range.of(asked, "training", key) for key in ("batch_size", "epochs"))
+def _row_lines(space: SpaceView, corpus: Corpus, contexts: Range) -> Iterator[str]:
+    """Warnings for batch sizes and epochs by which trainings do not differ."""
+    batches, epochs = (Range.of(space, "training", key) for key in ("batch_size", "epochs"))
     rows = {name: _n_rows(one.splits["train"], contexts.high) for name, one in corpus.sets.items()}
     largest, total = max(rows, key=lambda name: rows[name]), sum(rows.values())
     if batches.high > rows[largest]:
@@ -185,7 +185,7 @@ def _same(sizes: str, batches: Range) -> str:
 
 
 def _n_rows(tokens: TextTokens | PairTokens, context: int) -> int:
-    """The rows of an epoch; of text, at the context given."""
+    """Rows in an epoch; text is cut into rows of `context` tokens."""
     if isinstance(tokens, TextTokens):
         return text_rows(len(tokens.tokens), context)
     return len(tokens.prompt_lengths)

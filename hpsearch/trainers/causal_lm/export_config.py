@@ -1,4 +1,4 @@
-"""The config that ends where a trial's best evaluation stood, and why its values are what they are."""
+"""The config of best.yaml, which ends at the trial's best evaluation, and the comments on its values."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hpsearch.training.config import TrainConfig
 
 
 def export_config(config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
-    """The config in the trial's precision, ending at the evaluation: the schedule stays that of all epochs."""
+    """Returns the config with the trial's precision and a `stop_at` at the evaluation; the schedule is unchanged."""
     update: dict[str, Any] = {}
     if config.training.precision == "auto" and evaluation.precision:
-        update["precision"] = evaluation.precision  # another machine's auto may be another
+        update["precision"] = evaluation.precision  # auto can differ on another machine
     if evaluation.index < config.evaluation.times * config.training.stop_at:
         update["stop_at"] = evaluation.index / config.evaluation.times
     return config.model_copy(update={"training": config.training.model_copy(update=update)})
@@ -21,7 +21,7 @@ def export_config(config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
 def comments(
     config: TrainConfig, exported: TrainConfig, *, trial: int, evaluation: Evaluation, then: str
 ) -> dict[Any, str]:
-    """(section, key) -> a comment on the exported value."""
+    """(section, key) -> comment on the exported value."""
     found: dict[Any, str] = {}
     stop_at, epochs = exported.training.stop_at, exported.training.epochs
     if stop_at < 1.0:

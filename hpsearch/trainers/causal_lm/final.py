@@ -1,4 +1,4 @@
-"""The end of a final training: the best weights tested once, and written as a model directory."""
+"""The end of a final training: tests the best weights and writes them as a model directory."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from hpsearch.training.model import Llama
 
 
 def test(config: TrainConfig, handle: Handle) -> TestResult:
-    """The metrics of the best weights: test/... where there is a test split, and val/... of the best evaluation.
+    """Returns test/... metrics of the best weights (if the data have a test split), and val/... of their evaluation.
 
-    Raises TrainingFailed when no evaluation was finite.
+    Raises TrainingFailed if no evaluation was finite.
     """
     model, corpus, state = _best(config, handle)
     metrics = {name: value for name, value in state["evaluation"]["metrics"].items() if name.startswith("val/")}
@@ -35,13 +35,13 @@ def test(config: TrainConfig, handle: Handle) -> TestResult:
 
 
 def export(config: TrainConfig, handle: Handle, folder: Path) -> None:
-    """Writes the best weights and the tokenizer as transformers reads them."""
+    """Writes the best weights and the tokenizer in the format of transformers."""
     model, corpus, _ = _best(config, handle)
     save_pretrained(model, corpus.tokenizer, folder)
 
 
 def _best(config: TrainConfig, handle: Handle) -> tuple[Llama, Corpus, dict[str, Any]]:
-    """The model with its best weights, its data, and what was saved beside them."""
+    """The model with its best weights, the corpus, and the contents of best.pt."""
     path = handle.folder / "best.pt"
     if not path.exists():
         raise TrainingFailed(f"no evaluation of {config.objective.metric} was finite: there is no model to test")

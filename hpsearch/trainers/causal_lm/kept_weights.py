@@ -1,4 +1,4 @@
-"""The weights that a search kept of a trial's evaluation, written as a model directory without another training."""
+"""Writes the weights that a search kept as a model directory, without another training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hpsearch.training.model import Llama
 
 
 def export(config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> dict[str, float] | None:
-    """Writes the weights of the evaluation; returns its metrics, or None where they are not kept.
+    """Writes the weights of the evaluation; returns its metrics, or None if they are not kept.
 
     Raises CheckpointDamaged.
     """
@@ -32,7 +32,7 @@ def export(config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> 
 
 
 def _kept(files: Path, digests: Mapping[str, str], index: int) -> dict[str, Any] | None:
-    """`weights` and `evaluation` of the evaluation: in the best weights of a trial that ended, else in its state."""
+    """`weights` and `evaluation`, from best.pt of a finished trial or from the checkpoint of an unfinished one."""
     for name, config_hash in digests.items():
         try:
             state = checkpoint.load(files / name, config_hash=config_hash)

@@ -1,4 +1,4 @@
-"""The objective: which metrics the data sets have, and by which of them trials can be compared."""
+"""The objective: the metrics of the data sets, and which of them can rank trials."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from hpsearch.config import Objective
 from hpsearch.document import validation_errors
 from hpsearch.document.document import Fault
 from hpsearch.tasks import LOSSES, TASKS, TaskSet
-from hpsearch.trainers.trainer import Asked
+from hpsearch.trainers.trainer import SpaceView
 
 
 def metrics(data: Mapping[str, TaskSet]) -> dict[str, str]:
-    """Every validation metric of the data sets, with the direction in which it is better."""
+    """Every validation metric of the data sets -> minimize or maximize."""
     names: dict[str, str] = {}
     for prefix, sets in [("val", list(data)), *((f"val/{name}", [name]) for name in data)]:
         if prefix != "val" and len(data) == 1:
@@ -27,9 +27,9 @@ def metrics(data: Mapping[str, TaskSet]) -> dict[str, str]:
     return names
 
 
-def objective(asked: Asked) -> Objective:
-    """The objective with its direction; refused where the data cannot give it or trials cannot be compared by it."""
-    given, config = asked.given.get("objective") or {}, asked.config
+def objective(space: SpaceView) -> Objective:
+    """Returns the objective with its direction; raises Fault if the data lack it or trials cannot be compared by it."""
+    given, config = space.given.get("objective") or {}, space.config
     metric = config.objective.metric
     known = metrics(config.data)
     if metric not in known:
@@ -37,7 +37,7 @@ def objective(asked: Asked) -> Objective:
     for data_set in config.data.values():
         if found := data_set.switched_off(metric.rsplit("/", 1)[1], config.evaluation):
             raise Fault(("evaluation", found[0]), f"the objective is {metric}: {found[1]}")
-    if asked.varies("tokenizer") and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
+    if space.varies("tokenizer") and metric.rsplit("/", 1)[1] in ("loss", "perplexity"):
         better = metric.rsplit("/", 1)[0] + "/bits_per_byte"
         reason = f"{metric} cannot be compared between vocabularies, and the tokenizer has a range; use {better}"
         raise Fault(("objective", "metric") if "metric" in given else ("tokenizer",), reason)
@@ -52,7 +52,7 @@ def _extreme(direction: str) -> str:
 
 
 def _no_such_metric(metric: str, known: Iterable[str], data: Mapping[str, TaskSet]) -> str:
-    """Why the data have no such metric: of another task, of a set that lacks what it needs, or misspelt."""
+    """The message for an unknown metric: of another task, of a set without what it needs, or misspelt."""
     reason, last, known = f"no metric {validation_errors.shown(metric)}", metric.rsplit("/", 1)[-1], list(known)
     near = [name for name in known if name.rsplit("/", 1)[1] == last]
     lacks = [line for name, data_set in data.items() if (line := data_set.lacks_metric(name, last))]

@@ -1,4 +1,4 @@
-"""The data of a space: checked, tokenised where the cache lacks them, and what is to be said of them."""
+"""Checks the data of a space and tokenizes them into the cache."""
 
 from __future__ import annotations
 
@@ -13,63 +13,63 @@ from hpsearch.data import determinism, sources
 from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import ConfigError, DataError
 from hpsearch.trainers.causal_lm import data_checks
-from hpsearch.trainers.trainer import Asked, Prepared
+from hpsearch.trainers.trainer import Prepared, SpaceView
 from hpsearch.training import metric_checks
 from hpsearch.training.config import TrainConfig
 
 
-def check(asked: Asked) -> None:
-    """What can be seen of the data sets at once: raises DataError, with the place in the space file.
+def check(space: SpaceView) -> None:
+    """Checks that the sources exist and can be measured.
 
-    ConfigError where the machine cannot measure one of them, as for want of a tokenizer.
+    Raises DataError with the place in the space file, ConfigError if a package for a metric is missing.
     """
-    config: TrainConfig = asked.config
+    config: TrainConfig = space.config
     if found := metric_checks.unmeasurable(config):
         key, reason = found
-        raise ConfigError(f"{asked.where('evaluation', key)}: evaluation.{key}: {reason}")
+        raise ConfigError(f"{space.where('evaluation', key)}: evaluation.{key}: {reason}")
     for name, data_set in config.data.items():
-        with _placed(asked):
-            sources.check_sources(name, data_set, base=asked.base)
+        with _placed(space):
+            sources.check_sources(name, data_set, base=space.base)
 
 
 def prepare(
-    asked: Asked,
+    space: SpaceView,
     *,
     cache: Path,
     progress: Callable[[str, float], None],
     known: Callable[[Mapping[str, Any]], None],
     fresh: bool,
 ) -> Prepared:
-    """Checks the data sets, tokenises what the cache lacks; raises DataError or ConfigError, with the place."""
-    config: TrainConfig = asked.config
-    with _placed(asked):
+    """Reads the data sets and tokenizes those missing in the cache; raises DataError or ConfigError with the place."""
+    config: TrainConfig = space.config
+    with _placed(space):
         progress("reading the data", 0.0)
-        contents, took = determinism.timed(lambda: Contents.of(config.data, config.tokenizer, base=asked.base))
+        contents, took = determinism.timed(lambda: Contents.of(config.data, config.tokenizer, base=space.base))
         known(contents.facts)
-        again = determinism.called_again(config.data, contents, base=asked.base, took=took if fresh else math.inf)
-        with again as nondeterminism:
-            places = {"cache": cache, "base": asked.base}
+        again = determinism.called_again(config.data, contents, base=space.base, took=took if fresh else math.inf)
+        with again as unstable:
+            places = {"cache": cache, "base": space.base}
             corpus = Corpus.open(config.data, config.tokenizer, **places, progress=progress, contents=contents)
-            doubts = [*nondeterminism(), *metric_checks.doubts(config, corpus)]
+            doubts = [*unstable(), *metric_checks.doubts(config, corpus)]
     return Prepared(
         folders={config.corpus_digest(): corpus.folder},
         fingerprint=contents.fingerprint,
         contents=contents.sets,
         sets=corpus.counts,
-        warnings=[*corpus.warnings, *doubts, *data_checks.check(asked, corpus)],
+        warnings=[*corpus.warnings, *doubts, *data_checks.check(space, corpus)],
         summary=corpus.summary,
         untested=corpus.untested,
     )
 
 
 @contextlib.contextmanager
-def _placed(asked: Asked) -> Iterator[None]:
-    """Puts the place in the space file before an error of a data set, unless it names the line of a data file."""
+def _placed(space: SpaceView) -> Iterator[None]:
+    """Adds the place in the space file to a DataError, unless it names the line of a data file."""
     try:
         yield
     except DataError as error:
         said, name = str(error), error.data_set
         if name is None or re.match(r"(?!data\.)[^\n]+?:\d+: ", said):
             raise
-        place = asked.where("data", name)
+        place = space.where("data", name)
         raise DataError(f"{place}: {'' if said.startswith('data.') else f'data.{name}: '}{said}") from error

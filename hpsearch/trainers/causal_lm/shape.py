@@ -1,4 +1,4 @@
-"""What of a config decides over the memory that its training takes."""
+"""Which configs need more memory than others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hpsearch.training.config import TrainConfig
 
 
 def shape(config: TrainConfig) -> Shape:
-    """The sizes of model, batch and decoding; tokenizer, data and number formats as kinds."""
+    """The shape of a config: sizes of model, batch and decoding; tokenizer, data and number formats as kinds."""
     model, training, evaluation = config.model, config.training, config.evaluation
     sizes = (
         model.n_layers,

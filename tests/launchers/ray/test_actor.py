@@ -1,4 +1,4 @@
-"""A worker on Ray whose trials are kept in a storage, without Ray: the class is used as it is."""
+"""The actor class with a storage, used without Ray."""
 
 import json
 import signal
@@ -52,7 +52,7 @@ def trial(tmp_path, attempt=1, remote=REMOTE, **values):
 
 
 def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
-    """Trains to the end; gives the losses by index, the end and what was noted."""
+    """Trains to the end; returns losses by index, the last message and the warnings."""
     losses, notes, said = {}, [], actor.train(1, wanted)
     while True:
         *before, message = said
@@ -65,14 +65,14 @@ def go_on(actor, wanted, answers=lambda index: Command.CONTINUE):
 
 
 def stored(url):
-    """What the storage has of the trial."""
+    """Returns the trial's files in the storage."""
     snapshots = Snapshots(Storage(url), REMOTE.folder)
     snapshots.load_newest()
     return sorted(snapshots.files)
 
 
 def left(tmp_path, name="one"):
-    """The files of trials in a node's scratch folder."""
+    """Returns the trials' files in a node's scratch folder."""
     return sorted(path.name for path in (tmp_path / name).glob("hpsearch-*/worker-*/**/*") if path.name != "lock")
 
 
@@ -194,7 +194,7 @@ def test_prepared_data_are_uploaded_once_and_downloaded_once_a_node(tmp_path, ur
         thread.join()
     assert len(set(folders)) == 1
     assert contents(folders[0]) == contents(corpus)
-    storage.remove_folder(name)  # it is not asked for again
+    storage.remove_folder(name)  # it is not downloaded again
     assert scratch.prepared(storage, name, lambda: None) == folders[0]
 
 

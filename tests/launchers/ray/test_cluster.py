@@ -1,4 +1,4 @@
-"""The connection to Ray, when its head is not what it was."""
+"""The connection to Ray when its head hangs."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ cluster = module.Cluster(RayWorkers(name="ray"), Resources(workers=1))
 assert cluster.nodes()[node]["CPU"] >= 1
 assert (cluster.is_alive(node), cluster.is_alive("another")) == (True, False)
 [head] = [pid for pid in descendants(os.getpid()) if b"gcs_server" in Path(f"/proc/{pid}/cmdline").read_bytes()[:300]]
-os.kill(head, signal.SIGSTOP)  # the system still takes connections for it
+os.kill(head, signal.SIGSTOP)  # the system still accepts connections for it
 assert not cluster.is_alive(node)
 os.kill(head, signal.SIGKILL)
 try:
@@ -36,7 +36,7 @@ cluster.leave()
 
 @pytest.mark.slow
 def test_a_head_that_does_not_answer_ends_the_run():
-    """Ray by itself waits a minute then, and ends the whole process."""
+    """Ray itself waits a minute, then ends the process."""
     done = subprocess.run(
         [sys.executable, "-c", HEAD_HANGS], capture_output=True, text=True, timeout=6000, check=False, cwd=ROOT
     )

@@ -1,4 +1,4 @@
-"""The Ray launcher keeps the contract, and a study on two nodes loses nothing when one goes away."""
+"""The Ray launcher passes the conformance tests; a study on two nodes loses nothing when one leaves."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ from tests.searching import RANGES, experiment, opened
 ray = pytest.importorskip("ray")
 
 
-from ray.cluster_utils import Cluster as Nodes  # noqa: E402  # there is none without Ray
+from ray.cluster_utils import Cluster as Nodes  # noqa: E402  # needs Ray
 
 from hpsearch.launchers.ray.cluster import Cluster  # noqa: E402
 from hpsearch.launchers.ray.launcher import FIRST_WAIT, RayLauncher  # noqa: E402
@@ -40,7 +40,7 @@ SLOWLY = "model: {dropout: 0.59}\n"  # the toy trainer takes about four seconds 
 
 @pytest.fixture(scope="module")
 def nodes():
-    """Ray on two nodes of this machine, one CPU each, that ask for a token."""
+    """Ray on two nodes of this machine, one CPU each, that require a token."""
     with token():
         made = Nodes(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
         made.second = made.add_node(**NODE)
@@ -60,7 +60,7 @@ def both_ready(made):
 
 @pytest.fixture(scope="class")
 def joined(nodes):
-    """One connection for several tests: to join takes a second."""
+    """One connection for several tests: connecting takes a second."""
     cluster = Cluster(RayWorkers(name="ray", address=nodes.address), Resources())
     yield
     cluster.leave()
@@ -92,7 +92,7 @@ def test_a_killed_worker_is_noticed_and_replaced(nodes, tmp_path):
 
 @pytest.mark.parametrize("killed", [True, False])
 def test_child_processes_die_with_their_worker(nodes, tmp_path, monkeypatch, killed):
-    """Ray itself leaves the processes of a worker that was killed."""
+    """Ray itself does not kill the child processes of a killed worker."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     made = launcher(nodes, tmp_path, 1, "tests.launchers.children:with_children")
     try:
@@ -172,7 +172,7 @@ class Unable(Actor):
 
 
 def test_workers_that_die_at_their_start_are_delayed_and_end_the_run(nodes, tmp_path, monkeypatch):
-    """Each later than the one before, and not for ever."""
+    """Each starts after a longer delay, up to a limit."""
     monkeypatch.setattr("hpsearch.launchers.ray.cluster.Actor", Dying)
     monkeypatch.setattr("hpsearch.launchers.ray.launcher.DEATHS", 5)
     made, starts = launcher(nodes, tmp_path, 1), []
@@ -183,13 +183,13 @@ def test_workers_that_die_at_their_start_are_delayed_and_end_the_run(nodes, tmp_
             place(made, task(tmp_path))
     finally:
         made.close()
-    assert len(starts) == 4  # and the first
+    assert len(starts) == 4  # besides the first
     waits = [after - before for before, after in itertools.pairwise(starts)]
     assert all(wait >= FIRST_WAIT * 2**n for n, wait in enumerate(waits, start=1))
 
 
 class Dying(Actor):
-    """An actor whose process ends as it begins."""
+    """An actor whose process exits when it starts."""
 
     def __init__(self, *_):
         os._exit(1)
@@ -206,7 +206,7 @@ def test_a_node_that_does_not_see_the_folder_is_named(nodes, tmp_path):
 
 
 def test_a_node_without_the_folder_that_joins_later_is_excluded_with_a_warning(nodes, tmp_path, caplog):
-    made, late = launcher(nodes, tmp_path, 3), None  # two nodes have room for two
+    made, late = launcher(nodes, tmp_path, 3), None  # two fit on two nodes
     try:
         both_ready(made)
         made._shared.path.write_text("of another study")
@@ -221,7 +221,7 @@ def test_a_node_without_the_folder_that_joins_later_is_excluded_with_a_warning(n
         host = made._slots[0].info.host
         assert caplog.messages == [f"launcher: node {host} does not see {tmp_path}: no trial is trained there"]
         made._shared.path.write_text(made._shared.text)
-        made._ray.kill(made._slots[0].actor)  # its room is on a node that has the folder
+        made._ray.kill(made._slots[0].actor)  # it was on a node that has the folder
         place(made, task(tmp_path), slot=2)
         assert len(drive(made)[0]) == 20
     finally:
@@ -259,7 +259,7 @@ def test_workers_are_planned_by_what_nodes_have(nodes, tmp_path):
 
 
 def test_a_study_survives_a_node_that_leaves_and_returns(nodes, tmp_path):
-    """Every trial ends under its number, its evaluations once each; the node's loss counts against no trial."""
+    """Every trial ends under its number, its evaluations once each; no trial fails because of the node."""
     made = launcher(nodes, tmp_path)
     try:
         both_ready(made)
@@ -286,7 +286,7 @@ def test_a_study_survives_a_node_that_leaves_and_returns(nodes, tmp_path):
     finished = [event for event in events(tmp_path / "study" / "journal.jsonl") if event["event"] == "trial_finished"]
     assert sorted(event["trial"] for event in finished) == [0, 1, 2, 3, 4]
     for trial in study.history.trials.values():
-        assert trial.device == f"cpu@{socket.gethostname()}"  # whose memory it is that its workers share
+        assert trial.device == f"cpu@{socket.gethostname()}"  # names the memory that its workers share
         assert trial.outcome in ("completed", "diverged")
         assert list(trial.evaluations) == list(range(1, len(trial.evaluations) + 1))
         assert trial.deaths == set()
@@ -334,14 +334,14 @@ def test_workers_end_with_a_killed_driver_and_the_study_resumes(nodes, space_fil
 
 
 def measured_by(journal):
-    """The workers that have measured something."""
+    """Returns the workers with an evaluation."""
     measured = {event["trial"] for event in events(journal, "evaluation")}
     return {event["worker"] for event in events(journal, "trial_started") if event["trial"] in measured}
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_all_trials_are_saved_when_every_process_of_the_machine_gets_a_signal(number, status, space_file, tmp_path):
-    """As Slurm and Kubernetes end a job, and a terminal what runs in it: Ray's own processes get the signal, too."""
+    """As at the end of a job of Slurm or Kubernetes, or of a terminal: Ray's processes get the signal too."""
     space = space_file(
         "study: toy\nbudget: {trials: 9}\nresources: {launcher: ray, workers: 2}\n" + SLOWLY + RANGES + TOY_TRAINER
     )

@@ -1,4 +1,4 @@
-"""A Ray that is started for one run hears of no end, and leaves nothing when the run ends."""
+"""A Ray started for one run ignores signals and leaves no process behind."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ for number in (signal.SIGTERM, signal.SIGHUP):
         os.kill(pid, number)
 os.kill(worker, signal.SIGHUP)
 assert ray.get(actor.heartbeat.remote()).memory > 0
-os.kill(worker, signal.SIGTERM)  # this one is free, and ends
+os.kill(worker, signal.SIGTERM)  # it is idle, so it exits
 wait_for(lambda: alive([worker]) == [])
 left = descendants(os.getpid())
 cluster.leave()
@@ -41,7 +41,7 @@ print("left")
 
 @pytest.mark.slow
 def test_it_ignores_signals_and_ends_with_the_run():
-    """By itself Ray's raylet ends on SIGTERM and takes the workers with it; killed, its agents live on for a minute."""
+    """By default a raylet ends its workers on SIGTERM; if it is killed, its agents outlive it by a minute."""
     done = subprocess.run(
         [sys.executable, "-c", TOLD_TO_END], capture_output=True, text=True, timeout=6000, check=False, cwd=ROOT
     )

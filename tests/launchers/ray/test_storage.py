@@ -1,4 +1,4 @@
-"""A study on Ray nodes that share a storage and no folder: checkpoints and data go through it alone."""
+"""A study on Ray nodes that share a storage but no folder."""
 
 import json
 
@@ -20,7 +20,7 @@ from tests.searching import losses, opened
 
 ray = pytest.importorskip("ray")
 
-from ray.cluster_utils import Cluster as Nodes  # noqa: E402  # there is none without Ray
+from ray.cluster_utils import Cluster as Nodes  # noqa: E402  # needs Ray
 
 from hpsearch.launchers.ray.cluster import Cluster  # noqa: E402
 from hpsearch.launchers.ray.launcher import RayLauncher  # noqa: E402
@@ -48,7 +48,7 @@ def scratch(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def nodes(scratch):
-    """Ray on two nodes, each with a folder of its own for what its workers write."""
+    """Ray on two nodes, each with its own scratch folder."""
     with token():
         made = Nodes(initialize_head=True, head_node_args={**NODE, "include_dashboard": False, **at(scratch, "first")})
         made.second = made.add_node(**NODE, **at(scratch, "second"))
@@ -74,7 +74,7 @@ def searched(home, wanted, study, launcher, checkpoints, corpora):
 
 
 def test_a_trial_resumes_from_the_storage_when_its_node_is_killed(nodes, scratch, space_file, tmp_path):
-    """To the same bits as undisturbed trainings here, and neither node has written into the driver's folders."""
+    """It equals an undisturbed training bit by bit, and no node writes to the driver's folders."""
     wanted, home = Experiment.load(space_file(SPACE)), Home(tmp_path / "home").make()
     prepared = prepare(wanted, home, lambda what, share: None)
     storage = Storage(f"file://{tmp_path}/storage")
@@ -113,7 +113,7 @@ def test_a_trial_resumes_from_the_storage_when_its_node_is_killed(nodes, scratch
 
 
 def test_a_command_stores_everything_but_the_journal_in_the_storage(nodes, scratch, space_file, tmp_path):
-    """A study as a user runs it; afterwards the storage has the best weights and the data, the nodes the data alone."""
+    """At the end the storage has the best weights and the data, the nodes only the data."""
     url = f"file://{tmp_path}/storage"
     text = SPACE.replace("trials: 3", "trials: 5").replace("epochs: 60", "epochs: 2")
     text += f"resources: {{launcher: {{name: ray, address: '{nodes.address}', storage: '{url}'}}}}\n"

@@ -26,9 +26,9 @@ def said(tmp_path):
     def check(data, body="", *, tokenizer="{kind: bytes}"):
         text = f"data: {data}\ntokenizer: {tokenizer}\n{body}"
         experiment = Experiment.loads(text, path=tmp_path / "space.yaml")
-        config = experiment.asked.config
+        config = experiment.space_file.config
         corpus = Corpus.open(config.data, config.tokenizer, cache=tmp_path / "cache", base=tmp_path)
-        return data_checks.check(experiment.asked, corpus)
+        return data_checks.check(experiment.space_file, corpus)
 
     return check
 
