@@ -6,7 +6,7 @@ import pytest
 
 from hpsearch import best
 from hpsearch.contract import WorkerSettings
-from hpsearch.errors import ConfigError, TrainingFailed
+from hpsearch.errors import ConfigError, HpsearchError, TrainingFailed
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
 from hpsearch.launchers.inline import InlineLauncher
@@ -14,6 +14,7 @@ from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers import Trainer, default, load
 from hpsearch.trainers.causal_lm import CausalLM
+from hpsearch.weights import write_model
 from tests.searching import go
 
 HEAD = "from hpsearch import Evaluation, Section, Trainer\nclass Fit(Section):\n    rate: float = 1.0\n"
@@ -250,7 +251,30 @@ def test_what_a_method_of_the_export_raises_is_one_line(space, tmp_path, method,
     assert str(error.value) == f"python:{module}:T: {method}() raised KeyError: 'x', {module}.py:9"
 
 
-def test_what_unsteady_raises_is_one_line(space):
+KEPT = {
+    "nothing": ("return None", "the weights of trial 0 at its best evaluation are not kept; hpsearch train makes"),
+    "no folder": ("return next(iter(handle.settings.prepared.values()))", "export_kept: StopIteration"),
+    "an answer of another type": ("return ['val/loss']", "export_kept: TypeError: returned list; allowed: a mapping"),
+    "a metric that is no number": ("return {'val/loss': 'low'}", "export_kept: ValueError: could not convert string"),
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_what_export_kept_does_wrong_is_one_line(space, tmp_path, case):
+    body, said = KEPT[case]
+    code = HEAD + BODY + "yield Evaluation(index=1, step=1, progress=1.0, metrics={'val/loss': 1.0})\n"
+    path, _ = space(code + f"    def export_kept(self, config, handle, folder, *, index):\n        {body}\n")
+    experiment = Experiment.load(path)
+    setting = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=experiment.base)
+    study, _ = go(experiment, tmp_path / "home", launcher=InlineLauncher(setting, trainer=experiment.trainer.name))
+    with pytest.raises(HpsearchError) as error:
+        write_model(study.history, study.history.trials[0], tmp_path / "m", study=tmp_path, setting=setting)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "m").exists()
+
+
+def test_what_nondeterminism_raises_is_one_line(space):
     path, module = space(HEAD + BODY + "yield\n    def nondeterminism(self, config, part):\n        return 1 / 0\n")
     experiment = Experiment.load(path)
     with pytest.raises(ConfigError, match=rf"^python:{module}:T: nondeterminism\(\) raised ZeroDivisionError"):
