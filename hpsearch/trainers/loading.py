@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import sys
 import threading
 import traceback
@@ -105,9 +104,10 @@ def _imported(name: str, base: Path) -> Any:
     if not module_name or not attribute:
         raise ConfigError(f"{name!r} names no attribute of a module; write {FORM}")
     remedy = "put what a script does under: if __name__ == '__main__':"
+    what = f"{name}: importing it"
     try:
-        with _lock, user_modules.running(module_name, base=base, what=f"{name}: importing it", remedy=remedy):
-            module = importlib.import_module(module_name)
+        with _lock, user_modules.running(module_name, base=base, what=what, remedy=remedy):
+            module = user_modules.imported(module_name, base=base, what=name)
     except DataError as error:
         raise ConfigError(str(error)) from error
     except Exception as error:  # whatever a user's module does wrong while it is imported

@@ -82,7 +82,7 @@ def test_the_task_of_the_docs_works(folder: Path) -> None:
     (folder / "shades_of_words.py").write_text(docs.split("# copying.py\n")[1].split("```")[0])
     rows = "".join(f"some words {i}\n" for i in range(30))
     (folder / "words.csv").write_text(f"word\n{rows}")
-    config = experiment(folder, "python:shades_of_words:Copy").asked.config
+    config = experiment(folder, "python:shades_of_words:Copy").space_file.config
     corpus = Corpus.open(config.data, TokenizerConfig(kind="bytes"), cache=folder, base=folder)
     tokens: Any = corpus.sets["words"].splits["train"]
     assert list(tokens.sources) == list(tokens.references)
@@ -138,3 +138,14 @@ def test_a_task_that_a_worker_does_not_know_is_one_line(folder: Path) -> None:
     assert last.kind == "user"
     assert "data.words.task: must be one of" in last.reason
     assert "not 'only_here'; a task of your own: task: \"python:module:Class\"" in last.reason
+
+
+def test_an_edited_task_is_loaded_again_and_one_of_another_folder_is_refused(folder: Path) -> None:
+    assert experiment(folder).space_file.config.data["words"].shade == "grey"
+    (folder / "shades_of_words.py").write_text(MODULE.replace('"grey"', '"blue"'))
+    assert experiment(folder).space_file.config.data["words"].shade == "blue"
+    (folder / "other").mkdir()
+    (folder / "other" / "shades_of_words.py").write_text(MODULE)
+    with pytest.raises(ConfigError, match=r"has imported another module 'shades_of_words' \(.*; rename one of the two"):
+        experiment(folder / "other")
+    assert experiment(folder).space_file.config.data["words"].shade == "blue"

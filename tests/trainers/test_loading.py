@@ -306,3 +306,48 @@ def test_what_a_final_training_does_wrong_is_one_line_and_a_traceback_in_a_file(
     log = tmp_path / "model/checkpoints/error.txt"
     assert str(failed.value) == f"python:{module}:T: train: ValueError: two, {module}.py:7; the traceback is in {log}"
     assert log.read_text().startswith("Traceback")
+
+
+OF_ITS_FOLDER = HEAD + "import HELPER\n" + BODY + "yield HELPER.NAME\n"
+
+
+def trained(path):
+    trainer = Experiment.load(path).trainer
+    return next(load(trainer.name, path.parent).train(trainer.config(), None))
+
+
+def test_an_edited_trainer_is_loaded_again_when_a_space_is_read(space, tmp_path):
+    helper = f"helper_{tmp_path.name}".replace("-", "_")
+    path, module = space(OF_ITS_FOLDER.replace("HELPER", helper))
+    (tmp_path / f"{helper}.py").write_text("NAME = 'before'\n")
+    assert trained(path) == "before"
+    (tmp_path / f"{helper}.py").write_text("NAME = 'edited'\n")
+    assert next(load(f"python:{module}:T", tmp_path).train(None, None)) == "before"  # a search is not disturbed
+    assert trained(path) == "edited"
+    code = (tmp_path / f"{module}.py").read_text()
+    (tmp_path / f"{module}.py").write_text(code + "x = 1 / 0\n")
+    assert f"cannot be imported (ZeroDivisionError: division by zero, {module}.py:9)" in refused(path)
+    (tmp_path / f"{module}.py").write_text(code)
+    assert trained(path) == "edited"
+    sys.modules.pop(helper)
+
+
+def test_a_module_of_another_folder_is_not_taken_for_the_one_beside_the_space(space, tmp_path):
+    helper = f"other_{tmp_path.name}".replace("-", "_")
+    path, module = space(OF_ITS_FOLDER.replace("HELPER", helper))
+    (tmp_path / f"{helper}.py").write_text("NAME = 'first'\n")
+    assert trained(path) == "first"
+    second = tmp_path / "second"
+    second.mkdir()
+    for file in (path, tmp_path / f"{helper}.py", tmp_path / f"{module}.py"):
+        (second / file.name).write_text(file.read_text().replace("first", "second"))
+    line = refused(second / path.name)
+    assert line == (
+        f"{second}/space.yaml:1:10: trainer: python:{module}:T: this process has imported another module {module!r} "
+        f"({tmp_path}/{module}.py), not {second}/{module}.py; rename one of the two, or use a process for each"
+    )
+    (second / f"{module}.py").rename(second / f"own_{module}.py")
+    (second / path.name).write_text(path.read_text().replace(module, f"own_{module}"))
+    assert f"has imported another module {helper!r}" in refused(second / path.name)
+    assert trained(path) == "first"
+    sys.modules.pop(helper)
