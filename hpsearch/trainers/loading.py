@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from hpsearch import tasks
 from hpsearch.atomic import make_folder, write_atomically
@@ -21,7 +21,7 @@ from hpsearch.errors import ConfigError, DataError, HpsearchError, TrainingFaile
 from hpsearch.redaction import redact
 from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.trainers.checked import check_answers, in_one_line
-from hpsearch.trainers.trainer import Trainer
+from hpsearch.trainers.trainer import Trainer, is_section
 
 PREFIX = "python:"
 FAMILY: Mapping[str, type[Trainer]] = {"causal_lm": CausalLM}
@@ -130,7 +130,20 @@ def _made(name: str, found: Any) -> Trainer:
             ) from error
     if not isinstance(found, Trainer):
         raise ConfigError(f"{name}: is not a Trainer; derive it from hpsearch.trainers.Trainer")
-    for section, kind in found.sections.items():
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            raise ConfigError(f"{name}: sections[{section!r}] is not a class derived from hpsearch.trainers.Section")
+    _check_sections(name, found.sections)
     return found
+
+
+def _check_sections(name: str, sections: Any) -> None:
+    """Raises ConfigError for sections that are not classes by name, or have the name of a key of every config."""
+    if not isinstance(sections, Mapping):
+        raise ConfigError(f"{name}: sections must be a mapping of names to classes, not {type(sections).__name__}")
+    for section, kind in sections.items():
+        if not is_section(kind):
+            raise ConfigError(f"{name}: sections[{section!r}] is not a class derived from hpsearch.trainers.Section")
+        if not isinstance(section, str):
+            raise ConfigError(f"{name}: sections[{section!r}]: the name of a section must be text")
+        if section in Config.model_fields:
+            raise ConfigError(
+                f"{name}: its section {section!r} has the name of a key of every space file; choose another"
+            )

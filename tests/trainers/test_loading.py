@@ -74,6 +74,22 @@ CODES = {
         HEAD + "class T(Trainer):\n    config = None\n    sections = {{'fit': 3}}\n",
         "sections['fit'] is not a class derived from hpsearch.trainers.Section",
     ),
+    "a section that is a plain type": (
+        HEAD + "class T(Trainer):\n    sections = {{'fit': int}}\n",
+        "sections['fit'] is not a class derived from hpsearch.trainers.Section",
+    ),
+    "sections in a list": (
+        HEAD + "class T(Trainer):\n    sections = [Fit]\n",
+        "sections must be a mapping of names to classes, not list",
+    ),
+    "a section that has no name": (
+        HEAD + "class T(Trainer):\n    sections = {{3: Fit}}\n",
+        "sections[3]: the name of a section must be text",
+    ),
+    "a section that hides the seed": (
+        HEAD + "class T(Trainer):\n    sections = {{'fit': Fit, 'seed': Fit}}\n",
+        "its section 'seed' has the name of a key of every space file; choose another",
+    ),
     "a section of ours": (
         HEAD + "class T(Trainer):\n    sections = {{'search': Fit}}\n",
         "its section 'search' has the name of a key of every space file; choose another",
