@@ -76,9 +76,17 @@ def imported(module: str, *, base: Path, what: str) -> ModuleType:
 
 
 def is_other(module: str, base: Path) -> bool:
-    """Whether a module of this name was imported from another file than the one that the folder `base` has for it."""
+    """Whether a module of this name was imported from another file than the one that the folder `base` has for it.
+
+    A copy of the same file counts as the same.
+    """
     file, beside = _file_of(module), _beside(module, base.resolve())
-    return module in sys.modules and beside is not None and file != beside
+    if module not in sys.modules or beside is None or file == beside:
+        return False
+    try:
+        return file is None or file.read_bytes() != beside.read_bytes()
+    except OSError:
+        return True
 
 
 def forget_changed() -> set[str]:
