@@ -20,7 +20,7 @@ from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
-from hpsearch.trainers import Trainer, load, reporting_errors, trainer_name
+from hpsearch.trainers import Trainer, config_file, load, reporting_errors, trainer_name
 
 AGAIN = "hpsearch train makes the model anew"
 
@@ -61,7 +61,7 @@ def write_model(history: History, trial: TrialHistory, folder: Path, *, study: P
         reporting = reporting_errors(trainer, "export_kept", base=setting.base, log=study / "error.txt")
         with _files(history, trial, study) as files, reporting:
             metrics = _exported(trainer, trial, Handle(setting, files), staging)
-        write_json(staging / "hpsearch.json", config.model_dump(mode="json"))
+        write_json(staging / "hpsearch.json", config_file(trainer, config))
         write_json(staging / "metrics.json", validated(metrics))
         staging.chmod(0o755)
         staging.rename(folder)

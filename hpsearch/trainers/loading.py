@@ -59,6 +59,12 @@ def config_of(trainer: Trainer, values: Mapping[str, Any]) -> Config:
         ) from error
 
 
+def config_file(trainer: Trainer, config: Config) -> dict[str, Any]:
+    """The content of hpsearch.json: the config, and the trainer if it is the user's own."""
+    own = {"trainer": trainer.name} if trainer.name.startswith(PREFIX) else {}
+    return own | config.model_dump(mode="json")
+
+
 def default() -> Trainer:
     """Returns the trainer of a space file without the key `trainer`."""
     return load(DEFAULT, Path())

@@ -133,6 +133,7 @@ class Trainer:
     tied: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys that a validator of it checks together
     config: ClassVar[type[Config]] = Config  # seed, objective, sections; default: made from `sections`
     exports: ClassVar[str] = ""  # what reads the files that `export` writes, for display
+    untested: ClassVar[str] = "the trainer measured no test data"  # said if `test` returns no test/... metric
 
     def __init_subclass__(cls) -> None:
         """Creates `config` from `sections`, if all of them are classes of sections; else `load` refuses the trainer."""

@@ -356,7 +356,10 @@ def test_a_module_of_another_folder_is_not_taken_for_the_one_beside_the_space(sp
     second = tmp_path / "second"
     second.mkdir()
     for file in (path, tmp_path / f"{helper}.py", tmp_path / f"{module}.py"):
-        (second / file.name).write_text(file.read_text().replace("first", "second"))
+        (second / file.name).write_text(file.read_text())
+    assert trained(second / path.name) == "first"  # a copy of the same files
+    (second / f"{helper}.py").write_text("NAME = 'second'\n")
+    (second / f"{module}.py").write_text(f"{path.with_name(module + '.py').read_text()}# edited\n")
     line = refused(second / path.name)
     assert line == (
         f"{second}/space.yaml:1:10: trainer: python:{module}:T: this process has imported another module {module!r} "
@@ -367,3 +370,14 @@ def test_a_module_of_another_folder_is_not_taken_for_the_one_beside_the_space(sp
     assert f"has imported another module {helper!r}" in refused(second / path.name)
     assert trained(path) == "first"
     sys.modules.pop(helper)
+
+
+@pytest.mark.parametrize(("answer", "said"), [("None", "None"), ("3", "int")])
+def test_a_train_that_returns_no_evaluations_says_so(space, tmp_path, answer, said):
+    path, _ = space(HEAD + BODY + f"return {answer}\n", SPACE.partition("fit:")[0])
+    experiment = Experiment.load(path)
+    setting = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=experiment.base)
+    final = FinalTraining(experiment.train_config(), tmp_path / "model", setting, trainer=experiment.trainer)
+    with pytest.raises(TrainingFailed, match=rf"T: train: TypeError: train\(\) returned {said}; it must yield eval"):
+        list(final.run(lambda: False))
+    final.close()
