@@ -1,4 +1,4 @@
-"""The winner as a config: the same file with every range replaced by its value, and where it comes from."""
+"""Writes best.yaml: the space file with every range replaced by the winner's value, and its provenance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hpsearch.trainers import DEFAULT, Trainer, load, trainer_name
 
 
 def winner(history: History) -> TrialHistory:
-    """The trial with the best validation value, an unfinished one included; raises UserError when there is none yet."""
+    """Returns the trial with the best value, which may be unfinished; raises UserError if there is none yet."""
     best = history.leader()
     if best is None or best.best is None:
         raise UserError(
@@ -33,7 +33,7 @@ def winner(history: History) -> TrialHistory:
 
 
 def text(history: History, trainer: Trainer, *, base: str, run_id: str | None) -> str:
-    """best.yaml of a study; `base` is the folder that the config's relative paths begin at, as seen from the file."""
+    """Returns best.yaml of a study; `base`: the folder of the config's relative paths, relative to the file."""
     trial = winner(history)
     config = trainer.config.model_validate(trial.config)
     evaluation = _best_evaluation(trial)
@@ -62,9 +62,9 @@ def text(history: History, trainer: Trainer, *, base: str, run_id: str | None) -
 
 
 def write(history: History, path: Path, *, base: Path, run_id: str | None) -> None:
-    """Writes best.yaml whole or not at all; raises UserError when it cannot be written.
+    """Writes best.yaml atomically; raises UserError if it cannot be written.
 
-    base: the folder that the study's relative paths begin at, and where its trainer's module is found.
+    base: the folder of the study's relative paths and of its trainer's module.
     """
     trainer = load(trainer_name(history.origin), base)
     relative = os.path.relpath(base.resolve(), path.resolve().parent)
@@ -81,7 +81,7 @@ def _commented(value: Any) -> Any:
 
 
 def after(history: History, trial: TrialHistory) -> str:
-    """How the trial went on after its best evaluation, in a few words."""
+    """What the trial did after its best evaluation, in a few words."""
     if trial.outcome is Outcome.UNFINISHED:
         status = history.trials[trial.number].status
         return f"trial {trial.number} is {status}, this is its best evaluation so far"
@@ -100,7 +100,7 @@ def after(history: History, trial: TrialHistory) -> str:
 
 
 def _best_evaluation(trial: TrialHistory) -> Evaluation:
-    """The evaluation where the trial's best value stands, with the precision that the trial had."""
+    """The trial's best evaluation, with the precision of the trial."""
     assert trial.best is not None  # of a winner
     best = trial.best
     lost = Evaluation(best.index, best.step, best.progress, {}, tokens=best.tokens, epoch=best.epoch)

@@ -20,7 +20,7 @@ class Decisions:
         return not isinstance(self._next(), Nothing)
 
     def next_trial(self) -> int | None:
-        """The number of the policy's next trial, which the study has recorded; None: it has none for now."""
+        """Records the policy's next trial and returns its number; None: no trial for now."""
         failpoints.hit("before_ask")
         decision = self._next()
         if isinstance(decision, New):
@@ -33,7 +33,7 @@ class Decisions:
         return None
 
     def judge(self, number: int) -> Judgement:
-        """What becomes of a trial after its latest evaluation; one that came to its `until` pauses."""
+        """Returns the policy's judgement of a trial's latest evaluation; PAUSE if it has reached its `until`."""
         history, trial = self._study.history, self._study.history.trials[number]
         judgement = self._policy.judge(history, trial)
         if judgement.verdict is not Verdict.CONTINUE or trial.until is None:
@@ -43,7 +43,7 @@ class Decisions:
         return judgement
 
     def _next(self) -> Decision:
-        """What the policy decides; no new trial beyond the budget."""
+        """Returns the policy's decision; Nothing in place of a new trial beyond the budget."""
         history = self._study.history
         decision = self._policy.next(history)
         if isinstance(decision, New) and history.room == 0:

@@ -1,6 +1,6 @@
 """One search: check, lock, prepare the data, open the study, start workers and views, search, export.
 
-Every part is its own file; here they are put together, in the order that keeps what is acknowledged on the disk.
+Each part is in its own file. The order here ensures that what the driver acknowledges is on the disk.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from hpsearch import best, failpoints
 from hpsearch.atomic import make_folder, write_atomically
@@ -41,14 +40,14 @@ from hpsearch.views import shipper, shipping
 from hpsearch.views.mlflow.store import run_ids
 
 VIEWS = ("mlflow", "optuna")
-PATIENCE = 60.0  # seconds that the end of a run waits for the views
+PATIENCE = 60.0  # seconds to wait for the views at the end of a run
 Say = Callable[[str], None]
-Progress = Callable[[str, float], None]  # what is being prepared, and the share that is done
+Progress = Callable[[str, float], None]  # what is being prepared, and the share done (0 to 1)
 
 
 @dataclass(frozen=True)
 class Driver:
-    """An opened study with everything that a search of it needs; `opened` makes one, and closes it."""
+    """An open study with everything that its search needs; made and closed by `opened`."""
 
     experiment: Experiment
     home: Home
@@ -59,16 +58,16 @@ class Driver:
     policy: Policy
     checkpoints: Checkpoints
     shipper: shipper.Shipper
-    idle: bool  # the study's budget was spent before
+    idle: bool  # an earlier run has spent the study's budget
     say: Say
 
     def run(self, stopping: Callable[[], bool]) -> Generator[Event, None, None]:
-        """Searches until the budget is spent or `stopping` says so; the journal has its end, however it ends."""
+        """Searches until the budget is spent or `stopping()`; records the driver's end, however it ends."""
         if self.idle and self.study.history.stopped is not None:
             return
         self._record_start()
         with self._recording_the_end(stopping):
-            if not self.idle:  # else the driver before died at its end, and nothing says yet that the search is over
+            if not self.idle:  # else the last driver died before it recorded its end
                 yield from Search(
                     self.study,
                     self.workers,
@@ -78,7 +77,7 @@ class Driver:
                 ).run(stopping)
 
     def export(self) -> Path | None:
-        """Writes best.yaml of the study as it stands; None when no trial has a value yet."""
+        """Writes the study's best.yaml and returns its path; None if no trial has a value yet."""
         if self.study.history.leader() is None:
             return None
         path, winner = self.folder / "best.yaml", best.winner(self.study.history)
@@ -88,7 +87,7 @@ class Driver:
         return path
 
     def finish_views(self, patience: float = PATIENCE) -> dict[str, int]:
-        """Waits for MLflow and the Optuna database; returns the number of events that each still lacks."""
+        """Waits for MLflow and the Optuna database; returns the number of events that each of them lacks."""
         return self.shipper.finish(patience)
 
     # ------------------------------------------------------------------------------------------------------ its journal
@@ -113,35 +112,37 @@ class Driver:
             reason = "interrupted"
             raise
         finally:
-            with contextlib.suppress(StorageFailed):  # said already, if it is what ends the search
+            with contextlib.suppress(StorageFailed):  # the search has raised it already
                 self.study.record("driver_stopped", reason=reason)
                 self.study.journal.sync()
 
     def _record_export(self, path: Path, winner: TrialHistory) -> None:
-        """Records the export, unless the journal has this very one."""
-        said: dict[str, Any] = {
-            "trial": winner.number,
-            "outcome": winner.outcome,
-            "value": winner.value,
-            "best_evaluation": asdict(winner.best) if winner.best else None,
-        }
+        """Records the export unless the journal has the same one."""
         exported = self.study.history.exported
-        if exported is not None and {key: exported.get(key, value) for key, value in said.items()} == said:
+        if exported is not None and exported.is_of(winner):
             return
         if winner.outcome is not Outcome.UNFINISHED:  # its weights are not kept for others to read yet
             self._bring_samples(winner.number)
-        self.study.record("study_exported", path=str(path), ended=len(self.study.history.finished), **said)
+        self.study.record(
+            "study_exported",
+            path=str(path),
+            ended=len(self.study.history.finished),
+            trial=winner.number,
+            outcome=winner.outcome,
+            value=winner.value,
+            best_evaluation=asdict(winner.best) if winner.best else None,
+        )
         self.study.journal.sync()
 
     def _bring_samples(self, number: int) -> None:
-        """Puts the winner's samples where the views read them."""
+        """Copies the winner's samples to where the views read them."""
         try:
             self.checkpoints.download_samples(number)
         except (StorageFailed, OSError) as error:
-            self.say(f"warning: the samples of trial {number} are not there for MLflow: {error}")
+            self.say(f"warning: the samples of trial {number} are missing in MLflow: {error}")
 
     def _run_id(self, number: int, patience: float = 10.0) -> str | None:
-        """The MLflow run of a trial; waits a little for a view that is behind."""
+        """Returns the id of a trial's MLflow run; waits `patience` seconds for a view that is behind."""
         deadline = time.monotonic() + patience
         while (found := run_ids(self.home.path, self.experiment.study).get(number)) is None:
             if time.monotonic() > deadline or not self.shipper.lag().get("mlflow"):
@@ -157,13 +158,12 @@ class Driver:
 def opened(
     experiment: Experiment, home: Home, *, progress: Progress, say: Say = print, policy: Policy | None = None
 ) -> Iterator[Driver]:
-    """The experiment's study, ready to be searched; after the block its workers and views have ended.
+    """Opens the experiment's study, ready to be searched; ends its workers and views after the block.
 
-    progress: gets what is being prepared and the share done; say: gets warnings and news, a line each, also from other
-    threads; policy: decides (default: the one that the space file names).
+    progress: called with what is being prepared and the share done. say: called with warnings and notices, a line each,
+    also from other threads. policy: None for the one that the space file names.
 
-    Everything that can fail by the user's mistake is checked here: raises UserError and its children, StudyBusy,
-    StorageFailed.
+    Checks for every mistake of the user; raises UserError and its children, StudyBusy, StorageFailed.
     """
     shipping.check(home.path, experiment.tracking.uri)
     folder = home.study(experiment.study)
@@ -189,7 +189,7 @@ def opened(
 
 @contextlib.contextmanager
 def _locked(folder: Path, home: Home, name: str) -> Iterator[None]:
-    """Keeps other drivers off the study; the folder of a study that was refused before it began is removed."""
+    """Locks the study against other drivers; removes its folder if it was refused before it had a journal."""
     make_folder(folder)
     lock = StudyLock(folder / "lock", what=f"study '{name}'")
     try:
@@ -203,7 +203,7 @@ def _locked(folder: Path, home: Home, name: str) -> Iterator[None]:
 
 
 def _storage(experiment: Experiment) -> Storage | None:
-    """The storage that the experiment names; UserError with its place where no package can open it."""
+    """Opens the storage that the experiment names; raises UserError with its place if no package can."""
     launcher = experiment.resources.launcher
     if not isinstance(launcher, RayWorkers) or launcher.storage is None:
         return None
@@ -219,7 +219,7 @@ def _warn(experiment: Experiment, prepared: Prepared, say: Say) -> None:
 
 
 def _stored(storage: Storage | None, prepared: Prepared, progress: Progress) -> dict[str, str]:
-    """Copies the prepared data into the storage; their names there, by the digest of data and tokenizer."""
+    """Copies the prepared data into the storage; returns their names there by the digest of data and tokenizer."""
     if storage is None:
         return {}
     return {key: upload_prepared(storage, folder, progress) for key, folder in prepared.folders.items()}
@@ -227,21 +227,21 @@ def _stored(storage: Storage | None, prepared: Prepared, progress: Progress) -> 
 
 @contextlib.contextmanager
 def _study(experiment: Experiment, folder: Path, prepared: Prepared, history: History) -> Iterator[Study]:
-    """Creates or resumes the study; its space file lies beside the journal."""
+    """Creates or resumes the study, and copies its space file beside the journal."""
     study = Study.open(experiment, folder, prepared.facts, history=history)
     try:
         write_atomically(folder / "space.yaml", experiment.source.encode())
         yield study
     finally:
         study.journal.close()
-        gc.unfreeze()  # the study froze what it had read
+        gc.unfreeze()  # read_history froze what it had read
 
 
 @contextlib.contextmanager
 def _checkpoints(
     folder: Path, history: History, storage: Storage | None, stored: dict[str, str]
 ) -> Iterator[Checkpoints]:
-    """The trials' checkpoints, here and in the storage; those that nobody will read again are removed."""
+    """The trials' checkpoints, here and in the storage, without those that will not be read again."""
     with contextlib.ExitStack() as stack:
         study_storage = None if storage is None else StudyStorage(storage, history, stored)
         if study_storage is not None:

@@ -1,4 +1,4 @@
-"""The final training: a config without ranges, trained as its trial was, tested once, exported."""
+"""The final training: trains a config without ranges as its trial was trained, tests it once and exports it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ CHECKPOINTS = "checkpoints"
 
 
 class FinalTraining:
-    """One final training and the folder it fills; made again on the same folder, it goes on where it was stopped."""
+    """A final training and its output folder; a second one on the same folder resumes the first."""
 
-    stopped = False  # it was stopped before its end
+    stopped = False  # before its end
     signatures: Mapping[str, str] = MappingProxyType({})  # how the test's metrics were computed
 
     def __init__(
@@ -37,10 +37,10 @@ class FinalTraining:
         trainer: Trainer,
         data: Mapping[str, Any] | None = None,
     ) -> None:
-        """`data`: the fingerprints of what it trains on, noted in the folder.
+        """`data`: the fingerprints of the data, which are written to the folder.
 
-        Raises UserError when the folder holds a finished model, something else or a training that was begun on other
-        data, StudyBusy when it is in use.
+        Raises UserError if the folder contains a finished model, other files or a training started on other data;
+        StudyBusy if it is in use.
         """
         self.config, self.folder, self.settings, self.trainer = config, folder, settings, trainer
         self.best: Evaluation | None = None  # so far
@@ -58,7 +58,7 @@ class FinalTraining:
             self._check_data(data)
 
     def _check_data(self, data: Mapping[str, Any]) -> None:
-        """Raises UserError where the training that goes on here was begun on other data."""
+        """Raises UserError if the training to resume was started on other data."""
         noted, facts = self.folder / CHECKPOINTS / "data.json", {key: data[key] for key in ("fingerprint", "contents")}
         if not noted.exists():
             write_json(noted, facts)
@@ -70,7 +70,7 @@ class FinalTraining:
             )
 
     def run(self, stopping: Callable[[], bool]) -> Iterator[Evaluation]:
-        """Trains; told to stop, it saves its state and ends early (`stopped` is then True)."""
+        """Trains; once `stopping()` is true, saves the state and ends (`stopped` is then True)."""
 
         def command() -> Command:
             self.stopped = stopping()
@@ -82,9 +82,9 @@ class FinalTraining:
                 yield evaluation
 
     def test(self) -> dict[str, float]:
-        """Tests the training (once: there is no way back), exports it, writes metrics.json; returns the metrics.
+        """Tests and exports the training, writes metrics.json, deletes the checkpoints; returns the metrics.
 
-        These are test/... where the trainer tests, and val/... of the best evaluation. Raises TrainingFailed when no
+        These are test/... if the trainer has a test, and val/... of the best evaluation. Raises TrainingFailed if no
         evaluation was finite.
         """
         if self.best is None:
@@ -122,7 +122,7 @@ class FinalTraining:
             self.best = evaluation
 
     def close(self) -> None:
-        """Lets another training of this folder in; so does the end of the process."""
+        """Releases the lock of the folder, as the end of the process does."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None

@@ -76,8 +76,8 @@ def base_of(history: History, folder: Path) -> Path:
 
     In a project that was moved or copied as a whole, the base keeps its place relative to the study.
     """
-    base, exported = Path(history.origin["base"]), history.exported or {}
-    former = history.origin.get("folder") or os.path.dirname(exported.get("path", ""))
+    base, exported = Path(history.origin["base"]), history.exported
+    former = history.origin.get("folder") or (os.path.dirname(exported.path) if exported else "")
     here = Path(os.path.normpath(folder.resolve() / os.path.relpath(base, former))) if former else base
     if here == base or not here.is_dir():
         return base

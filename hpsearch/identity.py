@@ -1,4 +1,4 @@
-"""What makes a study the one it is: on resume it must be the same, or the difference is shown."""
+"""The identity of a study: a resumed study must have the same one, or the difference is reported."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from hpsearch.journal.history import History
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.sections import RANGE_KEYS
 
-RULES = 2  # of truncation, training and scoring; a new number where a config comes to other values than before
+RULES = 2  # version of truncation, training and scoring; raised when a config trains to other values than before
 MISSING = object()
 LONGEST = 100  # characters of a value in a line of the difference
 
-Change = tuple[Keys, Any, Any]  # where, what it was (or MISSING), what it is now (or MISSING)
+Change = tuple[Keys, Any, Any]  # where, the value before (or MISSING), the value now (or MISSING)
 
 
 def check_space(experiment: Experiment, history: History) -> None:
-    """Raises StudyMismatch when the study on disk was made from another space than this experiment's, or by an
-    hpsearch whose trials cannot be compared with this one's.
+    """Raises StudyMismatch if the study on disk has another space than the experiment, or was made by an hpsearch
+    whose trials cannot be compared with this one's.
 
-    It needs no data, so it can come before anything is read, prepared or started.
+    It needs no data, so it is called before anything is read, prepared or started.
     """
     _check_rules(experiment, history)
     _refuse(experiment, history, _space_changes(experiment, history))
 
 
 def check_data(experiment: Experiment, history: History, data: Mapping[str, Any]) -> None:
-    """Raises StudyMismatch when the data sets hold something else than at the study's beginning.
+    """Raises StudyMismatch if the data sets changed since the study was created.
 
-    `data` has the "fingerprint" of all that was prepared for the experiment and, by set, that of its "contents".
+    `data` has the "fingerprint" of the prepared data and, by set, of its "contents".
     """
     _refuse(experiment, history, _data_changes(history, data))
 
@@ -41,14 +41,14 @@ def check_identity(experiment: Experiment, history: History, data: Mapping[str, 
     """`check_space` and `check_data` as one refusal."""
     _check_rules(experiment, history)
     space, contents = _space_changes(experiment, history), _data_changes(history, data)
-    told = {keys[:2] for keys, _, _ in space}  # a set that is split otherwise has another fingerprint, too
+    told = {keys[:2] for keys, _, _ in space}  # a set with another split has another fingerprint, too
     named = [change for change in contents if len(change[0]) > 1]
     _refuse(experiment, history, [*space, *(change for change in named if change[0][:2] not in told)] or contents)
 
 
 def of_other_rules(noted: Mapping[str, Any]) -> str:
-    """Which hpsearch made a study or an exported config, "an earlier hpsearch" say; empty: one like this."""
-    rules = noted.get("rules", 1)  # before they had a number
+    """Returns "an earlier hpsearch" or "a later hpsearch" for a study or config made by other RULES, else ""."""
+    rules = noted.get("rules", 1)  # the first studies have no number
     return "" if rules == RULES else "an earlier hpsearch" if rules < RULES else "a later hpsearch"
 
 
@@ -71,7 +71,7 @@ def _data_changes(history: History, data: Mapping[str, Any]) -> list[Change]:
 
 
 def data_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
-    """Where the data of two facts differ (see `check_data`): by set, or as a whole where none of the sets is told."""
+    """Where two facts (see `check_data`) differ: by set, or as a whole if no set is known to differ."""
     if before["fingerprint"] == now["fingerprint"]:
         return []
     both = before.get("contents", {}).keys() & now.get("contents", {}).keys()
@@ -83,7 +83,7 @@ def data_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Chan
 
 
 def named_contents(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
-    """The sets of which the contents differ."""
+    """The sets with different contents."""
     old, new = ({name: _contents(digits) for name, digits in contents.items()} for contents in (before, now))
     return list(changes(old, new, ("data",)))
 
@@ -93,14 +93,16 @@ def _contents(digits: str) -> str:
 
 
 def described(found: list[Change], reason: Callable[[Keys], str] = lambda keys: "") -> str:
-    """A line for each difference, with what `reason` adds to it."""
+    """A line for each difference; `reason(keys)` is appended to it."""
     return "\n".join(f"  {dotted(keys)}: {shown(before)} -> {shown(now)}{reason(keys)}" for keys, before, now in found)
 
 
 def changes(before: Any, now: Any, keys: Keys = ()) -> Iterator[Change]:
-    """Where two values differ; mappings are compared key by key, ranges and lists as one value."""
+    """Yields where two values differ; mappings are compared key by key, ranges and lists as one value."""
     if not (_has_parts(before) and _has_parts(now)):
-        if before != now and not (before is MISSING and now is None):  # a key of later versions, left out
+        if before != now and not (
+            before is MISSING and now is None
+        ):  # a key that earlier versions lack, with its default
             yield keys, before, now
         return
     for key in {**before, **now}:
@@ -122,7 +124,7 @@ def _refuse(experiment: Experiment, history: History, found: list[Change]) -> No
 
 
 def _reason(experiment: Experiment, keys: Keys) -> str:
-    """Why a set's contents may have changed though nobody touched them."""
+    """Why a set's contents may have changed without an edit."""
     if len(keys) != 2 or keys[0] != "data":
         return ""
     return experiment.trainer.nondeterminism(experiment.space_file.config, str(keys[1]))
@@ -135,7 +137,7 @@ def shown(value: Any) -> str:
 
 
 def _inline(value: Any) -> str:
-    """A value on one line, as a space file would have it; what a mapping leaves open is left out."""
+    """A value on one line, as in a space file; null and false values of a mapping are omitted."""
     if isinstance(value, Mapping):
         said = {key: inner for key, inner in value.items() if inner is not None and inner is not False}
         return "{" + ", ".join(f"{key}: {_inline(inner)}" for key, inner in said.items()) + "}"

@@ -1,4 +1,4 @@
-"""The data of a run, prepared by its trainer, and how a final training runs on them."""
+"""Checks and prepares the data of a run through its trainer; the settings of a final training."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def prepare(
     history: History | None = None,
     known: Callable[[Mapping[str, Any]], None] = lambda facts: None,
 ) -> Prepared:
-    """Has the trainer check and prepare the data; raises UserError, with the place.
+    """Lets the trainer check and prepare the data; raises UserError with the place in the space file.
 
-    history: of the study to be resumed; raises StudyMismatch, before anything is prepared, for other data; known: is
-    told the fingerprints of the data at that time, to raise an error of its own.
+    history: of the study to resume; if its data differ, StudyMismatch is raised before anything is prepared.
+    known: called with the fingerprints of the data at that time; may raise an error of its own.
     """
 
     def check_known(facts: Mapping[str, Any]) -> None:
@@ -52,7 +52,7 @@ def prepare(
 
 
 def check(experiment: Experiment, home: Home) -> None:
-    """What the trainer can see of the data at once; raises UserError, with the place in the space file."""
+    """Runs the trainer's quick checks; raises UserError with the place in the space file."""
     with _based(experiment), _reporting_errors(experiment, "check", home):
         experiment.trainer.check(experiment.space_file)
 
@@ -65,7 +65,7 @@ def _reporting_errors(experiment: Experiment, doing: str, home: Home) -> Abstrac
 
 @contextlib.contextmanager
 def _based(experiment: Experiment) -> Iterator[None]:
-    """Names `base` behind an error of data that are not there: a best.yaml that was moved still begins where it was."""
+    """Adds the folder `base` to an error about missing data: in a best.yaml that was moved it may be outdated."""
     try:
         yield
     except DataError as error:
@@ -82,7 +82,7 @@ def _based(experiment: Experiment) -> Iterator[None]:
 
 
 def settings_for(experiment: Experiment, home: Home, prepared: Prepared, threads: int | None) -> WorkerSettings:
-    """How the final training runs: the device of `resources`, the threads that the trial had."""
+    """The settings of a final training: the device of `resources`, the number of threads of the trial."""
     threads = threads or experiment.provenance.get("threads") or experiment.resources.threads
     resources = experiment.resources.model_copy(update={"workers": 1, "threads": threads})
     settings = plan(resources, cache=home.cache.resolve(), base=experiment.base.resolve())

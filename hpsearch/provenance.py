@@ -1,7 +1,7 @@
-"""Where an exported config comes from, and whether what is trained from it is that training still.
+"""Where an exported config comes from, and whether training it reproduces the trial.
 
-best.yaml carries the contents of its data sets and the config as it was exported: changed data are refused, and a value
-that somebody edited is named for what it is.
+best.yaml contains the fingerprints of its data sets and the exported config: changed data are refused, and edited
+values are reported.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from hpsearch.identity import Change, changes, described, named_contents, of_oth
 from hpsearch.journal.history import History, TrialHistory
 from hpsearch.space.experiment import Experiment
 
-CLOSE = 0.01  # relative; further apart than this, more than rounding differs
+CLOSE = 0.01  # relative difference; more than this is not rounding
 
 
 def provenance(history: History, trial: TrialHistory, config: Config, run_id: str | None) -> dict[str, Any]:
-    """What best.yaml says of the study and the trial that its config comes from."""
+    """The section `provenance` of best.yaml: the study and the trial of its config."""
     environment, data = history.origin["environment"], history.origin["data"]
     return {
         "study": history.study,
@@ -53,18 +53,18 @@ def provenance(history: History, trial: TrialHistory, config: Config, run_id: st
 
 
 def data_changes(known: Mapping[str, Any], data: Mapping[str, Any]) -> list[Change]:
-    """Which sets hold something else than when the config was exported; none where that cannot be told.
+    """The data sets that changed since the config was exported; none if that is unknown.
 
-    The sets are compared, not the fingerprint of what was prepared from them: a newer version prepares them anew.
+    Compares the sets, not the fingerprint of the prepared data, which depends on the version of hpsearch.
     """
     contents = known.get("data_contents")
     return named_contents(contents, data["contents"]) if contents and not of_other_rules(known) else []
 
 
 def cannot_tell(known: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
-    """Why it is left open whether the data are those of the trial; None where it can be told.
+    """Why it is unknown whether the data are those of the trial; None if it is known.
 
-    Other versions of hpsearch may split the data otherwise, and the first ones did not note what the sets held.
+    Other versions of hpsearch may split the data differently; the first ones did not record fingerprints of the sets.
     """
     if not known.get("data_fingerprint") or known["data_fingerprint"] == data["fingerprint"]:
         return None
@@ -100,7 +100,7 @@ def edits(known: Mapping[str, Any], config: Config) -> list[str]:
 def reproduction(
     known: Mapping[str, Any], config: Config, found: float, settings: WorkerSettings, *, data_changed: bool = False
 ) -> str | None:
-    """One line saying whether the trial's value came again; None when the config comes from no trial."""
+    """One line saying whether the trial's value was reproduced; None if the config is not of a trial."""
     metric, trial = config.objective.metric, f"trial {known.get('trial')}"
     expected, edited = known.get(metric), edits(known, config)
     if edited or data_changed:
@@ -116,7 +116,7 @@ def reproduction(
 
 
 def _why(known: Mapping[str, Any], settings: WorkerSettings, *, close: bool) -> str:
-    """What may have made the difference."""
+    """The likely cause of the difference."""
     if maker := of_other_rules(known):
         return f"{known.get('study')} was searched by {maker}, which cuts, trains and scores otherwise"
     kind = str(known.get("device")).partition("@")[0]  # cpu@host: on Ray
@@ -143,21 +143,21 @@ def _other_versions(known: Mapping[str, Any]) -> str:
 
 
 def _values(config: Config) -> dict[str, Any]:
-    """All that a training depends on; data have fingerprints, wherever they lie."""
+    """All values that a training depends on, without the paths of its data."""
     return config.identity_of(config.model_dump(mode="json", exclude_none=True))
 
 
 def _completed(before: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    """An exported config's values with the defaults of keys that its version of hpsearch did not have."""
+    """An exported config's values, completed with the defaults of keys that its version of hpsearch lacked."""
     whole = config.model_dump(mode="json")
     try:
         return _values(type(config).model_validate(_over(before, _left_out(whole, config.identity_of(whole)))))
-    except ValidationError:  # of another version, with keys that are gone
+    except ValidationError:  # of another version, with keys that were removed
         return dict(before)
 
 
 def _left_out(whole: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
-    """What `whole` has and `part` lacks, key by key."""
+    """The keys of `whole` that `part` lacks, recursively."""
     found: dict[str, Any] = {}
     for key, value in whole.items():
         if key not in part:
@@ -168,7 +168,7 @@ def _left_out(whole: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, An
 
 
 def _over(upper: Mapping[str, Any], lower: Mapping[str, Any]) -> dict[str, Any]:
-    """Both mappings as one; where both have a value, the upper one's."""
+    """Merges two mappings recursively; the values of `upper` win."""
     both = {**lower, **upper}
     for key in lower.keys() & upper.keys():
         if isinstance(lower[key], Mapping) and isinstance(upper[key], Mapping):

@@ -1,4 +1,4 @@
-"""The study: its history and its journal. Every change of it is recorded, and read again on resume."""
+"""The study: its history and its journal. Every change is recorded in the journal, and a resume reads it again."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class Study:
     """One study being searched; the driver holds the only one."""
 
     def __init__(self, experiment: Experiment, journal: Journal, history: History) -> None:
-        """`history`: what the journal says so far."""
+        """`history`: of the journal so far."""
         self.experiment, self.journal, self.history = experiment, journal, history
         history.allowed_trials = experiment.budget.trials
-        self._fail_the_lost()
+        self._fail_damaged()
 
     @classmethod
     def open(
         cls, experiment: Experiment, folder: Path, data: dict[str, Any], *, history: History | None = None
     ) -> Study:
-        """Creates the study or resumes it; `data` has its "fingerprint" and the counts of its "sets".
+        """Creates or resumes the study; `data` holds the "fingerprint" and the counts of the "sets".
 
-        `history`: what the journal says, where the caller has read it and keeps others from writing it. Raises
-        StudyMismatch, with a diff, when the journal belongs to another space, objective or data.
+        history: of the journal, if the caller has read it and holds the study's lock. Raises StudyMismatch, with a
+        diff, if the journal belongs to another space, objective or data.
         """
         history = read_history(folder) if history is None else history
         check_identity(experiment, history, data)
@@ -54,11 +54,11 @@ class Study:
     # ------------------------------------------------------------------------------------------------------- its trials
 
     def unfinished(self) -> list[int]:
-        """The trials of earlier drivers that wait to be continued; paused ones wait for the policy instead."""
+        """Returns the interrupted trials, which the search resumes first; paused trials wait for the policy."""
         return [number for number, trial in self.history.trials.items() if trial.outcome is None and not trial.paused]
 
     def accept(self, new: New) -> int:
-        """Records a new trial; returns its number. Raises ConfigError where its params are not in the space."""
+        """Records a new trial and returns its number; raises ConfigError if its params are not in the space."""
         number, space = len(self.history.trials), self.experiment.space
         internal = space.internal(new.params)
         config = self.experiment.config(internal).model_dump(mode="json")
@@ -69,45 +69,46 @@ class Study:
         return number
 
     def pause(self, number: int, reason: str, *, saved: bool) -> None:
-        """Records that a trial has paused by decision, with its state `saved` now or in an earlier checkpoint."""
+        """Records that the policy paused a trial; `saved`: whether the pause wrote a checkpoint."""
         failpoints.hit("pause_begun")
         evaluation = max(self.history.trials[number].evaluations, default=0)
         self.record("trial_paused", trial=number, reason=reason, evaluation=evaluation, saved=saved)
         failpoints.hit("pause_recorded")
 
     def resume(self, number: int, *, until: int | None = None) -> None:
-        """Records that a paused trial is to train on, to the evaluation `until`."""
+        """Records that the policy resumes a paused trial, until evaluation `until` or without limit."""
         failpoints.hit("resume_begun")
         self.record("trial_resumed", trial=number, **_until(until))
         failpoints.hit("resume_recorded")
 
     def start(self, number: int, *, device: str, threads: int, worker: int) -> int:
-        """Notes that a trial is with a worker; gives the number of this attempt (1, 2, ...)."""
+        """Records that a worker trains a trial; returns the number of the attempt (1, 2, ...)."""
         trial = self.history.trials[number]
         attempt = trial.attempt + 1
         place = {"device": device, "threads": threads, "worker": worker}
-        said = {**place, **_until(trial.until), **description(trial)}
+        said = {**place, **_until(trial.until), **_description(trial)}
         self.record("trial_started", trial=number, attempt=attempt, **said)
         if attempt > 1:
             failpoints.hit("retry_recorded")
         return attempt
 
     def report(self, number: int, evaluation: Evaluation) -> None:
-        """Records an evaluation, unless the journal has it already (from before a crash)."""
+        """Records an evaluation unless the journal has it from an earlier attempt."""
         failpoints.hit("report_begun")
         trial = self.history.trials[number]
         if evaluation.index not in trial.evaluations:
             self.record("evaluation", trial=number, attempt=trial.attempt, evaluation=evaluation.to_dict())
 
     def interrupt(self, number: int, reason: str = "", *, died: bool = False, alone: bool = False) -> None:
-        """Notes that a trial waits to be continued from its checkpoint; `died`: its worker's death is its own fault;
-        `alone`: from now on it has its device for itself.
+        """Records that a trial waits to resume from its checkpoint.
+
+        died: its worker died, which counts against its retries; alone: from now on it gets its device alone.
         """
         only = {"alone": True} if alone else {}
         self.record("trial_interrupted", trial=number, reason=reason, died=died, **only)
 
     def finish(self, number: int, outcome: Outcome, reason: str = "") -> TrialHistory:
-        """Ends a trial; when this returns, its end is on the disk."""
+        """Finishes a trial and returns it once its end is on the disk."""
         trial = self.history.trials[number]
         best = self.history.best_place(number)
         if best is None and outcome.counts:
@@ -124,37 +125,37 @@ class Study:
             reason=reason,
             seconds=seconds,
             signatures=signatures,
-            **description(trial),
+            **_description(trial),
         )
         self.journal.sync()
         failpoints.hit("tell_begun")
         self.history.add(event)
-        trial.training.clear()  # the views draw it; here it would only fill the memory
+        trial.training.clear()  # only the views need it
         failpoints.hit("tell_done")
         return trial
 
     # --------------------------------------------------------------------------------------------------------- inwards
 
     def record(self, event: str, **fields: Any) -> None:
-        """Puts an event into the journal and the history."""
+        """Adds an event to the journal and the history."""
         self.history.add(self.journal.append(event, **fields))
 
-    def _fail_the_lost(self) -> None:
-        """Ends trials whose params stood on damaged lines alone."""
+    def _fail_damaged(self) -> None:
+        """Fails trials whose config is lost because all lines that had it are damaged."""
         for trial in [t for t in self.history.trials.values() if not t.config and t.outcome is None]:
             self.record(
                 "trial_finished",
                 trial=trial.number,
                 outcome=Outcome.FAILED,
                 state=Outcome.FAILED.optuna_state,
-                reason="what it was to train stood on a damaged line of the journal",
+                reason="its config is lost: the line of the journal is damaged",
             )
 
 
 def read_history(folder: Path) -> History:
-    """What the journal in a study's folder says (nothing where there is none), without the training points.
+    """Returns the history of the journal in a study's folder, empty if missing, without the training points.
 
-    Damaged lines are passed over, with a logged warning.
+    Skips damaged lines with a logged warning.
     """
     path, damaged = folder / "journal.jsonl", list[int]()
     with uncollected():
@@ -162,9 +163,7 @@ def read_history(folder: Path) -> History:
         gc.freeze()
     if damaged:
         lines = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
-        _log.warning(
-            "%s: damaged lines were passed over (%s; %d in all); all others are used", path, lines, len(damaged)
-        )
+        _log.warning("%s: damaged lines were skipped (%s; %d in all); all others are used", path, lines, len(damaged))
     for number in range(max(history.trials, default=-1)):
         history.trials.setdefault(number, TrialHistory(number))  # a trial of which every line is damaged
     history.trials = dict(sorted(history.trials.items()))
@@ -172,12 +171,12 @@ def read_history(folder: Path) -> History:
 
 
 def _until(evaluation: int | None) -> dict[str, int]:
-    """The key of an event that says where a trial pauses; left out where it does not."""
+    """The key `until` of an event; no key for None."""
     return {} if evaluation is None else {"until": evaluation}
 
 
-def description(trial: TrialHistory) -> dict[str, Any]:
-    """What a trial is, as its events say it."""
+def _description(trial: TrialHistory) -> dict[str, Any]:
+    """The params and config of a trial, which its events repeat."""
     return {name: getattr(trial, name) for name in DESCRIPTION}
 
 

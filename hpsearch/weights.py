@@ -1,4 +1,4 @@
-"""The weights that a search has kept of its winner, written as a model directory without another training."""
+"""Writes the weights that a search kept of its winner as a model directory, without another training."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ AGAIN = "hpsearch train makes the model anew"
 
 
 def refuse_filled(folder: Path) -> None:
-    """Raises UserError when a model cannot be written to the folder: it is there, and not empty."""
+    """Raises UserError if the folder exists and is not empty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is not empty; choose another folder with --model")
 
 
 def setting_of(exported: Experiment, home: Home) -> WorkerSettings:
-    """Where the data that the exported trial was trained on are; they are prepared if they are missing.
+    """The settings for exporting the trial; prepares its data if they are missing in the cache.
 
-    Raises UserError when the data are other ones now: what was made of them could be another model.
+    Raises UserError if the data changed: their tokenizer could be another one.
     """
 
     def check(facts: Mapping[str, Any]) -> None:
@@ -47,10 +47,10 @@ def setting_of(exported: Experiment, home: Home) -> WorkerSettings:
 
 
 def write_model(history: History, trial: TrialHistory, folder: Path, *, study: Path, setting: WorkerSettings) -> None:
-    """Writes the weights of the trial's best evaluation to `folder`, with its config and metrics, whole or not at all.
+    """Writes the weights, config and metrics of the trial's best evaluation to `folder`, all or nothing.
 
-    `study`: the study's folder; `setting`: where the prepared data are. Raises UserError when the weights are gone or
-    not of that evaluation, StorageFailed.
+    `study`: the study's folder; `setting`: has the prepared data. Raises UserError if the weights of that evaluation
+    are not kept, StorageFailed.
     """
     refuse_filled(folder)
     trainer = load(trainer_name(history.origin), setting.base)
@@ -70,7 +70,7 @@ def write_model(history: History, trial: TrialHistory, folder: Path, *, study: P
 
 
 def _exported(trainer: Trainer, trial: TrialHistory, handle: Handle, folder: Path) -> dict[str, float]:
-    """Has the trainer write what it kept of the trial's best evaluation; returns the metrics of that evaluation."""
+    """Lets the trainer write the weights of the trial's best evaluation; returns its metrics."""
     index = trial.best.index if trial.best is not None else 0
     config = trainer.config.model_validate(trial.config)
     try:
@@ -93,7 +93,7 @@ def validated(metrics: Mapping[str, float]) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _files(history: History, trial: TrialHistory, study: Path) -> Iterator[Path]:
-    """A folder with the trial's checkpoints: its own, or a temporary copy of what a storage has."""
+    """A folder with the trial's checkpoints: its own, or a temporary copy from the storage."""
     url = _storage(study)
     if url is None:
         yield study / "checkpoints" / f"{trial.number:04d}"
@@ -109,7 +109,7 @@ def _files(history: History, trial: TrialHistory, study: Path) -> Iterator[Path]
 
 
 def _storage(study: Path) -> str | None:
-    """The URL of the storage that the study's trials keep their checkpoints in."""
+    """The URL of the storage for the study's checkpoints, or None."""
     resources = read(study / "space.yaml").value.get("resources") or {}
     launcher = resources.get("launcher")
     return launcher.get("storage") if isinstance(launcher, dict) else None

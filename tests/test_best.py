@@ -187,7 +187,7 @@ def test_equal_trials_are_named(searched, tmp_path):
     assert f"equal_trials:\n  - {high.number}" in (tmp_path / "best.yaml").read_text()
 
 
-def test_an_unfinished_trial_wins_where_it_is_the_best_and_is_said_to_be_unfinished(tmp_path):
+def test_a_trial_that_has_not_ended_can_win_and_is_named_as_such(tmp_path):
     """A budget of hours may end before a trial completes; the config then ends at the best evaluation it had."""
     folder = project(tmp_path / "project", 3)
     study, _ = go(Experiment.load(folder), tmp_path / "home", kill_after=12)  # ten evaluations of trial 0
@@ -200,5 +200,5 @@ def test_an_unfinished_trial_wins_where_it_is_the_best_and_is_said_to_be_unfinis
     assert found.train_config().training.stop_at == index / 20
     [line] = [line for line in (tmp_path / "best.yaml").read_text().splitlines() if line.strip().startswith("stop_at")]
     assert f"ends at evaluation {index} of 20" in line
-    assert "trial 0 is interrupted, this is its best evaluation so far" in line
+    assert "trial 0 is running, this is its best evaluation so far" in line
     assert "overfit" not in line

@@ -1,15 +1,17 @@
-"""The driver's append-only log of what happened: the truth that every other store is rebuilt from.
+"""The driver's append-only log of events, from which every other store is rebuilt.
 
-One JSON object per line, its last key `crc` the CRC-32 of everything before it. A line is in the file (the system's, if
-not yet the disk's) before `append` returns, so that no killed process takes along what was answered. A thread syncs the
-file in batches, so that a verdict never waits for a disk; `sync()` returns when all that was appended is on it.
-A torn last line was never acknowledged and is cut off at the next opening; a damaged line is passed over and counted.
+One JSON object per line; its last key `crc` is the CRC-32 of all bytes before it. `append` returns once the system has
+the line (the disk may not have it yet), so that a killed process loses no event that it acknowledged. A thread syncs
+the file in batches; `sync()` returns once all events are on the disk. A torn last line was never acknowledged: the next
+driver cuts it off. Readers skip and count damaged lines.
 
-lines.py   an event as a line, and back     writer.py   the open journal of a driver     reader.py   what it tells
+lines.py     an event as a line, and back          writer.py    the open journal of a driver
+reader.py    events from a journal                 outline.py   the same without most evaluations
+history.py   what the events add up to, by trial
 """
 
 from hpsearch.journal.lines import ORIGIN, Entry, decode, encode, parsed, without_points
-from hpsearch.journal.reader import Tail, iterate, read, told
+from hpsearch.journal.reader import Tail, events_of, iterate, read
 from hpsearch.journal.writer import Journal
 
 __all__ = [
@@ -19,9 +21,9 @@ __all__ = [
     "Tail",
     "decode",
     "encode",
+    "events_of",
     "iterate",
     "parsed",
     "read",
-    "told",
     "without_points",
 ]

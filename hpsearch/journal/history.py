@@ -1,4 +1,4 @@
-"""What a journal says, trial by trial: the form in which the views and the report read it."""
+"""What the events of a journal add up to, trial by trial: what policies, views and reports read."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class BestEvaluation:
 
 @dataclass
 class TrialHistory:
-    """One trial as far as it has got."""
+    """One trial with all that its events say so far."""
 
     number: int
     params: dict[str, Any] = field(default_factory=dict)  # by short name, as people see them
@@ -51,13 +51,13 @@ class TrialHistory:
     last: float = 0.0  # time of its latest event
     attempt: int = 0
     deaths: set[int] = field(default_factory=set)  # attempts that ended with the death of their worker
-    alone: bool = False  # it is to have its device for itself: beside others its memory ran out
+    alone: bool = False  # it gets its device alone: beside other trials it ran out of memory
     device: str = ""
     threads: int = 1
     running: bool = False
-    paused: bool = False  # by decision; it stays so until the policy resumes it
-    paused_at: int = 0  # evaluation after which it paused last
-    until: int | None = None  # evaluation at which it pauses next, unless it is judged otherwise
+    paused: bool = False  # by the policy, until the policy resumes it
+    paused_at: int = 0  # evaluation of its last pause
+    until: int | None = None  # evaluation at which it pauses next if the policy judges CONTINUE
     outcome: Outcome | None = None  # None: it has not ended
     value: float | None = None
     best: BestEvaluation | None = None
@@ -84,29 +84,55 @@ class TrialHistory:
 
     @property
     def peak_memory(self) -> int:
-        """Bytes, the most that it had over all its evaluations; 0: none said so."""
+        """The highest memory peak of all evaluations in bytes; 0 if none reports it."""
         return max((e.peak_memory for e in self.evaluations.values()), default=0)
 
     @property
     def precision(self) -> str:
-        """What its training's `precision` came to (bf16, fp32); empty: no evaluation says so."""
+        """The precision of its training (bf16, fp32); empty if no evaluation reports it."""
         return next((e.precision for e in self.evaluations.values() if e.precision), "")
 
     def training_loss(self) -> list[tuple[float, float]]:
-        """(tokens, training loss): its points, or where they are not kept the means between evaluations."""
+        """Returns (tokens, training loss) at its training points, or if they are not kept between evaluations."""
         if self.training:
             return [(float(tokens), loss) for tokens, loss in self.training]
         return [(float(e.tokens), interval_loss(e.metrics)) for _, e in sorted(self.evaluations.items())]
 
     def curve(self, metric: str, x: str = "progress") -> tuple[list[float], list[float]]:
-        """The metric at each evaluation that has it, over `x` (progress, tokens, epoch, index); may hold nan."""
+        """Returns (xs, values) of a metric, over `x` (progress, tokens, epoch or index); values may be nan."""
         found = [e for _, e in sorted(self.evaluations.items()) if metric in e.metrics]
         return [float(getattr(e, x)) for e in found], [number(e.metrics[metric]) for e in found]
 
 
+@dataclass(frozen=True)
+class Export:
+    """The latest best.yaml of a study: where it was written, and the trial in it."""
+
+    path: str
+    trial: int
+    outcome: str | None = None  # None in this and the next two: an older version did not record it
+    value: float | None = None
+    best: BestEvaluation | None = None
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Export:
+        """Returns the export of a study_exported event."""
+        best = BestEvaluation.from_dict(event.get("best_evaluation"))
+        return cls(event["path"], event["trial"], event.get("outcome"), event.get("value"), best)
+
+    def is_of(self, trial: TrialHistory) -> bool:
+        """Whether an export of the trial as it is now would have the same contents."""
+        return (
+            self.trial == trial.number
+            and self.outcome in (None, trial.outcome)
+            and self.value in (None, trial.value)
+            and self.best in (None, trial.best)
+        )
+
+
 @dataclass
 class History:
-    """One study as far as its journal goes; `add` may see an event twice."""
+    """One study with all that its journal says so far; `add` may get an event twice."""
 
     study: str = ""
     created: float = 0.0  # unix seconds; with the name, the identity of the study
@@ -117,15 +143,15 @@ class History:
     finished: list[int] = field(default_factory=list)  # trial numbers in the order in which they ended
     last: float = 0.0
     origin: Entry = field(default_factory=dict)  # study_created
-    searched: float = 0.0  # seconds of searching by the drivers before that
-    began: float | None = None  # when the driver started that has not said that it stopped
+    searched: float = 0.0  # seconds of searching by earlier drivers
+    began: float | None = None  # start of the driver that has not recorded its stop, unix seconds
     stopped: str | None = None  # why the latest driver stopped; None: it runs, or was killed
-    exported: Entry | None = None
+    exported: Export | None = None
     allowed_trials: int | None = None  # the budget's, set by the driver; None: no limit
 
     @classmethod
     def of(cls, events: Iterable[Entry]) -> History:
-        """The history that these events tell."""
+        """Builds the history of these events."""
         history = cls()
         with uncollected():
             for event in events:
@@ -133,20 +159,20 @@ class History:
         return history
 
     def add(self, event: Entry) -> None:
-        """Takes in the next event; kinds it does not know are passed over."""
+        """Adds the next event; ignores unknown kinds."""
         if event["event"] == "study_created":
             self._created(event)
         elif event["event"] in ("driver_started", "driver_stopped"):
             self._driver(event)
         elif event["event"] == "study_exported":
-            self.exported = event
+            self.exported = Export.from_event(event)
         elif "trial" in event and event["event"].startswith(("trial_", "evaluation")):
             self._of_trial(event)
         self.last = max(self.last, event["time"])
 
     @property
     def room(self) -> int | None:
-        """How many new trials the budget still allows; None: as many as there is time for."""
+        """The number of new trials that the budget still allows; None: no limit but the hours."""
         return None if self.allowed_trials is None else max(0, self.allowed_trials - len(self.trials))
 
     @property
@@ -155,9 +181,9 @@ class History:
         return self.searched + (max(0.0, self.last - self.began) if self.began is not None else 0.0)
 
     def ranked(self, *, among: Iterable[int] | None = None, unfinished: bool = False) -> list[TrialHistory]:
-        """The COMPLETE trials, the best first, of all or of the numbers given; equal ones by number.
+        """Returns the COMPLETE trials, the best first, of all or of the given numbers; equal ones by number.
 
-        unfinished: with those that have not ended, as `so_far` gives them; of equal values a COMPLETE one comes first.
+        unfinished: also the trials that have not ended (see `so_far`), after COMPLETE ones of the same value.
         """
         sign = 1 if self.direction == "minimize" else -1
         trials = list(self.trials.values()) if among is None else [self.trials[n] for n in among]
@@ -168,24 +194,24 @@ class History:
         return sorted(found, key=lambda t: (sign * number(t.value), t.outcome is Outcome.UNFINISHED, t.number))
 
     def leader(self) -> TrialHistory | None:
-        """The trial with the best value of all that was measured, unfinished ones included; None: there is none."""
+        """Returns the trial with the best value, unfinished trials included; None if no trial has a value."""
         return next(iter(self.ranked(unfinished=True)), None)
 
     def so_far(self, trial: TrialHistory) -> TrialHistory:
-        """A trial that has not ended with its best evaluation as its value; another one, or one without any, as it is.
+        """Returns an unfinished trial with its best evaluation as its value; any other trial unchanged.
 
-        What has been measured counts: the same config, ended at that evaluation, comes to the same value.
+        What was measured counts: the same config, trained to that evaluation, has the same value.
         """
         best = self.best_place(trial.number) if trial.outcome is None and trial.config else None
         return trial if best is None else replace(trial, outcome=Outcome.UNFINISHED, value=best.value, best=best)
 
     def best_place(self, trial: int) -> BestEvaluation | None:
-        """Where the trial's best evaluation was, and its value, as the end of a trial says it."""
+        """Returns the place and value of the trial's best evaluation; None if it has none."""
         best = self.best_evaluation(trial)
         return None if best is None else BestEvaluation.of(best, self.metric)
 
     def best(self, *, among: Iterable[int] | None = None) -> TrialHistory | None:
-        """The COMPLETE trial with the best value, among all or the numbers given; of equal ones the lowest number."""
+        """Returns the best COMPLETE trial, of all or of the given numbers; of equal ones the lowest number."""
         numbers = self.trials if among is None else among
         found = [self.trials[n] for n in numbers if self.trials[n].counts]
         found = [trial for trial in found if trial.value is not None and math.isfinite(trial.value)]
@@ -193,14 +219,14 @@ class History:
         return min(found, key=lambda trial: (sign * number(trial.value), trial.number), default=None)
 
     def tied(self, trial: TrialHistory) -> list[int]:
-        """The other COMPLETE trials that have the trial's very value."""
+        """Returns the numbers of the other COMPLETE trials with exactly the trial's value."""
         others = (t for t in self.trials.values() if t.counts and t.number != trial.number)
         return sorted(t.number for t in others if t.value is not None and t.value == trial.value)
 
     def best_evaluation(self, trial: int, *, until: int | None = None) -> Evaluation | None:
-        """The trial's best evaluation by the objective, up to the index `until`.
+        """Returns the trial's best evaluation by the objective, up to the index `until`.
 
-        Of equal ones the last, or where the trial has finished the one that its journal names (once it was the first).
+        Of equal ones the last, or for a finished trial the one that its journal names (older versions chose the first).
         """
         evaluations, ended = self.trials[trial].evaluations, self.trials[trial].best
         named = ended.index if ended else None
@@ -249,7 +275,7 @@ class History:
         self._described(trial, event)
 
     def _described(self, trial: TrialHistory, event: Entry) -> None:
-        """What a trial is: said when it is asked for, and again when it starts and ends, for a line may be damaged."""
+        """Sets params and config, which several events of a trial repeat: a line may be damaged."""
         for name in DESCRIPTION:
             if name in event:
                 setattr(trial, name, event[name])
@@ -295,14 +321,14 @@ class History:
 
 
 def _pass_over(trial: TrialHistory, event: Entry) -> None:
-    """What becomes of an event of a kind from the future."""
+    """Ignores an event of a kind that only a later version knows."""
 
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """Holds Python's cyclic garbage collector back while many values that stay are made.
+    """Disables Python's cyclic garbage collector while many long-lived values are made.
 
-    It would walk over all of them again and again: two thirds of the time that a long journal takes to read.
+    It would scan all of them again and again: two thirds of the time to read a long journal.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -314,10 +340,10 @@ def uncollected() -> Iterator[None]:
 
 
 def interval_loss(metrics: dict[str, Any]) -> float:
-    """The mean training loss since the evaluation before; nan where it is not known. (Once it was `train/loss`.)"""
+    """Returns the mean training loss since the previous evaluation, nan if unknown. (It was `train/loss` once.)"""
     return number(metrics.get("train/interval_loss", metrics.get("train/loss")))
 
 
 def number(value: Any) -> float:
-    """The value as a float; nan for None and for infinities, which ruin charts."""
+    """Returns the value as a float; nan for None and for infinities, which spoil charts."""
     return float(value) if value is not None and math.isfinite(value) else math.nan

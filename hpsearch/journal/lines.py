@@ -22,9 +22,9 @@ def encode(event: Entry) -> bytes:
 
 
 def decode(line: bytes, *, points: bool = True) -> Entry | None:
-    """The event of a whole, undamaged line; None for any other.
+    """Returns the event of an undamaged line, None for a torn or damaged one.
 
-    points: with the training points of an evaluation. They are most of a journal, and few of its readers want them.
+    points: with the training points of an evaluation, which are most of a journal and which few readers need.
     """
     body = whole(line)
     if body is None:
@@ -33,13 +33,13 @@ def decode(line: bytes, *, points: bool = True) -> Entry | None:
 
 
 def whole(line: bytes) -> bytes | None:
-    """What the checksum of an undamaged line is of: all but its last brace and `crc`; None for any other."""
+    """Returns an undamaged line without its `crc` and last brace, None for a torn or damaged line."""
     body = line[:-_TAIL]
     return body if line[-_TAIL:] == b"%b%08x%b" % (_CRC, zlib.crc32(body), _END) else None
 
 
 def parsed(body: bytes) -> Entry:
-    """The event of a line's body: what json.loads gives, which is asked where the quicker parser refuses."""
+    """Returns the event of a line's body, with the faster parser if that accepts it, else with json.loads."""
     try:
         event: Entry = from_json(body + b"}")
     except ValueError:  # an object of 200 levels, say
@@ -48,6 +48,6 @@ def parsed(body: bytes) -> Entry:
 
 
 def without_points(body: bytes) -> bytes:
-    """The JSON of an evaluation without its points, where they stand last in it, as `Evaluation.to_dict` has them."""
+    """Returns the body of an evaluation without its points, if they are its last key (see `Evaluation.to_dict`)."""
     begin = body.find(_POINTS)
     return body if begin < 0 or not body.endswith(b"]}") else body[:begin] + b"}"

@@ -1,4 +1,4 @@
-"""What a journal says of trials that have ended, without how they got there: half the time, for who lists trials."""
+"""The events of a journal without most evaluations: listing the trials takes half the time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hpsearch.journal import Entry, Tail, parsed, told, without_points
+from hpsearch.journal import Entry, Tail, events_of, parsed, without_points
 
 _EVALUATION = re.compile(
     rb'\{"time":[^,"]+,"event":"evaluation","trial":(\d+),"attempt":\d+,"evaluation":\{"index":(\d+),'
@@ -15,16 +15,16 @@ _PEAK = re.compile(rb'"peak_memory":(\d+)[,}]')
 
 
 def outline(path: Path) -> Iterator[Entry]:
-    """The events as `journal.iterate` gives them, without training points and most evaluations.
+    """Yields the events like `journal.iterate`, without training points and most evaluations.
 
-    Of a trial that ended with a best evaluation there is that one and the one with the highest peak of memory, of
-    others there are all; they come last.
+    A trial that ended with a best evaluation keeps that one and the one with the highest memory peak; other trials keep
+    all. The evaluations come last.
     """
-    return told(_Outline(path))
+    return events_of(_Outline(path))
 
 
 class _Outline(Tail):
-    """Keeps the lines of evaluations unread until it is known which somebody wants; damaged ones are noticed."""
+    """Parses an evaluation's line only once it is known to be needed; damaged lines are counted all the same."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, points=False)
@@ -50,7 +50,7 @@ class _Outline(Tail):
 
 
 def _listed(evaluations: dict[int, bytes], best: int) -> dict[int, bytes]:
-    """The best evaluation and the one with the highest peak of memory; all, where the line of the best is damaged."""
+    """The best evaluation and the one with the highest memory peak; all if the line of the best one is damaged."""
     if best not in evaluations:
         return evaluations
     peaks = [(int(found[1]), index) for index, body in evaluations.items() if (found := _PEAK.search(body))]

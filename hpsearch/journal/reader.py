@@ -1,4 +1,4 @@
-"""What a journal tells: its whole lines from an offset on, or all of it from the study's origin."""
+"""Reads a journal: its undamaged lines from an offset on, or all events from the study's origin on."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 from hpsearch.errors import JournalDamaged
 from hpsearch.journal.lines import ORIGIN, Entry, parsed, whole, without_points
 
-_BUFFER = 1 << 20  # bytes: with Python's usual ones, reading lines takes three times as long
+_BUFFER = 1 << 20  # bytes: with Python's default buffer, reading lines takes three times as long
 
 
 class Tail:
-    """Reads a journal from an offset on, whole valid lines only."""
+    """Reads the undamaged lines of a journal from an offset on."""
 
     def __init__(self, path: Path, offset: int = 0, *, points: bool = True) -> None:
         self.path, self.offset, self._points = path, offset, points
         self.lines = 0  # read so far
-        self.damaged: list[int] = []  # numbers of the lines (from 1, where the offset was 0) that were passed over
+        self.damaged: list[int] = []  # numbers of the skipped lines, from 1 if the offset was 0
 
     def read(self, limit: int = 1 << 22) -> tuple[list[Entry], int]:
-        """The next events (from about `limit` bytes) and the offset behind them; ([], offset) when there are none."""
+        """Returns the next events (about `limit` bytes) and the offset after them; ([], offset) if there are none."""
         try:
             with self.path.open("rb", buffering=_BUFFER) as file:
                 file.seek(self.offset)
@@ -41,32 +41,32 @@ class Tail:
         return found, self.offset
 
     def event(self, body: bytes) -> Entry | None:
-        """What a whole line says (its text is what `whole` gives); None: nothing now."""
+        """Returns the event of an undamaged line's body (see `whole`); None to keep it for `rest`."""
         return parsed(body if self._points else without_points(body))
 
     def rest(self) -> list[Entry]:
-        """What is still to be said at the journal's end."""
+        """Returns the events that were kept until the journal's end."""
         return []
 
 
 def read(path: Path, *, damaged: list[int] | None = None) -> list[Entry]:
-    """All events of a journal, the study's origin first; line numbers of damaged lines are added to `damaged`.
+    """Returns all events of a journal, the study's origin first; adds the numbers of damaged lines to `damaged`.
 
-    Raises JournalDamaged when its lines are not hpsearch's, or nothing says which study it is.
+    Raises JournalDamaged if no line is hpsearch's, or the study's origin is lost.
     """
     return list(iterate(path, damaged=damaged))
 
 
 def iterate(path: Path, *, damaged: list[int] | None = None, points: bool = True) -> Iterator[Entry]:
-    """The events of a journal one after the other, as `read` gives them; with or without the training points."""
+    """Yields the events of a journal like `read`, with or without the training points."""
     tail = Tail(path, points=points)
-    yield from told(tail)
+    yield from events_of(tail)
     if damaged is not None:
         damaged += tail.damaged
 
 
-def told(tail: Tail) -> Iterator[Entry]:
-    """The events of a journal as `tail` gives them, the study's origin first."""
+def events_of(tail: Tail) -> Iterator[Entry]:
+    """Yields the events of `tail`, the study's origin first."""
     started = False
     for event in _all(tail):
         if not started and event["event"] != "study_created":
@@ -87,12 +87,12 @@ def _all(tail: Tail) -> Iterator[Entry]:
 
 
 def _origin(path: Path) -> Entry:
-    """The study's origin where the line that says it is lost: every start of a driver has a copy."""
+    """Returns the study's origin if its line is damaged, from the copy in a driver_started event."""
     for event in _all(Tail(path)):
         if event["event"] == "driver_started" and ORIGIN in event:
             origin: Entry = event[ORIGIN]
             return origin
     raise JournalDamaged(
-        f"{path}: begins with something else than study_created, and no driver_started has a copy of it: "
+        f"{path}: does not begin with study_created, and no driver_started has a copy of it: "
         "not an hpsearch journal, or damaged"
     )

@@ -1,4 +1,4 @@
-"""The open journal of a driver: appended to at once, synced in batches, waiting for a disk that takes nothing."""
+"""The open journal of a driver: appends at once, syncs in batches, retries while the disk refuses writes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from hpsearch.atomic import sync_folder
 from hpsearch.errors import HpsearchError, StorageFailed, StudyBusy
 from hpsearch.journal.lines import Entry, encode
 
-PATIENCE = 60.0  # seconds for which a disk that takes nothing is tried again
-AGAIN = 0.5  # seconds between the tries
+PATIENCE = 60.0  # seconds for which writes are retried
+RETRY_INTERVAL = 0.5  # seconds
 
 _log = logging.getLogger(__name__)
 
@@ -27,9 +27,9 @@ class Journal:
     """The open journal of one study; one process writes it."""
 
     def __init__(self, path: Path, *, after: float = 0.0) -> None:
-        """Opens or creates the file (mode 0600); `after`: the time of its last event, which no new one precedes.
+        """Opens or creates the file (mode 0600). New events are not earlier than `after`, the time of its last event.
 
-        Raises StudyBusy when another process writes it, HpsearchError when it cannot be written or is a link.
+        Raises StudyBusy if another process writes it, HpsearchError if it cannot be written or is a link.
         """
         self.path = path
         self._file = _open(path)
@@ -40,30 +40,30 @@ class Journal:
         self._unsynced: list[bytes] = []
         self._appended = self._synced = 0
         self._closing = False
-        self._trouble: OSError | None = None
+        self._error: OSError | None = None
         self._failure: OSError | None = None
         self._writer = threading.Thread(target=self._sync_batches, name="journal", daemon=True)
         self._writer.start()
 
     def append(self, event: str, **fields: Any) -> Entry:
-        """Puts an event into the file and returns without waiting for the disk; gives the event as it will be read.
+        """Writes an event without waiting for the disk; returns the event as it will be read.
 
-        Its time is the wall clock's when the journal was opened plus what has passed since: it never runs backwards.
-        On a full disk the line waits in memory; raises StorageFailed when that has lasted too long.
+        Its time is the wall clock's at the journal's opening plus the monotonic time since: it never runs backwards.
+        On a full disk the line waits in memory; raises StorageFailed once that has lasted PATIENCE seconds.
         """
         entry = {"time": self._start + time.monotonic() - self._clock, "event": event, **fields}
         with self._changed:
             self._check()
             self._unwritten.append(encode(entry))
             self._appended += 1
-            if self._trouble is None:
+            if self._error is None:
                 self._write()
             self._changed.notify_all()
         failpoints.hit("journal_written")
         return entry
 
     def sync(self) -> None:
-        """Returns when all that was appended before is on the disk; raises StorageFailed when it cannot be."""
+        """Returns once all appended events are on the disk; raises StorageFailed if that is not possible."""
         with self._changed:
             wanted = self._appended
             self._changed.wait_for(lambda: self._synced >= wanted or self._failure is not None)
@@ -72,7 +72,7 @@ class Journal:
         failpoints.hit("journal_synced")
 
     def close(self) -> None:
-        """Syncs what waits (a disk in trouble gets one more try) and ends the writer."""
+        """Syncs the events that wait (with one more retry on a failing disk) and ends the writer."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -83,26 +83,26 @@ class Journal:
         if self._failure is not None:
             raise StorageFailed(
                 f"{self.path}: cannot be written ({self._failure.strerror}); what was finished is on the disk, and the "
-                "same command goes on from there"
+                "same command resumes from there"
             )
 
     # ------------------------------------------------------------------------------------------ with the lock held
 
     def _write(self) -> None:
-        """Puts the lines that wait into the file, all of them or none."""
+        """Writes the lines that wait, all or none."""
         data = b"".join(self._unwritten)
         try:
             _write_all(self._file, data)
         except OSError as error:
-            self._retreat(self._size)
-            self._trouble = error
+            self._truncate(self._size)
+            self._error = error
             return
         self._size += len(data)
         self._unsynced += self._unwritten
         self._unwritten = []
-        self._trouble = None
+        self._error = None
 
-    def _retreat(self, size: int) -> None:
+    def _truncate(self, size: int) -> None:
         with contextlib.suppress(OSError):
             os.ftruncate(self._file, size)
 
@@ -111,28 +111,28 @@ class Journal:
     def _sync_batches(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._unsynced or self._trouble or self._closing)
+                self._changed.wait_for(lambda: self._unsynced or self._error or self._closing)
                 if not self._unsynced and not self._unwritten:
                     return
                 lines, size = len(self._unsynced), self._size
-            if self._trouble is None:
+            if self._error is None:
                 self._sync(lines, size)
-            if self._trouble is not None and not self._recover():
+            if self._error is not None and not self._recover():
                 return
 
     def _sync(self, lines: int, size: int) -> None:
-        """Syncs the first `lines` of those not synced; after an error they are to be written again.
+        """Syncs the first `lines` unsynced lines; after an error all unsynced lines are written again.
 
-        (A failed fsync may have dropped them from the system's cache and says so only once.)
+        (A failed fsync may drop them from the system's cache, and reports that only once.)
         """
         try:
             os.fdatasync(self._file) if hasattr(os, "fdatasync") else os.fsync(self._file)
         except OSError as error:
             with self._changed:
-                self._trouble = error
+                self._error = error
                 self._unwritten = self._unsynced + self._unwritten
                 self._unsynced, self._size = [], self._synced_size
-                self._retreat(self._size)
+                self._truncate(self._size)
             return
         with self._changed:
             del self._unsynced[:lines]
@@ -140,28 +140,28 @@ class Journal:
             self._changed.notify_all()
 
     def _recover(self) -> bool:
-        """Tries to write again until it succeeds, for at most PATIENCE seconds; False: given up."""
+        """Retries the write for at most PATIENCE seconds; returns whether it succeeded."""
         began = time.monotonic()
         _log.warning("%s: cannot be written (%s); trying again for %.0f s", self.path, _strerror(self), PATIENCE)
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing, timeout=AGAIN)
+                self._changed.wait_for(lambda: self._closing, timeout=RETRY_INTERVAL)
                 self._write()
-                if self._trouble is None:
+                if self._error is None:
                     _log.warning("%s: is written again", self.path)
                     return True
                 if self._closing or time.monotonic() - began > PATIENCE:
-                    self._failure = self._trouble
+                    self._failure = self._error
                     self._changed.notify_all()
                     return False
 
 
 def _strerror(journal: Journal) -> str:
-    return str(journal._trouble.strerror if journal._trouble else "")
+    return str(journal._error.strerror if journal._error else "")
 
 
 def _open(path: Path) -> int:
-    """The file, locked: even where somebody removed the study's lock, no two drivers write one journal."""
+    """Opens and locks the file: no two drivers write one journal even if someone removed the study's lock."""
     is_new = not path.exists()
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
@@ -185,7 +185,7 @@ def _open(path: Path) -> int:
 
 
 def _cut_torn_tail(file: int) -> int:
-    """Cuts off what stands behind the last line's end; gives the size that is left."""
+    """Truncates the file after its last complete line; returns its size."""
     size = end = os.fstat(file).st_size
     while end > 0:
         begin = max(0, end - (1 << 16))

@@ -1,1 +1,1 @@
-"""Which trial goes to which worker: deaths, devices in doubt, and the memory that trials share."""
+"""Which trial goes to which worker: queued trials, devices with errors, and the memory that trials share."""

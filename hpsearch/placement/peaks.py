@@ -1,7 +1,6 @@
-"""How much of a GPU's memory trials have taken, and what is to be expected of the next.
+"""How much GPU memory trials have taken, and how much the next one is expected to take.
 
-The unit is bytes that torch reserved on the device (`Evaluation.peak_memory`); what CUDA itself takes for each process
-comes on top, and is sharing.py's to count.
+In bytes that torch reserved on the device (`Evaluation.peak_memory`). sharing.py adds the CUDA context of each process.
 """
 
 from __future__ import annotations
@@ -16,28 +15,28 @@ from hpsearch.trainers import Shape, Trainer
 
 
 class Peaks:
-    """What was measured, by trial, and how large the devices are; CPUs are not in it, nor trials that said nothing."""
+    """The measured peaks by trial and the devices' sizes, without CPUs and trials that report no memory."""
 
     def __init__(self, trials: dict[int, TrialHistory], trainer: Trainer) -> None:
-        """`trials`: the study's; their evaluations say what drivers before have learnt."""
+        """Reads the peaks that earlier drivers measured from the study's `trials`."""
         self._trials, self._trainer = trials, trainer
         self._shapes: dict[int, Shape] = {}
         self._own: dict[int, int] = {}  # trial -> bytes
         self._of_shape: dict[Shape, int] = {}  # the largest of them
-        self._too_few: dict[int, int] = {}  # trial -> bytes that it ran out of, until it has measured anew
-        self._estimates: dict[Shape, int] = {}  # as far as asked for since the last that was measured
-        self._sizes: dict[str, int] = {}  # device -> bytes; 0: its trials do not say
+        self._too_few: dict[int, int] = {}  # trial -> bytes that were too few, until its next measurement
+        self._estimates: dict[Shape, int] = {}  # a cache, emptied by each measurement
+        self._sizes: dict[str, int] = {}  # device -> bytes; 0: its trials do not report it
         for trial in trials.values():
             self._remember(trial)
 
     def measured(self, number: int, evaluation: Evaluation) -> None:
-        """Takes a new evaluation of a trial in."""
+        """Adds a new evaluation of a trial."""
         self._sizes[self._trials[number].device] = evaluation.device_memory
         self._too_few.pop(number, None)
         self._note(number, [evaluation])
 
     def size(self, device: str) -> int | None:
-        """Bytes that the device has in all; None: nobody has said yet, 0: its trials do not say."""
+        """The device's memory in bytes; None before the first measurement, 0 if its trials do not report it."""
         return self._sizes.get(device)
 
     def expected(self, number: int | None) -> int:
@@ -50,16 +49,16 @@ class Peaks:
             known = self._estimate(shape)
         return max(known or 0, *self._missed(shape), 0)
 
-    def were_too_few(self, number: int, n_bytes: int) -> None:
-        """So much was left for a trial when it ran out of memory: it needs more, and so does any that is larger."""
+    def ran_out(self, number: int, n_bytes: int) -> None:
+        """Notes that `n_bytes` were too few for a trial, and so for every larger one."""
         self._too_few[number] = n_bytes
 
     def ended(self, number: int) -> None:
-        """Its attempt is over: what it was short of in the one before says no more."""
+        """Forgets what was too little for an attempt that has ended."""
         self._too_few.pop(number, None)
 
     def _shape(self, number: int) -> Shape:
-        """The shape of a trial; an empty one where the journal lost its config, or has it from another version."""
+        """The shape of a trial; an empty one if its config is lost or invalid in this version."""
         if number not in self._shapes:
             try:
                 config = self._trainer.config.model_validate(self._trials[number].config)
@@ -69,9 +68,9 @@ class Peaks:
         return self._shapes[number]
 
     def _estimate(self, shape: Shape) -> int:
-        """The least that one at least as large has taken; where there is none, the most that any has.
+        """The smallest peak of the shapes that are at least as large; if there are none, the largest peak of all.
 
-        A larger one that found little room made do with less: it counts for no less than the smaller ones took.
+        It is at least the peak of every smaller shape: a larger trial may have adapted to little free memory.
         """
         if shape not in self._estimates:
             larger = [peak for other, peak in self._of_shape.items() if other.covers(shape)]
@@ -85,7 +84,7 @@ class Peaks:
         return [n for number, n in self._too_few.items() if shape.covers(self._shape(number))]
 
     def _remember(self, trial: TrialHistory) -> None:
-        """What the journal has of a trial; a device's name may have stood for several: the smallest is believed."""
+        """Adds a trial of the journal; of several sizes under one device name the smallest counts."""
         said = [e.device_memory for e in trial.evaluations.values() if e.device_memory]
         if said:
             self._sizes[trial.device] = min(*said, self._sizes.get(trial.device, said[0]))

@@ -1,8 +1,7 @@
-"""Who shares a device's memory with whom: how many trials fit there, and which one is to have it for itself.
+"""Which trials share a device's memory: how many fit on a GPU, and which one has it alone.
 
-A GPU is filled by what was measured: a trial is placed beside others while the sum of their expected peaks leaves a
-margin. Until the first measurement it has one trial, and a trial that still ran out of memory beside others has told
-nothing about itself yet: it is tried once more alone. Workers on a CPU are as many as the cores carry.
+A GPU gets another trial while the sum of the expected peaks leaves a margin. Before the first measurement it has one
+trial. A trial that ran out of memory beside others is retried once alone. On a CPU the number of workers is the limit.
 """
 
 from __future__ import annotations
@@ -14,87 +13,89 @@ from hpsearch.journal.history import TrialHistory
 from hpsearch.placement.peaks import Peaks
 from hpsearch.trainers import Trainer
 
-SHARE = 0.9  # of a GPU's memory that is given out: peaks may still grow, and freed memory has gaps
+SHARE = 0.9  # of a GPU's memory that trials may take: peaks may still grow, and freed memory is fragmented
 CONTEXT = 512 * 2**20  # bytes that CUDA takes for each process, beyond what torch reserves
 
 
 class Sharing:
-    """The trials in training by device (workers on a CPU share its memory: they have one name)."""
+    """The trials in training by device; all workers on the CPU have one device."""
 
     def __init__(self, trials: dict[int, TrialHistory], trainer: Trainer) -> None:
         self._trials = trials
         self.peaks = Peaks(trials, trainer)
         self._on: dict[str, set[int]] = defaultdict(set)  # device -> trials in training
-        self._most: dict[str, int] = defaultdict(int)  # device -> processes that have trained there: each has a context
-        self._next_on: dict[str, int] = {}  # device -> the trial that waits until it fits there
+        self._most: dict[str, int] = defaultdict(
+            int
+        )  # device -> most trials at once there: each process keeps its CUDA context
+        self._reserved: dict[str, int] = {}  # device -> the trial that waits until it fits there
         self._alone = {number for number, trial in trials.items() if trial.alone}
-        self._had_company: set[int] = set()  # in their latest attempt
+        self._shared_device: set[int] = set()  # in their latest attempt
 
-    def began(self, number: int, device: str) -> None:
-        """A trial is with a worker."""
+    def started(self, number: int, device: str) -> None:
+        """Notes that a trial is in training."""
         others = self._on[device]
-        self._had_company.discard(number)
+        self._shared_device.discard(number)
         if others:
-            self._had_company |= {number, *others}
+            self._shared_device |= {number, *others}
         others.add(number)
         self._most[device] = max(self._most[device], len(others))
-        self._next_on = {name: waits for name, waits in self._next_on.items() if waits != number}
+        self._reserved = {name: waits for name, waits in self._reserved.items() if waits != number}
 
     def ended(self, number: int, device: str) -> None:
-        """It is no more."""
+        """Notes that a trial is not in training any more."""
         self._on[device].discard(number)
         self.peaks.ended(number)
 
     # ---------------------------------------------------------------------------------------------------------- packing
 
     def fits(self, number: int | None, device: str) -> bool:
-        """Whether a trial is expected to find room beside those in training there; None: whether any new one might."""
+        """Whether a trial is expected to fit beside those in training there; None: whether the smallest would."""
         if not self._on[device] or not device.startswith("cuda"):
             return True
         size = self.peaks.size(device)
-        if not size:  # until the first has measured it is alone; where trials do not say, slots are all that counts
+        if not size:  # None before the first measurement: one trial; 0 if trials do not report memory
             return size == 0
         return self.peaks.expected(number) <= self._left(device, SHARE * size, more=1)
 
-    def waits_for(self, device: str) -> int | None:
-        """The trial that waits until it fits there: it is the next on this device."""
-        return self._next_on.get(device)
+    def reserved_for(self, device: str) -> int | None:
+        """The trial for which the device is reserved; None: no trial."""
+        return self._reserved.get(device)
 
-    def is_to_wait(self, number: int, device: str, *, usable: Callable[[], set[str]]) -> bool:
-        """Lets a trial that does not fit wait for this device; False: it waits for another that is in use.
+    def reserve(self, number: int, device: str, *, usable: Callable[[], set[str]]) -> bool:
+        """Reserves this device for a trial that does not fit yet; returns False if another is reserved for it.
 
-        Nobody is placed there before it, so that small trials cannot keep a large one waiting for ever.
+        No other trial is placed there before it, so that small trials cannot keep a large one waiting for ever.
         """
-        chosen = next((name for name, waits in self._next_on.items() if waits == number), device)
+        chosen = next((name for name, waits in self._reserved.items() if waits == number), device)
         if chosen != device and chosen not in usable():
-            del self._next_on[chosen]
+            del self._reserved[chosen]
             chosen = device
         if chosen == device:
-            self._next_on[device] = number
+            self._reserved[device] = number
         return chosen == device
 
     def _left(self, device: str, size: float, *, more: int = 0) -> float:
-        """Bytes of `size` that those in training leave, for `more` trials."""
+        """Bytes of `size` that the trials in training leave to `more` trials."""
         others = self._on[device]
         contexts = CONTEXT * max(self._most[device], len(others) + more)
         return size - sum(self.peaks.expected(other) for other in others) - contexts
 
     # ------------------------------------------------------------------------------------------------------------ alone
 
-    def may_do_better_alone(self, number: int) -> bool:
-        """Whether others took memory beside the trial's latest attempt."""
-        return number in self._had_company and number not in self._alone
+    def had_company(self, number: int) -> bool:
+        """Whether other trials took memory beside a trial's latest attempt."""
+        return number in self._shared_device and number not in self._alone
 
-    def is_to_be_alone(self, number: int) -> None:
-        """From now on the trial is trained alone: what the others had left it was too little."""
+    def isolate(self, number: int) -> None:
+        """Gives the trial its device alone from now on: the memory that the others left was too little."""
         self._alone.add(number)
         device = self._trials[number].device
         left = int(self._left(device, self.peaks.size(device) or 0, more=1))
         if left > self.peaks.expected(number):
-            self.peaks.were_too_few(number, left)
+            self.peaks.ran_out(number, left)
 
     def next_alone(self, device: str, waiting: Iterable[int], *, usable: Callable[[], set[str]]) -> int | None:
-        """The trial that waits to have this device for itself: the device that it was on, or if it cannot be any."""
+        """The trial that waits to have this device alone: its latest device, or any if that cannot be used."""
         if not self._alone:
             return None
         for number in waiting:
@@ -104,14 +105,14 @@ class Sharing:
                     return number
         return None
 
-    def has_company(self, device: str) -> bool:
+    def is_in_use(self, device: str) -> bool:
         """Whether any trial is in training there."""
         return bool(self._on[device])
 
-    def is_taken(self, device: str) -> bool:
-        """Whether a trial has the device for itself."""
+    def is_exclusive(self, device: str) -> bool:
+        """Whether a trial has the device alone."""
         return bool(self._alone) and not self._alone.isdisjoint(self._on[device])
 
-    def shares(self, number: int) -> bool:
+    def may_share(self, number: int) -> bool:
         """Whether a trial may be placed beside others."""
         return number not in self._alone

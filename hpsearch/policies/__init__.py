@@ -1,11 +1,11 @@
-"""Which trial comes next, and what becomes of each: a family of policies that decide, and a search that obeys.
+"""Policies decide which trial comes next and what becomes of each; the search obeys.
 
-policy.py     the seam: next(history), judge(history, trial)   curve_rules.py  rules on one curve, for all of them
-loading.py    the policy that a space file names               checked.py      each answer of a user's own, checked
+policy.py     the seam: next(history), judge(history, trial)   curve_rules.py  rules on one curve, for any policy
+loading.py    loads the policy that a space file names         checked.py      checks the answers of a user's policy
 optuna/       Optuna's samplers and pruners
 
-A policy of one's own needs the names that stand here, the history that it is asked about and the experiment that its
-factory gets: `experiment.space.draw(seed)` returns random params, `history.room` how many new trials are allowed.
+A policy of your own imports the names below. Its factory gets the experiment: `experiment.space.draw(seed)` returns
+random params. Its methods get the history: `history.room` is the number of new trials that the budget allows.
 """
 
 from hpsearch.policies.curve_rules import CurveRules

@@ -1,4 +1,4 @@
-"""A policy of somebody's own, each answer of which is checked: a mistake in it is one line, never a traceback."""
+"""Checks each answer of a user's policy: a mistake in it is one line, never a traceback."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LONGEST = 100  # characters of an answer in an error
 
 
 class CheckedPolicy:
-    """Passes on what a policy answers; raises UserError, which begins with `where`, for an answer that is wrong."""
+    """Returns the answers of a policy; raises UserError, which begins with `where`, for a wrong answer."""
 
     def __init__(self, policy: Policy, space: Space, *, where: str) -> None:
         self._policy, self._space, self._where = policy, space, where
 
     def next(self, history: History) -> Decision:
-        """The policy's next trial: one in the space, or one that is paused."""
+        """The policy's decision: a new trial in the space, a paused trial, or nothing."""
         decision = self._asked("next", lambda: self._policy.next(history))
         if isinstance(decision, New):
             self._check_new(decision)
@@ -79,7 +79,7 @@ class CheckedPolicy:
 
 
 def line(error: BaseException) -> str:
-    """An error of somebody's code in one line, with the place where it was raised."""
+    """An error of a user's code in one line, with the file and line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     first = (str(error).strip().splitlines() or [""])[0]

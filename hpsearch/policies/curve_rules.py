@@ -1,4 +1,4 @@
-"""The rules on one trial's own curve (verdict.py), as a part that any policy can use."""
+"""The rules on one trial's own curve (verdict.py), for any policy."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class CurveRules:
     """Ends trials that have diverged or that overfit."""
 
     def __init__(self, rule: Overfitting, trainer: Trainer | None = None) -> None:
-        """`rule`: the section search.overfitting of a space file, as `experiment.search.overfitting`.
+        """`rule`: the section search.overfitting of a space file, `experiment.search.overfitting`.
 
-        trainer: `experiment.trainer`, which knows the phases of its trainings; the default one if none is given.
+        trainer: `experiment.trainer`, which knows the phases of its trainings; None for the default trainer.
         """
         self._rule, self._trainer = rule, trainer or default()
         self._phases: dict[int, tuple[dict[str, Any], Phases]] = {}  # trial -> its config and what that says
 
     def judge(self, history: History, trial: TrialHistory) -> Judgement:
-        """DIVERGED or OVERFIT with a reason, else CONTINUE."""
+        """Returns DIVERGED or OVERFIT with a reason, else CONTINUE."""
         curve, of_training = points(trial), self.phases(trial)
         if diverged(curve, warmup_until=of_training.warmup_until):
             return Judgement(Verdict.DIVERGED, explain(Verdict.DIVERGED, curve))
@@ -43,7 +43,7 @@ class CurveRules:
         return known
 
     def _overfits(self, history: History, trial: TrialHistory, curve: list[Point], of_training: Phases) -> bool:
-        """The rule of verdict.py; where the objective is no loss, only once the objective has turned as well."""
+        """Whether the losses overfit and the objective, which may be another metric, is stale as well."""
         if not self._rule.enabled or not overfitting(
             curve,
             warmup_until=of_training.warmup_until,

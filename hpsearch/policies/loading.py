@@ -18,7 +18,7 @@ REMEDY = "put what a script does under: if __name__ == '__main__':"
 
 
 def load(experiment: Experiment) -> Policy:
-    """The policy that the space file names; ConfigError with file, line and column where it cannot be made."""
+    """Loads the policy that the space file names; raises ConfigError with file, line and column if that fails."""
     name = experiment.search.policy
     if not name.startswith(PREFIX):
         return OptunaPolicy(experiment)
@@ -27,7 +27,7 @@ def load(experiment: Experiment) -> Policy:
 
 
 def _imported(name: str, experiment: Experiment, where: str) -> Policy:
-    """The policy of a module that is found beside the space file, too."""
+    """Loads the policy of a module, which may lie beside the space file."""
     module, _, factory = name.removeprefix(PREFIX).partition(":")
     try:
         with user_modules.running(module, base=experiment.base, what=where, remedy=REMEDY):
@@ -37,7 +37,7 @@ def _imported(name: str, experiment: Experiment, where: str) -> Policy:
 
 
 def _made(where: str, experiment: Experiment, factory: Callable[[Experiment], Any]) -> Policy:
-    """What the factory returns for the experiment."""
+    """Calls the factory with the experiment; raises ConfigError if the result is no policy."""
     try:
         made = factory(experiment)
     except HpsearchError:

@@ -1,12 +1,36 @@
 """The seam between a search and what decides in it: values in, values out.
 
-    class Policy(Protocol):
-        def next(self, history: History) -> New | GoOn | Nothing
-        def judge(self, history: History, trial: TrialHistory) -> Judgement
+Random search that trains every trial to evaluation 5, then resumes the best of them:
+
+    class Halves:
+        def __init__(self, experiment):
+            self.space = experiment.space
+
+        def next(self, history):
+            if history.room:  # a new trial, while the budget has one
+                return New(self.space.draw(seed=len(history.trials)), until=5)
+            if any(trial.running for trial in history.trials.values()):
+                return Nothing()  # asked again when a worker is free
+            best = history.leader()
+            return GoOn(best.number) if best is not None and best.paused else Nothing("the best trial is trained")
+
+        def judge(self, history, trial):
+            return Judgement()  # CONTINUE; at `until` the search pauses the trial
+
+The search asks for one answer at a time, in one process, whatever the number of workers:
+
+- `next(history)` for each free worker. The answer is recorded before the next question, so that history.trials has the
+  trial of the first worker when the search asks for the second. An answer may also be dropped: the search asks whether
+  there is work left before it starts workers. `Nothing` leaves the worker free; the search asks again after the next
+  message of any worker, and ends when no trial is in training.
+- `judge(history, trial)` once for each new evaluation of a trial, which waits for the verdict; the history has the
+  evaluation. The other trials in training are at any evaluation; they come in the order in which workers report. Old
+  evaluations, which a resumed trial reports again, are not judged again, but for the latest, which a killed driver may
+  not have answered. After a pause it is not judged where it paused.
 
 A policy is pure as seen from outside: the same history has the same answer, in this process or in one that resumes the
-study after a crash. A cache inside is allowed as long as it can be rebuilt from any history. The search may ask `next`
-several times before it records the answer. A policy reads the history and changes nothing in it.
+study after a crash. A cache inside is allowed if it can be rebuilt from any history. A policy only reads: the history
+and its trials are the search's own, not copies, and a change would not be in the journal.
 """
 
 from __future__ import annotations
@@ -20,11 +44,11 @@ from hpsearch.verdict import Verdict
 
 @dataclass(frozen=True)
 class New:
-    """A new trial with these params (short name -> value, as `TrialHistory.params` has them)."""
+    """A new trial with these params (short name -> value, as in `TrialHistory.params`)."""
 
     params: dict[str, Any]
     seed: int | None = None  # of its training; None: the study's
-    until: int | None = None  # evaluation at which the search pauses the trial where `judge` says CONTINUE
+    until: int | None = None  # evaluation at which the search pauses the trial if `judge` returns CONTINUE
 
 
 @dataclass(frozen=True)
@@ -37,7 +61,7 @@ class GoOn:
 
 @dataclass(frozen=True)
 class Nothing:
-    """No trial for now; with no trial in training, the search ends. `reason`: a line for people, or none."""
+    """No trial for now; the search ends if no trial is in training either. `reason`: a line for people, or empty."""
 
     reason: str = ""
 
@@ -57,7 +81,7 @@ class Policy(Protocol):
     """What decides in a search."""
 
     def next(self, history: History) -> Decision:
-        """Which trial to train on a free worker."""
+        """Returns the trial to train on a free worker."""
 
     def judge(self, history: History, trial: TrialHistory) -> Judgement:
-        """What becomes of a trial after its latest evaluation."""
+        """Returns what becomes of a trial after its latest evaluation."""

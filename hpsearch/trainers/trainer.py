@@ -46,7 +46,7 @@ class Prepared:
 
     folders: dict[str, Path] = field(
         default_factory=dict
-    )  # name (chosen by the trainer) -> folder; train finds them in handle.setting.prepared
+    )  # name (chosen by the trainer) -> folder; train finds them in handle.settings.prepared
     fingerprint: str = ""  # of all data; a study is only resumed on the same data
     contents: dict[str, str] = field(default_factory=dict)  # name of a data set -> its fingerprint
     sets: dict[str, Any] = field(default_factory=dict)  # counts by data set and split, for display
@@ -111,7 +111,7 @@ class Trainer:
         PAUSE     save the state (`save_state`) and return: the trial is resumed later, maybe in another process;
         FINISH    save the best weights, if the trainer keeps any, and return: the trial is over.
       `train` never sees STOP: it gets PAUSE instead, or the iterator is closed at a `yield` (GeneratorExit).
-    - It saves its state from time to time, every `handle.setting.checkpoint_seconds` for example: a killed trial
+    - It saves its state from time to time, every `handle.settings.checkpoint_seconds` for example: a killed trial
       resumes from there. Equal configs with equal seeds should yield equal evaluations.
     - An exception fails the trial: one line in the terminal, the traceback in error.txt in the trial's folder. A
       UserError ends the search. Warnings are written to Python's logging.

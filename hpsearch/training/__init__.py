@@ -1,1 +1,1 @@
-"""A small language-model library: data, tokenizer, model, loop. It knows nothing of the search."""
+"""Trains language models: batches, model, optimizer, loop, checkpoints. It knows nothing of the search."""

@@ -1,7 +1,6 @@
-"""What is done when memory runs out: the same again, with half as much on the device at once.
+"""Retries with half the micro-batch when memory runs out.
 
-How much is there at once decides no result (gradients and losses are sums), so the hyperparameters under study stay
-what they are.
+The size of micro-batches does not change results (gradients and losses are sums), so no hyperparameter changes.
 """
 
 from __future__ import annotations
@@ -20,21 +19,21 @@ T = TypeVar("T")
 
 
 class BatchBackoff:
-    """How many (rows, tokens) are on the device at once: halved each time that they find no room."""
+    """A number of rows or tokens on the device at once, halved each time that memory runs out."""
 
     def __init__(self, size: int, *, least: int = 1, saying: str) -> None:
-        """`saying`: the line of the warning, with places for {before} and {after}."""
+        """`saying`: the warning, with placeholders {before} and {after}."""
         self.size, self.least, self._saying = size, min(least, size), saying
         self.halved = False
 
     def resume_with(self, size: int) -> None:
-        """Goes on with a size that was found before."""
+        """Continues with a size found earlier."""
         self.size, self.halved = min(self.size, max(size, self.least)), True
 
     def run(self, work: Callable[[int], T], *, at_most: int | None = None, undo: Callable[[], None] | None = None) -> T:
-        """What `work(size)` gives; where memory runs out: `undo()`, and the same again with half the size.
+        """Returns `work(size)`; if memory runs out, calls `undo()` and retries with half the size.
 
-        `at_most`: how many there are. Raises the error when no less can be there at once.
+        `at_most`: upper limit of this call. Raises the error if the size cannot be halved further.
         """
         while True:
             size = min(self.size, at_most or self.size)
@@ -43,7 +42,7 @@ class BatchBackoff:
             except (MemoryError, RuntimeError) as error:
                 if not ran_out(error) or size <= self.least:
                     raise
-            if undo is not None:  # only now: until here the error's traceback held all that it had met
+            if undo is not None:  # only now: until here the traceback kept tensors alive
                 undo()
             free()
             self.size, self.halved = max(self.least, -(-size // 2)), True
@@ -51,7 +50,7 @@ class BatchBackoff:
 
 
 def free() -> None:
-    """Gives memory that nothing refers to back, the device's too."""
+    """Frees unreferenced memory, the device's cache included."""
     gc.collect()
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch's own
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""The best evaluation of a training so far, with its weights and samples: what the training leaves behind."""
+"""The best evaluation of a training so far, with its weights and samples."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class BestWeights:
 
     @classmethod
     def of(cls, value: float, evaluation: Evaluation, model: nn.Module, samples: dict[str, Any]) -> BestWeights:
-        """Copies the weights; those of a CUDA device to the CPU, for device memory is for training."""
+        """Copies the weights; those of a CUDA device to the CPU, to save device memory."""
         return cls(value, evaluation, {name: _copy(weight) for name, weight in model.state_dict().items()}, samples)
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> BestWeights:
-        """What `state` gave."""
+        """The inverse of `state`."""
         return cls(**{**state, "evaluation": Evaluation.from_dict(state["evaluation"])})
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
+        """The state for a checkpoint."""
         return {key: getattr(self, key) for key in ("value", "weights", "samples")} | {
             "evaluation": self.evaluation.to_dict()
         }
 
     def with_decoded(self, decoded: Measured) -> BestWeights:
-        """The same with translations that were decoded later."""
+        """A copy with metrics and samples that were decoded later."""
         evaluation = replace(
             self.evaluation,
             metrics=self.evaluation.metrics | decoded.validated(),

@@ -1,6 +1,6 @@
-"""TrainConfig: everything a training may depend on, checked and frozen.
+"""TrainConfig: everything that a training of a language model depends on.
 
-It is what a trial samples, what MLflow logs, what is exported and what the final training reads.
+A trial samples it, MLflow logs it, best.yaml contains it and the final training reads it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class TrainConfig(Config):
 
     @classmethod
     def identity_of(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """All but where the data lie: their contents have fingerprints of their own."""
+        """All values except the paths of the data, whose contents have fingerprints."""
         data = {
             name: {key: value for key, value in data_set.items() if key not in ("files", "dataset")}
             for name, data_set in values["data"].items()
@@ -88,7 +88,7 @@ class TrainConfig(Config):
         return {**values, "data": data}
 
     def corpus_digest(self) -> str:
-        """A hash of what the tokenised data depend on, beside the contents of the files."""
+        """A hash of the values that the tokenized data depend on, besides the contents of the files."""
         found = self.model_dump(mode="json", include={"data", "tokenizer"})
         for data_set in found["data"].values():
             data_set.pop("weight", None)

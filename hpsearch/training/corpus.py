@@ -1,4 +1,4 @@
-"""The tokenised data of a training config."""
+"""The tokenized data of a training config."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hpsearch.training.config import TrainConfig
 
 
 def open_corpus(config: TrainConfig, settings: WorkerSettings) -> Corpus:
-    """The corpus that was prepared for the config, or prepared now. Raises DataError."""
+    """Opens the corpus of the config; prepares it if no driver did. Raises DataError."""
     prepared = settings.prepared.get(config.corpus_digest())
     if prepared is not None:
         return Corpus.map(prepared)

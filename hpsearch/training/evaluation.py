@@ -1,4 +1,4 @@
-"""What a model reaches on a split: losses of every target once, and the metrics of each set's task."""
+"""Evaluates a model on a split: the losses over all targets, and the metrics of each set's task."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ DECODED = 128  # rows (prompts times beams) decoded at once
 
 @dataclass
 class Measured:
-    """The metrics of one pass (without their split's prefix), what to show of it, and how they were computed."""
+    """The metrics of one pass (without the prefix of the split), samples, and how metrics were computed."""
 
     metrics: dict[str, float]
     samples: dict[str, Any] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
 
     def validated(self) -> dict[str, float]:
-        """The metrics of the validation split under their names."""
+        """The metrics with the prefix of the validation split."""
         return {f"val/{name}": value for name, value in self.metrics.items()}
 
 
@@ -59,23 +59,23 @@ class Evaluator:
         self.measures = {
             name: config.data[name].measure(one, config.evaluation, metric=metric) for name, one in corpus.sets.items()
         }
-        self.n_bytes: dict[str, int] = {}  # by set, once they are counted
+        self.n_bytes: dict[str, int] = {}  # set -> bytes, counted once
         budget = 1 << (28 if self.device.type == "cuda" else 23)  # logits held at once
         context, beam_size = config.model.context, config.evaluation.beam_size
         self.max_tokens = BatchBackoff(
             max(context, budget // corpus.tokenizer.vocab_size),
             least=context,
-            saying="out of memory with {before} tokens evaluated at once; goes on with {after}",
+            saying="out of memory with {before} tokens evaluated at once; continues with {after}",
         )
         self.decoded = BatchBackoff(
             max(DECODED, beam_size),
             least=beam_size,
-            saying="out of memory with {before} rows decoded at once; goes on with {after}",
+            saying="out of memory with {before} rows decoded at once; continues with {after}",
         )
 
     @property
     def backoffs(self) -> dict[str, BatchBackoff]:
-        """How much is on the device at once, by what is done with it."""
+        """The backoffs by name, as checkpoints keep them."""
         return {"evaluate": self.max_tokens, "decode": self.decoded}
 
     @torch.inference_mode()
@@ -86,7 +86,7 @@ class Evaluator:
 
     @torch.inference_mode()
     def decode(self, model: Llama) -> Measured:
-        """What `measure` returns of decoded outputs, without the pass over the split."""
+        """The part of `measure` for decoded outputs, without the pass over the split."""
         with self._at_rest(model):
             scores = self._decoded(model)
         each = {name: found.metrics for name, found in scores.items()}
@@ -94,7 +94,7 @@ class Evaluator:
         return Measured(overall, _samples(scores), self._signatures(scores))
 
     def decoded_sets(self) -> set[str]:
-        """The sets of the split that are decoded."""
+        """The names of the sets that are decoded."""
         return {name for name in self.rows if self.measures[name].decodes}
 
     @contextlib.contextmanager
@@ -120,7 +120,7 @@ class Evaluator:
         return {name: self.measures[name].decode(OnSet(self, model, name)) for name in sorted(self.decoded_sets())}
 
     def _signatures(self, scores: Mapping[str, Scores]) -> dict[str, str]:
-        """How each metric was computed: with several sets that are decoded, each may be scored in its own way."""
+        """How each metric was computed; by set if several sets are decoded."""
         several = sum(measure.decodes for measure in self.measures.values()) > 1
         return {
             f"{name}/{metric}" if several else metric: signature
@@ -131,7 +131,7 @@ class Evaluator:
 
 @dataclass(frozen=True)
 class OnSet:
-    """The model on one set of the split, as its task measures it (tasks/measure.py: Model)."""
+    """The model on one set of the split, for the task's measure (implements Model of tasks/measure.py)."""
 
     evaluator: Evaluator
     model: Llama
@@ -144,7 +144,7 @@ class OnSet:
 
     @property
     def pairs(self) -> PairRows:
-        """The set's rows where they are pairs; raises TypeError where they are running text."""
+        """The set's rows where they are pairs; raises TypeError if they are running text."""
         if not isinstance(self.rows, PairRows):
             raise TypeError(f"data.{self.name}: is running text, which has no targets to choose or to decode")
         return self.rows
@@ -159,11 +159,11 @@ class OnSet:
         return self.evaluator.max_tokens.run(self._losses)
 
     def choices(self, tokens: Sequence[int]) -> tuple[Sums, NDArray[np.int64]]:
-        """`losses`, and for each example the place among `tokens` of the likeliest at its one target."""
+        """`losses`, and for each example the index in `tokens` of the likeliest one at its target."""
         return self.evaluator.max_tokens.run(lambda max_tokens: self._choices(tokens, max_tokens))
 
     def decode(self) -> tuple[Sequence[int], list[str]]:
-        """The examples chosen for decoding, the same ones each time, and the text that the model makes of each."""
+        """The examples chosen for decoding (the same each time), and the text that the model generates for each."""
         chosen = sample_rows(self.pairs.n_rows, self.evaluator.sample)
         return chosen, self.evaluator.decoded.run(lambda at_once: self._decode(chosen, at_once))
 
@@ -206,7 +206,7 @@ class OnSet:
         return Sums(n_bytes=known[self.name])
 
     def _target_bytes(self, rows: PairRows) -> int:
-        """The bytes of all targets; one that is cut has those of the tokens that it keeps."""
+        """The bytes of all targets; truncated ones count the bytes of their kept tokens."""
         cut = np.flatnonzero(rows.targets < rows.whole_targets)
         whole = np.delete(np.asarray(rows.pairs.target_bytes), cut)
         n_bytes = self.evaluator.corpus.tokenizer.n_bytes
@@ -223,7 +223,7 @@ def score(model: Llama, batch: Batch) -> Tensor:
 
 
 def sample_rows(n_rows: int, sample: int | None) -> list[int]:
-    """The same examples each time: all, or evenly spaced ones."""
+    """All examples, or `sample` evenly spaced ones."""
     if sample is None or sample >= n_rows:
         return list(range(n_rows))
     return [i * n_rows // sample for i in range(sample)]
@@ -241,7 +241,7 @@ def _count(sums: Sums, nll: Tensor) -> None:
 
 
 def shares(rows: Mapping[str, Rows], config: TrainConfig) -> dict[str, float]:
-    """How much each set counts in the split's loss: its weight times its target tokens."""
+    """The weight of each set in the split's loss: its `weight` times its target tokens."""
     targets = {
         name: kind.n_tokens - 1 if isinstance(kind, TextRows) else kind.n_targets(np.arange(kind.n_rows))
         for name, kind in rows.items()
@@ -250,7 +250,7 @@ def shares(rows: Mapping[str, Rows], config: TrainConfig) -> dict[str, float]:
 
 
 def _samples(scores: Mapping[str, Scores]) -> dict[str, Any]:
-    """What to show of each set that leaves something."""
+    """The samples of the sets that have some."""
     return {name: found.samples for name, found in scores.items() if found.samples}
 
 
@@ -270,7 +270,7 @@ def _means(each: Mapping[str, Mapping[str, float]], config: TrainConfig) -> dict
 
 
 def _by_set(each: Mapping[str, Mapping[str, float]], n_sets: int) -> dict[str, float]:
-    """`SET/METRIC` of each set, where there are several."""
+    """`SET/METRIC` of each set, if there are several."""
     if n_sets < 2:
         return {}
     return {f"{name}/{key}": value for name, found in each.items() for key, value in found.items()}

@@ -1,4 +1,4 @@
-"""When a training is measured."""
+"""The steps at which a training is evaluated."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from hpsearch.training.config import TrainConfig
 
 
 def evaluation_steps(config: TrainConfig, total_steps: int) -> tuple[dict[int, int], int]:
-    """Step -> evaluation index, and the step at which the training ends.
+    """Returns step -> evaluation index, and the last step of the training.
 
-    Indices whose fractions fall on one step are one evaluation, under the highest index.
+    Indices that fall on the same step are one evaluation with the highest index.
     """
     times, stop_at = config.evaluation.times, config.training.stop_at
     due = {math.ceil(i * total_steps / times): i for i in range(1, times + 1)}

@@ -1,4 +1,4 @@
-"""The model as a folder others read: HF's LlamaForCausalLM, safetensors and the tokenizer's files."""
+"""Exports a model as HF's LlamaForCausalLM: config, safetensors and the tokenizer's files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hpsearch.training.model import Llama, RMSNorm
 
 
 class Saves(Protocol):
-    """What an export needs of a tokenizer."""
+    """A tokenizer that can be exported."""
 
     def save(self, folder: Path) -> None:
         """Writes the tokenizer's files into the folder."""
@@ -25,7 +25,7 @@ def save_pretrained(model: Llama, tokenizer: Saves, folder: Path) -> None:
     """Writes config.json, generation_config.json, model.safetensors and the tokenizer's files into the folder.
 
     `transformers.AutoModelForCausalLM.from_pretrained(folder)` computes the same logits; `load_pretrained` too.
-    Weights are written in float32. A tokenizer with an `eos_id` has it named as the end of a generated text.
+    Weights are written in float32. The `eos_id` of the tokenizer, if any, ends generated text.
     """
     from safetensors.torch import save_file
 
@@ -56,7 +56,7 @@ def load_pretrained(folder: Path) -> Llama:
 
 
 def copy_weights(ours: dict[str, Tensor], theirs: dict[str, Tensor], folder: Path) -> None:
-    """Fills our weights from the file's, which must be the same by name and shape."""
+    """Copies the file's weights into ours; raises UserError unless names and shapes are equal."""
     wanted = {name: tuple(weight.shape) for name, weight in ours.items()}
     given = {name: tuple(weight.shape) for name, weight in theirs.items()}
     if wanted != given:
@@ -93,7 +93,7 @@ def hf_weights(model: Llama) -> dict[str, Tensor]:
 
 
 def hf_config(model: Llama) -> dict[str, Any]:
-    """HF's config of the model: all that its computation depends on, nothing left to defaults."""
+    """HF's config of the model, without relying on defaults."""
     config = model.config
     return {
         "architectures": ["LlamaForCausalLM"],
@@ -123,7 +123,7 @@ def hf_config(model: Llama) -> dict[str, Any]:
 
 
 def model_config(raw: dict[str, Any]) -> ModelConfig:
-    """The ModelConfig of such a config; dropout, of training alone, is 0."""
+    """The inverse of `hf_config`; dropout is 0."""
     keys = {
         "n_layers": "num_hidden_layers",
         "width": "hidden_size",

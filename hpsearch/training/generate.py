@@ -1,4 +1,4 @@
-"""Decoding many prompts at once with a key-value cache: greedy, or a beam.
+"""Batched decoding with a key-value cache: greedy or beam search.
 
 Prompts of different lengths share a batch padded on the right: a token's slot in the cache is its position, so the
 first new token of each row overwrites that row's first padding, and no padding is ever seen.
@@ -18,7 +18,7 @@ from hpsearch.training.model import Cache, Llama
 
 @dataclass(frozen=True)
 class Limits:
-    """When decoding ends."""
+    """Where decoding ends."""
 
     eos_id: int  # -1: no token ends
     max_new_tokens: int
@@ -41,9 +41,9 @@ def generate(
     the end token counted. The model is in eval mode meanwhile.
     """
     if not all(prompts):
-        raise ValueError("a prompt is empty: the model needs at least one token to go on from")
+        raise ValueError("a prompt is empty: the model needs at least one token")
     kept = [list(prompt[-(model.config.context - 1) :]) for prompt in prompts]
-    order = sorted(range(len(kept)), key=lambda i: len(kept[i]))  # alike lengths together: less padding
+    order = sorted(range(len(kept)), key=lambda i: len(kept[i]))  # similar lengths together: less padding
     rows = max(1, batch_size // beam_size)
     limits = Limits(eos_id, max_new_tokens)
     results: list[list[int]] = [[] for _ in kept]
@@ -83,7 +83,7 @@ def greedy(model: Llama, prompts: list[list[int]], limits: Limits) -> list[list[
     live = {prompt for prompt in rows if room[prompt] > 0}
     while live:
         tokens = logits.argmax(-1)
-        for prompt, token in zip(rows, tokens.tolist(), strict=True):  # the one wait for the device per token
+        for prompt, token in zip(rows, tokens.tolist(), strict=True):  # the only device sync per token
             if prompt in live and token != limits.eos_id:
                 results[prompt].append(token)
             if token == limits.eos_id or len(results[prompt]) == room[prompt]:

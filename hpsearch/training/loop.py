@@ -1,6 +1,6 @@
-"""One training as a generator of evaluations: the caller decides after each whether to go on.
+"""A training as a generator of evaluations.
 
-It knows nothing of trials or searches. Pruning is ceasing to iterate; `Handle.command` asks for the two other endings.
+It knows nothing of trials or searches. The caller stops iterating to prune; `Handle.command` pauses or finishes.
 """
 
 from __future__ import annotations
@@ -43,15 +43,14 @@ POINTS = 10  # training points between two evaluations, at most
 
 
 def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
-    """Trains from where the handle's folder stands; the evaluations of its checkpoint come again first.
+    """Trains a config; resumes from a checkpoint in the handle's folder, whose evaluations it yields again first.
 
-    Yields at fixed fractions of the schedule, and at once when the training loss is no longer finite: then it ends.
-    When it ends by itself or is told to FINISH, best.pt holds the weights of the best evaluation. A command at its last
-    evaluation changes nothing: it asks for commands before steps alone.
+    Yields at fixed fractions of the schedule; ends early with an evaluation when the training loss is not finite. At
+    the end, or for FINISH, it writes the weights of the best evaluation to best.pt. Reads commands before each step.
     """
     run = Training(config, handle)
     run.resume()
-    for evaluation in tuple(run.evaluations):  # whoever drives this may have lost the latest of them
+    for evaluation in tuple(run.evaluations):  # the driver may have lost the latest of them
         yield from run.hand_out(evaluation)
     while run.step < run.last_step and not run.diverged:
         command = handle.command()
@@ -70,7 +69,7 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
 
 
 class Training:
-    """The state of one training: weights, optimizer, place, curve points not yet handed out, best weights."""
+    """The state of a training: weights, optimizer, position, unpublished training points, best weights."""
 
     def __init__(self, config: TrainConfig, handle: Handle) -> None:
         self.config, self.handle = config, handle
@@ -90,7 +89,7 @@ class Training:
         self.evaluator = Evaluator(corpus, valid, config, sample=config.evaluation.decode_sample)
         self.train_loss = TrainLoss(shares(valid, config))
         batch_size = config.training.batch_size
-        saying = f"out of memory with micro-batch {{before}}; goes on with {{after}} (same batch of {batch_size})"
+        saying = f"out of memory with micro-batch {{before}}; continues with {{after}} (same batch of {batch_size})"
         self.micro_batch = BatchBackoff(config.training.micro_batch_size or batch_size, saying=saying)
         self._backoffs = {"train": self.micro_batch} | self.evaluator.backoffs
         torch.manual_seed(config.seed)
@@ -130,9 +129,9 @@ class Training:
             self._close_window(rate)
 
     def _backward(self, rows: Rows, numbers: np.ndarray, n_targets: int) -> Tensor:
-        """Adds up the batch's gradients, in smaller micro-batches where memory runs out; gives the summed loss."""
+        """Accumulates the gradients of the batch, halves micro-batches if memory runs out; returns the loss sum."""
         tokens = self.tokens
-        rng = rng_state(self.device) if self.config.model.dropout else None  # nothing else in a step draws
+        rng = rng_state(self.device) if self.config.model.dropout else None  # only dropout draws random numbers
 
         def undo() -> None:
             self.tokens = tokens
@@ -161,7 +160,7 @@ class Training:
         return torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit, foreach=True)
 
     def _close_window(self, rate: float) -> None:
-        sums, norm = self._window.close()  # the one place in the steps that waits for the device
+        sums, norm = self._window.close()  # the only device sync of the steps
         found = {
             **self.train_loss.window(sums),
             "learning_rate": rate,
@@ -174,12 +173,12 @@ class Training:
     # ------------------------------------------------------------------------------------------------------ evaluations
 
     def evaluation_due(self) -> bool:
-        """Whether this step ends a fraction of the schedule, or the training loss has left the finite numbers."""
+        """Whether an evaluation is due at this step, or the training loss is not finite."""
         latest = self.points[-1].metrics["train/loss"] if self.points else 0.0
         return self.step in self.due or not math.isfinite(latest)
 
     def evaluate(self) -> Evaluation:
-        """Measures the validation split; keeps the weights when they are the best so far."""
+        """Evaluates on the validation split; keeps the weights if they are the best so far."""
         index = self.due.get(self.step) or min(i for step, i in self.due.items() if step > self.step)
         train_loss = self.train_loss.close_interval()
         measured = self._measure(index) if math.isfinite(train_loss) else Measured({"loss": math.nan})
@@ -202,16 +201,16 @@ class Training:
         self.points = []
         self.evaluations.append(evaluation)
         self._keep_if_best(evaluation, measured)
-        self._window.restart(self.tokens)  # an evaluation's time is not the steps'
+        self._window.restart(self.tokens)  # the time of an evaluation is no training time
         return evaluation
 
     @property
     def diverged(self) -> bool:
-        """Whether the training loss has left the finite numbers: the gradients took the weights with them."""
+        """Whether the training loss was not finite: the weights are not finite either."""
         return bool(self.evaluations) and not math.isfinite(self.evaluations[-1].metrics["train/interval_loss"])
 
     def hand_out(self, evaluation: Evaluation) -> Iterator[Evaluation]:
-        """Yields it; what the caller does meanwhile costs neither random numbers nor time of this training."""
+        """Yields it; random numbers and time that the caller uses meanwhile do not count for this training."""
         rng = rng_state(self.device)
         self._window.stop_clock()
         yield evaluation
@@ -224,7 +223,7 @@ class Training:
         return self.evaluator.measure(self.model, decode=decode)
 
     def _keep_if_best(self, evaluation: Evaluation, measured: Measured) -> None:
-        """Keeps the weights unless an evaluation before was better: of equal ones the last has trained most."""
+        """Keeps the weights unless an earlier evaluation was better; of equal ones the last wins."""
         objective = self.config.objective
         value = evaluation.metrics.get(objective.metric, math.nan)
         if math.isfinite(value) and (self.best is None or not objective.better(self.best.value, value)):
@@ -233,15 +232,15 @@ class Training:
     # ------------------------------------------------------------------------------------------------------ checkpoints
 
     def checkpoint_if_due(self) -> None:
-        """Saves when the last checkpoint is older than the handle allows."""
+        """Saves if the last checkpoint is older than `checkpoint_seconds`."""
         if time.monotonic() - self._saved_at > self.handle.settings.checkpoint_seconds:
             self.save()
 
     def save(self) -> None:
-        """Writes last.pt (to go on from), with the best weights in it; the one before stays as previous.pt."""
+        """Writes last.pt, best weights included; the previous checkpoint is kept as previous.pt."""
         now = time.monotonic()
         self.seconds, self._clock = self.seconds + now - self._clock, now
-        self._window.stop_clock()  # saving is no step either
+        self._window.stop_clock()  # saving is no training time either
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -261,9 +260,9 @@ class Training:
         self._window.start_clock()
 
     def save_best(self) -> None:
-        """Ends the training: writes best.pt and samples.json of the best evaluation; nothing when none was finite.
+        """Writes best.pt and samples.json of the best evaluation; nothing if none was finite.
 
-        What was not decoded at that evaluation is decoded now: metrics and samples of best.pt have them.
+        Decodes the sets that were not decoded at that evaluation.
         """
         if self.best is None:
             return
@@ -273,7 +272,7 @@ class Training:
         self.best.write(self.handle.folder, precision=self.precision, config_hash=self.config.digest())
 
     def resume(self) -> bool:
-        """Goes back to the newest checkpoint that is whole, of this config and these data; False: there is none."""
+        """Restores the newest intact checkpoint of this config and data; returns False if there is none."""
         paths = [self.handle.folder / name for name in CHECKPOINTS]
         state = checkpoint.load_newest(paths, config_hash=self._identity, device=self.device)
         if state is None:

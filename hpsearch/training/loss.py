@@ -1,4 +1,4 @@
-"""The loss of a batch as the steps sum it."""
+"""The training loss of a batch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hpsearch.training.evaluation import score
 from hpsearch.training.model import Llama
 
 ROUND_TARGETS_TO = 64
-IGNORED = -100  # a target that is none
+IGNORED = -100  # padding of targets
 
 
 def loss_sum(model: Llama, batch: Batch) -> Tensor:
     """The summed cross-entropy (nats) of a batch's targets.
 
-    Their number is rounded up (what is added is ignored): each new shape costs the CPU's and the GPU's matrix kernels
-    a preparation of their own, and takes memory.
+    Targets are padded to a multiple of 64 with ignored ones: each new shape costs time and memory in the kernels
+    of CPU and GPU.
     """
     missing = -len(batch.targets) % ROUND_TARGETS_TO
     if batch.positions is None or missing == 0:

@@ -1,4 +1,4 @@
-"""How much memory this process has, and whether an error says that there was no more. It imports no torch."""
+"""The memory of this process, and which errors mean that memory ran out. It imports no torch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 STATUS = Path("/proc/self/status")  # Linux
 CLEAR = Path("/proc/self/clear_refs")
-FORGET_PEAK = "5"  # what clear_refs takes for: VmHWM begins anew
-# glibc's parameters and ours (mallopt(3)): by default it gives back to the system what a step frees, and the next step
-# asks for it again, page by page.
+FORGET_PEAK = "5"  # written to clear_refs: resets VmHWM
+# Parameters of mallopt(3) and our values: by default glibc returns the memory that a step frees to the system, and the
+# next step gets it back page by page.
 KEEP = {-1: 2**31 - 1, -3: 2**30}  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD; bytes
-OWN_WAY = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")  # environment variables of who has set an allocator up
-WANTS = (  # what torch and the libraries below it say in errors of no type of their own
+OWN_WAY = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")  # environment variables that configure an allocator
+WANTS = (  # in messages of RuntimeErrors from torch and the libraries below it
     "out of memory",
     "can't allocate memory",  # torch's CPU allocator
     "cannot allocate memory",
@@ -25,7 +25,7 @@ WANTS = (  # what torch and the libraries below it say in errors of no type of t
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, of the CPU or of a device."""
+    """Whether an error means that memory ran out, of the CPU or of a device."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter: torch's
         return True
     text = str(error).lower()
@@ -33,27 +33,27 @@ def ran_out(error: BaseException) -> bool:
 
 
 def resident() -> int:
-    """Bytes of memory that this process has now (its peak where the system tells no more)."""
+    """Resident bytes of this process (the peak if the system does not report them)."""
     return _of_status("VmRSS") or peak()
 
 
 def peak() -> int:
-    """The most memory (bytes, resident) that this process has had, since `forget_peak` where that is possible."""
+    """Peak of the resident bytes of this process, since `forget_peak` if the system can reset it."""
     unit = 1 if sys.platform == "darwin" else 1024
     return _of_status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def forget_peak() -> None:
-    """Lets `peak` begin anew, where the system permits."""
+    """Resets `peak`, if the system permits."""
     with contextlib.suppress(OSError):
         CLEAR.write_text(FORGET_PEAK)
 
 
 def keep_freed() -> None:
-    """Has this process keep the memory that it frees, for its next step; `give_back` is to follow some time.
+    """Keeps freed memory in the process for the next step (glibc). Call `give_back()` between trials.
 
-    On a CPU a training takes up to 30 % less time then (benchmarks/README.md, Training speed). Elsewhere than with
-    glibc, and where the environment has set an allocator up, nothing changes.
+    On a CPU a training takes up to 30 % less time (benchmarks/README.md, Training speed). Does nothing without glibc
+    or if the environment configures an allocator.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None and not any(name.startswith(OWN_WAY) for name in os.environ):
@@ -62,14 +62,14 @@ def keep_freed() -> None:
 
 
 def give_back() -> None:
-    """Gives the system the memory that this process has freed (glibc; 10 ms)."""
+    """Returns freed memory to the system (glibc; 10 ms)."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
 
 
 def _of_status(name: str) -> int:
-    """A line of the status in bytes, 0: there is none. Linux's rusage has the parent's peak before the exec."""
+    """A line of the status in bytes, 0 if missing. (rusage on Linux contains the parent's peak before the exec.)"""
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = STATUS.read_text().splitlines()
         return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) * 1024

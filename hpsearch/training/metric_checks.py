@@ -1,4 +1,4 @@
-"""Whether a config can be measured on its data and on this machine, seen before anything trains."""
+"""Checks before any training that the metrics of a config can be computed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from hpsearch.training.config import TrainConfig
 
 
 def unmeasurable(config: TrainConfig) -> tuple[str, str] | None:
-    """(key of `evaluation`, reason) where this machine cannot measure one of the sets; None: it can."""
+    """(key of `evaluation`, reason) if this machine cannot compute the metrics of a set, else None."""
     found = (data_set.unmeasurable(config.evaluation) for data_set in config.data.values())
     return next((reason for reason in found if reason is not None), None)
 
 
 def doubts(config: TrainConfig, corpus: Corpus) -> list[str]:
-    """What to know of the metrics on these data, one line each; raises DataError where they cannot be measured."""
+    """Warnings about metrics on these data, a line each; raises DataError if they cannot be computed."""
     metric = config.objective.metric
     return [
         line

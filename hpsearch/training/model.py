@@ -47,7 +47,7 @@ class Past:
     mask: Tensor  # (B, 1, T, S), True where a new token may look
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Writes the new tokens' keys and values (B, T, G, D) into their slots; gives all slots."""
+        """Writes the new tokens' keys and values (B, T, G, D) into their slots; returns all slots."""
         rows = torch.arange(len(keys), device=keys.device)[:, None]
         self.keys[rows, self.positions] = keys
         self.values[rows, self.positions] = values
@@ -88,7 +88,7 @@ class Attention(nn.Module):
 
 
 def rotate(x: Tensor, rotary: Rotary) -> Tensor:
-    """Turns each pair (i, i + D/2) of a head by its position's angle (arXiv 2104.09864; the layout of HF Llama)."""
+    """Rotates each pair (i, i + D/2) of a head by its position's angle (arXiv 2104.09864; the layout of HF Llama)."""
     cos, sin = (table[..., : x.shape[-2], :].to(x.dtype) for table in rotary)
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)  # sin has the sign of rotate-half in it
 

@@ -1,4 +1,4 @@
-"""The training loss as a curve: of each set, and over sets in the mix of `val/loss`, whatever the batches were of."""
+"""The training loss of each data set, and their mean weighted as in `val/loss`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ Sums = Mapping[str, tuple[float, int]]  # set -> nats, target tokens
 
 
 class TrainLoss:
-    """Means per set of what was trained; a set that a window lacks counts with its latest mean."""
+    """Mean losses per set; a set without steps in a window counts with its latest mean."""
 
     def __init__(self, shares: Mapping[str, float]) -> None:
-        """`shares`: how much each set counts in the mean over sets (they need not sum to 1)."""
+        """`shares`: the weight of each set in the mean (need not sum to 1)."""
         self.shares = dict(shares)
         self.latest: dict[str, float] = {}
         self.interval: dict[str, list[Any]] = {}  # since the last evaluation: nats, target tokens
 
     def window(self, sums: Sums) -> dict[str, float]:
-        """Adds a window; returns `train/loss`, with several sets also `train/SET/loss` of those that it trained."""
+        """Adds a window; returns `train/loss`, with several sets also `train/SET/loss` of the sets in it."""
         for name, (nats, targets) in sums.items():
             self.latest[name] = nats / targets
             former = self.interval.get(name, [0.0, 0])
@@ -27,13 +27,13 @@ class TrainLoss:
         return {"train/loss": self._mean(self.latest), **several}
 
     def close_interval(self) -> float:
-        """The mean since the last evaluation, in nats; begins the next interval."""
+        """The mean since the last evaluation, in nats; starts the next interval."""
         since = {name: nats / targets for name, (nats, targets) in self.interval.items()}
         self.interval = {}
         return self._mean(self.latest | since)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
+        """The state for a checkpoint."""
         return {"latest": self.latest, "interval": self.interval}
 
     def load(self, state: dict[str, Any]) -> None:

@@ -271,7 +271,7 @@ def test_any_one_damaged_line_costs_at_most_what_it_alone_said(zygote, tmp_path)
         (cwd / "home/toy/journal.jsonl").write_bytes(b"".join(damaged))
         done = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="")
         assert done.code == 0, (number, done.said)
-        assert f"damaged lines were passed over ({number}; 1 in all)" in done.said
+        assert f"damaged lines were skipped ({number}; 1 in all)" in done.said
         after = history(cwd)
         assert len(after.finished) == 4
         for trial in before.trials.values():

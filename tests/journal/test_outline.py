@@ -99,5 +99,5 @@ def test_what_is_no_journal_is_refused_as_ever(tmp_path):
     with pytest.raises(JournalDamaged, match="none of its 1 lines is whole"):
         list(outline(tmp_path / "j"))
     (tmp_path / "j").write_bytes(encode({"time": 1.0, "event": "evaluation", "trial": 0, "evaluation": {"index": 1}}))
-    with pytest.raises(JournalDamaged, match="begins with something else than study_created"):
+    with pytest.raises(JournalDamaged, match="does not begin with study_created"):
         list(outline(tmp_path / "j"))

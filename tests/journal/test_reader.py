@@ -73,7 +73,7 @@ def test_the_origin_is_found_again_when_its_line_is_damaged(tmp_path):
 
 def test_a_journal_that_says_nowhere_whose_it_is_is_refused(tmp_path):
     write(tmp_path / "j", "trial_asked")
-    with pytest.raises(JournalDamaged, match="begins with something else"):
+    with pytest.raises(JournalDamaged, match="does not begin with study_created"):
         journal.read(tmp_path / "j")
 
 

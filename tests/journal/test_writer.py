@@ -147,7 +147,7 @@ class Disk:
         self._write, self._fdatasync = os.write, os.fdatasync
         monkeypatch.setattr(os, "write", self.write)
         monkeypatch.setattr(os, "fdatasync", self.fdatasync)
-        monkeypatch.setattr(writer, "AGAIN", 0.01)
+        monkeypatch.setattr(writer, "RETRY_INTERVAL", 0.01)
 
     def write(self, file, data):
         if self.half and len(data) > 10:
@@ -221,7 +221,7 @@ def test_a_torn_tail_longer_than_a_block_is_cut(tmp_path, size):
 def test_a_sync_that_fails_takes_back_what_came_after_the_one_before_began(tmp_path, monkeypatch):
     """Else the line that came while the first was under way would be in the file twice."""
     slow, log = SlowDisk(monkeypatch), Journal(tmp_path / "j")
-    monkeypatch.setattr(writer, "AGAIN", 0.01)
+    monkeypatch.setattr(writer, "RETRY_INTERVAL", 0.01)
     log.append("study_created")
     assert slow.begun.acquire(timeout=600)
     log.append("late")

@@ -134,10 +134,10 @@ def test_of_the_sizes_that_a_journal_has_for_a_device_the_smallest_is_believed_u
 
 def test_what_was_too_little_for_one_is_for_all_that_are_no_smaller_until_more_is_known():
     peaks = peaks_of(trial(0, 10), trial(1, 10), trial(2), trial(3, batch_size=1), trial(4, batch_size=99))
-    peaks.were_too_few(1, 45)
+    peaks.ran_out(1, 45)
     assert expected(peaks, 0, 1, 2, 3, 4) == [45, 45, 45, 10, 45]
     peaks.measured(1, says(20))
     assert expected(peaks, 0, 1, 2, 3, 4) == [10, 20, 20, 20, 20]
-    peaks.were_too_few(2, 60)
+    peaks.ran_out(2, 60)
     peaks.ended(2)
     assert expected(peaks, 0, 1, 2, 3, 4) == [10, 20, 20, 20, 20]

@@ -31,9 +31,9 @@ def test_a_trial_goes_on_at_another_device_than_the_one_that_failed_it(tmp_path,
     for device, number in taken.items():
         study = opened(experiment("budget: {trials: 9}\n" + QUIET), tmp_path / f"home-{device}")
         placing = Placement(study, Scripted(settings, healthy), Decisions(study, policy_of(study)))
-        placing._waiting = [3, 4]
+        placing._queue = [3, 4]
         placing._device_errors.update(device_errors)
-        assert placing._next_waiting(device) == number
+        assert placing._next_queued(device) == number
         study.journal.close()
 
 

@@ -20,7 +20,7 @@ from tests.training.test_loop import essence
 from tests.training.tiny import MIXED, PAIRS, TEXT, handle, model, opened, tiny
 
 ROOT = Path(__file__).parents[2]
-LINE = "out of memory with micro-batch {}; goes on with {} (same batch of 32)"
+LINE = "out of memory with micro-batch {}; continues with {} (same batch of 32)"
 
 
 def config_of(**training):
@@ -165,7 +165,7 @@ def test_an_evaluation_without_room_is_done_in_smaller_parts_and_says_the_same(t
     assert found.metrics == pytest.approx(expected.metrics, rel=1e-5)
     assert found.samples == expected.samples
     assert made.max_tokens.size <= 4 * config.model.context
-    assert all("tokens evaluated at once; goes on with" in line for line in warned(caplog))
+    assert all("tokens evaluated at once; continues with" in line for line in warned(caplog))
     caplog.clear()
     assert made.measure(net).metrics == pytest.approx(expected.metrics, rel=1e-5)
     assert warned(caplog) == []  # it goes on with what it found
@@ -191,7 +191,7 @@ def test_decoding_without_room_is_done_for_fewer_prompts_at_once(
     assert found.metrics["bleu"] == expected.metrics["bleu"]
     assert rows[0] > 2
     assert set(rows[-2:]) <= {1, 2}
-    assert warned(caplog)[0] == "out of memory with 128 rows decoded at once; goes on with 64"
+    assert warned(caplog)[0] == "out of memory with 128 rows decoded at once; continues with 64"
 
 
 def test_an_evaluation_in_which_one_row_finds_no_room_fails(tmp_path, corpus_files, room):
@@ -224,7 +224,7 @@ def test_f12_a_batch_that_finds_no_room_is_trained_in_parts_with_the_same_curve(
         (tmp_path / "data" / f"{part}.txt").write_text(text[:length])
     (size, tokens, losses, value, peak), warnings = limited(tmp_path, 60)
     assert size in (8, 16, 32)
-    assert warnings[0] == "out of memory with micro-batch 64; goes on with 32 (same batch of 64)"
+    assert warnings[0] == "out of memory with micro-batch 64; continues with 32 (same batch of 64)"
     (given, its_tokens, its_losses, its_value, _), none = limited(tmp_path, 0, micro_batch=size)
     assert (given, its_tokens, none) == (size, tokens, [])
     assert losses == pytest.approx(its_losses, rel=1e-4)

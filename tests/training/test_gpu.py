@@ -137,7 +137,7 @@ def test_a_batch_that_finds_no_room_is_trained_in_parts(tmp_path, corpus_files, 
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0, device)
     assert size < 256
-    assert caplog.messages[0] == "out of memory with micro-batch 256; goes on with 128 (same batch of 256)"
+    assert caplog.messages[0] == "out of memory with micro-batch 256; continues with 128 (same batch of 256)"
     given = curve(config(size), placed(handle(tmp_path, "given"), "cuda:0"))
     for one, other in zip(found, given, strict=True):
         assert (one.step, one.metrics["train/loss"], one.metrics["val/loss"]) == pytest.approx(other, rel=2e-3)

@@ -1,7 +1,7 @@
-"""Optuna's samplers and pruners as a policy: a study in memory follows the history that it is asked about.
+"""Optuna's samplers and pruners as a policy, with an Optuna study in memory that follows the history.
 
-What an answer costs grows with the new trials and evaluations alone. A history that was not seen before is put back as
-a whole: then Optuna proposes what it would have proposed without the interruption.
+An answer costs time for the new trials and evaluations only. For another history the Optuna study is rebuilt as a whole
+and proposes what it would have proposed without the interruption.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class OptunaPolicy:
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
         self._rules = CurveRules(experiment.search.overfitting, experiment.trainer)
-        self._begin(History())
+        self._reset(History())
 
     def next(self, history: History) -> Decision:
-        """A new trial while the budget has room and the space a training that the study lacks."""
+        """Returns a new trial while the budget allows one and the space has a training that the study lacks."""
         self._catch_up(history)
         if history.room == 0:
             return Nothing()
@@ -42,7 +42,7 @@ class OptunaPolicy:
         return New(self._experiment.space.values(self._proposed))
 
     def judge(self, history: History, trial: TrialHistory) -> Judgement:
-        """Diverged, overfitting or behind its peers? Else it continues."""
+        """Ends a trial that diverged, overfits or is behind the other trials."""
         self._catch_up(history)
         self.proposals.hear(trial)
         judgement = self._rules.judge(history, trial)
@@ -64,7 +64,7 @@ class OptunaPolicy:
             return None
 
     def _is_behind(self, trial: TrialHistory) -> bool:
-        """Whether the pruner stops the trial; having said so once of an evaluation, it says so again."""
+        """Whether the pruner stops the trial; the same answer each time for one evaluation."""
         index = max(trial.evaluations, default=0)
         if index == 0 or trial.evaluations[index].progress >= self._rules.phases(trial).ends_at:
             return False
@@ -72,8 +72,8 @@ class OptunaPolicy:
             self._pruned[trial.number] = index
         return self._pruned.get(trial.number) == index
 
-    def _begin(self, history: History) -> None:
-        """Forgets all for another history."""
+    def _reset(self, history: History) -> None:
+        """Starts over with another history."""
         self._history, self._seen, self._ended = history, 0, 0
         self.proposals = Proposals(self._experiment)
         self._proposed = None
@@ -82,7 +82,7 @@ class OptunaPolicy:
     def _catch_up(self, history: History) -> None:
         """Adds to Optuna's study what is new in the history."""
         if history is not self._history:
-            self._begin(history)
+            self._reset(history)
         if self._seen < len(history.trials):
             self._add(history)
         for number in history.finished[self._ended :]:
@@ -102,4 +102,4 @@ class OptunaPolicy:
         with uncollected():
             for number in numbers:
                 self.proposals.rebuild(history.trials[number])
-            gc.freeze()  # what is known already is not looked through for garbage during the search
+            gc.freeze()  # the garbage collector skips these trials during the search

@@ -1,4 +1,4 @@
-"""The Optuna study in the driver's memory: what its sampler proposes, and whom its pruner would stop.
+"""The Optuna study in the driver's memory: which trials its sampler proposes and which its pruner would stop.
 
 No config is proposed twice: the same config with the same seed is the same training.
 """
@@ -54,9 +54,9 @@ class Proposals:
         self.trainings = Trainings(experiment.space)
 
     def ask(self, number: int) -> dict[str, Any]:
-        """The internal values of a new trial, which no other has; what the sampler proposes, if that is new.
+        """Returns the internal values of a new trial: what the sampler proposes, or another config if that is not new.
 
-        Raises OutOfConfigs where there is none.
+        Raises OutOfConfigs if the study has every training of the space.
         """
         self.study.sampler = make_sampler(self.experiment, number, self._shortlist)
         trial = self._trials[number] = self.study.ask()
@@ -68,7 +68,7 @@ class Proposals:
         return internal
 
     def accept(self, trial: TrialHistory, proposed: dict[str, Any]) -> None:
-        """Gives the trial that was asked for the internal values with which it was recorded."""
+        """Sets the internal values of the trial asked for last to those that were recorded."""
         if trial.internal != proposed:  # a number on a grid may differ in its last bit
             self.trainings.discard(proposed)
             self.trainings.add(trial.internal)
@@ -97,7 +97,7 @@ class Proposals:
             self._tell(trial)
 
     def rebuild(self, trial: TrialHistory) -> None:
-        """Puts a trial of the journal back, under its number."""
+        """Adds a trial of the journal under its number."""
         if not trial.config:  # its params stood on damaged lines alone; the sampler passes it over
             self.study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
             return
@@ -121,12 +121,12 @@ class Proposals:
         self.study.tell(self._closed(trial.number), value, state=state)
 
     def _closed(self, number: int) -> optuna.Trial:
-        """Optuna's trial, which is open no more."""
+        """Returns Optuna's trial, which is not open any more."""
         del self._heard[number]
         return self._trials.pop(number)
 
     def _another(self, number: int) -> dict[str, Any]:
-        """A config that no trial has, drawn at random, in place of the proposed one; raises OutOfConfigs."""
+        """Replaces the proposed config by a random one that no trial has; raises OutOfConfigs."""
         found = self._drawn(number)
         if found is None:
             self.trainings.none_left = True
@@ -136,7 +136,7 @@ class Proposals:
         return found
 
     def _drawn(self, number: int) -> dict[str, Any] | None:
-        """One of those that are left, where the space can be listed; else the first new one of many draws."""
+        """A random new config of a listed space; else the first new one of many draws, or None."""
         if self.trainings.listed:
             return self.trainings.left(mix(self.experiment.seed, number))
         for draw in range(DRAWS):
@@ -147,7 +147,7 @@ class Proposals:
         return None
 
     def _put(self, number: int, internal: dict[str, Any]) -> None:
-        """Has Optuna's trial these values in place of its own; of another branch they may be other parameters."""
+        """Replaces the params of Optuna's trial, which may be of another branch of the space."""
         study = self._storage.get_study_id_from_name(self.experiment.study)
         trial = self._storage.get_trial_id_from_study_id_trial_number(study, self._trials[number].number)
         frozen = self._storage.get_trial(trial)  # the storage's own, not a copy
@@ -157,12 +157,12 @@ class Proposals:
             self._storage.set_trial_param(trial, name, distribution.to_internal_repr(value), distribution)
 
     def _value(self, evaluation: Evaluation) -> float | None:
-        """What Optuna hears of an evaluation; None: nothing, for BLEU may be measured more rarely than the rest."""
+        """The value that Optuna is told of an evaluation; None if the objective was not measured in it."""
         value = evaluation.metrics.get(self._metric)
         return value if value is None or math.isfinite(value) else self._worst
 
     def _replay(self, trial: TrialHistory) -> None:
-        """Asks for a trial and reports it step by step, as it was."""
+        """Asks Optuna for a trial and reports its evaluations one by one."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.study.enqueue_trial(trial.internal)
@@ -179,7 +179,7 @@ class Proposals:
             self._tell(trial)
 
     def _frozen(self, trial: TrialHistory) -> optuna.trial.FrozenTrial:
-        """A trial that has ended, as Optuna would have it after all that it was told."""
+        """A trial that has ended, as Optuna's study would hold it."""
         state = state_of(trial.outcome or Outcome.FAILED)
         heard = ((index, self._value(evaluation)) for index, evaluation in sorted(trial.evaluations.items()))
         reports = {index: value for index, value in heard if value is not None}
@@ -196,12 +196,12 @@ class Proposals:
 
 
 def state_of(outcome: Outcome) -> optuna.trial.TrialState:
-    """What Optuna is told of a trial that ended so."""
+    """Optuna's state for an outcome."""
     return optuna.trial.TrialState[outcome.optuna_state]
 
 
 def _was_compared(trial: TrialHistory, index: int, ends_at: float) -> bool:
-    """Whether `judge` asked the pruner at this evaluation; at the last of an unfinished trial it is to be asked yet."""
+    """Whether `judge` asked the pruner at this evaluation; it has yet to ask at the last one of an unfinished trial."""
     at_end = trial.evaluations[index].progress >= ends_at
     is_last = index == max(trial.evaluations)
     is_due = index > trial.paused_at  # a resumed trial is not judged again where it paused

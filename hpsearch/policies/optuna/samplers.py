@@ -1,7 +1,7 @@
 """Optuna's samplers and pruners by the names a space file gives them.
 
-A sampler is made anew for each trial, seeded by (study seed, number of trials): a restarted driver then proposes what
-an undisturbed one would have, instead of its first configs again.
+Each trial has a new sampler, seeded by (study seed, number of trials): a restarted driver then proposes what an
+undisturbed one would have proposed, not its first configs again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hpsearch.space.settings import (
     SuccessiveHalvingPruner,
 )
 
-FEWEST_STARTUP, MOST_STARTUP = 4, 10  # random trials before a model of the space is asked
+FEWEST_STARTUP, MOST_STARTUP = 4, 10  # random trials before TPE or a Gaussian process is fitted
 
 
 def make_sampler(experiment: Experiment, number: int, shortlist: Shortlist) -> optuna.samplers.BaseSampler:
@@ -47,7 +47,7 @@ def make_sampler(experiment: Experiment, number: int, shortlist: Shortlist) -> o
 
 
 def make_pruner(wanted: AnyPruner, *, evaluations: int | None) -> optuna.pruners.BasePruner:
-    """The pruner; its steps are the indices of a trial's `evaluations` (None: nobody knows how many there will be)."""
+    """The pruner; its steps are the indices of a trial's `evaluations` (None: their number is not known)."""
     options = wanted.model_dump(exclude={"name", "wrapped"})
     if isinstance(wanted, MedianPruner | PercentilePruner):
         renamed = {
@@ -68,14 +68,14 @@ def make_pruner(wanted: AnyPruner, *, evaluations: int | None) -> optuna.pruners
 
 
 def takes_notes(wanted: AnyPruner) -> bool:
-    """Whether the pruner writes into the study who reached what, each time that it is asked."""
+    """Whether the pruner stores in the study which rung each trial reached, each time that it is asked."""
     if isinstance(wanted, PatientPruner):
         return takes_notes(Search.model_validate({"pruner": wanted.wrapped}).pruner)
     return isinstance(wanted, SuccessiveHalvingPruner | HyperbandPruner)
 
 
 class BoundedTPE(optuna.samplers.TPESampler):
-    """TPE that looks at the best and the latest trials of a long study, so that an `ask` does not grow with it.
+    """TPE that reads the best and the latest trials of a long study, so that the cost of an `ask` does not grow.
 
     Its good side are the 25 best at most (default_gamma of Optuna), and its weights let the older ones on the other
     side fade (arXiv 2304.11127, section 3.4): what is left out would hardly count.
@@ -89,7 +89,7 @@ class BoundedTPE(optuna.samplers.TPESampler):
     def infer_relative_search_space(
         self, study: optuna.Study, trial: optuna.trial.FrozenTrial
     ) -> dict[str, optuna.distributions.BaseDistribution]:
-        """As Optuna's, of the trials looked at."""
+        """As Optuna's, with the trials of the shortlist."""
         self._looked_at = self._shortlist.part()  # once: a sampler proposes one trial
         return super().infer_relative_search_space(self._looked_at, trial)
 
@@ -99,12 +99,12 @@ class BoundedTPE(optuna.samplers.TPESampler):
         trial: optuna.trial.FrozenTrial,
         search_space: dict[str, optuna.distributions.BaseDistribution],
     ) -> dict[str, Any]:
-        """As Optuna's, of the trials looked at."""
+        """As Optuna's, with the trials of the shortlist."""
         return super().sample_relative(self._looked_at, trial, search_space)
 
 
 class AmongPeers(optuna.pruners.BasePruner):
-    """Halving that stops no one before four trials have come as far: with fewer, half of them say nothing."""
+    """Halving that stops no trial before four have reached the same evaluation: half of fewer says nothing."""
 
     fewest = 4
 
@@ -112,7 +112,7 @@ class AmongPeers(optuna.pruners.BasePruner):
         self._halving = halving
 
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-        """Whether the trial falls behind; the halving is always asked, for it notes who reached which rung."""
+        """Whether the trial falls behind. The halving is always asked: it stores which rung the trial reached."""
         if not self._halving.prune(study, trial):
             return False
         step, trials = trial.last_step, study.get_trials(deepcopy=False)

@@ -1,4 +1,4 @@
-"""The trials of a long study that TPE looks at: kept at hand from one `ask` to the next, never searched for anew."""
+"""The trials of a long study that TPE reads, kept from one `ask` to the next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BEST, ENDED, RUNNING = 100, 300, 200  # trials of a longer study: the best, the 
 
 
 class Shortlist:
-    """The best and the latest trials of one study; what an update costs grows with the running ones alone."""
+    """The best and the latest trials of one study. The cost of an update grows with the running trials only."""
 
     def __init__(self, study: optuna.Study) -> None:
         self.study = study
@@ -25,7 +25,7 @@ class Shortlist:
         self._completed: list[tuple[float, int]] = []  # the best first
 
     def part(self) -> optuna.Study:
-        """The study itself, or in its place one that shows some of its trials."""
+        """Returns the study, or if it is long a view of some of its trials."""
         trials = self.study.get_trials(deepcopy=False)
         self._update(trials)
         if len(trials) <= BEST + ENDED + RUNNING:
@@ -46,7 +46,7 @@ class Shortlist:
 
 
 class _Part:
-    """A study to look at: some of its trials, all else as it is."""
+    """A read-only view of a study with some of its trials."""
 
     def __init__(self, study: optuna.Study, trials: list[FrozenTrial]) -> None:
         self._whole, self._trials = study, trials

@@ -1,7 +1,7 @@
-"""Which configs of a space are the same training, how many different ones there are, and which are left to try.
+"""Which configs of a space are the same training, how many different trainings it has, and which are left to try.
 
-A sampler sees internal values: two of them can stand for one training, where two branches resolve to the same values or
-where a value has no effect (the cool-down of a cosine schedule).
+Two configs are the same training if two branches resolve to the same values, or if the values that differ have no
+effect (the cool-down of a cosine schedule).
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ import numpy as np
 
 from hpsearch.space.space import Space
 
-LISTED = 10_000  # configs of a space that is gone through one by one
+LISTED = 10_000  # configs, at most, of a space that is listed
 DIGITS = 12  # of a number, beyond which two learning rates are one
 
 
 class Trainings:
-    """The trainings that the configs of a space stand for, and those of them that a study has."""
+    """The different trainings of a space, and which of them a study has."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
         self._known: set[str] = set()
-        self.none_left = False  # nobody found another one; of a space that is not listed
+        self.none_left = False  # no draw found another one, in a space that is not listed
 
     def has(self, internal: Mapping[str, Any]) -> bool:
         """Whether the study has the training of a trial with these internal values."""
         return self._key(internal) in self._known
 
     def add(self, internal: Mapping[str, Any]) -> None:
-        """Notes that the study has it."""
+        """Notes that the study has this training."""
         self._known.add(self._key(internal))
 
     def discard(self, internal: Mapping[str, Any]) -> None:
-        """Notes that the study lacks it."""
+        """Notes that the study lacks this training."""
         self._known.discard(self._key(internal))
 
     @cached_property
@@ -72,7 +72,7 @@ class Trainings:
 
 
 def _rounded(value: Any) -> Any:
-    """A value to be compared: 1 and 1.0 are one, and so are floats that differ in their last bits alone."""
+    """A value for comparison: 1 equals 1.0, and floats that differ only in their last bits are equal."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     return str(value) if isinstance(value, int) else f"{value:.{DIGITS}g}"

@@ -78,7 +78,7 @@ def test_a_killed_worker_is_noticed_and_replaced(nodes, tmp_path):
     made = launcher(nodes, tmp_path, 1)
     try:
         place(made, task(tmp_path, dropout=SLOW))
-        os.kill(made._slots[0].place.pid, signal.SIGKILL)
+        os.kill(made._slots[0].info.pid, signal.SIGKILL)
         _, last = drive(made)
         assert isinstance(last, Failed)
         assert (last.trial, last.kind) == (0, "died")
@@ -114,10 +114,10 @@ def test_a_worker_that_dies_while_idle_is_replaced_and_fails_no_trial(nodes, tmp
         place(made, task(tmp_path))
         assert len(drive(made)[0]) == 20
         for number in (signal.SIGKILL, signal.SIGTERM):
-            pid = made._slots[0].place.pid
+            pid = made._slots[0].info.pid
             os.kill(pid, number)
             deadline = time.monotonic() + LIMIT
-            while made._slots[0].info is None or made._slots[0].place.pid == pid:
+            while made._slots[0].info is None or made._slots[0].info.pid == pid:
                 assert made.messages(0.2) == []
                 assert time.monotonic() < deadline
         place(made, task(tmp_path, 1))
@@ -130,13 +130,13 @@ def test_a_terminated_worker_saves_its_trial_and_another_resumes_it(nodes, tmp_p
     made = launcher(nodes, tmp_path, 1)
     try:
         place(made, task(tmp_path, dropout=SLOW))
-        pid = made._slots[0].place.pid
+        pid = made._slots[0].info.pid
         time.sleep(1.0)  # it trains
         os.kill(pid, signal.SIGTERM)
         seen, last = drive(made)
         assert last == Ended(0, 0, Command.PAUSE)
         place(made, task(tmp_path, dropout=SLOW))
-        assert made._slots[0].place.pid != pid
+        assert made._slots[0].info.pid != pid
         again, last = drive(made)
         assert again[: len(seen)] == seen
         assert (len(again), last) == (20, Ended(0, 0, Command.CONTINUE))
