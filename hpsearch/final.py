@@ -17,7 +17,7 @@ from hpsearch.contract import Command, Evaluation, Handle, WorkerSettings
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.identity import data_changes, described
 from hpsearch.study_lock import StudyLock
-from hpsearch.trainers import Trainer, reporting_errors
+from hpsearch.trainers import Trainer, config_file, reporting_errors
 from hpsearch.trainers.evaluations import evaluations
 
 CHECKPOINTS = "checkpoints"
@@ -101,7 +101,7 @@ class FinalTraining:
         metrics = {name: float(value) for name, value in (validated | tested.metrics).items()}
         with self._reporting_errors("export"):
             self.trainer.export(self.config, self._handle(), self.folder)
-        config = json.dumps(self.config.model_dump(mode="json"), indent=1)
+        config = json.dumps(config_file(self.trainer, self.config), indent=1)
         write_atomically(self.folder / "hpsearch.json", config.encode())
         write_json(self.folder / "metrics.json", metrics)
         shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)

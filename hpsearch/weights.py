@@ -20,7 +20,7 @@ from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
-from hpsearch.trainers import Trainer, load, trainer_name
+from hpsearch.trainers import Trainer, config_file, load, reporting_errors, trainer_name
 
 AGAIN = "hpsearch train makes the model anew"
 
@@ -58,9 +58,10 @@ def write_model(history: History, trial: TrialHistory, folder: Path, *, study: P
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        with _files(history, trial, study) as files:
+        reporting = reporting_errors(trainer, "export_kept", base=setting.base, log=study / "error.txt")
+        with _files(history, trial, study) as files, reporting:
             metrics = _exported(trainer, trial, Handle(setting, files), staging)
-        write_json(staging / "hpsearch.json", config.model_dump(mode="json"))
+        write_json(staging / "hpsearch.json", config_file(trainer, config))
         write_json(staging / "metrics.json", validated(metrics))
         staging.chmod(0o755)
         staging.rename(folder)
@@ -80,7 +81,9 @@ def _exported(trainer: Trainer, trial: TrialHistory, handle: Handle, folder: Pat
         state_of_it = ", which has not ended," if trial.outcome is Outcome.UNFINISHED else ""
         where = f"trial {trial.number}{state_of_it} at its best evaluation"
         raise UserError(f"the weights of {where} are not kept; {AGAIN}")
-    return metrics
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"returned {type(metrics).__name__}; allowed: a mapping of metrics or None")
+    return {str(name): float(value) for name, value in metrics.items()}
 
 
 def validated(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -12,10 +11,8 @@ from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
 from hpsearch.home import Home, history_of
 from hpsearch.journal.history import History
-from hpsearch.outcome import Outcome
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
-from hpsearch.training import checkpoint
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.export import load_pretrained
 from hpsearch.weights import write_model
@@ -29,6 +26,18 @@ model: {n_layers: 1, width: 16, n_heads: 2, context: 16}
 training: {epochs: 1.0, batch_size: 4}
 evaluation: {times: 2}
 resources: {launcher: inline}
+"""
+
+
+PAUSING_ALL = """
+from hpsearch import Judgement, New, Nothing, Verdict
+class All:
+    def __init__(self, experiment):
+        self.space = experiment.space
+    def next(self, history):
+        return New(self.space.draw(seed=0)) if history.room else Nothing("every trial is paused")
+    def judge(self, history, trial):
+        return Judgement(Verdict.PAUSE, "every trial pauses")
 """
 
 
@@ -74,24 +83,26 @@ def test_weights_that_are_gone_damaged_or_of_other_data_are_one_line(call, study
     assert not (tmp_path / "model").exists()
 
 
-def test_an_unfinished_trial_has_its_best_weights_in_its_checkpoint(study, tmp_path):
+def test_a_paused_winner_has_its_best_weights_in_its_state(call, space_file, tmp_path):
+    path = space_file(SPACE + "search: {policy: 'python:pausing_all:All'}\n")
+    (path.parent / "pausing_all.py").write_text(PAUSING_ALL)
+    code, _, err = call("run", path, "--home", tmp_path / "home")
+    assert (code, err) == (0, "")
+    study = tmp_path / "home" / "small"
+    assert not (study / "checkpoints/0000/best.pt").exists()
+    code, out, err = export(call, tmp_path)
+    assert (code, err) == (0, "")
+    assert "the weights of trial 0 at evaluation 1" in out
+    best = torch.load(_body(study / "checkpoints/0000/last.pt"), weights_only=True)["best"]["weights"]
+    assert torch.equal(load_pretrained(tmp_path / "model").state_dict()["norm.weight"], best["norm.weight"])
     home = Home(tmp_path / "home")
-    (trial,) = history_of(home, "small", space="small").trials.values()
-    path = study / "checkpoints" / "0000" / "best.pt"
-    state = torch.load(_body(path), weights_only=True)
-    best = {"weights": state["model"], "evaluation": state["evaluation"]}
-    digest = TrainConfig.model_validate(trial.config).digest()
-    checkpoint.save(path.with_name("last.pt"), {"best": best}, config_hash=digest)
-    path.unlink()
+    (trial,) = history_of(home, "small", space="small").ranked(unfinished=True)
     (corpus,) = (path.parent for path in home.cache.glob("*/sizes.json"))
     prepared = {TrainConfig.model_validate(trial.config).corpus_digest(): corpus}
     setting = WorkerSettings(device="cpu", threads=1, cache=home.cache, base=tmp_path, prepared=prepared)
-    write = partial(write_model, History(), study=study, setting=setting)
-    write(replace(trial, outcome=Outcome.UNFINISHED), tmp_path / "model")
-    assert torch.equal(load_pretrained(tmp_path / "model").state_dict()["norm.weight"], state["model"]["norm.weight"])
-    later = replace(trial, outcome=Outcome.UNFINISHED, best=replace(trial.best, index=trial.best.index + 1))
+    later = replace(trial, best=replace(trial.best, index=trial.best.index + 1))
     with pytest.raises(UserError, match="trial 0, which has not ended, at its best evaluation are not kept"):
-        write(later, tmp_path / "other")
+        write_model(History(), later, tmp_path / "other", study=study, setting=setting)
 
 
 def test_weights_in_a_storage_are_fetched(call, study, tmp_path):

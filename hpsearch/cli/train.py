@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hpsearch.api.train import FinalResult
     from hpsearch.events import Show
     from hpsearch.space.experiment import Experiment
+    from hpsearch.trainers import Trainer
 
 
 @click.command(
@@ -55,11 +56,11 @@ def train(
         terminal.console.print(f"stopped; everything is saved. Resume with: {again}")
         sys.exit(128 + (caught or 0))
     metric = experiment.objective.metric
-    for text in [*lines(result.metrics, result.signatures), *result.untested]:
+    trainer = experiment.trainer
+    for text in [*(lines(result.metrics, result.signatures) or [trainer.untested]), *result.untested]:
         terminal.say(text)
     terminal.console.print(result.reproduction or f"{metric} {result.metrics[metric]:.6g}")
-    exports = experiment.trainer.exports
-    terminal.console.print(f"model: {output}" + (f"  ({exports})" if exports else ""))
+    terminal.console.print(written(trainer, output))
 
 
 def _train(experiment: Experiment, shown: Show, options: dict[str, Any]) -> tuple[FinalResult, int | None]:
@@ -73,12 +74,23 @@ def _train(experiment: Experiment, shown: Show, options: dict[str, Any]) -> tupl
     return result, signals.caught
 
 
-def lines(metrics: Mapping[str, float], signatures: Mapping[str, str]) -> Iterator[str]:
-    """Yields the test metrics, a line each, BLEU and chrF with their signatures."""
+def written(trainer: Trainer, output: Path) -> str:
+    """The line about the files in the output folder."""
+    from hpsearch.trainers import Trainer
+
+    if type(trainer).export is Trainer.export:
+        return f"{output}: metrics.json and hpsearch.json; the trainer exports no model"
+    return f"model: {output}" + (f"  ({trainer.exports})" if trainer.exports else "")
+
+
+def lines(metrics: Mapping[str, float], signatures: Mapping[str, str]) -> list[str]:
+    """The test metrics, a line each, BLEU and chrF with their signatures."""
+    return list(_lines(metrics, signatures))
+
+
+def _lines(metrics: Mapping[str, float], signatures: Mapping[str, str]) -> Iterator[str]:
     tested = {name: value for name, value in sorted(metrics.items()) if name.startswith("test/")}
     for name, value in tested.items():
         signature = signatures.get(name.removeprefix("test/")) or signatures.get(name.rsplit("/", 1)[-1])
         if not name.endswith("stderr"):
             yield f"{name} {value:.6g}" + (f"  ({signature})" if signature else "")
-    if not tested:
-        yield "no test split: the model is not tested"

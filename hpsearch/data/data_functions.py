@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
     what = f"data.{name}: {origin}: importing module {module_name}"
     try:
         with user_modules.running(module_name, base=base, what=what, remedy=NO_SCRIPT):
-            found = getattr(importlib.import_module(module_name), function_name, None)
+            found = getattr(user_modules.imported(module_name, base=base, what=what), function_name, None)
     except DataError:
         raise
     except Exception as error:  # whatever a user's module does wrong while it is imported

@@ -1,17 +1,36 @@
-"""Imports and calls a user's modules: they can import from their folder, do not see our arguments, cannot exit."""
+"""Imports and calls a user's modules: they can import from their folder, do not see our arguments, cannot exit.
+
+Python imports a module once in a process, whatever folder the next space file lies in. `imported` refuses a module of
+another folder, and `forget_changed` lets the next import read edited files.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from hpsearch.errors import DataError
 
 LONGEST = 100  # characters of sys.exit's argument in the message
+
+
+@dataclass(frozen=True)
+class _Imported:
+    """A module that lies beside a space file, as it was when it was imported."""
+
+    base: Path
+    file: Path
+    stamp: tuple[int, int] | None  # of the file
+
+
+_imported: dict[str, _Imported] = {}  # by the module's name
 
 
 @contextlib.contextmanager
@@ -35,6 +54,95 @@ def running(module: str, *, base: Path, what: str, remedy: str) -> Iterator[None
             sys.path.remove(folder)
         if directory is not None and directory != _directory():
             os.chdir(directory)
+
+
+def imported(module: str, *, base: Path, what: str) -> ModuleType:
+    """Imports a module, inside `running`.
+
+    Raises DataError, which begins with `what`, if the module, a package around it or a module that it may import was
+    imported from another folder before, and `base` has a file for it.
+    """
+    base, parts = base.resolve(), module.split(".")
+    around = [".".join(parts[: n + 1]) for n in range(len(parts))]
+    _refuse_others([*around, *_imported], base, what)
+    before = set(sys.modules)
+    try:
+        found = importlib.import_module(module)
+    finally:
+        new = set(sys.modules) - before
+        _note(new if module in _imported else {module, *new}, base)
+    _refuse_others([module], base, what)
+    return found
+
+
+def is_other(module: str, base: Path) -> bool:
+    """Whether a module of this name was imported from another file than the one that the folder `base` has for it.
+
+    A copy of the same file counts as the same.
+    """
+    file, beside = _file_of(module), _beside(module, base.resolve())
+    if module not in sys.modules or beside is None or file == beside:
+        return False
+    try:
+        return file is None or file.read_bytes() != beside.read_bytes()
+    except OSError:
+        return True
+
+
+def forget_changed() -> set[str]:
+    """Forgets the modules beside a space file of which a file changed, so that the next import reads the files again.
+
+    Returns the names of the modules.
+    """
+    bases = {one.base for one in _imported.values() if _stamp(one.file) != one.stamp}
+    names = {name for name, one in _imported.items() if one.base in bases}
+    for name in names:
+        file = _imported.pop(name).file
+        if _file_of(name) == file:
+            del sys.modules[name]
+        with contextlib.suppress(OSError, NotImplementedError):  # Python compares its time in whole seconds
+            os.unlink(importlib.util.cache_from_source(str(file)))
+    importlib.invalidate_caches()
+    return names
+
+
+def _refuse_others(modules: Iterable[str], base: Path, what: str) -> None:
+    for name in modules:
+        if is_other(name, base):
+            raise DataError(
+                f"{what}: this process has imported another module {name!r} ({_file_of(name) or 'built in'}), "
+                f"not {_beside(name, base)}; rename one of the two, or use a process for each"
+            )
+
+
+def _note(modules: Iterable[str], base: Path) -> None:
+    """Remembers those modules that lie in the folder `base`, other than our own."""
+    for name in modules:
+        file = _file_of(name)
+        if file is not None and file == _beside(name, base) and name.partition(".")[0] != "hpsearch":
+            _imported[name] = _Imported(base, file, _stamp(file))
+
+
+def _beside(module: str, base: Path) -> Path | None:
+    """The file that the folder has for a module, if it has one."""
+    path = base.joinpath(*module.split("."))
+    files = (path / "__init__.py", path.with_name(f"{path.name}.py"))
+    return next((file.resolve() for file in files if file.is_file()), None)
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of an imported module."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return Path(file).resolve() if file else None
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """What changes with the file; None if it is missing."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _file(module: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hpsearch.data import user_modules
@@ -31,7 +31,7 @@ def _imported(name: str, experiment: Experiment, where: str) -> Policy:
     module, _, factory = name.removeprefix(PREFIX).partition(":")
     try:
         with user_modules.running(module, base=experiment.base, what=where, remedy=REMEDY):
-            return _made(where, experiment, _factory(module, factory, where))
+            return _made(where, experiment, _factory(module, factory, where, experiment.base))
     except DataError as error:  # the module called sys.exit
         raise ConfigError(str(error)) from error
 
@@ -50,9 +50,11 @@ def _made(where: str, experiment: Experiment, factory: Callable[[Experiment], An
     return made  # type: ignore[no-any-return]
 
 
-def _factory(module: str, factory: str, where: str) -> Callable[[Experiment], Any]:
+def _factory(module: str, factory: str, where: str, base: Path) -> Callable[[Experiment], Any]:
     try:
-        found = getattr(importlib.import_module(module), factory, None)
+        found = getattr(user_modules.imported(module, base=base, what=where), factory, None)
+    except DataError:
+        raise
     except Exception as error:  # whatever a user's module does wrong while it is imported
         raise ConfigError(f"{where}: cannot be imported ({line(error)})") from error
     if not callable(found):

@@ -20,6 +20,7 @@ from hpsearch.space.sections import RANGE_KEYS
 from hpsearch.space.settings import DEFAULT_TRIALS, Budget, Settings, settings_of
 from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile
+from hpsearch.tasks import forget_changed_modules
 from hpsearch.trainers import DEFAULT, Trainer, load
 
 OWN_FOLDERS = ("artifacts", "cache")  # in the home, beside the studies
@@ -77,6 +78,7 @@ def _trainer(raw: Mapping[str, Any], path: str) -> Trainer:
     name, base = raw.get("trainer") or DEFAULT, raw.get("base") or "."
     if not isinstance(name, str):
         raise Fault(("trainer",), f"must be text, not {validation_errors.shown(name)}")
+    forget_changed_modules()
     try:
         trainer = load(name, Path(path).parent / (base if isinstance(base, str) else "."))
         settings_of(trainer.config)

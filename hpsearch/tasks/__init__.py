@@ -5,16 +5,18 @@ Tasks of the user's own are named "python:module:Class" (loading.py), or added b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Union
 
 from pydantic import Field, PlainValidator, SerializeAsAny, TypeAdapter
 
+from hpsearch.data import user_modules
 from hpsearch.errors import ConfigError
 from hpsearch.tasks.classification import ClassificationSet
 from hpsearch.tasks.evaluation import EvaluationConfig
-from hpsearch.tasks.loading import PREFIX, find_modules_in, load
+from hpsearch.tasks.loading import PREFIX, load, module_of, search_in
 from hpsearch.tasks.metric import LOSSES, Metric
 from hpsearch.tasks.task import TaskSet
 from hpsearch.tasks.text import TextSet
@@ -31,6 +33,7 @@ __all__ = [
     "TextSet",
     "TranslationSet",
     "find_modules_in",
+    "forget_changed_modules",
     "metric_named",
     "name_of",
     "register",
@@ -55,6 +58,26 @@ def register(section: type[TaskSet]) -> type[TaskSet]:
 
 for _section in (TextSet, TranslationSet, ClassificationSet):
     register(_section)
+
+
+def find_modules_in(folder: Path) -> None:
+    """Finds modules of tasks in a folder (that of a space file), too.
+
+    Forgets the tasks of another folder's module of the same name: `load` refuses to use the one for the other.
+    """
+    search_in(folder)
+    _forget(name for name in TASKS if user_modules.is_other(module_of(name), folder))
+
+
+def forget_changed_modules() -> None:
+    """Forgets the user's modules that were edited since they were imported, and their tasks."""
+    gone = user_modules.forget_changed()
+    _forget(name for name in TASKS if module_of(name) in gone)
+
+
+def _forget(names: Iterable[str]) -> None:
+    for name in [name for name in names if name.startswith(PREFIX)]:
+        del TASKS[name]
 
 
 def metric_named(name: str) -> Metric:

@@ -6,7 +6,6 @@ is known in that script's process only.
 
 from __future__ import annotations
 
-import importlib
 import sys
 import threading
 from pathlib import Path
@@ -23,7 +22,7 @@ _folders: list[Path] = []  # searched for modules, the latest first
 _lock = threading.Lock()  # a worker's first trial may come while the worker warms up
 
 
-def find_modules_in(folder: Path) -> None:
+def search_in(folder: Path) -> None:
     """Adds a folder (that of a space file) to those in which `load` finds modules."""
     folder = folder.resolve()
     _folders[:] = [folder, *(other for other in _folders if other != folder)]
@@ -38,9 +37,10 @@ def load(name: str) -> type[TaskSet]:
     if not module_name or not attribute:
         raise ConfigError(f"{name!r} names no class of a module; write {FORM}")
     folder = _folder_of(module_name)
+    what = f"{name}: importing it"
     try:
-        with _lock, user_modules.running(module_name, base=folder, what=f"{name}: importing it", remedy=REMEDY):
-            module = importlib.import_module(module_name)
+        with _lock, user_modules.running(module_name, base=folder, what=what, remedy=REMEDY):
+            module = user_modules.imported(module_name, base=folder, what=name)
     except DataError as error:
         raise ConfigError(str(error)) from error
     except Exception as error:  # whatever a user's module does wrong while it is imported
@@ -52,6 +52,11 @@ def load(name: str) -> type[TaskSet]:
         what = "has no attribute" if section is None else "has no subclass of hpsearch.tasks.TaskSet named"
         raise ConfigError(f"{name}: module {module_name} {what} {attribute!r}")
     return section.named(name)
+
+
+def module_of(name: str) -> str:
+    """The module that the name of a task of the user's own begins with."""
+    return name.removeprefix(PREFIX).partition(":")[0]
 
 
 def _folder_of(module: str) -> Path:

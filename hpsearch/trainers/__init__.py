@@ -10,7 +10,16 @@ from hpsearch.config import Config, Objective, Section
 from hpsearch.contract import Command, Evaluation, Handle
 from hpsearch.document.document import Fault
 from hpsearch.sealed import seal
-from hpsearch.trainers.loading import DEFAULT, config_of, default, input_paths, load, reporting_errors, trainer_name
+from hpsearch.trainers.loading import (
+    DEFAULT,
+    config_file,
+    config_of,
+    default,
+    input_paths,
+    load,
+    reporting_errors,
+    trainer_name,
+)
 from hpsearch.trainers.state import load_state, save_state
 from hpsearch.trainers.trainer import Prepared, Shape, SpaceView, TestResult, Trainer
 from hpsearch.verdict import Phases
@@ -30,6 +39,7 @@ __all__ = [
     "SpaceView",
     "TestResult",
     "Trainer",
+    "config_file",
     "config_of",
     "default",
     "input_paths",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from hpsearch.config import Objective
+from hpsearch.contract import Handle
 from hpsearch.error_lines import message
 from hpsearch.errors import ConfigError, HpsearchError
 from hpsearch.trainers.trainer import Shape, Trainer
@@ -43,6 +44,8 @@ def check_answers(trainer: Trainer, base: Path) -> None:
         method = getattr(trainer, name)
         if not hasattr(method, "__wrapped__"):  # a module's instance is loaded more than once
             setattr(trainer, name, _checked(trainer, name, method, base))
+    if not hasattr(trainer.train, "__wrapped__"):
+        trainer.train = _checked_train(trainer.train)  # type: ignore[method-assign]
 
 
 def _checked(trainer: Trainer, name: str, method: Callable[..., Any], base: Path) -> Callable[..., Any]:
@@ -58,6 +61,18 @@ def _checked(trainer: Trainer, name: str, method: Callable[..., Any], base: Path
             allowed = "a mapping of sections" if name == "dedup_key" else " or ".join(map(_called, ANSWERS[name]))
             raise ConfigError(f"{trainer.name}: {name}() returned {repr(answer)[:LONGEST]}; allowed: {allowed}")
         return answer
+
+    return checked
+
+
+def _checked_train(train: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(train)
+    def checked(config: Any, handle: Handle) -> Any:
+        found = train(config, handle)
+        if not isinstance(found, Iterable):
+            what = "None" if found is None else type(found).__name__
+            raise TypeError(f"train() returned {what}; it must yield evaluations")
+        return found
 
     return checked
 

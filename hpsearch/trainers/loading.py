@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import sys
 import threading
 import traceback
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from hpsearch import tasks
 from hpsearch.atomic import make_folder, write_atomically
@@ -22,7 +21,7 @@ from hpsearch.errors import ConfigError, DataError, HpsearchError, TrainingFaile
 from hpsearch.redaction import redact
 from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.trainers.checked import check_answers, in_one_line
-from hpsearch.trainers.trainer import Trainer
+from hpsearch.trainers.trainer import Trainer, is_section
 
 PREFIX = "python:"
 FAMILY: Mapping[str, type[Trainer]] = {"causal_lm": CausalLM}
@@ -58,6 +57,12 @@ def config_of(trainer: Trainer, values: Mapping[str, Any]) -> Config:
         raise ConfigError(
             f"the config cannot be read in this process: {fault(error, values, trainer.config)}"
         ) from error
+
+
+def config_file(trainer: Trainer, config: Config) -> dict[str, Any]:
+    """The content of hpsearch.json: the config, and the trainer if it is the user's own."""
+    own = {"trainer": trainer.name} if trainer.name.startswith(PREFIX) else {}
+    return own | config.model_dump(mode="json")
 
 
 def default() -> Trainer:
@@ -105,9 +110,10 @@ def _imported(name: str, base: Path) -> Any:
     if not module_name or not attribute:
         raise ConfigError(f"{name!r} names no attribute of a module; write {FORM}")
     remedy = "put what a script does under: if __name__ == '__main__':"
+    what = f"{name}: importing it"
     try:
-        with _lock, user_modules.running(module_name, base=base, what=f"{name}: importing it", remedy=remedy):
-            module = importlib.import_module(module_name)
+        with _lock, user_modules.running(module_name, base=base, what=what, remedy=remedy):
+            module = user_modules.imported(module_name, base=base, what=name)
     except DataError as error:
         raise ConfigError(str(error)) from error
     except Exception as error:  # whatever a user's module does wrong while it is imported
@@ -130,7 +136,20 @@ def _made(name: str, found: Any) -> Trainer:
             ) from error
     if not isinstance(found, Trainer):
         raise ConfigError(f"{name}: is not a Trainer; derive it from hpsearch.trainers.Trainer")
-    for section, kind in found.sections.items():
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            raise ConfigError(f"{name}: sections[{section!r}] is not a class derived from hpsearch.trainers.Section")
+    _check_sections(name, found.sections)
     return found
+
+
+def _check_sections(name: str, sections: Any) -> None:
+    """Raises ConfigError for sections that are not classes by name, or have the name of a key of every config."""
+    if not isinstance(sections, Mapping):
+        raise ConfigError(f"{name}: sections must be a mapping of names to classes, not {type(sections).__name__}")
+    for section, kind in sections.items():
+        if not is_section(kind):
+            raise ConfigError(f"{name}: sections[{section!r}] is not a class derived from hpsearch.trainers.Section")
+        if not isinstance(section, str):
+            raise ConfigError(f"{name}: sections[{section!r}]: the name of a section must be text")
+        if section in Config.model_fields:
+            raise ConfigError(
+                f"{name}: its section {section!r} has the name of a key of every space file; choose another"
+            )

@@ -134,11 +134,12 @@ class Trainer:
     tied: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys that a validator of it checks together
     config: ClassVar[type[Config]] = Config  # seed, objective, sections; default: made from `sections`
     exports: ClassVar[str] = ""  # what reads the files that `export` writes, for display
+    untested: ClassVar[str] = "the trainer measured no test data"  # said if `test` returns no test/... metric
 
     def __init_subclass__(cls) -> None:
-        """Creates `config` from `sections`."""
+        """Creates `config` from `sections`, if all of them are classes of sections; else `load` refuses the trainer."""
         super().__init_subclass__()
-        if "config" not in cls.__dict__ and "sections" in cls.__dict__:
+        if "config" not in cls.__dict__ and "sections" in cls.__dict__ and are_sections(cls.sections):
             fields: dict[str, Any] = {name: (kind, _default(kind)) for name, kind in cls.sections.items()}
             cls.config = create_model(f"{cls.__name__}Config", __base__=Config, **fields)
 
@@ -244,6 +245,16 @@ class Trainer:
     def nondeterminism(self, config: Any, part: str) -> str:
         """The reason why a data set can differ between reads without an edit, appended to a message; empty for none."""
         return ""
+
+
+def are_sections(value: Any) -> bool:
+    """Whether `sections` maps names to classes of sections."""
+    return isinstance(value, Mapping) and all(isinstance(name, str) and is_section(value[name]) for name in value)
+
+
+def is_section(value: Any) -> bool:
+    """Whether a value of `sections` is a class of sections."""
+    return isinstance(value, type) and issubclass(value, BaseModel)
 
 
 def _default(kind: type[BaseModel]) -> Any:

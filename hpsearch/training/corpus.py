@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hpsearch.config import digest
 from hpsearch.contract import WorkerSettings
 from hpsearch.data.corpus import Corpus
 from hpsearch.training.config import TrainConfig
@@ -13,3 +14,8 @@ def open_corpus(config: TrainConfig, settings: WorkerSettings) -> Corpus:
     if prepared is not None:
         return Corpus.map(prepared)
     return Corpus.open(config.data, config.tokenizer, cache=settings.cache, base=settings.base)
+
+
+def state_digest(config: TrainConfig, corpus: Corpus) -> str:
+    """What last.pt and previous.pt are sealed with: the config and its data, which may change under the same config."""
+    return digest([config.digest(), corpus.fingerprint])

@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.config import digest
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, TrainingPoint
 from hpsearch.training import checkpoint
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import BatchOrder, Rows, rows_of
 from hpsearch.training.best_weights import BestWeights
 from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import open_corpus
+from hpsearch.training.corpus import open_corpus, state_digest
 from hpsearch.training.device import (
     autocast,
     forget_peak,
@@ -78,7 +77,7 @@ class Training:
         self.precision = precision_of(config.training, self.device)
         forget_peak(self.device)
         corpus = open_corpus(config, handle.settings)
-        self._identity = digest([config.digest(), corpus.fingerprint])  # the data of a config may change
+        self._identity = state_digest(config, corpus)
         self.order = BatchOrder(
             rows_of(corpus, "train", config, self.device),
             batch_size=config.training.batch_size,

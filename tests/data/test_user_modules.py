@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from hpsearch.data import sources
+from hpsearch.data import sources, user_modules
 from hpsearch.errors import DataError
 from hpsearch.tasks import TextSet
 
@@ -86,3 +86,23 @@ def test_a_module_sees_none_of_our_arguments_and_moves_nothing(base):
 def test_ctrl_c_in_a_function_is_no_mistake_of_it(base):
     with pytest.raises(KeyboardInterrupt):
         load(base, "guest_parser:interrupted")
+
+
+def test_an_edited_module_is_imported_again_and_one_of_another_folder_is_refused(base):
+    (base / "guest_script.py").write_text("def lines(): return [f'a {i}' for i in range(9)]\n")
+    assert load(base, "guest_script:lines").train[0]["text"][0] == "a"
+    (base / "guest_script.py").write_text("def lines(): return [f'd {i}' for i in range(9)]\n")
+    assert "guest_script" in user_modules.forget_changed()
+    assert load(base, "guest_script:lines").train[0]["text"][0] == "d"
+    assert user_modules.forget_changed() == set()
+    (base / "other").mkdir()
+    (base / "other" / "guest_script.py").write_text("def lines(): return [f'g {i}' for i in range(9)]\n")
+    with pytest.raises(DataError, match=r"data.mine: .*this process has imported another module 'guest_script'"):
+        load(base / "other", "guest_script:lines")
+
+
+def test_a_module_of_python_is_not_taken_for_the_file_of_its_name(base):
+    (base / "json.py").write_text("def lines(): return [f'a {i}' for i in range(9)]\n")
+    with pytest.raises(DataError, match="has imported another module 'json'"):
+        load(base, "json:lines")
+    assert importlib.import_module("json").loads("1") == 1

@@ -106,3 +106,14 @@ def test_its_trials_are_trained_with_their_seeds(tmp_path):
     assert [trial.config["seed"] for trial in study.history.trials.values()] == [0, 1]
     assert [trial.params for trial in study.history.trials.values()] == [wanted.space.draw(0), wanted.space.draw(1)]
     study.journal.close()
+
+
+def test_an_edited_policy_is_loaded_again_and_one_of_another_folder_is_refused(tmp_path):
+    assert load(written(tmp_path, "edited_policy", HEAD.format(**GOOD) + "    kind = 1\n"))._policy.kind == 1
+    found = written(tmp_path, "edited_policy", HEAD.format(**GOOD) + "    kind = 2\n")
+    assert load(found)._policy.kind == 2
+    (tmp_path / "other").mkdir()
+    other = written(tmp_path / "other", "edited_policy", HEAD.format(**GOOD) + "    kind = 3\n")
+    with pytest.raises(ConfigError, match=r"space.yaml:\d+:\d+: search.policy: .* imported another module 'edited_"):
+        load(other)
+    assert load(found)._policy.kind == 2

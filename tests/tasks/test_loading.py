@@ -138,3 +138,14 @@ def test_a_task_that_a_worker_does_not_know_is_one_line(folder: Path) -> None:
     assert last.kind == "user"
     assert "data.words.task: must be one of" in last.reason
     assert "not 'only_here'; a task of your own: task: \"python:module:Class\"" in last.reason
+
+
+def test_an_edited_task_is_loaded_again_and_one_of_another_folder_is_refused(folder: Path) -> None:
+    assert experiment(folder).space_file.config.data["words"].shade == "grey"
+    (folder / "shades_of_words.py").write_text(MODULE.replace('"grey"', '"blue"'))
+    assert experiment(folder).space_file.config.data["words"].shade == "blue"
+    (folder / "other").mkdir()
+    (folder / "other" / "shades_of_words.py").write_text(MODULE)
+    with pytest.raises(ConfigError, match=r"has imported another module 'shades_of_words' \(.*; rename one of the two"):
+        experiment(folder / "other")
+    assert experiment(folder).space_file.config.data["words"].shade == "blue"

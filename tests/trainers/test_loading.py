@@ -6,7 +6,7 @@ import pytest
 
 from hpsearch import best
 from hpsearch.contract import WorkerSettings
-from hpsearch.errors import ConfigError, TrainingFailed
+from hpsearch.errors import ConfigError, HpsearchError, TrainingFailed
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
 from hpsearch.launchers.inline import InlineLauncher
@@ -14,6 +14,7 @@ from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers import Trainer, default, load
 from hpsearch.trainers.causal_lm import CausalLM
+from hpsearch.weights import write_model
 from tests.searching import go
 
 HEAD = "from hpsearch import Evaluation, Section, Trainer\nclass Fit(Section):\n    rate: float = 1.0\n"
@@ -72,6 +73,22 @@ CODES = {
     "a section that is no class": (
         HEAD + "class T(Trainer):\n    config = None\n    sections = {{'fit': 3}}\n",
         "sections['fit'] is not a class derived from hpsearch.trainers.Section",
+    ),
+    "a section that is a plain type": (
+        HEAD + "class T(Trainer):\n    sections = {{'fit': int}}\n",
+        "sections['fit'] is not a class derived from hpsearch.trainers.Section",
+    ),
+    "sections in a list": (
+        HEAD + "class T(Trainer):\n    sections = [Fit]\n",
+        "sections must be a mapping of names to classes, not list",
+    ),
+    "a section that has no name": (
+        HEAD + "class T(Trainer):\n    sections = {{3: Fit}}\n",
+        "sections[3]: the name of a section must be text",
+    ),
+    "a section that hides the seed": (
+        HEAD + "class T(Trainer):\n    sections = {{'fit': Fit, 'seed': Fit}}\n",
+        "its section 'seed' has the name of a key of every space file; choose another",
     ),
     "a section of ours": (
         HEAD + "class T(Trainer):\n    sections = {{'search': Fit}}\n",
@@ -261,7 +278,30 @@ def test_what_a_method_of_the_export_raises_is_one_line(space, tmp_path, method,
     assert str(error.value) == f"python:{module}:T: {method}() raised KeyError: 'x', {module}.py:9"
 
 
-def test_what_unsteady_raises_is_one_line(space):
+KEPT = {
+    "nothing": ("return None", "the weights of trial 0 at its best evaluation are not kept; hpsearch train makes"),
+    "no folder": ("return next(iter(handle.settings.prepared.values()))", "export_kept: StopIteration"),
+    "an answer of another type": ("return ['val/loss']", "export_kept: TypeError: returned list; allowed: a mapping"),
+    "a metric that is no number": ("return {'val/loss': 'low'}", "export_kept: ValueError: could not convert string"),
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_what_export_kept_does_wrong_is_one_line(space, tmp_path, case):
+    body, said = KEPT[case]
+    code = HEAD + BODY + "yield Evaluation(index=1, step=1, progress=1.0, metrics={'val/loss': 1.0})\n"
+    path, _ = space(code + f"    def export_kept(self, config, handle, folder, *, index):\n        {body}\n")
+    experiment = Experiment.load(path)
+    setting = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=experiment.base)
+    study, _ = go(experiment, tmp_path / "home", launcher=InlineLauncher(setting, trainer=experiment.trainer.name))
+    with pytest.raises(HpsearchError) as error:
+        write_model(study.history, study.history.trials[0], tmp_path / "m", study=tmp_path, setting=setting)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "m").exists()
+
+
+def test_what_nondeterminism_raises_is_one_line(space):
     path, module = space(HEAD + BODY + "yield\n    def nondeterminism(self, config, part):\n        return 1 / 0\n")
     experiment = Experiment.load(path)
     with pytest.raises(ConfigError, match=rf"^python:{module}:T: nondeterminism\(\) raised ZeroDivisionError"):
@@ -293,3 +333,62 @@ def test_what_a_final_training_does_wrong_is_one_line_and_a_traceback_in_a_file(
     log = tmp_path / "model/checkpoints/error.txt"
     assert str(failed.value) == f"python:{module}:T: train: ValueError: two, {module}.py:7; the traceback is in {log}"
     assert log.read_text().startswith("Traceback")
+
+
+OF_ITS_FOLDER = HEAD + "import HELPER\n" + BODY + "yield HELPER.NAME\n"
+
+
+def trained(path):
+    trainer = Experiment.load(path).trainer
+    return next(load(trainer.name, path.parent).train(trainer.config(), None))
+
+
+def test_an_edited_trainer_is_loaded_again_when_a_space_is_read(space, tmp_path):
+    helper = f"helper_{tmp_path.name}".replace("-", "_")
+    path, module = space(OF_ITS_FOLDER.replace("HELPER", helper))
+    (tmp_path / f"{helper}.py").write_text("NAME = 'before'\n")
+    assert trained(path) == "before"
+    (tmp_path / f"{helper}.py").write_text("NAME = 'edited'\n")
+    assert next(load(f"python:{module}:T", tmp_path).train(None, None)) == "before"  # a search is not disturbed
+    assert trained(path) == "edited"
+    code = (tmp_path / f"{module}.py").read_text()
+    (tmp_path / f"{module}.py").write_text(code + "x = 1 / 0\n")
+    assert f"cannot be imported (ZeroDivisionError: division by zero, {module}.py:9)" in refused(path)
+    (tmp_path / f"{module}.py").write_text(code)
+    assert trained(path) == "edited"
+    sys.modules.pop(helper)
+
+
+def test_a_module_of_another_folder_is_not_taken_for_the_one_beside_the_space(space, tmp_path):
+    helper = f"other_{tmp_path.name}".replace("-", "_")
+    path, module = space(OF_ITS_FOLDER.replace("HELPER", helper))
+    (tmp_path / f"{helper}.py").write_text("NAME = 'first'\n")
+    assert trained(path) == "first"
+    second = tmp_path / "second"
+    second.mkdir()
+    for file in (path, tmp_path / f"{helper}.py", tmp_path / f"{module}.py"):
+        (second / file.name).write_text(file.read_text())
+    assert trained(second / path.name) == "first"  # a copy of the same files
+    (second / f"{helper}.py").write_text("NAME = 'second'\n")
+    (second / f"{module}.py").write_text(f"{path.with_name(module + '.py').read_text()}# edited\n")
+    line = refused(second / path.name)
+    assert line == (
+        f"{second}/space.yaml:1:10: trainer: python:{module}:T: this process has imported another module {module!r} "
+        f"({tmp_path}/{module}.py), not {second}/{module}.py; rename one of the two, or use a process for each"
+    )
+    (second / f"{module}.py").rename(second / f"own_{module}.py")
+    (second / path.name).write_text(path.read_text().replace(module, f"own_{module}"))
+    assert f"has imported another module {helper!r}" in refused(second / path.name)
+    assert trained(path) == "first"
+    sys.modules.pop(helper)
+
+
+@pytest.mark.parametrize(("answer", "said"), [("None", "None"), ("3", "int")])
+def test_a_train_that_returns_no_evaluations_says_so(space, tmp_path, answer, said):
+    path, _ = space(HEAD + BODY + f"return {answer}\n", SPACE.partition("fit:")[0])
+    experiment = Experiment.load(path)
+    setting = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=experiment.base)
+    final = FinalTraining(experiment.train_config(), tmp_path / "model", setting, trainer=experiment.trainer)
+    with pytest.raises(TrainingFailed, match=rf"T: train: TypeError: train\(\) returned {said}; it must yield eval"):
+        list(final.run(lambda: False))
+    final.close()

@@ -119,9 +119,14 @@ def test_the_commands_show_export_and_train_it(project):
     trained = hpsearch("train", "best.yaml", "-o", "model", "--home", "home", cwd=folder)
     assert (trained.returncode, trained.stderr) == (0, "")
     assert f"trial {best['number']}'s value, reproduced to the last bit" in trained.stdout
+    assert "the trainer measured no test data\n" in trained.stdout
+    assert "model: metrics.json and hpsearch.json; the trainer exports no model\n" in trained.stdout
     metrics = json.loads((folder / "model/metrics.json").read_text())
     assert metrics == {name: value for name, value in best["metrics"].items() if name.startswith("val/")}
-    assert json.loads((folder / "model/hpsearch.json").read_text()) == config.model_dump(mode="json")
+    assert json.loads((folder / "model/hpsearch.json").read_text()) == {
+        "trainer": "python:polynomial:Polynomial",
+        **config.model_dump(mode="json"),
+    }
 
 
 @pytest.mark.parametrize(

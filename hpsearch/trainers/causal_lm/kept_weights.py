@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hpsearch.contract import CHECKPOINTS, Handle
 from hpsearch.training import checkpoint
 from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import open_corpus
+from hpsearch.training.corpus import open_corpus, state_digest
 from hpsearch.training.export import save_pretrained
 from hpsearch.training.model import Llama
 
@@ -18,21 +19,23 @@ def export(config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> 
 
     Raises CheckpointDamaged.
     """
-    best = _kept(config, handle.folder, index)
+    corpus = open_corpus(config, handle.settings)
+    digests = {"best.pt": config.digest()} | dict.fromkeys(CHECKPOINTS, state_digest(config, corpus))
+    best = _kept(handle.folder, digests, index)
     if best is None:
         return None
-    tokenizer = open_corpus(config, handle.settings).tokenizer
+    tokenizer = corpus.tokenizer
     model = Llama(config.model, vocab_size=tokenizer.vocab_size)
     model.load_state_dict(best["weights"])
     save_pretrained(model, tokenizer, folder)
     return dict(best["evaluation"]["metrics"])
 
 
-def _kept(config: TrainConfig, files: Path, index: int) -> dict[str, Any] | None:
+def _kept(files: Path, digests: Mapping[str, str], index: int) -> dict[str, Any] | None:
     """`weights` and `evaluation`, from best.pt of a finished trial or from the checkpoint of an unfinished one."""
-    for path in (files / name for name in ("best.pt", *CHECKPOINTS)):
+    for name, config_hash in digests.items():
         try:
-            state = checkpoint.load(path, config_hash=config.digest())
+            state = checkpoint.load(files / name, config_hash=config_hash)
         except FileNotFoundError:
             continue
         found = state["best"] if "best" in state else {**state, "weights": state["model"]}

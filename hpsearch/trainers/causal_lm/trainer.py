@@ -35,6 +35,7 @@ class CausalLM(Trainer):
     }
     tied: ClassVar[Mapping[str, Sequence[str]]] = constraints.TIED
     exports: ClassVar[str] = "transformers.AutoModelForCausalLM.from_pretrained reads it"
+    untested: ClassVar[str] = "no test split: the model is not tested"
 
     # ------------------------------------------------------------------------------------------------------- training
 
