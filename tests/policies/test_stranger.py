@@ -30,3 +30,24 @@ def test_random_search_with_a_pause(space_file, tmp_path, call):
     assert "trials paused: 3; each counts by its best evaluation so far" in out
     code, out, _ = call("show", "halves", "--home", tmp_path / "home")
     assert (code, out.count("paused"), out.count("completed")) == (0, 3, 3)
+    code, out, _ = call("run", path, "--home", tmp_path / "home")  # nothing is left, for the same reason
+    assert (code, out.count("the better half is trained\n")) == (0, 1)
+
+
+def test_a_policy_without_a_trial_is_said_with_its_reason(space_file, tmp_path, call):
+    path = space_file(SPACE.replace("halves", "without_trials") + TOY)
+    (tmp_path / "without_trials.py").write_text("""
+from hpsearch import Judgement, Nothing
+
+class make:
+    def __init__(self, experiment):
+        pass
+    def next(self, history):
+        return Nothing("no GPU today")
+    def judge(self, history, trial):
+        return Judgement()
+""")
+    for _ in range(2):
+        code, out, err = call("run", path, "--home", tmp_path / "home")
+        assert (code, err) == (0, "")
+        assert out.rstrip().endswith("\n0 trials: the policy has none to train: no GPU today")
