@@ -101,9 +101,9 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns a JSON object with all fields but `time`, training points last."""
-        raw = {name: getattr(self, name) for name in _FIELDS}
-        return raw | {"points": [vars(point) for point in self.points]}
+        raw = {name: value for name, value in vars(self).items() if name in _KNOWN}
+        raw["points"] = [vars(point) for point in self.points]
+        return raw
 
 
-_FIELDS = tuple(name for name in Evaluation.__dataclass_fields__ if name not in ("points", "time"))
-_KNOWN = frozenset(_FIELDS)
+_KNOWN = frozenset(Evaluation.__dataclass_fields__) - {"points", "time"}
