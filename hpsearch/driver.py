@@ -17,7 +17,7 @@ from pathlib import Path
 from hpsearch import best, failpoints
 from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.events import Event
+from hpsearch.events import Event, Notice
 from hpsearch.home import Home
 from hpsearch.identity import check_space
 from hpsearch.journal.history import History, TrialHistory
@@ -27,7 +27,7 @@ from hpsearch.outcome import Outcome
 from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Policy
 from hpsearch.preparation import check, prepare
-from hpsearch.search import Search, spent
+from hpsearch.search import Search, nothing_left, spent
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
@@ -58,11 +58,13 @@ class Driver:
     policy: Policy
     checkpoints: Checkpoints
     shipper: shipper.Shipper
-    idle: bool  # an earlier run has spent the study's budget
+    idle: bool  # nothing is left to train: the budget is spent, or the policy has no trial
     say: Say
 
     def run(self, stopping: Callable[[], bool]) -> Generator[Event, None, None]:
         """Searches until the budget is spent or `stopping()`; records the driver's end, however it ends."""
+        if self.idle and (line := nothing_left(self.study, self.policy)):
+            yield Notice(line)
         if self.idle and self.study.history.stopped is not None:
             return
         self._record_start()

@@ -159,3 +159,13 @@ def spent(study: Study, policy: Policy) -> bool:
     if hours is not None and study.history.seconds >= hours * 3600:
         return True
     return not study.unfinished() and not Decisions(study, policy).has_next()
+
+
+def nothing_left(study: Study, policy: Policy) -> str:
+    """The line that says why the policy has no trial for a study; empty if it has one or names no reason."""
+    decisions = Decisions(study, policy)
+    if decisions.has_next():
+        return ""
+    if study.history.trials:
+        return decisions.reason
+    return f"0 trials: the policy has none to train{': ' * bool(decisions.reason)}{decisions.reason}"

@@ -44,7 +44,10 @@ from hpsearch.verdict import Verdict
 
 @dataclass(frozen=True)
 class New:
-    """A new trial with these params (short name -> value, as in `TrialHistory.params`)."""
+    """A new trial with these params (short name -> value, as in `TrialHistory.params`).
+
+    A trial with the config and the seed of an earlier one would repeat its training and is refused.
+    """
 
     params: dict[str, Any]
     seed: int | None = None  # of its training; None: the study's

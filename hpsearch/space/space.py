@@ -124,7 +124,7 @@ class Space:
             value = self._given(values, node)
             try:
                 return node.internal(value)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, OverflowError):  # OverflowError: int(infinity)
                 raise ConfigError(f"{self._names[node.keys]}: {value!r} is not in this space") from None
 
         return {self._names[node.keys]: internal for node, internal in self._active(pick)}

@@ -76,7 +76,26 @@ def test_a_policy_that_cannot_be_made(tmp_path, name, text, said):
         ({"next": "New({'epochs': 99, 'learning_rate': 1e-3})"}, "New: epochs: 99 is not in this space"),
         ({"next": "New({'epochs': 'x', 'learning_rate': 1e-3})"}, "New: epochs: 'x' is not in this space"),
         ({"next": "New(self.space.draw(0) | {'depth': 3})"}, "New: depth is no parameter of this trial; it has: learn"),
-        ({"next": "New(self.space.draw(0), seed='a')"}, "New: seed='a'; allowed: an integer of at least 0, or None"),
+        ({"next": "New(self.space.draw(0), seed='a')"}, "New: seed='a'; allowed: an integer from 0 to 2**63 - 1, or"),
+        ({"next": "New(self.space.draw(0), seed=10**40)"}, "000; allowed: an integer from 0 to 2**63 - 1, or None"),
+        ({"next": "New(self.space.draw(0), seed=10**5000)"}, "New: seed=a value of the class int; allowed: an integer"),
+        ({"next": "New(self.space.draw(0), seed=True)"}, "New: seed=True; allowed: an integer from 0 to 2**63 - 1"),
+        ({"next": "New({'epochs': float('inf'), 'learning_rate': 1e-3})"}, "New: epochs: inf is not in this space"),
+        ({"next": "New(self.space.draw(0), until=True)"}, "New: until=True; allowed: an evaluation's index"),
+        (
+            {"next": "New(self.space.draw(0))"},
+            "New: trial 0 has this config and seed 0; allowed: another config or seed",
+        ),
+        (
+            {"next": "New(self.space.draw(0), seed=0 if history.trials else None)"},
+            "New: trial 0 has this config and se",
+        ),
+        ({"next": "GoOn([0])"}, "GoOn([0]): allowed: the number of a paused trial"),
+        ({"next": "GoOn(0.0)"}, "GoOn(0.0): allowed: the number of a paused trial"),
+        ({"next": "GoOn(True)"}, "GoOn(True): allowed: the number of a paused trial"),
+        ({"next": "Nothing(7)"}, "Nothing: reason=7; allowed: a text, which may be empty"),
+        ({"judge": "Judgement(Verdict.PRUNE, 7)"}, "Judgement: reason=7; allowed: a text, which may be empty"),
+        ({"judge": "Judgement(Verdict.PRUNE, None)"}, "Judgement: reason=None; allowed: a text, which may be empty"),
         ({"next": "New(self.space.draw(0), until=0)"}, "New: until=0; allowed: an evaluation's index (1, 2, ...), or"),
         ({"next": "history.nothing"}, "next() raised AttributeError: 'History' object has no attribute 'nothing' ("),
         ({"judge": "None"}, "judge() returned None; allowed: a Judgement with a Verdict (CONTINUE, PAUSE, PRUNE, "),
@@ -117,3 +136,29 @@ def test_an_edited_policy_is_loaded_again_and_one_of_another_folder_is_refused(t
     with pytest.raises(ConfigError, match=r"space.yaml:\d+:\d+: search.policy: .* imported another module 'edited_"):
         load(other)
     assert load(found)._policy.kind == 2
+
+
+def test_integers_of_numpy_are_integers(tmp_path):
+    body = """
+    import numpy as np
+    from hpsearch import GoOn, Judgement, New, Nothing
+
+    class Policy:
+        def __init__(self, experiment):
+            self.space = experiment.space
+        def next(self, history):
+            if not history.trials:
+                return New(self.space.draw(0), seed=np.int64(3), until=np.int64(2))
+            return GoOn(np.int64(0), until=np.int32(4)) if history.trials[0].paused_at == 2 else Nothing("enough")
+        def judge(self, history, trial):
+            return Judgement()
+    """
+    study, _ = go(written(tmp_path, "numpy_policy", body), tmp_path / "home")
+    trial = study.history.trials[0]
+    assert (trial.config["seed"], trial.paused, trial.paused_at) == (3, True, 4)
+
+
+def test_the_same_params_with_another_seed_are_another_training(tmp_path):
+    new = "New(self.space.draw(0), seed=len(history.trials)) if history.room else Nothing()"
+    study, _ = go(written(tmp_path, "repeating_policy", HEAD.format(**GOOD | {"next": new})), tmp_path / "home")
+    assert [trial.config["seed"] for trial in study.history.trials.values()] == [0, 1]

@@ -1,8 +1,9 @@
-"""A policy that a stranger might write, of public names alone: a file beside a space file, run by the command line."""
+"""The policy of docs/space.md, of public names alone: a file beside a space file, run by the command line."""
 
 from hpsearch import journal
 from hpsearch.journal.history import History
 from tests.cli.processes import TOY
+from tests.documents import block
 
 SPACE = """
 study: halves
@@ -13,39 +14,11 @@ training:
   learning_rate: {low: 1e-3, high: 1e-2, log: true}
   epochs: {low: 2, high: 9}
 """
-HALVES = '''
-"""Random search: every trial pauses at evaluation 5, then the better half of them is resumed."""
-
-from hpsearch import GoOn, Judgement, New, Nothing
-
-PAUSE = 5
-
-
-class Halves:
-    def __init__(self, experiment):
-        self.space = experiment.space
-
-    def next(self, history):
-        if history.room:
-            return New(self.space.draw(seed=len(history.trials)), until=PAUSE)
-        trials = history.trials.values()
-        if any(len(trial.evaluations) < PAUSE for trial in trials):
-            return Nothing("the others come first")
-        ranked = sorted(trials, key=lambda trial: trial.evaluations[PAUSE].metrics[history.metric])
-        chosen = [trial.number for trial in ranked[: len(ranked) // 2] if trial.paused]
-        return GoOn(chosen[0]) if chosen else Nothing("the better half is trained")
-
-    def judge(self, history, trial):
-        return Judgement()
-
-
-make = Halves
-'''
 
 
 def test_random_search_with_a_pause(space_file, tmp_path, call):
     path = space_file(SPACE + TOY)
-    (tmp_path / "halves.py").write_text(HALVES)
+    (tmp_path / "halves.py").write_text(block("space.md", "# halves.py"))
     code, out, err = call("run", path, "--home", tmp_path / "home")
     assert (code, err) == (0, "")
     trials = History.of(journal.read(tmp_path / "home" / "halves" / "journal.jsonl")).trials
@@ -57,3 +30,24 @@ def test_random_search_with_a_pause(space_file, tmp_path, call):
     assert "trials paused: 3; each counts by its best evaluation so far" in out
     code, out, _ = call("show", "halves", "--home", tmp_path / "home")
     assert (code, out.count("paused"), out.count("completed")) == (0, 3, 3)
+    code, out, _ = call("run", path, "--home", tmp_path / "home")  # nothing is left, for the same reason
+    assert (code, out.count("the better half is trained\n")) == (0, 1)
+
+
+def test_a_policy_without_a_trial_is_said_with_its_reason(space_file, tmp_path, call):
+    path = space_file(SPACE.replace("halves", "without_trials") + TOY)
+    (tmp_path / "without_trials.py").write_text("""
+from hpsearch import Judgement, Nothing
+
+class make:
+    def __init__(self, experiment):
+        pass
+    def next(self, history):
+        return Nothing("no GPU today")
+    def judge(self, history, trial):
+        return Judgement()
+""")
+    for _ in range(2):
+        code, out, err = call("run", path, "--home", tmp_path / "home")
+        assert (code, err) == (0, "")
+        assert out.rstrip().endswith("\n0 trials: the policy has none to train: no GPU today")
