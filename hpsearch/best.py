@@ -15,7 +15,8 @@ from ruamel.yaml.comments import CommentedMap
 from hpsearch.atomic import write_atomically
 from hpsearch.contract import Evaluation
 from hpsearch.errors import UserError
-from hpsearch.journal.history import History, TrialHistory, number
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
 from hpsearch.provenance import provenance
 from hpsearch.trainers import DEFAULT, Trainer, load, trainer_name

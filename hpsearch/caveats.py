@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from hpsearch.contract import Evaluation
-from hpsearch.journal.history import History, TrialHistory, number
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.tasks import Metric, metric_named
 
 TRIALS, EVALUATIONS = 2, 3  # fewest trials, and evaluations of each, that show a constant objective

@@ -20,7 +20,8 @@ from hpsearch.errors import StorageFailed, UserError
 from hpsearch.events import Event, Notice
 from hpsearch.home import Home
 from hpsearch.identity import check_space
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.launchers.launch import open_launcher
 from hpsearch.launchers.messages import Launcher
 from hpsearch.outcome import Outcome

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.contract import Evaluation, WorkerSettings
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.space.experiment import Experiment
 
 

@@ -18,7 +18,8 @@ from hpsearch.document.document import dotted
 from hpsearch.environment import versions
 from hpsearch.errors import StudyMismatch
 from hpsearch.identity import Change, changes, described, named_contents, of_other_rules, shown
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.space.experiment import Experiment
 
 CLOSE = 0.01  # relative difference; more than this is not rounding

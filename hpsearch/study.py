@@ -15,7 +15,8 @@ from hpsearch.contract import Evaluation
 from hpsearch.environment import environment
 from hpsearch.identity import RULES, check_identity
 from hpsearch.journal import Journal
-from hpsearch.journal.history import DESCRIPTION, History, TrialHistory, uncollected
+from hpsearch.journal.history import DESCRIPTION, History, uncollected
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.policies.policy import New
 from hpsearch.space.experiment import Experiment

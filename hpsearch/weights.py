@@ -14,7 +14,8 @@ from hpsearch.contract import CHECKPOINTS, Handle, WorkerSettings
 from hpsearch.document.document import read
 from hpsearch.errors import CheckpointDamaged, UserError
 from hpsearch.home import Home
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment

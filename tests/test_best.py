@@ -10,7 +10,8 @@ import pytest
 from hpsearch import best
 from hpsearch.data import sources
 from hpsearch.errors import UserError
-from hpsearch.journal.history import BestEvaluation, History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import BestEvaluation, TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 from hpsearch.training.config import TrainConfig

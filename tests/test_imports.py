@@ -69,8 +69,8 @@ INNER = {
         ["document.ranges", "document.validation_errors"],
     ],
     "journal": [
-        ["journal.history", "journal.lines", "journal.outline"],
-        ["journal.reader", "journal.writer"],
+        ["journal.lines", "journal.outline", "journal.trial_history"],
+        ["journal.history", "journal.reader", "journal.writer"],
     ],
     "launchers": [
         ["launchers.devices", "launchers.memory", "launchers.messages", "launchers.orphans", "launchers.suspension"],

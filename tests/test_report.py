@@ -12,7 +12,8 @@ import pytest
 
 from hpsearch import report
 from hpsearch.contract import Evaluation
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.report.values import f1_of_each
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from hpsearch.api.tables import table
 from hpsearch.contract import Evaluation
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 
 HEADS = ("trial", "outcome", "value", "epoch", "params")

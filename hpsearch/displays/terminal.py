@@ -27,7 +27,8 @@ from hpsearch.events import (
     Shipped,
     Started,
 )
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 

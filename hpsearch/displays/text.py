@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.markup import escape
 
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.printable import printable
 from hpsearch.redaction import redact
 

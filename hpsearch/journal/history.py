@@ -10,109 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpsearch.contract import Evaluation
+from hpsearch.journal.trial_history import BestEvaluation, TrialHistory, number
 from hpsearch.outcome import Outcome
 
 Entry = dict[str, Any]
 DESCRIPTION = ("params", "internal", "config")  # of a trial
-
-
-@dataclass(frozen=True)
-class BestEvaluation:
-    """Where a trial's best evaluation was, and its value of the objective."""
-
-    index: int
-    value: float = math.nan
-    step: int = 0
-    tokens: int = 0
-    epoch: float = 0.0
-    progress: float = 0.0
-
-    @classmethod
-    def of(cls, evaluation: Evaluation, metric: str) -> BestEvaluation:
-        """The place of an evaluation, and its value of the metric."""
-        place = (evaluation.step, evaluation.tokens, evaluation.epoch, evaluation.progress)
-        return cls(evaluation.index, evaluation.metrics[metric], *place)
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any] | None) -> BestEvaluation | None:
-        """The value that the end of a trial has in the journal; None: it has none."""
-        return None if not raw else cls(**{key: raw[key] for key in cls.__dataclass_fields__ if key in raw})
-
-
-@dataclass
-class TrialHistory:
-    """One trial with all that its events say so far."""
-
-    number: int
-    params: dict[str, Any] = field(default_factory=dict)  # by short name, as people see them
-    internal: dict[str, Any] = field(default_factory=dict)  # the same as the sampler knows them
-    config: dict[str, Any] = field(default_factory=dict)
-    asked: float = 0.0  # unix seconds
-    last: float = 0.0  # time of its latest event
-    attempt: int = 0
-    deaths: set[int] = field(default_factory=set)  # attempts that ended with the death of their worker
-    alone: bool = False  # it gets its device alone: beside other trials it ran out of memory
-    device: str = ""
-    threads: int = 1
-    running: bool = False
-    paused: bool = False  # by the policy, until the policy resumes it
-    paused_at: int = 0  # evaluation of its last pause
-    until: int | None = None  # evaluation at which it pauses next if the policy judges CONTINUE
-    outcome: Outcome | None = None  # None: it has not ended
-    value: float | None = None
-    best: BestEvaluation | None = None
-    reason: str = ""
-    seconds: float = 0.0
-    started: float = field(default=0.0, compare=False)  # unix seconds; 0: it is not in training
-    trained: float = field(default=0.0, compare=False)  # seconds of its earlier attempts, as the driver measured them
-    evaluations: dict[int, Evaluation] = field(default_factory=dict)  # by index, without their points
-    training: list[tuple[int, float]] = field(default_factory=list)  # (tokens, training loss)
-
-    @property
-    def status(self) -> Outcome:
-        """How the trial ended, or its state while it has not."""
-        waits = Outcome.PAUSED if self.paused else Outcome.INTERRUPTED
-        return self.outcome or (Outcome.RUNNING if self.running else waits)
-
-    @property
-    def state(self) -> str | None:
-        """The trial's state in Optuna's words (COMPLETE, PRUNED, FAIL); None: it has not ended."""
-        return self.outcome.optuna_state if self.outcome is not None and self.outcome.ended else None
-
-    @property
-    def counts(self) -> bool:
-        """Whether the trial ended with a value by which it can win."""
-        return self.outcome is not None and self.outcome.counts
-
-    @property
-    def peak_memory(self) -> int:
-        """The highest memory peak of all evaluations in bytes; 0 if none reports it."""
-        return max((e.peak_memory for e in self.evaluations.values()), default=0)
-
-    @property
-    def precision(self) -> str:
-        """The precision of its training (bf16, fp32); empty if no evaluation reports it."""
-        return next((e.precision for e in self.evaluations.values() if e.precision), "")
-
-    def stop(self, at: float) -> None:
-        """Ends the attempt, if the trial is in training: its time counts."""
-        self.trained = self.seconds_so_far(at)
-        self.running, self.started = False, 0.0
-
-    def seconds_so_far(self, at: float) -> float:
-        """Returns the seconds that the trial has been with a worker, over all attempts."""
-        return self.trained + (max(0.0, at - self.started) if self.started else 0.0)
-
-    def training_loss(self) -> list[tuple[float, float]]:
-        """Returns (tokens, training loss) at its training points, or if they are not kept between evaluations."""
-        if self.training:
-            return [(float(tokens), loss) for tokens, loss in self.training]
-        return [(float(e.tokens), interval_loss(e.metrics)) for _, e in sorted(self.evaluations.items())]
-
-    def curve(self, metric: str, x: str = "progress") -> tuple[list[float], list[float]]:
-        """Returns (xs, values) of a metric, over `x` (progress, tokens, epoch or index); values may be nan."""
-        found = [e for _, e in sorted(self.evaluations.items()) if metric in e.metrics]
-        return [float(getattr(e, x)) for e in found], [number(e.metrics[metric]) for e in found]
 
 
 @dataclass(frozen=True)
@@ -351,13 +253,3 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def interval_loss(metrics: dict[str, Any]) -> float:
-    """Returns the mean training loss since the previous evaluation, nan if unknown. (It was `train/loss` once.)"""
-    return number(metrics.get("train/interval_loss", metrics.get("train/loss")))
-
-
-def number(value: Any) -> float:
-    """Returns the value as a float; nan for None and for infinities, which spoil charts."""
-    return float(value) if value is not None and math.isfinite(value) else math.nan

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from hpsearch.contract import Evaluation
-from hpsearch.journal.history import TrialHistory
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.trainers import Shape, Trainer
 
 

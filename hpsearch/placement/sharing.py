@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from hpsearch.journal.history import TrialHistory
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.placement.peaks import Peaks
 from hpsearch.trainers import Trainer
 

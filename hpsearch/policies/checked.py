@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from hpsearch.errors import ConfigError, HpsearchError, UserError
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.policies.policy import Decision, GoOn, Judgement, New, Nothing, Policy
 from hpsearch.printable import printable
 from hpsearch.space.space import Space

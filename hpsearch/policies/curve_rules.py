@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hpsearch.journal.history import History, TrialHistory, interval_loss
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory, interval_loss
 from hpsearch.policies.policy import Judgement
 from hpsearch.space.settings import Overfitting
 from hpsearch.trainers import Trainer, default

@@ -38,7 +38,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.verdict import Verdict
 
 

@@ -7,7 +7,8 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from hpsearch.journal.history import History, TrialHistory, number
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
 from hpsearch.report.drawing import WINNER, axis_limits, count_of, cut, legend, outcome_of, picture
 

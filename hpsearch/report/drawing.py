@@ -13,7 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hpsearch.journal.history import History, TrialHistory, number
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
 
 SHOWN = (*(outcome for outcome in Outcome if outcome.ended), Outcome.PAUSED, Outcome.INTERRUPTED)  # order of legends

@@ -9,7 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from hpsearch.journal.history import History, TrialHistory, number
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.report.drawing import WINNER, axis_limits, cut, legend, outcome_of, picture, scatter, score
 
 

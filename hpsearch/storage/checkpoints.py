@@ -10,7 +10,8 @@ from hpsearch import failpoints
 from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.contract import CHECKPOINTS
 from hpsearch.errors import StorageFailed
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.storage.storage import RemoteFiles
 from hpsearch.storage.study_storage import StudyStorage
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from hpsearch.errors import HpsearchError
 from hpsearch.file_lock import locked
 from hpsearch.journal import Entry, iterate
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.views import postgres, sqlite
 from hpsearch.views.follower import BUSY, Say, describe, describe_loss

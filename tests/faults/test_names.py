@@ -215,7 +215,7 @@ def test_f50_what_the_board_prints_is_escaped(capsys, folder):
     from hpsearch.cli.terminal import RunTerminal
     from hpsearch.displays.text import params
     from hpsearch.home import Home
-    from hpsearch.journal.history import TrialHistory
+    from hpsearch.journal.trial_history import TrialHistory
 
     board = RunTerminal(Home(folder / "home"), folder / "space.yaml")
     board.say(f"warning: {EVIL} [red]")

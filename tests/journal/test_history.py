@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from hpsearch.journal.history import BestEvaluation, History, TrialHistory, interval_loss
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import BestEvaluation, TrialHistory, interval_loss
 from tests.searching import evaluation
 
 CREATED = {

@@ -3,7 +3,7 @@
 import pytest
 
 from hpsearch.contract import Evaluation
-from hpsearch.journal.history import TrialHistory
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.placement.peaks import Peaks
 from hpsearch.trainers import default
 from hpsearch.trainers.causal_lm.shape import shape

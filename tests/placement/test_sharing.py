@@ -9,7 +9,7 @@ import pytest
 from hpsearch import journal
 from hpsearch.contract import Evaluation
 from hpsearch.events import Finished, Interrupted
-from hpsearch.journal.history import TrialHistory
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.launchers.messages import Failed
 from hpsearch.placement.sharing import CONTEXT, Sharing
 from hpsearch.trainers import default

@@ -1,6 +1,7 @@
 """The trials' folders: unneeded files are deleted, also those of a killed driver."""
 
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.storage.checkpoints import Checkpoints
 

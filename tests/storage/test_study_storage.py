@@ -3,7 +3,8 @@
 import time
 
 from hpsearch.errors import StorageFailed
-from hpsearch.journal.history import History, TrialHistory
+from hpsearch.journal.history import History
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.disk_space import DiskSpace

@@ -9,7 +9,8 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from hpsearch.journal.history import History, TrialHistory, uncollected
+from hpsearch.journal.history import History, uncollected
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.policies.curve_rules import CurveRules, points
 from hpsearch.policies.optuna.proposals import OutOfConfigs, Proposals
 from hpsearch.policies.policy import Decision, Judgement, New, Nothing

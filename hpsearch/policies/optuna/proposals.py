@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 
 from hpsearch.contract import Evaluation
-from hpsearch.journal.history import TrialHistory
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.policies.optuna.samplers import make_pruner, make_sampler, mix, takes_notes
 from hpsearch.policies.optuna.shortlist import Shortlist

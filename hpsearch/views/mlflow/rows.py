@@ -6,7 +6,7 @@ from typing import Any
 
 from hpsearch.contract import Evaluation
 from hpsearch.journal import Entry
-from hpsearch.journal.history import number
+from hpsearch.journal.trial_history import number
 
 TAG_LENGTH, PARAM_LENGTH = 5000, 6000  # limits of every MLflow >= 3 store, in characters
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch import failpoints
 from hpsearch.file_lock import locked
-from hpsearch.journal.history import number
+from hpsearch.journal.trial_history import number
 from hpsearch.views import sqlite
 from hpsearch.views.follower import BUSY, Say, describe, describe_loss, once, read_state, state_file
 from hpsearch.views.mlflow import moved, schema

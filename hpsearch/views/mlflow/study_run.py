@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.journal import Entry
-from hpsearch.journal.history import TrialHistory, number
+from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.views.follower import Say
 from hpsearch.views.mlflow.artifacts import Artifacts
 from hpsearch.views.mlflow.rows import describe_range, provenance

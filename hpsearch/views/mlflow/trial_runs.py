@@ -6,7 +6,7 @@ from typing import Any
 
 from hpsearch.contract import Evaluation
 from hpsearch.journal import Entry
-from hpsearch.journal.history import number
+from hpsearch.journal.trial_history import number
 from hpsearch.outcome import Outcome
 from hpsearch.views.mlflow.artifacts import Artifacts
 from hpsearch.views.mlflow.rows import best_rows, rows_of
