@@ -175,8 +175,8 @@ def test_a_missing_data_file_is_named_with_its_place(call, space_file, tmp_path)
 
 def test_a_file_as_home_is_refused(call, space_file, tmp_path):
     (tmp_path / "file").write_text("")
-    for place in ("file", "file/below"):
-        one_line(call("run", space_file(TOY_SPACE), "--home", tmp_path / place), 2, r"--home")
+    for place, said in {"file": "'--home': .* is a file", "file/below": "below: cannot make the folder"}.items():
+        one_line(call("run", space_file(TOY_SPACE), "--home", tmp_path / place), 2, said)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")

@@ -21,6 +21,7 @@ from hpsearch.contract import Command
 from hpsearch.data import sources
 from hpsearch.data.corpus import Corpus
 from hpsearch.data.tokenizer import Tokenizer
+from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.training import checkpoint, loop
 from tests.cli.conftest import SPACE
 from tests.cli.processes import hpsearch
@@ -111,7 +112,7 @@ def test_f51_the_best_weights_run_no_code(tmp_path, corpus_files, canary, switch
     config = tiny({"text": TEXT})
     opened(config, tmp_path)
     settings = handle(tmp_path).settings
-    training = final.FinalTraining(config, tmp_path / "model", settings)
+    training = final.FinalTraining(config, tmp_path / "model", settings, trainer=CausalLM())
     list(training.run(lambda: False))
     rewritten(tmp_path / "model" / "checkpoints" / "best.pt", poison("model", canary))
     with pytest.raises(errors.CheckpointDamaged, match="something else than tensors"):
