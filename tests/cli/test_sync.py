@@ -8,6 +8,7 @@ from tests.searching import experiment, go
 
 
 def test_what_is_lacking_is_shipped_and_once(story, call):
+    (story.home / "lagging").mkdir(mode=0o700)
     go(experiment("study: lagging\nbudget: {trials: 2}\n"), story.home / "lagging")
     before = os.environ.get("MLFLOW_TRACKING_URI")
     code, out, err = call("sync", "lagging", "--home", story.home)

@@ -13,9 +13,14 @@ from tests.searching import toy_with
 
 @toy_with
 def first_device_is_broken(config, handle):
-    """The toy, which raises a CUDA error on the first GPU."""
+    """The toy, which raises a CUDA error on the first GPU; the other one waits until that has happened twice."""
+    errors = handle.folder.parent / "errors"
     if os.environ["CUDA_VISIBLE_DEVICES"] == "0":
+        with errors.open("a") as file:
+            file.write("!")
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    while not errors.exists() or errors.stat().st_size < 2:
+        time.sleep(0.01)
     yield from toy.train(config, handle)
 
 

@@ -75,6 +75,6 @@ def test_a_failure_says_where_and_why(tmp_path):
 def test_a_failure_shows_no_secret(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "S3CRET-of-the-tests")
     storage = Storage(f"file://{tmp_path}")
-    with pytest.raises(StorageFailed) as caught, storage._failing("cannot write it"):
+    with pytest.raises(StorageFailed) as caught, storage._storage_failed("cannot write it"):
         raise RuntimeError("the key S3CRET-of-the-tests is wrong\nmore lines")
     assert str(caught.value) == f"storage file://{tmp_path}: cannot write it: the key *** is wrong"

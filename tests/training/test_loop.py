@@ -495,7 +495,7 @@ def test_a_resumed_training_keeps_its_precision_and_says_so(tmp_path, corpus_fil
     seen = list(train(config, given))
     assert [essence(one) for one in seen] == expected
     assert {one.precision for one in seen} == {began}
-    assert f"goes on in {began}, as it began" in caplog.text
+    assert f"continues in {began}, as it started" in caplog.text
     assert checkpoint.load(given.folder / "best.pt", config_hash=config.digest())["precision"] == began
 
 
