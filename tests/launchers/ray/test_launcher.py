@@ -94,7 +94,7 @@ def test_a_killed_worker_is_noticed_and_replaced(nodes, tmp_path):
 def test_child_processes_die_with_their_worker(nodes, tmp_path, monkeypatch, killed):
     """Ray itself does not kill the child processes of a killed worker."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    made = launcher(nodes, tmp_path, 1, "tests.launchers.children:with_children")
+    made = launcher(nodes, tmp_path, 1, "python:tests.launchers.children:with_children")
     try:
         place(made, task(tmp_path))
         wait_for(lambda: made.messages(0.2))
