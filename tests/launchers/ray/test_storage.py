@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hpsearch.contract import WorkerSettings
-from hpsearch.events import Finished, Interrupted, Notice, Started
+from hpsearch.events import Finished, Interrupted, Measured, Notice, Started
 from hpsearch.home import Home
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.preparation import prepare
@@ -92,7 +92,10 @@ def test_a_trial_resumes_from_the_storage_when_its_node_is_killed(nodes, scratch
         seen.append(event)
         kept = {int(path.parent.name) for path in (tmp_path / "storage" / "studies").glob("*/*/*.manifest")}
         running = sorted(scratch.glob("second/hpsearch-*/worker-*/0*/last.pt"))
-        if not killed and running and int(running[0].parent.name) in kept:
+        measured = {
+            h.trial.number for h in seen if isinstance(h, Measured)
+        }  # with it came what the worker logged before
+        if not killed and running and int(running[0].parent.name) in kept & measured:
             killed.append(int(running[0].parent.name))
             nodes.remove_node(nodes.second, allow_graceful=False)
     study_storage.close()
