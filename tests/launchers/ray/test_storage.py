@@ -92,9 +92,7 @@ def test_a_trial_resumes_from_the_storage_when_its_node_is_killed(nodes, scratch
         seen.append(event)
         kept = {int(path.parent.name) for path in (tmp_path / "storage" / "studies").glob("*/*/*.manifest")}
         running = sorted(scratch.glob("second/hpsearch-*/worker-*/0*/last.pt"))
-        measured = {
-            h.trial.number for h in seen if isinstance(h, Measured)
-        }  # what it logged has arrived, too
+        measured = {h.trial.number for h in seen if isinstance(h, Measured)}  # what it logged has arrived, too
         if not killed and running and int(running[0].parent.name) in kept & measured:
             killed.append(int(running[0].parent.name))
             nodes.remove_node(nodes.second, allow_graceful=False)
