@@ -75,7 +75,8 @@ def _refuse_passwords(document: Document) -> None:
 
 def _trainer(raw: Mapping[str, Any], path: str) -> Trainer:
     """The trainer that the file names; raises Fault if it cannot be loaded."""
-    name, base = raw.get("trainer") or DEFAULT, raw.get("base") or "."
+    given, base = raw.get("trainer"), raw.get("base") or "."
+    name = DEFAULT if given is None else given  # an empty name is a mistake, an empty key is none
     if not isinstance(name, str):
         raise Fault(("trainer",), f"must be text, not {validation_errors.shown(name)}")
     forget_changed_modules()
