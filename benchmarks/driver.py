@@ -22,18 +22,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs in a checkout that was never installed, too
 
+from hpsearch.allowance import spent
 from hpsearch.contract import Command, Evaluation, TrainingPoint, WorkerSettings
 from hpsearch.events import Finished, Measured
 from hpsearch.launchers.messages import Ended, Evaluated, Message, Reply, Task
 from hpsearch.policies.optuna.policy import OptunaPolicy
-from hpsearch.search import Search, spent
+from hpsearch.search import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
 from hpsearch.testing.curves import SyntheticCurve
@@ -83,9 +84,10 @@ class Simulated:
         """Whether the worker can take a trial."""
         return True
 
-    def train(self, slot: int, task: Task) -> None:
+    def train(self, slot: int, tasks: Sequence[Task]) -> None:
         """Hands a trial to a free worker."""
         with self._clocked():
+            [task] = tasks
             rate, epochs = (task.config["training"][name] for name in ("learning_rate", "epochs"))
             curve = SyntheticCurve(learning_rate=rate, tokens=2.5e5 * epochs, noise=0.002, seed=task.trial)
             self._trainings[slot] = Training(task.trial, curve)

@@ -1,7 +1,15 @@
 """hpsearch: hyperparameter search and experiment tracking for training language models.
 
+    hpsearch.new("reviews.csv", "space.yaml")  # a space file for your data
     study = hpsearch.run("space.yaml")      # search or resume, as `hpsearch run` does
+    study = hpsearch.confirm("reviews")     # its best trials once more, with fresh seeds
+    study = hpsearch.extend("reviews", trials=10)  # more of it
+    study = hpsearch.audit("reviews")       # pruned trials to their end: what has the pruner cost?
+    study = hpsearch.watch("reviews")       # the live view of a search that another process runs
     study = hpsearch.load("reviews")        # a study and its trials, also while the search runs
+    path = hpsearch.report("reviews", "report.html")  # the same as a page
+    found = hpsearch.studies()              # the studies of a home at a glance; compare, rename, clean, delete
+    found = hpsearch.verify("best.yaml")    # does the config reproduce its trial?
     result = hpsearch.train("best.yaml")    # the final training and the test
 
 A trainer or a policy of your own needs no other import:
@@ -12,18 +20,46 @@ A trainer or a policy of your own needs no other import:
 `import hpsearch` is fast: each name is imported on first use. __init__.pyi has the types.
 """
 
+import os
+import sys
 import threading
 from importlib import import_module
 
 __version__ = "0.1.0"
 
+if sys.platform == "win32":  # before an import that fails there
+    _refusal = "hpsearch does not run on Windows, which has neither fork nor fcntl; in WSL 2 it does"
+    if sys.argv[:1] == ["-m"] or os.path.basename(sys.argv[0]).startswith("hpsearch"):
+        raise SystemExit(f"error: {_refusal}")  # the command: one line
+    raise ImportError(_refusal)
+
 _MODULES = {
+    "hpsearch.api.audit": ["audit"],
+    "hpsearch.api.clean": ["clean"],
+    "hpsearch.api.compare": ["TrialComparison", "compare"],
+    "hpsearch.api.confirm": ["confirm"],
+    "hpsearch.api.delete": ["delete"],
+    "hpsearch.api.enqueue": ["enqueue"],
+    "hpsearch.api.extend": ["extend"],
+    "hpsearch.api.new": ["new"],
+    "hpsearch.api.reference": ["explain", "schema"],
+    "hpsearch.api.plan": ["plan"],
+    "hpsearch.api.report": ["report"],
+    "hpsearch.api.pause": ["pause", "resume"],
+    "hpsearch.api.rename": ["rename"],
     "hpsearch.api.run": ["run"],
+    "hpsearch.api.studies": ["studies"],
     "hpsearch.api.study": ["Curve", "Study", "load"],
     "hpsearch.api.trial": ["Trial"],
     "hpsearch.api.train": ["FinalResult", "train"],
+    "hpsearch.api.verify": ["verify"],
+    "hpsearch.api.watch": ["watch"],
+    "hpsearch.journal.confirmation": ["Confirmation", "Finalist"],
+    "hpsearch.catalogue.cleaning": ["Cleaned"],
+    "hpsearch.catalogue.comparison": ["Comparison"],
     "hpsearch.config": ["Config", "Objective", "Section"],
-    "hpsearch.contract": ["Command", "Evaluation", "Handle", "TrainingPoint"],
+    "hpsearch.contract": ["Command", "Evaluation", "Handle", "TrainingPoint", "TrialTask"],
+    "hpsearch.catalogue.deletion": ["Deletion"],
     "hpsearch.errors": [
         "CheckpointDamaged",
         "ConfigError",
@@ -34,13 +70,20 @@ _MODULES = {
         "StudyBusy",
         "StudyMismatch",
         "TrainingFailed",
+        "TrialStopped",
         "UserError",
     ],
+    "hpsearch.catalogue.listing": ["StudySummary"],
     "hpsearch.outcome": ["Outcome"],
+    "hpsearch.planning.plan": ["Plan"],
     "hpsearch.policies.policy": ["GoOn", "Judgement", "New", "Nothing", "Policy"],
+    "hpsearch.evidence.pruning_audit": ["Audit", "Audited"],
+    "hpsearch.reproduction": ["Verification"],
     "hpsearch.space.experiment": ["Experiment"],
+    "hpsearch.tasks.baseline": ["Baseline"],
+    "hpsearch.trainers.function.trial": ["FunctionTrial"],
     "hpsearch.trainers.state": ["load_state", "save_state"],
-    "hpsearch.trainers.trainer": ["Trainer"],
+    "hpsearch.trainers.trainer": ["Rule", "Shape", "Trainer"],
     "hpsearch.verdict": ["Phases", "Verdict"],
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -18,9 +18,10 @@ from hpsearch.study import Study
 from hpsearch.verdict import Verdict
 
 MAX_DISK_RETRIES = 3  # retries of a trial that cannot save its state although the disk has room again
-SAVED = "stopped; its checkpoint is saved"
-KEPT = "stopped; it saved nothing new when told to pause: it resumes from the state it saved before"
-NOT_SAVED = "stopped; it has saved no state: it starts over"
+STOPPED = "stopped"  # why a trial is interrupted: a person wants it
+SAVED = "its checkpoint is saved"
+KEPT = "it saved nothing new when told to pause: it resumes from the state it saved before"
+NOT_SAVED = "it has saved no state: it starts over"
 OUTCOMES = {Verdict.PRUNE: Outcome.PRUNED, Verdict.OVERFIT: Outcome.OVERFIT, Verdict.DIVERGED: Outcome.DIVERGED}
 
 
@@ -31,18 +32,26 @@ class Attempts:
         self._study, self._placement = study, placement
         self._checkpoints, self._disk_space = checkpoints, disk_space
         self.judgements: dict[int, Judgement] = {}  # of trials that were told to end or to pause
+        self.cooling: set[int] = set()  # trials that were told to cool down, to end before the budget is spent
+        self.why = STOPPED  # trials are interrupted
         self._failures = 0  # since a trial last completed
         self._disk_failures: dict[int, int] = defaultdict(int)  # trial -> attempts that could not save their state
+
+    def may_pause(self, number: int) -> bool:
+        """Whether a trial in training may be interrupted: it was not told to end, or it cools down at length first."""
+        return self.judgements.get(number, Judgement()).verdict in (Verdict.CONTINUE, Verdict.OVERFIT)
 
     def ended(self, message: Ended, *, requeue: bool) -> Event:
         """Records that a training ended as commanded; `requeue`: resume it if no judgement asked for its end."""
         number = message.trial
-        trial = self._study.history.trials[number]
-        if message.command is Command.PAUSE and number not in self.judgements:
-            if requeue:
+        trial = self._study.history.trial(number)
+        if message.command is Command.PAUSE and self.may_pause(number):
+            cooled = self.judgements.pop(number, None) is not None or number in self.cooling
+            why = f"{self.why}{' before its cool-down has ended' * cooled}; {_state(message)}"
+            if requeue:  # it is judged again when it resumes
                 self._placement.requeue(number)
-            self._study.interrupt(number)
-            return Interrupted(trial, message.slot, _state(message), saved=message.saved)
+            self._study.interrupt(number, why)
+            return Interrupted(trial, message.slot, why, saved=message.saved)
         judgement = self.judgements.pop(number, Judgement())
         if message.command is Command.PAUSE and judgement.verdict is Verdict.PAUSE:
             self._study.pause(number, judgement.reason, saved=message.saved)
@@ -79,6 +88,8 @@ class Attempts:
             return self._retry_alone(message)
         if message.details:
             self._checkpoints.write_error(number, message.details)
+        if kind == "error" and self._placement.had_mates(number):
+            return self._retry(message, f"{message.reason}; it will be tried once more by itself", died=True)
         outcome = Outcome.OUT_OF_MEMORY if kind == "out_of_memory" else Outcome.FAILED
         return self._finish(message, outcome, ("stalled: " if kind == "stalled" else "") + message.reason)
 
@@ -88,10 +99,10 @@ class Attempts:
         self._checkpoints.sweep(trial)
         if trial.outcome is Outcome.FAILED:
             self._failures += 1
-        elif trial.counts:  # a pruned trial may have ended before it could fail
+        elif trial.counts or trial.outcome is Outcome.SHORT:  # a pruned trial may have ended before it could fail
             self._failures = 0
         if self._failures >= self._study.experiment.search.max_consecutive_failures:
-            last = f"trial {trial.number}: {trial.reason}"
+            last = f"{trial.name}: {trial.reason}"
             raise TrainingFailed(f"{self._failures} trials failed and none completed since; the last: {last}")
         return Finished(trial, message.slot)
 
@@ -99,17 +110,17 @@ class Attempts:
 
     def _has_retries(self, number: int) -> bool:
         """Whether a trial has retries left, over all drivers; the death at hand is not among its deaths yet."""
-        return len(self._study.history.trials[number].deaths) < self._study.experiment.search.max_retries
+        return len(self._study.history.trial(number).deaths) < self._study.experiment.search.max_retries
 
     def _retry(self, message: Failed, reason: str, *, died: bool = False) -> Event:
         """Queues a trial, which resumes from its checkpoint; `died`: the failure counts against its retries."""
         self._placement.requeue(message.trial)
         self._study.interrupt(message.trial, reason, died=died)
-        return Interrupted(self._study.history.trials[message.trial], message.slot, reason)
+        return Interrupted(self._study.history.trial(message.trial), message.slot, reason)
 
     def _retry_alone(self, message: Failed) -> Event:
         """Records that the next attempt of a queued trial has its device for itself."""
-        trial = self._study.history.trials[message.trial]
+        trial = self._study.history.trial(message.trial)
         reason = f"{message.reason}; it will be tried once more alone on {trial.device}"
         self._study.interrupt(trial.number, reason, alone=True)
         return Interrupted(trial, message.slot, reason)
@@ -121,7 +132,8 @@ class Attempts:
         yield self._retry(message, message.reason)
         if self._disk_failures[number] > MAX_DISK_RETRIES:
             place = self._checkpoints.where(number)
-            raise StorageFailed(f"{place}: trial {number} cannot save its state: {message.reason}")
+            name = self._study.history.trial(number).name
+            raise StorageFailed(f"{place}: {name} cannot save its state: {message.reason}")
         line = self._disk_space.block(message.reason)
         if line is not None:
             yield Notice(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,45 +13,43 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from hpsearch.atomic import write_atomically
-from hpsearch.contract import Evaluation
+from hpsearch.choice import Choice, winner
+from hpsearch.config import OwnNames
 from hpsearch.errors import UserError
+from hpsearch.evidence.comparisons import against_default, beaten, unbeaten
+from hpsearch.exported import best_evaluation, exported
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
+from hpsearch.printable import printable
 from hpsearch.provenance import provenance
-from hpsearch.trainers import DEFAULT, Trainer, load, trainer_name
+from hpsearch.trainers import Trainer, load, trainer_name
+from hpsearch.user_modules import PREFIX
 
 
-def winner(history: History) -> TrialHistory:
-    """Returns the trial with the best value, which may be unfinished; raises UserError if there is none yet."""
-    best = history.leader()
-    if best is None or best.best is None:
-        raise UserError(
-            f"study '{history.study}': none of its {len(history.trials)} trials has completed or measured a finite "
-            f"{history.metric}; run it further first"
-        )
-    return best
+def text(history: History, trainer: Trainer, *, base: str, run_id: str | None, choice: Choice | None = None) -> str:
+    """Returns best.yaml of a study; `base`: the folder of the config's relative paths, relative to the file.
 
-
-def text(history: History, trainer: Trainer, *, base: str, run_id: str | None) -> str:
-    """Returns best.yaml of a study; `base`: the folder of the config's relative paths, relative to the file."""
-    trial = winner(history)
-    config = trainer.config.model_validate(trial.config)
-    evaluation = _best_evaluation(trial)
-    exported = trainer.export_config(config, evaluation)
+    choice: the trial to export; None for the winner.
+    """
+    trial = winner(history) if choice is None else choice.trial
+    config, chosen = trainer.config.model_validate(trial.config), exported(trainer, trial)
     document = CommentedMap({"study": history.study, "base": base})
-    if trainer.name != DEFAULT:
+    if trainer.name.startswith(PREFIX):  # the others have a key of their own, or none
         document["trainer"] = trainer.name
-    for key, value in exported.model_dump(mode="json", exclude_none=True).items():
-        document[key] = _commented(value)
+    for key, value in chosen.model_dump(mode="json", exclude_none=True).items():
+        own = getattr(chosen, key)
+        document[key] = _commented(own.nested if isinstance(own, OwnNames) else value)
     then = after(history, trial)
-    comments = trainer.comments(config, exported, trial=trial.number, evaluation=evaluation, then=then)
+    evaluation = best_evaluation(trial)
+    comments = trainer.comments(config, chosen, trial=trial.number, evaluation=evaluation, then=then)
     for (section, key), comment in comments.items():
         document[section].yaml_add_eol_comment(comment, key)
-    document["provenance"] = known = _commented(provenance(history, trial, exported, run_id))
+    facts: Mapping[str, Any] = {} if choice is None else choice.facts
+    document["provenance"] = known = _commented(provenance(history, trial, chosen, run_id) | dict(facts))
     known["config"].fa.set_flow_style()  # a few lines of it
     document.yaml_set_start_comment(
-        f"The best of {len(history.trials)} trials of study {history.study}.\n"
+        f"{_heading(history) if choice is None else _lines(choice.lines)}"
         "Train it, test it once and write the model:  hpsearch train THIS_FILE -o model\n"
         "Any value may be made a range again:  hpsearch run THIS_FILE --study ANOTHER_NAME"
     )
@@ -62,17 +60,27 @@ def text(history: History, trainer: Trainer, *, base: str, run_id: str | None) -
     return stream.getvalue()
 
 
-def write(history: History, path: Path, *, base: Path, run_id: str | None) -> None:
+def write(history: History, path: Path, *, base: Path, run_id: str | None, choice: Choice | None = None) -> None:
     """Writes best.yaml atomically; raises UserError if it cannot be written.
 
-    base: the folder of the study's relative paths and of its trainer's module.
+    base: the folder of the study's relative paths and of its trainer's module; choice: as for `text`.
     """
     trainer = load(trainer_name(history.origin), base)
     relative = os.path.relpath(base.resolve(), path.resolve().parent)
     try:
-        write_atomically(path, text(history, trainer, base=relative, run_id=run_id).encode())
+        write_atomically(path, text(history, trainer, base=relative, run_id=run_id, choice=choice).encode())
     except OSError as error:
         raise UserError(f"{path}: cannot write: {error.strerror}") from error
+
+
+def _heading(history: History) -> str:
+    """The first lines of the winner's file, which compare it with the default config and the baselines."""
+    good, bad = [against_default(history), beaten(history)], [f"warning: {line}" for line in unbeaten(history)]
+    return _lines([f"The best of {len(history.trials)} trials of study {history.study}.", *good, *bad])
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{printable(line)}\n" for line in lines if line)
 
 
 def _commented(value: Any) -> Any:
@@ -87,6 +95,10 @@ def after(history: History, trial: TrialHistory) -> str:
         status = history.trials[trial.number].status
         return f"trial {trial.number} is {status}, this is its best evaluation so far"
     index, value = trial.best.index if trial.best else 0, trial.value
+    if trial.best is not None and trial.best.branch:
+        overfit = trial.outcome is Outcome.OVERFIT
+        why = "after it had begun to overfit" if overfit else "to end within the budget"
+        return f"the trial cooled down from evaluation {index}, {why}"
     later = [e for i, e in trial.evaluations.items() if i > index]
     values = [number(e.metrics[history.metric]) for e in later if history.metric in e.metrics]
     losses = [number(e.metrics.get("val/loss")) for e in later]
@@ -98,11 +110,3 @@ def after(history: History, trial: TrialHistory) -> str:
     if value in values:
         return "later ones tie with it or are worse"
     return "later ones are worse" if values else "later ones do not measure the objective"
-
-
-def _best_evaluation(trial: TrialHistory) -> Evaluation:
-    """The trial's best evaluation, with the precision of the trial."""
-    assert trial.best is not None  # of a winner
-    best = trial.best
-    lost = Evaluation(best.index, best.step, best.progress, {}, tokens=best.tokens, epoch=best.epoch)
-    return replace(trial.evaluations.get(best.index, lost), precision=trial.precision)

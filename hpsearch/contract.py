@@ -19,16 +19,25 @@ from typing import Any
 CHECKPOINTS = ("last.pt", "previous.pt")  # a training resumes from the first intact one
 
 
+STABLE = "stable-*.pt"  # states that a training may go back to, to cool down; it deletes them at its end
+
+
+LOGS = ("log.txt", "log.1.txt")  # what a user's code printed: the latest, and what came before
+ARTIFACTS = "artifacts"  # a folder: files that go to the trial's run in MLflow at its end
+
+
 class Command(IntEnum):
     """What a training must do next; of two commands the stronger (higher) one wins.
 
-    A training reads the first three. For STOP its generator is closed.
+    A training reads all but the last: for STOP its generator is closed. COOL_DOWN is for trainers that `cools_down`
+    says can obey it.
     """
 
     CONTINUE = 0
-    PAUSE = 1  # save a checkpoint to resume from, and end
-    FINISH = 2  # save the best weights and end
-    STOP = 3  # end at once and save nothing
+    COOL_DOWN = 1  # leave the curve: cool down from where that is best, yield that end with its `branch`, then FINISH
+    PAUSE = 2  # save a checkpoint to resume from, and end
+    FINISH = 3  # save the best weights and end
+    STOP = 4  # end at once and save nothing
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,15 @@ class Handle:
     settings: WorkerSettings
     folder: Path  # the training's own, for last.pt, previous.pt, best.pt, samples.json
     command: Callable[[], Command] = lambda: Command.CONTINUE  # called before every step
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """One trial of a group that a trainer trains together (`Trainer.train_many`)."""
+
+    trial: int  # its number
+    config: Any  # an instance of the trainer's `config`
+    handle: Handle
 
 
 @dataclass(frozen=True)
@@ -81,7 +99,10 @@ class Evaluation:
     signatures: dict[str, str] = field(default_factory=dict)
     peak_memory: int = 0  # bytes: on CUDA the peak that torch reserved, else the peak of the process
     device_memory: int = 0  # bytes of the device in total; 0: it has no memory of its own (CPU, MPS)
+    usage: dict[str, float] = field(default_factory=dict, compare=False)  # of the worker, see launchers/usage.py
     precision: str = ""  # of matrix products: bf16 or fp32
+    branch: dict[str, dict[str, Any]] = field(default_factory=dict)  # empty: on the curve. Else the end of a cool-down
+    # from evaluation `index`: section -> key -> value, what the config of a training that ends here changes
     points: list[TrainingPoint] = field(default_factory=list)
     time: float = 0.0  # unix seconds when the driver recorded it; 0: not recorded
 
@@ -91,19 +112,31 @@ class Evaluation:
 
         Unknown keys, of later versions, are ignored; keys that older versions lack have their defaults.
         """
-        found: dict[str, Any] = {"signatures": {}, "time": time}
-        found.update({name: value for name, value in raw.items() if name in _KNOWN and value is not None})
+        found = dict(raw) if _FIELDS.issuperset(raw) and None not in raw.values() else _known(raw)
         given = raw.get("points", ()) if points else ()
         found["points"] = [TrainingPoint.from_dict(point, time=time) for point in given]
+        found["time"] = time
+        if "signatures" not in found:
+            found["signatures"] = {}
+        for name in _MAY_BE_EMPTY:
+            found.setdefault(name, {})
         evaluation = object.__new__(cls)  # a resume reads thousands: a frozen dataclass's __init__ takes twice as long
-        vars(evaluation).update(found)
+        object.__setattr__(evaluation, "__dict__", found)
         return evaluation
 
     def to_dict(self) -> dict[str, Any]:
         """Returns a JSON object with all fields but `time`, training points last."""
-        raw = {name: value for name, value in vars(self).items() if name in _KNOWN}
+        known = {name: value for name, value in vars(self).items() if name in _KNOWN}
+        raw = {name: value for name, value in known.items() if value or name not in _MAY_BE_EMPTY}
         raw["points"] = [vars(point) for point in self.points]
         return raw
 
 
-_KNOWN = frozenset(Evaluation.__dataclass_fields__) - {"points", "time"}
+_FIELDS = frozenset(Evaluation.__dataclass_fields__)
+_KNOWN = _FIELDS - {"points", "time"}
+_MAY_BE_EMPTY = ("branch", "usage")  # not written then
+
+
+def _known(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `raw` that this version knows."""
+    return {name: value for name, value in raw.items() if name in _KNOWN and value is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hpsearch import failpoints
+from hpsearch.budget.saturation import saturation
 from hpsearch.policies.policy import Decision, GoOn, Judgement, New, Nothing, Policy
 from hpsearch.study import Study
 from hpsearch.verdict import Verdict
@@ -34,7 +35,7 @@ class Decisions:
 
     def judge(self, number: int) -> Judgement:
         """Returns the policy's judgement of a trial's latest evaluation; PAUSE if it has reached its `until`."""
-        history, trial = self._study.history, self._study.history.trials[number]
+        history, trial = self._study.history, self._study.history.trial(number)
         judgement = self._policy.judge(history, trial)
         if judgement.verdict is not Verdict.CONTINUE or trial.until is None:
             return judgement
@@ -44,9 +45,19 @@ class Decisions:
 
     def _next(self) -> Decision:
         """Returns the policy's decision; Nothing in place of a new trial beyond the budget."""
-        history = self._study.history
+        history, stop = self._study.history, self._saturated()
         decision = self._policy.next(history)
-        if isinstance(decision, New) and history.room == 0:
+        if isinstance(decision, New) and decision.repeats is None and decision.of is None and history.room == 0:
             decision = Nothing()
-        self.reason = decision.reason if isinstance(decision, Nothing) else ""
+        self.reason = (stop or decision.reason) if isinstance(decision, Nothing) else ""
         return decision
+
+    def _saturated(self) -> str:
+        """Why `search.stop` ends the search, as if the budget had no further trial; empty if it does not."""
+        history, stop = self._study.history, self._study.experiment.search.stop
+        if not stop.enabled or history.closed:
+            return ""
+        found = saturation(history, stop)
+        is_over = found is not None and found.is_reached
+        history.allowed_trials = len(history.trials) if is_over else self._study.budget.trials
+        return str(found) if is_over else ""

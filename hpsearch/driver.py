@@ -13,22 +13,34 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
-from hpsearch import best, failpoints
+from hpsearch import best, choice, failpoints, pending, warm_start
+from hpsearch.allowance import spent, take_extension
 from hpsearch.atomic import make_folder, write_atomically
+from hpsearch.baselines.baselines import Baselines
+from hpsearch.contract import WorkerSettings
 from hpsearch.errors import StorageFailed, UserError
 from hpsearch.events import Event, Notice
 from hpsearch.home import Home
 from hpsearch.identity import check_space
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.journal.warm import WARMED
 from hpsearch.launchers.launch import open_launcher
 from hpsearch.launchers.messages import Launcher
 from hpsearch.outcome import Outcome
+from hpsearch.pause_file import PauseFile
+from hpsearch.policies.audited import AuditedPolicy
+from hpsearch.policies.confirmed import ConfirmedPolicy
+from hpsearch.policies.enqueued import EnqueuedPolicy
+from hpsearch.policies.first_trials import FirstTrials
+from hpsearch.policies.horizons import Horizons
 from hpsearch.policies.loading import load
 from hpsearch.policies.policy import Policy
 from hpsearch.preparation import check, prepare
-from hpsearch.search import Search, nothing_left, spent
+from hpsearch.requests import Requests
+from hpsearch.search import Search, nothing_left
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
@@ -56,7 +68,9 @@ class Driver:
     study: Study
     workers: Launcher
     prepared: Prepared
-    policy: Policy
+    policy: ConfirmedPolicy | AuditedPolicy
+    chosen: Policy | None  # the same without enqueued configs and the confirmation; None: an audit
+    requests: Requests  # what people enqueue
     checkpoints: Checkpoints
     shipper: shipper.Shipper
     idle: bool  # nothing is left to train: the budget is spent, or the policy has no trial
@@ -67,23 +81,54 @@ class Driver:
         if self.idle and (line := nothing_left(self.study, self.policy)):
             yield Notice(line)
         if self.idle and self.study.history.stopped is not None:
+            with contextlib.closing(self._baselines()) as baselines:  # the last run may have been stopped before them
+                yield from baselines.await_results(stopping)
             return
-        self._record_start()
-        with self._recording_the_end(stopping):
-            if not self.idle:  # else the last driver died before it recorded its end
-                yield from Search(
-                    self.study,
-                    self.workers,
-                    checkpoints=self.checkpoints,
-                    policy=self.policy,
-                    prepared=self.prepared.folders,
-                ).run(stopping)
+        for line in self._first_trials():
+            yield Notice(line)
+        with contextlib.closing(self._baselines()) as baselines:
+            self._record_start()
+            with self._recording_the_end(stopping):
+                if not self.idle:  # else the last driver died before it recorded its end
+                    yield from self._search(stopping, baselines)
+            yield from baselines.await_results(stopping)  # which is no searching, and spends no hours
+
+    def _first_trials(self) -> Iterator[str]:
+        """Lines about trial 0 and the configs of `search.first`, if hpsearch chooses them."""
+        policy, history = self.chosen, self.study.history
+        policy = policy.policy if isinstance(policy, Horizons) else policy
+        if isinstance(policy, FirstTrials):
+            if not history.trials and (line := policy.description(history)):
+                yield line
+            yield from (f"warning: {line}" for line in [*policy.doubts(history), *policy.repeated(history)])
+
+    def _search(self, stopping: Callable[[], bool], baselines: Baselines) -> Iterator[Event]:
+        """Trains the trials; records the baselines that are measured meanwhile."""
+        search = Search(
+            self.study,
+            self.workers,
+            checkpoints=self.checkpoints,
+            policy=self.policy,
+            prepared=self.prepared.folders,
+            requests=self.requests,
+            pause=PauseFile(self.folder),
+        )
+        trials = cast("Generator[Event, None, None]", search.run(stopping))
+        with contextlib.closing(trials) as events:
+            for event in events:
+                yield event
+                yield from baselines.collect()
+
+    def _baselines(self) -> Baselines:
+        cache, base = self.home.cache.resolve(), self.experiment.base.resolve()
+        prepared = self.prepared.folders
+        return Baselines(self.study, WorkerSettings("cpu", threads=1, cache=cache, base=base, prepared=prepared))
 
     def export(self) -> Path | None:
         """Writes the study's best.yaml and returns its path; None if no trial has a value yet."""
         if self.study.history.leader() is None:
             return None
-        path, winner = self.folder / "best.yaml", best.winner(self.study.history)
+        path, winner = self.folder / "best.yaml", choice.winner(self.study.history)
         best.write(self.study.history, path, base=self.experiment.base, run_id=self._run_id(winner.number))
         failpoints.hit("best_exported")
         self._record_export(path, winner)
@@ -102,7 +147,11 @@ class Driver:
             host=socket.gethostname(),
             workers=len(self.workers.settings),
             device=self.workers.settings[0].device,
-            origin=self.study.history.origin,
+            searches=self.experiment.searches,
+            budget=self.experiment.budget.model_dump(mode="json", exclude_none=True),
+            confirm=self.experiment.search.confirm.model_dump(mode="json", exclude_none=True),
+            **({"audits": self.experiment.audits} if self.experiment.audits else {}),
+            origin=self.study.history.origin.to_dict(),
         )
 
     @contextlib.contextmanager
@@ -110,7 +159,8 @@ class Driver:
         reason = "failed"
         try:
             yield
-            reason = "interrupted" if stopping() else "finished"
+            done = "failed" if self.study.history.is_fruitless else "finished"
+            reason = "interrupted" if stopping() else done
         except (KeyboardInterrupt, GeneratorExit):
             reason = "interrupted"
             raise
@@ -169,25 +219,48 @@ def opened(
     Checks for every mistake of the user; raises UserError and its children, StudyBusy, StorageFailed.
     """
     shipping.check(home.path, experiment.tracking.uri)
+    pending.refuse(home.path, experiment.study)
     folder = home.study(experiment.study)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_locked(folder, home, experiment.study))
-        policy = load(experiment) if policy is None else policy
+        PauseFile(folder).withdraw()  # of an earlier driver: who runs a study wants it to run
+        chosen = load(experiment) if policy is None and not experiment.audits else policy
+        decides = _policy(experiment, chosen)
+        progress("reading the journal", 0.0)
         history = read_history(folder)
         check_space(experiment, history)
+        warm = warm_start.sources(experiment, home, history) if experiment.searches else []
         check(experiment, home)
         storage = _storage(experiment)
         name = experiment.trainer.name
+        progress(_starting(experiment), 0.0)
         workers = stack.enter_context(open_launcher(experiment, home, folder, trainer=name))  # torch loads meanwhile
         prepared = prepare(experiment, home, progress, history=history)
         _warn(experiment, prepared, say)
         stored = _stored(storage, prepared, progress)
+        progress("opening the study", 0.0)
         study = stack.enter_context(_study(experiment, folder, prepared, history))
+        _warm(study, warm, prepared, say)
         views = shipper.start(folder, home.path, experiment.tracking.uri, VIEWS, say=say)
         stack.callback(views.kill)
         checkpoints = stack.enter_context(_checkpoints(folder, study.history, storage, stored))
-        idle = spent(study, policy)
-        yield Driver(experiment, home, folder, study, workers, prepared, policy, checkpoints, views, idle, say)
+        take_extension(study)
+        requests = Requests(study, folder)
+        idle = spent(study, decides, workers=len(workers.settings)) and not requests.waiting()
+        parts = (study, workers, prepared, decides, chosen, requests, checkpoints, views)
+        yield Driver(experiment, home, folder, *parts, idle, say)
+
+
+def _starting(experiment: Experiment) -> str:
+    """What is done to have workers."""
+    return "connecting to Ray" if isinstance(experiment.resources.launcher, RayWorkers) else "starting the workers"
+
+
+def _policy(experiment: Experiment, chosen: Policy | None) -> ConfirmedPolicy | AuditedPolicy:
+    """The policy of a run: of an audit, or the chosen one after enqueued configs, followed by a confirmation."""
+    if experiment.audits or chosen is None:
+        return AuditedPolicy(experiment)
+    return ConfirmedPolicy(EnqueuedPolicy(chosen, experiment), experiment)
 
 
 @contextlib.contextmanager
@@ -221,6 +294,16 @@ def _warn(experiment: Experiment, prepared: Prepared, say: Say) -> None:
         say(f"warning: {warning}")
 
 
+def _warm(study: Study, sources: list[History], prepared: Prepared, say: Say) -> None:
+    """Records what the study learns from other studies."""
+    for source in sources:
+        fields = warm_start.learnt(study.experiment, source, prepared.facts)
+        study.record(WARMED, **fields)
+        study.journal.sync()
+        failpoints.hit("study_warmed")
+        say(warm_start.said(study.experiment, fields))
+
+
 def _stored(storage: Storage | None, prepared: Prepared, progress: Progress) -> dict[str, str]:
     """Copies the prepared data into the storage; returns their names there by the digest of data and tokenizer."""
     if storage is None:
@@ -233,7 +316,8 @@ def _study(experiment: Experiment, folder: Path, prepared: Prepared, history: Hi
     """Creates or resumes the study, and copies its space file beside the journal."""
     study = Study.open(experiment, folder, prepared.facts, history=history)
     try:
-        write_atomically(folder / "space.yaml", experiment.source.encode())
+        if experiment.searches:
+            write_atomically(folder / "space.yaml", experiment.source.encode())
         yield study
     finally:
         study.journal.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import getpass
 import os
 import platform
@@ -59,14 +60,27 @@ def stand_in_for_user() -> None:
 
 
 def environment(folder: Path) -> dict[str, Any]:
-    """Returns what results may depend on besides the config: commit, Python, platform, package versions."""
+    """Returns what results may depend on besides the config: commit, Python, platform, processor, package versions."""
     return {
         "git_commit": _git(folder, "rev-parse", "HEAD"),
         "git_dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "processor": processor(),
         "versions": versions(),
     }
+
+
+def processor() -> str:
+    """Returns the model of this machine's processor, or its architecture where the system does not name it.
+
+    Other models may round otherwise: a training repeats to the last bit on the same one.
+    """
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str | None]:

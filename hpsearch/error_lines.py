@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import sysconfig
+import traceback
+from pathlib import Path
+
+from hpsearch.printable import printable
 from hpsearch.redaction import redact
+
+_PACKAGE = Path(__file__).parent
+_PYTHON = Path(sysconfig.get_path("stdlib"))  # site-packages lie below
 
 
 def lines(error: BaseException) -> list[str]:
@@ -28,3 +36,21 @@ def with_class(error: BaseException) -> str:
     """Returns the name of the class and the first line of the message."""
     name, line = type(error).__name__, first_line(error)
     return name if line == name else f"{name}: {line}"
+
+
+def with_line(error: BaseException, base: Path | None = None) -> str:
+    """Returns `with_class` and the file and line of the user's code that raised the error: `KeyError: 'x', mine.py:9`.
+
+    The user's code lies below `base`, or else outside of hpsearch, Python and the installed packages.
+    """
+    files = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    users = [(file, line) for file, line in files if _is_users(file)]
+    own = [(file, line) for file, line in users if base is not None and file.is_relative_to(base.resolve())]
+    place = "".join(f", {file.name}:{line}" for file, line in (own or users)[-1:])
+    return printable(with_class(error), keep="") + place
+
+
+def _is_users(file: Path) -> bool:
+    """Whether a file of a traceback is the user's; Python names its frozen modules `<frozen importlib._bootstrap>`."""
+    is_ours = file.is_relative_to(_PACKAGE) or file.is_relative_to(_PYTHON) or "site-packages" in file.parts
+    return not is_ours and not file.name.startswith("<frozen ")

@@ -10,6 +10,8 @@ HpsearchError               an error that a user can fix (exit code 1)
 ├── JournalDamaged          the journal cannot be read
 ├── CheckpointDamaged       a checkpoint does not match its checksum
 └── TrainingFailed          too many trials failed
+
+TrialStopped, which is none of these and no Exception, ends a user's function whose trial is to stop.
 """
 
 
@@ -61,3 +63,10 @@ class CheckpointDamaged(HpsearchError):
 
 class TrainingFailed(HpsearchError):
     """Training cannot continue."""
+
+
+class TrialStopped(BaseException):
+    """The trial of a user's function is to stop: raised in the function's own code, which lets it pass.
+
+    It is no Exception, so that `except Exception` in a training loop does not catch it.
+    """

@@ -1,7 +1,8 @@
 """The events of a search or a final training: `hpsearch.run(..., progress=show)` calls `show` with each of them.
 
 A search: Preparing (several), Opened, then Started, Measured, Paused, Interrupted and Finished for its trials, at the
-end Searched and Shipped.
+end Searched and Shipped. SearchPaused and SearchResumed when a person pauses it. `hpsearch.watch` begins with Watched
+in place of Opened, and ends with Left.
 A final training: Preparing (several), Prepared, Trained for each evaluation, Testing. A Notice may come at any time.
 """
 
@@ -94,6 +95,38 @@ class Interrupted:
 
 
 @dataclass(frozen=True)
+class SearchPaused:
+    """A person has paused the search: no trial is in training, and the devices are free."""
+
+    history: History
+
+
+@dataclass(frozen=True)
+class SearchResumed:
+    """The search goes on after a pause."""
+
+    history: History
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A study is watched from outside of its search."""
+
+    history: History
+    folder: Path  # the study's
+    state: str  # "running", or why it does not run: one of `hpsearch.live.following.State`
+
+
+@dataclass(frozen=True)
+class Left:
+    """The watched search runs no more."""
+
+    history: History
+    folder: Path
+    state: str
+
+
+@dataclass(frozen=True)
 class Searched:
     """The search has ended; MLflow and the Optuna database may still lag."""
 
@@ -136,5 +169,7 @@ class Testing:
 
 OfTrial = Started | Measured | Finished | Paused | Interrupted
 OfTraining = Prepared | Trained | Testing
-Event = Notice | Preparing | Opened | OfTrial | Searched | Shipped | OfTraining
+OfWatching = Watched | Left
+OfPause = SearchPaused | SearchResumed
+Event = Notice | Preparing | Opened | OfTrial | OfPause | OfWatching | Searched | Shipped | OfTraining
 Show = Callable[[Event], None]

@@ -14,6 +14,7 @@ POINTS = (
     "trial_placed",  # sent to a worker
     "report_begun",  # an evaluation has arrived and is not in the journal yet
     "report_done",
+    "branch_recorded",  # the value of a cool-down is in the journal, and its trial has not ended
     "journal_written",  # a batch of lines is in the file but not synced
     "journal_synced",
     "tell_begun",  # the end of a trial is on the disk, and the study does not know it
@@ -24,8 +25,15 @@ POINTS = (
     "pause_recorded",
     "resume_begun",  # the policy has resumed a trial, and the journal does not have it yet
     "resume_recorded",
+    "repeat_begun",  # a trial is to be trained again with a fresh seed, and the journal does not have it yet
+    "repeat_recorded",
+    "extension_recorded",  # the budget is larger, and what asked for it is not forgotten yet
+    "request_written",  # a config is in the queue, but not synced
+    "request_begun",  # a config of the queue is accepted, and the journal does not have it yet
+    "request_recorded",
     "journal_read",  # at a resume: the journal is not open for writing yet
     "study_rebuilt",  # at a resume: before the search continues
+    "study_warmed",  # what is learnt from another study is in the journal, and no trial is asked for
     "best_exported",
     "file_written",  # an atomic write: the temporary file is synced
     "file_renamed",  # an atomic write: the file has its name
@@ -33,6 +41,16 @@ POINTS = (
     "batch_sent",  # MLflow has rows that are not recorded as shipped
     "batch_noted",
     "run_ended",
+    "deletion_begun",  # a study is no study any more, and all its things are there
+    "files_deleted",  # its files are deleted but for the journal
+    "runs_hidden",  # its MLflow experiment is deleted, and can still be restored
+    "runs_deleted",  # MLflow has nothing of it
+    "rows_deleted",  # the Optuna database has nothing of it
+    "renaming_begun",  # a study is to have another name, and has the former one everywhere
+    "runs_renamed",  # in MLflow it has the new name
+    "rows_renamed",  # in the Optuna database it has the new name
+    "journal_renamed",  # its journal has the new name
+    "folder_renamed",  # its folder has the new name
 )
 
 _name, _left, _driver = "", 0, 0

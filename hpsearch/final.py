@@ -45,6 +45,7 @@ class FinalTraining:
         """
         self.config, self.folder, self.settings, self.trainer = config, folder, settings, trainer
         self.best: Evaluation | None = None  # so far
+        self.measured: list[float] = []  # values of the objective
         if (folder / "metrics.json").exists():
             raise UserError(f"{folder}: holds a finished training (metrics.json); choose another output folder")
         ours = (folder / CHECKPOINTS / "lock").exists()  # stopped while the model was being written
@@ -82,9 +83,10 @@ class FinalTraining:
                 self._note(evaluation)
                 yield evaluation
 
-    def test(self) -> dict[str, float]:
+    def test(self, noting: Callable[[Mapping[str, float]], None] = lambda metrics: None) -> dict[str, float]:
         """Tests and exports the training, writes metrics.json, deletes the checkpoints; returns the metrics.
 
+        noting: called with the test's metrics as soon as they are known.
         These are test/... if the trainer has a test, and val/... of the best evaluation. Raises TrainingFailed if no
         evaluation was finite.
         """
@@ -93,6 +95,7 @@ class FinalTraining:
             raise TrainingFailed(f"no evaluation of {metric} was finite: there is no model to test")
         with self._reporting_errors("test"):
             tested = self.trainer.test(self.config, self._handle())
+        noting(tested.metrics)
         self.signatures = tested.signatures
         for name, found in {"samples": tested.samples, "signatures": tested.signatures}.items():
             if found:
@@ -119,6 +122,7 @@ class FinalTraining:
         """Keeps the evaluation with the best finite value of the objective."""
         objective = self.config.objective
         value = evaluation.metrics.get(objective.metric, math.nan)
+        self.measured.append(value)
         if math.isfinite(value) and (self.best is None or objective.better(value, self.best.metrics[objective.metric])):
             self.best = evaluation
 

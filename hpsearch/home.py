@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import shlex
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from hpsearch.atomic import make_folder
 from hpsearch.errors import UserError
 from hpsearch.journal.history import History
 from hpsearch.journal.outline import outline
+from hpsearch.pending import refuse
+
+SHOWN = 3  # nearest names in a message
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ def base_of(history: History, folder: Path) -> Path:
 
     In a project that was moved or copied as a whole, the base keeps its place relative to the study.
     """
-    base, exported = Path(history.origin["base"]), history.exported
-    former = history.origin.get("folder") or (os.path.dirname(exported.path) if exported else "")
+    base, exported = Path(history.origin.base), history.exported
+    former = history.origin.folder or (os.path.dirname(exported.path) if exported else "")
     here = Path(os.path.normpath(folder.resolve() / os.path.relpath(base, former))) if former else base
     if here == base or not here.is_dir():
         return base
@@ -100,7 +104,16 @@ def elsewhere(home: Home, held: str, *, space: str | Path | None = None, above: 
 def hint(home: Home, study: str, space: str | Path | None) -> str:
     """Says where else a study is, as the end of a message; empty if nowhere."""
     other = elsewhere(home, f"{study}/journal.jsonl", space=space)
-    return f"; it is in {other}: --home {other}" if other else ""
+    return f"; it is in the home {other} (in a command: --home {other})" if other else ""
+
+
+def _known(home: Home, study: str) -> str:
+    """Says which studies there are, those with the nearest names or all, as the end of a message."""
+    there = sorted(entry.parent.name for entry in home.path.glob("*/journal.jsonl"))
+    if near := difflib.get_close_matches(study, there, n=SHOWN):
+        others = f" (hpsearch list{home.option} has all {len(there)})" if len(there) > len(near) else ""
+        return f"did you mean {' or '.join(near)}?{others}"
+    return f"there are: {', '.join(there)}" if there else "it has no study yet"
 
 
 def history_of(home: Home, study: str, *, curves: bool = True, space: str | Path | None = None) -> History:
@@ -113,9 +126,8 @@ def history_of(home: Home, study: str, *, curves: bool = True, space: str | Path
     if not path.exists():
         if told := hint(home, study, space):
             raise UserError(f"no study '{study}' in {home.path}{told}")
-        there = sorted(entry.parent.name for entry in home.path.glob("*/journal.jsonl"))
-        known = f"there are: {', '.join(there)}" if there else "it has no study yet"
-        raise UserError(f"no study '{study}' in {home.path}; {known}")
+        refuse(home.path, study)
+        raise UserError(f"no study '{study}' in {home.path}; {_known(home, study)}")
     history = History.of(journal.iterate(path, points=False) if curves else outline(path))
-    history.trials = dict(sorted(history.trials.items()))
+    history.trials, history.repeats = dict(sorted(history.trials.items())), dict(sorted(history.repeats.items()))
     return history

@@ -12,7 +12,7 @@ from hpsearch.journal.history import History
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.sections import RANGE_KEYS
 
-RULES = 2  # version of truncation, training and scoring; raised when a config trains to other values than before
+RULES = 3  # version of truncation, training and scoring; raised when a config trains to other values than before
 MISSING = object()
 LONGEST = 100  # characters of a value in a line of the difference
 
@@ -46,28 +46,27 @@ def check_identity(experiment: Experiment, history: History, data: Mapping[str, 
     _refuse(experiment, history, [*space, *(change for change in named if change[0][:2] not in told)] or contents)
 
 
-def of_other_rules(noted: Mapping[str, Any]) -> str:
-    """Returns "an earlier hpsearch" or "a later hpsearch" for a study or config made by other RULES, else ""."""
-    rules = noted.get("rules", 1)  # the first studies have no number
+def of_other_rules(rules: int) -> str:
+    """Returns "an earlier hpsearch" or "a later hpsearch" for the rules of a study or config, "" for our RULES."""
     return "" if rules == RULES else "an earlier hpsearch" if rules < RULES else "a later hpsearch"
 
 
 def _check_rules(experiment: Experiment, history: History) -> None:
-    maker = of_other_rules(history.origin) if history.origin else ""
+    maker = "" if history.is_new else of_other_rules(history.origin.rules)
     if maker:
         raise StudyMismatch(
             f"{experiment.where('study')}: study '{history.study}' was made by {maker}, which cuts, trains and scores "
-            "otherwise: its trials cannot be compared with new ones; name a new study (--study NAME, or study: in the "
-            "file). show, export, ui, sync and repair still read it"
+            "otherwise: its trials cannot be compared with new ones; name a new study (study: in the file; "
+            "--study NAME in a command, study= in Python). It can still be shown, exported and trained"
         )
 
 
 def _space_changes(experiment: Experiment, history: History) -> list[Change]:
-    return list(changes(history.origin["identity"], experiment.identity())) if history.origin else []
+    return [] if history.is_new else list(changes(history.origin.identity, experiment.identity()))
 
 
 def _data_changes(history: History, data: Mapping[str, Any]) -> list[Change]:
-    return data_changes(history.origin["data"], data) if history.origin else []
+    return [] if history.is_new else data_changes(history.origin.data, data)
 
 
 def data_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
@@ -118,9 +117,16 @@ def _refuse(experiment: Experiment, history: History, found: list[Change]) -> No
         return
     raise StudyMismatch(
         f"{experiment.where(*found[0][0])}: study '{history.study}' was made from another space or other data; "
-        "name a new study (--study NAME, or study: in the file), or undo:\n"
-        + described(found, partial(_reason, experiment))
+        f"name a new study (study: in the file; --study NAME in a command, study= in Python){_keeps(history, found)}, "
+        "or undo:\n" + described(found, partial(_reason, experiment))
     )
+
+
+def _keeps(history: History, found: list[Change]) -> str:
+    """Says how a new study learns from the trials of the old one, if it has any of the same trainer and objective."""
+    if not history.trials or any(keys[0] in ("trainer", "objective") for keys, _, _ in found):
+        return ""
+    return f", which learns from the trials of this one by search: {{warm_start: {history.study}}}"
 
 
 def _reason(experiment: Experiment, keys: Keys) -> str:

@@ -9,7 +9,8 @@ class Outcome(StrEnum):
     """How a trial ended, or its state before. The value is the text in the journal and in MLflow's tag.
 
     Diverged and out-of-memory trials are PRUNED in Optuna: the sampler learns from them, and they never win. FAIL is
-    for bugs: the sampler ignores such trials. The colours are safe for colour-blind readers.
+    for bugs: the sampler ignores such trials. MLflow shows FINISHED as a green tick, KILLED and FAILED as a red cross:
+    a pruned trial is FINISHED, since it ended as intended. The colours are safe for colour-blind readers.
     """
 
     optuna_state: str
@@ -24,7 +25,13 @@ class Outcome(StrEnum):
 
     COMPLETED = "completed", "COMPLETE", "FINISHED", "#2f6db3"
     OVERFIT = "overfit", "COMPLETE", "FINISHED", "#e0861a"
-    PRUNED = "pruned", "PRUNED", "KILLED", "#9aa3ad"
+    SHORT = (
+        "short",
+        "PRUNED",
+        "FINISHED",
+        "#7fa9d3",
+    )  # trained out, at a shorter horizon: it says which configs to train
+    PRUNED = "pruned", "PRUNED", "FINISHED", "#9aa3ad"
     DIVERGED = "diverged", "PRUNED", "KILLED", "#c5362f"
     OUT_OF_MEMORY = "out_of_memory", "PRUNED", "KILLED", "#7c4aa0"
     FAILED = "failed", "FAIL", "FAILED", "#5a3b2e"
@@ -48,3 +55,21 @@ class Outcome(StrEnum):
     def counts(self) -> bool:
         """Whether a trial that ended so has a value by which it can win."""
         return self.optuna_state == "COMPLETE"
+
+
+MEANINGS: dict[str, str] = {
+    Outcome.COMPLETED: "trained to its end",
+    Outcome.OVERFIT: "its validation loss turned up while its training loss fell. It went back to a state before that, "
+    "cooled down from there, and can still win (a schedule without a stable phase ends at its best evaluation instead)",
+    Outcome.SHORT: "trained to the end of a shorter training (search.shift), which says which configs to train whole",
+    Outcome.PRUNED: "worse than its peers at equal progress, and stopped early by the pruner",
+    Outcome.DIVERGED: "its validation loss became infinite, NaN or far higher than at its first evaluation; "
+    "or its objective became infinite or NaN, where no loss is measured",
+    Outcome.OUT_OF_MEMORY: "did not fit into the memory of its device, with the smallest micro batch either",
+    Outcome.FAILED: "an exception of the training ended it; its folder has error.txt",
+    Outcome.RUNNING: "in training",
+    Outcome.PAUSED: "paused by the policy, which may resume it (pruner: promotion)",
+    Outcome.INTERRUPTED: "the run or the budget ended first; it is resumed by the next run",
+    Outcome.UNFINISHED: "interrupted when the study ended; it counts by its best evaluation so far",
+}
+"""What each outcome says of a trial, in words."""

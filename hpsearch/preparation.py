@@ -47,7 +47,7 @@ def prepare(
             cache=home.cache,
             progress=progress,
             known=check_known,
-            fresh=history is not None and not history.origin,
+            fresh=history is not None and history.is_new,
         )
 
 

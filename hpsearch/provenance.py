@@ -1,4 +1,4 @@
-"""Where an exported config comes from, and whether training it reproduces the trial.
+"""Where an exported config comes from: the section `provenance` of best.yaml.
 
 best.yaml contains the fingerprints of its data sets and the exported config: changed data are refused, and edited
 values are reported.
@@ -6,28 +6,23 @@ values are reported.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from hpsearch.config import Config
-from hpsearch.contract import WorkerSettings
 from hpsearch.document.document import dotted
-from hpsearch.environment import versions
 from hpsearch.errors import StudyMismatch
 from hpsearch.identity import Change, changes, described, named_contents, of_other_rules, shown
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.space.experiment import Experiment
 
-CLOSE = 0.01  # relative difference; more than this is not rounding
-
 
 def provenance(history: History, trial: TrialHistory, config: Config, run_id: str | None) -> dict[str, Any]:
     """The section `provenance` of best.yaml: the study and the trial of its config."""
-    environment, data = history.origin["environment"], history.origin["data"]
+    environment, data = history.origin.environment, history.origin.data
     return {
         "study": history.study,
         "trial": trial.number,
@@ -37,17 +32,26 @@ def provenance(history: History, trial: TrialHistory, config: Config, run_id: st
         history.metric: trial.value,
         "evaluation": trial.best.index if trial.best else None,
         "trials": len(history.trials),
+        **_search_best(history),
+        **({"confirmation": found.to_dict()} if (found := history.confirmation) is not None else {}),
         "device": trial.device,
         "threads": trial.threads,
-        "rules": history.origin.get("rules", 1),
+        "rules": history.origin.rules,
         "data_fingerprint": data["fingerprint"],
         "data_contents": data.get("contents", {}),
         "config": _values(config),
         "git_commit": environment["git_commit"],
         "git_dirty": environment["git_dirty"],
+        "processor": environment.get("processor"),
         "python": environment["python"],
         "versions": environment["versions"],
     }
+
+
+def _search_best(history: History) -> dict[str, Any]:
+    """The best value of the search and its trial, which need not be the exported one."""
+    best = next(iter(history.ranked(unfinished=True)), None)
+    return {} if best is None else {"search_best": best.value, "search_best_trial": best.number}
 
 
 # ------------------------------------------------------------------------------------------------------------- the data
@@ -59,7 +63,7 @@ def data_changes(known: Mapping[str, Any], data: Mapping[str, Any]) -> list[Chan
     Compares the sets, not the fingerprint of the prepared data, which depends on the version of hpsearch.
     """
     contents = known.get("data_contents")
-    return named_contents(contents, data["contents"]) if contents and not of_other_rules(known) else []
+    return named_contents(contents, data["contents"]) if contents and not of_other_rules(known.get("rules", 1)) else []
 
 
 def cannot_tell(known: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
@@ -71,7 +75,7 @@ def cannot_tell(known: Mapping[str, Any], data: Mapping[str, Any]) -> str | None
         return None
     if known.get("data_contents") == data["contents"] or data_changes(known, data):
         return None
-    maker = of_other_rules(known) or "an hpsearch that did not note what they held"
+    maker = of_other_rules(known.get("rules", 1)) or "an hpsearch that did not note what they held"
     return f"it comes from {maker}: whether the data are still those of trial {known.get('trial')} cannot be told"
 
 
@@ -80,8 +84,9 @@ def refuse_changed(experiment: Experiment, found: list[Change]) -> None:
     if found:
         known = experiment.provenance
         raise StudyMismatch(
-            f"{experiment.where(*found[0][0][:1])}: the data are not those of trial {known.get('trial')} of study "
-            f"'{known.get('study')}'; undo, or train on them as they are with --data-changed:\n" + described(found)
+            f"{experiment.where(*found[0][0][:1])}: the data are not those of trial {known.get('trial')} of "
+            f"study '{known.get('study')}'; undo, or train on them as they are (--data-changed, in Python "
+            "data_changed=True):\n" + described(found)
         )
 
 
@@ -96,51 +101,6 @@ def edits(known: Mapping[str, Any], config: Config) -> list[str]:
     now = _values(config)
     found = changes(_completed(before, config), now)
     return [f"{dotted(keys)} was edited ({shown(old)} -> {shown(new)})" for keys, old, new in found]
-
-
-def reproduction(
-    known: Mapping[str, Any], config: Config, found: float, settings: WorkerSettings, *, data_changed: bool = False
-) -> str | None:
-    """One line saying whether the trial's value was reproduced; None if the config is not of a trial."""
-    metric, trial = config.objective.metric, f"trial {known.get('trial')}"
-    expected, edited = known.get(metric), edits(known, config)
-    if edited or data_changed:
-        why = "; ".join([*edited, *(["the data changed"] if data_changed else [])])
-        against = f" against its {expected:.6g}" if isinstance(expected, int | float) else ""
-        return f"{why}: this is another training than {trial}; {metric} {found:.6g}{against}"
-    if not isinstance(expected, int | float):
-        return None
-    if found == expected:
-        return f"{metric} {found:.6g}: {trial}'s value, reproduced to the last bit"
-    difference = f"{metric} {found:.6g}, {trial}'s was {expected:.6g} (difference {found - expected:+.2g})"
-    return f"{difference}: {_why(known, settings, close=math.isclose(found, expected, rel_tol=CLOSE))}"
-
-
-def _why(known: Mapping[str, Any], settings: WorkerSettings, *, close: bool) -> str:
-    """The likely cause of the difference."""
-    if maker := of_other_rules(known):
-        return f"{known.get('study')} was searched by {maker}, which cuts, trains and scores otherwise"
-    kind = str(known.get("device")).partition("@")[0]  # cpu@host: on Ray
-    if (settings.device, kind) != ("cpu", "cpu"):
-        return "GPUs do not repeat to the last bit"
-    if settings.threads != known.get("threads"):
-        return f"trained with {settings.threads} threads instead of {known.get('threads')}"
-    packages = _other_versions(known)
-    if close:
-        return f"another package version ({packages})" if packages else "another processor or package version"
-    if packages:
-        return f"NOT reproduced; packages changed: {packages}"
-    return (
-        "NOT reproduced; have the packages changed?"
-        if known.get("data_contents")
-        else ("NOT reproduced; have the data or packages changed?")
-    )
-
-
-def _other_versions(known: Mapping[str, Any]) -> str:
-    before, now = known.get("versions") or {}, versions()
-    other = [f"{name} {before[name]} -> {now[name]}" for name in now if name in before and before[name] != now[name]]
-    return ", ".join(other)
 
 
 def _values(config: Config) -> dict[str, Any]:

@@ -54,11 +54,15 @@ _URL_PASSWORD = re.compile(
 )
 _NAMES = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|(TOKEN|_KEY|APIKEY|_PASS|CREDENTIALS?|CONNECTION_STRING)$")
 _SHORTEST = 6  # characters; a shorter value may be a common word
+_WEBHOOK = "HPSEARCH_NOTIFY"  # whoever has the URL may post
+_hidden: set[str] = set()  # what `hide` was given
 _IDENTIFYING = 12  # characters that identify a long secret in a message that was cut
 
 
 def redact(text: str) -> str:
     """Returns the text with *** for passwords in URLs, headers and DSNs, and for secrets of the environment."""
+    for url in sorted(_hidden | _forms_of_url(os.environ.get(_WEBHOOK, "")), key=len, reverse=True):
+        text = text.replace(url, HIDDEN)
     for value in sorted(_values(), key=len, reverse=True):
         text = text.replace(value, HIDDEN)
         if len(value) >= 2 * _IDENTIFYING and value[:_IDENTIFYING] in text:
@@ -66,6 +70,11 @@ def redact(text: str) -> str:
     for pattern, shown in _PATTERNS:
         text = pattern.sub(shown, text)
     return text
+
+
+def hide(url: str) -> None:
+    """Hides a URL of this process's own, and its path alone, in everything that `redact` is given from now on."""
+    _hidden.update(_forms_of_url(url))
 
 
 def url_with_password(text: str) -> int | None:
@@ -130,6 +139,15 @@ def _secrets_in(name: str, value: str) -> Iterator[str]:
         yield from (line for line in value.splitlines() if len(line) >= 2 * _IDENTIFYING)  # lines of a PEM key
     if "://" in value and (found := re.search(r"://[^\s/@:]*:([^\s]+)@", value)):
         yield found[1]
+
+
+def _forms_of_url(url: str) -> set[str]:
+    """Returns a URL and its path with the query, as messages may show them; a short path may be that of a file."""
+    url = url.strip()
+    path = re.sub(r"^[a-z]+://[^/?#]*", "", url, flags=re.I)
+    return {form for one in (url, path) if len(one) >= 2 * _IDENTIFYING for form in _forms(one)} | (
+        {url} if url else set()
+    )
 
 
 def _forms(secret: str) -> set[str]:

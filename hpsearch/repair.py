@@ -116,10 +116,10 @@ def checkpoints(history: History, study_folder: Path) -> Iterator[tuple[str, Che
 
     Raises UserError or StorageFailed if the storage cannot be reached.
     """
-    launcher = history.origin.get("experiment", {}).get("resources", {}).get("launcher")
+    launcher = history.origin.experiment.get("resources", {}).get("launcher")
     url = launcher.get("storage") if isinstance(launcher, dict) else None
     study_storage = StudyStorage(Storage(url), history, {}) if url else None
-    for number in [trial.number for trial in history.trials.values() if trial.outcome is None]:
+    for number in [trial.number for trial in history.everything.values() if trial.outcome is None]:
         yield f"checkpoints/{number:04d}", check_folder(study_folder / "checkpoints" / f"{number:04d}")
         if study_storage is not None:
             yield study_storage.where(number), study_storage.check(number)

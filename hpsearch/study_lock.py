@@ -39,7 +39,7 @@ class StudyLock:
         except OSError as error:
             os.close(self._file)
             raise HpsearchError(
-                f"{path}: this file system cannot lock ({error.strerror}); put the home (--home) on a local disk"
+                f"{path}: this file system cannot lock ({error.strerror}); put the home on a local disk"
             ) from error
         with contextlib.suppress(OSError):  # on a full disk the lock has no name in it
             os.ftruncate(self._file, 0)
@@ -68,6 +68,23 @@ def is_locked(path: Path) -> bool:
         return False
     try:
         return is_held(file)
+    finally:
+        os.close(file)
+
+
+def holder(path: Path) -> dict[str, Any] | None:
+    """Returns what the lock at this path says of its holder (pid, host, since); empty: not yet, None: it is free."""
+    try:
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return None
+    try:
+        if not is_held(file):
+            return None
+        with contextlib.suppress(ValueError, OSError):
+            found = json.loads(os.pread(file, 4096, 0))
+            return found if isinstance(found, dict) else {}
+        return {}
     finally:
         os.close(file)
 

@@ -19,6 +19,7 @@ PAIRED_SHARE = 0.2
 SMALLEST_NOISE = 0.001  # share of the best loss
 FEW_DIFFERENCES = 1.0  # the median of n differences is often far too small: noise is raised by 1 + 1 / n
 POINTS_FOR_GAP = 8  # with fewer points the gap between the losses has too few differences to estimate its noise
+LAST_SIGMAS = 1.0  # that are enough at the last evaluation before the cool-down: later nothing lowers the loss as much
 DIVERGED_BY = 0.5  # nats above the first evaluation
 DIVERGED_TIMES = 10.0  # times the first evaluation: overfitting never gets there
 
@@ -88,6 +89,11 @@ def overfitting(
     fall = best.train_loss - fmean(point.train_loss for point in streak)
     growth = fmean(point.val_loss - point.train_loss for point in streak) - (best.val_loss - best.train_loss)
     return rise > sigmas * math.sqrt(2) * sigma and fall > 0 and growth > sigmas * sigma
+
+
+def is_last_stable(point: Point, *, cooldown_from: float) -> bool:
+    """Whether an evaluation is the last one before the cool-down; evaluations are at equal fractions."""
+    return point.progress <= cooldown_from < min(1.0, point.progress + point.progress / point.index)
 
 
 def diverged(curve: Sequence[Point], *, warmup_until: float) -> bool:

@@ -29,7 +29,7 @@ AGAIN = "hpsearch train makes the model anew"
 def refuse_filled(folder: Path) -> None:
     """Raises UserError if the folder exists and is not empty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder}: is not empty; choose another folder with --model")
+        raise UserError(f"{folder}: is not empty; choose another folder")
 
 
 def setting_of(exported: Experiment, home: Home) -> WorkerSettings:

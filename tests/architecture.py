@@ -14,7 +14,12 @@ from pathlib import Path
 Levels = list[list[str]]
 
 # Where the two names differ; pydantic names the very pydantic_core that it goes with.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "ruamel": "ruamel.yaml", "pydantic_core": "pydantic"}
+DISTRIBUTIONS = {
+    "optuna_dashboard": "optuna-dashboard",
+    "sklearn": "scikit-learn",
+    "ruamel": "ruamel.yaml",
+    "pydantic_core": "pydantic",
+}
 
 
 class Package:

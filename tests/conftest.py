@@ -9,6 +9,7 @@ import textwrap
 import pytest
 
 from hpsearch.cli import main
+from tests.browser import browser, browser_page  # noqa: F401  (fixtures)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the machine is shared with workers
 

@@ -7,6 +7,7 @@ from hpsearch.contract import Command, Evaluation, WorkerSettings
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.policies.optuna.policy import OptunaPolicy
+from hpsearch.process import hostname
 from hpsearch.search import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.study import Study
@@ -78,8 +79,8 @@ def go(wanted, folder, *, launcher=None, policy=None, kill_after=None, stop_afte
         checkpoints=folder / "checkpoints",
         policy=policy,
     )
-    POLICIES[study] = search.policy
-    study.record("driver_started", pid=1, host="here", workers=1, device="cpu")
+    POLICIES[study] = getattr(search.policy, "policy", search.policy)  # what FirstTrials leaves the rest to
+    study.record("driver_started", pid=1, host=hostname(), workers=1, device="cpu")
     running = search.run(lambda: stop_after is not None and len(seen) >= stop_after)
     try:
         for event in running:
@@ -120,33 +121,37 @@ def evaluation(index, loss, *, train=None, times=20, metric="val/loss", **metric
 
 class Scripted:
     """A launcher of several slots whose workers say what a script gives: `script(task)` is an iterator of messages'
-    makers, each called with the slot; the next one is said once the last was answered.
+    makers, each called with the slot; the next one is said once the last was answered. A group takes turns.
     """
 
     def __init__(self, settings, script):
         self.settings, self._script = settings, script
         self.tasks, self.replies, self.late = [], [], []
-        self._running = {}
+        self._running = {}  # (slot, trial) -> script
 
     def ready(self, slot):
         return True
 
-    def train(self, slot, task):
-        self.tasks.append(task)
-        self._running[slot] = iter(self._script(task))
+    def train(self, slot, tasks):
+        self.tasks += tasks
+        self._running |= {(slot, task.trial): iter(self._script(task)) for task in tasks}
 
     def reply(self, slot, reply):
         self.replies.append(reply)
-        if slot in self._running and reply.command is not Command.CONTINUE:
-            self._running[slot] = iter([lambda s, t=reply.trial, a=reply.command: Ended(s, t, a)])
+        if (slot, reply.trial) in self._running and reply.command is not Command.CONTINUE:
+            self.says_next(slot, reply.trial, lambda s: Ended(s, reply.trial, reply.command))
+
+    def says_next(self, slot, trial, maker):
+        """Replaces the rest of a trial's script by one message."""
+        self._running[slot, trial] = iter([maker])
 
     def messages(self, timeout):
         found = list(self.late)
         self.late.clear()
-        for slot, script in list(self._running.items()):
-            made = next(script)(slot)
+        for slot, trial in list(self._running):
+            made = next(self._running[slot, trial])(slot)
             if isinstance(made, Ended | Failed):
-                self._running.pop(slot, None)
+                self._running.pop((slot, trial), None)
             found.append(made)
         return found
 

@@ -22,22 +22,26 @@ class SimulatedGpus(Scripted):
         """`needs`: bytes, of a task's trial and config; `length`: evaluations of a trial."""
         super().__init__(settings, self._script)
         self._needs, self._size, self._length = needs, size, length
-        self.trials, self.taken, self._contexts = {}, {}, set()  # slot -> trial; trial -> bytes; slots
+        self.trials, self.taken, self._contexts = {}, {}, set()  # slot -> its trials; trial -> bytes; slots
         self.together, self.looks = [], []  # for each trial placed: who is on its GPU, how often all had trained before
         self.highest, self.failed, self._looked = 0, [], 0
 
-    def train(self, slot, task):
-        self.trials[slot] = task.trial
+    def train(self, slot, tasks):
+        self.trials[slot] = [task.trial for task in tasks]
         self._contexts.add(slot)
-        super().train(slot, task)
+        super().train(slot, tasks)
         self.looks.append(self._looked)
         here = self.settings[slot].device
-        self.together.append((here, [t for s, t in self.trials.items() if self.settings[s].device == here]))
+        self.together.append(
+            (here, [t for s in self.trials if self.settings[s].device == here for t in self.trials[s]])
+        )
 
     def used(self, device):
-        """Bytes of a GPU that are taken."""
+        """Bytes of a GPU that are taken: a process keeps those of all its trials until the last has ended."""
         here = [slot for slot in self._contexts if self.settings[slot].device == device]
-        return sum(self.taken.get(self.trials.get(slot), 0) + CONTEXT for slot in here)
+        return sum(self.taken.get(trial, 0) for slot in here for trial in self.trials.get(slot, ())) + CONTEXT * len(
+            here
+        )
 
     def most(self, device="cuda:0"):
         """The most trials that were in training there at once."""
@@ -46,10 +50,10 @@ class SimulatedGpus(Scripted):
     def messages(self, timeout):
         found, self._looked = super().messages(timeout), self._looked + 1
         for message in found:
-            if isinstance(message, Ended | Failed):
-                self.taken[self.trials.pop(message.slot)] = 0
             if isinstance(message, Failed):
                 self._contexts.discard(message.slot)  # its process is replaced
+        for slot in [s for s in self.trials if not any(where == s for where, _ in self._running)]:
+            self.taken |= dict.fromkeys(self.trials.pop(slot), 0)
         return found
 
     def _script(self, task):
@@ -63,7 +67,10 @@ class SimulatedGpus(Scripted):
         used = self.used(self.settings[slot].device)
         if used > self._size:
             self.failed.append(trial)
-            self.taken[trial] = 0
+            self.taken |= dict.fromkeys(self.trials[slot], 0)
+            for where, mate in list(self._running):
+                if where == slot:
+                    self.says_next(slot, mate, lambda s, t=mate: Failed(s, t, "out_of_memory", "out of memory: CUDA"))
             return Failed(slot, trial, "out_of_memory", "out of memory: CUDA")
         self.highest = max(self.highest, used)
         says = {"peak_memory": self.taken[trial], "device_memory": self._size}

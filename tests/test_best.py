@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import best
+from hpsearch import best, choice
 from hpsearch.data import sources
 from hpsearch.errors import UserError
 from hpsearch.journal.history import History
@@ -33,24 +33,28 @@ model:
 training:
   learning_rate: {{low: 1e-3, high: 1e-2, log: true}}
   epochs: {epochs}
+  schedule: {schedule}
 """
 
 
-def project(folder, epochs):
+def project(folder, epochs, schedule="wsd"):
     """A folder with a space file, its data and its own module; gives the space file."""
     (folder / "texts").mkdir(parents=True)
     for name in "ab":
         (folder / "texts" / f"{name}.txt").write_text(f"some text {name}")
-    (folder / f"mine_{epochs}.py").write_text(OWN)
-    (folder / "space.yaml").write_text(SPACE.format(epochs=epochs, module=epochs))
+    (folder / f"mine_{epochs}_{schedule}.py").write_text(OWN)
+    (folder / "space.yaml").write_text(SPACE.format(epochs=epochs, schedule=schedule, module=f"{epochs}_{schedule}"))
     return folder / "space.yaml"
 
 
-@pytest.fixture(scope="module", params=[3, 9], ids=["completed", "overfit"])
+CASES = {"completed": (3, "wsd"), "overfit, cooled down": (9, "wsd"), "overfit, ended": (9, "cosine")}
+
+
+@pytest.fixture(scope="module", params=CASES)
 def searched(request, tmp_path_factory):
-    """A study searched with the toy; with nine epochs every trial overfits."""
+    """A study searched with the toy; with nine epochs every trial overfits, and can only cool down on wsd."""
     folder = tmp_path_factory.mktemp("project")
-    study, _ = go(Experiment.load(project(folder, request.param)), folder / "home")
+    study, _ = go(Experiment.load(project(folder, *CASES[request.param])), folder / "home")
     return study.history, folder
 
 
@@ -66,9 +70,13 @@ def test_it_is_the_winners_config_but_for_where_it_ends(searched, tmp_path):
     winner = history.best()
     assert winner.outcome == ("overfit" if winner.config["training"]["epochs"] == 9 else "completed")
     found = exported(searched, tmp_path / "best.yaml").train_config()
-    assert found.training.stop_at == winner.best.index / 20
-    whole = found.training.model_copy(update={"stop_at": 1.0})
-    assert found.model_copy(update={"training": whole}) == TrainConfig.model_validate(winner.config)
+    config = TrainConfig.model_validate(winner.config)
+    ends = {"stop_at": winner.best.index / 20}
+    if config.training.schedule == "wsd" and winner.outcome == "overfit":
+        assert winner.best.branch
+        ends = {"epochs": winner.best.epoch, "warmup": pytest.approx(0.05 * 9 / winner.best.epoch), "stop_at": 1.0}
+    assert found.training.model_dump() == {**config.training.model_dump(), **ends}
+    assert found.model_copy(update={"training": config.training}) == config
 
 
 def test_the_file_says_why_it_ends_before_its_schedule(searched, tmp_path):
@@ -78,7 +86,12 @@ def test_the_file_says_why_it_ends_before_its_schedule(searched, tmp_path):
     text = (tmp_path / "best.yaml").read_text()
     assert text.startswith("# The best of 3 trials of study winners.\n")
     assert "hpsearch train" in text
-    if winner.best.index < 20:
+    if winner.best.branch:
+        settings, _, _ = text.partition("\nprovenance:")
+        [line] = [line for line in settings.splitlines() if line.strip().startswith("epochs")]
+        left = f"the trial cooled down from evaluation {winner.best.index}, after it had begun to overfit"
+        assert f"not the 9 of trial {winner.number}: {left}" in line
+    elif winner.best.index < 20:
         index, epochs = winner.best.index, winner.best.index / 20 * winner.config["training"]["epochs"]
         settings, _, _ = text.partition("\nprovenance:")
         [line] = [line for line in settings.splitlines() if line.strip().startswith("stop_at")]
@@ -128,7 +141,7 @@ def test_a_study_without_a_completed_trial_has_no_winner(tmp_path):
     study = opened(Experiment.load(project(tmp_path / "project", 3)), tmp_path / "home")
     study.finish(ask(study), Outcome.FAILED, "why")
     with pytest.raises(UserError, match=r"study 'winners': none of its 1 trials has completed"):
-        best.winner(study.history)
+        choice.winner(study.history)
     study.journal.close()
 
 

@@ -84,10 +84,12 @@ def test_a_missing_data_file_is_found_with_its_place_before_anything_is_made(tmp
 def test_opening_makes_the_study_and_leaves_its_space_beside_the_journal(tmp_path, space_file):
     path, said = space_file(TOY_SPACE.replace("training:", "training:\n  batch_size: 4")), []
     study = open_once(path, tmp_path / "home", say=said.append).study
-    assert study.history.origin["source"] == path.read_text()
+    assert study.history.origin.source == path.read_text()
     assert (tmp_path / "home" / "toy" / "space.yaml").read_text() == path.read_text()
-    assert study.history.origin["data"]["sets"]["text"]["valid"]["tokens"] > 0
-    assert {"git_commit", "git_dirty", "python", "platform", "versions"} == set(study.history.origin["environment"])
+    assert study.history.origin.data["sets"]["text"]["valid"]["tokens"] > 0
+    assert {"git_commit", "git_dirty", "python", "platform", "processor", "versions"} == set(
+        study.history.origin.environment
+    )
     assert said == []
     assert history_of(Home(tmp_path / "home"), "toy").study == "toy"
 
@@ -170,8 +172,8 @@ def test_the_data_are_told_and_a_test_without_labels_is_a_warning(tmp_path, spac
 def test_a_study_from_before_a_key_whose_default_is_nothing_goes_on(tmp_path, space_file):
     path = space_file(TOY_SPACE)
     history = open_once(path, tmp_path / "home").study.history
-    assert not {"normalise", "weight", "truncate"} & set(history.origin["identity"]["data"]["text"])
+    assert not {"normalise", "weight", "truncate"} & set(history.origin.identity["data"]["text"])
     check_space(Experiment.load(path), history)
-    history.origin["identity"]["data"]["text"].pop("task")
+    history.origin.identity["data"]["text"].pop("task")
     with pytest.raises(StudyMismatch, match=r"data\.text\.task: \(not there\) -> text"):
         check_space(Experiment.load(path), history)

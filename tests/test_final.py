@@ -18,7 +18,7 @@ from hpsearch.final import FinalTraining
 from hpsearch.home import Home
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.preparation import prepare, settings_for
-from hpsearch.provenance import reproduction
+from hpsearch.reproduction import reproduction
 from hpsearch.space.experiment import Experiment
 from hpsearch.training.export import load_pretrained
 from tests.searching import go
@@ -201,4 +201,7 @@ def test_what_is_said_of_the_reproduction(searched, tmp_path):
     assert "another processor or package version" in line(value * 1.001)
     assert "another processor or package version" in line(value * 1.001, device="cpu@a-node-of-a-cluster")
     assert "NOT reproduced" in line(value * 1.1)
+    better = reproduction(experiment.provenance, config, value - 0.1, settings, measured=[value, value - 0.1])
+    said = f"better than trial {number}'s value {value:.6g}, which it reproduced to the last bit"
+    assert better == f"val/loss {value - 0.1:.6g}: {said}"
     assert reproduction({}, config, value, settings) is None

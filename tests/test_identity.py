@@ -5,6 +5,7 @@ import pytest
 from hpsearch.errors import StudyMismatch
 from hpsearch.identity import RULES, check_data, check_identity, check_space
 from hpsearch.journal.history import History
+from hpsearch.journal.origin import Origin
 from tests.searching import experiment
 
 BEFORE = {"fingerprint": "a" * 64, "contents": {"text": "b" * 64}}
@@ -16,7 +17,7 @@ AFTER = {"fingerprint": "c" * 64, "contents": {"text": "d" * 64}}
 def history(body="", data=BEFORE):
     made = experiment(body)
     origin = {"event": "study_created", "study": "toy", "time": 1.0, "identity": made.identity(), "data": data}
-    return History(study="toy", origin={**origin, "rules": RULES})
+    return History(study="toy", origin=Origin.from_dict({**origin, "rules": RULES}))
 
 
 def lines(check, *arguments):
@@ -70,16 +71,15 @@ def test_where_the_first_change_stands_and_how_to_go_on_are_said():
 @pytest.mark.parametrize(("rules", "maker"), [(None, "an earlier"), (RULES - 1, "an earlier"), (RULES + 1, "a later")])
 def test_a_study_of_other_rules_is_refused_in_one_line_that_blames_neither_space_nor_data(rules, maker):
     other = history()
-    other.origin = (
-        {**other.origin, "rules": rules} if rules else {k: v for k, v in other.origin.items() if k != "rules"}
-    )
-    other.origin["identity"] = {**other.origin["identity"], "evaluation": {"times": 20}}  # a key that came later
+    identity = {**other.origin.identity, "evaluation": {"times": 20}}  # a key that came later
+    event = {**other.origin.to_dict(), "rules": rules, "identity": identity}
+    other.origin = Origin.from_dict({key: value for key, value in event.items() if value is not None})
     for check, arguments in ((check_space, ()), (check_identity, (AFTER,))):
         with pytest.raises(StudyMismatch) as caught:
             check(experiment(), other, *arguments)
         line = str(caught.value)
         assert line.startswith(f"./space.yaml:1:8: study 'toy' was made by {maker} hpsearch, which cuts, trains and ")
-        assert "name a new study (--study NAME" in line
+        assert "name a new study (study: in the file; --study NAME" in line
         assert "\n" not in line
         assert "other data" not in line
 

@@ -8,7 +8,8 @@ from hpsearch.final import FinalTraining
 from hpsearch.home import Home
 from hpsearch.outcome import Outcome
 from hpsearch.preparation import prepare
-from hpsearch.provenance import cannot_tell, data_changes, edits, provenance, refuse_changed, reproduction
+from hpsearch.provenance import cannot_tell, data_changes, edits, provenance, refuse_changed
+from hpsearch.reproduction import reproduction
 from hpsearch.space.experiment import Experiment
 from hpsearch.training.config import TrainConfig
 from tests.searching import ask, evaluation, experiment, go, opened

@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 
 from hpsearch import journal
+from hpsearch.allowance import spent
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.events import Finished, Interrupted, Measured, Notice, Started
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.outcome import Outcome
-from hpsearch.search import Search, spent
-from tests.searching import Scripted, ask, dies, evaluation, experiment, go, opened, policy_of, says
+from hpsearch.search import Search
+from tests.searching import RANGES, Scripted, ask, dies, evaluation, experiment, go, opened, policy_of, says
 
 QUIET = "search: {pruner: none, overfitting: false}\n"
 
@@ -77,7 +78,8 @@ def test_a_space_without_ranges_is_one_trial(tmp_path):
 
 def test_the_budget_of_hours_pauses_and_a_larger_one_goes_on(tmp_path, monkeypatch):
     monkeypatch.setenv("TOY_STEP", "0.002")  # 0.4 s a trial
-    wanted = experiment("seed: 2\nbudget: {trials: 3, hours: 1}\n" + QUIET)
+    ranges = RANGES + "  schedule: cosine\n"  # no cool-down could end it in time
+    wanted = experiment("seed: 2\nbudget: {trials: 3, hours: 1}\n" + QUIET, ranges=ranges)
     short = wanted.override(hours=0.2 / 3600)
     study, seen = go(short, tmp_path / "home")
     assert isinstance(seen[-1], Interrupted)
@@ -100,7 +102,7 @@ def test_hours_add_up_over_killed_drivers(tmp_path):
         study.history.began += fake / 2
         study.journal.close()
     search = Search(study, Scripted(workers(tmp_path), healthy), checkpoints=tmp_path)
-    assert search._seconds_left() == pytest.approx(3600 - 750, abs=60)
+    assert search._allowance.left().seconds == pytest.approx(3600 - 750, abs=60)
 
 
 def test_unfinished_trials_are_continued_first_under_their_numbers(tmp_path):
@@ -145,7 +147,7 @@ def test_a_worker_that_dies_after_its_trial_was_judged_changes_nothing(tmp_path)
     class Deadly(Scripted):
         def reply(self, slot, reply):
             if reply.command is Command.STOP:
-                self._running[slot] = iter([lambda s: Failed(s, reply.trial, "died", "killed")])
+                self.says_next(slot, reply.trial, lambda s: Failed(s, reply.trial, "died", "killed"))
 
     launcher = Deadly(workers(tmp_path, 1), lambda task: says(task, 3.0, float("nan"), 2.0))
     study, _ = go(experiment("budget: {trials: 1}\n" + QUIET), tmp_path / "home", launcher=launcher)
@@ -158,7 +160,7 @@ def fails(task):
 
 def test_too_many_failures_in_a_row_end_the_search(tmp_path):
     launcher = Scripted(workers(tmp_path, 1), lambda task: healthy(task) if task.trial == 1 else fails(task))
-    wanted = experiment("budget: {trials: 20}\nsearch: {max_consecutive_failures: 3}\n")
+    wanted = experiment("budget: {trials: 20}\nsearch: {pruner: none, max_consecutive_failures: 3}\n")
     said = r"3 trials failed and none completed since; the last: trial 4: RuntimeError: a bug"
     with pytest.raises(TrainingFailed, match=said):
         go(wanted, tmp_path / "home", launcher=launcher)
@@ -244,7 +246,8 @@ def test_a_worker_that_is_not_there_yet_is_waited_for_and_gets_nothing(tmp_path)
             self.looks += 1
             return super().messages(timeout)
 
-    study, seen = go(experiment("budget: {trials: 3}"), tmp_path, launcher=Late(workers(tmp_path), healthy))
+    wanted = experiment("budget: {trials: 3}\n" + QUIET)
+    study, seen = go(wanted, tmp_path, launcher=Late(workers(tmp_path), healthy))
     assert [(s.trial.number, s.slot) for s in seen if isinstance(s, Started)] == [(0, 1), (1, 1), (2, 1)]
     assert len(study.history.finished) == 3
 
@@ -345,3 +348,23 @@ def test_of_the_evaluations_that_come_again_the_latest_is_told_again(tmp_path):
     launcher = Scripted(workers(tmp_path, 1), lambda task: dies(task, 3.0, 2.5) if task.attempt == 1 else healthy(task))
     _, seen = go(experiment("budget: {trials: 1}\n" + QUIET), tmp_path / "home", launcher=launcher)
     assert [h.evaluation.index for h in seen if isinstance(h, Measured)] == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("schedule", ["wsd", "cosine"])
+def test_a_trial_that_overfits_cools_down_if_its_schedule_allows_it(tmp_path, schedule):
+    wanted = experiment(
+        "budget: {trials: 2}\nsearch: {pruner: none}\n",
+        ranges=f"training: {{learning_rate: {{low: 1e-3, high: 1e-2}}, epochs: 12, schedule: {schedule}}}",
+    )
+    study, _ = go(wanted, tmp_path)
+    for trial in study.history.trials.values():
+        assert trial.outcome == "overfit"
+        curve = min(e.metrics["val/loss"] for e in trial.evaluations.values())
+        if schedule == "cosine":
+            assert not trial.branches
+            assert trial.value == curve
+        else:
+            [branch] = trial.branches.values()
+            assert trial.value == branch.metrics["val/loss"] == pytest.approx(trial.value)
+            assert trial.value < curve
+            assert trial.best.branch["training"]["epochs"] == branch.epoch < 12

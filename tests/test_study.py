@@ -67,8 +67,9 @@ def played(tmp_path, *losses, pruner="none", body="", train=None, name="home"):
 
 
 def test_a_resumed_study_is_the_same_optuna_study(tmp_path):
-    before, _ = go(experiment(NINE), tmp_path / "home", kill_after=68)
-    again = opened(experiment(NINE), tmp_path / "home")
+    wanted = experiment(NINE + halving("tpe"))
+    before, _ = go(wanted, tmp_path / "home", kill_after=68)
+    again = opened(wanted, tmp_path / "home")
     assert len(before.unfinished()) == 1
     assert again.unfinished() == before.unfinished()
     assert optuna_facts(again) == optuna_facts(before)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from hpsearch.testing import SyntheticCurve
-from hpsearch.verdict import Point, Verdict, diverged, noise, overfitting, reason, stale
+from hpsearch.verdict import Point, Verdict, diverged, is_last_stable, noise, overfitting, reason, stale
 
 WARMUP, COOLDOWN = 0.05, 0.8
 NOISES = (0.002, 0.005, 0.01, 0.02, 0.04)
@@ -223,3 +223,10 @@ class TestReason:
         text = reason(verdict, make(values, values))
         assert text
         assert "\n" not in text
+
+
+@pytest.mark.parametrize(("cooldown_from", "last"), [(0.8, 16), (0.81, 16), (0.79, 15), (1.0, None)])
+def test_the_last_stable_evaluation(cooldown_from: float, last: int | None) -> None:
+    curve = make([1.0] * 20, [1.0] * 20)
+    found = [point.index for point in curve if is_last_stable(point, cooldown_from=cooldown_from)]
+    assert found == ([] if last is None else [last])

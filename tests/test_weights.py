@@ -67,7 +67,7 @@ def test_the_winners_weights_are_a_model_directory(call, study, tmp_path):
     kept = torch.load(_body(study / "checkpoints/0000/best.pt"), weights_only=True)["model"]
     assert torch.equal(load_pretrained(tmp_path / "model").state_dict()["embedding.weight"], kept["embedding.weight"])
     assert [path.name for path in tmp_path.glob(".model-*")] == []
-    one_line(export(call, tmp_path), 2, r"model: is not empty; choose another folder with --model")
+    one_line(export(call, tmp_path), 2, r"model: is not empty; choose another folder")
 
 
 def test_weights_that_are_gone_damaged_or_of_other_data_are_one_line(call, study, tmp_path, corpus_files):

@@ -52,6 +52,10 @@ def _is_space(value: Any) -> bool:
     return _is_path(value) or isinstance(value, Mapping | Experiment)
 
 
+def _is_index(value: Any) -> bool:
+    return hasattr(value, "__index__") and not isinstance(value, bool)  # also an integer of NumPy
+
+
 _SPACE = _is_space, "the path of a file, a mapping or an Experiment"
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "space": _SPACE,
@@ -61,6 +65,8 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "output": (_is_path, "the path of a folder"),
     "base": (lambda value: value is None or _is_path(value), "the path of a folder, or None"),
     "data_changed": (lambda value: isinstance(value, bool), "True or False"),
+    "quick": (lambda value: isinstance(value, bool), "True or False"),
+    "trial": (_is_index, "a whole number, or a trial of the study"),
     "policy": (lambda value: not isinstance(value, str), "an object with the methods next() and judge()"),
     "progress": (
         lambda value: isinstance(value, bool) or callable(value),

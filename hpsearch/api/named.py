@@ -1,11 +1,16 @@
-"""A study's name, from the name itself or from a space file."""
+"""A study's name, from the name itself or from a space file; its experiment, from its journal."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpsearch.errors import ConfigError, UserError
+from hpsearch.journal.history import History
+
+if TYPE_CHECKING:
+    from hpsearch.space.experiment import Experiment  # not needed by `load`, which is to be fast
 
 
 def study_named(space_or_study: str | Path) -> tuple[str, str | None]:
@@ -27,3 +32,12 @@ def study_named(space_or_study: str | Path) -> tuple[str, str | None]:
     if reason := wrong_study(str(space_or_study)):
         raise UserError(f"neither a space file (.yaml) nor the name of a study: {reason}")
     return str(space_or_study), None
+
+
+def recorded(history: History, folder: Path) -> Experiment:
+    """The experiment of a study as its journal has it; `folder`: where the study is now."""
+    from hpsearch.home import base_of
+    from hpsearch.space.experiment import Experiment
+
+    value = {key: found for key, found in history.origin.experiment.items() if found is not None}
+    return Experiment.of(value, base=base_of(history, folder), study=history.study)

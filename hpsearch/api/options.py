@@ -11,6 +11,7 @@ from typing import Any
 
 from hpsearch.errors import ConfigError, HpsearchError, UserError
 from hpsearch.home import Home
+from hpsearch.journal.history import MAX_TRIALS
 from hpsearch.redaction import redact
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.validation import wrong_study
@@ -28,9 +29,7 @@ def experiment_of(space: Space, *, base: str | Path | None = None, **changes: An
 
     Raises ConfigError with the place in the file or the path of keys, UserError for a wrong change.
     """
-    for name, value in changes.items():
-        if value is not None and (allowed := _wrong(name, value)):
-            raise UserError(f"{name}: {value!r} is not allowed; allowed: {allowed}")
+    check_changes(**changes)
     if isinstance(space, Experiment):
         found = space
     elif isinstance(space, Mapping):
@@ -40,6 +39,13 @@ def experiment_of(space: Space, *, base: str | Path | None = None, **changes: An
     found = found.override(**changes)
     _refuse_main(found)
     return found
+
+
+def check_changes(**changes: Any) -> None:
+    """Raises UserError for the first change that is not allowed; None changes nothing."""
+    for name, value in changes.items():
+        if value is not None and (allowed := _wrong(name, value)):
+            raise UserError(f"{name}: {value!r} is not allowed; allowed: {allowed}")
 
 
 def home_of(path: str | Path) -> Home:
@@ -71,11 +77,13 @@ def _wrong(name: str, value: Any) -> str:
     """Returns what is allowed for a setting; empty if the value is allowed."""
     if name == "study":
         return wrong_study(value) if isinstance(value, str) else "a name"
-    if name in ("trials", "threads"):
+    if name == "trials":
+        return "" if _is_count(value) and value <= MAX_TRIALS else f"a whole number from 1 to {MAX_TRIALS:,}"
+    if name == "threads":
         return "" if _is_count(value) else "a whole number of at least 1"
     if name == "workers":
         return "" if value == "auto" or _is_count(value) else "auto, or a whole number of at least 1"
-    if name == "hours":
+    if name in ("hours", "device_hours", "money", "seconds"):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return "" if is_number and math.isfinite(value) and value > 0 else "a finite number above 0"
     known = {"device": DEVICES, "launcher": LAUNCHERS}[name]

@@ -17,6 +17,7 @@ from hpsearch.displays.terminal import SearchTerminal
 from hpsearch.driver import Driver, opened
 from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.events import Notice, Opened, Preparing, Searched, Shipped, Show
+from hpsearch.notifications import notifying
 from hpsearch.policies.checked import CheckedPolicy
 from hpsearch.policies.policy import Policy
 from hpsearch.space.experiment import Experiment
@@ -32,6 +33,8 @@ def run(
     study: str | None = None,
     trials: int | None = None,
     hours: float | None = None,
+    device_hours: float | None = None,
+    money: float | None = None,
     workers: int | str | None = None,
     device: str | None = None,
     launcher: str | None = None,
@@ -42,8 +45,9 @@ def run(
     """Searches a space until its budget is spent, or resumes its study, as `hpsearch run` does.
 
     space: a space file, the same content as a mapping, or an Experiment; relative data paths of a mapping start at
-    `base` (default: the working folder). study: the study's name (default: the file's). trials, hours: the study's
-    budget, earlier runs included. workers, device, launcher: where trials train (launcher "inline": in this process).
+    `base` (default: the working folder). study: the study's name (default: the file's). trials, hours, device_hours,
+    money: the study's budget, earlier runs included. workers, device, launcher: where trials train (launcher "inline":
+    in this process).
 
     policy: proposes the trials and decides when each one ends (default: the policy that the space names).
 
@@ -62,13 +66,14 @@ def run(
     stand_in_for_user()
     with redacted():
         check_arguments(space=space, home=home, base=base, policy=policy, progress=progress, stopping=stopping)
-        changes = {"study": study, "trials": trials, "hours": hours, "workers": workers, "device": device}
+        budget = {"trials": trials, "hours": hours, "device_hours": device_hours, "money": money}
+        changes = {"study": study, "workers": workers, "device": device, "launcher": launcher}
         with opening_turn:
-            experiment, at = experiment_of(space, base=base, launcher=launcher, **changes), home_of(home)
+            experiment, at = experiment_of(space, base=base, **changes, **budget), home_of(home)
         interrupt = Interrupt(is_watching=stopping is None)
-        with displayed(progress, in_terminal=SearchTerminal) as show:
-            opening = opened(experiment, at, **_callbacks(show), policy=_checked(policy, experiment))
-            _run(opening, show, interrupt, stopping or interrupt.stopping)
+        with displayed(progress, in_terminal=SearchTerminal) as show, notifying(experiment, at, show) as told:
+            opening = opened(experiment, at, **_callbacks(told), policy=_checked(policy, experiment))
+            _run(opening, told, interrupt, stopping or interrupt.stopping)
         if interrupt.caught:
             raise KeyboardInterrupt(f"study '{experiment.study}' is saved; the same call resumes it")
         return load(experiment.study, home=at.path)

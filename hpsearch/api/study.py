@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import html
+import operator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import hpsearch.home as homes
+from hpsearch import choice
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import study_named
 from hpsearch.api.tables import table
 from hpsearch.api.trial import HEADS, Trial, trial_of
+from hpsearch.choice import Choice
 from hpsearch.errors import UserError
+from hpsearch.evidence.pruning_audit import Audit, audit_of
 from hpsearch.home import Home
+from hpsearch.journal.confirmation import Confirmation
 from hpsearch.journal.history import History
 from hpsearch.study_lock import is_locked
 from hpsearch.views.mlflow.store import run_ids
@@ -40,6 +45,34 @@ class Study:
     folder: Path
     is_running: bool  # a process is searching it
     history: History = field(repr=False, compare=False)  # the content of the journal
+    repeats: tuple[Trial, ...] = field(default=(), repr=False)  # of the best trials, with fresh seeds
+    audits: tuple[Trial, ...] = field(default=(), repr=False)  # of stopped trials, to their end
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """The best trials ranked by their fresh seeds; None if the best trial has not been trained again."""
+        return self.history.confirmation
+
+    @property
+    def audit(self) -> Audit | None:
+        """What the trials that were stopped early would have come to; None if none was audited."""
+        return audit_of(self.history)
+
+    @property
+    def device_hours(self) -> float:
+        """Hours in which a device was held for trials, over all devices and runs: what `budget.device_hours` counts."""
+        return self.history.device_seconds / 3600
+
+    @property
+    def default(self) -> Trial | None:
+        """The trial of the default config, which the winner is compared with; None if the study has none."""
+        found = self.history.default()
+        return None if found is None else self._trial(found.number)
+
+    @property
+    def baselines(self) -> list[dict[str, Any]]:
+        """The baselines of the data: the name, the metrics, the note and the seconds of each."""
+        return deepcopy(self.history.baselines)
 
     def __repr__(self) -> str:
         best = "none yet"
@@ -72,17 +105,36 @@ class Study:
         """Returns the training config of a trial with its whole schedule; raises UserError for an unknown trial."""
         return deepcopy(self.history.trials[self._trial(trial).number].config)
 
-    def export(self, path: str | Path = "best.yaml") -> Path:
-        """Writes the best trial as a config for `hpsearch.train`; raises UserError if no trial has a value yet."""
+    def export(
+        self, path: str | Path = "best.yaml", *, cheapest: bool = False, trial: int | Trial | None = None
+    ) -> Path:
+        """Writes a trial as a config for `hpsearch.train`: the winner, or another one.
+
+        cheapest: of the trials within two sigma of the best, the one that costs least to train. trial: this one, if it
+        was audited as its audit trained it to its end. Raises UserError if no trial has a value yet, or for both.
+        """
         from hpsearch import best
 
-        winner = best.winner(self.history)
-        base, run_id = homes.base_of(self.history, self.folder), self.trials[winner.number].mlflow_run_id
-        best.write(self.history, Path(path), base=base, run_id=run_id)
+        chosen = self._chosen(cheapest, trial)
+        number = choice.winner(self.history).number if chosen is None else chosen.trial.number
+        base, run_id = homes.base_of(self.history, self.folder), self.trials[number].mlflow_run_id
+        best.write(self.history, Path(path), base=base, run_id=run_id, choice=chosen)
         return Path(path)
 
+    def _chosen(self, cheapest: bool, trial: int | Trial | None) -> Choice | None:
+        """The trial to export; None for the winner."""
+        if cheapest and trial is not None:
+            raise UserError("cheapest and trial: only one of the two is allowed")
+        if trial is not None:
+            return choice.numbered(self.history, _number(trial))
+        return choice.cheapest(self.history) if cheapest else None
+
+    def trial(self, number: int) -> Trial:
+        """The trial of a number; raises UserError for an unknown one."""
+        return self._trial(number)
+
     def _trial(self, trial: int | Trial) -> Trial:
-        number = trial.number if isinstance(trial, Trial) else trial
+        number = _number(trial)
         found = next((trial for trial in self.trials if trial.number == number), None)
         if found is None:
             there = f"it has 0 to {len(self.trials) - 1}" if self.trials else "it has none yet"
@@ -93,6 +145,14 @@ class Study:
         rows = [t.cells(mark=self.best is not None and t.number == self.best.number) for t in self.trials]
         heading = html.escape(f"{self.name}: {self.metric}, {self.direction}")
         return f"<b>{heading}</b>" + table(HEADS, rows)
+
+
+def _number(trial: int | Trial) -> int:
+    """The number of a trial; raises UserError for what is none."""
+    if isinstance(trial, Trial):
+        return trial.number
+    check_arguments(trial=trial)
+    return operator.index(trial)
 
 
 AXES = ("epoch", "step", "tokens", "progress", "index")
@@ -111,7 +171,7 @@ def load(study: str | Path, *, home: str | Path = "mlruns", curves: bool = True)
     history = homes.history_of(at, name, curves=curves, space=study)
     folder = at.study(name)
     is_running, runs = is_locked(folder / "lock"), run_ids(at.path, name)
-    for trial in history.trials.values():
+    for trial in history.everything.values():
         trial.running = trial.running and is_running  # a killed driver leaves its trials marked as running
     trials = tuple(trial_of(history, trial, runs) for _, trial in sorted(history.trials.items()))
     leader = history.leader()
@@ -125,4 +185,6 @@ def load(study: str | Path, *, home: str | Path = "mlruns", curves: bool = True)
         folder=folder,
         is_running=is_running,
         history=history,
+        repeats=tuple(trial_of(history, one, runs) for _, one in sorted(history.repeats.items()) if not one.audits),
+        audits=tuple(trial_of(history, one, runs) for one in history.audits.values()),
     )

@@ -11,16 +11,20 @@ from typing import Any
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.interrupt import Interrupt
 from hpsearch.api.options import Space, experiment_of, home_of, opening_turn, redacted
+from hpsearch.atomic import write_json
 from hpsearch.config import Config
 from hpsearch.contract import WorkerSettings
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
 from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.events import Notice, Prepared, Preparing, Show, Testing, Trained
+from hpsearch.evidence.looks import Look, earlier, line, look_of, record
+from hpsearch.evidence.optimism import OptimismGap, gap
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
 from hpsearch.preparation import prepare, settings_for
-from hpsearch.provenance import cannot_tell, data_changes, refuse_changed, reproduction
+from hpsearch.provenance import cannot_tell, data_changes, edits, refuse_changed
+from hpsearch.reproduction import reproduction
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers import Prepared as PreparedData
 from hpsearch.views.mlflow.final_run import FinalRun
@@ -39,6 +43,8 @@ class FinalResult:
     signatures: Mapping[str, str] = field(default_factory=dict)  # how BLEU and chrF of the test were computed
     untested: tuple[str, ...] = ()  # why test splits could not be used
     stopped: bool = False  # on request; the same call resumes the training
+    gap: OptimismGap | None = None  # the search's best value, the mean over fresh seeds, and the test value
+    looks: int = 0  # other final trainings that have looked at this test split before
 
 
 def train(
@@ -83,6 +89,18 @@ def train(
     return result
 
 
+def prepared_data(
+    experiment: Experiment, home: Home, show: Show, known: Callable[[Mapping[str, Any]], None]
+) -> PreparedData:
+    """Prepares the data of a final training, and shows what was read; `known` gets their fingerprints."""
+    show(Preparing("reading the data", 0.0))
+    prepared = prepare(experiment, home, lambda what, share: show(Preparing(what, share)), known=known)
+    show(Prepared(prepared.summary))
+    for warning in prepared.warnings:
+        show(Notice(f"warning: {warning}"))
+    return prepared
+
+
 @dataclass
 class _Job:
     """One final training, from the config to the tested model."""
@@ -94,6 +112,7 @@ class _Job:
     data_changed: bool
     show: Show
     changed: bool = False  # the data differ from those of the search
+    looks: int = 0  # at the test data, before this one
 
     def run(self, interrupt: Interrupt, stopping: Callable[[], bool]) -> FinalResult:
         """Prepares the data, trains and tests."""
@@ -108,10 +127,15 @@ class _Job:
                 run.finish({}, status="KILLED")
                 return FinalResult({}, self.output, stopped=True)
             self.show(Testing())
-            metrics = final.test()
-            said = self._reproduction(wanted, metrics, settings)
-            run.finish(metrics, self.output)
-        return FinalResult(metrics, self.output, said, final.signatures, tuple(prepared.untested))
+            look = self._look(wanted, prepared.facts)
+            metrics = final.test(lambda tested: self._note_look(look, tested))
+            said = self._reproduction(wanted, metrics, settings, final.measured)
+            found = self._gap(wanted, metrics)
+            if found is not None:
+                write_json(self.output / "optimism.json", found.to_dict())
+            run.finish(metrics | (found.metrics() if found is not None else {}), self.output)
+        untested, seen = tuple(prepared.untested), self.looks
+        return FinalResult(metrics, self.output, said, final.signatures, untested, gap=found, looks=seen)
 
     def _train(self, final: FinalTraining, run: FinalRun, stopping: Callable[[], bool]) -> None:
         for evaluation in final.run(stopping):
@@ -119,23 +143,39 @@ class _Job:
             self.show(Trained(evaluation, self.experiment.objective.metric, share))
             run.evaluation(evaluation)
 
-    def _reproduction(self, wanted: Config, metrics: dict[str, float], settings: WorkerSettings) -> str | None:
+    def _reproduction(
+        self, wanted: Config, metrics: dict[str, float], settings: WorkerSettings, measured: list[float]
+    ) -> str | None:
         """Compares the validation value with the trial's, in one line; None if the config names no trial."""
         known, value = self.experiment.provenance, metrics[self.experiment.objective.metric]
-        return reproduction(known, wanted, value, settings, data_changed=self.changed)
+        return reproduction(known, wanted, value, settings, data_changed=self.changed, measured=measured)
+
+    def _gap(self, wanted: Config, metrics: Mapping[str, float]) -> OptimismGap | None:
+        """The optimism gap; None for another training than the trial's, and where there is nothing to compare."""
+        known, objective = self.experiment.provenance, wanted.objective
+        if self.changed or not known or edits(known, wanted):
+            return None
+        return gap(known, objective.metric, metrics, minimize=objective.direction == "minimize", looks=self.looks)
+
+    def _look(self, wanted: Config, facts: Mapping[str, Any]) -> Look:
+        experiment = self.experiment
+        return look_of(experiment.study, experiment.provenance, config=wanted.digest(), folder=self.output, facts=facts)
+
+    def _note_look(self, look: Look, tested: Mapping[str, float]) -> None:
+        """Records that the test data were looked at, and says how often that was so before."""
+        if not tested:
+            return
+        others = earlier(self.home.path, look)
+        self.looks = len(others)
+        if others:
+            self.show(Notice(f"warning: {line(others)}"))
+        try:
+            record(self.home.path, look)
+        except OSError as error:
+            self.show(Notice(f"warning: {self.home.path}: cannot note the look at the test data: {error.strerror}"))
 
     def _prepare(self) -> PreparedData:
-        self.show(Preparing("reading the data", 0.0))
-        prepared = prepare(
-            self.experiment,
-            self.home,
-            lambda what, share: self.show(Preparing(what, share)),
-            known=self._check_data,
-        )
-        self.show(Prepared(prepared.summary))
-        for warning in prepared.warnings:
-            self.show(Notice(f"warning: {warning}"))
-        return prepared
+        return prepared_data(self.experiment, self.home, self.show, self._check_data)
 
     def _check_data(self, facts: Mapping[str, Any]) -> None:
         """Raises UserError if the data differ from those of the search, unless `data_changed`."""

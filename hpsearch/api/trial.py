@@ -28,6 +28,9 @@ class Trial:
     reason: str = ""  # why it ended
     peak_memory: int = 0  # bytes
     mlflow_run_id: str | None = None
+    branches: tuple[Evaluation, ...] = ()  # ends of its cool-downs, beside the curve
+    confirms: int | None = None  # the trial that it repeats; None: it is a trial of the search
+    seed: int | None = None  # of its training
 
     def __repr__(self) -> str:
         value = "" if self.value is None else f", value {self.value:.6g}"
@@ -62,8 +65,11 @@ def trial_of(history: History, trial: TrialHistory, runs: dict[int, str]) -> Tri
         value=history.so_far(trial).value,
         best=history.best_evaluation(trial.number),
         evaluations=tuple(evaluation for _, evaluation in sorted(trial.evaluations.items())),
+        branches=tuple(evaluation for _, evaluation in sorted(trial.branches.items())),
         seconds=trial.seconds,
         reason=trial.reason,
         peak_memory=trial.peak_memory,
         mlflow_run_id=runs.get(trial.number),
+        confirms=trial.confirms,
+        seed=trial.config.get("seed"),
     )

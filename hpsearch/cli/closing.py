@@ -1,33 +1,90 @@
-"""The lines after a search: an unusual winner, paused trials, and how to extend a budget that was too small."""
+"""The lines after a search: an unusual winner, paused trials, what is spent, and how to extend the budget."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
+from hpsearch.budget.spending import Limit, extended, figure, said, spent
+from hpsearch.displays.text import error_file
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 
+OPTIONS = {"trials": "--trials", "hours": "--hours", "device_hours": "--device-hours", "money": "--money"}
 
-def closing(history: History, experiment: Experiment, *, idle: bool, again: str) -> Iterator[str]:
-    """Yields the lines below the closing table; `idle`: there was nothing to do; `again`: the command that resumes."""
+
+def closing(history: History, experiment: Experiment, *, more: str) -> Iterator[str]:
+    """Yields the lines below the closing table; `more`: the command that extends the study, without its options."""
     best = history.leader()
     if best is None:
-        yield _why_no_winner(history)
+        if not history.is_fruitless:  # else an error says why
+            yield _why_no_winner(history)
     elif best.outcome is Outcome.UNFINISHED:
         yield f"the winner has not ended and counts by its best evaluation so far: {named(history, best)}"
+    elif best.outcome is Outcome.SHORT:
+        yield f"no config was trained at its whole horizon; the winner is the shorter training {named(history, best)}"
     if paused := sum(trial.paused for trial in history.trials.values()):
-        yield f"trials paused: {paused}; each counts by its best evaluation so far"
-    interrupted = sum(trial.outcome is None and not trial.paused for trial in history.trials.values())
-    waiting = interrupted + paused
-    budget = experiment.budget
-    if budget.hours is not None and history.seconds >= budget.hours * 3600 and (waiting or idle):
-        stopped = f", trials interrupted: {interrupted}" if interrupted else ""
-        more = 2 * max(budget.hours, history.seconds / 3600)  # the time spent may exceed the budget
-        yield f"the budget of {budget.hours:g} h is spent{stopped}; with more: {again} --hours {more:.2g}"
-    elif idle and budget.trials is not None and len(history.trials) >= budget.trials:
-        yield f"the budget of {budget.trials} trials is spent; with more: {again} --trials {2 * budget.trials}"
+        yield _paused(paused, history, experiment)
+    if experiment.searches:
+        yield _spent(history, experiment, more=more)
+
+
+def why_fruitless(history: History, folder: Path) -> str:
+    """Says why no trial of a search that has ended has a value: the outcomes, the most common error and its file.
+
+    folder: the study's.
+    """
+    outcomes = Counter(trial.status.replace("_", " ") for trial in history.trials.values())
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.most_common())
+    return f"no winner: no trial has a value ({counts}){_most_common_cause(history, folder)}"
+
+
+def _most_common_cause(history: History, folder: Path) -> str:
+    """The most common reason of the trials that failed, or else of those that were not pruned."""
+    trials = [trial for trial in history.trials.values() if trial.reason and trial.outcome is not Outcome.PRUNED]
+    trials = [trial for trial in trials if trial.outcome is Outcome.FAILED] or trials
+    if not trials:
+        return ""
+    [(reason, _)] = Counter(trial.reason for trial in trials).most_common(1)
+    first = next(trial for trial in trials if trial.reason == reason)
+    file = error_file(folder, first)
+    return f"; trial {first.number}: {reason}" + (f"; see {file}" if file else "")
+
+
+def _paused(paused: int, history: History, experiment: Experiment) -> str:
+    """What the paused trials are: given up, if our own policy has trained out all that may win."""
+    search, best, trials = experiment.search, history.leader(), history.trials.values()
+    is_over = history.room == 0 and all(trial.outcome is not None or trial.paused for trial in trials)
+    is_ours = search.policy == "optuna" and search.pruner.name == "promotion"
+    if is_ours and is_over and best is not None and best.counts:
+        return f"trials resumed no further: {paused} (paused); by their curves, none would beat the winner"
+    return f"trials paused: {paused}; each counts by its best evaluation so far"
+
+
+def _spent(history: History, experiment: Experiment, *, more: str) -> str:
+    """What is spent of the budget, and the command that gives it more if it is spent."""
+    budget = extended(experiment.budget, history)
+    reached = [limit for limit in spent(budget, history) if limit.is_reached or _is_kept(limit, history)]
+    unfinished = [trial for trial in history.everything.values() if trial.outcome is None and not trial.audits]
+    waiting = sum(not trial.paused for trial in unfinished)
+    interrupted = f"; trials interrupted: {waiting}" if waiting else ""
+    if history.is_fruitless:
+        return f"spent: {said(budget, history)}"
+    options = " ".join(f"{OPTIONS[limit.name]} {_more(limit)}" for limit in reached)
+    return f"spent: {said(budget, history)}{interrupted}{f'; for more: {more} {options}' if reached else ''}"
+
+
+def _is_kept(limit: Limit, history: History) -> bool:
+    """Whether the search has ended because the rest of this limit was for the confirmation."""
+    return history.closed and limit.name != "trials"
+
+
+def _more(limit: Limit) -> str:
+    """As much again; of hours that are far overdrawn, as much as was spent."""
+    return f"{limit.total:g}" if limit.name == "trials" else figure(max(limit.total, limit.spent))
 
 
 def named(history: History, trial: TrialHistory) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+
+from hpsearch.journal.history import MAX_TRIALS
 
 
 def _home(context: click.Context, param: click.Parameter, path: Path) -> Path:
@@ -30,6 +35,57 @@ home_option = click.option(
 device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to train.")
 
 
+trainer_option = click.option(
+    "--trainer", metavar="python:MODULE:CLASS", help="Of the space files of a trainer of your own."
+)
+
+
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that choose what a search or a training prints: `quiet` and `as_json`."""
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Print errors, warnings and the winner alone.")
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print an object a line, for programs.")
+    return quiet(as_json(command))
+
+
+class Amount(click.FloatRange):
+    """A finite number above 0."""
+
+    def __init__(self) -> None:
+        super().__init__(0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        found = float(super().convert(value, param, ctx))
+        return found if math.isfinite(found) else self.fail("must be a finite number above 0", param, ctx)
+
+
+def budget_options(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options that limit a search; `what` they count."""
+    options = [
+        click.option("--trials", type=click.IntRange(1, MAX_TRIALS), help=f"Trials {what}."),
+        click.option("--hours", type=Amount(), help=f"Hours {what}."),
+        click.option("--device-hours", type=Amount(), help=f"Hours of all devices {what}."),
+        click.option("--money", type=Amount(), help=f"Money {what}, by budget.price_per_hour."),
+    ]
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+def study_name(context: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    """Returns the name that --study gives; raises ConfigError if it is not allowed."""
+    from hpsearch.errors import ConfigError
+    from hpsearch.space.validation import wrong_study
+
+    if name is not None and (reason := wrong_study(name)):
+        raise ConfigError(f"--study: {reason}")
+    return name
+
+
 class Workers(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.4 on
     """A count of at least 1, or auto."""
 
@@ -40,3 +96,21 @@ class Workers(click.ParamType):  # type: ignore[type-arg]  # generic only from c
         if value == "auto" or (str(value).isdecimal() and int(value) >= 1):
             return value if value == "auto" else int(value)
         self.fail(f"{value!r} is neither auto nor a whole number of at least 1", param, ctx)
+
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def ask(question: str, *, yes: bool, doing: str) -> None:
+    """Asks a person; returns if the answer is yes, or `yes` is set. Aborts for another answer.
+
+    doing: what the command does with --yes, for the error. Raises UserError if there is no terminal to ask.
+    """
+    from hpsearch.errors import UserError
+
+    if yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UserError(f"standard input is no terminal, so nobody can be asked: --yes {doing} without asking")
+    if not click.confirm(question, err=True):
+        raise UserError("nothing was changed")

@@ -12,10 +12,11 @@ from hpsearch.errors import HpsearchError, StudyBusy, UserError
 
 
 @click.command(
+    short_help="Check the journals, rebuild damaged databases.",
     epilog="""\b
 Examples:
   hpsearch repair quickstart
-  hpsearch repair             all studies of the home"""
+  hpsearch repair             all studies of the home""",
 )
 @click.argument("space_or_study", required=False)
 @click.option("--all", "every", is_flag=True, help="All studies of the home, as without SPACE_OR_STUDY.")
@@ -42,15 +43,17 @@ def repair(space_or_study: str | None, every: bool, home_path: Path) -> None:
 
 def _repair_all(names: list[str], home_path: Path) -> None:
     """Repairs the studies one by one; an error in one does not stop the next."""
+    from hpsearch.displays.console import say
+
     damaged, busy = [], []
     for name in names:
         try:
             intact = _repair(name, None, home_path)
         except StudyBusy as error:
-            click.echo(f"  {error}")
+            say(f"  {error}")
             busy.append(name)
         except HpsearchError as error:
-            click.echo(f"  {error}")
+            say(f"  {error}")
             damaged.append(name)
         else:
             damaged += [] if intact else [name]
@@ -62,11 +65,12 @@ def _repair_all(names: list[str], home_path: Path) -> None:
 
 def _repair(name: str, uri: str | None, home_path: Path, *, space: str | None = None) -> bool:
     """Repairs a study, under a heading; returns whether it is intact."""
+    from hpsearch.displays.console import say
     from hpsearch.home import Home, history_of
     from hpsearch.repair import repair as repair_study
 
-    click.echo(f"{name}:")
+    say(f"{name}:")
     home = Home(home_path)
     history = history_of(home, name, space=space)
-    uri = uri or history.origin["experiment"].get("tracking", {}).get("uri")
-    return repair_study(home.study(name), home.path, uri, say=lambda line: click.echo(f"  {line}"))
+    uri = uri or history.origin.experiment.get("tracking", {}).get("uri")
+    return repair_study(home.study(name), home.path, uri, say=lambda line: say(f"  {line}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from hpsearch.cli.options import Workers, device_option, home_option
+from hpsearch.cli.options import Workers, budget_options, device_option, home_option, output_options, study_name
 from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
-    from hpsearch.cli.terminal import RunTerminal
+    from hpsearch.cli.outputs import Output
     from hpsearch.space.experiment import Experiment
 
 
 @click.command(
+    short_help="Search the hyperparameters of a space, or resume its study.",
     epilog="""\b
 Example:
-  hpsearch run search_spaces/quickstart.yaml --trials 8 --workers 2"""
+  hpsearch run search_spaces/quickstart.yaml --trials 8 --workers 2""",
 )
 @click.argument("space", type=click.Path(path_type=Path))
-@click.option("--trials", type=click.IntRange(1), help="Trials of the study, earlier runs included.")
-@click.option("--hours", type=click.FloatRange(0, min_open=True), help="Hours of the study, earlier runs included.")
+@budget_options("of the study, earlier runs included")
 @click.option("--workers", type=Workers(), help="Training processes; auto: one per CPU core or GPU.")
 @device_option
 @click.option(
@@ -33,24 +32,29 @@ Example:
     type=click.Choice(["local", "inline", "ray"]),
     help="Where workers run: processes here, this process, a Ray cluster.",
 )
-@click.option("--study", help="Name of the study (default: the one in the file, else the file's name).")
+@click.option(
+    "--study", callback=study_name, help="Name of the study (default: the one in the file, else the file's name)."
+)
 @home_option
-def run(space: Path, home_path: Path, **changes: Any) -> None:
+@output_options
+def run(space: Path, home_path: Path, quiet: bool, as_json: bool, **changes: Any) -> None:
     """Search the hyperparameters of SPACE, or resume its study.
 
     Trials that are worse than others at equal progress are pruned; trials that overfit end early and may still win.
     Ctrl-C once saves everything and stops; the same command resumes.
     """
+    from hpsearch.cli.outputs import output
     from hpsearch.cli.terminal import RunTerminal
+    from hpsearch.events import Preparing
     from hpsearch.home import Home
-    from hpsearch.space.experiment import Experiment
 
-    if changes["hours"] is not None and not math.isfinite(changes["hours"]):
-        raise click.BadParameter("must be a finite number above 0", param_hint="--hours")
-    experiment = Experiment.load(space).override(**changes)
-    _refuse_second_study(experiment.study, space, home_path)
-    with RunTerminal(Home(home_path), space) as terminal:
-        caught = _search(experiment, home_path, terminal)
+    with output(lambda: RunTerminal(Home(home_path), space), quiet=quiet, as_json=as_json) as shown:
+        shown.show(Preparing(f"reading {space}", 0.0))
+        from hpsearch.space.experiment import Experiment
+
+        experiment = Experiment.load(space).override(**changes)
+        _refuse_second_study(experiment.study, space, home_path)
+        caught = search(experiment, home_path, shown)
     if caught is not None:
         sys.exit(128 + caught)
 
@@ -69,17 +73,35 @@ def _refuse_second_study(study: str, space: Path, home_path: Path) -> None:
         )
 
 
-def _search(experiment: Experiment, home_path: Path, terminal: RunTerminal) -> int | None:
-    """Searches; a signal during the trials is noted and returned, one before or after them ends the process."""
+def _refuse_fruitless(shown: Output, folder: Path) -> None:
+    """Raises TrainingFailed if the search has ended and no trial has a value."""
+    from hpsearch.cli.closing import why_fruitless
+    from hpsearch.errors import TrainingFailed
+
+    searched = shown.searched
+    if searched is not None and not searched.stopped and searched.history.is_fruitless:
+        raise TrainingFailed(why_fruitless(searched.history, folder))
+
+
+def search(experiment: Experiment, home_path: Path, shown: Output) -> int | None:
+    """Searches; a signal during the trials is noted and returned, one before or after them ends the process.
+
+    Raises TrainingFailed if all trials have ended without a value.
+    """
+    from hpsearch.events import Opened, Preparing, Searched
+
+    shown.show(Preparing("importing torch, optuna and mlflow", 0.0))
     import hpsearch
     from hpsearch.cli.signals import noted
-    from hpsearch.events import Opened, Searched
+    from hpsearch.home import Home
 
     try:
-        with noted(terminal.show, since=Opened, until=Searched) as (show, signals):
+        with noted(shown.show, since=Opened, until=Searched) as (show, signals):
             hpsearch.run(experiment, home=home_path, progress=show, stopping=signals.stopping)
     except KeyboardInterrupt:
-        if terminal.searched is not None and not terminal.searched.stopped:
-            terminal.left_early()
+        if shown.searched is not None and not shown.searched.stopped:
+            shown.left_early()
         raise
+    _refuse_fruitless(shown, Home(home_path).study(experiment.study))
+    shown.ended(0 if signals.caught is None else 128 + signals.caught)
     return signals.caught

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hpsearch.cli.options import home_option
+from hpsearch.errors import UserError
 from hpsearch.outcome import Outcome
 
-WIDE, SHORT = 110, 8  # columns of a terminal that shows whole MLflow run ids; characters of an id in a narrower one
+KINDS = ("table", "csv", "parquet", "json")
+OUTCOMES = [outcome.value for outcome in Outcome if outcome is not Outcome.UNFINISHED]  # what a trial's status may be
 
 if TYPE_CHECKING:
     from hpsearch.api.study import Study
@@ -22,104 +25,140 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="List the trials of a study: outcome, value, epoch, params.",
     epilog="""\b
 Examples:
-  hpsearch show search_spaces/quickstart.yaml
-  hpsearch show quickstart --json | jq .best.params"""
+  hpsearch show search_spaces/quickstart.yaml --top 10
+  hpsearch show quickstart --outcome pruned --sort trial -v
+  hpsearch show quickstart --json | jq .best.params
+  hpsearch show quickstart -o trials.parquet""",
 )
 @click.argument("space_or_study")
-@click.option("--json", "as_json", is_flag=True, help="JSON of all trials, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="JSON of the study and all trials, as --format json.")
+@click.option("--format", "kind", type=click.Choice(KINDS), help="How to write the trials (default: a table).")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File for csv, parquet or JSON.")
+@click.option(
+    "--sort",
+    type=click.Choice(["best", "trial"]),
+    default="best",
+    show_default=True,
+    help="The best trial first, or by number.",
+)
+@click.option("--outcome", "outcomes", multiple=True, type=click.Choice(OUTCOMES), help="Only these; may be repeated.")
 @click.option(
     "--top",
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="Most trials to list: the best ones, and those that are running.",
+    help="Most trials in the table: the best ones, and those that are running.",
 )
+@click.option("-v", "--verbose", is_flag=True, help="With the MLflow run of each trial.")
 @home_option
-def show(space_or_study: str, as_json: bool, top: int, home_path: Path) -> None:
-    """List the trials of SPACE_OR_STUDY: outcome, best value, epoch of the best value, params, MLflow run.
+def show(space_or_study: str, home_path: Path, **options: Any) -> None:
+    """List the trials of SPACE_OR_STUDY: outcome, best value, epoch of the best value, params.
 
-    It reads the journal only and works during a search.
+    Params that are the same in all trials are named once, below. It reads the journal only and works during a search.
     """
     from hpsearch.api.study import load
+    from hpsearch.cli.study_json import as_dict
 
+    wanted = _Wanted(**options)
+    kind = wanted.checked_kind()
     study = load(space_or_study, home=home_path, curves=False)
-    if as_json:
-        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        click.echo(json.dumps(as_dict(study), indent=1, ensure_ascii=not unicode))
+    if kind == "table":
+        _print(study, wanted)
+    elif kind == "json":
+        _write_json(as_dict(study), wanted.output)
     else:
-        _print(study, top=top)
+        _write_table(study, kind, wanted)
 
 
-def as_dict(study: Study) -> dict[str, Any]:
-    """Returns the study as JSON data; numbers that are not finite become None."""
-    return {
-        "study": study.name,
-        "objective": {"metric": study.metric, "direction": study.direction},
-        "best": _as_dict(study, study.best) if study.best else None,
-        "trials": [_as_dict(study, trial) for trial in study.trials],
-    }
+@dataclass(frozen=True)
+class _Wanted:
+    """The options of `show`."""
+
+    as_json: bool
+    kind: str | None
+    output: Path | None
+    sort: str
+    outcomes: tuple[str, ...]
+    top: int
+    verbose: bool
+
+    def checked_kind(self) -> str:
+        """One of KINDS, by the options or the ending of the file; raises UsageError if they contradict each other."""
+        ending = None if self.output is None else self.output.suffix.removeprefix(".").lower()
+        kind = "json" if self.as_json else self.kind or (ending if ending in KINDS else None)
+        if self.as_json and self.kind not in (None, "json"):
+            raise click.UsageError(f"--json and --format {self.kind}: only one of the two is allowed")
+        if self.output is not None and kind in (None, "table"):
+            raise click.UsageError("-o needs --format csv, parquet or json, or a file with such an ending")
+        if kind == "parquet" and self.output is None:
+            raise click.UsageError("--format parquet needs a file: -o FILE")
+        if kind == "json" and (self.outcomes or self.sort != "best"):
+            raise click.UsageError("JSON has all trials by number: --outcome and --sort are for tables")
+        return kind or "table"
+
+    def sorted(self, study: Study) -> list[Trial]:
+        """The trials with the wanted outcomes in the wanted order."""
+        found = [trial for trial in study.trials if not self.outcomes or trial.outcome in self.outcomes]
+        return found if self.sort == "trial" else sorted(found, key=_order(study))
+
+    def shown(self, study: Study) -> list[Trial]:
+        """The best `top` of them, and those that are running."""
+        found = self.sorted(study)
+        chosen = {trial.number for trial in sorted(found, key=_order(study))[: self.top]}
+        return [trial for trial in found if trial.number in chosen or trial.outcome is Outcome.RUNNING]
 
 
-def _as_dict(study: Study, trial: Trial) -> dict[str, Any]:
-    history = study.history.trials[trial.number]
-    place = study.history.so_far(history).best
-    at = trial.best or (trial.evaluations[-1] if trial.evaluations else None)
-    return {
-        "number": trial.number,
-        "outcome": trial.outcome,
-        "state": history.state or "RUNNING",
-        "params": trial.params,
-        "value": trial.value,
-        "best_evaluation": asdict(place) if place else None,
-        "metrics": {k: v if math.isfinite(v) else None for k, v in at.metrics.items()} if at else {},
-        "reason": trial.reason,
-        "seconds": trial.seconds,
-        "peak_memory": trial.peak_memory,
-        "mlflow_run_id": trial.mlflow_run_id,
-    }
+def _print(study: Study, wanted: _Wanted) -> None:
+    from hpsearch.cli.study_table import print_study
+    from hpsearch.displays.console import say
+
+    shown = wanted.shown(study)
+    print_study(study, shown, verbose=wanted.verbose)
+    if left := len(wanted.sorted(study)) - len(shown):
+        say(f"{left} more trials; --top {len(study.trials)} or --json lists all")
 
 
-def _print(study: Study, *, top: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _order(study: Study) -> Callable[[Trial], tuple[int, float, int]]:
+    """A key that sorts the winner first, then by value those that can win, then the others."""
+    history, sign = study.history, 1 if study.direction == "minimize" else -1
+    can_win = {trial.number for trial in history.ranked(unfinished=True)}
+    leader = None if study.best is None else study.best.number
 
-    from hpsearch.displays.text import equals, plain
+    def key(trial: Trial) -> tuple[int, float, int]:
+        place = 0 if trial.number == leader else 1 if trial.number in can_win else 2
+        value = math.inf if trial.value is None or not math.isfinite(trial.value) else sign * trial.value
+        return place if math.isfinite(value) else 3, value, trial.number
 
-    console = Console(highlight=False)
-    table = Table(title=f"{study.name}: {study.metric}, {study.direction}", title_justify="left")
-    for column in ("trial", "outcome", study.metric, "at epoch", "params", "MLflow run"):
-        table.add_column(column, overflow="fold")
-    shown, run_id = _shown(study, top), SHORT if console.is_terminal and console.width < WIDE else None
-    for trial in shown:
-        table.add_row(*_cells(study, trial, run_id))
-    console.print(table)
-    best = study.history.leader()
-    if best is not None and (line := equals(study.history, best)):
-        console.print(plain(line))
-    if left := len(study.trials) - len(shown):
-        console.print(f"{left} more trials; --top {len(study.trials)} or --json lists all")
+    return key
 
 
-def _cells(study: Study, trial: Trial, run_id: int | None) -> list[str]:
-    """Returns a row of the table; `run_id`: characters to show of the MLflow run id (None: all)."""
-    from hpsearch.displays.text import measured, params, plain
-
-    value = trial.best.metrics[study.metric] if trial.value is None and trial.best else trial.value
-    return [
-        f"{trial.number}{' *' if study.best and trial.number == study.best.number else ''}",
-        trial.outcome,
-        "" if value is None else measured(value),
-        f"{trial.best.epoch:.3g}" if trial.best and trial.best.epoch else "",
-        plain(params(trial)),
-        (trial.mlflow_run_id or "")[:run_id],
-    ]
+def _write_json(value: Any, output: Path | None) -> None:
+    unicode = output is not None or (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(value, indent=1, ensure_ascii=not unicode)
+    click.echo(text) if output is None else _write(output, f"{text}\n".encode())
 
 
-def _shown(study: Study, top: int) -> list[Trial]:
-    """Returns the trials to list, by number: all, or of more than `top` the best and those that are running."""
-    if len(study.trials) <= top:
-        return list(study.trials)
-    chosen = {trial.number for trial in study.history.ranked(unfinished=True)[:top]}
-    return [trial for trial in study.trials if trial.number in chosen or trial.outcome is Outcome.RUNNING]
+def _write_table(study: Study, kind: str, wanted: _Wanted) -> None:
+    """Writes the trials as csv or parquet: the data frame of a loaded study."""
+    frame = study.dataframe().loc[[trial.number for trial in wanted.sorted(study)]]
+    mixed = [name for name in frame.columns if frame[name].map(type).nunique() > 1 and frame[name].dtype == object]
+    frame = frame.astype(dict.fromkeys(mixed, "string"))  # a column of parquet has one type
+    if kind == "csv" and wanted.output is None:
+        click.echo(frame.to_csv(), nl=False)
+    elif wanted.output is not None:
+        _write(wanted.output, frame.to_csv().encode() if kind == "csv" else frame.to_parquet())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes a file and says so; raises UserError if that is not possible."""
+    from hpsearch.atomic import write_atomically
+    from hpsearch.displays.console import say
+
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write: {error.strerror}") from error
+    say(f"{path}: written")

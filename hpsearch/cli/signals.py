@@ -59,3 +59,19 @@ def noted(show: Show, *, since: type[Event], until: type[Event]) -> Iterator[tup
                 watching.enter_context(signals)
 
         yield shown, signals
+
+
+@contextlib.contextmanager
+def leaving() -> Iterator[None]:
+    """A signal ends the block at once, with what it has to clean up: SystemExit, or KeyboardInterrupt for Ctrl-C."""
+
+    def leave(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    watched = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, leave) for number in watched}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -13,11 +13,8 @@ from typing import Any, NoReturn
 import click
 
 from hpsearch import process
-from hpsearch.api.named import study_named
 from hpsearch.cli.options import home_option
-from hpsearch.document.document import study_in
 from hpsearch.errors import ConfigError, HpsearchError
-from hpsearch.space.validation import wrong_study
 from hpsearch.study_lock import is_held
 
 POLL = 0.1  # seconds between checks whether the search has ended
@@ -25,14 +22,17 @@ NAMING = 1.0  # seconds within which the holder of a lock has written its pid
 
 
 @click.command(
+    short_help="Stop a search as Ctrl-C does; its trials save their state.",
     epilog="""\b
 Example:
-  hpsearch stop quickstart"""
+  hpsearch stop quickstart""",
 )
 @click.argument("space_or_study")
 @home_option
 def stop(space_or_study: str, home_path: Path) -> None:
     """Stop the search of SPACE_OR_STUDY as Ctrl-C does: trials save their state. Waits until the search has ended."""
+    from hpsearch.displays.console import say
+
     name = _name(space_or_study, home_path)
     lock = home_path / name / "lock"
     driver = holder(lock)
@@ -41,10 +41,10 @@ def stop(space_or_study: str, home_path: Path) -> None:
     pid = _process(driver, name, lock)
     with contextlib.suppress(ProcessLookupError):  # it has just ended
         _terminate(pid, name)
-    click.echo(f"study '{name}': asked pid {pid} to stop; its trials save their state (Ctrl-C: do not wait)")
+    say(f"study '{name}': asked pid {pid} to stop; its trials save their state (Ctrl-C: do not wait)")
     while holder(lock) == driver:
         time.sleep(POLL)
-    click.echo(f"study '{name}' has stopped; hpsearch run resumes it")
+    say(f"study '{name}' has stopped; hpsearch run resumes it")
 
 
 def holder(lock: Path) -> dict[str, Any] | None:
@@ -78,6 +78,10 @@ def _facts(content: bytes) -> dict[str, Any]:
 
 def _name(space_or_study: str, home: Path) -> str:
     """Returns the study's name; a space file that cannot be parsed is enough if it names a running study."""
+    from hpsearch.api.named import study_named  # half of the time that every other command would take to start
+    from hpsearch.document.document import study_in
+    from hpsearch.space.validation import wrong_study
+
     try:
         return study_named(space_or_study)[0]
     except ConfigError:

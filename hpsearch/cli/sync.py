@@ -12,14 +12,16 @@ from hpsearch.errors import HpsearchError
 
 
 @click.command(
+    short_help="Send MLflow and the Optuna database what they lack.",
     epilog="""\b
 Example:
-  hpsearch sync quickstart"""
+  hpsearch sync quickstart""",
 )
 @click.argument("space_or_study")
 @home_option
 def sync(space_or_study: str, home_path: Path) -> None:
     """Write to MLflow and the Optuna database what they lack of SPACE_OR_STUDY's journal."""
+    from hpsearch.displays.console import say
     from hpsearch.driver import VIEWS
     from hpsearch.home import Home, history_of
     from hpsearch.views import shipping
@@ -27,9 +29,9 @@ def sync(space_or_study: str, home_path: Path) -> None:
     name, uri = study_named(space_or_study)
     home = Home(home_path)
     history = history_of(home, name, space=space_or_study)
-    uri = uri or history.origin["experiment"].get("tracking", {}).get("uri")
-    lacking = shipping.sync(home.study(name), home.path, uri, VIEWS, say=click.echo)
+    uri = uri or history.origin.experiment.get("tracking", {}).get("uri")
+    lacking = shipping.sync(home.study(name), home.path, uri, VIEWS, say=say)
     for view, count in lacking.items():
-        click.echo(f"{view}: " + (f"still lacks {count} events" if count else "has everything"))
+        say(f"{view}: " + (f"still lacks {count} events" if count else "has everything"))
     if any(lacking.values()):
         raise HpsearchError("not everything could be written")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hpsearch.budget.spending import extended, said
 from hpsearch.cli.closing import closing, named
-from hpsearch.displays.terminal import SearchTerminal
-from hpsearch.displays.text import quoted
-from hpsearch.events import Event, Interrupted, Paused, Searched, Shipped, Started
+from hpsearch.displays.terminal import SearchTerminal, best_table
+from hpsearch.displays.text import about_winner, confirmed, quoted
+from hpsearch.events import Event, Interrupted, Left, Paused, Searched, Shipped, Started, Watched
+from hpsearch.finalists import not_confirmed
 from hpsearch.home import Home
+from hpsearch.live.following import State
 
 
 class RunTerminal(SearchTerminal):
@@ -19,38 +22,47 @@ class RunTerminal(SearchTerminal):
         super().__init__()
         self.home, self.space = home, space
         self.searched: Searched | None = None  # set when the search has ended
-        self._unsaved: set[int] = set()  # trials that stopped without saving their state
+        self._unsaved: dict[int, str] = {}  # number -> name of trials that stopped without saving their state
 
     def show(self, event: Event) -> None:
         """Shows one event."""
         if isinstance(event, Started):
-            self._unsaved.discard(event.trial.number)
+            self._unsaved.pop(event.trial.number, None)
         elif isinstance(event, Paused | Interrupted) and not event.saved:
-            self._unsaved.add(event.trial.number)
+            self._unsaved[event.trial.number] = event.trial.name
         elif isinstance(event, Searched):
             self.searched = event
         super().show(event)
 
     def left_early(self) -> None:
         """Says what is left to do when a person does not wait for MLflow."""
-        self._live.close()
+        self.screen.clear()
         self.say(f"the search has ended and is saved; {self._sync()} writes what MLflow lacks")
+
+    def ended(self, code: int) -> None:
+        """Everything is said already; code: the exit code."""
+
+    def _resume(self) -> str:
+        return f"`hpsearch resume {self._name()}{self.home.option}`"
 
     def _stopped(self, event: Searched) -> None:
         saved = "everything is saved"
         if self._unsaved:
-            trials = ", ".join(f"trial {number}" for number in sorted(self._unsaved))
+            trials = ", ".join(name for _, name in sorted(self._unsaved.items()))
             saved = f"{trials}: resumes from the last checkpoint; everything else is saved"
         self.say(f"stopped; {saved}. Resume with: {self._command()}")
+        if self._experiment is not None and self._experiment.searches:
+            self.say(f"spent so far: {said(extended(self._experiment.budget, event.history), event.history)}")
         if best := event.history.leader():
             self.say(f"best so far: {named(event.history, best)}")
             self.say(f"to write its config: hpsearch export {self._name()}{self.home.option}")
 
     def _advise(self, event: Shipped) -> None:
-        assert self.searched is not None
         assert self._experiment is not None
-        for line in closing(self._history, self._experiment, idle=self.searched.idle, again=self._command()):
+        for line in closing(self._history, self._experiment, more=self._extend()):
             self.say(line)
+        if (line := not_confirmed(self._history, self._experiment.search.confirm)) and self._history.best() is not None:
+            self.say(f"{line}; hpsearch confirm {self._name()}{self.home.option} does it")
 
     def _ship(self, event: Shipped) -> None:
         super()._ship(event)
@@ -66,9 +78,105 @@ class RunTerminal(SearchTerminal):
 
     def _command(self) -> str:
         """The command that resumes the study."""
-        own = self._experiment.settings.study if self._experiment is not None else None
-        study = "" if self._name() == (own or self.space.stem) else f" --study {self._name()}"
+        study = "" if self._is_own() else f" --study {self._name()}"
         return f"hpsearch run {quoted(self.space)}{study}{self.home.option}"
+
+    def _extend(self) -> str:
+        """The command that extends the study, without its options."""
+        return f"hpsearch extend {quoted(self.space) if self._is_own() else self._name()}{self.home.option}"
+
+    def _is_own(self) -> bool:
+        """Whether the study has the name that the space file gives it."""
+        own = self._experiment.settings.study if self._experiment is not None else None
+        return self._name() == (own or self.space.stem)
 
     def _name(self) -> str:
         return self._history.study
+
+
+class ExtendTerminal(RunTerminal):
+    """The terminal of one `hpsearch extend`; without an option, the command adds nothing and resumes."""
+
+    def _command(self) -> str:
+        return f"hpsearch extend {quoted(self.space)}{self.home.option}"
+
+    def _extend(self) -> str:
+        return self._command()
+
+
+class AuditTerminal(RunTerminal):
+    """The terminal of one `hpsearch audit`."""
+
+    def __init__(self, home: Home, space: Path, *, again: str) -> None:
+        """`again`: the arguments of the command that resumes."""
+        super().__init__(home, space)
+        self._again = again
+
+    def _ship(self, event: Shipped) -> None:
+        self._warn_of_lag(event)
+
+    def _command(self) -> str:
+        return f"hpsearch audit {self._again}{self.home.option}"
+
+
+class ConfirmTerminal(RunTerminal):
+    """The terminal of one `hpsearch confirm`."""
+
+    def __init__(self, home: Home, space: Path, *, again: str) -> None:
+        """`again`: the arguments of the command that resumes."""
+        super().__init__(home, space)
+        self._again = again
+
+    def _command(self) -> str:
+        return f"hpsearch confirm {self._again}{self.home.option}"
+
+
+class WatchTerminal(SearchTerminal):
+    """The terminal of one `hpsearch watch`."""
+
+    def __init__(self, home: Home, study: str) -> None:
+        """`study`: its name or its space file, for the commands that it prints."""
+        super().__init__()
+        self.home, self._study = home, study
+        self.searched: Searched | None = None
+
+    def left_early(self) -> None:
+        """Says that the search goes on."""
+        self.screen.clear()
+        if self.state is not None:
+            self.say(f"the search goes on; hpsearch watch {self._study}{self.home.option} shows it again")
+
+    def ended(self, code: int) -> None:
+        """Everything is said already; code: the exit code."""
+
+    def _watch(self, event: Watched) -> None:
+        if self.state is None:
+            goal = f"{event.history.direction} {event.history.metric}"
+            self.say(f"study {event.history.study} in {event.folder}: {event.state}, {goal}")
+        super()._watch(event)
+
+    def _leave(self, event: Left) -> None:
+        """Prints the best trials, how the search ended, and the command that resumes it."""
+        history = event.history
+        if history.leader() is not None:
+            self.console.print(best_table(history, self.console), soft_wrap=False)
+        for line in [*confirmed(history), *about_winner(history)]:
+            self.say(line)
+        self.say(f"study {history.study} {_ENDED[State(event.state)]}{self._again(State(event.state))}")
+
+    def _again(self, state: State) -> str:
+        if state is State.FINISHED:
+            return f"; more of it: hpsearch extend {self._history.study}{self.home.option} --trials N"
+        named = f"run {self._study}" if Path(self._study).suffix in (".yaml", ".yml") else f"extend {self._study}"
+        return f"; it resumes with: hpsearch {named}{self.home.option}"
+
+    def _resume(self) -> str:
+        return f"`hpsearch resume {self._history.study}{self.home.option}`"
+
+
+_ENDED = {
+    State.FINISHED: "has finished",
+    State.STOPPED: "was stopped",
+    State.FAILED: "ended with an error",
+    State.INTERRUPTED: "is not running: the process that searched it is gone",
+}

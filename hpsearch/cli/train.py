@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpsearch.cli.options import device_option, home_option
+from hpsearch.cli.options import device_option, home_option, output_options
 
 if TYPE_CHECKING:
     from hpsearch.api.train import FinalResult
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="Train a config, test it once, write the model.",
     epilog="""\b
 Example:
-  hpsearch train best.yaml -o model"""
+  hpsearch train best.yaml -o model""",
 )
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
@@ -35,39 +36,56 @@ Example:
 @click.option("--data-changed", is_flag=True, help="Accept data that differ from those of the search.")
 @device_option
 @home_option
+@output_options
 def train(
-    config: Path, output: Path, threads: int | None, data_changed: bool, device: str | None, home_path: Path
+    config: Path,
+    output: Path,
+    threads: int | None,
+    data_changed: bool,
+    device: str | None,
+    home_path: Path,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Train CONFIG (no ranges), test it once and write the model to a folder that transformers reads.
 
     Data that differ from those of the search are refused. Ctrl-C saves the state; the same command resumes.
     """
+    from hpsearch.cli.training_outputs import training_output
     from hpsearch.displays.text import quoted
-    from hpsearch.displays.training import TrainingTerminal
+    from hpsearch.events import Preparing
     from hpsearch.home import Home
-    from hpsearch.space.experiment import Experiment
 
-    experiment = Experiment.load(config).override(device=device)
     options = {"output": output, "home": home_path, "threads": threads, "data_changed": data_changed}
-    with TrainingTerminal() as terminal:
+    with training_output(quiet=quiet, as_json=as_json) as terminal:
+        terminal.show(Preparing(f"reading {config}", 0.0))
+        from hpsearch.space.experiment import Experiment
+
+        experiment = Experiment.load(config).override(device=device)
         result, caught = _train(experiment, terminal.show, options)
+    again = f"hpsearch train {quoted(config)} -o {quoted(output)}{Home(home_path).option}"
     if result.stopped:
-        again = f"hpsearch train {quoted(config)} -o {quoted(output)}{Home(home_path).option}"
-        terminal.console.print(f"stopped; everything is saved. Resume with: {again}")
+        terminal.stopped(again, code=128 + (caught or 0))
         sys.exit(128 + (caught or 0))
-    metric = experiment.objective.metric
-    trainer = experiment.trainer
-    for text in [*(lines(result.metrics, result.signatures) or [trainer.untested]), *result.untested]:
-        terminal.say(text)
-    terminal.console.print(result.reproduction or f"{metric} {result.metrics[metric]:.6g}")
-    terminal.console.print(written(trainer, output))
+    terminal.done(experiment, result, output, lines=about(experiment, result, output))
+
+
+def about(experiment: Experiment, result: FinalResult, output: Path) -> Iterator[str]:
+    """The lines about a final training: its test, whether it reproduces its trial, the files."""
+    metric, trainer = experiment.objective.metric, experiment.trainer
+    yield from [*(lines(result.metrics, result.signatures) or [trainer.untested]), *result.untested]
+    yield result.reproduction or f"{metric} {result.metrics[metric]:.6g}"
+    yield from result.gap.lines() if result.gap is not None else []
+    yield written(trainer, output)
 
 
 def _train(experiment: Experiment, shown: Show, options: dict[str, Any]) -> tuple[FinalResult, int | None]:
     """Trains; returns the result and the signal that stopped it."""
+    from hpsearch.events import Prepared, Preparing, Testing
+
+    shown(Preparing("importing torch and mlflow", 0.0))
     import hpsearch
     from hpsearch.cli.signals import noted
-    from hpsearch.events import Prepared, Testing
 
     with noted(shown, since=Prepared, until=Testing) as (show, signals):
         result = hpsearch.train(experiment, progress=show, stopping=signals.stopping, **options)

@@ -1,68 +1,232 @@
-"""`hpsearch ui`: starts the MLflow UI on the home's store."""
+"""`hpsearch ui`: starts the MLflow UI on the home's store, and optuna-dashboard beside it; opens a study's page."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
-import select
-import signal
 import socket
 import sqlite3
-import subprocess
 import sys
+import threading
+import time
+import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from hpsearch.api.named import study_named
 from hpsearch.cli.options import home_option
+from hpsearch.cli.serving import Server, serve
 from hpsearch.errors import HpsearchError, UserError
 
-STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Variables that would give MLflow and uvicorn another address, other hosts, no checks or another store.
-DROPPED = (
-    *("UVICORN_", "FORWARDED_ALLOW_IPS", "_MLFLOW_", "MLFLOW_SERVER_", "MLFLOW_UVICORN_", "MLFLOW_GUNICORN_"),
-    *("MLFLOW_HOST", "MLFLOW_STATIC_PREFIX", "MLFLOW_ARTIFACTS_", "MLFLOW_REGISTRY_", "MLFLOW_READ_REPLICA_"),
-    "MLFLOW_TRACKING_",  # credentials for another server
-)
+if TYPE_CHECKING:
+    from hpsearch.home import Home
+
+PATIENCE = 60.0  # seconds in which a server should answer, after which no browser is opened
+DASHBOARD = 8080  # the dashboard's port, if it is free
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a person wants to see: a study, and the MLflow store that has it."""
+
+    home: Home
+    study: str | None  # None: the home has none
+    uri: str | None  # None: the home's own store
+
+    @property
+    def on_server(self) -> bool:
+        """Whether its MLflow is a server that runs already."""
+        return self.uri is not None and self.uri.startswith(("http://", "https://"))
 
 
 @click.command(
+    short_help="Compare the trials in MLflow and optuna-dashboard.",
     epilog="""\b
-Example:
-  hpsearch ui --port 5000     then open http://127.0.0.1:5000"""
+Examples:
+  hpsearch ui                   the newest study of the home
+  hpsearch ui reviews --charts  its curves, not the table
+  hpsearch ui --port 5001 --no-browser""",
 )
-@click.argument("space", required=False)
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.argument("space_or_study", required=False)
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Of the MLflow UI.")
+@click.option(
+    "--dashboard-port",
+    type=click.IntRange(1, 65535),
+    help=f"Of optuna-dashboard, where it is installed.  [default: {DASHBOARD}, or a free one]",
+)
+@click.option("--charts", is_flag=True, help="Open the charts in place of the table.")
+@click.option("--browser/--no-browser", default=None, help="Open the page.  [default: from a terminal with a display]")
 @home_option
-def ui(space: str | None, port: int, home_path: Path) -> None:
-    """Serve the MLflow UI to this machine only. SPACE is needed only if it names another tracking store."""
-    from hpsearch.home import Home, elsewhere
+def ui(
+    space_or_study: str | None,
+    port: int,
+    dashboard_port: int | None,
+    charts: bool,
+    browser: bool | None,
+    home_path: Path,
+) -> None:
+    """Serve the MLflow UI to this machine only, and open SPACE_OR_STUDY there: its trials, the best first.
+
+    Without SPACE_OR_STUDY it opens the study that was searched last. Where optuna-dashboard is installed, it is served
+    as well. Ctrl-C ends both.
+    """
+    shown = _shown(home_path, space_or_study)
+    opens = _can_open() if browser is None else browser
+    if shown.on_server:
+        _say_where(shown, charts, opens)
+        return
+    _check(shown, space_or_study, port)
+    dashboard_port = _free(dashboard_port)
+    servers, lines = _servers(shown, port, dashboard_port)
+    page = _page(shown, port, charts)
+    click.echo("\n".join([f"MLflow: {page}", *lines, *older(shown), _ending(shown, port, len(servers))]))
+    sys.exit(serve(servers, started=lambda: _open_later(page, port) if opens else None))
+
+
+def _shown(home_path: Path, named: str | None) -> Shown:
+    """The study that is named, or the newest one of the home; raises UserError for an unknown one."""
+    from hpsearch.home import Home
+
+    home = Home(home_path)
+    if named is None:
+        newest = max(home.path.glob("*/journal.jsonl"), key=lambda path: path.stat().st_mtime, default=None)
+        return Shown(home, None, None) if newest is None else _of_journal(home, newest.parent.name, None)
+    study, uri = study_named(named)
+    is_space = uri is not None or os.path.isfile(named)
+    return _of_journal(home, study, uri, needed=not is_space)
+
+
+def _of_journal(home: Home, study: str, uri: str | None, *, needed: bool = False) -> Shown:
+    """A study with the tracking URI of its journal, if it has one and none is given."""
+    from hpsearch.home import history_of
+    from hpsearch.journal import iterate
+
+    if uri is None and (needed or home.journal(study).exists()):
+        if not home.journal(study).exists():
+            history_of(home, study)  # raises
+        event = next(iterate(home.journal(study), points=False))
+        uri = (event.get("experiment", {}).get("tracking") or {}).get("uri")
+    return Shown(home, study, uri)
+
+
+def _check(shown: Shown, named: str | None, port: int) -> None:
+    """Raises UserError if there is nothing to show, or no port to show it on; follows a home that was moved."""
+    from hpsearch.home import elsewhere
     from hpsearch.views.mlflow import schema
+
+    home = shown.home
+    if shown.uri is None and not (home.path / "mlflow.db").exists():
+        other = elsewhere(home, "mlflow.db", space=named)
+        way = f"there is one in {other}: --home {other}" if other else "`hpsearch run` creates it"
+        raise UserError(f"--home {home.path}: holds no mlflow.db yet; {way}")
+    if not _is_free(port):
+        raise UserError(f"--port {port}: this port is in use; choose another")
+    schema.check_home(home.path, shown.uri)
+    if shown.uri is None:
+        _follow(home.path.resolve())
+
+
+def _servers(shown: Shown, port: int, dashboard_port: int) -> tuple[list[Server], list[str]]:
+    """MLflow's server, then the dashboard's if there is one, and a line about it."""
+    from hpsearch.views import dashboard
     from hpsearch.views.mlflow.ui import ui_command
 
-    uri = study_named(space)[1] if space else None
-    if uri is not None and uri.startswith(("http://", "https://")):
-        click.echo(f"this study's runs are on {uri}: open that page")
-        return
-    if uri is None and not (home_path / "mlflow.db").exists():
-        other = elsewhere(Home(home_path), "mlflow.db", space=space)
-        way = f"there is one in {other}: --home {other}" if other else "`hpsearch run` creates it"
-        raise UserError(f"--home {home_path}: holds no mlflow.db yet; {way}")
+    servers = [Server(*ui_command(shown.home.path, shown.uri, port))]
+    found = dashboard.command(shown.home.path, dashboard_port)
+    if found is None:
+        return servers, []
+    folder = shown.home.study(shown.study) if shown.study else shown.home.path
+    return [*servers, Server(*found)], [f"Optuna: {dashboard.link(folder, dashboard_port)}"]
+
+
+def _page(shown: Shown, port: int, charts: bool) -> str:
+    """The address of the study's page, or of the list of experiments while MLflow does not have the study."""
+    from hpsearch.views.mlflow.ui import NAME
+
+    return f"http://{NAME}:{port}{_path(shown, charts)}"
+
+
+def _path(shown: Shown, charts: bool) -> str:
+    from hpsearch.views.mlflow.saved_view import ROOT, link
+    from hpsearch.views.mlflow.store import experiment_id
+
+    experiment = experiment_id(shown.home.path, shown.study) if shown.study else None
+    return ROOT if experiment is None else link(experiment, charts=charts)
+
+
+def older(shown: Shown) -> list[str]:
+    """A line about a study that an older version wrote: MLflow opens it on another page."""
+    from hpsearch.views.mlflow.store import experiment_id, layout
+    from hpsearch.views.mlflow.study_run import LAYOUT
+
+    home, study = shown.home, shown.study
+    if study is None or experiment_id(home.path, study) is None or layout(home.path, study) == LAYOUT:
+        return []
+    return [f"An older version wrote this study: `hpsearch sync {study}{home.option}` arranges its page"]
+
+
+def _ending(shown: Shown, port: int, servers: int) -> str:
+    """The last line: how it ends, and the address for a browser that does not know the name in the first."""
+    stops = "Ctrl-C stops both" if servers > 1 else "Ctrl-C stops it"
+    return f"{stops}. Where that name is not known: http://127.0.0.1:{port}"
+
+
+def _say_where(shown: Shown, charts: bool, opens: bool) -> None:
+    """Says where the runs of a study on a server are: no server of ours would lend its user's credentials."""
+    path = _path(shown, charts)
+    address = f"{str(shown.uri).rstrip('/')}{path}"
+    click.echo(f"this study's runs are on {shown.uri}: open that page")
+    if shown.study and shown.home.journal(shown.study).exists():
+        click.echo(f"MLflow: {address}")
+        if opens:
+            webbrowser.open(address)
+
+
+def _can_open() -> bool:
+    """Whether a person at a screen of this machine reads the output."""
+    if not sys.stdout.isatty() or os.environ.get("SSH_CONNECTION"):
+        return False
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _open_later(page: str, port: int) -> None:
+    """Opens the page once the server answers, in a thread."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    webbrowser.open(page)
+                    return
+            time.sleep(0.2)
+
+    threading.Thread(target=wait, name="browser", daemon=True).start()
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise UserError(f"--port {port}: this port is in use; choose another") from None
-    schema.check_home(home_path, uri)
-    if uri is None:
-        _follow(home_path.resolve())
-    command, environment = ui_command(home_path, uri, port)
-    click.echo(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C stops it)")
-    sys.exit(_serve(command, _environment(environment)))
+            return False
+    return True
+
+
+def _free(port: int | None) -> int:
+    """The port, if it is free; without one the usual port, or another free one. Raises UserError."""
+    if port is not None:
+        if not _is_free(port):
+            raise UserError(f"--dashboard-port {port}: this port is in use; choose another")
+        return port
+    if _is_free(DASHBOARD):
+        return DASHBOARD
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _follow(home: Path) -> None:
@@ -75,69 +239,3 @@ def _follow(home: Path) -> None:
         raise HpsearchError(f"{home / 'mlflow.db'}: {error}; hpsearch repair sets a damaged one aside") from None
     if followed:
         click.echo(followed)
-
-
-def _serve(command: list[str], environment: dict[str, str]) -> int:
-    """Runs the server; ends it with all its children when this process is signalled or dies. Returns its exit code.
-
-    A keeper process in between holds the reading end of a pipe, which closes however this process ends.
-    """
-    reading, writing = os.pipe()
-    keeper = os.fork()
-    if keeper == 0:
-        os.close(writing)
-        _keep(command, environment, reading)
-
-    def stop(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    os.close(reading)
-    for number in STOPPED_BY:
-        signal.signal(number, stop)
-    try:
-        return os.waitstatus_to_exitcode(os.waitpid(keeper, 0)[1])
-    finally:
-        os.close(writing)
-        with contextlib.suppress(ChildProcessError):  # already waited for
-            os.waitpid(keeper, 0)
-
-
-def _keep(command: list[str], environment: dict[str, str], alive: int) -> NoReturn:
-    """The keeper process: starts the server, and ends it when the pipe `alive` closes."""
-    code = 1
-    try:
-        os.setsid()  # out of reach of a Ctrl-C in the terminal and of signals to the group
-        for number in STOPPED_BY:
-            signal.signal(number, lambda number, frame: None)
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_keeper
-        )
-        while process.poll() is None and not select.select([alive], [], [], 0.2)[0]:
-            pass
-        _end(process)
-        code = process.returncode if process.returncode >= 0 else 128 - process.returncode
-    finally:
-        os._exit(code)
-
-
-def _die_with_keeper() -> None:
-    """Makes Linux send SIGTERM to the server if the keeper is killed; MLflow passes it to its children."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1  # man 2 prctl
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends the server and its children."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=3)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _environment(added: dict[str, str]) -> dict[str, str]:
-    """Returns this process's environment without the DROPPED variables, plus `added`."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)} | added

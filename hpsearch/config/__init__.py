@@ -20,6 +20,7 @@ from hpsearch.config.data import (
     Truncate,
 )
 from hpsearch.config.objective import Objective
+from hpsearch.config.own_names import OwnNames, nested
 from hpsearch.config.section import Section
 from hpsearch.config.tokenizer import TokenizerConfig
 
@@ -33,6 +34,7 @@ __all__ = [
     "DataSet",
     "Files",
     "Objective",
+    "OwnNames",
     "Paths",
     "Section",
     "Split",
@@ -40,4 +42,5 @@ __all__ = [
     "TokenizerConfig",
     "Truncate",
     "digest",
+    "nested",
 ]

@@ -16,7 +16,15 @@ from hpsearch.config.section import Section
 class Config(Section):
     """The whole config of one training; each trainer (trainers/) adds its sections."""
 
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**63,
+        description=(
+            "the seed of the sampler and of every training. A range is refused, in a trainer's sections too: a "
+            "search would choose the luckiest seed"
+        ),
+    )
     objective: Objective = Objective()
 
     @classmethod

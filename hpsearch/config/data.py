@@ -30,16 +30,39 @@ Column = str | Annotated[list[str], Field(min_length=1)]  # a list: the texts of
 class Aligned(Section):
     """Two text files (or two lists of them) in which line i of the source translates to line i of the target."""
 
-    source: Paths
-    target: Paths
+    source: Paths = Field(
+        description=(
+            "translation: the file (or files) of the sources, of any ending; line i translates to line i of the target"
+        ),
+        examples=["train.de"],
+    )
+    target: Paths = Field(description="translation: the file (or files) of the targets", examples=["train.en"])
 
 
 class Files(Section):
     """One or more files for each split: paths, globs or folders."""
 
-    train: Paths | Aligned
-    valid: Paths | Aligned | None = None
-    test: Paths | Aligned | None = None
+    train: Paths | Aligned = Field(
+        description=(
+            "a path, glob (`data/*.txt`) or folder, or a list of these: txt, jsonl, ndjson, json, csv, tsv, "
+            "parquet; all but parquet also .gz, .bz2, .xz, .zst or .zip. Translation: also `{source: train.de, "
+            "target: train.en}`, two line-aligned text files"
+        ),
+        examples=["train.csv"],
+    )
+    valid: Paths | Aligned | None = Field(
+        None,
+        description="the validation files, in the same forms; if left out, `split.valid` of the training examples",
+        examples=["valid.csv"],
+    )
+    test: Paths | Aligned | None = Field(
+        None,
+        description=(
+            "the test files, in the same forms; if left out, `split.test` of the training examples. Only `hpsearch"
+            " train` reads them"
+        ),
+        examples=["test.csv"],
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -53,17 +76,39 @@ class Files(Section):
 class SplitNames(Section):
     """The names of the splits in a data set of the `datasets` library."""
 
-    train: str
-    valid: str | None = None
-    test: str | None = None
+    train: str = Field(description="`dataset`: the library's name of the training split", examples=["train"])
+    valid: str | None = Field(
+        None,
+        description=(
+            "`dataset`: the library's name of the validation split; if left out, `split.valid` of the training examples"
+        ),
+        examples=["validation_matched"],
+    )
+    test: str | None = Field(None, description="`dataset`: the library's name of the test split", examples=["test"])
 
 
 class Split(Section):
     """Shares of the training examples for splits without a file, and the seed that draws them."""
 
-    valid: float = Field(0.1, gt=0, lt=1)
-    test: float = Field(0.1, ge=0, lt=1)
-    seed: int = 0
+    valid: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description=(
+            "the share of the training examples that is validated on if there is no valid file, the same share of "
+            "each label; equal texts fall into one split"
+        ),
+    )
+    test: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description=(
+            "the share of the training examples that is kept for the test if there is no test file; 0 also leaves "
+            "out a given test"
+        ),
+    )
+    seed: int = Field(0, description="the seed that draws the splits")
 
 
 class DataSet(Section):
@@ -81,20 +126,87 @@ class DataSet(Section):
     form_keys: ClassVar[tuple[str, ...]] = ()  # other keys than FORM that the examples depend on
     later_keys: ClassVar[tuple[str, ...]] = ()  # keys that the first studies did not have
 
-    files: Files | None = None
-    dataset: str | None = None
-    split: Split = Split()
-    weight: float = Field(1.0, gt=0, le=1000)  # passes over the set in an epoch; weight in the metrics over all sets
-    normalise: Literal["nfc"] | None = None  # applied to texts and labels when they are read
+    files: Files | None = Field(
+        None,
+        description="the set's files; `files: a.csv` is short for `files: {train: a.csv}`",
+        examples=[{"train": "train.csv", "valid": "valid.csv"}],
+    )
+    dataset: str | None = Field(
+        None,
+        description=(
+            "instead of files: `python:module:function`, a file, a local folder or a hub name of the `datasets` "
+            "library (`source` is a synonym, unless it names a column)"
+        ),
+        examples=["python:my_data:reviews"],
+    )
+    split: Split = Field(
+        Split(),
+        description="shares of the training examples for splits without a file",
+        examples=[{"valid": 0.05, "test": 0.05}],
+    )
+    weight: float = Field(
+        1.0,
+        gt=0,
+        le=1000,
+        description=(
+            "passes over the set in an epoch (2: each example twice; 0.5: half of its batches, the other half in "
+            "the next epoch), and its weight in the metrics over all sets"
+        ),
+        examples=[0.5],
+    )
+    normalise: Literal["nfc"] | None = Field(
+        None,
+        description="`nfc`: converts texts and labels to Unicode's composed form (keeps invisible characters)",
+        examples=["nfc"],
+    )
 
     # The form of the files; defaults are detected from the files.
-    encoding: str | None = None  # of text files; None: UTF-8, or by the byte order mark
-    columns: list[str] | None = Field(None, min_length=1)  # names for csv and tsv files without a header
-    delimiter: Annotated[str, StringConstraints(strip_whitespace=False)] | None = None  # None: "," for csv, tab for tsv
-    quoting: Literal["auto", "csv", "none"] = "auto"  # auto: csv are quoted; a tsv is if the whole file is
-    skip_bad_rows: bool = False
-    config: str | None = None  # the configuration of a data set of the `datasets` library
-    splits: SplitNames | None = None
+    encoding: str | None = Field(
+        None,
+        description=(
+            "of text files; if left out UTF-8, or UTF-16 where a byte order mark or the bytes show it. Other "
+            "encodings must be named"
+        ),
+        examples=["cp1252"],
+    )
+    columns: list[str] | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "the names of the columns, for csv and tsv files without a header; if left out, the first row has them"
+        ),
+        examples=[["label", "text"]],
+    )
+    delimiter: Annotated[str, StringConstraints(strip_whitespace=False)] | None = Field(
+        None,
+        description=(
+            "one character between columns; if left out `,` of csv, tab of tsv. With it, a file with any other "
+            "ending is also a table"
+        ),
+        examples=[";"],
+    )
+    quoting: Literal["auto", "csv", "none"] = Field(
+        "auto",
+        description=(
+            "`csv`: quoted fields, which may span lines; `none`: quotes are ordinary characters; `auto`: a csv is "
+            "quoted, a tsv if the whole file is"
+        ),
+    )
+    skip_bad_rows: bool = Field(
+        False,
+        description="skips and counts rows that cannot be read, up to half of all rows",
+        examples=[True],
+    )
+    config: str | None = Field(
+        None,
+        description="`dataset`: its configuration in the `datasets` library",
+        examples=["mnli"],
+    )
+    splits: SplitNames | None = Field(
+        None,
+        description="`dataset`: the names of its splits in the `datasets` library",
+        examples=[{"train": "train", "valid": "validation_matched"}],
+    )
 
     @model_validator(mode="before")
     @classmethod

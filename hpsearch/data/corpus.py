@@ -53,17 +53,23 @@ class Contents:
             prints[name], splits = sources.identify(name, data_set, base=base, cache=None)
             if splits is not None:
                 loaded[name] = splits
-        of_tokenizer: dict[str, Any] = {"kind": tokenizer.kind}
-        if tokenizer.file is not None:
-            of_tokenizer["file"] = file_formats.digest(paths.place(base, tokenizer.file))
-        elif tokenizer.kind == "bpe":
-            of_tokenizer["vocab_size"] = tokenizer.vocab_size
-        return cls(digest({"format": FORMAT, "sets": prints, "tokenizer": of_tokenizer}), prints, loaded)
+        file = None if tokenizer.file is None else file_formats.digest(paths.place(base, tokenizer.file))
+        return cls(fingerprint(prints, tokenizer.kind, vocab_size=tokenizer.vocab_size, file=file), prints, loaded)
 
     @property
     def facts(self) -> dict[str, Any]:
         """The fingerprints, as the study's journal records them."""
         return {"fingerprint": self.fingerprint, "contents": self.sets}
+
+
+def fingerprint(sets: dict[str, str], kind: str, *, vocab_size: int | None = None, file: str | None = None) -> str:
+    """The fingerprint of data sets, given theirs, and a tokenizer; file: the digest of the tokenizer's file, if any."""
+    tokenizer: dict[str, Any] = {"kind": kind}
+    if file is not None:
+        tokenizer["file"] = file
+    elif kind == "bpe":
+        tokenizer["vocab_size"] = vocab_size
+    return digest({"format": FORMAT, "sets": sets, "tokenizer": tokenizer})
 
 
 @dataclass

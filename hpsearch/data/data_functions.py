@@ -6,16 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hpsearch import user_modules
 from hpsearch.config import DataSet
-from hpsearch.data import dataframes, user_modules
+from hpsearch.data import dataframes
 from hpsearch.data.columns import row_example
 from hpsearch.data.splits import PARTS, Example, named_parts
 from hpsearch.data.targets import Targets
-from hpsearch.error_lines import with_class
+from hpsearch.error_lines import with_line
 from hpsearch.errors import DataError, HpsearchError
-
-PREFIX = "python:"
-NO_SCRIPT = "put what a script does under: if __name__ == '__main__':"
 
 
 def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
@@ -23,19 +21,13 @@ def find(name: str, origin: str, base: Path) -> Callable[[], Any]:
 
     Raises DataError if it cannot be imported.
     """
-    module_name, _, function_name = origin.removeprefix(PREFIX).partition(":")
-    if not module_name or not function_name:
+    module, function = user_modules.split(origin)
+    if not module or not function:
         raise DataError(f"data.{name}: {origin!r}, python:package.module:function is expected")
-    what = f"data.{name}: {origin}: importing module {module_name}"
-    try:
-        with user_modules.running(module_name, base=base, what=what, remedy=NO_SCRIPT):
-            found = getattr(user_modules.imported(module_name, base=base, what=what), function_name, None)
-    except DataError:
-        raise
-    except Exception as error:  # whatever a user's module does wrong while it is imported
-        raise DataError(f"data.{name}: {origin}: cannot be imported ({with_class(error)})") from error
+    where = f"data.{name}: {origin}"
+    found = user_modules.load(origin, base=base, where=where, error=DataError)
     if not callable(found):
-        raise DataError(f"data.{name}: {origin}: module {module_name} has no function {function_name!r}")
+        raise DataError(f"{where}: module {module} has no function {function!r}")
     return found  # type: ignore[no-any-return]
 
 
@@ -54,7 +46,7 @@ def examples(name: str, data_set: DataSet, base: Path) -> dict[str, list[Example
     except HpsearchError:
         raise
     except Exception as error:
-        raise DataError(f"data.{name}: {origin}: raised {with_class(error)}") from error
+        raise DataError(f"data.{name}: {origin}: raised {with_line(error, base)}") from error
     named = named_parts(parts)
     if named is None:
         raise DataError(f"data.{name}: {origin}: returned {', '.join(map(str, parts))}, allowed: {', '.join(PARTS)}")

@@ -52,7 +52,7 @@ def _of_one_split(place: Path, some: list[Path]) -> list[Path]:
     """Returns the files; raises DataError if their names belong to several splits: a test must not be trained on."""
     named: dict[str, Path] = {}
     for path in some:
-        if part := _part_of(Path(path.name), None):
+        if part := part_of(Path(path.name), None):
             named.setdefault(part, path)
     if len(named) > 1:
         raise DataError(
@@ -106,11 +106,11 @@ def splits_in(folder: Path, names: SplitNames | None) -> dict[str, list[Path]] |
     DataError if the files of one split differ in more than a number: an old copy, predictions, two languages.
     """
     there = data_files(folder)
-    if not there or _has_card(folder):
+    if not there or has_card(folder):
         return None
     splits: dict[str, list[Path]] = {}
     for path in there:
-        if part := _part_of(path.relative_to(folder), names):
+        if part := part_of(path.relative_to(folder), names):
             splits.setdefault(part, []).append(path)
     if names is not None and (
         lacking := [part for part, name in names.model_dump().items() if name and part not in splits]
@@ -128,7 +128,7 @@ def splits_in(folder: Path, names: SplitNames | None) -> dict[str, list[Path]] |
     return {part: splits[part] for part in ("train", "valid", "test") if part in splits}
 
 
-def _part_of(path: Path, names: SplitNames | None) -> str | None:
+def part_of(path: Path, names: SplitNames | None) -> str | None:
     """The split by the beginning of the file's name, or else of the names of its folders; None if none matches."""
     for name in reversed(path.parts):
         if names is not None:
@@ -141,7 +141,7 @@ def _part_of(path: Path, names: SplitNames | None) -> str | None:
     return None
 
 
-def _has_card(folder: Path) -> bool:
+def has_card(folder: Path) -> bool:
     """Whether the folder's README.md (a data set card) lists the files of each configuration."""
     try:
         head = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:10_000]

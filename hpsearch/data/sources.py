@@ -20,6 +20,7 @@ from hpsearch.data.split_checks import check_labels, warnings
 from hpsearch.data.splits import LABEL, Example, Splits
 from hpsearch.data.targets import Targets
 from hpsearch.errors import DataError
+from hpsearch.user_modules import PREFIX
 
 __all__ = ["Example", "Splits", "check_sources", "fingerprint", "identify", "load", "warnings"]
 
@@ -43,7 +44,7 @@ def load(name: str, data_set: DataSet, *, cache: Path | None, base: Path) -> Spl
 def check_sources(name: str, data_set: DataSet, *, base: Path) -> None:
     """Raises DataError for mistakes that show early: a missing file, an unknown ending, a missing column."""
     with _about(name):
-        if locations.origin(data_set).startswith(data_functions.PREFIX):
+        if locations.origin(data_set).startswith(PREFIX):
             data_functions.find(name, locations.origin(data_set), base)
             return
         reader = Reader(name, data_set, ReadReport(name))
@@ -71,7 +72,7 @@ def _identified(name: str, data_set: DataSet, *, base: Path, cache: Path | None)
         "split": data_set.split.model_dump(),
     }
     keys |= _newer_keys(data_set)
-    is_function = locations.origin(data_set).startswith(data_functions.PREFIX)
+    is_function = locations.origin(data_set).startswith(PREFIX)
     some = None if is_function else locations.file_paths(name, data_set, base)
     if some is not None and locations.named_files(data_set, base):
         digests = {part: [_file_digest(data_set, path) for path in one] for part, one in some.items()}
@@ -127,7 +128,7 @@ def _digest(value: Any) -> str:
 def _parts(
     name: str, data_set: DataSet, report: ReadReport, *, cache: Path | None, base: Path
 ) -> dict[str, list[Example]]:
-    if locations.origin(data_set).startswith(data_functions.PREFIX):
+    if locations.origin(data_set).startswith(PREFIX):
         return data_functions.examples(name, data_set, base)
     reader = Reader(name, data_set, report)
     some = locations.file_paths(name, data_set, base)

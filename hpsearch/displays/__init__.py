@@ -2,6 +2,7 @@
 
 show.py         chooses the display
 terminal.py     a search in a terminal, by rich; training.py: a final training; text.py, bars.py: values and bars
+lines.py        what terminal and notebook say alike
 notebook.py     one notebook output, redrawn by IPython's display: rich and tqdm would need the ipywidgets package
 logs.py         Python's logging, without a terminal or notebook
 """

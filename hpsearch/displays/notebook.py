@@ -9,20 +9,23 @@ import html
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from hpsearch.displays.text import measured, params
+from hpsearch.displays.lines import head, started, stopped, value
+from hpsearch.displays.text import about_values, about_winner, measured, named, params
 from hpsearch.events import (
     Event,
     Interrupted,
     Measured,
     Notice,
+    OfPause,
     OfTrial,
     Opened,
     Paused,
     Preparing,
     Searched,
+    SearchPaused,
     Started,
     Testing,
     Trained,
@@ -52,7 +55,8 @@ class Notebook:
     """One output of the cell that is running; `show` receives events."""
 
     def __init__(self) -> None:
-        self._title, self._lines, self._bars = "", list[str](), dict[int, Bar]()
+        self._title, self._lines = "", list[str]()
+        self._bars = dict[int, Bar]()  # by trial; 0 outside of a search
         self._metric = ""
         self._handle: Any = None
         self._drawn = 0.0
@@ -90,6 +94,10 @@ class Notebook:
         elif isinstance(event, Searched):
             self._bars.clear()
             self._lines.append(ended(event.history, stopped=event.stopped))
+            self._lines += [*about_winner(event.history), *about_values(event.history)]
+        elif isinstance(event, OfPause):
+            is_paused = isinstance(event, SearchPaused)
+            self._lines.append("the search is paused; the devices are free" if is_paused else "the search goes on")
         elif isinstance(event, OfTrial):
             self._note_trial(event)
 
@@ -97,23 +105,22 @@ class Notebook:
         self._bars.clear()
         self._metric = event.history.metric
         self._title = f"{event.history.study}: {self._metric}, {event.history.direction}"
-        self._lines += event.data
+        self._lines += head(event)
 
     def _note_trial(self, event: OfTrial) -> None:
         trial = event.trial
         if isinstance(event, Measured):
-            value = measured(event.evaluation.metrics.get(self._metric, math.nan))
-            name = self._bars[event.slot].name
-            self._bars[event.slot] = Bar(name, event.evaluation.progress, value)
+            shown = value(event, self._metric)
+            self._bars[trial.number] = replace(self._bars[trial.number], share=event.evaluation.progress, value=shown)
             return
-        self._bars.pop(event.slot, None)
+        self._bars.pop(trial.number, None)
         if isinstance(event, Started):
-            self._bars[event.slot] = Bar(f"trial {trial.number}  {params(trial)}")
+            self._bars[trial.number] = Bar(started(event))
         elif isinstance(event, Paused | Interrupted):
-            self._lines.append(f"trial {trial.number} {type(event).__name__.lower()}: {event.reason}")
+            self._lines.append(stopped(event))
         else:
-            value = f" {self._metric} {measured(trial.value)}" if trial.value is not None else ""
-            self._lines.append(f"trial {trial.number} finished: {trial.outcome}{value}  {params(trial)}")
+            last = f" {self._metric} {measured(trial.value)}" if trial.value is not None else ""
+            self._lines.append(f"{named(trial)} finished: {trial.outcome}{last}  {params(trial)}")
 
     def _draw(self) -> None:
         if self._handle is None:

@@ -1,134 +1,190 @@
-"""A search in a terminal: a line per trial that ends, a bar per worker, a table of the best trials at the end."""
+"""A search in a terminal: a line for each trial that ends, the live view below them, a table of the best at the end."""
 
 from __future__ import annotations
 
-import contextlib
-import math
+import time
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hpsearch.caveats import at_chance, computed_differently, constant_objective
-from hpsearch.displays.bars import DescriptionColumn
-from hpsearch.displays.text import equals, measured, params, plain, spinner
+from hpsearch.displays.bars import glyphs
+from hpsearch.displays.console import Column, console, table
+from hpsearch.displays.lines import finished, finished_in, head, started, stopped
+from hpsearch.displays.screen import Screen, screen
+from hpsearch.displays.text import (
+    about_values,
+    about_winner,
+    audited,
+    cell,
+    confirmed,
+    equals,
+    error_file,
+    is_cooled,
+    measured,
+    plain,
+    short_params,
+)
 from hpsearch.events import (
     Event,
+    Finished,
     Interrupted,
+    Left,
     Measured,
     Notice,
+    OfPause,
     OfTrial,
     Opened,
     Paused,
     Preparing,
     Searched,
+    SearchPaused,
     Shipped,
     Started,
+    Watched,
 )
+from hpsearch.evidence.caveats import at_chance, computed_differently, constant_objective
 from hpsearch.journal.history import History
-from hpsearch.journal.trial_history import TrialHistory
-from hpsearch.outcome import Outcome
+from hpsearch.journal.trial_history import number
+from hpsearch.live.plan import Plan
+from hpsearch.live.state import LiveState
 from hpsearch.space.experiment import Experiment
 
 SHOWN = 5  # trials in the closing table
+SHIPPING = "everything is saved; writing the rest to MLflow (Ctrl-C skips the wait)"
 
 
 class SearchTerminal:
     """The terminal of one search; `show` receives its events."""
 
     def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
-        self._live = contextlib.ExitStack()  # the bars or the spinner on the screen
-        self._bars, self._preparing = self._trial_bars(), self._preparing_bar()
-        self._slots: dict[int, TaskID] = {}
+        self.console = console()
+        self.screen: Screen = screen(self.console)
+        self.state: LiveState | None = None  # of the search; None before it has begun
+        self._plan = Plan()
         self._experiment: Experiment | None = None
         self._history = History()
+        self._folder: Path | None = None  # the study's, once it is open
+        self._note = ""  # the latest notice
         self._said_constant = False  # warned that the objective is constant
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._live.close()
+        self.screen.clear()
 
     def show(self, event: Event) -> None:
         """Shows one event."""
         if isinstance(event, Notice):
-            self.say(event.line)
+            self._notice(event)
         elif isinstance(event, Preparing):
-            self._prepare(event)
+            self.screen.status(event.what, event.share)
         elif isinstance(event, Opened):
-            self._live.close()
             self._open(event)
-            self._live.enter_context(self._bars)
-        elif isinstance(event, Searched):
-            self._live.close()
-            self._conclude(event)
-        elif isinstance(event, Shipped):
-            self._live.close()
-            self._ship(event)
+        elif isinstance(event, Watched):
+            self._watch(event)
         elif isinstance(event, OfTrial):
             self._show_trial(event)
+        elif isinstance(event, OfPause):
+            self._show_pause(event)
+        elif isinstance(event, Searched):
+            self.screen.clear()
+            self._conclude(event)
+        elif isinstance(event, Left):
+            self.screen.clear()
+            self._leave(event)
+        elif isinstance(event, Shipped):
+            self.screen.clear()
+            self._ship(event)
 
     def say(self, line: str) -> None:
-        """Prints one line above the bars."""
-        self.console.print(plain(line))
+        """Prints one line above the live view."""
+        self.screen.say(plain(line))
 
     # ---------------------------------------------------------------------------------------------------- opening
-
-    def _prepare(self, event: Preparing) -> None:
-        if not self._preparing.task_ids:
-            self._preparing.add_task(event.what, total=1.0)
-            self._live.enter_context(self._preparing)
-        self._preparing.update(self._preparing.task_ids[0], description=event.what, completed=event.share)
 
     def _open(self, event: Opened) -> None:
         """Prints the study, its data and workers, and the trials of earlier runs."""
         self._experiment, self._history = event.experiment, event.history
-        budget = event.experiment.budget
-        wanted = [f"{budget.trials} trials"] if budget.trials else []
-        wanted += [f"{budget.hours:g} h"] if budget.hours else []
-        ranges = ", ".join(event.experiment.space.params) or "nothing (one training)"
-        goal = f"{event.history.direction} {event.experiment.objective.metric}"
-        self.say(f"study {event.history.study} in {event.folder}: {' and '.join(wanted)}, {goal}")
-        for line in event.data:
-            self.say(f"  {line}")
-        self.say(f"  searching {ranges}")
-        workers = (f"{s.device} ({s.threads} thread{'s' * (s.threads > 1)})" for s in event.workers)
-        self.say(f"  workers: {', '.join(workers)}")
-        if event.history.trials:
-            finished, paused = event.history.finished, sum(trial.paused for trial in event.history.trials.values())
-            self.say(f"  resuming: {len(finished)} finished, {event.waiting} interrupted, {paused} paused")
+        self._folder = event.folder
+        self._plan = Plan.of(event.experiment, workers=len(event.workers))
+        self.screen.clear()
+        for line in head(event):
+            self.say(line)
+        self._draw()
+
+    def _watch(self, event: Watched) -> None:
+        """Shows a study that another process searches."""
+        self._history, self._plan = event.history, Plan.recorded(event.history)
+        self._folder = event.folder
+        self._draw()
 
     # ------------------------------------------------------------------------------------------------------- trials
 
     def _show_trial(self, event: OfTrial) -> None:
-        trial, slot = event.trial, event.slot
         if isinstance(event, Measured):
-            value = event.evaluation.metrics.get(self._history.metric, math.nan)
-            self._bars.update(self._slots[slot], completed=event.evaluation.progress, value=measured(value))
+            self._measure(event)
             return
-        if slot in self._slots:
-            self._bars.remove_task(self._slots.pop(slot))
         if isinstance(event, Started):
-            name = f"trial {trial.number}" + (f" (attempt {event.attempt})" if event.attempt > 1 else "")
-            self._slots[slot] = self._bars.add_task(f"{name}  {plain(params(trial))}", total=1.0, value="")
+            if not self._redraws:
+                self.say(f"{started(event)}")
         elif isinstance(event, Paused | Interrupted):
-            self.say(f"trial {trial.number} {type(event).__name__.lower()}: {event.reason}")
+            self.say(stopped(event))
         else:
-            self.console.print(self._line(trial))
-            self._say_if_constant()
+            self._finish(event)
+        self._draw()
 
-    def _line(self, trial: TrialHistory) -> str:
-        """Says how a trial ended, in one line."""
-        outcome = f"[{trial.status.colour}]{trial.status}[/]"
-        value = f" {self._history.metric} {measured(trial.value)}" if trial.value is not None else ""
-        at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
-        why = f": {plain(trial.reason)}" if trial.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY) else ""
-        words = f"[dim]{plain(params(trial))}[/]"
-        return f"trial {trial.number} finished: {outcome}{value}{at}, {trial.seconds:.0f} s  {words}{why}"
+    def _measure(self, event: Measured) -> None:
+        """Draws an evaluation: as a change of one line, or anew if it is the best value so far."""
+        value = event.evaluation.metrics.get(self._history.metric)
+        if self.state is None or self.state.best is None or self._history.better(number(value), self.state.best.value):
+            self._draw()
+            return
+        self.state = self.state.measured(event.trial.number, event.evaluation, at=time.time())
+        self.screen.view(self.state)
+
+    def _finish(self, event: Finished) -> None:
+        """Prints how a trial ended: in a terminal within its width."""
+        trial, history = event.trial, self._history
+        see = "" if self._folder is None else error_file(self._folder, trial)
+        if self._redraws:
+            best = trial.counts and history.best() is trial
+            line = finished_in(trial, self.console.width, history.default(), glyphs(self.console).cut, is_best=best)
+        else:
+            line = finished(trial, history.metric, see=see)
+        self.screen.say(line)
+        if see and self._redraws:  # beside the reason it would be cut off
+            self.say(f"  see {see}")
+        self._say_if_constant()
+
+    def _show_pause(self, event: OfPause) -> None:
+        if isinstance(event, SearchPaused):
+            self.say(f"the search is paused; {self._resume()} resumes it")
+        else:
+            self.say("the search goes on")
+        self._draw()
+
+    def _resume(self) -> str:
+        """The command that ends a pause."""
+        return f"`hpsearch resume {self._history.study}`"
+
+    def _notice(self, event: Notice) -> None:
+        self._note = event.line
+        self.say(event.line)
+        if self.state is not None and not self.state.running:
+            self._draw()  # which says what it waits for
+
+    @property
+    def _redraws(self) -> bool:
+        return self.console.is_terminal and not self.console.is_dumb_terminal
+
+    def _draw(self) -> None:
+        """Draws the state of the search anew."""
+        self.state = LiveState.of(self._history, self._plan, at=time.time(), note=self._note)
+        self.screen.view(self.state)
 
     def _say_if_constant(self) -> None:
         """Warns once, during the search, that the objective never changes."""
@@ -143,28 +199,43 @@ class SearchTerminal:
         """Prints the best trials, then a spinner until the views have caught up."""
         if event.stopped:
             self._stopped(event)
+            self.screen.status(SHIPPING)
             return
         if not event.history.trials:
             return
         best = event.history.leader()
-        self.console.print(best_table(event.history) if best is not None else counted(event.history))
+        if best is None:
+            self.say(counted(event.history))
+        else:
+            self.console.print(best_table(event.history, self.console), soft_wrap=False)
         if best is not None and (line := equals(event.history, best)):
             self.say(line)
-        self._live.enter_context(self.console.status("writing the rest to MLflow", spinner=spinner(self.console)))
+        for line in [*confirmed(event.history), *audited(event.history)]:
+            self.say(line)
+        self.screen.status(SHIPPING)
 
     def _stopped(self, event: Searched) -> None:
         self.say("stopped; everything is saved")
 
+    def _leave(self, event: Left) -> None:
+        """Says how a search that was watched has ended; overridden by the command line, which has commands to name."""
+        self.say(f"study {event.history.study}: {event.state}")
+
     def _ship(self, event: Shipped) -> None:
         """Warns about views that lag and about results that may mislead."""
-        behind = ", ".join(f"{name} lacks {n} events" for name, n in event.lacking.items() if n)
-        if behind:
-            self.say(f"warning: {behind}; {self._sync()} writes them")
+        self._warn_of_lag(event)
         self._advise(event)
         if event.exported is not None:
             self._say_if_constant()
+            for line in [*about_winner(self._history), *about_values(self._history)]:
+                self.say(line)
             for line in [*at_chance(self._history), *computed_differently(self._history)]:
                 self.say(f"warning: {line}")
+
+    def _warn_of_lag(self, event: Shipped) -> None:
+        behind = ", ".join(f"{name} lacks {n} events" for name, n in event.lacking.items() if n)
+        if behind:
+            self.say(f"warning: {behind}; {self._sync()} writes them")
 
     def _sync(self) -> str:
         """The command that writes what the views lack."""
@@ -172,28 +243,6 @@ class SearchTerminal:
 
     def _advise(self, event: Shipped) -> None:
         """Says what to do if the budget was too small; overridden by the command line, which has options to name."""
-
-    # --------------------------------------------------------------------------------------------------------- bars
-
-    def _trial_bars(self) -> Progress:
-        return Progress(
-            DescriptionColumn(self.console),
-            BarColumn(bar_width=20),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[value]}"),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-        )
-
-    def _preparing_bar(self) -> Progress:
-        columns = (
-            SpinnerColumn(spinner(self.console)),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TimeElapsedColumn(),
-        )
-        return Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
 
 
 def counted(history: History) -> str:
@@ -205,13 +254,26 @@ def counted(history: History) -> str:
     return f"{history.study}: {counts}; {history.seconds / 60:.1f} minutes"
 
 
-def best_table(history: History) -> Table:
+def best_table(history: History, to: Console) -> Table:
     """A table of the best trials, the winner first."""
-    table = Table(title=counted(history), title_justify="left")
-    for column in ("trial", history.metric, "epoch", "outcome", "params"):
-        table.add_column(column)
+    columns = [
+        Column("trial"),
+        Column(history.metric, short=history.metric.rpartition("/")[2]),
+        Column("epoch", needed=1),
+        Column("outcome", wraps=True, needed=2),
+        Column("params", wraps=True),
+    ]
+    rows = []
     for trial in history.ranked(unfinished=True)[:SHOWN]:
         epoch = f"{trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
-        status = history.trials[trial.number].status
-        table.add_row(str(trial.number), measured(trial.value or 0.0), epoch, status, plain(params(trial)))
-    return table
+        status = history.trials[trial.number].status + ", cooled down" * is_cooled(trial)
+        rows.append(
+            [
+                str(trial.number),
+                measured(trial.value or 0.0),
+                epoch,
+                status,
+                cell(short_params(trial, history.default())),
+            ]
+        )
+    return table(to, counted(history), columns, rows)

@@ -77,6 +77,15 @@ class Document:
 def read(path: str | Path) -> Document:
     """Reads a file; raises ConfigError if it cannot be read, is not UTF-8 or is not a YAML mapping."""
     try:
+        return _read(path)
+    except ConfigError as error:
+        if Path(path).exists() and Path(path).suffix.lower() not in ("", ".yaml", ".yml"):
+            raise ConfigError(f"{error}; if it is data: `hpsearch new {path}` writes a space file for it") from None
+        raise
+
+
+def _read(path: str | Path) -> Document:
+    try:
         raw = _bytes(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file{_near(path)}") from None

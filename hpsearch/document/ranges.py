@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from hpsearch.document.document import Keys
 
@@ -34,6 +34,23 @@ class Trial(Protocol):
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         """One of the choices."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Where good values of a range are thought to lie: a normal distribution to draw from.
+
+    The spread is a standard deviation, in decades or else in the parameter's own units.
+    """
+
+    center: float
+    spread: float
+    decades: bool
+    source: str = ""  # of a rule; empty: the space file's
+
+    def written(self) -> dict[str, Any]:
+        """As in a file."""
+        return {"center": self.center, "spread": self.spread}
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,7 @@ class Number:
     step: int | float | None
     log: bool
     integer: bool
+    prior: Prior | Literal["off"] | None = None  # off: not that of a rule either
 
     def suggest(self, trial: Trial, name: str) -> Internal:
         """The trial's number for this name."""
@@ -91,11 +109,22 @@ class Number:
         steps = (value - self.low) / self.step if self.step else 0.0
         return self.low - slack <= value <= self.high + slack and abs(steps - round(steps)) < 1e-6
 
+    def nearest(self, value: float) -> Internal:
+        """The number of the range and its grid that is nearest to a value."""
+        clipped = min(max(value, self.low), self.high)
+        step = self.step or (1 if self.integer else None)
+        if step is not None:
+            clipped = min(self.low + round((clipped - self.low) / step) * step, self.high)
+        return int(clipped) if self.integer else float(clipped)
+
     def describe(self) -> dict[str, Any]:
         """{low, high, step (None: none), log}."""
         return {"low": self.low, "high": self.high, "step": self.step, "log": self.log}
 
-    written = describe
+    def written(self) -> dict[str, Any]:
+        """The same and the prior, if the file gives one."""
+        prior = self.prior.written() if isinstance(self.prior, Prior) else self.prior
+        return self.describe() | ({} if prior is None else {"prior": prior})
 
     @property
     def grid(self) -> range:
@@ -189,9 +218,13 @@ class Branches:
         return unique([self._label(branch) for branch in self.branches])
 
     def _label(self, branch: Mapping[str, Fixed | Number | Choices]) -> str:
-        if list(branch) == [self.keys[-1]]:
-            return _short(branch[str(self.keys[-1])])
-        return ", ".join(f"{key}={_short(node)}" for key, node in branch.items()) or "defaults"
+        if list(branch) == [self._own]:
+            return _short(branch[self._own])
+        return ", ".join(f"{self._within(key)}={_short(node)}" for key, node in branch.items()) or "defaults"
+
+    def _within(self, key: str) -> str:
+        """The key as it stands in a branch: without the names around the choices, if those have dotted keys."""
+        return key.removeprefix(".".join([*map(str, self.keys[1:]), ""])) if len(self.keys) > 1 else key
 
     def suggest(self, trial: Trial, name: str) -> Internal:
         """The label of the trial's branch."""
@@ -215,15 +248,19 @@ class Branches:
 
     def written(self) -> dict[str, Any]:
         """The choices as in a file."""
-        own = self.keys[-1]
         return {
             "choices": [
-                branch[str(own)].written()
-                if list(branch) == [own]
-                else {key: node.written() for key, node in branch.items()}
+                branch[self._own].written()
+                if list(branch) == [self._own]
+                else {self._within(key): node.written() for key, node in branch.items()}
                 for branch in self.branches
             ]
         }
+
+    @property
+    def _own(self) -> str:
+        """The key that has the choices, or the section."""
+        return ".".join(map(str, self.keys[1:])) or str(self.keys[0])
 
     @property
     def conditional(self) -> bool:

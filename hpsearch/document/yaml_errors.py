@@ -36,6 +36,7 @@ MISTAKES = [
         HERE,
         "a ',' or '{1}' is missing before this; look from the '{0}' in {2} on",
     ),
+    (r"a block node, .* found '[\]}]'", HERE, "a value is missing before this; quote the text, or add what opens it"),
     (r"a flow node", HERE, "a value is missing before this; fill it in, or remove a ','"),
     (r"<block end>, but found '([\]}])'", HERE, "a '{3}' too many; remove it, or add its partner"),
     (

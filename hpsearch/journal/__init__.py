@@ -3,12 +3,11 @@
 One JSON object per line; its last key `crc` is the CRC-32 of all bytes before it. `append` returns once the system has
 the line (the disk may not have it yet), so that a killed process loses no event that it acknowledged. A thread syncs
 the file in batches; `sync()` returns once all events are on the disk. A torn last line was never acknowledged: the next
-driver cuts it off. Readers skip and count damaged lines, and
-evaluations whose values have wrong types.
+driver cuts it off. Readers skip and count damaged lines, and evaluations whose values have wrong types.
 
 lines.py     an event as a line, and back          writer.py    the open journal of a driver
 reader.py    events from a journal                 outline.py   the same without most evaluations
-history.py   what the events add up to, by trial
+history.py   what the events add up to, by trial    confirmation.py   what fresh seeds say of the best trials
 """
 
 from hpsearch.journal.lines import ORIGIN, Entry, decode, encode, parsed, without_points

@@ -9,8 +9,9 @@ from pathlib import Path
 from hpsearch.journal import Entry, Tail, events_of, is_readable, parsed, without_points
 
 _EVALUATION = re.compile(
-    rb'\{"time":[^,"]+,"event":"evaluation","trial":(\d+),"attempt":\d+,"evaluation":\{"index":(\d+),'
+    rb'\{"time":([^,"]+),"event":"evaluation","trial":(\d+),"attempt":\d+,"evaluation":\{"index":(\d+),'
 )
+_BRANCH = b',"branch":{"'
 _PEAK = re.compile(rb'"peak_memory":(\d+)[,}]')
 
 
@@ -23,26 +24,37 @@ def outline(path: Path) -> Iterator[Entry]:
     return events_of(_Outline(path))
 
 
+def outlined(path: Path) -> tuple[list[Entry], Tail]:
+    """Returns the events so far like `outline`, and the reader of those that come after them."""
+    tail = _Outline(path)
+    found = list(events_of(tail))
+    return found, Tail(path, tail.offset, points=False)
+
+
 class _Outline(Tail):
     """Parses an evaluation's line only once it is known to be needed; damaged lines are counted all the same."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, points=False)
-        self._kept: dict[int, dict[int, bytes]] = {}  # trial -> index -> evaluation
+        self._kept: dict[int, dict[int, bytes]] = {}  # trial -> index (of a branch: -index) -> evaluation
         self._ended: set[int] = set()
+        self._latest = b"0"  # time of the latest evaluation
 
     def event(self, body: bytes) -> Entry | None:
         found = _EVALUATION.match(body)
         if found is not None:
-            trial, index = int(found[1]), int(found[2])
+            self._latest = found[1]
+            trial, index, bare = int(found[2]), int(found[3]), without_points(body)
             if trial not in self._ended:
-                self._keep(self._kept.setdefault(trial, {}), index, without_points(body))
+                self._keep(self._kept.setdefault(trial, {}), -index if _BRANCH in bare else index, bare)
             return None
         event = super().event(body)
+        if event is not None and event["event"] == "driver_started":
+            return {**event, "after": float(self._latest)}  # a killed driver's time ends there
         if event is not None and event["event"] == "trial_finished" and event.get("best_evaluation"):
             self._ended.add(event["trial"])
-            there = self._kept.get(event["trial"], {})
-            self._kept[event["trial"]] = _listed(there, event["best_evaluation"]["index"])
+            there, best = self._kept.get(event["trial"], {}), event["best_evaluation"]
+            self._kept[event["trial"]] = _listed(there, -best["index"] if best.get("branch") else best["index"])
         return event
 
     def rest(self) -> list[Entry]:

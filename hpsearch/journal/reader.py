@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from hpsearch.errors import JournalDamaged
 from hpsearch.journal.lines import ORIGIN, Entry, parsed, whole, without_points
 
 _NUMBERS = ("index", "step", "tokens", "progress", "epoch", "seconds", "peak_memory", "device_memory", "time")
-_TYPES = {**dict.fromkeys(_NUMBERS, (int, float)), "metrics": (dict,), "signatures": (dict,), "precision": (str,)}
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(_NUMBERS, (int, float)),
+    "metrics": (dict,),
+    "signatures": (dict,),
+    "branch": (dict,),
+    "usage": (dict,),
+    "precision": (str,),
+}
 _NEEDED = {"index", "step", "progress", "metrics"}  # of an evaluation: None is no value for them
-_MISSING = object()
+_METRIC = frozenset({int, float, bool, NoneType})  # types of a metric's value in JSON
 _BUFFER = 1 << 20  # bytes: with Python's default buffer, reading lines takes three times as long
 
 
@@ -35,14 +44,14 @@ class Tail:
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()  # is being written, or torn
         found = []
-        for line in lines:
-            self.lines += 1
+        for number, line in enumerate(lines, self.lines + 1):
             body = whole(line)
             event = None if body is None else self.event(body)
-            if body is None or (event is not None and not is_readable(event)):
-                self.damaged.append(self.lines)
-            elif event is not None:
+            if event is not None and is_readable(event):
                 found.append(event)
+            elif event is not None or body is None:
+                self.damaged.append(number)
+        self.lines += len(lines)
         self.offset += sum(map(len, lines))
         return found, self.offset
 
@@ -65,16 +74,26 @@ def is_readable(event: Entry) -> bool:
     raw = event.get("evaluation")
     if not isinstance(raw, dict) or "index" not in raw or not _is_typed(raw):
         return False
-    points = raw.get("points", [])
-    return isinstance(points, list) and all(isinstance(point, dict) and _is_typed(point) for point in points)
+    return "points" not in raw or _are_points(raw["points"])
+
+
+def _are_points(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(point, dict) and _is_typed(point) for point in value)
 
 
 def _is_typed(raw: dict[str, Any]) -> bool:
-    for name, types in _TYPES.items():
-        value = raw.get(name, _MISSING)
-        if value is not _MISSING and not isinstance(value, types) and (value is not None or name in _NEEDED):
-            return False
-    return all(value is None or isinstance(value, (int, float)) for value in raw.get("metrics", {}).values())
+    """Whether the values of an evaluation or a training point have the declared types."""
+    return _fits(tuple(raw), tuple(map(type, raw.values()))) and _METRIC.issuperset(
+        map(type, raw.get("metrics", {}).values())
+    )
+
+
+@lru_cache(maxsize=256)  # a journal has thousands of evaluations with the same keys and types
+def _fits(names: tuple[str, ...], types: tuple[type, ...]) -> bool:
+    return all(
+        name not in _TYPES or issubclass(found, _TYPES[name]) or (found is NoneType and name not in _NEEDED)
+        for name, found in zip(names, types, strict=True)
+    )
 
 
 def read(path: Path, *, damaged: list[int] | None = None) -> list[Entry]:

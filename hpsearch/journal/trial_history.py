@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.contract import Evaluation
+from hpsearch.horizons import shown
 from hpsearch.outcome import Outcome
 
 
@@ -21,11 +22,12 @@ class BestEvaluation:
     tokens: int = 0
     epoch: float = 0.0
     progress: float = 0.0
+    branch: dict[str, dict[str, Any]] = field(default_factory=dict)  # see Evaluation
 
     @classmethod
     def of(cls, evaluation: Evaluation, metric: str) -> BestEvaluation:
         """The place of an evaluation, and its value of the metric."""
-        place = (evaluation.step, evaluation.tokens, evaluation.epoch, evaluation.progress)
+        place = (evaluation.step, evaluation.tokens, evaluation.epoch, evaluation.progress, evaluation.branch)
         return cls(evaluation.index, evaluation.metrics[metric], *place)
 
     @classmethod
@@ -39,9 +41,15 @@ class TrialHistory:
     """One trial with all that its events say so far."""
 
     number: int
-    params: dict[str, Any] = field(default_factory=dict)  # by short name, as people see them
+    confirms: int | None = None  # the trial that it repeats with another seed; None: it is a trial of the search
+    repeat: int = 0  # 1, 2, ...: which of that trial's repeats it is
+    audits: dict[str, Any] = field(default_factory=dict)  # of an audit: where that trial was stopped (see Study.accept)
+    horizon: float = 1.0  # share of the length of its config's training; below 1, `config` is shifted to it
+    of: int | None = None  # the trial that first tried its config, at a shorter horizon; None: it does so itself
+    params: dict[str, Any] = field(default_factory=dict)  # by short name, as people see them; of the whole horizon
     internal: dict[str, Any] = field(default_factory=dict)  # the same as the sampler knows them
     config: dict[str, Any] = field(default_factory=dict)
+    label: str = ""  # why the policy tried it: "default", "first", or a word of its own
     asked: float = 0.0  # unix seconds
     last: float = 0.0  # time of its latest event
     attempt: int = 0
@@ -58,10 +66,27 @@ class TrialHistory:
     best: BestEvaluation | None = None
     reason: str = ""
     seconds: float = 0.0
+    gain: float | None = None  # of a pruned trial: by how much its last evaluation was better than the one before
     started: float = field(default=0.0, compare=False)  # unix seconds; 0: it is not in training
     trained: float = field(default=0.0, compare=False)  # seconds of its earlier attempts, as the driver measured them
-    evaluations: dict[int, Evaluation] = field(default_factory=dict)  # by index, without their points
+    evaluations: dict[int, Evaluation] = field(default_factory=dict)  # of its curve, by index, without their points
+    branches: dict[int, Evaluation] = field(default_factory=dict)  # ends of its branches, by the index they left it at
     training: list[tuple[int, float]] = field(default_factory=list)  # (tokens, training loss)
+
+    @property
+    def name(self) -> str:
+        """What people call it: "trial 3", "repeat 1 of trial 3", "audit of trial 3"."""
+        if self.audits:
+            return f"audit of trial {self.confirms}"
+        return f"trial {self.number}" if self.confirms is None else f"repeat {self.repeat} of trial {self.confirms}"
+
+    @property
+    def stage(self) -> str:
+        """Which part of a search over horizons it is: "horizon 1/27", "trial 3 at horizon 1/9"; empty for others."""
+        at = f"horizon {shown(self.horizon)}" if self.horizon < 1 else "the whole horizon"
+        if self.of is not None:
+            return f"trial {self.of} at {at}"
+        return at if self.horizon < 1 else ""
 
     @property
     def status(self) -> Outcome:
@@ -80,9 +105,25 @@ class TrialHistory:
         return self.outcome is not None and self.outcome.counts
 
     @property
+    def trained_params(self) -> dict[str, Any]:
+        """The params that its value is of: those of a branch, if that is its best, else `params`."""
+        branch = self.best.branch if self.best is not None else {}
+        changed = {key: value for values in branch.values() for key, value in values.items()}
+        return {name: changed.get(name.partition(".")[0], value) for name, value in self.params.items()}
+
+    @property
+    def measured(self) -> list[Evaluation]:
+        """All evaluations, those of the curve first."""
+        return [*self.evaluations.values(), *self.branches.values()]
+
+    def at(self, place: BestEvaluation) -> Evaluation | None:
+        """The evaluation at a place; None if the journal has lost it."""
+        return (self.branches if place.branch else self.evaluations).get(place.index)
+
+    @property
     def peak_memory(self) -> int:
         """The highest memory peak of all evaluations in bytes; 0 if none reports it."""
-        return max((e.peak_memory for e in self.evaluations.values()), default=0)
+        return max((e.peak_memory for e in self.measured), default=0)
 
     @property
     def precision(self) -> str:

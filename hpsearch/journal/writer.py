@@ -45,13 +45,18 @@ class Journal:
         self._writer = threading.Thread(target=self._sync_batches, name="journal", daemon=True)
         self._writer.start()
 
+    @property
+    def now(self) -> float:
+        """The time of an event that would be written now, unix seconds."""
+        return self._start + time.monotonic() - self._clock
+
     def append(self, event: str, **fields: Any) -> Entry:
         """Writes an event without waiting for the disk; returns the event as it will be read.
 
         Its time is the wall clock's at the journal's opening plus the monotonic time since: it never runs backwards.
         On a full disk the line waits in memory; raises StorageFailed once that has lasted PATIENCE seconds.
         """
-        entry = {"time": self._start + time.monotonic() - self._clock, "event": event, **fields}
+        entry = {"time": self.now, "event": event, **fields}
         with self._changed:
             self._check()
             self._unwritten.append(encode(entry))

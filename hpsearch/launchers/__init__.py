@@ -6,7 +6,7 @@ inline.py           the launchers
 local.py
 ray/
 worker_process.py   a worker process of local.py
-session.py          one trial in training
+session.py          the trials that a worker trains together: mostly one
 suspension.py       suspends the workers with the driver (Ctrl-Z)
 orphans.py          kills the processes that a worker leaves behind
 memory.py           out-of-memory kills and memory leaks

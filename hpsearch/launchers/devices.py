@@ -84,7 +84,7 @@ def devices(wanted: str) -> list[str]:
         return ["mps"]
     if wanted == "auto":
         return ["cpu"]
-    raise UserError(f"--device {wanted}: PyTorch {torch.__version__} finds none on this machine; allowed here: cpu")
+    raise UserError(f"device {wanted}: PyTorch {torch.__version__} finds none on this machine; allowed here: cpu")
 
 
 def cores() -> int:

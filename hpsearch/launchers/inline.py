@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hpsearch.contract import WorkerSettings
 from hpsearch.launchers.messages import Message, Reply, Task
 from hpsearch.launchers.session import TRAINER, Session
@@ -18,24 +20,24 @@ class InlineLauncher:
         """Always True."""
         return True
 
-    def train(self, slot: int, task: Task) -> None:
-        """Sets the trial; training starts with the next call of `messages`."""
-        self._session = Session(slot, task, self.settings[slot], trainer=self.trainer, listen=lambda: None)
+    def train(self, slot: int, tasks: Sequence[Task]) -> None:
+        """Sets the trials; training starts with the next call of `messages`."""
+        self._session = Session(slot, tasks, self.settings[slot], trainer=self.trainer, listen=lambda: None)
 
     def reply(self, slot: int, reply: Reply) -> None:
         """Answers an evaluation, or commands the trial to pause."""
-        if self._session is not None and self._session.task.trial == reply.trial:
-            self._session.answer(reply.command)
+        if self._session is not None:
+            self._session.answer(reply.trial, reply.command)
 
     def messages(self, timeout: float) -> list[Message]:
-        """Trains and returns the trial's next message."""
+        """Trains and returns the next evaluation, or the end of trials."""
         if self._session is None:
             return []
-        message = self._session.step()
-        if not hasattr(message, "evaluation"):
+        found = self._session.step()
+        if not self._session.trials:
             self._session = None
-        return [message]
+        return found
 
     def close(self) -> None:
-        """Drops the trial in training."""
+        """Drops the trials in training."""
         self._session = None

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing import resource_tracker, util
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -43,11 +43,11 @@ class LocalLauncher:
     ) -> None:
         """Starts the workers, without waiting for them to import torch.
 
-        `stall_timeout`: seconds without a step after which a worker is killed and its trial fails.
+        `stall_timeout`: seconds without a step after which a worker is killed and its trials fail.
         """
         self.settings, self.trainer, self.stall_timeout = settings, trainer, stall_timeout
         self._workers = [_Worker(slot, each, trainer) for slot, each in enumerate(settings)]
-        self._looked = time.monotonic()
+        self._looked, self._is_resting = time.monotonic(), False
         self._suspension = Suspension(lambda: [w.process.pid for w in self._workers if w.process.pid is not None])
         # At the end of this process, before multiprocessing waits for its children.
         self._at_exit = util.Finalize(None, self.close, exitpriority=0)
@@ -56,19 +56,21 @@ class LocalLauncher:
         """Always True: a trial can be sent before the worker has started."""
         return True
 
-    def train(self, slot: int, task: Task) -> None:
-        """Hands a trial to a free worker, which is replaced first where it was terminated."""
+    def train(self, slot: int, tasks: Sequence[Task]) -> None:
+        """Hands trials to a free worker, which is replaced first where it was terminated."""
         if self._workers[slot].leaving:
             self._replace(slot)
-        self._workers[slot].task, self._workers[slot].silent = task, 0.0
-        self._workers[slot].send(task)
+        self._workers[slot].trials, self._workers[slot].silent = [task.trial for task in tasks], 0.0
+        self._workers[slot].send(tasks)
 
     def reply(self, slot: int, reply: Reply) -> None:
         """Answers an evaluation, or commands a trial to pause."""
         self._workers[slot].send(reply)
 
     def messages(self, timeout: float) -> list[Message]:
-        """Returns the workers' messages; replaces each dead worker and returns a Failed message for its trial."""
+        """Returns the workers' messages; replaces each dead worker; returns a Failed message for each of its trials."""
+        if self._is_resting:
+            return []
         ends: list[Connection | int] = [w.connection for w in self._workers]
         ends += [w.process.sentinel for w in self._workers]
         ready = set(wait(ends, timeout))
@@ -82,10 +84,24 @@ class LocalLauncher:
         return found
 
     def _replace(self, slot: int) -> list[Message]:
-        """Starts another worker once this one has ended; returns the Failed message for its trial, if it had one."""
+        """Starts another worker once this one has ended; returns a Failed message for each of its trials."""
         found = self._workers[slot].obituary()
         self._workers[slot] = _Worker(slot, self.settings[slot], self.trainer)
         return found
+
+    def rest(self) -> None:
+        """Ends the workers, which have no trials: a process keeps its device's context and memory."""
+        self._is_resting = True
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.bury()
+
+    def wake(self) -> None:
+        """Starts the workers again."""
+        self._is_resting = False
+        for slot in range(len(self._workers)):
+            self._replace(slot)
 
     def close(self) -> None:
         """Kills all workers and the processes that they have started."""
@@ -101,7 +117,7 @@ class LocalLauncher:
         looked, self._looked = min(now - self._looked, LONGEST_INTERVAL), now
         for worker in self._workers:
             worker.silent += looked
-            if worker.task is not None and worker.silent > self.stall_timeout + looked:
+            if worker.trials and worker.silent > self.stall_timeout + looked:
                 worker.cause = "stalled", f"no step for {self.stall_timeout:g} s"
                 worker.process.kill()
 
@@ -118,14 +134,14 @@ class _Worker:
         with _undisturbed(), _without_main():
             self.process.start()
         theirs.close()
-        self.task: Task | None = None
+        self.trials: list[int] = []  # in training
         self.dead = False
         self.silent = 0.0  # seconds since it was last heard of
         self.cause: tuple[str, str] | None = None  # why this launcher killed it: kind, reason
-        self.leaving = False  # it got SIGTERM, and exits after its trial
+        self.leaving = False  # it got SIGTERM, and exits after its trials
         self._memory, self._oom_kills = 0, memory.oom_kills()
 
-    def send(self, message: Task | Reply) -> None:
+    def send(self, message: Sequence[Task] | Reply) -> None:
         with contextlib.suppress(OSError):  # receive() notices a dead worker
             self.connection.send(message)
 
@@ -151,8 +167,8 @@ class _Worker:
             self.dead = True
         found.append(message)
         if isinstance(message, Ended | Failed):
-            self.task = None
-        if isinstance(message, Failed) and message.kind in REPLACE_AFTER:
+            self.trials.remove(message.trial)
+        if isinstance(message, Failed) and message.kind in REPLACE_AFTER and not self.trials:
             self.process.kill()
             self.dead = True
         if isinstance(message, Ended):
@@ -160,10 +176,10 @@ class _Worker:
 
     def obituary(self) -> list[Message]:
         self.bury()
-        if self.task is None:
+        if not self.trials:
             return []
         kind, reason = self.cause or self._cause()
-        return [Failed(self.slot, self.task.trial, kind, reason)]
+        return [Failed(self.slot, trial, kind, reason) for trial in self.trials]
 
     def bury(self) -> None:
         """Waits for the end of the process and of those that it has started; kills it after LEAVING seconds."""

@@ -1,10 +1,11 @@
-"""The messages between driver and worker. Every message names its trial."""
+"""The messages between driver and worker. Every message names its trial: a worker may train several at once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hpsearch.contract import Command, Evaluation, WorkerSettings
 from hpsearch.storage.storage import RemoteFiles
@@ -20,6 +21,7 @@ class Task:
     folder: Path
     prepared: dict[str, Path] = field(default_factory=dict)  # prepared data: see WorkerSettings
     remote: RemoteFiles | None = None  # folder and data in a storage, for a worker that does not see the driver's disk
+    measure: float = 0.0  # seconds; above 0, the training is only measured, for a plan
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A trial has an evaluation and waits for a Reply."""
+    """A trial has an evaluation and waits for a Reply, and with it all trials of its worker."""
 
     slot: int
     trial: int
@@ -50,7 +52,7 @@ class Ended:
     slot: int
     trial: int
     command: Command
-    worker_memory: int = field(default=0, compare=False)  # bytes that its process still uses; 0: not measured
+    worker_memory: int = field(default=0, compare=False)  # bytes its process uses after its last trial; 0: not measured
     leaks_memory: bool = field(default=False, compare=False)  # that is too much: the worker must be replaced
     saved: bool = field(default=False, compare=False)  # PAUSE: it has written a checkpoint since the command
     kept: bool = field(default=False, compare=False)  # PAUSE: its folder has a checkpoint, perhaps of before
@@ -59,7 +61,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Failed:
-    """A trial's training raised an error, or its worker died."""
+    """A trial's training raised an error, or its worker died: each of the worker's trials has such a message."""
 
     slot: int
     trial: int
@@ -93,7 +95,6 @@ class Noted:
 class Heartbeat:
     """A worker's training makes steps; the launcher keeps it to itself."""
 
-    trial: int
     memory: int  # bytes, peak of the process
 
 
@@ -108,8 +109,8 @@ class Launcher(Protocol):
     def ready(self, slot: int) -> bool:
         """Whether the worker can be handed a trial; False: it has not started yet."""
 
-    def train(self, slot: int, task: Task) -> None:
-        """Hands a trial to a free worker that is ready."""
+    def train(self, slot: int, tasks: Sequence[Task]) -> None:
+        """Hands trials, which are trained together, to a free worker that is ready. It is free when all have ended."""
 
     def reply(self, slot: int, reply: Reply) -> None:
         """Answers an evaluation, or commands a trial to pause."""
@@ -119,3 +120,14 @@ class Launcher(Protocol):
 
     def close(self) -> None:
         """Kills all workers."""
+
+
+@runtime_checkable
+class CanRest(Protocol):
+    """A launcher whose workers free their devices while a person has paused the search."""
+
+    def rest(self) -> None:
+        """Ends the workers, none of which has a trial."""
+
+    def wake(self) -> None:
+        """Starts them again."""

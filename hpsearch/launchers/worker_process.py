@@ -1,4 +1,4 @@
-"""A worker process: trains trial after trial until the driver closes the connection or dies."""
+"""A worker process: trains trial after trial, or group after group, until the driver closes the connection or dies."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from multiprocessing import util
 from multiprocessing.connection import Connection
 from typing import Any
@@ -20,8 +20,8 @@ from hpsearch import failpoints
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory, orphans
 from hpsearch.launchers.devices import isolate_gpu
-from hpsearch.launchers.messages import Ended, Evaluated, Failed, Heartbeat, Message, Noted, Reply, Task
-from hpsearch.launchers.session import Session
+from hpsearch.launchers.messages import Ended, Evaluated, Heartbeat, Message, Noted, Reply, Task
+from hpsearch.launchers.session import Session, stepped
 from hpsearch.logs import warnings_to
 from hpsearch.output import unfailing
 from hpsearch.redaction import guard
@@ -50,7 +50,7 @@ def work(slot: int, settings: WorkerSettings, trainer: str, connection: Connecti
 
 
 class Worker:
-    """One worker process: at most one trial in training."""
+    """One worker process: the trials of at most one session in training."""
 
     def __init__(self, slot: int, settings: WorkerSettings, trainer: str, connection: Connection) -> None:
         self.slot, self.settings, self.trainer, self.connection = slot, settings, trainer, connection
@@ -60,57 +60,51 @@ class Worker:
         self._beat = time.monotonic()
 
     def run(self) -> None:
-        """Trains each task it receives; raises EOFError or OSError when the driver is gone."""
+        """Trains the tasks it receives; raises EOFError or OSError when the driver is gone."""
         while not self._terminated:
-            message = self.connection.recv()
-            if isinstance(message, Task):
-                note = partial(self._note, message.trial)
-                with warnings_to(note, this_thread=True):  # only this thread may use the connection
-                    self._train(message)
+            received: Sequence[Task] | Reply = self.connection.recv()
+            if not isinstance(received, Reply):
+                with warnings_to(self._note, this_thread=True):  # only this thread may use the connection
+                    self._train(received)
 
     def terminate(self, number: int, frame: Any) -> None:
-        """On SIGTERM: pauses the trial, which resumes in another worker, and exits."""
+        """On SIGTERM: pauses the trials, which resume in another worker, and exits."""
         self._terminated = True
         if self._session is None:
             raise SystemExit(128 + number)
-        self._session.answer(Command.PAUSE)
+        self._session.pause()
 
-    def _train(self, task: Task) -> None:
-        self._session = session = Session(self.slot, task, self.settings, trainer=self.trainer, listen=self._listen)
-        while True:
-            message = self._step(session)
-            if isinstance(message, Ended):
-                used, leaks = self._leak.after_trial()
-                message = replace(message, worker_memory=used, leaks_memory=leaks, terminated=self._terminated)
-            self.connection.send(message)
-            if not isinstance(message, Evaluated):
-                self._session = None
-                if isinstance(message, Failed):
-                    memory.give_back()
-                return
-            self._await(session, message.evaluation.index)
+    def _train(self, tasks: Sequence[Task]) -> None:
+        self._session = session = Session(self.slot, tasks, self.settings, trainer=self.trainer, listen=self._listen)
+        while session.trials:
+            *others, last = stepped(session)
+            for message in others:
+                self.connection.send(message)
+            self.connection.send(last if session.trials else self._concluded(last))
+            if isinstance(last, Evaluated):
+                self._await(session, last)
+        self._session = None
 
-    @staticmethod
-    def _step(session: Session) -> Message:
-        """Trains up to the next message. SIGINT is ignored here: a KeyboardInterrupt is the trainer's own."""
-        process = os.getpid()
-        try:
-            return session.step()
-        except KeyboardInterrupt as error:
-            if os.getpid() != process:  # a process that the trainer has forked ends
-                raise
-            return session.failed(error)
+    def _concluded(self, last: Message) -> Message:
+        """Frees memory; returns the last message of a session, with what the driver needs to know of this process."""
+        if not isinstance(last, Ended):
+            memory.give_back()
+            return last
+        used, leaks = self._leak.after_trial()
+        return replace(last, worker_memory=used, leaks_memory=leaks, terminated=self._terminated)
 
-    def _note(self, trial: int, line: str) -> None:
+    def _note(self, line: str) -> None:
         """Sends a warning to the driver, which prints it."""
-        self.connection.send(Noted(self.slot, trial, line))
+        if self._session is not None:
+            self.connection.send(Noted(self.slot, self._session.first, line))
 
-    def _await(self, session: Session, index: int) -> None:
-        """Waits for the reply to this evaluation; also obeys commands sent before it."""
+    def _await(self, session: Session, evaluated: Evaluated) -> None:
+        """Waits for the reply to this evaluation; also obeys all commands sent before it."""
         while True:
             reply: Reply = self.connection.recv()
-            session.answer(reply.command)
-            if reply.index == index or reply.command is Command.STOP:
+            session.answer(reply.trial, reply.command)
+            is_final = reply.index == evaluated.evaluation.index or reply.command is Command.STOP
+            if reply.trial == evaluated.trial and is_final:
                 return
 
     def _listen(self) -> None:
@@ -118,10 +112,10 @@ class Worker:
         while self.connection.poll():
             reply: Reply = self.connection.recv()
             if self._session is not None:
-                self._session.answer(reply.command)
+                self._session.answer(reply.trial, reply.command)
         if self._session is not None and time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._beat = time.monotonic()
-            self.connection.send(Heartbeat(self._session.task.trial, memory.peak()))
+            self.connection.send(Heartbeat(memory.peak()))
 
 
 def _die_with(driver: int) -> None:

@@ -1,11 +1,12 @@
 """How much GPU memory trials have taken, and how much the next one is expected to take.
 
-In bytes that torch reserved on the device (`Evaluation.peak_memory`). sharing.py adds the CUDA context of each process.
+In bytes that torch reserved on the device (`Evaluation.peak_memory`): of trials that are trained together, an equal
+share for each. sharing.py adds the CUDA context of each process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydantic import ValidationError
 
@@ -17,7 +18,7 @@ from hpsearch.trainers import Shape, Trainer
 class Peaks:
     """The measured peaks by trial and the devices' sizes, without CPUs and trials that report no memory."""
 
-    def __init__(self, trials: dict[int, TrialHistory], trainer: Trainer) -> None:
+    def __init__(self, trials: Mapping[int, TrialHistory], trainer: Trainer) -> None:
         """Reads the peaks that earlier drivers measured from the study's `trials`."""
         self._trials, self._trainer = trials, trainer
         self._shapes: dict[int, Shape] = {}
@@ -44,7 +45,7 @@ class Peaks:
         if number is None:
             return min(self._of_shape.values(), default=0)
         known = self._own.get(number)
-        shape = self._shape(number) if known is None or self._too_few else None
+        shape = self.shape(number) if known is None or self._too_few else None
         if known is None and shape is not None:
             known = self._estimate(shape)
         return max(known or 0, *self._missed(shape), 0)
@@ -57,7 +58,7 @@ class Peaks:
         """Forgets what was too little for an attempt that has ended."""
         self._too_few.pop(number, None)
 
-    def _shape(self, number: int) -> Shape:
+    def shape(self, number: int) -> Shape:
         """The shape of a trial; an empty one if its config is lost or invalid in this version."""
         if number not in self._shapes:
             try:
@@ -81,14 +82,14 @@ class Peaks:
     def _missed(self, shape: Shape | None) -> Iterable[int]:
         if shape is None:
             return []
-        return [n for number, n in self._too_few.items() if shape.covers(self._shape(number))]
+        return [n for number, n in self._too_few.items() if shape.covers(self.shape(number))]
 
     def _remember(self, trial: TrialHistory) -> None:
         """Adds a trial of the journal; of several sizes under one device name the smallest counts."""
         said = [e.device_memory for e in trial.evaluations.values() if e.device_memory]
         if said:
             self._sizes[trial.device] = min(*said, self._sizes.get(trial.device, said[0]))
-            self._note(trial.number, trial.evaluations.values())
+            self._note(trial.number, trial.measured)
 
     def _note(self, number: int, evaluations: Iterable[Evaluation]) -> None:
         peaks = [e.peak_memory for e in evaluations if e.device_memory]
@@ -96,7 +97,7 @@ class Peaks:
         if not peaks or peak <= self._own.get(number, -1):
             return
         self._own[number] = peak
-        shape = self._shape(number)
+        shape = self.shape(number)
         if peak > self._of_shape.get(shape, -1):
             self._of_shape[shape] = peak
             self._estimates.clear()

@@ -1,13 +1,14 @@
 """Which trials share a device's memory: how many fit on a GPU, and which one has it alone.
 
 A GPU gets another trial while the sum of the expected peaks leaves a margin. Before the first measurement it has one
-trial. A trial that ran out of memory beside others is retried once alone. On a CPU the number of workers is the limit.
+process. The trials of a group share a process and its CUDA context; its memory is free when all of them have ended. A
+trial that ran out of memory beside others is retried once alone. On a CPU the number of workers is the limit.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.placement.peaks import Peaks
@@ -20,31 +21,34 @@ CONTEXT = 512 * 2**20  # bytes that CUDA takes for each process, beyond what tor
 class Sharing:
     """The trials in training by device; all workers on the CPU have one device."""
 
-    def __init__(self, trials: dict[int, TrialHistory], trainer: Trainer) -> None:
+    def __init__(self, trials: Mapping[int, TrialHistory], trainer: Trainer) -> None:
         self._trials = trials
         self.peaks = Peaks(trials, trainer)
-        self._on: dict[str, set[int]] = defaultdict(set)  # device -> trials in training
-        self._most: dict[str, int] = defaultdict(
-            int
-        )  # device -> most trials at once there: each process keeps its CUDA context
+        self._on: dict[str, dict[int, list[int]]] = defaultdict(dict)  # device -> slot -> trials of its process
+        self._most: dict[str, int] = defaultdict(int)  # device -> most processes at once: each keeps its CUDA context
         self._reserved: dict[str, int] = {}  # device -> the trial that waits until it fits there
         self._alone = {number for number, trial in trials.items() if trial.alone}
         self._shared_device: set[int] = set()  # in their latest attempt
+        self._groups: dict[int, list[int]] = {}  # trial -> the trials of its process in its latest attempt
 
-    def started(self, number: int, device: str) -> None:
-        """Notes that a trial is in training."""
-        others = self._on[device]
-        self._shared_device.discard(number)
-        if others:
-            self._shared_device |= {number, *others}
-        others.add(number)
-        self._most[device] = max(self._most[device], len(others))
-        self._reserved = {name: waits for name, waits in self._reserved.items() if waits != number}
+    def started(self, slot: int, group: list[int], device: str) -> None:
+        """Notes that the trials of a group are in training in one process."""
+        self._shared_device.difference_update(group)
+        self._groups |= dict.fromkeys(group, group)
+        self._on[device][slot] = group
+        trials = self._trials_on(device)
+        if len(trials) > 1:
+            self._shared_device.update(trials)
+        self._most[device] = max(self._most[device], len(self._on[device]))
+        self._reserved = {name: waits for name, waits in self._reserved.items() if waits not in group}
 
-    def ended(self, number: int, device: str) -> None:
-        """Notes that a trial is not in training any more."""
-        self._on[device].discard(number)
-        self.peaks.ended(number)
+    def ended(self, slot: int, device: str) -> None:
+        """Notes that no trial of this process is in training any more: until then it keeps the memory of all."""
+        del self._on[device][slot]
+
+    def group(self, number: int) -> list[int]:
+        """The trials that were trained together in a trial's latest attempt."""
+        return self._groups.get(number, [number])
 
     # ---------------------------------------------------------------------------------------------------------- packing
 
@@ -53,9 +57,17 @@ class Sharing:
         if not self._on[device] or not device.startswith("cuda"):
             return True
         size = self.peaks.size(device)
-        if not size:  # None before the first measurement: one trial; 0 if trials do not report memory
+        if not size:  # None before the first measurement: one process; 0 if trials do not report memory
             return size == 0
         return self.peaks.expected(number) <= self._left(device, SHARE * size, more=1)
+
+    def fits_in(self, group: list[int], number: int, device: str) -> bool:
+        """Whether a trial is expected to fit into the process of a group; before the first measurement it may."""
+        size = self.peaks.size(device)
+        if not size or not device.startswith("cuda"):
+            return True
+        needed = sum(self.peaks.expected(one) for one in (*group, number))
+        return needed <= self._left(device, SHARE * size, more=1)
 
     def reserved_for(self, device: str) -> int | None:
         """The trial for which the device is reserved; None: no trial."""
@@ -74,11 +86,14 @@ class Sharing:
             self._reserved[device] = number
         return chosen == device
 
-    def _left(self, device: str, size: float, *, more: int = 0) -> float:
-        """Bytes of `size` that the trials in training leave to `more` trials."""
-        others = self._on[device]
+    def _left(self, device: str, size: float, *, more: int = 0, but: list[int] | None = None) -> float:
+        """Bytes of `size` that the groups in training, all `but` one, leave to `more` processes."""
+        others = {slot: trials for slot, trials in self._on[device].items() if trials != but}
         contexts = CONTEXT * max(self._most[device], len(others) + more)
-        return size - sum(self.peaks.expected(other) for other in others) - contexts
+        return size - sum(self.peaks.expected(other) for trials in others.values() for other in trials) - contexts
+
+    def _trials_on(self, device: str) -> list[int]:
+        return [number for trials in self._on[device].values() for number in trials]
 
     # ------------------------------------------------------------------------------------------------------------ alone
 
@@ -87,10 +102,10 @@ class Sharing:
         return number in self._shared_device and number not in self._alone
 
     def isolate(self, number: int) -> None:
-        """Gives the trial its device alone from now on: the memory that the others left was too little."""
+        """Gives the trial its device alone from now on: its share of what the others left was too little."""
         self._alone.add(number)
-        device = self._trials[number].device
-        left = int(self._left(device, self.peaks.size(device) or 0, more=1))
+        device, group = self._trials[number].device, self.group(number)
+        left = int(self._left(device, self.peaks.size(device) or 0, more=1, but=group)) // len(group)
         if left > self.peaks.expected(number):
             self.peaks.ran_out(number, left)
 
@@ -111,8 +126,12 @@ class Sharing:
 
     def is_exclusive(self, device: str) -> bool:
         """Whether a trial has the device alone."""
-        return bool(self._alone) and not self._alone.isdisjoint(self._on[device])
+        return bool(self._alone) and not self._alone.isdisjoint(self._trials_on(device))
 
     def may_share(self, number: int) -> bool:
         """Whether a trial may be placed beside others."""
         return number not in self._alone
+
+    def may_be_grouped(self, number: int) -> bool:
+        """Whether a trial may be trained together with others: not if it had a group, or its worker, end."""
+        return self.may_share(number) and not self._trials[number].deaths

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import operator
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from hpsearch.error_lines import with_line
 from hpsearch.errors import ConfigError, HpsearchError, UserError
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
@@ -57,7 +57,7 @@ class CheckedPolicy:
         except HpsearchError:
             raise
         except (Exception, SystemExit) as error:
-            raise self._wrong(f"{name}() raised {line(error)}") from error
+            raise self._wrong(f"{name}() raised {with_line(error)}") from error
 
     def _new(self, new: New, history: History) -> New:
         internal, seed = self._internal(new.params), None
@@ -66,8 +66,33 @@ class CheckedPolicy:
             if seed is None or not 0 <= seed < SEEDS:
                 raise self._wrong(f"New: seed={_shown(new.seed)}; allowed: an integer from 0 to 2**63 - 1, or None")
         until = self._until("New", new.until)
+        if not isinstance(new.label, str):
+            raise self._wrong(f"New: label={_shown(new.label)}; allowed: a text, which may be empty")
+        if new.audit:
+            raise self._wrong(f"New: audit={_shown(new.audit)}; allowed: False; `hpsearch audit` trains audits")
+        if new.horizon != 1 or new.of is not None:
+            raise self._wrong(
+                "New: horizon and of are for search.shift, which a policy of your own has not; leave them"
+            )
+        if new.repeats is not None:
+            return replace(new, seed=seed, until=until, repeats=self._repeated(new.repeats, seed, history))
         self._check_training(internal, _seed(history) if seed is None else seed, history)
         return replace(new, seed=seed, until=until)
+
+    def _repeated(self, repeats: Any, seed: int | None, history: History) -> int:
+        """Returns the number of the trial that a repeat trains again; raises UserError if it may not be."""
+        number = _integer(repeats)
+        trial = history.trials.get(-1 if number is None else number)
+        if trial is None or not trial.counts or trial.best is None:
+            raise self._wrong(f"New: repeats={_shown(repeats)}; allowed: the number of a completed trial, or None")
+        known = {
+            one.config.get("seed")
+            for one in history.repeats.values()
+            if one.confirms == trial.number and not one.audits
+        }
+        if seed is None or seed in {*known, trial.config.get("seed", _seed(history))}:
+            raise self._wrong(f"New: repeats={trial.number} with seed={_shown(seed)}; allowed: a seed it has not had")
+        return trial.number
 
     def _internal(self, params: Any) -> dict[str, Any]:
         """Returns the internal values of a new trial's params."""
@@ -132,16 +157,8 @@ def _integer(value: Any) -> int | None:
 
 def _seed(history: History) -> int:
     """The study's seed, which trials have by default."""
-    seed: int = history.origin.get("identity", {}).get("seed", 0)
+    seed: int = history.origin.identity.get("seed", 0)
     return seed
-
-
-def line(error: BaseException) -> str:
-    """An error of a user's code in one line, with the file and line that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    first = (str(error).strip().splitlines() or [""])[0]
-    return printable(f"{type(error).__name__}: {first}{place}")
 
 
 def _shown(value: Any) -> str:

@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from hpsearch.data import user_modules
+from hpsearch import user_modules
+from hpsearch.error_lines import with_line
 from hpsearch.errors import ConfigError, DataError, HpsearchError
-from hpsearch.policies.checked import CheckedPolicy, line
+from hpsearch.policies.checked import CheckedPolicy
+from hpsearch.policies.first_trials import FirstTrials
+from hpsearch.policies.horizons import Horizons
 from hpsearch.policies.optuna.policy import OptunaPolicy
 from hpsearch.policies.policy import Policy
 from hpsearch.space.experiment import Experiment
-
-PREFIX = "python:"
-REMEDY = "put what a script does under: if __name__ == '__main__':"
+from hpsearch.user_modules import PREFIX, REMEDY
 
 
 def load(experiment: Experiment) -> Policy:
     """Loads the policy that the space file names; raises ConfigError with file, line and column if that fails."""
     name = experiment.search.policy
     if not name.startswith(PREFIX):
-        return OptunaPolicy(experiment)
+        policy = FirstTrials(experiment, OptunaPolicy(experiment))
+        return Horizons(experiment, policy) if experiment.search.shift else policy
     where = f"{experiment.where('search', 'policy')}: search.policy: {name}"
     return CheckedPolicy(_imported(name, experiment, where), experiment.space, where=where)
 
 
 def _imported(name: str, experiment: Experiment, where: str) -> Policy:
     """Loads the policy of a module, which may lie beside the space file."""
-    module, _, factory = name.removeprefix(PREFIX).partition(":")
+    module, attribute = user_modules.split(name)
+    factory = user_modules.load(name, base=experiment.base, where=where, error=ConfigError)
+    if not callable(factory):
+        raise ConfigError(f"{where}: module {module} has no function {attribute!r}")
     try:
         with user_modules.running(module, base=experiment.base, what=where, remedy=REMEDY):
-            return _made(where, experiment, _factory(module, factory, where, experiment.base))
-    except DataError as error:  # the module called sys.exit
+            return _made(where, experiment, factory)
+    except DataError as error:  # the factory called sys.exit
         raise ConfigError(str(error)) from error
 
 
@@ -43,20 +47,8 @@ def _made(where: str, experiment: Experiment, factory: Callable[[Experiment], An
     except HpsearchError:
         raise
     except Exception as error:
-        raise ConfigError(f"{where}: the factory raised {line(error)}") from error
+        raise ConfigError(f"{where}: the factory raised {with_line(error, experiment.base)}") from error
     missing = [method for method in ("next", "judge") if not callable(getattr(made, method, None))]
     if missing:
         raise ConfigError(f"{where}: returned {type(made).__name__}, which has no method {missing[0]}()")
     return made  # type: ignore[no-any-return]
-
-
-def _factory(module: str, factory: str, where: str, base: Path) -> Callable[[Experiment], Any]:
-    try:
-        found = getattr(user_modules.imported(module, base=base, what=where), factory, None)
-    except DataError:
-        raise
-    except Exception as error:  # whatever a user's module does wrong while it is imported
-        raise ConfigError(f"{where}: cannot be imported ({line(error)})") from error
-    if not callable(found):
-        raise ConfigError(f"{where}: module {module} has no function {factory!r}")
-    return found  # type: ignore[no-any-return]

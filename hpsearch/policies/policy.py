@@ -42,6 +42,9 @@ from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.verdict import Verdict
 
+# Labels: the default config, the best one of another study, those of the space file, and those that people enqueued.
+DEFAULT, WARM, FIRST, ENQUEUED = "default", "warm_start", "first", "enqueued"
+
 
 @dataclass(frozen=True)
 class New:
@@ -53,6 +56,12 @@ class New:
     params: dict[str, Any]
     seed: int | None = None  # of its training; None: the study's
     until: int | None = None  # evaluation at which the search pauses the trial if `judge` returns CONTINUE
+    label: str = ""  # why it is tried: DEFAULT, FIRST, ENQUEUED, WARM, or a word of the policy's own
+    horizon: float = 1.0  # share of the length of the config's training; below 1, the trainer shortens and shifts it
+    of: int | None = None  # the trial that first tried these params, at a shorter horizon: both count as one
+    repeats: int | None = None  # a completed trial: the config that it came to is trained again, and `params` are its
+    # own. A repeat is in history.repeats and counts for no budget of trials
+    audit: bool = False  # with `repeats`: the trial was pruned or is paused, and its own training runs to its end
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,14 @@ from hpsearch.document import validation_errors
 from hpsearch.document.document import GIVEN, Document, Fault, from_mapping, parse, read
 from hpsearch.document.ranges import Branches
 from hpsearch.errors import ConfigError
+from hpsearch.horizons import LAST
 from hpsearch.redaction import redact
-from hpsearch.space.settings import Budget, Resources, Search, Settings, Tracking
+from hpsearch.space.default_config import DefaultConfig, NoDefault, check_first, default_config
+from hpsearch.space.settings import AnyPruner, Budget, PromotionPruner, Resources, Search, Settings, Tracking
+from hpsearch.space.shortened import shortened
 from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile
-from hpsearch.space.validation import check_document, wrong_study
+from hpsearch.space.validation import check_document, without_webhook, wrong_groups, wrong_study
 from hpsearch.trainers import DEFAULT, Trainer
 
 
@@ -36,6 +39,8 @@ class Experiment:
     space: Space
     document: Document
     warnings: tuple[str, ...] = ()
+    searches: bool = True  # False: no new trial, only the confirmation of those there are
+    audits: int = 0  # trials to train to their end; above 0: nothing else is trained
 
     @classmethod
     def load(cls, path: str | Path) -> Experiment:
@@ -66,9 +71,20 @@ class Experiment:
     def _of(cls, document: Document) -> Experiment:
         try:
             found = check_document(document)
+            made = cls(found.study, found.settings, found.space, document, found.warnings)
+            check_first(made.space, made.config, made.search.first)
+            return made._with_default()
         except Fault as fault:
             raise document.error(fault) from None
-        return cls(found.study, found.settings, found.space, document, found.warnings)
+
+    def _with_default(self) -> Experiment:
+        """Warns if trial 0 cannot be the default config; raises Fault if the trainer's rules are wrong."""
+        try:
+            self.default({})
+        except NoDefault as error:
+            line = f"trial 0 is not the default config, because the middle of the ranges is no valid config: {error}"
+            return replace(self, warnings=(*self.warnings, *([line] if self.search.default else [])))
+        return self
 
     # -------------------------------------------------------------------------------------------------------- parts
 
@@ -84,13 +100,24 @@ class Experiment:
 
     @property
     def budget(self) -> Budget:
-        """The limits of trials and hours; at least one is set."""
+        """The limits of trials, hours, device-hours and money; at least one is set."""
         return self.settings.budget
 
     @property
     def search(self) -> Search:
         """Policy, sampler, pruner, overfitting, failures."""
         return self.settings.search
+
+    @property
+    def pruner(self) -> AnyPruner:
+        """What decides who trains on: `search.pruner`, or with `search.shift` promotion from horizon to horizon."""
+        return PromotionPruner(name="promotion", min_resource=1) if self.search.shift else self.search.pruner
+
+    @property
+    def evaluations(self) -> int | None:
+        """The index of the last evaluation by which a policy compares configs: of a training, or with `search.shift` of
+        the values at its horizons."""
+        return LAST if self.search.shift else self.trainer.evaluations(self.space_file.config)
 
     @property
     def tracking(self) -> Tracking:
@@ -115,7 +142,7 @@ class Experiment:
     @property
     def source(self) -> str:
         """The file's text without secrets, which is stored with the study."""
-        return redact(self.document.text)
+        return redact(without_webhook(self.document.text, self.settings.notify))
 
     @property
     def base(self) -> Path:
@@ -135,18 +162,22 @@ class Experiment:
     def override(self, **changes: Any) -> Experiment:
         """A copy with other settings: study, or fields of budget and resources.
 
-        None keeps a value; raises ConfigError for a study name that is not allowed.
+        None keeps a value; raises ConfigError for a study name or a launcher that is not allowed.
         """
         changes = {key: value for key, value in changes.items() if value is not None}
         if "launcher" in changes:
             changes["launcher"] = self.resources.launched_by(changes["launcher"])
         study = changes.get("study", self.study)
         if reason := wrong_study(study):
-            raise ConfigError(f"--study: {reason}")
+            raise ConfigError(f"study: {reason}")
         parts = {}
         for name in ("budget", "resources"):
             part = getattr(self.settings, name)
             parts[name] = part.model_copy(update={k: v for k, v in changes.items() if k in type(part).model_fields})
+        if reason := parts["budget"].lacks_price:
+            raise ConfigError(f"{self.where('budget')}: budget: {reason}")
+        if reason := wrong_groups(parts["resources"], self.trainer):
+            raise self.document.error(Fault(("resources", "trials_per_worker"), reason))
         return replace(self, study=study, settings=self.settings.model_copy(update=parts))
 
     def where(self, *keys: str | int) -> str:
@@ -162,6 +193,13 @@ class Experiment:
         except ValidationError as error:
             raise ConfigError(f"{self.path}: {validation_errors.fault(error, {}, self.trainer.config)}") from None
 
+    def config_at(self, horizon: float, internal: Mapping[str, Any]) -> Config:
+        """The config that a trial is trained with at a horizon; 1: its own. Raises ConfigError."""
+        config = self.config(internal)
+        if horizon == 1:
+            return config
+        return shortened(self.trainer, config, horizon, searched={self.space.field_of(name) for name in internal})
+
     @cached_property
     def _fixed(self) -> dict[str, Any]:
         return {key: value for key, value in self._train_values.items() if key not in self.space.sections}
@@ -169,6 +207,13 @@ class Experiment:
     @cached_property
     def _train_values(self) -> dict[str, Any]:
         return self.settings.model_dump(mode="json", include=set(self.trainer.config.model_fields))
+
+    def default(self, sets: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> DefaultConfig:
+        """The default config, or `given` values completed from it; `sets`: counts of the prepared data.
+
+        Raises NoDefault if the trainer's sections refuse the middle of the ranges.
+        """
+        return default_config(self.space, self.config, sets, given)
 
     def train_config(self) -> Config:
         """The config of a file without ranges; raises ConfigError for the first range."""
@@ -188,7 +233,8 @@ class Experiment:
     def identity(self) -> dict[str, Any]:
         """What identifies the study: trainer, ranges, fixed values, objective, seed (data have fingerprints)."""
         named = {} if self.trainer.name == DEFAULT else {"trainer": self.trainer.name}
-        return named | self.trainer.config.identity_of(self._train_values) | self._sections()
+        sections: dict[str, Any] = _without_priors(self._sections())
+        return named | self.trainer.config.identity_of(self._train_values) | sections
 
     def _sections(self) -> dict[str, Any]:
         return {name: self._section(name, self._train_values[name]) for name in self.trainer.sections}
@@ -199,3 +245,12 @@ class Experiment:
         inner = {key for node in nodes.values() if isinstance(node, Branches) for b in node.branches for key in b}
         defaults = self.trainer.sections[name].model_construct().model_dump(mode="json", warnings=False)
         return {k: v for k, v in defaults.items() if k not in inner} | self.space.written().get(name, {})
+
+
+def _without_priors(value: Any) -> Any:
+    """Written sections without the priors of their ranges, which say where to draw and not what a value means."""
+    if isinstance(value, list):
+        return [_without_priors(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_priors(inner) for key, inner in value.items() if not (key == "prior" and "low" in value)}

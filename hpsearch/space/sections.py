@@ -4,20 +4,24 @@ of values against the rules between fields that the trainer declares (`Trainer.t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import product
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from hpsearch.document.document import Fault, Keys
 from hpsearch.document.other_tools import WORDS, suggestion
-from hpsearch.document.ranges import Branches, Choices, Fixed, Leaf, Node, Number
+from hpsearch.document.ranges import Branches, Choices, Fixed, Leaf, Node, Number, Prior
 from hpsearch.document.validation_errors import check_value, message, shown, unknown_key
 from hpsearch.trainers import Trainer
 
 RANGE_KEYS = ("low", "high", "step", "log", "choices")
+ALLOWED = (*RANGE_KEYS, "prior")  # in a range
+PRIOR_KEYS = ("center", "spread")
+OFF = ("off", "none", False)  # of a prior
 MAX_CHOICES = 1000  # in one list
 MAX_COMBINATIONS = 20_000  # of values of the fields of one rule
 MAX_INTEGER = 2**53  # beyond it a float is not exact
@@ -33,14 +37,14 @@ class Schema(NamedTuple):
 def read_section(schema: Schema, raw: Any) -> dict[str, Node]:
     """The nodes of a section; choices of the whole section have the key `choices`. Raises Fault for a mistake."""
     name = schema.name
-    body = _mapping(raw, (name,))
+    body = mapping(raw, (name,))
     nodes: dict[str, Node] = {}
     for key, value in body.items():
         if key == "choices":
             nodes[key] = Branches((name,), tuple(_section_branches(schema, value)))
         else:
             nodes[key] = _node(schema, value, (name, _known(key, schema, (name, key))))
-    _refuse_shadows(nodes)
+    refuse_shadows(nodes)
     return nodes
 
 
@@ -48,7 +52,7 @@ def read_section(schema: Schema, raw: Any) -> dict[str, Node]:
 
 
 def _section_branches(schema: Schema, raw: Any) -> Iterator[dict[str, Leaf]]:
-    for index, item in enumerate(_choice_list(raw, (schema.name, "choices"))):
+    for index, item in enumerate(choice_list(raw, (schema.name, "choices"))):
         keys: Keys = (schema.name, "choices", index)
         if not isinstance(item, Mapping):
             such = f"{{{next(iter(schema.model.model_fields), 'key')}: ...}}"
@@ -60,16 +64,16 @@ def _branch(schema: Schema, raw: Mapping[str, Any], keys: Keys) -> dict[str, Lea
     """One sub-config: keys of the section with values or plain ranges."""
     if "choices" in raw:
         raise Fault((*keys, "choices"), "choices within choices; write them as one list", at_key=True)
-    return {key: _leaf(schema, value, (*keys, _known(key, schema, (*keys, key)))) for key, value in raw.items()}
+    return {key: leaf_of(schema, value, (*keys, _known(key, schema, (*keys, key)))) for key, value in raw.items()}
 
 
 def _node(schema: Schema, raw: Any, keys: Keys) -> Node:
     """The value, range or choice between sub-configs of one key."""
     choices = raw.get("choices") if isinstance(raw, Mapping) else None
     if not isinstance(choices, list) or not any(isinstance(item, Mapping) for item in choices):
-        return _leaf(schema, raw, keys)
+        return leaf_of(schema, raw, keys)
     _only(raw, ("choices",), keys)
-    items = _choice_list(choices, (*keys, "choices"))
+    items = choice_list(choices, (*keys, "choices"))
     branches = [_leaf_branch(schema, item, (*keys, "choices", index)) for index, item in enumerate(items)]
     return Branches(keys, tuple(branches))
 
@@ -78,7 +82,7 @@ def _leaf_branch(schema: Schema, raw: Any, keys: Keys) -> dict[str, Leaf]:
     """One choice of a key: a value or range for the key, or a sub-config that sets it and other keys."""
     own = str(keys[1])
     if not isinstance(raw, Mapping) or any(key in RANGE_KEYS for key in raw):
-        return {own: _leaf(schema, raw, keys, field=own)}
+        return {own: leaf_of(schema, raw, keys, field=own)}
     if own not in raw:
         for key in raw:
             _known(key, schema, (*keys, key))
@@ -86,14 +90,14 @@ def _leaf_branch(schema: Schema, raw: Any, keys: Keys) -> dict[str, Leaf]:
     return _branch(schema, raw, keys)
 
 
-def _leaf(schema: Schema, raw: Any, keys: Keys, *, field: str = "") -> Leaf:
+def leaf_of(schema: Schema, raw: Any, keys: Keys, *, field: str = "") -> Leaf:
     """A value or plain range of a field of the section (`field`, or else the last key)."""
     field = field or str(keys[-1])
     if not isinstance(raw, Mapping):
         return Fixed(keys, _value(schema.model, field, raw, keys))
     if not raw:
         raise Fault(keys, "an empty mapping; a range is {low: ..., high: ...} or {choices: [...]}")
-    _only(raw, RANGE_KEYS, keys)
+    _only(raw, ALLOWED, keys)
     if "choices" in raw:
         _only(raw, ("choices",), keys)
         return _choices(schema, field, raw["choices"], (*keys, "choices"))
@@ -110,7 +114,7 @@ def _value(section: type[BaseModel], field: str, raw: Any, keys: Keys) -> Any:
 
 def _choices(schema: Schema, field: str, raw: Any, keys: Keys) -> Choices:
     values: list[Any] = []
-    for index, item in enumerate(_choice_list(raw, keys)):
+    for index, item in enumerate(choice_list(raw, keys)):
         if isinstance(item, Mapping):
             raise Fault((*keys, index), "a choice here must be a plain value")
         value = check_value(schema.model, field, item, keys=(*keys, index))
@@ -142,7 +146,38 @@ def _number(schema: Schema, field: str, raw: Mapping[str, Any], keys: Keys) -> N
     if step is not None:
         low_, step_ = Decimal(str(low)), Decimal(str(step))
         high = type(high)(low_ + (Decimal(str(high)) - low_) // step_ * step_)
-    return Number(keys, low, high, 1 if step is None and int in kinds and not log else step, log, int in kinds)
+    if step is None and int in kinds and not log:
+        step = 1
+    return Number(keys, low, high, step, log, int in kinds, _prior(raw, keys, (low, high), log=log))
+
+
+def _prior(
+    raw: Mapping[str, Any], keys: Keys, ends: tuple[float, float], *, log: bool
+) -> Prior | Literal["off"] | None:
+    """The prior of a range, if one is given; in decades if `log` is set."""
+    prior, keys = raw.get("prior"), (*keys, "prior")
+    if prior is None or any(prior is off or prior == off for off in OFF):
+        return None if prior is None else "off"
+    if not isinstance(prior, Mapping):
+        raise Fault(keys, f"must be {{center: ..., spread: ...}} or off, not {shown(prior)}")
+    for key in prior:
+        if key not in PRIOR_KEYS:
+            raise Fault((*keys, key), unknown_key(key, PRIOR_KEYS), at_key=True)
+    center, spread = (_finite(prior, key, keys) for key in PRIOR_KEYS)
+    if not ends[0] <= center <= ends[1]:
+        raise Fault((*keys, "center"), f"{center:g} is not in the range from {ends[0]:g} to {ends[1]:g}")
+    if spread <= 0:
+        raise Fault((*keys, "spread"), f"must be above 0, not {spread:g}")
+    return Prior(center, spread, decades=log)
+
+
+def _finite(raw: Mapping[str, Any], key: str, keys: Keys) -> float:
+    value = raw.get(key)
+    if value is None:
+        raise Fault(keys, f"'{key}' is missing; a prior needs center and spread")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Fault((*keys, key), f"must be a finite number, not {shown(value)}")
+    return float(value)
 
 
 def _log(raw: Mapping[str, Any], keys: Keys, low: float) -> bool:
@@ -165,7 +200,8 @@ def _step(raw: Mapping[str, Any], keys: Keys, *, integer: bool) -> Any:
     return step if integer else float(step)
 
 
-def _choice_list(raw: Any, keys: Keys) -> list[Any]:
+def choice_list(raw: Any, keys: Keys) -> list[Any]:
+    """The list of choices; raises Fault if it is none, or has none or too many."""
     if not isinstance(raw, list):
         raise Fault(keys, f"must be a list, not {shown(raw)}")
     if not raw:
@@ -178,7 +214,8 @@ def _choice_list(raw: Any, keys: Keys) -> list[Any]:
     return raw
 
 
-def _mapping(raw: Any, keys: Keys) -> Mapping[str, Any]:
+def mapping(raw: Any, keys: Keys) -> Mapping[str, Any]:
+    """The value if it is a mapping; raises Fault."""
     if not isinstance(raw, Mapping):
         raise Fault(keys, f"must be a mapping (key: value), not {shown(raw)}")
     return raw
@@ -192,9 +229,9 @@ def _known(key: str, schema: Schema, keys: Keys) -> str:
 
 def _only(raw: Mapping[str, Any], allowed: Sequence[str], keys: Keys) -> None:
     for key in raw:
-        if key not in RANGE_KEYS:
+        if key not in ALLOWED:
             ours = suggestion(raw) if key.lower() in WORDS else ""
-            raise Fault((*keys, key), f"unknown key{ours}" if ours else unknown_key(key, RANGE_KEYS), at_key=True)
+            raise Fault((*keys, key), f"unknown key{ours}" if ours else unknown_key(key, ALLOWED), at_key=True)
         if key not in allowed:
             raise Fault((*keys, key), f"{key} cannot stand beside choices", at_key=True)
 
@@ -204,7 +241,7 @@ def _kinds(schema: Schema, field: str) -> set[Any]:
     return set(get_args(annotation)) or {annotation}
 
 
-def _refuse_shadows(nodes: Mapping[str, Node]) -> None:
+def refuse_shadows(nodes: Mapping[str, Node]) -> None:
     """Raises Fault for a key that has a range in two places of a section, or that two choices set."""
     claimed = {key: "is a range of its own" for key, node in nodes.items() if not isinstance(node, Fixed)}
     for own, node in nodes.items():

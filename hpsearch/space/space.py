@@ -2,7 +2,7 @@
 
 Parameters have short names: the key (`learning_rate`), or the section for choices between sub-configs (`model`). A key
 that is a range in several branches has the number of the branch appended: `n_layers.1`, `n_layers.2`; a range of the
-same key outside of the branches keeps the plain name.
+same key outside of the branches keeps the plain name. Of a user's own names (own_names.py) the key is the dotted name.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from hpsearch.config import OwnNames
 from hpsearch.document.document import Fault, Keys
 from hpsearch.document.ranges import (
     Branches,
@@ -29,6 +30,8 @@ from hpsearch.document.ranges import (
     product,
 )
 from hpsearch.errors import ConfigError
+from hpsearch.space.middle import middle, nearest
+from hpsearch.space.own_names import read_own_names
 from hpsearch.space.random_values import draw
 from hpsearch.space.sections import Schema, check_section, read_section
 from hpsearch.trainers import Trainer, default
@@ -55,7 +58,7 @@ class Space:
         """
         trainer = trainer or default()
         schemas = [Schema(name, trainer.sections[name]) for name in raw if name in trainer.sections]
-        sections = {schema.name: read_section(schema, raw[schema.name]) for schema in schemas}
+        sections = {schema.name: _read(schema, raw[schema.name]) for schema in schemas}
         for name, nodes in sections.items():
             check_section(trainer, name, nodes)
         return cls(sections, trainer)
@@ -64,7 +67,7 @@ class Space:
     def params(self) -> dict[str, Range]:
         """{short name: range}, in the order of the file, including conditional ranges."""
         ranges = [node for nodes in self.sections.values() for node in _ranges(nodes)]
-        names = [_key_and_branch(node.keys) for node in ranges]
+        names = [self._key_and_branch(node.keys) for node in ranges]
         count = Counter(key for key, _ in names)
         return {
             f"{key}.{branch}" if branch and count[key] > 1 else key: node
@@ -103,6 +106,16 @@ class Space:
         """Whether trials may have different values in the section."""
         return any(not isinstance(node, Fixed) for node in self.sections.get(section, {}).values())
 
+    def keys(self, section: str) -> dict[str, bool]:
+        """Every key that a trial may have in a section, and whether its value varies between trials."""
+        found: dict[str, bool] = {}
+        for key, node in self.sections.get(section, {}).items():
+            of_branches = [inner for branch in node.branches for inner in branch] if isinstance(node, Branches) else []
+            found |= dict.fromkeys(of_branches, True)
+            if not isinstance(node, Branches):
+                found.setdefault(key, not isinstance(node, Fixed))
+        return found
+
     # ---------------------------------------------------------------------------------------------- one trial's values
 
     def suggest(self, trial: Trial) -> dict[str, Internal]:
@@ -121,13 +134,48 @@ class Space:
         """The inverse of `values`; raises ConfigError for a value that is not in the space."""
 
         def pick(node: Range) -> Internal:
-            value = self._given(values, node)
-            try:
-                return node.internal(value)
-            except (ValueError, TypeError, OverflowError):  # OverflowError: int(infinity)
-                raise ConfigError(f"{self._names[node.keys]}: {value!r} is not in this space") from None
+            return self._internal_of(node, self._given(values, node))
 
         return {self._names[node.keys]: internal for node, internal in self._active(pick)}
+
+    def found_in(self, config: Mapping[str, Mapping[str, Any]]) -> dict[str, Internal]:
+        """The internal values of the trial with this whole config; its fixed values are not looked at.
+
+        Raises ConfigError if no trial of the space has it.
+        """
+
+        def value(node: Range) -> Any:
+            section, key = self.field_of(self._names[node.keys])
+            if key not in config.get(section, {}):
+                raise ConfigError(f"{section}.{key}: this config has no value for it")
+            return config[section][key]
+
+        def pick(node: Range) -> Internal:
+            if not isinstance(node, Branches):
+                return self._internal_of(node, value(node))
+            there = config.get(str(node.keys[0]), {})
+            for label, branch in zip(node.labels, node.branches, strict=True):
+                if all(key in there and _has(leaf, there[key]) for key, leaf in branch.items()):
+                    return label
+            raise ConfigError(f"{self._names[node.keys]}: this config is none of the choices")
+
+        return {self._names[node.keys]: internal for node, internal in self._active(pick)}
+
+    def trained(self, internal: Mapping[str, Any], branch: Mapping[str, Mapping[str, Any]]) -> dict[str, Internal]:
+        """The internal values that a branch (see Evaluation) was trained with, or the nearest in the ranges."""
+        found = dict(internal)
+        for name in internal:
+            node = self.params[name]
+            section, key = self.field_of(name)
+            if isinstance(node, Number) and key in branch.get(section, {}):
+                found[name] = node.nearest(branch[section][key])
+        return found
+
+    def _internal_of(self, node: Range, value: Any) -> Internal:
+        try:
+            return node.internal(value)
+        except (ValueError, TypeError, OverflowError):  # OverflowError: int(infinity)
+            raise ConfigError(f"{self._names[node.keys]}: {value!r} is not in this space") from None
 
     def config(self, internal: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The plain sections, with every range replaced by the trial's value."""
@@ -151,6 +199,62 @@ class Space:
                 if isinstance(node, Branches):
                     inner = [leaf for leaf in node.branch(internal).values() if not isinstance(leaf, Fixed)]
                     yield from ((leaf, pick(leaf)) for leaf in inner)
+
+    def middle(
+        self, given: Mapping[str, Any], wanted: Mapping[tuple[str, str], float] | None = None
+    ) -> dict[str, Internal]:
+        """Internal values of a trial: `given` ones (by short name), else the nearest to `wanted`, else the middle.
+
+        wanted: (section, key) -> number; raises ConfigError for a given value that is not in its range.
+        """
+        wanted = wanted or {}
+
+        def pick(node: Range) -> Internal:
+            name = self._names[node.keys]
+            if name in given:
+                return self._internal_of(node, given[name])
+            section, key = field = self.field_of(name)
+            if field in wanted and (isinstance(node, Number) or (isinstance(node, Choices) and node.ordered)):
+                return nearest(node, wanted[field])
+            one = self.trainer.sections[section].model_fields.get(key)
+            return middle(node, None if one is None else one.default)
+
+        return {self._names[node.keys]: internal for node, internal in self._active(pick)}
+
+    def field_of(self, name: str) -> tuple[str, str]:
+        """The section and the key of a parameter."""
+        keys = self.params[name].keys
+        return str(keys[0]), self._key_and_branch(keys)[0]
+
+    def short_names(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values by short name, where some are named by section and key: `training.learning_rate`.
+
+        Other names are not changed. Raises ConfigError for a range that is named twice.
+        """
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            same = [short for short in self.params if ".".join(self.field_of(short)) == name]
+            short = same[0] if len(same) == 1 and name not in self.params else name
+            if short in found:
+                raise ConfigError(f"{short} is given twice: also as {name}")
+            found[short] = value
+        return found
+
+    def _key_and_branch(self, keys: Keys) -> tuple[str, int | None]:
+        """Key and branch (from 1): `model.choices[1].width` -> width, 2; `config.a.b` -> a.b, None."""
+        index = next((key for key in keys if isinstance(key, int)), None)
+        names = [key for key in keys if isinstance(key, str) and key != "choices"]
+        own = issubclass(self.trainer.sections[names[0]], OwnNames) and len(names) > 1
+        return ".".join(names[1:]) if own else names[-1], None if index is None else index + 1
+
+    def choice_with(self, name: str) -> tuple[str, str]:
+        """The choice between sub-configs of which one has this range, and the words for that sub-config."""
+        wanted = self.params[name]
+        for choice, node in self.params.items():
+            for label, branch in zip(node.labels, node.branches, strict=True) if isinstance(node, Branches) else ():
+                if any(leaf is wanted for leaf in branch.values()):
+                    return choice, label
+        raise KeyError(name)
 
     # ------------------------------------------------------------------------------------------- the space as a whole
 
@@ -200,6 +304,17 @@ def _distribution(node: Range) -> BaseDistribution:
     return CategoricalDistribution(node.labels)
 
 
+def _has(leaf: Leaf, value: Any) -> bool:
+    """Whether a leaf may have a value."""
+    if isinstance(leaf, Fixed):
+        return bool(leaf.value == value)
+    try:
+        leaf.internal(value)
+    except (ValueError, TypeError, OverflowError):
+        return False
+    return True
+
+
 def _ranges(nodes: Nodes) -> Iterator[Range]:
     for node in nodes.values():
         if isinstance(node, Fixed):
@@ -210,11 +325,8 @@ def _ranges(nodes: Nodes) -> Iterator[Range]:
             yield from (leaf for leaf in inner if not isinstance(leaf, Fixed))
 
 
-def _key_and_branch(keys: Keys) -> tuple[str, int | None]:
-    """Key and branch (from 1): `model.choices[1].width` -> width, 2; `model.dropout` -> dropout, None."""
-    index = next((key for key in keys if isinstance(key, int)), None)
-    names = [key for key in keys if isinstance(key, str) and key != "choices"]
-    return names[-1], None if index is None else index + 1
+def _read(schema: Schema, raw: Any) -> Nodes:
+    return read_own_names(schema.name, raw) if issubclass(schema.model, OwnNames) else read_section(schema, raw)
 
 
 def _resolved(nodes: Nodes, values: Mapping[Keys, tuple[Range, Any]]) -> dict[str, Any]:

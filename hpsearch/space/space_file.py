@@ -46,6 +46,10 @@ class SpaceFile:
         """Whether the section has a range."""
         return self.space.varies(section)
 
+    def keys(self, section: str) -> Mapping[str, bool]:
+        """Every key that a trial may have in a section, and whether its value varies between trials."""
+        return self.space.keys(section)
+
     def where(self, *keys: str | int) -> str:
         """`path:line:column` of a value."""
         return self.document.where(*keys)

@@ -8,18 +8,22 @@ from pathlib import Path
 
 from hpsearch import failpoints
 from hpsearch.atomic import make_folder, write_atomically
-from hpsearch.contract import CHECKPOINTS
+from hpsearch.contract import ARTIFACTS, CHECKPOINTS, LOGS, STABLE
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.outcome import Outcome
 from hpsearch.storage.storage import RemoteFiles
 from hpsearch.storage.study_storage import StudyStorage
 
 KEEP_BEST = 3  # the number of best trials whose best weights are kept
-TEMPORARY = (
+KEPT = (*LOGS, ARTIFACTS)  # of every trial: what a user's code printed, and what it logged for MLflow
+ERROR = "error.txt"  # the traceback of a failed trial, or of one that is retried
+TEMPORARY = (  # not needed after a trial has ended
     *CHECKPOINTS,
     *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt")),
-)  # not needed after a trial has ended
+    STABLE,
+)
 
 
 class Checkpoints:
@@ -38,6 +42,21 @@ class Checkpoints:
         """Returns a trial's files in the storage; None: they are in its folder."""
         return None if self.study_storage is None else self.study_storage.remote(number)
 
+    def lend(self, audit: TrialHistory) -> None:
+        """Copies the state of a paused trial to its audit, which continues from it, before the audit's first attempt.
+
+        Does nothing for other trials, for states in a storage, and where a copy fails: the audit then starts over.
+        """
+        if not audit.audits or audit.confirms is None or audit.attempt > 1 or self.study_storage is not None:
+            return
+        source, target = self.folder(audit.confirms), self.folder(audit.number)
+        with contextlib.suppress(OSError):
+            make_folder(target)
+            for path in sorted(source.iterdir(), key=lambda path: path.name in CHECKPOINTS):  # what resumes comes last
+                if path.is_file() and path.name != ERROR and not path.name.startswith("."):
+                    shutil.copyfile(path, temporary := target / f".{path.name}.tmp")
+                    temporary.replace(target / path.name)
+
     def where(self, number: int) -> str:
         """Returns the path or URL of a trial's checkpoints, for messages."""
         return str(self.folder(number)) if self.study_storage is None else self.study_storage.where(number)
@@ -48,7 +67,7 @@ class Checkpoints:
         Also deletes folders without a trial: a full disk kept the trial out of the journal, and its number is reused.
         """
         for number, folder in self._present():
-            trial = self._history.trials.get(number)
+            trial = self._history.everything.get(number)
             if trial is None:
                 self._discard(number, folder)
             elif trial.outcome is not None:
@@ -56,9 +75,15 @@ class Checkpoints:
 
     def sweep(self, trial: TrialHistory) -> None:
         """Deletes the checkpoints of an ended trial, and the best weights of all but the KEEP_BEST best trials."""
-        for name in TEMPORARY:
-            with contextlib.suppress(OSError):
-                (self.folder(trial.number) / name).unlink()
+        has_failed = trial.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+        for name in TEMPORARY if has_failed else (*TEMPORARY, ERROR):
+            for path in self.folder(trial.number).glob(name):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        if trial.confirms is not None:  # its value is wanted, not its weights
+            self._remove(trial.number)
+            failpoints.hit("trial_swept")
+            return
         among = None if self._best is None else {*self._best, trial.number}  # all trials the first time
         ranked = self._history.ranked(among=among)
         self._best = best = {t.number for t in ranked[:KEEP_BEST]}
@@ -73,7 +98,7 @@ class Checkpoints:
         """Writes a traceback into the trial's folder; does nothing if the disk is full."""
         with contextlib.suppress(OSError):
             make_folder(self.folder(number))
-            write_atomically(self.folder(number) / "error.txt", details.encode())
+            write_atomically(self.folder(number) / ERROR, details.encode())
 
     def download_samples(self, number: int) -> None:
         """Downloads a trial's samples from the storage, if any, for the views; raises StorageFailed."""
@@ -91,8 +116,14 @@ class Checkpoints:
     def _remove(self, number: int) -> None:
         if self.study_storage is not None:
             self.study_storage.sweep(number)
-        if not (self.folder(number) / "error.txt").exists():
-            shutil.rmtree(self.folder(number), ignore_errors=True)
+        folder = self.folder(number)
+        if (folder / ERROR).exists():
+            return
+        if not any((folder / name).exists() for name in KEPT):
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        for path in [path for path in folder.iterdir() if path.name not in KEPT]:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _discard(self, number: int, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -29,8 +29,9 @@ class StudyStorage:
     def __init__(self, storage: Storage, history: History, prepared: dict[str, str]) -> None:
         self.storage, self._history, self._prepared = storage, history, prepared
         # Studies of one name in two homes differ in the time and place of their creation.
-        origin = [history.study, history.created, history.origin.get("base")]
-        self.folder = f"studies/{history.study}-{digest(origin)[:16]}"
+        name = history.origin.first or history.study  # a study that is renamed keeps its folder
+        origin = [name, history.created, history.origin.base]
+        self.folder = f"studies/{name}-{digest(origin)[:16]}"
         self._given_up = False
         self._answer: Future[str | None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")

@@ -12,20 +12,23 @@ from typing import Annotated, Any, Union
 
 from pydantic import Field, PlainValidator, SerializeAsAny, TypeAdapter
 
-from hpsearch.data import user_modules
+from hpsearch import user_modules
 from hpsearch.errors import ConfigError
+from hpsearch.tasks.baseline import Baseline
 from hpsearch.tasks.classification import ClassificationSet
 from hpsearch.tasks.evaluation import EvaluationConfig
-from hpsearch.tasks.loading import PREFIX, load, module_of, search_in
+from hpsearch.tasks.loading import load, search_in
 from hpsearch.tasks.metric import LOSSES, Metric
 from hpsearch.tasks.task import TaskSet
 from hpsearch.tasks.text import TextSet
 from hpsearch.tasks.translation import TranslationSet
+from hpsearch.user_modules import PREFIX, split
 
 __all__ = [
     "LOSSES",
     "TASKS",
     "AnySet",
+    "Baseline",
     "ClassificationSet",
     "EvaluationConfig",
     "Metric",
@@ -66,13 +69,13 @@ def find_modules_in(folder: Path) -> None:
     Forgets the tasks of another folder's module of the same name: `load` refuses to use the one for the other.
     """
     search_in(folder)
-    _forget(name for name in TASKS if user_modules.is_other(module_of(name), folder))
+    _forget(name for name in TASKS if user_modules.is_other(split(name)[0], folder))
 
 
 def forget_changed_modules() -> None:
     """Forgets the user's modules that were edited since they were imported, and their tasks."""
     gone = user_modules.forget_changed()
-    _forget(name for name in TASKS if module_of(name) in gone)
+    _forget(name for name in TASKS if split(name)[0] in gone)
 
 
 def _forget(names: Iterable[str]) -> None:

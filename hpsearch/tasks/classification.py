@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from hpsearch.config import Column, Truncate
 from hpsearch.data.splits import LABEL, Example
@@ -15,13 +15,15 @@ from hpsearch.data.truncation import Cut
 from hpsearch.errors import DataError
 from hpsearch.metrics import classification as metrics_of
 from hpsearch.metrics.losses import Sums
+from hpsearch.tasks.baseline import Baseline, sampled
 from hpsearch.tasks.evaluation import EvaluationConfig
-from hpsearch.tasks.measure import Measure, Model, Scores, confusion_sample
+from hpsearch.tasks.measure import Measure, Model, Scores, confusion_sample, sample_rows
 from hpsearch.tasks.metric import Metric
 from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
-    from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder
+    from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder, PairTokens
+    from hpsearch.data.tokenizer import Tokenizer
 
 NAME = "classification"
 NAMED = 10  # labels that a message about an unknown label names
@@ -29,7 +31,20 @@ MISSING = 5  # labels that a message about missing labels names
 ONE_LABEL = (
     "the models may answer one label whatever the text: train longer, or take val/loss, which changes before that"
 )
-OF_POSITIVE = tuple(Metric(name, constant=ONE_LABEL) for name in ("f1", "precision", "recall"))
+OF_POSITIVE = tuple(
+    Metric(name, constant=ONE_LABEL, about=about)
+    for name, about in (
+        ("f1", "F1 of the label `positive`, 0 to 1: the harmonic mean of its precision and recall"),
+        ("precision", "of the texts that are given the label `positive`, the share that have it"),
+        ("recall", "of the texts that have the label `positive`, the share that are given it"),
+    )
+)
+_OF_ALL = {
+    "f1_macro": "the mean F1 of all labels, 0 to 1: each label counts the same, however rare",
+    "f1_micro": "F1 over all decisions, 0 to 1: with one label a text it equals the accuracy",
+    "f1_weighted": "the mean F1 of all labels, weighted by their frequency",
+    "accuracy": "the share of the texts whose most likely label is the right one, 0 to 1",
+}
 
 
 class ClassificationSet(TaskSet):
@@ -38,7 +53,7 @@ class ClassificationSet(TaskSet):
     target_key: ClassVar[str | None] = LABEL
     later_keys: ClassVar[tuple[str, ...]] = ("truncate", "positive")
     METRICS: ClassVar[tuple[Metric, ...]] = (
-        *(Metric(name, constant=ONE_LABEL) for name in ("f1_macro", "f1_micro", "f1_weighted", "accuracy")),
+        *(Metric(name, constant=ONE_LABEL, about=about) for name, about in _OF_ALL.items()),
         Metric(
             "mcc",
             constant=ONE_LABEL,
@@ -46,15 +61,43 @@ class ClassificationSet(TaskSet):
             known_as="f1_macro",
             chosen_by="f1_macro",
             perfect_by="accuracy",  # with a single label mcc is 0 for a perfect model
+            about="Matthews correlation of labels and answers: 1 perfect, 0 chance",
         ),
         *OF_POSITIVE,
     )
 
-    task: Literal["classification"]
-    text: Column = "text"
-    label: str = "label"
-    truncate: Truncate = "right"
-    positive: str | int | bool | None = None  # the label of f1, precision and recall
+    task: Literal["classification"] = Field(
+        description=(
+            "`classification`: labelled text, trained as text to label, scored by F1 and accuracy of the most "
+            "likely label"
+        ),
+    )
+    text: Column = Field(
+        "text",
+        description=(
+            "the column of the texts; nested ones as `meta.body`. A list of columns: their texts are joined by "
+            "line ends, missing ones are left out"
+        ),
+        examples=["body", ["title", "body"]],
+    )
+    label: str = Field(
+        "label",
+        description="the column of the classes: text, whole numbers or booleans",
+        examples=["category"],
+    )
+    truncate: Truncate = Field(
+        "right",
+        description=(
+            "the part that a source or text too long for the context loses: its end (`right`), its beginning "
+            "(`left`) or its `middle`"
+        ),
+        examples=["left"],
+    )
+    positive: str | int | bool | None = Field(
+        None,
+        description="the label for which `f1`, `precision` and `recall` are measured",
+        examples=["spam"],
+    )
 
     @field_validator("positive", mode="before")
     @classmethod
@@ -103,6 +146,32 @@ class ClassificationSet(TaskSet):
                     f"({named}{', ...' * (len(missing) > MISSING)}): "
                     f"f1_macro can reach {len(there) / len(labels):.3g} at most there"
                 )
+
+    def baselines(
+        self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, tokenizer: Tokenizer, metric: str
+    ) -> Sequence[Baseline]:
+        """The majority class, and TF-IDF with logistic regression."""
+        from hpsearch.tasks import bag_of_words, trivial  # numpy
+
+        train: PairTokens = corpus_set.splits["train"]  # type: ignore[assignment]
+        valid: PairTokens = corpus_set.splits["valid"]  # type: ignore[assignment]
+        measure, n_labels = self.measure(corpus_set, evaluation, metric=metric), len(corpus_set.label_names)
+
+        def by_majority() -> dict[str, float]:
+            return trivial.scores(measure, trivial.frequencies(train, valid, n_labels))
+
+        def by_words() -> dict[str, float]:
+            rows = sample_rows(len(train), bag_of_words.EXAMPLES)
+            texts = [train.sources[i][: bag_of_words.LONGEST] for i in rows]
+            labels = [int(train.labels[i]) for i in rows]  # type: ignore[index]
+            found = bag_of_words.probabilities(texts, labels, valid.sources, n_labels)
+            return trivial.scores(measure, trivial.labelled(valid, found))
+
+        note = sampled(len(train), bag_of_words.EXAMPLES, "examples")
+        return [
+            Baseline("the majority class", by_majority),
+            Baseline("TF-IDF with logistic regression", by_words, note),
+        ]
 
     def positive_place(self, corpus_set: CorpusSet) -> int | None:
         """The index of `positive` among the labels, None if it is not given; raises DataError for an unknown label."""

@@ -13,13 +13,48 @@ from hpsearch.metrics.translation import BleuTokenizer
 class EvaluationConfig(Section):
     """When and how a training is evaluated on its validation split."""
 
-    times: int = Field(20, ge=1, le=1000)  # evaluations, at equal fractions of the training, the last at its end
-    decode_every: int = Field(1, ge=1)  # decode at every k-th evaluation, at the last, and the best one at the end
-    decode_sample: int = Field(200, ge=1)  # validation pairs that are decoded, the same each time
-    beam_size: int = Field(1, ge=1, le=64)  # 1: greedy
-    max_new_tokens: int = Field(128, ge=1)
-    bleu_tokenize: BleuTokenizer = "auto"  # as sacrebleu names them; auto: by the script of the targets
-    ter: Literal["auto"] | bool = "auto"  # translation edit rate; auto: if targets are short, because it is slow
+    times: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        description="evaluations of a training, at equal fractions of it, the last at its end",
+    )
+    decode_every: int = Field(
+        1,
+        ge=1,
+        description=(
+            "translation: 1 decodes at every evaluation; k at every k-th and the last one, and the best one at the"
+            " end of the training"
+        ),
+        examples=[2],
+    )
+    decode_sample: int = Field(
+        200,
+        ge=1,
+        description="translation: validation pairs that are decoded, the same each time",
+    )
+    beam_size: int = Field(1, ge=1, le=64, description="translation: 1 decodes greedily", examples=[4])
+    max_new_tokens: int = Field(
+        128,
+        ge=1,
+        description=(
+            "translation: tokens that are decoded at most; reserved in the context after a long source, up to half"
+            " of `model.context`"
+        ),
+    )
+    bleu_tokenize: BleuTokenizer = Field(
+        "auto",
+        description="the tokenizer of BLEU, as sacrebleu names it; `auto`: by the script of the targets",
+        examples=["zh"],
+    )
+    ter: Literal["auto"] | bool = Field(
+        "auto",
+        description=(
+            "translation edit rate, which is slow; `auto`: if targets have at most 15 words on average, or if it "
+            "is the objective"
+        ),
+        examples=[True],
+    )
 
     @field_validator("ter", mode="before")
     @classmethod

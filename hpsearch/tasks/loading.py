@@ -6,20 +6,14 @@ is known in that script's process only.
 
 from __future__ import annotations
 
-import sys
-import threading
 from pathlib import Path
 
-from hpsearch.data import user_modules
-from hpsearch.error_lines import with_class
-from hpsearch.errors import ConfigError, DataError
+from hpsearch import user_modules
+from hpsearch.errors import ConfigError
 from hpsearch.tasks.task import TaskSet
 
-PREFIX = "python:"
 FORM = 'task: "python:module:Class"'
-REMEDY = "put what a script does under: if __name__ == '__main__':"
 _folders: list[Path] = []  # searched for modules, the latest first
-_lock = threading.Lock()  # a worker's first trial may come while the worker warms up
 
 
 def search_in(folder: Path) -> None:
@@ -33,30 +27,16 @@ def load(name: str) -> type[TaskSet]:
 
     Raises ConfigError if the module cannot be imported, or if the attribute is missing or no TaskSet.
     """
-    module_name, _, attribute = name.removeprefix(PREFIX).partition(":")
-    if not module_name or not attribute:
+    module, attribute = user_modules.split(name)
+    if not module or not attribute:
         raise ConfigError(f"{name!r} names no class of a module; write {FORM}")
-    folder = _folder_of(module_name)
-    what = f"{name}: importing it"
-    try:
-        with _lock, user_modules.running(module_name, base=folder, what=what, remedy=REMEDY):
-            module = user_modules.imported(module_name, base=folder, what=name)
-    except DataError as error:
-        raise ConfigError(str(error)) from error
-    except Exception as error:  # whatever a user's module does wrong while it is imported
-        raise ConfigError(f"{name}: cannot be imported ({with_class(error)})") from error
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))  # for what the module imports later; last, so that it hides no package
-    section = getattr(module, attribute, None)
+    folder = _folder_of(module)
+    section = user_modules.load(name, base=folder, where=name, error=ConfigError)
+    user_modules.keep_importable(folder)
     if not (isinstance(section, type) and issubclass(section, TaskSet)):
         what = "has no attribute" if section is None else "has no subclass of hpsearch.tasks.TaskSet named"
-        raise ConfigError(f"{name}: module {module_name} {what} {attribute!r}")
+        raise ConfigError(f"{name}: module {module} {what} {attribute!r}")
     return section.named(name)
-
-
-def module_of(name: str) -> str:
-    """The module that the name of a task of the user's own begins with."""
-    return name.removeprefix(PREFIX).partition(":")[0]
 
 
 def _folder_of(module: str) -> Path:

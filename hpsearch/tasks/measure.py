@@ -74,3 +74,10 @@ def examples_sample(task: str, examples: Sequence[dict[str, str]]) -> dict[str, 
 def confusion_sample(task: str, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> dict[str, Any]:
     """A sample that is shown as a picture: the confusion matrix (rows: true labels, columns: predicted)."""
     return {"task": task, "labels": list(labels), "confusion": counts}
+
+
+def sample_rows(n_rows: int, sample: int | None) -> list[int]:
+    """All examples, or `sample` evenly spaced ones."""
+    if sample is None or sample >= n_rows:
+        return list(range(n_rows))
+    return [i * n_rows // sample for i in range(sample)]

@@ -18,15 +18,22 @@ class Metric:
     known_as: str = ""  # a better-known metric, which is shown beside it
     chosen_by: str = ""  # the objective to suggest if a set is at chance by this metric
     perfect_by: str = ""  # the metric that is 1 for a perfect model when this one is 0
+    about: str = ""  # what it measures, with its unit
 
 
+_LOSSES = {
+    "loss": "the mean loss of the target tokens, in nats per token",
+    "perplexity": "e to the loss: of how many equally likely tokens the model is as unsure",
+    "bits_per_byte": "the loss in bits per byte of the scored text, which can be compared between vocabularies",
+}
 LOSSES = tuple(
     Metric(
         name,
         "minimize",
         best=None,
         constant="the trainings do not differ: each may be of one step, or the learning rates of no effect",
+        about=about,
     )
-    for name in ("loss", "perplexity", "bits_per_byte")
+    for name, about in _LOSSES.items()
 )
 """The metrics of every task, from the losses of its target tokens."""

@@ -5,17 +5,19 @@ A new task is one file: a subclass of `TaskSet` with a field `task: Literal[NAME
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from hpsearch.data.encodable_set import EncodableSet
 from hpsearch.data.truncation import Cut
+from hpsearch.tasks.baseline import Baseline
 from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure
 from hpsearch.tasks.metric import Metric
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
     from hpsearch.data.token_arrays import CorpusSet
+    from hpsearch.data.tokenizer import Tokenizer
 
 
 class TaskSet(EncodableSet):
@@ -46,6 +48,12 @@ class TaskSet(EncodableSet):
     def doubts(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Iterator[str]:
         """Warnings about the metrics on these data, a line each; raises DataError if they cannot be measured."""
         yield from ()
+
+    def baselines(
+        self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, tokenizer: Tokenizer, metric: str
+    ) -> Sequence[Baseline]:
+        """Trivial models to compare the winner with; their metrics are named as those of `measure` (f1_macro)."""
+        return ()
 
     def cut(self, *, context: int, max_new_tokens: int) -> Cut:
         """How examples longer than the context are truncated; reserves room for the decoded tokens."""

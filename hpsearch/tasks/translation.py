@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
 
 from hpsearch.config import Column, Truncate
 from hpsearch.data.splits import Example
 from hpsearch.data.truncation import Cut
 from hpsearch.metrics.translation import ORDER, Scoring, unavailable
+from hpsearch.tasks.baseline import Baseline
 from hpsearch.tasks.evaluation import EvaluationConfig
-from hpsearch.tasks.measure import Measure, Model, Scores, examples_sample
+from hpsearch.tasks.measure import Measure, Model, Scores, examples_sample, sample_rows
 from hpsearch.tasks.metric import Metric
 from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
-    from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder
+    from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder, PairTokens
+    from hpsearch.data.tokenizer import Tokenizer
 
 NAME = "translation"
 
@@ -35,20 +39,47 @@ class TranslationSet(TaskSet):
             known_as="chrf",
             constant="no output shares as many words in a row with its reference as BLEU counts: train longer, see "
             "that evaluation.bleu_tokenize fits the language, or take val/chrf, which counts letters",
+            about="BLEU of the decoded targets, 0 to 100: the words in a row that they share with the references",
         ),
         Metric(
             "chrf",
             best=100.0,
             constant="the outputs are empty or share no letters with the references: train longer",
+            about="chrF of the decoded targets, 0 to 100: the letters in a row that they share with the references",
         ),
-        Metric("ter", "minimize", best=0.0, constant="the outputs may be empty: train longer"),
-        Metric("exact_match", constant="no output equals its reference: train longer, or take val/chrf or val/loss"),
+        Metric(
+            "ter",
+            "minimize",
+            best=0.0,
+            constant="the outputs may be empty: train longer",
+            about="translation edit rate: 100 times the edits per word of the reference",
+        ),
+        Metric(
+            "exact_match",
+            constant="no output equals its reference: train longer, or take val/chrf or val/loss",
+            about="the share of the decoded targets that equal their reference, 0 to 1",
+        ),
     )
 
-    task: Literal["translation"]
-    source: str = "source"
-    target: str = "target"
-    truncate: Truncate = "right"
+    task: Literal["translation"] = Field(
+        description="`translation`: pairs, trained as source to target, scored by BLEU and chrF of the decoded target",
+    )
+    source: str = Field(
+        "source",
+        description=(
+            "the column of the sources; nested ones as `translation.de`, or `de` where one column has that field"
+        ),
+        examples=["de"],
+    )
+    target: str = Field("target", description="the column of the targets", examples=["en"])
+    truncate: Truncate = Field(
+        "right",
+        description=(
+            "the part that a source or text too long for the context loses: its end (`right`), its beginning "
+            "(`left`) or its `middle`"
+        ),
+        examples=["left"],
+    )
 
     def example_columns(self) -> dict[str, Column]:
         """The source and the target."""
@@ -88,6 +119,21 @@ class TranslationSet(TaskSet):
                 f"counts them): BLEU compares {longest} there; {metric.removesuffix('bleu')}chrf tells such outputs "
                 "apart better"
             )
+
+    def baselines(
+        self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, tokenizer: Tokenizer, metric: str
+    ) -> Sequence[Baseline]:
+        """A copy of the source, on the examples that an evaluation decodes."""
+        from hpsearch.tasks import trivial  # numpy
+
+        valid: PairTokens = corpus_set.splits["valid"]  # type: ignore[assignment]
+
+        def by_copy() -> dict[str, float]:
+            rows = sample_rows(len(valid), evaluation.decode_sample)
+            copies = trivial.Known(valid, outputs=(rows, [valid.sources[i] for i in rows]))
+            return trivial.scores(self.measure(corpus_set, evaluation, metric=metric), copies)
+
+        return [Baseline("a copy of the source", by_copy)]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class LauncherConformance:
 
     workers = 2  # that it can have; 1: skips the tests of several workers
     in_processes = True  # workers are processes, which may die without the driver
+    in_groups = True  # a worker can train several trials together
 
     def make(self, settings: list[WorkerSettings]) -> Launcher:
         """Returns a launcher with these workers."""
@@ -144,6 +146,78 @@ class LauncherConformance:
                 seen, last = drive(launcher, lambda e: Command.STOP)
                 assert (len(seen), _end(last)) == (1, (number, Command.STOP))
 
+    def test_a_worker_trains_several_trials_together(self, tmp_path: Path) -> None:
+        """Each is evaluated and ends as it would by itself, and the worker trains the next."""
+        self.needs_groups()
+        with self.made(tmp_path) as launcher:
+            place(launcher, *(task(tmp_path, number) for number in (3, 1, 2)))
+            seen, ends = drive_all(launcher, 3)
+            assert {trial: [e.index for e in found] for trial, found in seen.items()} == {
+                number: list(range(1, 21)) for number in (1, 2, 3)
+            }
+            assert sorted(map(_end, ends)) == [(number, Command.CONTINUE) for number in (1, 2, 3)]
+            place(launcher, task(tmp_path, 4))
+            assert len(drive(launcher)[0]) == 20
+
+    def test_each_trial_of_a_group_has_its_own_command(self, tmp_path: Path) -> None:
+        """PAUSE, FINISH and STOP end one each; the fourth trains to its end."""
+        self.needs_groups()
+        told = {0: Command.PAUSE, 1: Command.FINISH, 2: Command.STOP}
+
+        def answer(trial: int, evaluation: Evaluation) -> Command:
+            return told[trial] if trial in told and evaluation.index == 4 else Command.CONTINUE
+
+        with self.made(tmp_path) as launcher:
+            place(launcher, *(task(tmp_path, number) for number in range(4)))
+            seen, ends = drive_all(launcher, 4, answer)
+        assert {trial: len(found) for trial, found in seen.items()} == {0: 4, 1: 4, 2: 4, 3: 20}
+        assert sorted(map(_end, ends)) == [*told.items(), (3, Command.CONTINUE)]
+        assert _end(ends[-1]) == (3, Command.CONTINUE)
+        assert {(tmp_path / f"{n:04d}" / "best.pt").exists() for n in (1, 3)} == {True}
+
+    def test_a_stopped_group_ends_at_once(self, tmp_path: Path) -> None:
+        """STOP for all trials that are left closes the training."""
+        self.needs_groups()
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path, 0), task(tmp_path, 1))
+            seen, ends = drive_all(launcher, 2, lambda trial, e: Command.STOP if e.index == 2 else 0)
+            assert ({trial: len(found) for trial, found in seen.items()}, len(ends)) == ({0: 2, 1: 2}, 2)
+            assert sorted(map(_end, ends)) == [(0, Command.STOP), (1, Command.STOP)]
+            place(launcher, task(tmp_path, 4))
+            assert len(drive(launcher)[0]) == 20
+
+    def test_an_error_fails_every_trial_of_a_group(self, tmp_path: Path) -> None:
+        """Each trial that has not ended has its Failed, and the worker trains the next."""
+        self.needs_groups()
+        with self.made(tmp_path) as launcher:
+            place(launcher, task(tmp_path, 0), task(tmp_path, 1, dropout=RAISES), task(tmp_path, 2))
+            _, ends = drive_all(launcher, 3, lambda trial, e: Command.FINISH if trial == 2 else 0)
+            assert _end(ends[0]) == (2, Command.FINISH)
+            failed = [(end.trial, end.kind) for end in ends[1:] if isinstance(end, Failed)]
+            assert failed == [(0, "error"), (1, "error")]
+            place(launcher, task(tmp_path, 4))
+            assert len(drive(launcher)[0]) == 20
+
+    def test_a_dead_worker_fails_every_trial_of_its_group(self, tmp_path: Path) -> None:
+        """Each trial has its Failed, of the same kind; so it is after a group that ran out of memory."""
+        self.needs_groups()
+        if not self.in_processes:
+            raise SkipTest("it trains in the driver's process")
+        with self.made(tmp_path) as launcher:
+            for first, dropout, kind in ((0, DIES, "died"), (3, NO_MEMORY, "out_of_memory")):
+                group = range(first, first + 3)
+                place(launcher, *(task(tmp_path, n, dropout=dropout if n == first + 1 else 0.0) for n in group))
+                _, ends = drive_all(launcher, 3)
+                found = [(end.trial, end.kind) for end in ends if isinstance(end, Failed)]
+                assert found == [(number, kind) for number in group]
+            place(launcher, task(tmp_path, 6))
+            assert len(drive(launcher)[0]) == 20
+
+    def needs_groups(self) -> None:
+        """Skips a test of a launcher whose workers train one trial at a time."""
+        if not self.in_groups:
+            raise SkipTest("a worker trains one trial at a time")
+
 
 def worker_settings(folder: Path) -> WorkerSettings:
     """Returns the settings of a worker on the CPU."""
@@ -161,13 +235,13 @@ def task(folder: Path, number: int = 0, **values: Any) -> Task:
     return Task(number, 1, config(**values).model_dump(mode="json"), folder / f"{number:04d}")
 
 
-def place(launcher: Launcher, trial: Task, slot: int = 0) -> None:
-    """Waits until a worker is ready and hands it a trial."""
+def place(launcher: Launcher, *tasks: Task, slot: int = 0) -> None:
+    """Waits until a worker is ready and hands it a trial, or several to train together."""
     deadline = time.monotonic() + LIMIT
     while not launcher.ready(slot):
         assert time.monotonic() < deadline, "no worker is ready"
         launcher.messages(timeout=0.1)
-    launcher.train(slot, trial)
+    launcher.train(slot, tasks)
 
 
 def drive(
@@ -184,6 +258,28 @@ def drive(
             answer = answers(message.evaluation)
             launcher.reply(message.slot, Reply(message.trial, answer, message.evaluation.index))
     raise AssertionError("no message from the launcher")
+
+
+def drive_all(
+    launcher: Launcher, count: int, answers: Callable[[int, Evaluation], int] = lambda trial, evaluation: 0
+) -> tuple[dict[int, Seen], list[Message]]:
+    """Answers every evaluation until `count` trials have ended; returns evaluations by trial, and the last messages.
+
+    `answers` returns a command for a trial and its evaluation; 0 is CONTINUE.
+    """
+    seen: dict[int, Seen] = defaultdict(list)
+    ends: list[Message] = []
+    deadline = time.monotonic() + LIMIT
+    while len(ends) < count and time.monotonic() < deadline:
+        for message in launcher.messages(timeout=0.5):
+            if not isinstance(message, Evaluated):
+                ends.append(message)
+                continue
+            seen[message.trial].append(message.evaluation)
+            command = Command(answers(message.trial, message.evaluation))
+            launcher.reply(message.slot, Reply(message.trial, command, message.evaluation.index))
+    assert len(ends) == count, "no message from the launcher"
+    return seen, ends
 
 
 def _end(message: Message) -> tuple[int, Command]:

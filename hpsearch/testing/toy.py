@@ -11,18 +11,20 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from hpsearch.contract import Command, Evaluation, Handle, TrainingPoint
+from hpsearch.contract import Command, Evaluation, Handle, TrainingPoint, TrialTask
 from hpsearch.testing.curves import SyntheticCurve
-from hpsearch.trainers import TestResult, load_state, save_state
+from hpsearch.trainers import TestResult, Trainer, load_state, save_state
 from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.training.config import TrainConfig
 
 STEPS = 200  # of every training
 TOKENS = 1000  # per step
+COOLED = 0.03  # what a cool-down is worth
 FAULTS = {
     0.5: "raise",
     0.51: "exit",
@@ -41,10 +43,21 @@ class Toy(CausalLM):
     """The trainer that tests of driver, launchers and journal use."""
 
     exports: ClassVar[str] = ""
+    baselines = Trainer.baselines  # none: each takes a process of its own
 
     def train(self, config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
         """See `train`."""
         yield from train(config, handle)
+
+    def train_many(self, tasks: Sequence[TrialTask]) -> Iterator[tuple[int, Evaluation | None]]:
+        """Trains each trial up to its next evaluation, in turn."""
+        trainings = {task.trial: iter(self.train(task.config, task.handle)) for task in tasks}
+        while trainings:
+            for trial, training in list(trainings.items()):
+                found = next(training, None)
+                if found is None:
+                    del trainings[trial]
+                yield trial, found
 
     def warm_up(self) -> None:
         """Does nothing: it needs no torch."""
@@ -71,15 +84,17 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     fault = FAULTS.get(round(config.model.dropout, 3))
     pause = max(pause, 0.02) if fault == "slow" else pause
     command = Command.CONTINUE
-    while state["step"] < round(STEPS * config.training.stop_at):
+    while state["step"] < state.get("ends_at", round(STEPS * config.training.stop_at)):
         command = handle.command()
-        if command is not Command.CONTINUE:
+        if command is Command.COOL_DOWN:
+            _go_back(state, config)
+        if command > Command.COOL_DOWN:
             break
         time.sleep(pause)
         state["step"] += 1
         _break(fault, state["step"])
-        if _index(config, state["step"]) > _index(config, state["step"] - 1):
-            found = evaluation(config, curve, state["step"], fault)
+        found = _due(config, curve, state, fault)
+        if found is not None:
             state["evaluations"].append(found.to_dict())
             yield found
             _note(handle, found)
@@ -89,6 +104,33 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
         save_state(config, handle, state)
     else:
         save_state(config, handle, state, name="best.pt")
+
+
+def _go_back(state: dict[str, Any], config: TrainConfig) -> None:
+    """Leaves the curve at 4/5 of the way to its best evaluation, unless it has left it."""
+    if "branch" not in state:
+        curve = [Evaluation.from_dict(known) for known in state["evaluations"]]
+        best = min(curve, key=lambda known: known.metrics["val/loss"])
+        state["branch"] = max(1, 4 * best.index // 5)
+        state["step"] = STEPS * state["branch"] // config.evaluation.times
+        state["ends_at"] = max(best.step, state["step"] + 1)
+
+
+def _due(config: TrainConfig, curve: SyntheticCurve, state: dict[str, Any], fault: str | None) -> Evaluation | None:
+    """Returns the evaluation that is due at the state's step, if one is."""
+    step = state["step"]
+    if "branch" not in state:
+        is_due = _index(config, step) > _index(config, step - 1)
+        return evaluation(config, curve, step, fault) if is_due else None
+    return cooled(config, curve, step, state["branch"]) if step >= state["ends_at"] else None
+
+
+def cooled(config: TrainConfig, curve: SyntheticCurve, step: int, index: int) -> Evaluation:
+    """Returns the end of a branch at a step: COOLED below the curve."""
+    found = evaluation(config, curve, step)
+    shorter = {"training": {"epochs": found.epoch, "warmup": min(0.8, config.training.warmup * STEPS / step)}}
+    metrics = {name: value - COOLED for name, value in found.metrics.items()}
+    return replace(found, index=index, metrics=metrics, branch=shorter)
 
 
 def curve_of(config: TrainConfig) -> SyntheticCurve:
@@ -149,7 +191,8 @@ def _break(fault: str | None, step: int) -> None:
 def _note(handle: Handle, found: Evaluation) -> None:
     path = os.environ.get("TOY_HISTORY")
     if path:
-        line = {"trial": int(handle.folder.name), "index": found.index, "value": found.metrics["val/loss"]}
+        index = -found.index if found.branch else found.index
+        line = {"trial": int(handle.folder.name), "index": index, "value": found.metrics["val/loss"]}
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.write(file, json.dumps(line).encode() + b"\n")
         os.close(file)

@@ -3,15 +3,21 @@
 trainer.py     the base class of trainers    loading.py   loads a trainer by name
 state.py       a state as a JSON file         causal_lm/   language models of the Llama kind
 checked.py     errors and answers of a user's trainer
+costs.py       what a training costs, for `hpsearch plan`
 evaluations.py the evaluations that a trainer yields, checked
+own.py         what the trainers of a user's own code share: its config, and evaluations of what it reports
+function/      a user's function
+program/       any program
 """
 
 from hpsearch.config import Config, Objective, Section
-from hpsearch.contract import Command, Evaluation, Handle
+from hpsearch.contract import Command, Evaluation, Handle, TrialTask
 from hpsearch.document.document import Fault
 from hpsearch.sealed import seal
+from hpsearch.trainers.costs import Advice, Cost, CostModel, Sample
 from hpsearch.trainers.loading import (
     DEFAULT,
+    KEYS,
     config_file,
     config_of,
     default,
@@ -21,24 +27,31 @@ from hpsearch.trainers.loading import (
     trainer_name,
 )
 from hpsearch.trainers.state import load_state, save_state
-from hpsearch.trainers.trainer import Prepared, Shape, SpaceView, TestResult, Trainer
+from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer, trains_many
 from hpsearch.verdict import Phases
 
 __all__ = [
     "DEFAULT",
+    "KEYS",
+    "Advice",
     "Command",
     "Config",
+    "Cost",
+    "CostModel",
     "Evaluation",
     "Fault",
     "Handle",
     "Objective",
     "Phases",
     "Prepared",
+    "Rule",
+    "Sample",
     "Section",
     "Shape",
     "SpaceView",
     "TestResult",
     "Trainer",
+    "TrialTask",
     "config_file",
     "config_of",
     "default",
@@ -49,4 +62,5 @@ __all__ = [
     "save_state",
     "seal",
     "trainer_name",
+    "trains_many",
 ]

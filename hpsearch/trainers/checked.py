@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from hpsearch.config import Objective
-from hpsearch.contract import Handle
-from hpsearch.error_lines import message
+from hpsearch.error_lines import with_line
 from hpsearch.errors import ConfigError, HpsearchError
-from hpsearch.trainers.trainer import Shape, Trainer
+from hpsearch.trainers.trainer import Shape, Trainer, trains_many
 from hpsearch.verdict import Phases
 
 LONGEST = 100  # characters of an answer in an error
@@ -30,11 +28,17 @@ ANSWERS: Mapping[str, tuple[type, ...]] = {
     "remedy": (str,),
     "phases": (Phases,),
     "evaluations": (int, type(None)),
+    "rules": (Mapping,),
     "shape": (Shape,),
+    "shortened": (Mapping,),
+    "cools_down": (bool,),
     "dedup_key": (Mapping,),
     "export_config": (BaseModel,),
     "comments": (Mapping,),
     "nondeterminism": (str,),
+    "work": (Mapping,),
+    "cost_model": (Callable,),  # type: ignore[dict-item]  # a class of its own, for isinstance
+    "advice": (Iterable,),
 }
 
 
@@ -44,8 +48,9 @@ def check_answers(trainer: Trainer, base: Path) -> None:
         method = getattr(trainer, name)
         if not hasattr(method, "__wrapped__"):  # a module's instance is loaded more than once
             setattr(trainer, name, _checked(trainer, name, method, base))
-    if not hasattr(trainer.train, "__wrapped__"):
-        trainer.train = _checked_train(trainer.train)  # type: ignore[method-assign]
+    for name in ("train", "train_many") if trains_many(trainer) else ("train",):
+        if not hasattr(getattr(trainer, name), "__wrapped__"):
+            setattr(trainer, name, _checked_train(name, getattr(trainer, name)))
 
 
 def _checked(trainer: Trainer, name: str, method: Callable[..., Any], base: Path) -> Callable[..., Any]:
@@ -56,7 +61,7 @@ def _checked(trainer: Trainer, name: str, method: Callable[..., Any], base: Path
         except HpsearchError:
             raise
         except (Exception, SystemExit) as error:
-            raise ConfigError(f"{trainer.name}: {name}() raised {in_one_line(error, base)}") from error
+            raise ConfigError(f"{trainer.name}: {name}() raised {with_line(error, base)}") from error
         if not isinstance(answer, ANSWERS[name]) or (name == "dedup_key" and not _of_sections(answer)):
             allowed = "a mapping of sections" if name == "dedup_key" else " or ".join(map(_called, ANSWERS[name]))
             raise ConfigError(f"{trainer.name}: {name}() returned {repr(answer)[:LONGEST]}; allowed: {allowed}")
@@ -65,13 +70,13 @@ def _checked(trainer: Trainer, name: str, method: Callable[..., Any], base: Path
     return checked
 
 
-def _checked_train(train: Callable[..., Any]) -> Callable[..., Any]:
+def _checked_train(name: str, train: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(train)
-    def checked(config: Any, handle: Handle) -> Any:
-        found = train(config, handle)
+    def checked(*args: Any) -> Any:
+        found = train(*args)
         if not isinstance(found, Iterable):
             what = "None" if found is None else type(found).__name__
-            raise TypeError(f"train() returned {what}; it must yield evaluations")
+            raise TypeError(f"{name}() returned {what}; it must yield evaluations")
         return found
 
     return checked
@@ -82,17 +87,4 @@ def _of_sections(answer: Any) -> bool:
 
 
 def _called(kind: type) -> str:
-    return {"NoneType": "None", "BaseModel": "a config"}.get(kind.__name__, kind.__name__)
-
-
-def in_one_line(error: BaseException, base: Path) -> str:
-    """The error's type, its first line, and the line of the user's code (a file below `base`) that raised it."""
-    lines = message(error).strip().splitlines() or [""]
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _inside(frame.filename, base)]
-    place = f", {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    said = f": {lines[0]}" if lines[0] else ""
-    return f"{type(error).__name__}{said}{place}"
-
-
-def _inside(file: str, base: Path) -> bool:
-    return Path(file).is_relative_to(base.resolve())
+    return {"NoneType": "None", "BaseModel": "a config", "Callable": "a function"}.get(kind.__name__, kind.__name__)

@@ -2,35 +2,94 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
-from hpsearch.contract import Evaluation, Handle, TrainingPoint
+from hpsearch.contract import Evaluation, Handle, TrainingPoint, TrialTask
 from hpsearch.trainers.trainer import Trainer
 
+T = TypeVar("T")
 LARGEST = 2**63 - 1  # what SQLite and MLflow store as an integer
 ROUNDING = 1e-6  # by which a sum of shares may exceed 1
 
 
-def evaluations(trainer: Trainer, config: Any, handle: Handle) -> Iterator[Evaluation]:
+def evaluations(trainer: Trainer, config: Any, handle: Handle, *, measure: float = 0.0) -> Iterator[Evaluation]:
     """Yields the evaluations of a training with Python's ints, floats and strings as values.
+
+    measure: above 0, the training is only measured, for about so many seconds (`Trainer.measure`).
 
     Raises TypeError or ValueError, a message of one line, if the trainer yields something else than an Evaluation, a
     field has a wrong value, or an index is not above the one before.
     """
     last = 0
-    for found in trainer.train(config, handle):
-        if not isinstance(found, Evaluation):
-            raise TypeError(f"{trainer.name} yielded {type(found).__name__}, not Evaluation")
-        evaluation = _plain(found)
-        if evaluation.index <= last:
-            raise ValueError(f"Evaluation(index={evaluation.index}) after index {last}: indices must rise")
-        last = evaluation.index
-        yield evaluation
+    begun = trainer.measure(config, handle, measure) if measure else trainer.train(config, handle)
+    with closing(begun) as training:
+        for found in training:
+            evaluation = _checked(trainer, found, after=last)
+            last = max(last, evaluation.index)
+            yield evaluation
+
+
+@contextlib.contextmanager
+def closing(training: Iterable[T]) -> Iterator[Iterable[T]]:
+    """Closes the training after the block if it is a generator, so that what it raises then can be caught."""
+    try:
+        yield training
+    finally:
+        if isinstance(training, Generator):
+            training.close()
+
+
+def evaluations_of_many(trainer: Trainer, tasks: Sequence[TrialTask]) -> Iterator[tuple[int, Evaluation | None]]:
+    """Yields (trial, evaluation) of trials that are trained together, and (trial, None) when one of them has ended.
+
+    The last ones end with the iterator, so that the trainer can clean up. The evaluations are as those of
+    `evaluations`; each has its share of the group's `peak_memory`. Raises TypeError or ValueError also for what is no
+    such pair, and for a trial that is not in training.
+    """
+    last = {task.trial: 0 for task in tasks}
+    with closing(trainer.train_many(tasks)) as training:
+        for pair in training:
+            trial, found = _pair(trainer, pair)
+            if trial not in last:
+                allowed = ", ".join(map(str, last)) or "none"
+                raise ValueError(f"{trainer.name} yielded trial {trial}; in training: {allowed}")
+            if found is None:
+                del last[trial]
+                if last:
+                    yield trial, None
+                continue
+            evaluation = _checked(trainer, found, after=last[trial])
+            last[trial] = max(last[trial], evaluation.index)
+            yield trial, replace(evaluation, peak_memory=math.ceil(evaluation.peak_memory / len(tasks)))
+
+
+def _pair(trainer: Trainer, found: Any) -> tuple[int, Any]:
+    try:
+        trial, evaluation = found
+        return operator.index(trial), evaluation
+    except (TypeError, ValueError):
+        allowed = "(trial, Evaluation), and (trial, None) at a trial's end"
+        raise TypeError(f"{trainer.name} yielded {_short(found)}; allowed: {allowed}") from None
+
+
+def _checked(trainer: Trainer, found: Any, *, after: int) -> Evaluation:
+    """Returns what a trainer yielded `after` the evaluation of this index as an Evaluation of plain values."""
+    if not isinstance(found, Evaluation):
+        raise TypeError(f"{trainer.name} yielded {type(found).__name__}, not Evaluation")
+    evaluation = _plain(found)
+    if evaluation.branch:
+        if evaluation.index > after:
+            raise ValueError(f"a branch from evaluation {evaluation.index}, but the latest is {after}")
+    elif evaluation.index <= after:
+        raise ValueError(f"Evaluation(index={evaluation.index}) after index {after}: indices must rise")
+    return evaluation
 
 
 def number(name: str, value: Any) -> float:
@@ -55,6 +114,7 @@ def _plain(found: Evaluation) -> Evaluation:
         peak_memory=_integer("peak_memory", found.peak_memory),
         device_memory=_integer("device_memory", found.device_memory),
         precision=_text("precision", found.precision),
+        branch={_name("branch", section): _changes(values) for section, values in _items("branch", found.branch)},
         points=[_plain_point(point) for point in _points(found.points)],
         time=_amount("time", found.time),
     )
@@ -105,6 +165,15 @@ def _share(field: str, value: Any) -> float:
 
 def _metrics(field: str, found: Any) -> dict[str, float]:
     return {_name(field, name): number(name, value) for name, value in _items(field, found)}
+
+
+def _changes(found: Any) -> dict[str, Any]:
+    """The changed values of one section: plain values of JSON."""
+    values = {_name("branch", name): _python(value) for name, value in _items("branch", found)}
+    for value in values.values():
+        if not isinstance(value, str | int | float | None):
+            raise _wrong("branch", found, "numbers, strings, booleans and None by section and key")
+    return values
 
 
 def _items(field: str, found: Any) -> Iterable[tuple[Any, Any]]:

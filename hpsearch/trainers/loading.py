@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from hpsearch import tasks
+from hpsearch import tasks, user_modules
 from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.config import Config
-from hpsearch.data import user_modules
 from hpsearch.document.validation_errors import fault
-from hpsearch.errors import ConfigError, DataError, HpsearchError, TrainingFailed
+from hpsearch.error_lines import with_line
+from hpsearch.errors import ConfigError, HpsearchError, TrainingFailed
+from hpsearch.journal.origin import Origin
 from hpsearch.redaction import redact
 from hpsearch.trainers.causal_lm import CausalLM
-from hpsearch.trainers.checked import check_answers, in_one_line
+from hpsearch.trainers.checked import check_answers
+from hpsearch.trainers.function import Function
+from hpsearch.trainers.program import Program
 from hpsearch.trainers.trainer import Trainer, is_section
+from hpsearch.user_modules import PREFIX
 
-PREFIX = "python:"
-FAMILY: Mapping[str, type[Trainer]] = {"causal_lm": CausalLM}
+FAMILY: Mapping[str, type[Trainer]] = {"causal_lm": CausalLM, "function": Function, "program": Program}
+KEYS: Mapping[str, str] = {"train": "function", "command": "program"}  # a key of a space file that stands for a trainer
 DEFAULT = "causal_lm"
 FORM = 'trainer: "python:package.module:attribute"'
-_lock = threading.Lock()  # a worker's first trial may come while it warms up
 
 
 def load(name: str, base: Path) -> Trainer:
@@ -38,7 +39,9 @@ def load(name: str, base: Path) -> Trainer:
     tasks.find_modules_in(base)
     if not name.startswith(PREFIX):
         if name not in FAMILY:
-            raise ConfigError(f"unknown trainer {name!r}; allowed: {', '.join(FAMILY)}, or your own as {FORM}")
+            named = ", ".join(own for own in FAMILY if own not in KEYS.values())
+            keys = "".join(f", or {key}: ..." for key in KEYS)
+            raise ConfigError(f"unknown trainer {name!r}; allowed: {named}, or your own as {FORM}{keys}")
         found: Any = FAMILY[name]
     else:
         found = _imported(name, base)
@@ -70,18 +73,18 @@ def default() -> Trainer:
     return load(DEFAULT, Path())
 
 
-def trainer_name(origin: Mapping[str, Any]) -> str:
-    """The trainer's name in the origin of a journal; older journals have none and used the default one."""
-    return str(origin.get("experiment", {}).get("trainer", DEFAULT))
+def trainer_name(origin: Origin) -> str:
+    """The name of a study's trainer; older studies have none and used the default one."""
+    return str(origin.experiment.get("trainer", DEFAULT))
 
 
-def input_paths(origin: Mapping[str, Any]) -> list[str]:
+def input_paths(origin: Origin) -> list[str]:
     """The paths, relative to the study's base, that its config and its trainer's module are read from."""
-    name, base = trainer_name(origin), Path(origin["base"])
-    module = name.removeprefix(PREFIX).partition(":")[0].partition(".")[0]
+    name, base = trainer_name(origin), Path(origin.base)
+    module = user_modules.split(name)[0].partition(".")[0]
     own = [path for path in (f"{module}.py", module) if name.startswith(PREFIX) and (base / path).exists()]
     with contextlib.suppress(ConfigError):  # its module is gone
-        own += load(name, base).files(origin["experiment"])
+        own += load(name, base).files(origin.experiment)
     return own
 
 
@@ -100,29 +103,18 @@ def reporting_errors(trainer: Trainer, doing: str, *, base: Path, log: Path) -> 
             raise
         make_folder(log.parent)
         write_atomically(log, redact(traceback.format_exc()).encode())
-        raise TrainingFailed(
-            f"{trainer.name}: {doing}: {in_one_line(error, base)}; the traceback is in {log}"
-        ) from error
+        raise TrainingFailed(f"{trainer.name}: {doing}: {with_line(error, base)}; the traceback is in {log}") from error
 
 
 def _imported(name: str, base: Path) -> Any:
-    module_name, _, attribute = name.removeprefix(PREFIX).partition(":")
-    if not module_name or not attribute:
+    module, attribute = user_modules.split(name)
+    if not module or not attribute:
         raise ConfigError(f"{name!r} names no attribute of a module; write {FORM}")
-    remedy = "put what a script does under: if __name__ == '__main__':"
-    what = f"{name}: importing it"
-    try:
-        with _lock, user_modules.running(module_name, base=base, what=what, remedy=remedy):
-            module = user_modules.imported(module_name, base=base, what=name)
-    except DataError as error:
-        raise ConfigError(str(error)) from error
-    except Exception as error:  # whatever a user's module does wrong while it is imported
-        raise ConfigError(f"{name}: cannot be imported ({in_one_line(error, base)})") from error
-    if (folder := str(base.resolve())) not in sys.path:
-        sys.path.append(folder)  # for what it imports later; last, so that no file there hides a package
-    if not hasattr(module, attribute):
-        raise ConfigError(f"{name}: module {module_name} has no attribute {attribute!r}")
-    return getattr(module, attribute)
+    found = user_modules.load(name, base=base, where=name, error=ConfigError)
+    user_modules.keep_importable(base)
+    if found is None:
+        raise ConfigError(f"{name}: module {module} has no attribute {attribute!r}")
+    return found
 
 
 def _made(name: str, found: Any) -> Trainer:
@@ -137,7 +129,18 @@ def _made(name: str, found: Any) -> Trainer:
     if not isinstance(found, Trainer):
         raise ConfigError(f"{name}: is not a Trainer; derive it from hpsearch.trainers.Trainer")
     _check_sections(name, found.sections)
+    _check_sizes(name, found.sizes)
     return found
+
+
+def _check_sizes(name: str, sizes: Any) -> None:
+    """Raises ConfigError for sizes that are not keys by section."""
+    if not isinstance(sizes, Mapping) or any(isinstance(keys, str) or not _is_sized(keys) for keys in sizes.values()):
+        raise ConfigError(f"{name}: sizes must be a mapping of sections to their keys, as in {{'model': ('width',)}}")
+
+
+def _is_sized(keys: Any) -> bool:
+    return isinstance(keys, Collection) and all(isinstance(key, str) for key in keys)
 
 
 def _check_sections(name: str, sections: Any) -> None:

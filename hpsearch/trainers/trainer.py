@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -10,8 +10,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from pydantic import BaseModel, create_model
 
 from hpsearch.config import Config, Objective
-from hpsearch.contract import Evaluation, Handle
+from hpsearch.contract import Evaluation, Handle, TrialTask, WorkerSettings
 from hpsearch.document.ranges import Leaf, probes
+from hpsearch.tasks.baseline import Baseline
+from hpsearch.trainers.costs import Advice, CostModel, Sample, by_progress
 from hpsearch.verdict import Phases
 
 
@@ -35,6 +37,9 @@ class SpaceView(Protocol):
 
     def varies(self, section: str) -> bool:
         """Whether the section contains a range."""
+
+    def keys(self, section: str) -> Mapping[str, bool]:
+        """Every key that a trial may have in a section, and whether its value varies between trials."""
 
     def where(self, *keys: str | int) -> str:
         """`path:line:column` of a value, for the beginning of an error message."""
@@ -82,6 +87,16 @@ class Shape(NamedTuple):
         return self.kinds == other.kinds and all(a >= b for a, b in zip(self.sizes, other.sizes, strict=True))
 
 
+class Rule(NamedTuple):
+    """A recommended value of a key, and where it comes from, in a few words."""
+
+    value: float
+    source: str
+    spread: float | None = None  # standard deviation of good values around it, for `search.prior`; None: not known
+    decades: bool = False  # the spread is in decades, not in the key's own units
+    doubt: str = ""  # why it may not hold for this config, in a line
+
+
 class Trainer:
     """Base class of trainers: the code that hpsearch trains, evaluates and exports a config with.
 
@@ -110,21 +125,20 @@ class Trainer:
         CONTINUE  do the step;
         PAUSE     save the state (`save_state`), unless the last step has saved it, and return: the trial is resumed
                   later, maybe in another process;
-        FINISH    save the best weights, if the trainer keeps any, and return: the trial is over.
+        FINISH    save the best weights, if the trainer keeps any, and return: the trial is over;
+        COOL_DOWN (only if `cools_down`) go back to a state before the training overfitted, lower the learning rate from
+                  there, yield the end of that as an Evaluation with its `branch`, and do as for FINISH.
       `train` never sees STOP: it gets PAUSE instead, or the iterator is closed at a `yield` (GeneratorExit).
     - It saves its state from time to time, every `handle.settings.checkpoint_seconds` for example: a killed trial
       resumes from there. Equal configs with equal seeds should yield equal evaluations.
     - An exception fails the trial: one line in the terminal, the traceback in error.txt in the trial's folder. A
       UserError ends the search. Warnings are written to Python's logging.
 
-    A trainer that can train several trials of equal `shape` together may define
+    A trainer that can train several trials of equal `shape` together may define `train_many`, too.
 
-        def train_many(self, tasks) -> Iterator[tuple[int, Evaluation]]
-
-    which yields (trial number, Evaluation). No launcher calls it yet.
-
-    Workers call `warm_up` and `train`; the driver calls all other methods, `phases`, `evaluations`, `shape`,
-    `dedup_key` and `files` for the first time when the space file is read. It reports an exception in one line.
+    Workers call `warm_up`, `train`, `train_many` and `measure`, a process of its own calls `baselines`. The driver
+    calls all other methods, `phases`, `evaluations`, `shape`, `dedup_key` and `files` for the first time when the space
+    file is read. It reports an exception in one line.
     """
 
     name: str = ""  # as in the space file; set by `load`
@@ -132,6 +146,7 @@ class Trainer:
         Mapping[str, type[BaseModel]]
     ] = {}  # name -> pydantic class of a section that may contain ranges
     tied: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys that a validator of it checks together
+    sizes: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys whose larger values make a larger model
     config: ClassVar[type[Config]] = Config  # seed, objective, sections; default: made from `sections`
     exports: ClassVar[str] = ""  # what reads the files that `export` writes, for display
     untested: ClassVar[str] = "the trainer measured no test data"  # said if `test` returns no test/... metric
@@ -148,6 +163,24 @@ class Trainer:
     def train(self, config: Any, handle: Handle) -> Iterator[Evaluation]:
         """Trains a config and yields its evaluations; the docstring of the class has the contract."""
         raise NotImplementedError(f"{type(self).__name__} has no method `train`")
+
+    def train_many(self, tasks: Sequence[TrialTask]) -> Iterator[tuple[int, Evaluation | None]]:
+        """Trains several trials together; yields (trial, Evaluation), and (trial, None) when that trial has ended.
+
+        Optional: `resources: {trials_per_worker: 4}` in a space file needs it. Each call has 2 to 4 trials of equal
+        `shape`, with `task.trial` (the number), `task.config` and `task.handle`; `train` trains a trial that is left
+        alone, and the winner. For each trial the contract is that of `train`. Beyond it:
+
+        - Each trial has a command of its own. One that reads PAUSE or FINISH saves what `train` would save, and its
+          end is yielded; the others continue. The iterator ends when all trials have ended.
+        - A pruned trial reads PAUSE. What it yields before its end is ignored. If all trials that are left were
+          pruned, the iterator is closed at a `yield` (GeneratorExit).
+        - After (trial, None) the trial's folder belongs to others. Trials whose end was not yielded end with the
+          iterator.
+        - An exception fails all trials that have not ended. Each is then trained once more, without the others.
+        - `peak_memory` is that of all trials together; the worker divides it by their number.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method `train_many`")
 
     def warm_up(self) -> None:
         """Imports what `train` needs; a worker calls it before its first trial."""
@@ -198,6 +231,14 @@ class Trainer:
         known(prepared.facts)
         return prepared
 
+    def baselines(self, config: Any, settings: WorkerSettings) -> Iterable[Baseline]:
+        """Trivial models to compare the winner with; their metrics have the names that evaluations have (val/loss).
+
+        Called once for a study, in a process of low priority beside the trainings; default: none.
+        config: one of the space; settings.prepared: the prepared data.
+        """
+        return ()
+
     def cannot_prepare(self, space: SpaceView) -> str:
         """The reason why `prepare` cannot prepare the data of every trial in advance; empty if it can."""
         return ""
@@ -226,17 +267,64 @@ class Trainer:
         """The number of evaluations in the whole schedule; None if unknown."""
         return None
 
+    def rules(self, config: Any, sets: Mapping[str, Any]) -> Mapping[str, Mapping[str, Rule]]:
+        """Recommended values, section -> key -> Rule, for the default config; it has the middle of all other ranges.
+
+        config: the middle of the space; sets: the counts of the prepared data (Prepared.sets), empty if unknown.
+        """
+        return {}
+
+    def shortened(
+        self, config: Any, horizon: float, searched: Collection[tuple[str, str]]
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """What a whole training of `horizon` (below 1) of the config's length has instead, section -> key -> value.
+
+        It is to say as much as it can about the config's own training: with the length may change what the best values
+        of other keys depend on it. searched: (section, key) of the trial's ranges. An empty answer (the default): the
+        trainer cannot shorten its trainings, and `search.shift` is refused.
+        """
+        return {}
+
+    def cools_down(self, config: Any) -> bool:
+        """Whether `train` obeys COOL_DOWN for this config; else a trial that overfits ends at its best evaluation."""
+        return False
+
     def shape(self, config: Any) -> Shape:
-        """The memory class of a config, used to share GPUs; by default all configs are equal."""
+        """The memory class of a config, used to share GPUs and to group trials; by default all configs are equal."""
         return Shape((), "")
 
     def dedup_key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """The values of the sections that have an effect: configs with equal keys are the same training, tried once."""
         return {name: {**_defaults(kind), **config.get(name, {})} for name, kind in self.sections.items()}
 
+    # --------------------------------------------------------------------------------------------------- before it runs
+
+    def measure(self, config: Any, handle: Handle, seconds: float) -> Iterator[Evaluation]:
+        """Trains a config for about so many seconds, for `hpsearch plan`; yields what `cost_model` reads.
+
+        Default: `train`, which the plan ends after the first evaluation that comes after `seconds`.
+        """
+        return self.train(config, handle)
+
+    def work(self, config: Any, sets: Mapping[str, Any]) -> Mapping[str, float]:
+        """What the cost of a config grows with: `seconds` and `memory`, in any unit, and what else decides over them.
+
+        `hpsearch plan` measures the configs at which these are smallest and largest, and some that differ most in them.
+        sets: the counts of the prepared data. Default: nothing, so that the plan measures random configs.
+        """
+        return {}
+
+    def cost_model(self, samples: Sequence[Sample], sets: Mapping[str, Any]) -> CostModel:
+        """The expected cost of every config, from those that were measured; default: the mean of these."""
+        return by_progress(list(samples))
+
+    def advice(self, space: SpaceView, sets: Mapping[str, Any]) -> Iterable[Advice]:
+        """What someone with experience would say of the space, for `hpsearch plan`; default: nothing."""
+        return ()
+
     def export_config(self, config: Any, evaluation: Evaluation) -> Any:
         """The config for best.yaml: its training ends at this evaluation, the best one of a trial of `config`."""
-        return config
+        return branched(config, evaluation.branch)
 
     def comments(self, config: Any, exported: Any, *, trial: int, evaluation: Evaluation, then: str) -> dict[Any, str]:
         """Comments for best.yaml: (section, key) -> text. `then`: what the trial did after the evaluation."""
@@ -245,6 +333,17 @@ class Trainer:
     def nondeterminism(self, config: Any, part: str) -> str:
         """The reason why a data set can differ between reads without an edit, appended to a message; empty for none."""
         return ""
+
+
+def branched(config: Any, branch: Mapping[str, Mapping[str, Any]]) -> Any:
+    """The config with the values that an Evaluation's `branch` changes."""
+    sections = {name: getattr(config, name).model_copy(update=dict(values)) for name, values in branch.items()}
+    return config.model_copy(update=sections) if sections else config
+
+
+def trains_many(trainer: Trainer) -> bool:
+    """Whether a trainer defines `train_many`."""
+    return getattr(type(trainer), "train_many", None) not in (None, Trainer.train_many)
 
 
 def are_sections(value: Any) -> bool:

@@ -235,6 +235,21 @@ class BatchOrder:
         name, rows = (self._last if is_last else self._batches)[place]
         return name, rows
 
+    def epochs_of(self, steps: int) -> float:
+        """The number of epochs, with the fewest decimals, whose training takes this number of steps."""
+        whole, rest = divmod(steps, self.steps_per_epoch)
+        if not rest:
+            return float(whole)
+        ends = np.cumsum([len(rows) for _, rows in self._shuffled(whole)])
+        before, until = int(ends[rest - 2]) if rest > 1 else 0, int(ends[rest - 1])
+        middle = whole + (before + until + 1) / 2 / int(ends[-1])
+
+        def fits(epochs: float) -> bool:
+            n_whole, part = divmod(epochs, 1.0)
+            return n_whole == whole and before < round(part * int(ends[-1])) <= until
+
+        return next((epochs for n in range(17) if fits(epochs := round(middle, n))), middle)
+
     def _n_batches(self, name: str) -> int:
         return max(1, round(self.weights[name] * self.sets[name].n_batches(self.batch_size)))
 

@@ -17,15 +17,46 @@ from hpsearch.tasks import AnySet, EvaluationConfig
 class ModelConfig(Section):
     """A Llama-kind causal transformer (RMSNorm, rotary positions, SwiGLU)."""
 
-    n_layers: int = Field(4, ge=1, le=256)
-    width: int = Field(128, ge=8, le=32768)
-    n_heads: int = Field(4, ge=1, le=256)
-    n_kv_heads: int | None = Field(None, ge=1)  # grouped-query attention; None: as many as n_heads
-    mlp_width: int | None = Field(None, ge=8)  # None: 8/3 of the width, rounded up to a multiple of 32
-    context: int = Field(128, ge=8, le=1_048_576)  # tokens
-    dropout: float = Field(0.0, ge=0, lt=1)
-    tied_embeddings: bool = True
-    rope_theta: float = Field(10_000.0, gt=0)
+    n_layers: int = Field(4, ge=1, le=256, description="transformer blocks")
+    width: int = Field(
+        128,
+        ge=8,
+        le=32768,
+        description="the size of the hidden states; `n_heads` must divide it, into heads of an even size",
+    )
+    n_heads: int = Field(4, ge=1, le=256, description="attention heads")
+    n_kv_heads: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "heads of keys and values, which must divide `n_heads`; fewer: grouped-query attention. If left out, "
+            "as many as heads"
+        ),
+        examples=[2],
+    )
+    mlp_width: int | None = Field(
+        None,
+        ge=8,
+        description="the hidden width of the MLP; if left out 8/3 of the width, rounded up to a multiple of 32",
+        examples=[512],
+    )
+    context: int = Field(
+        128,
+        ge=8,
+        le=1_048_576,
+        description=(
+            "tokens; longer running text is cut into sequences. Longer examples lose tokens, with a warning (see "
+            "Examples longer than the context)"
+        ),
+    )
+    dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="the share of the activations that training sets to 0; helps where data repeat",
+    )
+    tied_embeddings: bool = Field(True, description="input and output embeddings share their weights", examples=[False])
+    rope_theta: float = Field(10_000.0, gt=0, description="the base of the rotary positions")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> ModelConfig:
@@ -39,28 +70,83 @@ class ModelConfig(Section):
 
     @property
     def mlp_size(self) -> int:
-        """The hidden width of the MLP (SwiGLU paper, arXiv 2002.05202: two thirds of 4 x width)."""
-        return self.mlp_width or -(-(8 * self.width // 3) // 32) * 32
+        """The hidden width of the MLP."""
+        return self.mlp_width or mlp_width(self.width)
+
+
+def mlp_width(width: int) -> int:
+    """The default hidden width of the MLP (SwiGLU paper, arXiv 2002.05202: two thirds of 4 x width)."""
+    return -(-(8 * width // 3) // 32) * 32
 
 
 class TrainingConfig(Section):
     """How the weights are fitted: AdamW, its schedule, its batches."""
 
-    learning_rate: float = Field(3e-3, gt=0, le=10)  # the peak
-    batch_size: int = Field(32, ge=1)  # sequences (text: of `context` tokens; pairs: examples)
-    micro_batch_size: int | None = Field(None, ge=1)  # sequences on the device at once; same gradients
-    epochs: float = Field(4.0, gt=0, le=100_000)
-    weight_decay: float = Field(0.1, ge=0)  # on matrices only
-    warmup: float = Field(0.05, ge=0, le=1)  # share of the training
-    schedule: Literal["wsd", "cosine", "linear", "constant"] = "wsd"
-    cooldown: float = Field(0.2, ge=0, le=1)  # wsd: share of the training spent going down to min_lr
-    min_lr: float = Field(0.0, ge=0, le=1)  # share of the peak at the end
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.95, ge=0, lt=1)
-    grad_clip: float = Field(1.0, ge=0)  # 0: none
-    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the hardware has it
-    compile: bool = False
-    stop_at: float = Field(1.0, gt=0, le=1)  # share of the schedule at which the training ends
+    learning_rate: float = Field(3e-3, gt=0, le=10, description="the peak of the schedule")
+    batch_size: int = Field(
+        32,
+        ge=1,
+        description="sequences (text: of `context` tokens; pairs: examples); the last batch may be smaller",
+    )
+    micro_batch_size: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "sequences on the device at once; the gradients are the same. If left out, `batch_size`. Halved "
+            "automatically if memory runs out"
+        ),
+        examples=[16],
+    )
+    epochs: float = Field(
+        4.0,
+        gt=0,
+        le=100_000,
+        description=(
+            "may be a fraction. An epoch reads every example once, and every token of a text, at any `batch_size` "
+            "and `context`"
+        ),
+    )
+    weight_decay: float = Field(0.1, ge=0, description="AdamW's, on matrices only")
+    warmup: float = Field(0.05, ge=0, le=1, description="the share of the training in which the `learning_rate` rises")
+    schedule: Literal["wsd", "cosine", "linear", "constant"] = Field(
+        "wsd",
+        description="`wsd`: warm-up, stable phase, decay (cool-down); or `cosine`, `linear`, `constant`",
+    )
+    cooldown: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description=(
+            "`schedule: wsd`: the share of the training, at its end, in which the learning rate falls to `min_lr`"
+        ),
+    )
+    min_lr: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="the learning rate at the end, as a share of its peak (`learning_rate`)",
+        examples=[0.1],
+    )
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's decay of the mean of the gradients")
+    beta2: float = Field(0.95, ge=0, lt=1, description="AdamW's decay of the mean of their squares")
+    grad_clip: float = Field(1.0, ge=0, description="the largest norm of the gradients; 0: no clipping")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto",
+        description=(
+            "`auto`: bf16 autocast if the hardware multiplies bf16 (CUDA; CPUs with AVX512-BF16 or AMX), else "
+            "`fp32`. Every evaluation, MLflow's tag `precision` and best.yaml record it; a resumed trial keeps it"
+        ),
+    )
+    compile: bool = Field(False, description="`torch.compile`", examples=[True])
+    stop_at: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description=(
+            "the share of the schedule at which the training ends; `export` sets it to the best evaluation, where "
+            "that is not the end of a cool-down"
+        ),
+    )
 
     @model_validator(mode="after")
     def _phases_fit(self) -> TrainingConfig:

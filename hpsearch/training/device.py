@@ -88,6 +88,11 @@ def total_memory(device: torch.device) -> int:
     return int(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else 0
 
 
+def uuid(device: str) -> str:
+    """The name by which NVML knows a CUDA device: "GPU-...", whatever CUDA_VISIBLE_DEVICES says."""
+    return f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}"
+
+
 def peak_memory(device: torch.device) -> int:
     """The peak in bytes since `forget_peak`: reserved by torch on CUDA, else of the whole process."""
     return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else memory.peak()

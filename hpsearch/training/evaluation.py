@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from hpsearch.data.corpus import Corpus
 from hpsearch.metrics.losses import Sums
-from hpsearch.tasks.measure import Scores, Tokens
+from hpsearch.tasks.measure import Scores, Tokens, sample_rows
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
 from hpsearch.training.config import TrainConfig
@@ -220,13 +220,6 @@ def score(model: Llama, batch: Batch) -> Tensor:
     if batch.positions is not None:
         hidden = hidden[batch.positions]
     return model.logits(hidden)
-
-
-def sample_rows(n_rows: int, sample: int | None) -> list[int]:
-    """All examples, or `sample` evenly spaced ones."""
-    if sample is None or sample >= n_rows:
-        return list(range(n_rows))
-    return [i * n_rows // sample for i in range(sample)]
 
 
 def _nll(logits: Tensor, targets: Tensor) -> Tensor:

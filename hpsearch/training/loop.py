@@ -18,6 +18,7 @@ from hpsearch.training import checkpoint
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import BatchOrder, Rows, rows_of
 from hpsearch.training.best_weights import BestWeights
+from hpsearch.training.branch import Branch, by_promise, earliest
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.corpus import open_corpus, state_digest
 from hpsearch.training.device import (
@@ -35,18 +36,22 @@ from hpsearch.training.evaluation import Evaluator, Measured, shares
 from hpsearch.training.evaluation_steps import evaluation_steps
 from hpsearch.training.loss import loss_sum
 from hpsearch.training.model import Llama
-from hpsearch.training.optimizer import learning_rate, make_optimizer
+from hpsearch.training.optimizer import make_optimizer
+from hpsearch.training.schedule import Schedule, shorter
+from hpsearch.training.stable_states import StableStates
 from hpsearch.training.step_meter import StepMeter
 from hpsearch.training.train_loss import TrainLoss
 
 POINTS = 10  # training points between two evaluations, at most
+READ = 0.5  # epochs from which states are kept to cool down from: before, nothing is read twice and overfitted
 
 
 def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     """Trains a config; resumes from a checkpoint in the handle's folder, whose evaluations it yields again first.
 
-    Yields at fixed fractions of the schedule; ends early with an evaluation when the training loss is not finite. At
-    the end, or for FINISH, it writes the weights of the best evaluation to best.pt. Reads commands before each step.
+    Yields at fixed fractions of the schedule; ends early with an evaluation when the training loss is not finite. For
+    COOL_DOWN it goes back to a stable state, cools down from there and yields the end of that. At the end, or for
+    FINISH, it writes the weights of the best evaluation to best.pt. Reads commands before each step.
     """
     run = Training(config, handle)
     run.resume()
@@ -54,7 +59,9 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
         yield from run.hand_out(evaluation)
     while run.step < run.last_step and not run.diverged:
         command = handle.command()
-        if command is not Command.CONTINUE:
+        if command is Command.COOL_DOWN and not run.cool_down():
+            command = Command.FINISH
+        if command > Command.COOL_DOWN:
             break
         run.train_step()
         if run.evaluation_due():
@@ -78,13 +85,7 @@ class Training:
         forget_peak(self.device)
         corpus = open_corpus(config, handle.settings)
         self._identity = state_digest(config, corpus)
-        self.order = BatchOrder(
-            rows_of(corpus, "train", config, self.device),
-            batch_size=config.training.batch_size,
-            seed=config.seed,
-            epochs=config.training.epochs,
-            weights={name: data_set.weight for name, data_set in config.data.items()},
-        )
+        self._rows = rows_of(corpus, "train", config, self.device)
         valid = rows_of(corpus, "valid", config, self.device)
         self.evaluator = Evaluator(corpus, valid, config, sample=config.evaluation.decode_sample)
         self.train_loss = TrainLoss(shares(valid, config))
@@ -96,15 +97,18 @@ class Training:
         self.model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(self.device)
         self.model.train()
         self.optimizer = make_optimizer(self.model, config.training)
-        self.total_steps = self.order.total_steps
-        self.due, self.last_step = evaluation_steps(config, self.total_steps)
-        self.interval = max(1, math.ceil(self.total_steps / config.evaluation.times / POINTS))
+        self.branch: Branch | None = None
+        self._follow(config)
+        self.due, self.last_step = evaluation_steps(config, self.schedule.total_steps)
+        self.length = self.schedule.total_steps
+        self.interval = max(1, math.ceil(self.length / config.evaluation.times / POINTS))
         self._loss = torch.compile(loss_sum, dynamic=None) if config.training.compile else loss_sum
         self.step = self.tokens = 0
         self.seconds = 0.0
         self.evaluations: list[Evaluation] = []
         self.points: list[TrainingPoint] = []
         self.best: BestWeights | None = None
+        self._stable = StableStates(handle.folder, config_hash=self._identity)
         self._window = StepMeter(self.device)
         self._saved_at = self._clock = time.monotonic()
 
@@ -112,13 +116,12 @@ class Training:
 
     def train_step(self) -> None:
         """One optimizer step over the whole batch, whatever its micro-batches."""
-        training = self.config.training
         name, numbers = self.order.named(self.step)
         rows = self.order.sets[name]
         n_targets = rows.n_targets(numbers)
         loss = self._backward(rows, numbers, n_targets)
         norm = self._clip()
-        rate = learning_rate(training, (self.step + 0.5) / self.total_steps)
+        rate = self.schedule.rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
@@ -188,8 +191,8 @@ class Training:
             index=index,
             step=self.step,
             tokens=self.tokens,
-            epoch=self.config.training.epochs * self.step / self.total_steps,
-            progress=self.step / self.total_steps,
+            epoch=self.schedule.training.epochs * self.step / self.schedule.total_steps,
+            progress=self.step / self.length,
             seconds=self.seconds,
             metrics={"train/interval_loss": train_loss, **measured.validated()},
             points=self.points,
@@ -197,10 +200,12 @@ class Training:
             peak_memory=peak_memory(self.device),
             device_memory=total_memory(self.device),
             precision=self.precision,
+            branch=self.branch.changes if self.branch else {},
         )
         self.points = []
         self.evaluations.append(evaluation)
         self._keep_if_best(evaluation, measured)
+        self._keep_if_stable(evaluation)
         self._window.restart(self.tokens)  # the time of an evaluation is no training time
         return evaluation
 
@@ -229,6 +234,63 @@ class Training:
         if math.isfinite(value) and (self.best is None or not objective.better(self.best.value, value)):
             self.best = BestWeights.of(value, evaluation, self.model, measured.samples)
 
+    # -------------------------------------------------------------------------------------------------------- cool-down
+
+    def cool_down(self) -> bool:
+        """Goes back to a stable state and follows the shorter schedule that cools down from there.
+
+        Returns False if there is none: the training is to end as it is. True also while it cools down already.
+        """
+        if self.branch is not None:
+            return True
+        best, latest = self._best_index(), self._latest_index()
+        for index in by_promise(self._stable.indices, best=best, latest=latest):
+            state = self._stable.load(index, self.device)
+            config = state and shorter(self.config, self.order, falls_from=state["place"]["step"])
+            if state is not None and config:
+                self._restore(state)
+                self._enter(Branch.of(index, config, self.config))
+                self.points = []
+                self._window.restart(self.tokens)
+                return True
+        here = shorter(self.config, self.order, falls_from=self.step) if best == latest > 0 else None
+        if here is None:
+            return False
+        self._enter(Branch.of(latest, here, self.config))  # no state is kept yet, and none is better than this one
+        return True
+
+    def _follow(self, config: TrainConfig) -> None:
+        """Sets batches and learning rates to those of a config."""
+        self.order = BatchOrder(
+            self._rows,
+            batch_size=config.training.batch_size,
+            seed=config.seed,
+            epochs=config.training.epochs,
+            weights={name: data_set.weight for name, data_set in config.data.items()},
+        )
+        self.schedule = Schedule(config.training, self.order.total_steps)
+
+    def _enter(self, branch: Branch) -> None:
+        """Trains as the config of a branch says, to its end, where it is evaluated."""
+        self.branch = branch
+        self._follow(branch.applied(self.config))
+        self.last_step = self.schedule.total_steps
+        self.due = {self.last_step: branch.index}
+
+    def _keep_if_stable(self, evaluation: Evaluation) -> None:
+        """Keeps the state if the training may have to cool down from here."""
+        stable = self.schedule.warmup <= self.step <= self.schedule.falls_from
+        read = evaluation.epoch * max(self.order.weights.values())  # what is read once is not overfitted
+        if self.branch is None and stable and read > READ and self.config.training.schedule == "wsd":
+            self._stable.keep(evaluation.index, self._position())
+            self._stable.drop(below=earliest(self._best_index()))
+
+    def _latest_index(self) -> int:
+        return max((e.index for e in self.evaluations if not e.branch), default=0)
+
+    def _best_index(self) -> int:
+        return self.best.evaluation.index if self.best else 0
+
     # ------------------------------------------------------------------------------------------------------ checkpoints
 
     def checkpoint_if_due(self) -> None:
@@ -241,19 +303,16 @@ class Training:
         now = time.monotonic()
         self.seconds, self._clock = self.seconds + now - self._clock, now
         self._window.stop_clock()  # saving is no training time either
-        state = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "place": {"step": self.step, "tokens": self.tokens, "seconds": self.seconds},
+        state = self._position() | {
             "at_once": {name: backoff.size for name, backoff in self._backoffs.items() if backoff.halved},
-            "rng": rng_state(self.device),
             "evaluations": [evaluation.to_dict() for evaluation in self.evaluations],
             "points": [vars(point) for point in self.points],
-            "train_loss": self.train_loss.state(),
             "window": self._window.state(),
             "precision": self.precision,
             "best": self.best.state() if self.best else None,
+            "branch": vars(self.branch) if self.branch else None,
         }
+        self._stable.write()
         last, previous = (self.handle.folder / name for name in CHECKPOINTS)
         checkpoint.save(last, state, config_hash=self._identity, previous=previous)
         self._saved_at = time.monotonic()
@@ -264,6 +323,7 @@ class Training:
 
         Decodes the sets that were not decoded at that evaluation.
         """
+        self._stable.drop(above=0)
         if self.best is None:
             return
         if self.evaluator.decoded_sets() - self.best.samples.keys():
@@ -276,18 +336,37 @@ class Training:
         paths = [self.handle.folder / name for name in CHECKPOINTS]
         state = checkpoint.load_newest(paths, config_hash=self._identity, device=self.device)
         if state is None:
+            self._stable.drop(above=0)  # of an attempt that saved nothing else
             return False
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.tokens, self.seconds = (state["place"][key] for key in ("step", "tokens", "seconds"))
+        self._restore(state)
+        self.seconds = state["place"]["seconds"]
         self.evaluations = [Evaluation.from_dict(evaluation) for evaluation in state["evaluations"]]
         self.points = [TrainingPoint.from_dict(point) for point in state["points"]]
-        self.train_loss.load(state["train_loss"])
         self.precision = resumed_precision(state["precision"], self.config.training, self.device)
         self.evaluator.precision = self.precision
         self.best = BestWeights.of_state(state["best"]) if state["best"] else None
         self._window.load(state["window"])
         for name, size in state["at_once"].items():
             self._backoffs[name].resume_with(size)
-        set_rng_state(state["rng"], self.device)
+        self._stable.drop(above=self._latest_index())  # of steps that are trained again
+        if state.get("branch"):
+            self._enter(Branch(**state["branch"]))
         return True
+
+    def _position(self) -> checkpoint.State:
+        """The state that the next steps depend on."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "place": {"step": self.step, "tokens": self.tokens, "seconds": self.seconds},
+            "rng": rng_state(self.device),
+            "train_loss": self.train_loss.state(),
+        }
+
+    def _restore(self, state: checkpoint.State) -> None:
+        """Restores a position; `seconds` keeps its value."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.tokens = state["place"]["step"], state["place"]["tokens"]
+        self.train_loss.load(state["train_loss"])
+        set_rng_state(state["rng"], self.device)

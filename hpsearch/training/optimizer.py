@@ -1,9 +1,8 @@
-"""AdamW and its learning-rate schedules."""
+"""AdamW without the wrappers that slow a worker's start."""
 
 from __future__ import annotations
 
 import inspect
-import math
 
 import torch
 from torch import nn
@@ -33,24 +32,3 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> AdamW:
     ]
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
     return AdamW(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=fused)
-
-
-def learning_rate(config: TrainingConfig, progress: float) -> float:
-    """The rate of the step whose middle lies at `progress` (0..1) of the schedule.
-
-    wsd: warm-up, stable, then down in a straight line (arXiv 2405.18392); cosine: arXiv 1608.03983 without restarts.
-    """
-    return config.learning_rate * _share(config, progress)
-
-
-def _share(config: TrainingConfig, progress: float) -> float:
-    if progress < config.warmup:
-        return progress / config.warmup
-    if config.schedule == "constant":
-        return 1.0
-    begin = 1.0 - config.cooldown if config.schedule == "wsd" else config.warmup
-    if progress <= begin or begin >= 1.0:
-        return 1.0
-    done = (progress - begin) / (1.0 - begin)
-    left = 0.5 * (1 + math.cos(math.pi * done)) if config.schedule == "cosine" else 1.0 - done
-    return config.min_lr + (1.0 - config.min_lr) * left

@@ -4,6 +4,7 @@ shipper.py     starts and restarts the process in which shipping.py copies the j
 follower.py    one view's position in the journal
 mlflow/        view.py: the study in MLflow; final_run.py: the final training
 optuna.py      the study in an Optuna database, for optuna-dashboard and scripts
+dashboard.py   optuna-dashboard on it, for this machine alone
 sqlite.py      their SQLite files: created, checked, set aside
 postgres.py    the server that holds the Optuna view instead if HPSEARCH_OPTUNA_URL names one
 refusals.py    errors that retrying cannot fix

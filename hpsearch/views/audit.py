@@ -16,6 +16,7 @@ from hpsearch.journal.history import History
 from hpsearch.views.follower import View
 from hpsearch.views.mlflow.rows import Row, milliseconds, text
 from hpsearch.views.mlflow.store import Store
+from hpsearch.views.mlflow.trial_runs import run_name
 from hpsearch.views.mlflow.view import MlflowView
 from hpsearch.views.optuna import OptunaView, frozen_trial, lost_trial
 
@@ -64,6 +65,12 @@ class RecordingStore(Store):
         self.runs.setdefault(name, Run())
         return name
 
+    def tag_experiment(self, experiment: str, key: str, value: str) -> None:
+        """Ignores tags."""
+
+    def inputs(self, run_id: str, datasets: Iterable[dict[str, str]]) -> None:
+        """Ignores the names of data sets."""
+
     def log(
         self,
         run_id: str,
@@ -104,6 +111,10 @@ class RecordingStore(Store):
     def files(self, run_id: str, folder: Path) -> None:
         """Ignores artifacts."""
 
+    def artifacts(self, run_id: str) -> list[str]:
+        """Returns none."""
+        return []
+
 
 def audit(view: View, study_folder: Path) -> Audit:
     """Compares an open view with the study's journal; the study must not be running."""
@@ -139,7 +150,8 @@ def delete_runs(view: MlflowView, wrong: list[str]) -> None:
 def audit_mlflow(view: MlflowView, study_folder: Path) -> Audit:
     """Compares runs, with their metric rows, params, status and end."""
     wanted = wanted_runs(study_folder)
-    ids = {f"trial-{int(number):04d}": run_id for number, run_id in view.state["runs"].items()}
+    history = History.of(iterate(study_folder / "journal.jsonl", points=False))
+    ids = {run_name(history.trial(int(number))): run_id for number, run_id in view.state["runs"].items()}
     ids[study_folder.name] = view.state.get("parent", "")
     lacking = 0
     wrong = [run_id for run_id in view.runs() if run_id not in ids.values()]  # doubles

@@ -8,7 +8,9 @@ lacks; repeating it changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +115,7 @@ class OptunaView:
                 self._study(event)
             elif event["event"].startswith("driver_"):  # trials that ran have lost their worker
                 touched |= {number for number, trial in self._history.trials.items() if trial.outcome is None}
-            elif "trial" in event:
+            elif event.get("trial") in self._history.trials:  # not a repeat: optuna-dashboard would name it the best
                 touched.add(event["trial"])
         for number in sorted(touched):
             self._update(self._history.trials[number])
@@ -209,6 +211,57 @@ class OptunaView:
         self._ids[trial.number] = self.storage.create_new_trial(self.state["study"], frozen_trial(self._history, trial))
 
 
+def remove(home: Path, study: str, created: float | None) -> None:
+    """Deletes a study from the Optuna database; does nothing if it is gone, or on a server another home's.
+
+    created: the time of its creation; None: unknown. Raises what the database raises.
+    """
+    with _existing(home) as view, contextlib.suppress(KeyError):
+        if view is not None:
+            known = view.storage.get_study_id_from_name(study)
+            if view._url is None or view.storage.get_study_user_attrs(known).get(IDENTITY) == created:
+                view.storage.delete_study(known)
+
+
+def check_name(home: Path, new: str) -> None:
+    """Raises HpsearchError if the Optuna database has a study of this name; raises what the database raises."""
+    with _existing(home) as view:
+        if view is not None and new in {one.study_name for one in view.storage.get_all_studies()}:
+            raise HpsearchError(f"the Optuna database has a study '{new}' already; choose another name")
+
+
+def rename(home: Path, study: str, new: str, created: float) -> None:
+    """Gives a study another name in the Optuna database; does nothing if it has that name, or is not there."""
+    from sqlalchemy import column, table, update
+
+    with _existing(home) as view:
+        ids = {} if view is None else {one.study_name: one for one in view.storage.get_all_studies()}
+        if view is not None and study in ids and ids[study].user_attrs.get(IDENTITY) == created:
+            studies = table("studies", column("study_id"), column("study_name"))
+            with view.storage.engine.begin() as connection:
+                known = studies.c.study_id == ids[study]._study_id
+                connection.execute(update(studies).where(known).values(study_name=new))
+
+
+def note(home: Path, study: int, offset: int) -> None:
+    """Notes the offset in the study's rewritten journal; `study`: its id in the database."""
+    with _existing(home) as view:
+        if view is not None:
+            view.storage.set_study_system_attr(study, NOTE, offset)
+
+
+@contextlib.contextmanager
+def _existing(home: Path) -> Iterator[OptunaView | None]:
+    """The database of a home, if there is one."""
+    view = OptunaView(home / "none", home)
+    if view._url is None and not view._file.exists():
+        yield None
+        return
+    with contextlib.closing(view):
+        view.prepare()
+        yield view
+
+
 def file_storage(path: Path) -> RDBStorage:
     """Returns the Optuna storage in a file, created if missing."""
     from optuna.storages import RDBStorage
@@ -243,7 +296,7 @@ def frozen_trial(history: History, trial: TrialHistory) -> Any:
     """Returns the trial as an optuna FrozenTrial, params by value; interrupted is WAITING, paused is RUNNING."""
     from optuna.trial import FrozenTrial, TrialState
 
-    from hpsearch.report import distributions, local_time
+    from hpsearch.pictures import distributions, local_time
 
     known = distributions(history.space)
     params = {name: value for name, value in trial.params.items() if name in known}

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hpsearch import failpoints
+from hpsearch import failpoints, pending
 from hpsearch.errors import HpsearchError, StudyBusy
 from hpsearch.file_lock import locked
 from hpsearch.study_lock import StudyLock
@@ -67,7 +67,8 @@ def sync(
 
 @contextlib.contextmanager
 def undriven(study_folder: Path, hint: str = "a running search ships to its views itself") -> Iterator[None]:
-    """Keeps drivers off the study during the block; raises StudyBusy if one runs it."""
+    """Keeps drivers off the study during the block; raises StudyBusy if one runs it, HpsearchError if it is renamed."""
+    pending.refuse(study_folder.parent, study_folder.name)
     try:
         lock = StudyLock(study_folder / "lock", what=f"study '{study_folder.name}'")
     except StudyBusy as error:

@@ -71,7 +71,7 @@ MISTAKES = [
     ({"training": {"epochs": {1, 2}}}, {}, "space: training.epochs: {1, 2} is a set"),
     ({"model": {"n_layers": [object]}}, {}, "space: model.n_layers[1]: <class 'object'> is a type"),
     ({"data": {"text": {"task": "text", "files": {"train": "none.txt"}}}}, {}, "space: data.text: .*none.txt"),
-    ({}, {"trials": 0}, "trials: 0 is not allowed; allowed: a whole number of at least 1"),
+    ({}, {"trials": 0}, "trials: 0 is not allowed; allowed: a whole number from 1 to 1,000,000"),
     ({}, {"hours": float("nan")}, "hours: nan is not allowed; allowed: a finite number above 0"),
     ({}, {"workers": "many"}, "workers: 'many' is not allowed; allowed: auto, or a whole number"),
     ({}, {"device": "tpu"}, "device: 'tpu' is not allowed; allowed: auto, cpu, cuda, mps"),

@@ -60,6 +60,8 @@ def test_a_curve_is_the_objective_unless_another_metric_is_named(study):
     ("arguments", "options", "said"),
     [
         ((7,), {}, "study 'toy' has no trial 7; it has 0 to 2"),
+        (("1",), {}, "trial: '1' is not allowed; allowed: a whole number, or a trial of the study"),
+        ((True,), {}, "trial: True is not allowed; allowed: a whole number, or a trial of the study"),
         (
             (0, "val/bleu"),
             {},
@@ -72,6 +74,13 @@ def test_a_wrong_curve_is_one_line(study, arguments, options, said):
     with pytest.raises(hpsearch.UserError) as refusal:
         study.curve(*arguments, **options)
     assert str(refusal.value) == said
+
+
+@pytest.mark.parametrize("trial", ["1", 1.5, False])
+def test_a_trial_that_is_no_number_is_not_exported(study, tmp_path, trial):
+    with pytest.raises(hpsearch.UserError) as refusal:
+        study.export(tmp_path / "best.yaml", trial=trial)
+    assert str(refusal.value) == f"trial: {trial!r} is not allowed; allowed: a whole number, or a trial of the study"
 
 
 def test_a_data_frame_has_a_row_per_trial(study):

@@ -6,6 +6,7 @@ import pytest
 
 import hpsearch
 from hpsearch import events
+from hpsearch.evidence.looks import looks
 from tests import blank
 
 TINY = {"n_layers": 1, "width": 16, "n_heads": 2, "context": 16}
@@ -52,11 +53,26 @@ def test_the_winner_is_trained_and_tested(study, folder):
     assert result.metrics["test/loss"] > 0
     assert json.loads((result.folder / "metrics.json").read_text()) == result.metrics
     assert "val/loss" in result.reproduction
+    assert (result.gap.searched, result.gap.tested) == (study.best.value, result.metrics["test/loss"])
+    assert json.loads((result.folder / "optimism.json").read_text()) == result.gap.to_dict()
+    assert (result.looks, [look.trial for look in looks(folder / "home")]) == (0, [study.best.number])
     kinds = [type(event) for event in seen]
     assert kinds[0] is events.Preparing
     assert kinds.count(events.Trained) == study.best.best.index
     assert kinds[-1] is events.Testing
     assert seen[-2].share == 1.0
+
+
+def test_a_trial_that_is_not_the_best_is_compared_with_its_own_value(study, folder):
+    """Its test data were looked at by the test above."""
+    other = next(trial for trial in study.trials if trial.number != study.best.number)
+    chosen = study.export(folder / "other.yaml", trial=other.number)
+    result = hpsearch.train(chosen, output=folder / "other", home=folder / "home", progress=False)
+    found = result.gap
+    assert (found.searched, found.search_trial) == (study.best.value, study.best.number)
+    assert (found.trial, found.reference) == (other.number, result.metrics["val/loss"])
+    assert found.looks == result.looks == len(looks(folder / "home")) - 1 > 0
+    assert "data that were looked at" in found.lines()[-1]
 
 
 def test_a_training_that_is_stopped_is_resumed_by_the_same_call(study, folder):
@@ -70,6 +86,8 @@ def test_a_training_that_is_stopped_is_resumed_by_the_same_call(study, folder):
     assert stopped.metrics == {}
     whole = hpsearch.train(config, progress=False, **options)
     assert "test/loss" in whole.metrics
+    assert whole.gap is None  # of no trial
+    assert whole.looks == len(looks(folder / "home")) - 1
 
 
 def test_mistakes_are_one_line(study, folder):

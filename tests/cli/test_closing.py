@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpsearch.cli.closing import closing
+from hpsearch.cli.closing import closing, why_fruitless
 from hpsearch.cli.terminal import RunTerminal
 from hpsearch.events import Interrupted, Opened, Searched, Shipped
 from hpsearch.home import Home
@@ -13,8 +13,8 @@ from tests.test_search import workers
 QUIET = "search: {pruner: none, overfitting: false}\n"
 
 
-def lines(study, wanted, *, idle=False):
-    return list(closing(study.history, wanted, idle=idle, again="hpsearch run space.yaml"))
+def lines(study, wanted):
+    return list(closing(study.history, wanted, more="hpsearch extend space.yaml"))
 
 
 def test_hours_that_end_before_an_evaluation_say_what_to_change(tmp_path):
@@ -28,8 +28,8 @@ def test_hours_that_end_before_an_evaluation_say_what_to_change(tmp_path):
     assert found[0].endswith("allow more hours, a smaller model or more evaluations (evaluation.times)")
     [spent] = found[1:]
     command, _, hours = spent.partition(" --hours ")
-    assert command == "the budget of 1e-09 h is spent, trials interrupted: 1; with more: hpsearch run space.yaml"
-    assert float(hours) == pytest.approx(2 * study.history.seconds / 3600, rel=0.05)  # more than was spent already
+    assert command.endswith(" of 1e-09 h; trials interrupted: 1; for more: hpsearch extend space.yaml")
+    assert float(hours) == pytest.approx(study.history.seconds / 3600, rel=0.05)  # as much again as was spent
 
 
 def test_a_winner_that_has_not_ended_is_named_as_such(tmp_path):
@@ -46,25 +46,55 @@ def test_a_winner_that_has_not_ended_is_named_as_such(tmp_path):
         "the winner has not ended and counts by its best evaluation so far: "
         "trial 0 (interrupted), val/loss 2.5 at epoch 0.1"
     )
-    assert float(second.partition(" --hours ")[2]) > study.history.seconds / 3600
+    assert float(second.partition(" --hours ")[2]) == pytest.approx(study.history.seconds / 3600, rel=0.05)
 
 
-def test_a_study_whose_trials_all_failed_has_no_winner(tmp_path):
-    wanted = experiment("budget: {trials: 1}\n" + QUIET)
+def test_a_study_whose_trials_all_failed_says_the_most_common_cause_and_no_more(tmp_path, monkeypatch):
+    wanted = experiment("budget: {trials: 4}\n" + QUIET)
     study = opened(wanted, tmp_path / "home")
-    study.finish(ask(study), Outcome.FAILED, "why")
+    reasons = [(Outcome.DIVERGED, "nan"), (Outcome.FAILED, "rare"), *[(Outcome.FAILED, "ValueError: a bug")] * 2]
+    for outcome, reason in reasons:
+        study.finish(ask(study), outcome, reason)
     study.journal.close()
-    assert lines(study, wanted) == ["no winner yet: no trial has completed or measured a finite val/loss"]
+    assert study.history.is_fruitless
+    assert lines(study, wanted) == ["spent: 4 of 4 trials"]
+    said = "no winner: no trial has a value (3 failed, 1 diverged); trial 2: ValueError: a bug"
+    assert why_fruitless(study.history, tmp_path / "home") == said
+    (tmp_path / "home/checkpoints/0002").mkdir(parents=True)
+    (tmp_path / "home/checkpoints/0002/error.txt").write_text("Traceback")
+    monkeypatch.chdir(tmp_path)
+    assert why_fruitless(study.history, tmp_path / "home") == f"{said}; see home/checkpoints/0002/error.txt"
 
 
-@pytest.mark.parametrize("idle", [False, True])
-def test_a_spent_budget_of_trials_says_how_to_continue(tmp_path, idle):
+def test_a_study_of_which_nothing_but_divergence_came_names_the_reason(tmp_path):
+    study = opened(experiment("budget: {trials: 2}\n" + QUIET), tmp_path / "home")
+    study.finish(ask(study), Outcome.PRUNED, "behind")
+    study.finish(ask(study), Outcome.OUT_OF_MEMORY, "out of memory: 8 GiB")
+    study.journal.close()
+    said = "no winner: no trial has a value (1 pruned, 1 out of memory); trial 1: out of memory: 8 GiB"
+    assert why_fruitless(study.history, tmp_path / "home") == said
+
+
+def test_a_study_with_a_trial_that_has_not_ended_is_not_fruitless(tmp_path):
+    study = opened(experiment("budget: {trials: 2}\n" + QUIET), tmp_path / "home")
+    assert not study.history.is_fruitless
+    study.finish(ask(study), Outcome.FAILED, "why")
+    study.start(ask(study), device="cpu", threads=1, worker=0)
+    study.journal.close()
+    assert not study.history.is_fruitless
+
+
+def test_a_spent_budget_of_trials_says_how_to_continue(tmp_path):
     wanted = experiment("budget: {trials: 2}\n" + QUIET)
     script = lambda task: says(task, 3.0, 2.0)  # noqa: E731
     study, seen = go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path, 1), script))
     assert not any(isinstance(event, Interrupted) for event in seen)
-    expected = ["the budget of 2 trials is spent; with more: hpsearch run space.yaml --trials 4"]
-    assert lines(study, wanted, idle=idle) == (expected if idle else [])
+    assert lines(study, wanted) == ["spent: 2 of 2 trials; for more: hpsearch extend space.yaml --trials 2"]
+    roomy = experiment("budget: {trials: 3, device_hours: 1, price_per_hour: 2, money: 1}\n" + QUIET)
+    study.history.devices.seconds = 1800.0
+    assert lines(study, roomy) == [
+        "spent: 2 of 3 trials, 0.5 of 1 device-hours, money 1 of 1; for more: hpsearch extend space.yaml --money 1"
+    ]
 
 
 def test_without_an_evaluation_there_is_no_table(tmp_path, capsys):
@@ -81,4 +111,16 @@ def test_without_an_evaluation_there_is_no_table(tmp_path, capsys):
     out = capsys.readouterr().out
     assert any(line.startswith("toy: 1 interrupted; ") for line in out.splitlines())
     assert "params" not in out
-    assert f"hpsearch run '{tmp_path}/my space.yaml' --home '{tmp_path}/a home' --hours " in out
+    assert f"hpsearch extend '{tmp_path}/my space.yaml' --home '{tmp_path}/a home' --hours " in out
+
+
+def test_paused_trials_that_cannot_win_were_given_up(tmp_path):
+    """Unlike those of a policy of one's own, or of a search that has not ended."""
+    wanted = experiment("budget: {trials: 8}\nsearch: {pruner: promotion, overfitting: false, confirm: false}\n")
+    study, _ = go(wanted, tmp_path / "home")
+    paused = sum(trial.paused for trial in study.history.trials.values())
+    assert paused > 0
+    line = f"trials resumed no further: {paused} (paused); by their curves, none would beat the winner"
+    assert lines(study, wanted)[0] == line
+    other = experiment("budget: {trials: 8}\nsearch: {pruner: none, overfitting: false, confirm: false}\n")
+    assert lines(study, other)[0] == f"trials paused: {paused}; each counts by its best evaluation so far"

@@ -31,7 +31,11 @@ COMMANDS = ["show", "export", "sync", "repair", "stop"]
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("named", ["../space.yaml", "toy"])
 def test_the_home_beside_the_space_file_or_above_is_named(call, project, command, named):
-    one_line(call(command, named), 2, r"no study 'toy' in mlruns; it is in \.\./mlruns: --home \.\./mlruns$")
+    one_line(
+        call(command, named),
+        2,
+        r"no study 'toy' in mlruns; it is in the home \.\./mlruns \(in a command: --home \.\./mlruns\)$",
+    )
     assert not os.path.exists("mlruns")
 
 

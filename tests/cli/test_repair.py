@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
+from itertools import zip_longest
 
 import optuna
 import pytest
@@ -95,30 +96,26 @@ MLFLOW_CHANGES = {
 }
 
 
-@pytest.mark.parametrize("name", MLFLOW_CHANGES)
-def test_changes_in_mlflow_are_undone(call, study, expected, name):
-    change(study.home / "mlflow.db", MLFLOW_CHANGES[name])
-    code, out, err = call("repair", "study", "--home", study.home)
-    assert (code, err) == (0, ""), out
-    assert "mlflow: 3 runs, 49 rows: complete (before: " in out
-    assert both(study) == expected
-    assert call("repair", "study", "--home", study.home)[:2] == (0, WHOLE)
-
-
 OPTUNA_CHANGES = {
     "values lost": "delete from trial_intermediate_values",
     "values changed": "update trial_values set value = 0.001",
     "states changed": "update trials set state = 'RUNNING'",
 }
+CHANGES = list(zip_longest(MLFLOW_CHANGES, OPTUNA_CHANGES))  # the two stores are repaired apart from each other
 
 
-@pytest.mark.parametrize("name", OPTUNA_CHANGES)
-def test_changes_in_optuna_are_undone(call, study, expected, name):
-    change(study.home / "optuna.db", OPTUNA_CHANGES[name])
+@pytest.mark.parametrize(("mlflow", "in_optuna"), CHANGES)
+def test_changes_in_the_stores_are_undone(call, study, expected, mlflow, in_optuna):
+    change(study.home / "mlflow.db", MLFLOW_CHANGES[mlflow])
+    if in_optuna is not None:
+        change(study.home / "optuna.db", OPTUNA_CHANGES[in_optuna])
     code, out, err = call("repair", "study", "--home", study.home)
     assert (code, err) == (0, ""), out
+    assert "mlflow: 3 runs, 49 rows: complete (before: " in out
     assert "optuna: 2 trials, 5 values: complete" in out
     assert both(study) == expected
+    if in_optuna is None:  # a second one finds nothing to do
+        assert call("repair", "study", "--home", study.home)[:2] == (0, WHOLE)
 
 
 def test_deleted_runs_and_studies_are_restored(call, study, expected):

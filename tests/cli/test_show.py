@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+import hpsearch
 from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 from tests.cli.processes import shown
@@ -124,10 +125,79 @@ def test_a_trial_is_shown_at_its_best_evaluation_however_it_ended(tmp_path, call
         if outcome:
             study.finish(number, Outcome(outcome), "why")
     study.journal.close()
-    table = call("show", "toy", "--home", tmp_path)[1]
+    table = call("show", "toy", "--home", tmp_path, "--sort", "trial")[1]
     trials = json.loads(call("show", "toy", "--json", "--home", tmp_path)[1])["trials"]
     assert [(t["outcome"], t["metrics"]["val/loss"], t["peak_memory"]) for t in trials] == [
         ("completed", 3.25, 300), ("failed", 4.25, 300), ("interrupted", 5.25, 300)
     ]  # fmt: skip
     lines = [line for line in table.splitlines() if any(f" {value:.4f} " in line for value in (3.25, 4.25, 5.25))]
     assert [line.split()[1] for line in lines] == ["0", "1", "2"]
+
+
+def test_the_best_come_first_or_some_outcomes_by_number(home, call):
+    found = json.loads(call("show", "toy", "--json", "--home", home)[1])["trials"]
+    values = {trial["number"]: trial["value"] for trial in found}
+    ended = sorted((n for n in values if found[n]["state"] == "COMPLETE"), key=values.get)
+    listed = [int(line.split()[1]) for line in _rows(call("show", "toy", "--home", home)[1])]
+    assert listed[: len(ended)] == ended
+    assert sorted(listed) == sorted(values)
+    by_number = [int(line.split()[1]) for line in _rows(call("show", "toy", "--sort", "trial", "--home", home)[1])]
+    assert by_number == sorted(values)
+    outcome = found[0]["outcome"]
+    some = _rows(call("show", "toy", "--outcome", outcome, "--home", home)[1])
+    assert {int(line.split()[1]) for line in some} == {t["number"] for t in found if t["outcome"] == outcome}
+
+
+def _rows(out):
+    """The rows of the first table that are of trials."""
+    return [line for line in out.splitlines() if line.startswith("│") and line.split()[1].isdigit()]
+
+
+def test_params_are_columns_and_those_that_do_not_differ_a_line(home, call, monkeypatch):
+    out = call("show", "toy", "--home", home)[1]
+    assert [word for word in out.splitlines()[2].split() if word.isidentifier()][-2:] == ["learning_rate", "epochs"]
+    assert "MLflow run" not in out
+    assert "MLflow run" in call("show", "toy", "-v", "--home", home)[1]
+    one = call("show", "toy", "--top", 1, "--home", home)[1]
+    assert "the same in all" not in one
+    monkeypatch.setattr("hpsearch.displays.console.UNFOLDED", 80)
+    table = call("show", "toy", "-v", "--home", home)[1].partition("good values")[0]
+    assert max(map(len, table.splitlines()[:12])) <= 80
+
+
+def test_tables_for_programs(home, call, tmp_path):
+    import pandas
+
+    trials = hpsearch.load("toy", home=home).dataframe()
+    text = call("show", "toy", "--format", "csv", "--sort", "trial", "--home", home)[1]
+    (tmp_path / "a.csv").write_text(text)
+    from_csv = pandas.read_csv(tmp_path / "a.csv", index_col=0)
+    assert list(from_csv.index) == list(trials.index)
+    assert list(from_csv["params.learning_rate"]) == list(trials["params.learning_rate"])
+    assert call("show", "toy", "-o", tmp_path / "b.parquet", "--home", home) == (
+        0, f"{tmp_path / 'b.parquet'}: written\n", ""
+    )  # fmt: skip
+    from_parquet = pandas.read_parquet(tmp_path / "b.parquet").sort_index()
+    assert list(from_parquet["value"]) == list(trials["value"])
+    assert call("show", "toy", "--format", "json", "-o", tmp_path / "c", "--home", home)[0] == 0
+    assert json.loads((tmp_path / "c").read_text()) == json.loads(call("show", "toy", "--json", "--home", home)[1])
+    one_line(
+        call("show", "toy", "-o", tmp_path / "d.txt", "--home", home), 2, r"-o needs --format csv, parquet or json"
+    )
+    one_line(call("show", "toy", "--format", "parquet", "--home", home), 2, r"--format parquet needs a file")
+    one_line(call("show", "toy", "--json", "--format", "csv", "--home", home), 2, r"only one of the two")
+    one_line(call("show", "toy", "-o", tmp_path / "no" / "e.csv", "--home", home), 2, r"e.csv: cannot write")
+
+
+def test_a_config_that_was_only_tried_short_is_said_to_be(tmp_path, call):
+    study = opened(experiment("search: {pruner: none}\n"), tmp_path / "toy")
+    params = {"learning_rate": 0.01, "epochs": 3}
+    internal = study.experiment.space.internal(params)
+    study.record("config_enqueued", id="x", params=params, internal=internal)
+    study.record("config_enqueued", id="y", params={**params, "epochs": 4}, internal={**internal, "epochs": 4})
+    config = study.experiment.config(internal).model_dump(mode="json")
+    study.record("trial_asked", trial=0, params=params, internal=internal, config=config, horizon=1 / 9)
+    study.journal.close()
+    out = call("show", "toy", "--home", tmp_path)[1]
+    assert "enqueued, only tried short so far, by trial 0 (horizon 1/9): learning_rate=0.01 epochs=3\n" in out
+    assert "enqueued, not tried yet: learning_rate=0.01 epochs=4\n" in out

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from hpsearch.cli import _wrapped
 from hpsearch.cli.terminal import RunTerminal
 from hpsearch.cli.train import lines
-from hpsearch.events import Finished, Opened, Searched, Shipped
+from hpsearch.events import Finished, Notice, Opened, Searched, Shipped
 from hpsearch.home import Home
 from hpsearch.outcome import Outcome
 from tests.searching import ask, evaluation, experiment, opened
@@ -39,6 +40,14 @@ def test_a_resumed_study_counts_its_trials_by_state(tmp_path, capsys):
     board(study, tmp_path)
     study.journal.close()
     assert "  resuming: 1 finished, 0 interrupted, 2 paused\n" in capsys.readouterr().out
+
+
+def test_a_notice_between_the_trials_and_the_end_says_what_is_waited_for(tmp_path):
+    study = searched(tmp_path / "toy", [{"loss": 2.0}])
+    shown = board(study, tmp_path)
+    study.journal.close()
+    shown.show(Notice("measuring the baselines"))
+    assert shown.state.note == "measuring the baselines"
 
 
 def conclude(shown, study):
@@ -77,3 +86,11 @@ def test_every_score_of_translations_goes_with_the_signature_of_its_set():
     two = {"test/bleu": 25.0, "test/fr/bleu": 30.0, "test/zh/bleu": 20.0}
     said = list(lines(two, {"fr/bleu": "tok:13a", "zh/bleu": "tok:zh"}))
     assert said == ["test/bleu 25", "test/fr/bleu 30  (tok:13a)", "test/zh/bleu 20  (tok:zh)"]
+
+
+def test_an_error_wraps_between_words_and_keeps_a_place_whole():
+    place = f"{'a' * 60}/space.yaml:8:9:"
+    found = _wrapped(f"error: {place} budget: money needs price_per_hour, the price of a device for an hour", 80)
+    assert place in found
+    assert [line.startswith("    ") for line in found.splitlines()] == [False, True, True]
+    assert max(map(len, found.splitlines())) <= 4 + len(place)

@@ -1,14 +1,22 @@
 """`hpsearch ui`: listens on this machine only, and ends when signalled or killed."""
 
 import http.client
+import importlib
+import json
 import os
+import re
 import signal
 import socket
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hpsearch.views.mlflow.store import run_ids
+from hpsearch.cli.ui import Shown, older
+from hpsearch.home import Home
+from hpsearch.journal import encode
+from hpsearch.views.mlflow.store import experiment_id, run_ids
 from tests.cli.processes import alive, descendants, end, started, wait_for
 from tests.cli.test_run import one_line
 
@@ -54,11 +62,13 @@ def ask(port, path="/", *, method="GET", body=None, **headers):
 @pytest.fixture(scope="module")
 def ui(story):
     """The UI in an environment that would open it to others: its port and process; the last test kills it."""
-    port, before = free_port(), os.umask(0)
-    process = started("ui", "--port", port, "--home", "home", cwd=story.cwd, **CARELESS)
+    port, dashboard, before = free_port(), free_port(), os.umask(0)
+    ports = ("--port", port, "--dashboard-port", dashboard)
+    os.utime(story.home / "story" / "journal.jsonl")  # the newest of the studies that tests left in this home
+    process = started("ui", *ports, "--home", "home", cwd=story.cwd, **CARELESS)
     os.umask(before)
     try:
-        answer = wait_for(lambda: ask(port) or process.poll() is not None)
+        answer = wait_for(lambda: (ask(port) and ask(dashboard)) or process.poll() is not None)
         assert answer is not True, process.communicate()
         yield port, process, story
     finally:
@@ -75,11 +85,42 @@ def test_it_serves_the_runs_and_their_pictures(ui):
 
 
 def test_only_this_machine_is_listened_to(ui):
-    """F53: /proc/net/tcp and tcp6 show one listener, on 127.0.0.1; none of its processes listens anywhere else."""
+    """F53: /proc/net/tcp and tcp6 show two listeners, MLflow and optuna-dashboard, on 127.0.0.1; none elsewhere."""
     port, process, _ = ui
     family = [process.pid, *descendants(process.pid)]
-    assert len(family) >= 3
-    assert listeners(family) == {("0100007F", port)}
+    assert len(family) >= 4
+    found = listeners(family)
+    assert {address for address, _ in found} == {"0100007F"}
+    assert len(found) == 2
+    assert ("0100007F", port) in found
+
+
+def test_it_prints_both_links_of_the_newest_study(ui):
+    """At once, before the servers have begun; no page is opened, since no person sees the output."""
+    port, process, story = ui
+    lines = [process.stdout.readline() for _ in range(3)]
+    experiment = experiment_id(story.home, "story")
+    assert lines[0] == (
+        f"MLflow: http://hpsearch.localhost:{port}/#/experiments/{experiment}/runs?viewStateShareKey=hpsearch"
+        "&workflowType=machine_learning\n"
+    )
+    dashboard = re.fullmatch(r"Optuna: http://127.0.0.1:(\d+)/dashboard/studies/(\d+)\n", lines[1])
+    assert dashboard is not None, lines
+    assert '"name": "story"' in ask(int(dashboard[1]), f"/api/studies/{dashboard[2]}")[2]
+    assert lines[2] == f"Ctrl-C stops both. Where that name is not known: http://127.0.0.1:{port}\n"
+    assert ask(int(dashboard[1]), "/api/studies", Host="evil.example")[0] == 403
+
+
+def test_the_pages_own_name_is_answered(ui):
+    """hpsearch.localhost, under which MLflow's page leaves its assistant folded, may also change what is shown."""
+    port, _, _ = ui
+    name = f"hpsearch.localhost:{port}"
+    body = b'{"experiment_ids": ["0"]}'
+    headers = {"Host": name, "Origin": f"http://{name}", "Content_Type": "application/json"}
+    status, _, _ = ask(port, "/ajax-api/2.0/mlflow/runs/search", method="POST", body=body, **headers)
+    assert status == 200
+    headers["Origin"] = f"http://hpsearch.localhost:{port + 1}"
+    assert ask(port, "/ajax-api/2.0/mlflow/runs/search", method="POST", body=body, **headers)[0] == 403
 
 
 STATEFUL = ["POST", "PUT", "DELETE", "PATCH"]
@@ -179,7 +220,7 @@ def test_the_server_dies_with_a_killed_ui(ui):
 def test_a_signal_ends_the_ui_and_its_server(story, number):
     process = started("ui", "--port", free_port(), "--home", "home", cwd=story.cwd)
     try:
-        family = wait_for(lambda: len(found := descendants(process.pid)) >= 2 and found)
+        family = wait_for(lambda: len(found := descendants(process.pid)) >= 3 and found)  # keeper, MLflow, dashboard
         _, err = end(process, number)
     finally:
         end(process)
@@ -211,6 +252,8 @@ def test_a_busy_port_is_one_line(story, call):
         busy.listen()
         port = busy.getsockname()[1]
         one_line(call("ui", "--port", port, "--home", story.home), 2, rf"--port {port}: this port is in use")
+        arguments = ("ui", "--port", free_port(), "--dashboard-port", port, "--home", story.home)
+        one_line(call(*arguments), 2, rf"--dashboard-port {port}: this port is in use")
 
 
 def test_without_a_store_there_is_nothing_to_show(call, tmp_path):
@@ -223,6 +266,56 @@ def test_the_ui_of_a_study_on_a_server_is_the_servers(tmp_path, call, space_file
     path = space_file("tracking: {uri: 'https://mlflow.example'}")
     code, out, err = call("ui", path, "--home", tmp_path)
     assert (code, out, err) == (0, "this study's runs are on https://mlflow.example: open that page\n", "")
+
+
+def test_an_unknown_study_is_one_line(story, call):
+    one_line(call("ui", "stroy", "--home", story.home), 2, r"no study 'stroy' in .*; did you mean story\?")
+
+
+def test_a_shipped_study_on_a_server_has_a_link(tmp_path, call, monkeypatch):
+    """The address comes from the journal; the experiment from what was shipped. No browser is opened from a pipe."""
+    folder = tmp_path / "remote"
+    (folder / "views").mkdir(parents=True)
+    event = {"time": 1.0, "event": "study_created", "study": "remote", "objective": {}, "space": {}}
+    event["experiment"] = {"tracking": {"uri": "https://mlflow.example/"}}
+    (folder / "journal.jsonl").write_bytes(encode(event))
+    (folder / "views" / "mlflow.json").write_text('{"offset": 1, "state": {"experiment": "12"}}')
+    monkeypatch.setattr("webbrowser.open", lambda address: pytest.fail(address))
+    code, out, err = call("ui", "remote", "--charts", "--home", tmp_path)
+    page = "/#/experiments/12/runs?viewStateShareKey=hpsearch&workflowType=machine_learning&compareRunsMode=CHART"
+    wanted = "this study's runs are on https://mlflow.example/: open that page\n"
+    assert (code, out, err) == (0, f"{wanted}MLflow: https://mlflow.example{page}\n", "")
+
+
+def test_a_browser_is_opened_for_a_person_at_a_screen(monkeypatch):
+    from hpsearch.cli.ui import _can_open
+
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True))
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert not _can_open()
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert _can_open()
+    monkeypatch.setenv("SSH_CONNECTION", "1.2.3.4 5 6.7.8.9 22")  # the screen is another machine's
+    assert not _can_open()
+    monkeypatch.delenv("SSH_CONNECTION")
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: False))
+    assert not _can_open()
+
+
+def test_the_page_is_opened_once_the_server_answers(monkeypatch):
+    command = importlib.import_module("hpsearch.cli.ui")  # `hpsearch.cli.ui` is the command of this name
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        command._open_later("http://page", port)
+        time.sleep(0.3)
+        assert opened == []
+        server.listen()
+        wait_for(lambda: opened == ["http://page"])
 
 
 def listeners(pids):
@@ -242,3 +335,14 @@ def listeners(pids):
                 address, _, port = fields[1].partition(":")
                 found.add((address, int(port, 16)))
     return found
+
+
+@pytest.mark.parametrize(("state", "said"), [({"layout": 2}, []), ({}, ["hpsearch sync old"]), (None, [])])
+def test_a_study_of_an_older_version_is_said_to_be_one(tmp_path, state, said):
+    """Its experiment has no view of ours, so MLflow opens another page; a study that is not there yet is not old."""
+    (tmp_path / "old" / "views").mkdir(parents=True)
+    if state is not None:
+        written = {"offset": 1, "state": {"experiment": "1", **state}}
+        (tmp_path / "old" / "views" / "mlflow.json").write_text(json.dumps(written))
+    lines = older(Shown(Home(tmp_path), "old", None))
+    assert [line.split("`")[1].partition(" --home")[0] for line in lines] == said

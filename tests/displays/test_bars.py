@@ -1,29 +1,60 @@
-"""What a person sees in a terminal of 80 columns."""
+"""Bars and sparklines in Unicode and in ASCII."""
 
 import io
+import math
 
 import pytest
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
-from hpsearch.displays.bars import DescriptionColumn
+from hpsearch.displays.bars import ASCII, UNICODE, glyphs
 
-LONG = (
-    "trial 12 (attempt 2)  n_layers=3 dropout=0.116 learning_rate=0.000993 batch_size=32 epochs=22.9 weight_decay=0.04"
+
+@pytest.mark.parametrize(
+    ("share", "unicode", "ascii"),
+    [
+        (0.0, "──────────", ".........."),
+        (0.04, "──────────", ".........."),
+        (0.05, "╸─────────", "#........."),
+        (0.5, "━━━━━─────", "#####....."),
+        (0.56, "━━━━━╸────", "######...."),
+        (1.0, "━━━━━━━━━━", "##########"),
+        (7.0, "━━━━━━━━━━", "##########"),
+        (-1.0, "──────────", ".........."),
+        (math.nan, "──────────", ".........."),
+    ],
 )
+def test_a_bar_has_its_width_and_is_full_as_far_as_its_share(share, unicode, ascii):
+    assert (UNICODE.bar(share, 10), ASCII.bar(share, 10)) == (unicode, ascii)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-@pytest.mark.parametrize("width", [72, 80, 200])
-def test_bar_percentage_and_value_stay_beside_long_params(width, encoding):
-    file = io.TextIOWrapper(io.BytesIO(), encoding)
-    console = Console(file=file, width=width, force_terminal=True, color_system=None)
-    columns = [BarColumn(bar_width=20), TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.fields[value]}")]
-    bars = Progress(DescriptionColumn(console), *columns, console=console)
-    bars.add_task(LONG, total=1, completed=0.3, value="5.4532")
-    console.print(bars.get_renderable())
-    file.seek(0)
-    [line] = file.read().splitlines()
-    assert line.startswith("trial 12 (attempt 2)")
-    assert line.rstrip().endswith("30% 5.4532")
-    assert (LONG in line) == (width == 200)
+@pytest.mark.parametrize(
+    ("values", "width", "unicode", "ascii"),
+    [
+        ([], 8, "", ""),
+        ([3.0], 8, "▁", "_"),
+        ([2.0, 2.0], 8, "▁▁", "__"),
+        ([8.0, 7, 6, 5, 4, 3, 2, 1], 8, "█▇▆▅▄▃▂▁", "^==--.._"),
+        ([1.0, math.nan, 8.0, math.inf], 8, "▁ █ ", "_ ^ "),
+        ([math.nan], 8, " ", " "),
+        ([0.0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 3, "▁▅█", "_-^"),
+    ],
+)
+def test_a_sparkline_spans_its_finite_values_and_keeps_the_last_one(values, width, unicode, ascii):
+    assert (UNICODE.sparkline(values, width), ASCII.sparkline(values, width)) == (unicode, ascii)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "environment", "expected"),
+    [
+        ("utf-8", {}, UNICODE),
+        ("utf-8", {"LANG": "de_DE.UTF-8"}, UNICODE),
+        ("ascii", {"LANG": "en_US.UTF-8"}, ASCII),
+        ("utf-8", {"LANG": "C"}, ASCII),
+        ("utf-8", {"LANG": "C", "LC_CTYPE": "C.UTF-8"}, ASCII),  # as Python sets it
+        ("utf-8", {"LC_ALL": "C.UTF-8", "LANG": "C"}, UNICODE),
+        ("utf-8", {"LC_ALL": "POSIX", "LANG": "en_US.UTF-8"}, ASCII),
+    ],
+)
+def test_characters_are_those_that_encoding_and_locale_can_show(encoding, environment, expected):
+    console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding), force_terminal=True)
+    assert glyphs(console, environment) is expected

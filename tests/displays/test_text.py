@@ -4,8 +4,10 @@ import math
 
 import pytest
 
-from hpsearch.displays.text import equals, measured
-from hpsearch.journal.history import History
+from hpsearch.displays.text import confirmed, equals, measured
+from hpsearch.journal.history import FIRST_REPEAT, History
+from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.outcome import Outcome
 from tests.journal.test_history import of, trial
 
 
@@ -39,3 +41,19 @@ def test_a_tie_is_reported_with_its_trials():
     assert equals(history, history.trials[0]) is None
     assert history.best() is history.trials[1]
     assert history.best(among=[4, 3, 1]) is history.trials[1]  # in whatever order they ended
+
+
+def test_one_fresh_seed_each_confirms_nothing_and_names_ties():
+    history = ties(3.0, 2.0, 2.5)
+    history.study = "spam"
+    for number, value in ((0, 2.25), (1, 2.0), (2, 2.0)):
+        at = FIRST_REPEAT + number
+        history.repeats[at] = TrialHistory(at, confirms=number, outcome=Outcome.COMPLETED, value=value)
+    said = confirmed(history)
+    assert said[0] == (
+        "trained again with 1 fresh seed each: the winner is trial 1, val/loss 2.0000; a tie with trial 2"
+    )
+    assert said[-1] == (
+        "with one fresh seed each, the noise between seeds is not measured: hpsearch confirm spam --seeds 2 measures "
+        "it; the search's best value is 0.0000 better than the winner's mean"
+    )

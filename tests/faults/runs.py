@@ -18,7 +18,7 @@ study: toy
 seed: 3
 budget: {{trials: {trials}}}
 data: {{text: {{task: text, files: {{train: train.txt, valid: valid.txt}}}}}}
-search: {{pruner: {{name: successive_halving, min_resource: 1}}, max_retries: 1000}}
+search: {{pruner: {{name: successive_halving, min_resource: 1}}, max_retries: 1000, confirm: false}}
 evaluation: {{times: {times}}}
 training:
   learning_rate: {{low: 1e-3, high: 1e-2, log: true}}

@@ -165,7 +165,7 @@ class Proxy:
                     return answer.status, answer.getheader("Content-Type", "application/json"), answer.read()
                 except (OSError, http.client.HTTPException):
                     self.upstream.close()
-                    return 503, "text/plain", b"the server is away"
+                    return 503, "text/plain", b"the server is down"
 
             def cut(self):
                 self.close_connection = True

@@ -1,6 +1,7 @@
 """Reads the contents of the stores from their files, to compare with those of an undisturbed run."""
 
 import contextlib
+import re
 import shutil
 import sqlite3
 import time
@@ -25,7 +26,7 @@ study: {study}
 seed: 4
 budget: {{trials: {trials}}}
 data: {{text: {{task: text, files: {{train: train.txt, valid: valid.txt}}}}}}
-search: {{pruner: none}}
+search: {{pruner: none, confirm: false}}
 training:
   learning_rate: {{low: 1e-3, high: 1e-2, log: true}}
   epochs: {{low: 2, high: 4}}
@@ -65,9 +66,15 @@ def runs(database, study):
     for run, name, status, start, end in names:
         twice = {key: n for key, n in Counter(row[:2] for row in metrics[run]).items() if n > 1}
         assert not twice, f"{name}: rows stand twice: {twice}"
-        kept = {key: value for key, value in tags[run].items() if key not in OWN_TAGS}
+        kept = {key: _anywhere(value) for key, value in tags[run].items() if key not in OWN_TAGS}
         found[name] = (status, start, end, params[run], kept, sorted(metrics[run]))
     return found
+
+
+def _anywhere(text):
+    """A tag's value without what differs between homes: links to files, and `--home PATH` in commands."""
+    same = re.sub(r"^\*\*Files\*\* of .*$", "", text, flags=re.M)
+    return re.sub(r"( --home \S+)? +", " ", same)
 
 
 def trials(database, study):

@@ -50,7 +50,7 @@ def disk(tmp_path):
 
 
 def fill(place):
-    """Takes all the room that is left; gives the file that has it."""
+    """Fills the disk; returns the file that fills it."""
     filler = place / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (1 << 16, 1 << 12, 1):
@@ -66,7 +66,7 @@ def fill(place):
 
 
 def test_a_full_disk_is_waited_for(zygote, disk):
-    """F22, F23: full half-way: one message for checkpoints, one for the journal; after room is made all goes on."""
+    """F22, F23: full half-way: one message for checkpoints, one for the journal; with room, everything resumes."""
     cwd = folder(disk / "run", trials=6, times=20)
     zygote.start(cwd, *RUN, "--workers", "2", TOY_HISTORY=str(cwd.parent.parent / "acknowledged.jsonl"), **STEPS)
     wait_for(lambda: evaluated(cwd, 5))
@@ -87,7 +87,7 @@ def test_a_full_disk_is_waited_for(zygote, disk):
 
 
 def test_a_disk_that_stays_full_ends_the_run_cleanly(disk, monkeypatch):
-    """F22, F23: exit code 74, the reason and how to go on; all that was finished stays."""
+    """F22, F23: exit code 74, the reason and how to resume; finished trials stay finished."""
     monkeypatch.setattr(disk_space, "PATIENCE", 1.0)
     monkeypatch.setattr(writer, "PATIENCE", 1.0)
     monkeypatch.setenv("TOY_CHECKPOINT", "10")
@@ -149,7 +149,7 @@ def test_a_read_only_home_is_refused_at_once(tmp_path):
 
 
 def closed_half_way(cwd, **extra):
-    """A run whose checkpoints' folders take nothing any more; gives the process and the folders."""
+    """A run that can no longer write to the folders of its checkpoints; returns the process and the folders."""
     process = subprocess.Popen(
         [*PROGRAM, *RUN, "--workers", "1"],
         cwd=cwd,

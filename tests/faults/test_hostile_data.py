@@ -16,6 +16,7 @@ from tests.cli.processes import environment, hpsearch
 from tests.faults.test_input import run_limited, without_root
 
 TRIALS = "\nbudget: {trials: 1}\nsearch: {pruner: none}\ntraining: {epochs: {low: 1, high: 2}}\n"
+SMALL = "model: {n_layers: 1, width: 16, n_heads: 2, context: 32}\ntokenizer: {kind: bytes}\n"  # trains in a second
 TASKS = {
     "txt": "{task: text, files: {train: FILE}}",
     "csv": "{task: text, files: {train: FILE}}",
@@ -43,7 +44,7 @@ def space(folder, kind, name=None):
 
 
 def run(call, folder, kind, name=None):
-    """`hpsearch run` over the file; gives exit code, stdout and stderr."""
+    """Runs `hpsearch run` on the file; returns exit code, stdout and stderr."""
     return call("run", space(folder, kind, name), "--home", folder / "home", "--launcher", "inline")
 
 
@@ -60,7 +61,7 @@ def refused(result, folder, begins, words):
 ALL = tuple(TASKS)
 FUNCTION = 'other content can be read by a function: dataset: "python:module:function"\n'
 TABLES = ("csv", "jsonl", "tsv")
-HERE = "space.yaml:1:14: data.mine: "  # where the set stands, for what has no line of its own
+HERE = "space.yaml:1:14: data.mine: "  # the place of the set, for errors without a line of their own
 
 # name -> (kinds, content from a good file, how the line begins ({n} the last line's number, {kind}), words)
 WRONG = {
@@ -220,7 +221,7 @@ def test_f48_with_windows_lines_and_marks_a_study_runs(call, tmp_path):
     for kind in ALL:
         (tmp_path / f"d.{kind}").write_bytes(b"\xef\xbb\xbf" + good(kind).replace(b"\n", b"\r\n"))
     sets = ", ".join(f"{kind}: {task.replace('FILE', f'd.{kind}')}" for kind, task in TASKS.items())
-    (tmp_path / "space.yaml").write_text(f"data: {{{sets}}}{TRIALS}")
+    (tmp_path / "space.yaml").write_text(f"data: {{{sets}}}{TRIALS}{SMALL}")
     blank.home(tmp_path / "home")
     code, out, err = call("run", tmp_path / "space.yaml", "--home", tmp_path / "home", "--launcher", "inline")
     assert (code, err) == (0, "")
@@ -249,7 +250,7 @@ from hpsearch.cli import main; main()
 
 
 def measured(folder, kind):
-    """A real command over the file; gives its result, the peak of its memory and how much it has read, in bytes."""
+    """Runs a real command on the file; returns its result, its peak memory and the bytes that it read."""
     space(folder, kind)
     command = [sys.executable, "-c", MEASURED, "run", "space.yaml", "--home", "home", "--launcher", "inline"]
     done = subprocess.run(

@@ -12,7 +12,7 @@ from tests.faults.runs import folder
 
 SEED = int(os.environ.get("HPSEARCH_SEED", "0")) or int(time.time())
 MANY = int(os.environ.get("HPSEARCH_KILLS", "300"))
-FEW = int(os.environ.get("HPSEARCH_FEW_KILLS", "8"))
+FEW = int(os.environ.get("HPSEARCH_FEW_KILLS", "5"))
 KILLS = [pytest.param(FEW), pytest.param(MANY, marks=pytest.mark.slow)]
 LONG = {"TOY_STEP": "0.01", "TOY_CHECKPOINT": "20"}  # a trial takes two seconds and saves its state ten times
 

@@ -213,6 +213,7 @@ def test_f50_what_a_data_function_gives_is_printed_with_its_escapes(call, folder
 
 def test_f50_what_the_board_prints_is_escaped(capsys, folder):
     from hpsearch.cli.terminal import RunTerminal
+    from hpsearch.displays.lines import finished, finished_in
     from hpsearch.displays.text import params
     from hpsearch.home import Home
     from hpsearch.journal.trial_history import TrialHistory
@@ -220,9 +221,10 @@ def test_f50_what_the_board_prints_is_escaped(capsys, folder):
     board = RunTerminal(Home(folder / "home"), folder / "space.yaml")
     board.say(f"warning: {EVIL} [red]")
     trial = TrialHistory(0, params={"file": EVIL}, outcome=Outcome.FAILED, reason=EVIL)
-    board.console.print(board._line(trial))
+    board.screen.say(finished(trial, "val/loss"))
+    board.screen.say(finished_in(trial, 200, None, "~"))
     out = capsys.readouterr().out
     silent(out)
-    assert out.count(r"\x1b]0;owned\x07") == 3
+    assert out.count(r"\x1b]0;owned\x07") == 5
     assert "[red]" in out
     assert EVIL in params(trial)

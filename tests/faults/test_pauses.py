@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from hpsearch import journal
-from tests.faults.checker import check
+from tests.faults.checker import check, killed_and_resumed
 from tests.faults.runs import facts, folder, history
 from tests.faults.test_crash_points import OF_PAUSES, POINTS
 from tests.policies import pausing
 
 RUN = ("run", "space.yaml", "--home", "home")
-AMONG = 9  # of the passes of a point that has nothing to do with pauses, one in so many is tried
+CASES = [*sorted(OF_PAUSES), *(pytest.param(point, marks=pytest.mark.slow) for point in POINTS)]
 
 
 def study(path, *, trials=3):
@@ -36,29 +36,19 @@ def undisturbed(zygote, tmp_path_factory):
     return facts(cwd)
 
 
-@pytest.mark.parametrize("point", [*sorted(OF_PAUSES), *POINTS])
+@pytest.mark.parametrize("point", CASES)
 def test_killed_at_a_point_and_resumed_it_is_as_if_it_had_not_been(zygote, tmp_path, undisturbed, point):
-    """F73: at every pass of the points of a pause, at some of the others'."""
-    crashes, step = 0, 1 if point in OF_PAUSES else AMONG
-    for k in range(1, 500, step):
-        cwd = study(tmp_path / str(k))
-        environment = {"TOY_CHECKPOINT": "30", "TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
-        first = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT=f"{point}:{k}", **environment)
-        if first.code == 0:
-            break
-        assert first.code == -9, first.said
-        crashes += 1
-        again = zygote.run(cwd, *RUN, "--launcher", "inline", HPSEARCH_FAILPOINT="", **environment)
-        assert again.code == 0, again.said
+    """F73: killed at the k-th pass and resumed; k rises until a run ends without a crash."""
+    crashes = 0
+    for cwd in killed_and_resumed(zygote, ((k, study(tmp_path / str(k))) for k in range(1, 500)), point):
         assert facts(cwd) == undisturbed
-        assert not (found := check(cwd, said=first.said + again.said, views=False)), found
         assert resumed_by_themselves(cwd) == []
+        crashes += 1
     assert crashes > 0 or point == "study_rebuilt"
-    assert facts(cwd) == undisturbed
 
 
 def resumed_by_themselves(cwd):
-    """Trials that were paused and started again without the policy's word."""
+    """Paused trials that started again without a decision of the policy."""
     paused, found = set(), []
     for event in journal.read(cwd / "home" / "toy" / "journal.jsonl"):
         if event["event"] == "trial_paused":
@@ -72,7 +62,7 @@ def resumed_by_themselves(cwd):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_crashes_in_a_row_change_nothing(zygote, tmp_path, undisturbed, seed):
-    """F73: the run and each resume of it killed, at points of pauses and others; then one that is left in peace."""
+    """F73: the run and each resume of it killed, at points of pauses and others; then a resume without a crash."""
     draw, cwd, said = random.Random(seed), study(tmp_path / "run"), ""
     environment = {"TOY_CHECKPOINT": "30", "TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
     points = [*sorted(OF_PAUSES), "journal_written", "report_done", "journal_read", "study_rebuilt", "retry_recorded"]

@@ -39,7 +39,7 @@ def server():
 
 @pytest.fixture
 def url(server, monkeypatch):
-    """The variable is set, the password beside it; no study of another test is there."""
+    """Sets the variable and the password; the database has no study of another test."""
     for (name,) in server.query("select tablename from pg_tables where schemaname = 'public'"):
         server.query_nothing(f'drop table "{name}" cascade')
     server.query_nothing("drop type if exists trialstate, studydirection, trialvaluetype, trialintermediatevaluetype")
@@ -83,7 +83,7 @@ def ship(study, say=lambda line: None):
     return shipping.sync(study.folder, study.home, None, ["optuna"], say=say)
 
 
-# -------------------------------------------------------------------------------------------------- what stands there
+# ------------------------------------------------------------------------------------------------ what is stored there
 
 
 def test_a_study_is_there_as_in_sqlite(server, url, tmp_path, monkeypatch):
@@ -126,7 +126,7 @@ def test_each_way_to_write_the_address_and_optuna_reads_it(server, url, tmp_path
 
 
 def test_optuna_dashboard_reads_it(server, url, tmp_path):
-    """As docs/servers.md has it: a program of others, with the password in the environment."""
+    """As in docs/servers.md: another program reads the database, with the password in the environment."""
     study, port = Written(tmp_path / "home", "seen"), free_port()
     assert ship(study) == {"optuna": 0}
     program = str(Path(sys.executable).with_name("optuna-dashboard"))
@@ -305,6 +305,7 @@ def test_f32_f33_a_connection_cut_at_any_statement_loses_and_doubles_nothing(ser
     assert plain(stored(server, "cut")) == in_sqlite(study.folder, tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_f33_the_answer_to_every_commit_may_be_lost(server, url, tmp_path, monkeypatch):
     """F33: the server has done it, but nobody hears of it: no trial is made twice."""
     study, count = Written(tmp_path / "home", "unheard"), 0
@@ -331,7 +332,7 @@ def test_f33_the_answer_to_every_commit_may_be_lost(server, url, tmp_path, monke
 
 
 def test_f33_a_silent_network_is_given_up(server, url, tmp_path, monkeypatch):
-    """F33: packets are dropped without a word: no endless wait, no session left, and all arrives later."""
+    """F33: packets are dropped silently: no endless wait, no session is left, and everything arrives later."""
     study, said, took = Written(tmp_path / "home", "silent"), [], []
     monkeypatch.setattr("hpsearch.views.postgres.ANSWER_TIMEOUT", 1.0)
     monkeypatch.setattr("hpsearch.views.postgres.CONNECT_TIMEOUT", 2)
@@ -357,7 +358,7 @@ def test_f33_a_silent_network_is_given_up(server, url, tmp_path, monkeypatch):
 
 
 def test_f33_the_limits_of_a_real_connection(server, url):
-    """F33: what the server has been told, and the kernel."""
+    """F33: the settings of the server and of the kernel."""
     with postgres.connected(postgres.address(), "hpsearch test") as connection:
         told = {name: connection.execute(f"show {name}").fetchone()[0] for name in postgres.SERVER_OPTIONS}
         assert told["statement_timeout"] == "30s"
@@ -404,7 +405,7 @@ def search(folder):
 
 
 def whole(search, server, study, tmp_path, monkeypatch):
-    """Nothing lost, doubled or left running, and the password nowhere."""
+    """Nothing is lost, doubled or left running, and no file has the password."""
     found = plain(stored(server, study))
     assert {state for state, *_ in found.values()} <= {"COMPLETE", "PRUNED"}
     assert events(search.journal, "trial_interrupted") == []
@@ -418,7 +419,7 @@ def whole(search, server, study, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize(("mode", "seconds"), [("fast", 0), ("immediate", 0), ("fast", 10), ("immediate", 10)])
 def test_f32_a_restart_of_the_server_midway(search, server, url, report, tmp_path, monkeypatch, mode, seconds):
-    """F32: the server restarts, or is away for 10 s: the steps go on, all is there within seconds."""
+    """F32: the server restarts, or is down for 10 s: training continues, and everything arrives within seconds."""
     process = search.start(f"restart-{mode}-{seconds}", url, trials=max(8, 3 * seconds))
     wait_for(lambda: search.shipped() > 0)
     search.measured(6)
@@ -470,8 +471,9 @@ def test_f33_a_broken_network_midway(search, server, url, report, tmp_path, monk
     whole(search, server, search.folder.name, tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_f32_a_server_that_is_down_from_start_to_end(search, server, url, tmp_path, monkeypatch):
-    """F32: one message, exit 0, and sync ships all; the address and its password stand nowhere."""
+    """F32: one message, exit 0, and sync ships everything; no output has the address or its password."""
     away = f"postgresql://hp:{PASSWORD}@127.0.0.1:9/studies"  # nobody listens there
     process = search.start("away", away, trials=2)
     out, err = process.communicate(timeout=600)

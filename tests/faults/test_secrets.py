@@ -1,4 +1,4 @@
-"""F54: passwords and tokens of the environment turn up nowhere, whatever goes wrong while a study runs."""
+"""F54: passwords and tokens of the environment appear nowhere, whatever goes wrong while a study runs."""
 
 import base64
 import http.server
@@ -25,6 +25,7 @@ SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "S3CRETaws" * 8,
     "PGPASSWORD": "S3CRETpg%4012",
     "DATABASE_URL": "postgresql://u:S3CRETurl123@host/db",
+    "HPSEARCH_NOTIFY": "http://127.0.0.1:1/services/T00000000/B00000000/S3CRETwebhook",
 }
 FORMS = [MARK, base64.b64encode(f"u:{SECRETS['MLFLOW_TRACKING_PASSWORD']}".encode()).decode(), b"S3CRET".hex()]
 
@@ -105,7 +106,7 @@ class Tried:
     lines: set[str] = field(default_factory=set)
 
     def leaks(self):
-        """Where one of the secrets stands, in any of its forms."""
+        """The places that contain one of the secrets, in any of its forms."""
         texts = {"stdout": self.out, "stderr": self.err, "command lines": "\n".join(self.lines)}
         for path in sorted((self.folder / "left").rglob("*")):
             if path.is_file():
@@ -114,7 +115,7 @@ class Tried:
         return [(place, form) for place, text in texts.items() for form in FORMS if form in text]
 
     def text(self, pattern):
-        """What stands in the files of a name."""
+        """The contents of the files of a name."""
         return "".join(path.read_text() for path in sorted((self.folder / "left").rglob(pattern)))
 
 
@@ -132,6 +133,8 @@ VARIANTS = {
     "a value of the space": {"space": "seed: S3CRETpw/d+123"},
     "a key of the space": {"space": "S3CRETtoken123: 1"},
     "the address in the space": {"space": "tracking: {{uri: 'http://u:S3CRETpw123@host'}}"},
+    "a webhook in the space": {"space": "notify: http://127.0.0.1:1/services/T1/B1/S3CRETwebhook?token=S3CRETpw1"},
+    "a webhook that is none": {"space": "notify: ftp://host/S3CRETwebhook"},
     "a comment of the space": {"space": "# tracking: {{uri: 'postgresql://u:S3CRETpg%4012@host'}}"},
 }
 
@@ -154,6 +157,8 @@ def tried(tmp_path_factory, echo):
             time.sleep(0.05)
         for thread in threads:
             thread.join(timeout=1)
+        folder, _, variables = processes["ok"]  # with all at once MLflow may lag
+        hpsearch("sync", "story", "--home", "left/home", cwd=folder, **variables)
         yield found
     finally:
         for _, process, _ in processes.values():
@@ -227,7 +232,7 @@ def test_f54_the_runs_did_come_to_what_could_leak(tried, echo):
     assert "logged ***" in raised.out
 
 
-HIDDEN = "*** postgresql://***@host/db *** *** *** ***"  # ALL, as it may be shown
+HIDDEN = "*** postgresql://***@host/db *** *** *** *** ***"  # ALL, as it may be shown
 MISTAKES = {
     "the data function raises": (
         2,
@@ -239,6 +244,7 @@ MISTAKES = {
         2,
         "tracking.uri: a URL with a password or token does not belong in this file; set MLF",
     ),
+    "a webhook that is none": (2, "notify: must be an http:// or https:// URL"),
     "a comment of the space": (2, ":20: a URL with a password or token does not belong in this file; set MLFLOW_TRACK"),
 }
 

@@ -89,7 +89,7 @@ def switch(request, monkeypatch):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("place", ["everything", "model", "optimizer", "rng"])
 def test_f51_a_checkpoint_to_go_on_from_runs_no_code(tmp_path, corpus_files, canary, switch, place):
-    """last.pt and previous.pt under a right SHA-256 and config hash: refused as damaged, training starts anew."""
+    """last.pt and previous.pt under a right SHA-256 and config hash: refused as damaged; the training restarts."""
     config = tiny({"text": TEXT}, training={"epochs": 2})
     opened(config, tmp_path)
     undisturbed = [e.metrics["val/loss"] for e in loop.train(config, handle(tmp_path, "undisturbed"))]
@@ -176,7 +176,7 @@ def test_f51_a_tokenizer_a_cache_and_a_data_set_run_no_code(tmp_path, corpus_fil
         np.save(array, np.array([Touch(canary)] * 9, dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"Python objects|allow_pickle"):
         Corpus.map(cached)  # as a worker does
-    opened(config, tmp_path)  # and the driver sees that it is no longer whole, and makes it anew
+    opened(config, tmp_path)  # the driver notices the damage and prepares it again
     assert Corpus.map(cached).sets["text"].splits["train"].tokens.dtype == np.int32
     folder = tmp_path / "corpus"
     folder.mkdir()

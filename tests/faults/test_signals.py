@@ -13,11 +13,11 @@ from tests.faults.checker import check
 from tests.faults.runs import evaluated, folder, history
 
 RUN = ("run", "space.yaml", "--home", "home", "--workers", "2")
-NEVER = {"TOY_CHECKPOINT": "1000000"}  # by itself: only what is told to pause saves its state
+NEVER = {"TOY_CHECKPOINT": "1000000"}  # no periodic checkpoints: only a pause saves the state
 
 
 def started(zygote, cwd, evaluations, **options):
-    """A run that has made some evaluations; gives its number and those of all that it started."""
+    """A run with some evaluations; returns its pid and those of its children."""
     pid = zygote.start(cwd, *RUN, TOY_HISTORY=str(cwd / "acknowledged.jsonl"), **options)
     wait_for(lambda: evaluated(cwd, evaluations))
     return pid, descendants(pid)

@@ -325,7 +325,7 @@ def test_f31_a_lock_that_outlasts_our_patience(study, reference, name, monkeypat
 
 
 def be_impatient(client, monkeypatch):
-    """MLflow waits 20 s for a lock, in each statement anew: here it does not."""
+    """MLflow waits 20 s for a lock in each statement; these tests do not."""
     from mlflow.store.db import utils
 
     plain = utils.sql.text
@@ -334,7 +334,7 @@ def be_impatient(client, monkeypatch):
 
 @pytest.mark.parametrize("seconds", [10, pytest.param(90, marks=pytest.mark.slow)])
 def test_f31_a_search_beside_a_program_that_locks_both_stores(tmp_path, template, reference, seconds):
-    """F31: the search goes on at its pace, and both stores have everything at its end or after a sync."""
+    """F31: the search continues at its pace, and both stores have everything at its end or after a sync."""
     moved(template, tmp_path / "home")
     process, steps = search(tmp_path, "locked", trials=3 + seconds // 6)
     try:
@@ -357,7 +357,7 @@ def test_f31_a_search_beside_a_program_that_locks_both_stores(tmp_path, template
 
 
 def search(cwd, study, *, trials, step="0.01", **extra):
-    """Starts `hpsearch run` in cwd; gives its process and the file with the times of its steps."""
+    """Starts `hpsearch run` in cwd; returns its process and the file with the times of its steps."""
     (cwd / "space.yaml").write_text(TIMED.format(study=study, trials=trials))
     for name in ("train", "valid"):
         (cwd / f"{name}.txt").write_text(f"some text to {name} on " * 30)
@@ -393,7 +393,7 @@ def test_f39_killed_at_every_pass_of_a_crash_point(tmp_path, template, reference
 
 
 def shipped_by_a_child(study, crash_point):
-    """Ships in a forked process that may die on the way; gives the signal that ended it, or 0."""
+    """Ships in a forked process that may die on the way; returns the signal that ended it, or 0."""
     pid = os.fork()
     if pid == 0:
         os._exit(_child(study, crash_point))

@@ -59,7 +59,7 @@ def launcher(tmp_path):
     ],
 )
 def test_a_worker_that_dies_fails_only_its_trial(tmp_path, launcher, dropout, cause):
-    """F9: exits, with and without a code, segfaults: FAIL with the cause, after the retries; the study goes on."""
+    """F9: exits, with and without a code, segfaults: FAIL with the cause, after the retries; the study continues."""
     study, seen = go(broken(dropout), tmp_path / "home", launcher=launcher())
     assert [(t.outcome, t.state, t.reason) for t in study.history.trials.values()] == [("failed", "FAIL", cause)] * 2
     assert [type(h) for h in seen if isinstance(h, Interrupted | Finished)] == [Interrupted, Finished] * 2
@@ -116,7 +116,7 @@ def test_a_stopped_worker_is_replaced_and_its_trial_has_one_result(zygote, tmp_p
 
 
 def test_a_suspended_driver_blames_no_worker(zygote, tmp_path):
-    """F7: Ctrl-Z for longer than the timeout, then fg: everything goes on."""
+    """F7: Ctrl-Z for longer than the timeout, then fg: everything continues."""
     cwd = waiting(tmp_path / "run", stall=8)  # longer than a worker takes to start on a busy machine
     pid = zygote.start(cwd, *RUN, "--workers", "1", GO_ON=str(cwd / "go_on"))
     wait_for(lambda: evaluated(cwd, 2))
@@ -217,7 +217,7 @@ def test_a_device_in_doubt_is_left_alone(tmp_path, launcher):
 
 
 def test_the_other_device_goes_on(tmp_path, launcher, monkeypatch):
-    """F13: the trials of the device in doubt go on at the other under their numbers, and complete."""
+    """F13: the trials of the device in doubt resume on the other under their numbers, and complete."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     used = launcher("cuda:0", "cuda:1")
     used.close()
@@ -235,7 +235,7 @@ def test_the_other_device_goes_on(tmp_path, launcher, monkeypatch):
 
 
 def test_a_terminated_worker_saves_its_trial(zygote, tmp_path):
-    """F16: SIGTERM for one worker alone: its state is saved, and the trial goes on with another."""
+    """F16: SIGTERM for one worker alone: its state is saved, and the trial resumes with another."""
     cwd = waiting(tmp_path / "run", stall=1800)
     pid = zygote.start(cwd, *RUN, "--workers", "1", GO_ON=str(cwd / "go_on"), TOY_CHECKPOINT="1000")
     wait_for(lambda: evaluated(cwd, 2))
@@ -253,15 +253,17 @@ def test_a_terminated_worker_saves_its_trial(zygote, tmp_path):
 def test_nothing_grows_with_the_number_of_trials(tmp_path, launcher, trials):
     """F30: descriptors and processes are as many after all trials as after a few; files as many as are kept."""
     counts, used = [], launcher("cpu", "cpu")
-    wanted = experiment(f"budget: {{trials: {trials}}}\nevaluation: {{times: 4}}\nsearch: {{sampler: random}}\n")
+    wanted = experiment(
+        f"budget: {{trials: {trials}}}\nevaluation: {{times: 4}}\nsearch: {{sampler: random, confirm: false}}\n"
+    )
 
     class Counted:
         settings = used.settings
         ready, reply, messages, close = used.ready, used.reply, used.messages, used.close
 
-        def train(self, slot, task):
+        def train(self, slot, tasks):
             counts.append((len(os.listdir("/proc/self/fd")), len(descendants(os.getpid()))))
-            used.train(slot, task)
+            used.train(slot, tasks)
 
     study, _ = go(wanted, tmp_path / "home", launcher=Counted())
     assert len(study.history.finished) == trials

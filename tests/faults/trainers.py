@@ -105,7 +105,7 @@ def dies_in_a_pause(config, handle):
 
 @toy_with
 def waits_at_two(config, handle):
-    """The toy, which waits after its second evaluation until the file GO_ON exists or it is told to end."""
+    """The toy, which waits after its second evaluation until the file GO_ON exists or it gets the command to end."""
     go_on = Path(os.environ["GO_ON"])
     for found in toy.train(config, handle):
         yield found
@@ -124,3 +124,19 @@ def terminated_in_a_pause(config, handle):
         return heard
 
     yield from toy.train(config, replace(handle, command=command))
+
+
+def second_one(fault):
+    """The toy whose trial 1 has a fault after its second evaluation."""
+
+    def train(config, handle):
+        for found in toy.train(config, handle):
+            yield found
+            if handle.folder.name == "0001" and found.index == 2:
+                fault()
+
+    return type("SecondOne", (toy.Toy,), {"train": lambda self, config, handle: train(config, handle)})
+
+
+second_one_dies = second_one(lambda: os._exit(3))
+second_one_hangs = second_one(lambda: time.sleep(600))

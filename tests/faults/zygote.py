@@ -18,7 +18,7 @@ from tests.faults import power
 EARLY = [
     "hpsearch.api.run",
     "hpsearch.api.study",
-    "hpsearch.caveats",
+    "hpsearch.evidence.caveats",
     "hpsearch.cli.closing",
     "hpsearch.cli.run",
     "hpsearch.cli.terminal",

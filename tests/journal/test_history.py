@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from hpsearch import journal
 from hpsearch.journal.history import History
+from hpsearch.journal.origin import Origin
 from hpsearch.journal.trial_history import BestEvaluation, TrialHistory, interval_loss
-from tests.searching import evaluation
+from tests.searching import evaluation, experiment, opened
 
 CREATED = {
     "event": "study_created",
@@ -173,6 +175,16 @@ def test_an_export_after_the_end_is_no_searching():
     assert history.seconds == 20
 
 
+def test_what_is_learnt_from_another_study_before_a_driver_starts_is_no_searching():
+    """The last driver was killed: the night until the next one starts does not count."""
+    history = of([event("driver_started", 10)], trial(0, 3.0, at=20))
+    seconds = history.seconds
+    history.add(event("study_warmed", 90_000, study="old", first=[], trials=[]))
+    history.add(event("driver_started", 90_001))
+    assert history.seconds == seconds
+    assert list(history.warm) == ["old"]
+
+
 def test_the_best_evaluation_of_what_is_maximized_is_the_highest():
     created = {**CREATED, "objective": {"metric": "val/loss", "direction": "maximize"}}
     history = History.of([created, *trial(0, 1.0, 3.0, 2.0)])
@@ -207,3 +219,60 @@ def test_an_event_of_before_does_not_set_the_last_back():
     history = of([event("driver_started", 200), event("trial_asked", 300, trial=0, params={})])
     history.add(event("trial_started", 250, trial=0))
     assert (history.last, history.seconds) == (300, 100)
+
+
+def branch(index, loss):
+    shorter = {"training": {"epochs": 4.0, "warmup": 0.1}}
+    return replace(evaluation(index, loss), branch=shorter)
+
+
+def test_a_branch_stands_beside_the_curve_and_its_value_can_be_the_best():
+    told = [event("evaluation", 7, trial=0, evaluation=branch(2, 1.5).to_dict())]
+    history = of(trial(0, 3.0, 2.0, 2.5), told, told)
+    known = history.trials[0]
+    assert known.curve("val/loss", "index") == ([1.0, 2.0, 3.0], [3.0, 2.0, 2.5])
+    assert [(index, e.metrics["val/loss"]) for index, e in known.branches.items()] == [(2, 1.5)]
+    assert history.best_evaluation(0) is known.branches[2]
+    assert history.best_evaluation(0, until=3) is known.evaluations[2]
+    place = history.best_place(0)
+    assert (place.index, place.value, place.branch) == (2, 1.5, {"training": {"epochs": 4.0, "warmup": 0.1}})
+    assert known.at(place) is known.branches[2]
+
+
+def test_a_branch_that_is_worse_than_the_curve_is_not_the_best():
+    history = of(trial(0, 3.0, 2.0), [event("evaluation", 7, trial=0, evaluation=branch(1, 2.5).to_dict())])
+    assert history.best_evaluation(0) is history.trials[0].evaluations[2]
+
+
+def test_a_finished_trial_names_its_branch():
+    place = {"index": 2, "value": 2.0, "branch": {"training": {"epochs": 4.0, "warmup": 0.1}}}
+    told = [event("evaluation", 7, trial=0, evaluation=branch(2, 2.0).to_dict())]
+    ended = [event("trial_finished", 9, trial=0, outcome="overfit", value=2.0, best_evaluation=place)]
+    history = of(trial(0, 3.0, 2.0), told, ended)
+    assert history.best_evaluation(0) is history.trials[0].branches[2]
+    del ended[0]["best_evaluation"]["branch"]
+    history = of(trial(0, 3.0, 2.0), told, ended)
+    assert history.best_evaluation(0) is history.trials[0].evaluations[2]
+
+
+def test_the_origin_is_the_event_that_each_driver_copies(tmp_path):
+    study = opened(experiment("budget: {trials: 1}\n"), tmp_path)
+    study.journal.close()
+    [created] = journal.read(study.journal.path)
+    as_created = {key: value for key, value in created.items() if key != "crc"}
+    assert study.history.origin.to_dict() == {**as_created, "first": ""}  # it was not renamed
+    assert Origin.from_dict(created | {"of a later version": 1}) == study.history.origin
+
+
+def test_the_origin_of_an_older_study_has_defaults():
+    history = History.of([CREATED])
+    assert (history.is_new, history.origin.rules, history.origin.folder) == (False, 1, "")
+    assert History().is_new
+
+
+def test_the_params_of_a_branch_are_those_that_were_trained():
+    known = of(trial(0, 3.0, 2.0)).trials[0]
+    known.params = {"epochs": 12, "learning_rate": 0.1, "epochs.1": 3}
+    assert known.trained_params == known.params
+    known.best = BestEvaluation(2, 2.0, branch={"training": {"epochs": 4.0, "warmup": 0.1}})
+    assert known.trained_params == {"epochs": 4.0, "learning_rate": 0.1, "epochs.1": 4.0}

@@ -1,6 +1,7 @@
 """The outline: the same study, without the evaluations that nobody who lists trials wants."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -112,3 +113,28 @@ def test_what_is_no_journal_is_refused_as_ever(tmp_path):
     (tmp_path / "j").write_bytes(encode({"time": 1.0, "event": "evaluation", "trial": 0, "evaluation": {"index": 1}}))
     with pytest.raises(JournalDamaged, match="does not begin with study_created"):
         list(outline(tmp_path / "j"))
+
+
+@pytest.mark.parametrize("best_is_branch", [True, False])
+def test_a_branch_is_no_evaluation_of_the_curve(tmp_path, best_is_branch):
+    """The best one is kept, of two with one index."""
+    shorter = {"training": {"epochs": 4.0}}
+    place = {"index": 1, "value": 0.5, **({"branch": shorter} if best_is_branch else {})}
+    told = [
+        {"event": "trial_asked", "trial": 0, "params": {}, "config": {"seed": 0}},
+        {"event": "evaluation", "trial": 0, "attempt": 1, "evaluation": evaluation(1, 0.7).to_dict()},
+        {
+            "event": "evaluation",
+            "trial": 0,
+            "attempt": 1,
+            "evaluation": replace(evaluation(1, 0.5), branch=shorter, points=[]).to_dict(),
+        },
+        {"event": "trial_finished", "trial": 0, "outcome": "overfit", "state": "COMPLETE", "best_evaluation": place},
+    ]
+    told = [CREATED, *({"time": 2.0 + n, **event} for n, event in enumerate(told))]
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b"".join(encode(event) for event in told))
+    known = History.of(outline(path)).trials[0]
+    found = known.at(known.best)
+    assert found.metrics["val/loss"] == (0.5 if best_is_branch else 0.7)
+    assert known.at(known.best) == History.of(journal.iterate(path, points=False)).trials[0].at(known.best)

@@ -48,7 +48,7 @@ def test_a_missing_device_is_refused(wanted):
 
     if (wanted == "cuda" and torch.cuda.is_available()) or (wanted == "mps" and torch.backends.mps.is_available()):
         pytest.skip(f"{wanted} is here")
-    with pytest.raises(UserError, match=rf"--device {wanted}: PyTorch 2\S* finds none on .*; allowed here: cpu"):
+    with pytest.raises(UserError, match=rf"device {wanted}: PyTorch 2\S* finds none on .*; allowed here: cpu"):
         devices.devices(wanted)
 
 

@@ -41,8 +41,8 @@ class TestLocal(LauncherConformance):
         launcher = self.make([worker_settings(tmp_path), worker_settings(tmp_path)])
         order = []
         try:
-            launcher.train(0, task(tmp_path, 0))
-            launcher.train(1, task(tmp_path, 1))
+            launcher.train(0, [task(tmp_path, 0)])
+            launcher.train(1, [task(tmp_path, 1)])
             ended = 0
             while ended < 2:
                 for message in launcher.messages(timeout=1):
@@ -83,10 +83,10 @@ def test_a_worker_terminated_while_its_trial_pauses_takes_no_other(tmp_path):
     """The next trial goes to a new worker, and no death is counted against it."""
     launcher = LocalLauncher([worker_settings(tmp_path)], trainer="python:tests.faults.trainers:terminated_in_a_pause")
     try:
-        launcher.train(0, task(tmp_path))
+        launcher.train(0, [task(tmp_path)])
         _, last = drive(launcher, lambda e: Command.PAUSE if e.index == 3 else Command.CONTINUE)
         assert (last, last.saved) == (Ended(0, 0, Command.PAUSE), True)
-        launcher.train(0, task(tmp_path, 1))
+        launcher.train(0, [task(tmp_path, 1)])
         seen, last = drive(launcher)
     finally:
         launcher.close()
@@ -103,7 +103,7 @@ def _trained_by(trainer, folder, *, trials):
     try:
         for number in range(trials):
             processes.append(launcher._workers[0].process.pid)
-            launcher.train(0, task(folder, number))
+            launcher.train(0, [task(folder, number)])
             ended = False
             while not ended:
                 for message in launcher.messages(timeout=1):

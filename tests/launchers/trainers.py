@@ -1,7 +1,9 @@
-"""Trainers that log the files in their folder, or raise KeyboardInterrupt."""
+"""Trainers that log the files in their folder, or raise errors that are no Exception, or while they are closed."""
 
 import logging
+import os
 
+from hpsearch.contract import Evaluation
 from hpsearch.trainers.causal_lm import CausalLM
 
 
@@ -23,3 +25,20 @@ class Interrupting(CausalLM):
     def train(self, config, handle):
         raise KeyboardInterrupt
         yield
+
+
+class Unclosable(CausalLM):
+    """Raises while it is closed: the error that the environment names, or none and yields once more."""
+
+    def warm_up(self):
+        """Imports nothing."""
+
+    def train(self, config, handle):
+        try:
+            for index in range(1, 21):
+                yield Evaluation(index=index, step=index, progress=index / 20, metrics={"val/loss": 1.0})
+        finally:
+            error = {"ValueError": ValueError, "KeyboardInterrupt": KeyboardInterrupt, "SystemExit": SystemExit}
+            if (kind := os.environ["RAISED_WHEN_CLOSED"]) in error:
+                raise error[kind]("closed\nnow")
+            yield Evaluation(index=21, step=21, progress=1.0, metrics={"val/loss": 1.0})

@@ -25,12 +25,11 @@ class Watched(Scripted):
 
     def __init__(self, settings, script):
         super().__init__(settings, script)
-        self.together, self.placed = [], {}
+        self.together = []
 
-    def train(self, slot, task):
-        super().train(slot, task)
-        self.placed[slot] = task.trial
-        self.together.append({self.placed[s]: self.settings[s].device for s in self._running})
+    def train(self, slot, tasks):
+        super().train(slot, tasks)
+        self.together.append({trial: self.settings[s].device for s, trial in self._running})
 
 
 def big(*numbers, attempts=1):
@@ -159,15 +158,15 @@ def says_it(peak, size=100):
 @pytest.mark.parametrize(("third", "fits"), [(28.5, True), (28.6, False)])
 def test_nine_tenths_of_a_gpu_are_given_out_with_a_context_for_each(third, fits):
     sharing = gpu(30, 30, third)
-    sharing.started(0, "cuda:0")
-    sharing.started(1, "cuda:0")
+    sharing.started(0, [0], "cuda:0")
+    sharing.started(1, [1], "cuda:0")
     assert sharing.fits(2, "cuda:0") is fits  # 88.5 and three half GiB are 90
 
 
 def test_a_process_that_has_no_trial_keeps_its_context():
     sharing = gpu(1, 1, 1, 87.9, 99)
     for number in range(3):
-        sharing.started(number, "cuda:0")
+        sharing.started(number, [number], "cuda:0")
     sharing.ended(0, "cuda:0")
     sharing.ended(1, "cuda:0")
     assert not sharing.fits(3, "cuda:0")  # 1 + 87.9, and three contexts where two would leave room
@@ -177,23 +176,23 @@ def test_a_process_that_has_no_trial_keeps_its_context():
 
 def test_two_gpus_have_each_their_own():
     sharing = gpu(60, 40)
-    sharing.started(0, "cuda:0")
+    sharing.started(0, [0], "cuda:0")
     assert not sharing.fits(1, "cuda:0")
     assert sharing.fits(1, "cuda:1")
-    sharing.started(1, "cuda:1")
+    sharing.started(1, [1], "cuda:1")
     assert not sharing.fits(2, "cuda:1")  # of that one nobody knows the size yet
 
 
 def test_out_of_memory_beside_others_says_that_it_takes_more_than_they_left():
     sharing = gpu(20, 20, 20)
     for number in range(4):
-        sharing.started(number, "cuda:0")
+        sharing.started(number, [number], "cuda:0")
     sharing.ended(3, "cuda:0")
     sharing._trials[3].device = "cuda:0"
     assert sharing.had_company(3)
     sharing.isolate(3)
     assert sharing.peaks.expected(3) == 100 * GIB - 60 * GIB - 4 * CONTEXT
-    sharing.started(3, "cuda:0")
+    sharing.started(3, [3], "cuda:0")
     sharing.peaks.measured(3, says_it(25))
     assert sharing.peaks.expected(3) == 25 * GIB
 
@@ -205,5 +204,5 @@ def test_a_trial_waits_for_one_gpu_and_for_another_when_that_is_used_no_more():
     assert (sharing.reserved_for("cuda:0"), sharing.reserved_for("cuda:1")) == (2, None)
     assert sharing.reserve(2, "cuda:1", usable=lambda: {"cuda:1"})
     assert (sharing.reserved_for("cuda:0"), sharing.reserved_for("cuda:1")) == (None, 2)
-    sharing.started(2, "cuda:1")
+    sharing.started(2, [2], "cuda:1")
     assert sharing.reserved_for("cuda:1") is None

@@ -33,7 +33,7 @@ def written(folder, name, text):
 
 
 def test_the_default_is_optunas(tmp_path):
-    assert isinstance(load(experiment("budget: {trials: 2}\n")), OptunaPolicy)
+    assert isinstance(load(experiment("budget: {trials: 2}\n")).policy, OptunaPolicy)
 
 
 @pytest.mark.parametrize("name", ["asha", "python:mine", "python::make", "python:a b:make"])
@@ -49,7 +49,7 @@ def test_the_name_is_checked_with_the_file(name):
         (
             "broken_policy",
             "1 / 0",
-            r"cannot be imported \(ZeroDivisionError: division by zero \(.*broken_policy.py:1",
+            r"cannot be imported \(ZeroDivisionError: division by zero, broken_policy.py:1\)",
         ),
         ("other_policy", "x = 1", r"module other_policy has no function 'Policy'"),
         ("script_policy", "import sys\nsys.exit(3)", r"called sys.exit\(3\)"),
@@ -97,10 +97,13 @@ def test_a_policy_that_cannot_be_made(tmp_path, name, text, said):
         ({"judge": "Judgement(Verdict.PRUNE, 7)"}, "Judgement: reason=7; allowed: a text, which may be empty"),
         ({"judge": "Judgement(Verdict.PRUNE, None)"}, "Judgement: reason=None; allowed: a text, which may be empty"),
         ({"next": "New(self.space.draw(0), until=0)"}, "New: until=0; allowed: an evaluation's index (1, 2, ...), or"),
-        ({"next": "history.nothing"}, "next() raised AttributeError: 'History' object has no attribute 'nothing' ("),
+        (
+            {"next": "history.nothing"},
+            "next() raised AttributeError: 'History' object has no attribute 'nothing', ",
+        ),
         ({"judge": "None"}, "judge() returned None; allowed: a Judgement with a Verdict (CONTINUE, PAUSE, PRUNE, "),
         ({"judge": "Judgement('continue')"}, "judge() returned Judgement(verdict='continue', reason=''); allowed"),
-        ({"judge": "exit(3)"}, "judge() raised SystemExit: 3 ("),
+        ({"judge": "exit(3)"}, "judge() raised SystemExit: 3, wrong_"),
     ],
 )
 def test_a_wrong_answer_ends_the_search_with_its_place(tmp_path, answer, said):

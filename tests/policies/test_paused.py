@@ -3,9 +3,9 @@
 import pytest
 
 from hpsearch import GoOn, Judgement, New, Nothing, Verdict, journal
+from hpsearch.allowance import spent
 from hpsearch.events import Finished, Interrupted, Measured, Paused, Started
 from hpsearch.journal.history import History
-from hpsearch.search import spent
 from tests.searching import experiment, go, opened, trials
 
 QUIET = "search: {pruner: none, overfitting: false}\n"
@@ -119,7 +119,7 @@ def test_hours_count_the_trials_that_are_paused(tmp_path):
     wanted = experiment(FIVE)
     study, _ = go(wanted, tmp_path / "home", policy=Until(wanted))
     assert not spent(study, Until(wanted, {0: None}))
-    study.experiment = wanted.override(hours=study.history.seconds / 3600)
+    study.experiment = wanted.override(hours=study.history.seconds / 3601)
     assert spent(study, Until(wanted, {0: None}))
 
 

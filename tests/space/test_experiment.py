@@ -42,7 +42,7 @@ def test_the_quickstart_of_the_design_is_read():
     experiment = loads(QUICKSTART)
     assert experiment.study == "quickstart"
     assert experiment.seed == 3
-    assert experiment.budget.model_dump() == {"trials": 16, "hours": 0.5}
+    assert experiment.budget.model_dump(exclude_none=True) == {"trials": 16, "hours": 0.5}
     assert experiment.objective.model_dump() == {"metric": "val/loss", "direction": "minimize"}
     assert experiment.search.pruner.name == DEFAULT_PRUNER
     assert str(experiment.base) == "spaces"
@@ -180,6 +180,10 @@ MISTAKES = [
     ("training: {schedule: {choices: [wsd, cosin]}}", "2:38", "must be one of wsd, cosine, linear, constant"),
     ("training: {schedule: {low: 1, high: 2}}", "2:22", "only a number can have low and high"),
     ("training: {compile: no}", "2:21", "must be true or false, not 'no'"),
+    ("search: {stop: sure}", "2:16", "search.stop: must be true, false or a mapping (key: value), not 'sure'"),
+    ("search: {confirm: 3}", "2:19", "search.confirm: must be true, false or a mapping (key: value), not 3"),
+    ("search: {baselines: again}", "2:21", "search.baselines: must be true, false or retry, not 'again'"),
+    ("search: {baselines: 1}", "2:21", "search.baselines: must be true, false or retry, not 1"),
     ("training: {batch_size: 0}", "2:24", "training.batch_size: must be at least 1, not 0"),
     ("training: {batch_size: '8'}", "2:24", "must be an integer, not '8'"),
     ("training: {warmup: {low: 0, high: 0.9}}", "2:20", "warmup 0.9 and cooldown 0.2 are more than the whole training"),
@@ -192,7 +196,9 @@ MISTAKES = [
     ("model: {choices: [{choices: []}]}", "2:20", "choices within choices"),
     ("model: [1]", "2:8", "model: must be a mapping"),
     ("evaluation: {times: {low: 1, high: 3}}", "2:21", "a range is allowed only in model, training, tokenizer"),
-    ("seed: {choices: [1, 2]}", "2:7", "seed: a range is allowed only in model, training, tokenizer"),
+    ("seed: {choices: [1, 2]}", "2:7", "seed: a seed is no hyperparameter, so it has no range: a search would choose"),
+    ("seed: {low: 0, high: 9}", "2:7", "a search would choose the luckiest seed"),
+    ("seed: [1, 2]", "2:7", "measured by training a config again with other seeds; give one integer"),
     ("evaluation: {times: 0}", "2:21", "evaluation.times: must be at least 1, not 0"),
     ("study: ../x", "2:8", "'../x' is not a valid study name"),
     ("study: cache", "2:8", "a folder of hpsearch's own"),

@@ -5,7 +5,9 @@ import re
 import pytest
 
 from hpsearch.errors import ConfigError
-from tests.searching import experiment
+from hpsearch.testing.toy import Toy
+from hpsearch.trainers import Trainer, trains_many
+from tests.searching import TOY, experiment
 
 
 def launcher(text):
@@ -82,3 +84,52 @@ def test_the_option_keeps_what_the_file_says_of_the_launcher_it_names():
 
 def test_resources_are_no_part_of_what_a_study_is():
     assert experiment("resources: {launcher: ray, workers: 9}").identity() == experiment().identity()
+
+
+# ----------------------------------------------------------------------------------------------- several in one worker
+
+MANY = f"trainer: '{TOY}'\nresources: {{trials_per_worker: 8}}\n"
+
+
+def test_a_worker_trains_several_trials_with_a_trainer_that_can():
+    assert experiment(MANY).resources.trials_per_worker == 8
+    assert experiment().resources.trials_per_worker == 1
+    assert experiment("resources: {trials_per_worker: 1}").resources.trials_per_worker == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{trials_per_worker: 2}", "the trainer causal_lm trains one trial at a time (it has no method train_many)"),
+        ("{trials_per_worker: 0}", "must be at least 1"),
+        ("{trials_per_worker: 1025}", "must be at most 1024"),
+        ("{trials_per_worker: auto}", "must be an integer"),
+        ("{trials_per_worker: {low: 1, high: 3}}", "a range is allowed only in"),
+    ],
+)
+def test_another_number_of_trials_is_refused_in_one_line(text, said):
+    with pytest.raises(ConfigError) as caught:
+        experiment(f"resources: {text}")
+    assert re.match(r"(\./)?space\.yaml:3:\d+: resources\.trials_per_worker: ", str(caught.value))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_worker_on_ray_trains_one_trial():
+    said = r"space\.yaml:4:47: resources\.trials_per_worker: a worker on Ray trains one trial at a time; allowed: 1$"
+    with pytest.raises(ConfigError, match=said):
+        experiment(MANY.replace("{trials", "{launcher: ray, trials"))
+    with pytest.raises(
+        ConfigError, match=r"space\.yaml:4:32: resources\.trials_per_worker: a worker on Ray trains one"
+    ):
+        experiment(MANY).override(launcher="ray")
+    assert experiment(MANY).override(launcher="inline").resources.trials_per_worker == 8
+
+
+def test_a_trainer_that_takes_train_many_back_has_none():
+    class Without(Toy):
+        train_many = None
+
+    assert trains_many(Toy())
+    assert not trains_many(Without())
+    assert not trains_many(Trainer())

@@ -11,13 +11,15 @@ def finished(number, value):
 
 
 def test_tidying_keeps_what_is_needed_and_no_more(tmp_path):
-    trials = {n: finished(n, float(n)) for n in range(5)} | {5: TrialHistory(5)}
+    trials = {n: finished(n, float(n)) for n in range(4)} | {5: TrialHistory(5)}
+    trials[4] = TrialHistory(4, outcome=Outcome.FAILED)
     checkpoints = Checkpoints(tmp_path, History(trials=trials))
     for number in range(7):  # 6: of a trial that the journal does not know
         checkpoints.folder(number).mkdir()
         for name in ("last.pt", "previous.pt", ".last.pt.tmp", "best.pt"):
             (checkpoints.folder(number) / name).write_text("")
     checkpoints.write_error(4, "Traceback ...")
+    checkpoints.write_error(0, "Traceback of an attempt that was retried ...")
     checkpoints.tidy()
     left = {folder.name: {path.name for path in folder.iterdir()} for folder in tmp_path.iterdir()}
     best = {f"{n:04d}": {"best.pt"} for n in range(3)}

@@ -38,7 +38,8 @@ def there(study_storage):
 
 
 def test_tidying_keeps_what_is_needed_and_no_more(tmp_path):
-    history = History(trials={n: finished(n, float(n)) for n in range(5)} | {5: TrialHistory(5)})
+    history = History(trials={n: finished(n, float(n)) for n in range(4)} | {5: TrialHistory(5)})
+    history.trials[4] = TrialHistory(4, outcome=Outcome.FAILED)
     study_storage = StudyStorage(Storage(f"file://{tmp_path}/storage"), history, {})
     for number in range(7):  # 6: of a trial that the journal does not know
         store(study_storage, tmp_path / "in", number, "last.pt", "best.pt")

@@ -52,3 +52,49 @@ fit:
   degree: {low: 1, high: 6}
   learning_rate: {low: 0.01, high: 0.5, log: true}
 """
+
+# A trainer that trains several trials of one degree in one step of NumPy; it notes its groups in a file.
+POLYNOMIALS = (
+    POLYNOMIAL
+    + """
+import json
+from hpsearch import Shape
+
+class Polynomials(Polynomial):
+    def shape(self, config):
+        return Shape((config.fit.degree,), "")
+
+    def train_many(self, tasks):
+        with open(os.environ.get("FIT_GROUPS", os.devnull), "a") as file:
+            file.write(json.dumps([task.trial for task in tasks]) + "\\n")
+        running, states = {task.trial: task for task in tasks}, {}
+        for trial, task in running.items():
+            new = {"step": 0, "weights": [0.0] * (task.config.fit.degree + 1), "evaluations": []}
+            states[trial] = load_state(task.config, task.handle) or new
+            for known in states[trial]["evaluations"]:
+                yield trial, Evaluation(**known)
+        config = tasks[0].config
+        (x, y), (u, v) = examples(config.seed, 60), examples(config.seed + 1, 60)
+        powers = np.arange(config.fit.degree + 1)
+        train, valid = x[:, None] ** powers, u[:, None] ** powers
+        while running:
+            for trial, task in list(running.items()):
+                if states[trial]["step"] == task.config.fit.steps or task.handle.command() is not Command.CONTINUE:
+                    del running[trial]
+                    yield trial, None
+            time.sleep(float(os.environ.get("FIT_STEP", "0")))
+            weights = np.array([states[trial]["weights"] for trial in running]).reshape(len(running), len(powers))
+            rates = np.array([task.config.fit.learning_rate for task in running.values()])[:, None]
+            weights = weights - rates * (weights @ train.T - y) @ train / len(y)
+            for (trial, task), after in zip(list(running.items()), weights):
+                state, steps = states[trial], task.config.fit.steps
+                state["step"], state["weights"] = state["step"] + 1, after.tolist()
+                if state["step"] % (steps // 4) == 0:
+                    off = np.abs(valid @ after - v)
+                    metrics = {"val/loss": np.mean(off**2).item(), "val/worst": off.max().item()}
+                    found = {"index": 4 * state["step"] // steps, "step": state["step"], "metrics": metrics}
+                    state["evaluations"].append(found | {"progress": state["step"] / steps})
+                    yield trial, Evaluation(**state["evaluations"][-1])
+                save_state(task.config, task.handle, state)
+"""
+)

@@ -19,6 +19,17 @@ def experiment(tmp_path):
     return found.override(trials=TRIALS)
 
 
+@pytest.fixture
+def together(tmp_path):
+    """The space of the same trials with a worker that trains up to three of them together."""
+    (tmp_path / "documented_polynomial.py").write_text(block("space.md", "# polynomial.py"))
+    code = block("space.md", "# polynomials.py").replace("from polynomial ", "from documented_polynomial ")
+    (tmp_path / "documented_polynomials.py").write_text(code)
+    space = block("space.md", "# space.yaml").replace("polynomial:Polynomial", "documented_polynomials:Polynomials")
+    head = "study: toy\nsearch: {pruner: none}\nresources: {trials_per_worker: 3}\n"
+    return Experiment.loads(head + space, path=tmp_path / "space.yaml").override(trials=12)
+
+
 def searched(experiment, folder, **stop):
     settings = WorkerSettings(device="cpu", threads=1, cache=folder, base=experiment.base)
     return go(experiment, folder, launcher=InlineLauncher(settings, trainer=experiment.trainer.name), **stop)[0].history
@@ -39,3 +50,19 @@ def test_a_stopped_trial_resumes_where_it_was(experiment, tmp_path):
     resumed = searched(experiment, tmp_path / "home")
     assert resumed.trials[0].attempt == 2
     assert [losses(t) for t in resumed.trials.values()] == [losses(t) for t in undisturbed.trials.values()]
+
+
+def curves(history):
+    return {t.number: [e.metrics["val/loss"] for e in t.evaluations.values()] for t in history.trials.values()}
+
+
+def test_trials_that_are_trained_together_come_to_what_each_comes_to_alone(together, experiment, tmp_path):
+    found = searched(together, tmp_path / "home")
+    alone = searched(experiment.override(trials=12), tmp_path / "alone")
+    assert {trial.outcome for trial in found.trials.values()} == {"completed"}
+    by_params = {str(trial.params): trial for trial in alone.trials.values()}
+    both = [trial for trial in found.trials.values() if str(trial.params) in by_params]
+    assert both
+    for trial in both:
+        expected = [e.metrics["val/loss"] for e in by_params[str(trial.params)].evaluations.values()]
+        assert curves(found)[trial.number] == pytest.approx(expected, rel=1e-9)

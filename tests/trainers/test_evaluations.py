@@ -11,7 +11,8 @@ from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.session import Session
 from hpsearch.study import read_history
 from hpsearch.testing.launchers import task, worker_settings
-from hpsearch.trainers.evaluations import evaluations
+from hpsearch.trainers import Trainer, TrialTask
+from hpsearch.trainers.evaluations import evaluations, evaluations_of_many
 from tests.searching import evaluation, experiment, go, opened, toy_with
 
 PLAIN = {"index": 1, "step": 1, "progress": 0.5, "metrics": {"val/loss": 1.0}}
@@ -34,6 +35,11 @@ CASES = {
     "no metrics": ({"metrics": None}, "metrics is None; allowed: a dict"),
     "no points": ({"points": None}, "points is None; allowed: a list of TrainingPoints"),
     "a point's step": ({"points": [TrainingPoint("a", 0, 0.0, {})]}, "points.step is 'a'; allowed: an integer from 0"),
+    "a branch": ({"branch": {"training": 3}}, "branch is 3; allowed: a dict"),
+    "a branch's value": (
+        {"branch": {"training": {"epochs": [1]}}},
+        "branch is {'epochs': [1]}; allowed: numbers, strings, booleans and None by section and key",
+    ),
     "signatures": ({"signatures": {"bleu": 3}}, "signatures is 3; allowed: a string"),
 }
 
@@ -50,8 +56,8 @@ Only, NAME = toy_with(only), f"python:{__name__}:Only"
 def test_a_wrong_field_is_one_line(tmp_path, monkeypatch, case):
     values, said = CASES[case]
     monkeypatch.setattr(f"{__name__}.YIELDED", Evaluation(**PLAIN | values))
-    session = Session(0, task(tmp_path), worker_settings(tmp_path), trainer=NAME, listen=lambda: None)
-    failed = session.step()
+    session = Session(0, [task(tmp_path)], worker_settings(tmp_path), trainer=NAME, listen=lambda: None)
+    [failed] = session.step()
     assert (failed.kind, failed.reason) == ("error", f"ValueError: the Evaluation's {said}")
 
 
@@ -118,3 +124,78 @@ def test_numbers_of_numpy_and_torch_become_plain(tmp_path):
 def test_a_sum_of_shares_may_exceed_one_by_rounding():
     (found,) = checked(Evaluation(**PLAIN | {"progress": sum([0.1] * 3) + 0.7 + 1e-16 + 1e-15}))
     assert found.progress == 1.0
+
+
+def branches(config, handle):
+    yield Evaluation(**PLAIN)
+    yield Evaluation(**PLAIN | {"index": 2})
+    yield Evaluation(**PLAIN | {"branch": {"training": {"epochs": np.float32(1.5), "schedule": "wsd"}}})
+    yield Evaluation(**PLAIN | BRANCH)
+
+
+BRANCH = {"index": 3, "branch": {"training": {"epochs": 2}}}
+
+
+def test_a_branch_leaves_the_curve_where_that_has_been(tmp_path):
+    trainer = toy_with(branches)()
+    found = evaluations(trainer, None, None)
+    next(found), next(found)
+    assert next(found).branch == {"training": {"epochs": 1.5, "schedule": "wsd"}}
+    with pytest.raises(ValueError, match="a branch from evaluation 3, but the latest is 2"):
+        next(found)
+
+
+# ------------------------------------------------------------------------------------------- of trials trained together
+
+
+class Saying(Trainer):
+    """Yields some pairs for its trials."""
+
+    name = "mine"
+
+    def __init__(self, *pairs):
+        self.pairs = pairs
+
+    def train_many(self, tasks):
+        yield from self.pairs
+
+
+def of_many(*pairs, trials=(3, 5)):
+    return evaluations_of_many(Saying(*pairs), [TrialTask(trial, None, None) for trial in trials])
+
+
+def at(index, **more):
+    return Evaluation(index=index, step=index, progress=0.5, metrics={"val/loss": 1.0}, **more)
+
+
+def test_each_trial_has_indices_and_an_end_of_its_own():
+    found = of_many((3, at(1)), (np.int64(5), at(1)), (5, at(2)), (5, None), (3, at(2)), (3, None))
+    said = [(trial, evaluation and evaluation.index) for trial, evaluation in found]
+    assert said == [(3, 1), (5, 1), (5, 2), (5, None), (3, 2)]  # the last one ends with the iterator
+    assert all(type(trial) is int for trial, _ in said)
+
+
+def test_the_peak_of_a_group_is_shared_out():
+    found = of_many((3, at(1, peak_memory=100)), (3, None), (5, at(1, peak_memory=101)))
+    assert [evaluation.peak_memory for _, evaluation in found if evaluation] == [50, 51]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "kind", "said"),
+    [
+        ([7], TypeError, "mine yielded 7; allowed: (trial, Evaluation), and (trial, None) at a trial's end"),
+        ([(3,)], TypeError, "mine yielded (3,); allowed: (trial, Evaluation), and (trial, None) at a trial's end"),
+        ([("3", at(1))], TypeError, "mine yielded ('3', "),
+        ([at(1)], TypeError, "mine yielded Evaluation("),
+        ([(4, at(1))], ValueError, "mine yielded trial 4; in training: 3, 5"),
+        ([(3, None), (3, None)], ValueError, "mine yielded trial 3; in training: 5"),
+        ([(3, None), (5, None), (5, at(1))], ValueError, "mine yielded trial 5; in training: none"),
+        ([(3, {"val/loss": 1.0})], TypeError, "mine yielded dict, not Evaluation"),
+        ([(3, at(2)), (3, at(2))], ValueError, "Evaluation(index=2) after index 2: indices must rise"),
+    ],
+)
+def test_what_a_group_yields_wrongly_is_one_line(pairs, kind, said):
+    with pytest.raises(kind) as wrong:
+        list(of_many(*pairs))
+    assert str(wrong.value).startswith(said)
+    assert "\n" not in str(wrong.value)

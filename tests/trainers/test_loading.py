@@ -78,6 +78,14 @@ CODES = {
         HEAD + "class T(Trainer):\n    sections = {{'fit': int}}\n",
         "sections['fit'] is not a class derived from hpsearch.trainers.Section",
     ),
+    "sizes in a list": (
+        HEAD + "class T(Trainer):\n    sections = {{'fit': Fit}}\n    sizes = ['width']\n",
+        "sizes must be a mapping of sections to their keys, as in {{'model': ('width',)}}",
+    ),
+    "sizes that are a text": (
+        HEAD + "class T(Trainer):\n    sections = {{'fit': Fit}}\n    sizes = {{'fit': 'width'}}\n",
+        "sizes must be a mapping of sections to their keys, as in {{'model': ('width',)}}",
+    ),
     "sections in a list": (
         HEAD + "class T(Trainer):\n    sections = [Fit]\n",
         "sections must be a mapping of names to classes, not list",
@@ -96,7 +104,7 @@ CODES = {
     ),
     "it ends the process": (
         "raise SystemExit(3)\n",
-        "importing it called sys.exit(3); put what a script does under: if __name__ == '__main__':",
+        "importing module {module} called sys.exit(3); put what a script does under: if __name__ == '__main__':",
     ),
 }
 
@@ -393,3 +401,10 @@ def test_a_train_that_returns_no_evaluations_says_so(space, tmp_path, answer, sa
     with pytest.raises(TrainingFailed, match=rf"T: train: TypeError: train\(\) returned {said}; it must yield eval"):
         list(final.run(lambda: False))
     final.close()
+
+
+def test_a_train_many_that_returns_no_evaluations_says_so(space, tmp_path):
+    path, _ = space(HEAD + BODY + "yield\n    def train_many(self, tasks):\n        return None\n")
+    trainer = Experiment.load(path).trainer
+    with pytest.raises(TypeError, match=r"^train_many\(\) returned None; it must yield evaluations$"):
+        trainer.train_many([])

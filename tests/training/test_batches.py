@@ -411,3 +411,15 @@ def test_weighted_batches_are_a_function_of_the_step(tmp_path, corpus_files):
     wanted = {name: max(1, round(weights[name] * kind.n_batches(4))) for name, kind in kinds.items()}
     assert Counter(name for name, _ in steps_of) == {name: 4 * n for name, n in wanted.items()}
     assert in_turn.steps_per_epoch == sum(wanted.values())
+
+
+@pytest.mark.parametrize("case", ["text", "pairs", "mixed"])
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_the_epochs_of_any_number_of_steps_take_that_number(tmp_path, corpus_files, case, size):
+    data = {"text": {"text": TEXT}, "pairs": {"pairs": PAIRS}, "mixed": MIXED}[case]
+    sets = rows(tiny(data), tmp_path)
+    whole = BatchOrder(sets, batch_size=size, seed=3, epochs=1)
+    for steps_wanted in range(1, 2 * whole.steps_per_epoch + 2):
+        epochs = whole.epochs_of(steps_wanted)
+        assert BatchOrder(sets, batch_size=size, seed=3, epochs=epochs).total_steps == steps_wanted
+        assert len(repr(epochs)) <= 8  # few decimals

@@ -9,7 +9,8 @@ import torch
 from sacrebleu import corpus_bleu, corpus_chrf
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from hpsearch.training.evaluation import Evaluator, sample_rows, score, shares
+from hpsearch.tasks.measure import sample_rows
+from hpsearch.training.evaluation import Evaluator, score, shares
 from tests.training.tiny import LONG, MIXED, MOODS, PAIRS, TEXT, long_pairs, model, opened, rows, tiny
 
 PER_SET = {

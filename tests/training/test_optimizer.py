@@ -1,6 +1,5 @@
-"""The learning rate at chosen places of the schedule, and what weight decay touches."""
+"""What AdamW updates, and what weight decay touches."""
 
-import itertools
 import math
 import subprocess
 import sys
@@ -11,49 +10,7 @@ from torch import nn
 
 from hpsearch.training.config import ModelConfig, TrainingConfig
 from hpsearch.training.model import Llama
-from hpsearch.training.optimizer import learning_rate, make_optimizer
-
-PEAK = 2e-3
-HALFWAY_COSINE = 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * 0.25))  # a quarter of the way from 1 to 0.1
-
-
-@pytest.mark.parametrize(
-    ("schedule", "progress", "share"),
-    [
-        ("wsd", 0.0, 0.0),
-        ("wsd", 0.05, 0.5),  # half of the warm-up
-        ("wsd", 0.1, 1.0),
-        ("wsd", 0.75, 1.0),  # the cool-down begins here
-        ("wsd", 0.875, 0.55),
-        ("wsd", 1.0, 0.1),
-        ("cosine", 0.05, 0.5),
-        ("cosine", 0.1, 1.0),
-        ("cosine", 0.325, HALFWAY_COSINE),
-        ("cosine", 0.55, 0.55),
-        ("cosine", 1.0, 0.1),
-        ("linear", 0.05, 0.5),
-        ("linear", 0.1, 1.0),
-        ("linear", 0.55, 0.55),
-        ("linear", 1.0, 0.1),
-        ("constant", 0.05, 0.5),
-        ("constant", 0.1, 1.0),
-        ("constant", 1.0, 1.0),
-    ],
-)
-def test_schedule(schedule, progress, share):
-    config = TrainingConfig(schedule=schedule, learning_rate=PEAK, warmup=0.1, cooldown=0.25, min_lr=0.1)
-    assert learning_rate(config, progress) == pytest.approx(PEAK * share, rel=1e-12)
-
-
-@pytest.mark.parametrize("schedule", ["wsd", "cosine", "linear", "constant"])
-@pytest.mark.parametrize(("warmup", "cooldown"), [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (0.3, 0.7), (0.05, 0.2)])
-def test_no_schedule_leaves_its_bounds_or_jumps(schedule, warmup, cooldown):
-    config = TrainingConfig(schedule=schedule, learning_rate=1.0, warmup=warmup, cooldown=cooldown)
-    rates = [learning_rate(config, (step + 0.5) / 1000) for step in range(1000)]
-    assert min(rates) > 0
-    assert max(rates) <= 1
-    steepest = max(1 / warmup if warmup else 0, 1 / cooldown if cooldown else 0, math.pi / 2 / max(0.1, 1 - warmup))
-    assert max(abs(b - a) for a, b in itertools.pairwise(rates)) <= 1.01 * steepest / 1000
+from hpsearch.training.optimizer import make_optimizer
 
 
 def test_weight_decay_is_on_matrices_alone():

@@ -18,7 +18,7 @@ from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Noted
 from hpsearch.launchers.ray import local_ray
 from hpsearch.launchers.ray.transfer import TrialTransfer
 from hpsearch.launchers.ray.visibility import SharedFolder, SharedStorage
-from hpsearch.launchers.session import Session
+from hpsearch.launchers.session import Session, stepped
 from hpsearch.logs import warnings_to
 from hpsearch.redaction import guard, redact
 from hpsearch.trainers import load
@@ -94,11 +94,11 @@ class Actor:
                 task = self._download(task)
             except (StorageFailed, OSError) as error:
                 return [*found, self._disk_failure(task.trial, error)]
-        session = Session(self.slot, task, self.settings, trainer=self.trainer, listen=self._look)
+        session = Session(self.slot, [task], self.settings, trainer=self.trainer, listen=self._look)
         with self._lock:
             self._turn, self._session = turn, session
             if self._early[0] == turn:
-                session.answer(self._early[1])
+                session.answer(session.first, self._early[1])
         return found + self._step(session)
 
     def answer(self, command: Command) -> list[Message]:
@@ -106,14 +106,14 @@ class Actor:
         session = self._session
         if session is None:
             return []
-        session.answer(command)
+        session.answer(session.first, command)
         return self._step(session)
 
     def tell(self, turn: int, command: Command) -> None:
         """Sets the command between evaluations."""
         with self._lock:
             if self._session is not None and turn == self._turn:
-                self._session.answer(command)
+                self._session.answer(self._session.first, command)
             elif turn > self._turn:
                 self._early = turn, command
 
@@ -127,8 +127,9 @@ class Actor:
             self._transfer.scratch.remove()
 
     def _step(self, session: Session) -> list[Message]:
-        with _noted(self.slot, session.task.trial) as found:
-            message = self._store(session.step())
+        with _noted(self.slot, session.first) as found:
+            [message] = stepped(session)  # it has one trial
+            message = self._store(message)
         if not isinstance(message, Evaluated):
             self._session = None
         if isinstance(message, Ended):
@@ -142,7 +143,7 @@ class Actor:
         session = self._session
         if session is None:
             raise SystemExit(128 + number)
-        session.answer(Command.PAUSE)
+        session.pause()
 
     def _look(self) -> None:
         self._steps += 1

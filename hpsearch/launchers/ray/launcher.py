@@ -9,6 +9,7 @@ import logging
 import math
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,9 +67,9 @@ class RayLauncher:
         """Whether the slot's actor has started."""
         return self._slots[slot].info is not None
 
-    def train(self, slot: int, task: Task) -> None:
-        """Hands a trial to a free worker that is ready."""
-        worker = self._slots[slot]
+    def train(self, slot: int, tasks: Sequence[Task]) -> None:
+        """Hands a trial to a free worker that is ready; it trains no more than one."""
+        worker, [task] = self._slots[slot], tasks
         worker.turn, worker.task, worker.silent_seconds = worker.turn + 1, task, 0.0
         worker.pending = worker.actor.train.remote(worker.turn, task)
 
@@ -100,6 +101,18 @@ class RayLauncher:
         if not found and all(worker.info is None for worker in self._slots):
             self.cluster.nodes()  # raises TrainingFailed if the head is gone: no worker would ever start
         return found
+
+    def rest(self) -> None:
+        """Ends the actors, which have no trials: an actor keeps what it has reserved of its node."""
+        for slot, worker in enumerate(self._slots):
+            if worker.actor is not None:
+                self.cluster.kill(worker.actor)
+            self._slots[slot] = Slot(start_at=math.inf)
+
+    def wake(self) -> None:
+        """Starts the actors again."""
+        for worker in self._slots:
+            worker.start_at = 0.0
 
     def close(self) -> None:
         """Kills all workers."""

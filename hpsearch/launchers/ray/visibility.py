@@ -20,7 +20,7 @@ class SharedFolder:
 
     path: Path
     text: str
-    remedy: ClassVar[str] = "--home must be on a path that all nodes of the Ray cluster share, or give a storage"
+    remedy: ClassVar[str] = "the home must be on a path that all nodes of the Ray cluster share, or give a storage"
 
     def write(self) -> None:
         """Writes the file; raises OSError."""

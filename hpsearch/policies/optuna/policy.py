@@ -9,14 +9,16 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+from hpsearch.evidence.bands import LOSSES
 from hpsearch.journal.history import History, uncollected
 from hpsearch.journal.trial_history import TrialHistory
-from hpsearch.policies.curve_rules import CurveRules, points
+from hpsearch.policies.curve_rules import CurveRules, why_behind
 from hpsearch.policies.optuna.proposals import OutOfConfigs, Proposals
 from hpsearch.policies.policy import Decision, Judgement, New, Nothing
+from hpsearch.policies.promotion import Promotion
 from hpsearch.space.experiment import Experiment
+from hpsearch.space.settings import PromotionPruner
 from hpsearch.verdict import Verdict
-from hpsearch.verdict import reason as explain
 
 
 class OptunaPolicy:
@@ -24,39 +26,55 @@ class OptunaPolicy:
 
     proposals: Proposals
     _proposed: dict[str, Any] | None  # for the next trial
+    _proposed_after: tuple[int, int]  # what was known then
 
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
         self._rules = CurveRules(experiment.search.overfitting, experiment.trainer)
+        self._promotion = _promotion(experiment)
         self._reset(History())
 
     def next(self, history: History) -> Decision:
-        """Returns a new trial while the budget allows one and the space has a training that the study lacks."""
+        """Returns a paused trial that is promoted, or a new one if the budget allows one and the space has one left."""
         self._catch_up(history)
+        self._hear(history)
+        if self._promotion is not None and (promoted := self._promotion.next(history)) is not None:
+            return promoted
         if history.room == 0:
             return Nothing()
-        if self._proposed is None:
-            self._proposed = self._propose(history)
+        if self._proposed is None or self._proposed_after != self._news():
+            self._proposed, self._proposed_after = self._propose(history), self._news()
         if self._proposed is None:
             size = len(history.trials)
             return Nothing(f"each of the space's {size} configs has had its trial" if size > 1 else "")
-        return New(self._experiment.space.values(self._proposed))
+        until = self._promotion.first(history) if self._promotion is not None else None
+        return New(self._experiment.space.values(self._proposed), until=until)
 
     def judge(self, history: History, trial: TrialHistory) -> Judgement:
         """Ends a trial that diverged, overfits or is behind the other trials."""
         self._catch_up(history)
         self.proposals.hear(trial)
         judgement = self._rules.judge(history, trial)
-        if judgement.verdict is Verdict.CONTINUE and self._is_behind(trial):
-            return Judgement(Verdict.PRUNE, explain(Verdict.PRUNE, points(trial)))
+        if judgement.verdict is Verdict.CONTINUE and self._is_behind(history, trial) and not _is_spared(history, trial):
+            return Judgement(Verdict.PRUNE, why_behind(history, trial))
         return judgement
 
     # --------------------------------------------------------------------------------------------------------- inwards
 
+    def _hear(self, history: History) -> None:
+        """Reports all new evaluations to Optuna."""
+        for number in self.proposals.open:
+            if number in history.trials:  # not the one that is proposed
+                self.proposals.hear(history.trials[number])
+
+    def _news(self) -> tuple[int, int]:
+        """What changes with each evaluation and each end of a trial: a proposal from before is made anew."""
+        return self.proposals.reports, self._ended
+
     def _propose(self, history: History) -> dict[str, Any] | None:
         """The internal values of the next trial; None: the study has every training of the space."""
-        for number in self.proposals.open:
-            self.proposals.hear(history.trials[number])
+        if self._proposed is not None:
+            self.proposals.trainings.discard(self._proposed)
         if self.proposals.trainings.used_up:
             return None
         try:
@@ -64,8 +82,10 @@ class OptunaPolicy:
         except OutOfConfigs:
             return None
 
-    def _is_behind(self, trial: TrialHistory) -> bool:
+    def _is_behind(self, history: History, trial: TrialHistory) -> bool:
         """Whether the pruner stops the trial; the same answer each time for one evaluation."""
+        if self._promotion is not None:
+            return self._promotion.gives_up(history, trial)
         index = max(trial.evaluations, default=0)
         if index == 0 or trial.evaluations[index].progress >= self._rules.phases(trial).ends_at:
             return False
@@ -76,8 +96,9 @@ class OptunaPolicy:
     def _reset(self, history: History) -> None:
         """Starts over with another history."""
         self._history, self._seen, self._ended = history, 0, 0
-        self.proposals = Proposals(self._experiment)
-        self._proposed = None
+        self.proposals = Proposals(self._experiment, sets=history.origin.data.get("sets"))
+        self.proposals.learn([trial for warm in history.warm.values() for trial in warm.trials])
+        self._proposed, self._proposed_after = None, (0, 0)
         self._pruned: dict[int, int] = {}  # trial -> evaluation
 
     def _catch_up(self, history: History) -> None:
@@ -104,3 +125,25 @@ class OptunaPolicy:
             for number in numbers:
                 self.proposals.rebuild(history.trials[number])
             gc.freeze()  # the garbage collector skips these trials during the search
+
+
+def _is_spared(history: History, trial: TrialHistory) -> bool:
+    """Whether no pruner may end a trial: by its best evaluation so far no other one is better.
+
+    Pruners compare the latest values, and a metric such as F1 jumps from one evaluation to the next, unlike a loss.
+    """
+    return not history.metric.endswith(LOSSES) and history.leads(trial)
+
+
+def _promotion(experiment: Experiment) -> Promotion | None:
+    """The promotion that the space file wants; None: its pruner ends trials, or nothing does."""
+    wanted, trainer = experiment.pruner, experiment.trainer
+    if not isinstance(wanted, PromotionPruner):
+        return None
+    return Promotion(
+        wanted,
+        evaluations=experiment.evaluations,
+        warmup=trainer.phases(experiment.space_file.config).warmup_until,
+        budget=experiment.budget,
+        confirm=experiment.search.confirm,
+    )

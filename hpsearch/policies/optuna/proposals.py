@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -15,10 +17,13 @@ import optuna
 from hpsearch.contract import Evaluation
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
-from hpsearch.policies.optuna.samplers import make_pruner, make_sampler, mix, takes_notes
+from hpsearch.policies.optuna.priors import Draws
+from hpsearch.policies.optuna.samplers import OwnTrials, make_pruner, make_sampler, takes_notes
+from hpsearch.policies.optuna.seeds import mix
 from hpsearch.policies.optuna.shortlist import Shortlist
 from hpsearch.policies.optuna.trainings import Trainings
 from hpsearch.space.experiment import Experiment
+from hpsearch.space.priors import priors
 
 WORST = 1e30  # what Optuna is told of a loss that is not finite: behind all others, in whatever order they come
 DRAWS = 1000  # configs drawn in place of one that the study has, at most
@@ -31,9 +36,10 @@ class OutOfConfigs(Exception):
 class Proposals:
     """Trials as Optuna knows them, by our numbers."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        """Starts without trials; `rebuild` adds those of a history."""
+    def __init__(self, experiment: Experiment, *, sets: Mapping[str, Any] | None = None) -> None:
+        """Starts without trials; `rebuild` adds those of a history. `sets`: counts of the data, for rules."""
         self.experiment = experiment
+        self._draws, self._learnt = Draws(experiment.space, priors(experiment, sets or {})), 0
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._storage = optuna.storages.InMemoryStorage()
@@ -41,25 +47,36 @@ class Proposals:
             study_name=experiment.study,
             storage=self._storage,
             direction=experiment.objective.direction,
-            pruner=make_pruner(
-                experiment.search.pruner, evaluations=experiment.trainer.evaluations(experiment.space_file.config)
-            ),
+            pruner=make_pruner(experiment.pruner, evaluations=experiment.evaluations),
         )
+        self._study_id = self._storage.get_study_id_from_name(experiment.study)
+        self._opened = datetime.now()  # Optuna's time of all trials that had ended by then
         self._shortlist = Shortlist(self.study)
         self._trials: dict[int, optuna.Trial] = {}  # that have not ended
         self._heard: dict[int, int] = {}  # of those, how many evaluations Optuna knows
+        self.reports = 0  # evaluations that Optuna has heard of
         self._metric = experiment.objective.metric
         self._worst = WORST if experiment.objective.direction == "minimize" else -WORST
         self._distributions = {name: experiment.space.distribution(name) for name in experiment.space.params}
         self.trainings = Trainings(experiment.space)
 
+    def learn(self, trials: Sequence[TrialHistory]) -> None:
+        """Adds trials of other studies, before all others: the sampler knows them, and the pruner does not."""
+        for trial in trials:
+            self._storage.create_new_trial(self._study_id, self._frozen(trial))
+        if trials:
+            self.study.pruner, self._learnt = OwnTrials(self.study.pruner, others=len(trials)), len(trials)
+
     def ask(self, number: int) -> dict[str, Any]:
         """Returns the internal values of a new trial: what the sampler proposes, or another config if that is not new.
 
-        Raises OutOfConfigs if the study has every training of the space.
+        A trial that was asked for and not accepted is asked for again. Raises OutOfConfigs if the study has every
+        training of the space.
         """
-        self.study.sampler = make_sampler(self.experiment, number, self._shortlist)
-        trial = self._trials[number] = self.study.ask()
+        self.study.sampler = make_sampler(
+            self.experiment, number, self._shortlist, draws=self._draws, learnt=self._learnt
+        )
+        trial = self._trials[number] = self._again(number) if number in self._trials else self.study.ask()
         self._heard[number] = 0
         internal = self.experiment.space.suggest(trial)
         if self.trainings.has(internal):
@@ -102,15 +119,16 @@ class Proposals:
             self.study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
             return
         self.trainings.add(trial.internal)
-        if trial.outcome is None or takes_notes(self.experiment.search.pruner):
+        if trial.outcome is None or takes_notes(self.experiment.pruner):
             self._replay(trial)
         else:
-            self.study.add_trial(self._frozen(trial))  # a fifth of the time, for the same trial
+            self._storage.create_new_trial(self._study_id, self._frozen(trial))  # a fifth of the time, the same trial
 
     # --------------------------------------------------------------------------------------------------------- inwards
 
     def _report(self, number: int, evaluation: Evaluation) -> None:
         self._heard[number] += 1
+        self.reports += 1
         value = self._value(evaluation)
         if value is not None:
             self._trials[number].report(value, evaluation.index)
@@ -118,6 +136,8 @@ class Proposals:
     def _tell(self, trial: TrialHistory) -> None:
         state = state_of(trial.outcome or Outcome.FAILED)
         value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
+        if trial.best is not None and trial.best.branch:
+            self._put(trial.number, self._trained(trial))
         self.study.tell(self._closed(trial.number), value, state=state)
 
     def _closed(self, number: int) -> optuna.Trial:
@@ -146,12 +166,20 @@ class Proposals:
                 return found
         return None
 
-    def _put(self, number: int, internal: dict[str, Any]) -> None:
-        """Replaces the params of Optuna's trial, which may be of another branch of the space."""
-        study = self._storage.get_study_id_from_name(self.experiment.study)
-        trial = self._storage.get_trial_id_from_study_id_trial_number(study, self._trials[number].number)
+    def _again(self, number: int) -> optuna.Trial:
+        """Optuna's open trial without params, for which the sampler proposes others."""
+        return optuna.Trial(self.study, self._cleared(number))
+
+    def _cleared(self, number: int) -> int:
+        """Removes the params of Optuna's trial and returns its id in the storage."""
+        trial = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, self._trials[number].number)
         frozen = self._storage.get_trial(trial)  # the storage's own, not a copy
         frozen.params, frozen.distributions = {}, {}
+        return trial
+
+    def _put(self, number: int, internal: dict[str, Any]) -> None:
+        """Replaces the params of Optuna's trial, which may be of another branch of the space."""
+        trial = self._cleared(number)
         for name, value in internal.items():
             distribution = self._distributions[name]
             self._storage.set_trial_param(trial, name, distribution.to_internal_repr(value), distribution)
@@ -162,37 +190,66 @@ class Proposals:
         return value if value is None or math.isfinite(value) else self._worst
 
     def _replay(self, trial: TrialHistory) -> None:
-        """Asks Optuna for a trial and reports its evaluations one by one."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.study.enqueue_trial(trial.internal)
-            again = self.study.ask()
-            self.experiment.space.suggest(again)
-        self._trials[trial.number], self._heard[trial.number] = again, 0
+        """Adds a running trial to Optuna's study and reports its evaluations one by one."""
+        template = self._template(trial, optuna.trial.TrialState.RUNNING, fixed_params=trial.internal)  # as if enqueued
+        trial_id = self._storage.create_new_trial(self._study_id, template)
+        self._trials[trial.number], self._heard[trial.number] = optuna.Trial(self.study, trial_id), 0
         trainer = self.experiment.trainer
         ends_at = trainer.phases(trainer.config.model_validate(trial.config)).ends_at
         for index, evaluation in sorted(trial.evaluations.items()):
             self._report(trial.number, evaluation)
-            if _was_compared(trial, index, ends_at):
-                again.should_prune()  # successive halving notes in the study who reached which rung
+            if _was_compared(trial, index, ends_at):  # successive halving notes in the study who reached which rung
+                self.study.pruner.prune(self.study, self._storage.get_trial(trial_id))  # should_prune() without copies
         if trial.outcome is not None:
             self._tell(trial)
+
+    def _trained(self, trial: TrialHistory) -> dict[str, Any]:
+        """The params that the trial's value is of: for a branch those of the shorter training."""
+        branch = trial.best.branch if trial.best is not None else {}
+        return self.experiment.space.trained(trial.internal, branch) if branch else trial.internal
 
     def _frozen(self, trial: TrialHistory) -> optuna.trial.FrozenTrial:
         """A trial that has ended, as Optuna's study would hold it."""
         state = state_of(trial.outcome or Outcome.FAILED)
-        heard = ((index, self._value(evaluation)) for index, evaluation in sorted(trial.evaluations.items()))
-        reports = {index: value for index, value in heard if value is not None}
+        curve = sorted((index, e.metrics.get(self._metric)) for index, e in trial.evaluations.items())
+        reports = {i: value if math.isfinite(value) else self._worst for i, value in curve if value is not None}
         value = trial.value if state == optuna.trial.TrialState.COMPLETE else None
         if state == optuna.trial.TrialState.PRUNED and reports:
             value = reports[max(reports)]  # `tell` does so
-        return optuna.trial.create_trial(
+        return self._template(trial, state, value=value, reports=reports)
+
+    def _template(
+        self,
+        trial: TrialHistory,
+        state: optuna.trial.TrialState,
+        *,
+        value: float | None = None,
+        reports: dict[int, float] | None = None,
+        **attributes: Any,
+    ) -> _Template:
+        return _Template(
+            number=-1,  # the storage sets the number and the id
+            trial_id=-1,
             state=state,
             value=value,
-            params=trial.internal,
+            datetime_start=self._opened,
+            datetime_complete=self._opened if state.is_finished() else None,
+            params=self._trained(trial),
             distributions={name: self._distributions[name] for name in trial.internal},
-            intermediate_values=reports,
+            user_attrs={},
+            system_attrs=attributes,
+            intermediate_values=reports or {},
         )
+
+
+class _Template(optuna.trial.FrozenTrial):
+    """A trial for the storage, which stores a deep copy: params and distributions are immutable and need none."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> optuna.trial.FrozenTrial:
+        copied = object.__new__(optuna.trial.FrozenTrial)
+        for name, value in vars(self).items():
+            vars(copied)[name] = value.copy() if isinstance(value, dict | list) else value
+        return copied
 
 
 def state_of(outcome: Outcome) -> optuna.trial.TrialState:

@@ -6,14 +6,17 @@ undisturbed one would have proposed, not its first configs again.
 
 from __future__ import annotations
 
-import hashlib
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
 
-from hpsearch.policies.optuna.shortlist import Shortlist
+from hpsearch.policies.curves.sampler import CurvesSampler
+from hpsearch.policies.optuna.priors import Draws, PriorSampler
+from hpsearch.policies.optuna.seeds import mix
+from hpsearch.policies.optuna.shortlist import Part, Shortlist
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import (
     AnyPruner,
@@ -28,13 +31,25 @@ from hpsearch.space.settings import (
 FEWEST_STARTUP, MOST_STARTUP = 4, 10  # random trials before TPE or a Gaussian process is fitted
 
 
-def make_sampler(experiment: Experiment, number: int, shortlist: Shortlist) -> optuna.samplers.BaseSampler:
-    """The sampler that proposes trial `number` of the study that the shortlist is of."""
+def make_sampler(
+    experiment: Experiment, number: int, shortlist: Shortlist, *, draws: Draws | None = None, learnt: int = 0
+) -> optuna.samplers.BaseSampler:
+    """The sampler that proposes trial `number` of the study that the shortlist is of.
+
+    draws: through priors, of the trials that are random; learnt: trials of other studies, which the sampler knows.
+    """
     name, seed, space = experiment.search.sampler, mix(experiment.seed, number), experiment.space
     startup = min(MOST_STARTUP, max(FEWEST_STARTUP, len(space.params) + 2))
+    random = {"tpe": startup, "gp": startup, "cmaes": MOST_STARTUP, "random": number + learnt + 1}.get(
+        name, 0
+    )  # first trials
+    if draws and number + learnt < random:
+        return PriorSampler(draws, seed=seed)
     if name == "tpe":
         options = {"multivariate": True, "constant_liar": True, "group": space.conditional}
         return BoundedTPE(shortlist, seed=seed, n_startup_trials=startup, **options)
+    if name == "curves":
+        return _curves(experiment, draws)
     if name == "gp":
         return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup, warn_independent_sampling=False)
     if name == "random":
@@ -120,10 +135,16 @@ class AmongPeers(optuna.pruners.BasePruner):
         return len(list(islice(peers, self.fewest))) >= self.fewest
 
 
-def mix(*numbers: int) -> int:
-    """A seed of 31 bits from several numbers, far apart for near ones."""
-    text = ",".join(str(number) for number in numbers)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+class OwnTrials(optuna.pruners.BasePruner):
+    """A pruner that does not compare with the first trials of the study, which are of other studies."""
+
+    def __init__(self, pruner: optuna.pruners.BasePruner, *, others: int) -> None:
+        self._pruner, self._others = pruner, others
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        """Whether the pruner stops the trial among those of this study."""
+        own = Part(study, study.get_trials(deepcopy=False)[self._others :])
+        return self._pruner.prune(cast(optuna.Study, own), trial)
 
 
 class Sobol(optuna.samplers.QMCSampler):
@@ -146,6 +167,18 @@ class Sobol(optuna.samplers.QMCSampler):
 
     def _find_sample_id(self, study: object, search_space: object) -> int:
         return self._number
+
+
+def _curves(experiment: Experiment, draws: Draws | None) -> optuna.samplers.BaseSampler:
+    """The sampler that reads curves. It derives what it draws from the seed and each trial's number itself."""
+    space = experiment.space
+    drawn = [name for name in space.params if not space.distribution(name).single()]
+    return CurvesSampler(
+        seed=mix(experiment.seed),
+        max_resource=experiment.evaluations,
+        search_space={name: space.distribution(name) for name in space.params},
+        prior=partial(draws.through, drawn) if draws else None,
+    )
 
 
 def _grid(experiment: Experiment, number: int) -> optuna.samplers.BaseSampler:

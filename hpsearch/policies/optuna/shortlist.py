@@ -33,7 +33,7 @@ class Shortlist:
         latest = set(self._ended[-ENDED:])
         best = islice((number for _, number in self._completed if number not in latest), BEST)
         numbers = sorted({*best, *latest, *sorted(self._running)[-RUNNING:]})
-        return cast(optuna.Study, _Part(self.study, [trials[number] for number in numbers]))
+        return cast(optuna.Study, Part(self.study, [trials[number] for number in numbers]))
 
     def _update(self, trials: list[FrozenTrial]) -> None:
         self._running.update(range(self._seen, len(trials)))
@@ -45,7 +45,7 @@ class Shortlist:
                 insort(self._completed, (self._sign * (trials[number].value or 0.0), number))
 
 
-class _Part:
+class Part:
     """A read-only view of a study with some of its trials."""
 
     def __init__(self, study: optuna.Study, trials: list[FrozenTrial]) -> None:

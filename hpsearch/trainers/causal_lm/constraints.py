@@ -17,13 +17,13 @@ TIED = {
     "model": ("width", "n_heads", "n_kv_heads"),
     "training": ("schedule", "warmup", "cooldown"),
 }
-_SET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def check_names(sets: Iterable[str]) -> None:
     """Raises Fault for a data set whose name cannot be part of a metric's name."""
     for name in sets:
-        if not _SET.fullmatch(name):
+        if not SET.fullmatch(name):
             allowed = "letters, digits, '.', '_', '-' (up to 64, a letter or digit first)"
             raise Fault(("data", name), f"a data set's name may have {allowed}", at_key=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from hpsearch.errors import ConfigError
 from hpsearch.tasks import LOSSES, TaskSet
 from hpsearch.trainers.trainer import SpaceView
 
+FEW = 0.01  # share of the examples that may be cut without a word on what to do
 LOST = {"right": "end", "left": "beginning", "middle": "middle"}
 
 
@@ -101,7 +102,18 @@ def _cut_lines(space: SpaceView, corpus: Corpus, name: str, contexts: Range) -> 
         yield (
             f"data.{name}: {low.examples} of {len(lengths[0])} {part} examples ({low.tokens} tokens) are cut "
             f"at context {contexts.low}{also}: {', '.join(found)}"
+            f"{_enough(space, name, lengths, contexts.low) if part == 'train' else ''}"
         )
+
+
+def _enough(space: SpaceView, name: str, lengths: tuple[Lengths, Lengths], low: int) -> str:
+    """Names the context that cuts few examples; empty if the lowest one does."""
+    allowed = FEW * len(lengths[0])
+
+    def few(context: int) -> bool:
+        return Losses.of(*lengths, _cut_of(space, name, context)).examples <= allowed
+
+    return "" if few(low) else f"; context {_lowest(few, lengths, low)} would cut at most {FEW:.0%}"
 
 
 def _lose(n: int, what: str, lost: str) -> str:
@@ -151,14 +163,16 @@ def _may_be_bytes(space: SpaceView) -> bool:
 
 
 def _whole(space: SpaceView, name: str, lengths: tuple[Lengths, Lengths], low: int) -> int:
-    """The lowest context that truncates no target (bisection)."""
-    high = int(max(low, (lengths[0] + lengths[1]).max()))
+    """The lowest context that truncates no target."""
+    return _lowest(lambda context: not Losses.of(*lengths, _cut_of(space, name, context)).targets, lengths, low)
+
+
+def _lowest(enough: Callable[[int], bool], lengths: tuple[Lengths, Lengths], low: int) -> int:
+    """The lowest context from `low` on that is enough, as one for the longest example is (bisection)."""
+    high = int(max(low, 2 * (lengths[0] + lengths[1]).max()))
     while low < high:
         middle = (low + high) // 2
-        if Losses.of(*lengths, _cut_of(space, name, middle)).targets:
-            low = middle + 1
-        else:
-            high = middle
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
     return high
 
 

@@ -6,35 +6,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.config import TokenizerConfig
-from hpsearch.training.config import ModelConfig, TrainingConfig
+from hpsearch.training.config import ModelConfig, TrainingConfig, mlp_width
+
+Values = dict[str, Any]
+# Values, not models: a resume needs the key of each trial, and a model takes six times as long.
+_TOKENIZER, _MODEL, _TRAINING = dict(TokenizerConfig()), dict(ModelConfig()), dict(TrainingConfig())
 
 
-def dedup_key(config: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def dedup_key(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Values]:
     """The values of tokenizer, model and training that have an effect."""
     return {
-        "tokenizer": _of_tokenizer(TokenizerConfig.model_construct(**config.get("tokenizer", {}))),
-        "model": _of_model(ModelConfig.model_construct(**config.get("model", {}))),
-        "training": _of_training(TrainingConfig.model_construct(**config.get("training", {}))),
+        "tokenizer": _of_tokenizer({**_TOKENIZER, **config.get("tokenizer", {})}),
+        "model": _of_model({**_MODEL, **config.get("model", {})}),
+        "training": _of_training({**_TRAINING, **config.get("training", {})}),
     }
 
 
-def _of_tokenizer(config: TokenizerConfig) -> dict[str, Any]:
+def _of_tokenizer(values: Values) -> Values:
     """`vocab_size` has an effect for BPE only."""
-    return dict(config) | ({} if config.kind == "bpe" else {"vocab_size": None})
+    return values if values["kind"] == "bpe" else {**values, "vocab_size": None}
 
 
-def _of_model(config: ModelConfig) -> dict[str, Any]:
+def _of_model(values: Values) -> Values:
     """`n_kv_heads` and `mlp_width` have defaults that depend on other keys."""
-    return dict(config) | {"n_kv_heads": config.n_kv_heads or config.n_heads, "mlp_width": config.mlp_size}
+    mlp_size = values["mlp_width"] or mlp_width(values["width"])
+    return {**values, "n_kv_heads": values["n_kv_heads"] or values["n_heads"], "mlp_width": mlp_size}
 
 
-def _of_training(config: TrainingConfig) -> dict[str, Any]:
+def _of_training(values: Values) -> Values:
     """`cooldown` and `min_lr` have an effect in some schedules only (see optimizer.learning_rate)."""
-    micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
-    wsd = config.schedule == "wsd"
-    falls = config.schedule != "constant" and not (wsd and config.cooldown == 0)
-    return dict(config) | {
-        "micro_batch_size": micro,
-        "cooldown": config.cooldown if wsd else None,
-        "min_lr": config.min_lr if falls else None,
+    wsd = values["schedule"] == "wsd"
+    falls = values["schedule"] != "constant" and not (wsd and values["cooldown"] == 0)
+    return {
+        **values,
+        "micro_batch_size": min(values["micro_batch_size"] or values["batch_size"], values["batch_size"]),
+        "cooldown": values["cooldown"] if wsd else None,
+        "min_lr": values["min_lr"] if falls else None,
     }

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
 from hpsearch.config import Config, Objective, TokenizerConfig
-from hpsearch.contract import Evaluation, Handle
+from hpsearch.contract import Evaluation, Handle, WorkerSettings
 from hpsearch.document.ranges import Leaf
+from hpsearch.tasks import Baseline
 from hpsearch.trainers.causal_lm import constraints
 from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm import shape as shapes
 from hpsearch.trainers.causal_lm.dedup_key import dedup_key
 from hpsearch.trainers.causal_lm.export_config import comments, export_config
-from hpsearch.trainers.trainer import Prepared, Shape, SpaceView, TestResult, Trainer
+from hpsearch.trainers.causal_lm.horizon import shortened
+from hpsearch.trainers.causal_lm.rules import rules
+from hpsearch.trainers.costs import Advice, CostModel, Sample
+from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer
 from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
 from hpsearch.verdict import Phases
 
@@ -34,6 +38,7 @@ class CausalLM(Trainer):
         "tokenizer": TokenizerConfig,
     }
     tied: ClassVar[Mapping[str, Sequence[str]]] = constraints.TIED
+    sizes: ClassVar[Mapping[str, Sequence[str]]] = {"model": ("n_layers", "width")}
     exports: ClassVar[str] = "transformers.AutoModelForCausalLM.from_pretrained reads it"
     untested: ClassVar[str] = "no test split: the model is not tested"
 
@@ -97,6 +102,12 @@ class CausalLM(Trainer):
 
         return preparation.prepare(space, cache=cache, progress=progress, known=known, fresh=fresh)
 
+    def baselines(self, config: TrainConfig, settings: WorkerSettings) -> Iterable[Baseline]:
+        """Those of the tasks, for each data set."""
+        from hpsearch.trainers.causal_lm.baselines import baselines
+
+        return baselines(config, settings)
+
     def cannot_prepare(self, space: SpaceView) -> str:
         """Only one tokenizer is prepared in advance."""
         return "the tokenizer has a range" if space.varies("tokenizer") else ""
@@ -127,6 +138,20 @@ class CausalLM(Trainer):
         """`evaluation.times`."""
         return config.evaluation.times
 
+    def rules(self, config: TrainConfig, sets: Mapping[str, Any]) -> Mapping[str, Mapping[str, Rule]]:
+        """See rules.py."""
+        return rules(config, sets)
+
+    def shortened(
+        self, config: TrainConfig, horizon: float, searched: Collection[tuple[str, str]]
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """See horizon.py."""
+        return shortened(config, horizon, searched)
+
+    def cools_down(self, config: TrainConfig) -> bool:
+        """Whether the schedule has a stable phase to go back to, and a cool-down."""
+        return config.training.schedule == "wsd" and 0.0 < config.training.cooldown < 1.0
+
     def shape(self, config: TrainConfig) -> Shape:
         """The sizes of model, batch and decoding."""
         return shapes.shape(config)
@@ -134,6 +159,42 @@ class CausalLM(Trainer):
     def dedup_key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """The values of tokenizer, model and training that have an effect."""
         return dedup_key(config)
+
+    # --------------------------------------------------------------------------------------------------- before it runs
+
+    def measure(self, config: TrainConfig, handle: Handle, seconds: float) -> Iterator[Evaluation]:
+        """A few steps, an evaluation and a checkpoint, each with its time."""
+        if self._trains_otherwise:
+            yield from super().measure(config, handle, seconds)
+            return
+        from hpsearch.training.measuring import measure  # torch: seconds
+
+        yield from measure(config, handle, seconds)
+
+    def work(self, config: TrainConfig, sets: Mapping[str, Any]) -> Mapping[str, float]:
+        """See costs.py."""
+        from hpsearch.trainers.causal_lm.costs import work  # scipy
+
+        return work(config, sets)
+
+    def cost_model(self, samples: Sequence[Sample], sets: Mapping[str, Any]) -> CostModel:
+        """See costs.py."""
+        if self._trains_otherwise:
+            return super().cost_model(samples, sets)
+        from hpsearch.trainers.causal_lm.costs import cost_model
+
+        return cost_model(samples, sets)
+
+    def advice(self, space: SpaceView, sets: Mapping[str, Any]) -> Iterable[Advice]:
+        """See advice.py."""
+        from hpsearch.trainers.causal_lm.advice import advice
+
+        return advice(space, sets)
+
+    @property
+    def _trains_otherwise(self) -> bool:
+        """Whether a subclass has a `train` of its own, of which nothing is known here."""
+        return type(self).train is not CausalLM.train
 
     def export_config(self, config: TrainConfig, evaluation: Evaluation) -> TrainConfig:
         """The config with the trial's precision and a `stop_at` at the evaluation."""

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from hpsearch import report
+from hpsearch import pictures
 from hpsearch.journal.history import History
+from hpsearch.page import page
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow.rows import samples_text
 from hpsearch.views.mlflow.store import Store
@@ -24,12 +25,16 @@ class Artifacts:
 
     def curves(self, run_id: str, history: History, trial: int) -> None:
         """Stores the picture of a trial's curves."""
-        self._picture(run_id, "curves.png", partial(report.trial_curves, history, trial))
+        self._file(run_id, "curves.png", partial(pictures.trial_curves, history, trial))
 
     def study(self, run_id: str, history: History) -> None:
         """Stores the pictures of a study."""
-        for name, draw in report.STUDY_PICTURES.items():
-            self._picture(run_id, f"{name}.png", partial(draw, history))
+        for name, draw in pictures.STUDY_PICTURES.items():
+            self._file(run_id, f"{name}.png", partial(draw, history))
+
+    def page(self, run_id: str, history: History, folder: Path) -> None:
+        """Stores the study's report; `folder`: the study's."""
+        self._file(run_id, "report.html", lambda: page(history, folder).encode())
 
     def samples(self, path: Path, run_ids: tuple[str, ...]) -> None:
         """Stores the examples and confusion matrices of a trial's samples.json, if it exists, in each run."""
@@ -42,19 +47,24 @@ class Artifacts:
                 if "examples" in found:  # see tasks/measure.py
                     self._store.text(run_id, f"samples/{name}.txt", samples_text(found["examples"]))
                 elif "confusion" in found:
-                    draw = partial(report.confusion, found["labels"], found["confusion"])
-                    self._picture(run_id, f"confusion_{name}.png", draw)
+                    draw = partial(pictures.confusion, found["labels"], found["confusion"])
+                    self._file(run_id, f"confusion_{name}.png", draw)
 
-    def _picture(self, run_id: str, name: str, draw: Callable[[], bytes | None]) -> None:
+    def logged(self, run_id: str, folder: Path) -> None:
+        """Stores what a user's function logged in a trial (`trial.log_artifact`), if anything."""
+        if folder.is_dir():
+            self._store.files(run_id, folder)
+
+    def _file(self, run_id: str, name: str, draw: Callable[[], bytes | None]) -> None:
         if not self._store.draws:
             return
         try:
-            png = draw()
+            content = draw()
         except Exception as error:
             self._say(f"{name} could not be drawn ({describe(error)})")
             return
-        if png is not None:
-            with _as_file(name, png) as folder:
+        if content is not None:
+            with _as_file(name, content) as folder:
                 self._store.files(run_id, folder)
 
 

@@ -15,9 +15,11 @@ from typing import Any
 from hpsearch import process
 from hpsearch.contract import Evaluation
 from hpsearch.views.follower import Say, describe
+from hpsearch.views.mlflow.descriptions import NOTE, escaped
 from hpsearch.views.mlflow.rows import rows_of, text
 from hpsearch.views.mlflow.store import Store
 
+MOST_TESTED = 12  # values in the description
 PROCESS = "hpsearch.process"  # tag: who writes the run
 
 
@@ -32,7 +34,8 @@ class FinalRun:
         self.run_id: str | None = None  # set once MLflow has created the run
         self._calls: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue()
         self._failed: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-        self._status = "FINISHED"
+        self._of_trial: str | None = None  # the run of the trial that is trained again
+        self._trial: int | None = None
         self._curves: set[str] = set()  # metrics of the evaluations, which include the best one
         self._thread = threading.Thread(target=self._work, name="mlflow-final", daemon=True)
         self._thread.start()
@@ -76,6 +79,7 @@ class FinalRun:
         self._store.prepare()
         experiment = self._store.experiment(self._study)
         end_killed(self._store, experiment)
+        self._of_trial, self._trial = provenance.get("mlflow_run_id"), provenance.get("trial")
         names = {"hpsearch.kind": "final", "hpsearch.study": self._study, "hpsearch.started": f"{at:.3f}", **tags}
         names[PROCESS] = process.mark(os.getpid())
         self.run_id = self._store.run(
@@ -100,7 +104,16 @@ class FinalRun:
         self._store.log(self._made(), rows=rows)
         if folder is not None:
             self._store.files(self._made(), folder)
+            self._store.model(self._made(), folder.resolve(), also=self._of_trial)
+        self._store.log(self._made(), tags={NOTE: self._described(metrics, status)})
         self._store.ended(self._made(), status, at=at)
+
+    def _described(self, metrics: dict[str, float], status: str) -> str:
+        """How the training ended, in a sentence."""
+        of = "" if self._trial is None else f" of trial {self._trial}'s config"
+        how = {"FINISHED": "trained to its end, tested once", "KILLED": "stopped"}.get(status, "failed")
+        tested = [f"{escaped(name)} {value:.5g}" for name, value in metrics.items() if name.startswith("test/")]
+        return f"The final training{of}: {how}. {', '.join(tested[:MOST_TESTED])}".rstrip(" ,")
 
     def _made(self) -> str:
         if self.run_id is None:

@@ -32,7 +32,7 @@ def follow(database: Path, home: Path) -> str | None:
             return None
         connection.execute("BEGIN IMMEDIATE")
         former = sorted(set(former_homes(connection, home)))  # again under the lock: another process may have done it
-        runs = [_change(connection, path, home) for path in former]
+        runs = [change(connection, path, home) for path in former]
         connection.execute("COMMIT")
     if not former:
         return None
@@ -70,7 +70,7 @@ def _was_here(former: Path, home: Path, name: str) -> bool:
     return (home / "artifacts" / name).exists() or (former / name / "journal.jsonl").exists()
 
 
-def _change(connection: sqlite3.Connection, former: Path, home: Path) -> int:
+def change(connection: sqlite3.Connection, former: Path, home: Path) -> int:
     """Changes every location below the former home; returns the number of runs changed."""
     changed = 0
     for table, wanted in LOCATIONS.items():

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.contract import Evaluation
 from hpsearch.journal import Entry
 from hpsearch.journal.trial_history import number
 
+SOURCES = ("task", "files", "dataset", "source")  # of a set's section in the config: what says where it is from
+DIGEST = 16  # characters of a data set's digest; MLflow takes 36
+
 TAG_LENGTH, PARAM_LENGTH = 5000, 6000  # limits of every MLflow >= 3 store, in characters
+
+BRANCH = "cooldown/"  # before the names of a branch's metrics
+VALIDATION = "val/"
+AT_BEST = "val_at_best/"  # MLflow's page of a run has sections by prefix, in the order of the alphabet: after val/
+DIGITS = 7
+SYSTEM = {  # keys of Evaluation.usage -> MLflow's names
+    "cpu": "system/process_cpu_utilization_percentage",
+    "rss": "system/process_memory_usage_megabytes",
+    "gpu": "system/gpu_utilization_percentage",
+}
 
 Row = tuple[str, float, float, int]  # metric name, value, unix seconds, step
 
@@ -16,12 +31,12 @@ Row = tuple[str, float, float, int]  # metric name, value, unix seconds, step
 def rows_of(evaluation: Evaluation, at: float) -> list[Row]:
     """Returns metric rows over the tokens seen of an evaluation and its training points, each (name, step) once.
 
-    A metric of the points has no row of the evaluation: its mean would be an outlier in the curve of the points.
+    A metric of the points has no row of the evaluation: its mean would be an outlier in the curve of the points. The
+    rows of a branch have names of their own, BRANCH + NAME: its tokens lie below those that the curve has reached.
     """
     tokens = int(evaluation.tokens)
     values = {**evaluation.metrics, **{key: getattr(evaluation, key) for key in ("epoch", "progress", "step")}}
-    if evaluation.peak_memory:
-        values["memory/peak_gib"] = evaluation.peak_memory / 2**30
+    values |= system_metrics(evaluation)
     of_points = {name for point in evaluation.points for name in point.metrics}
     rows = {
         (name, tokens): (name, number(value), at, tokens) for name, value in values.items() if name not in of_points
@@ -30,28 +45,54 @@ def rows_of(evaluation: Evaluation, at: float) -> list[Row]:
         for name, value in point.metrics.items():
             key = (name, int(point.tokens))
             rows.setdefault(key, (name, number(value), point.time, key[1]))
-    return list(rows.values())
+    before = BRANCH if evaluation.branch else ""
+    return [(before + name, value, at, step) for name, value, at, step in rows.values()]
+
+
+def system_metrics(evaluation: Evaluation) -> dict[str, float]:
+    """Returns what an evaluation says of memory and utilisation, by names of MLflow's tab "System metrics"."""
+    found = {SYSTEM[name]: value for name, value in evaluation.usage.items() if name in SYSTEM}
+    if evaluation.peak_memory:
+        device = "gpu" if evaluation.device_memory else "process"
+        found[f"system/{device}_memory_peak_megabytes"] = round(evaluation.peak_memory / 1e6, 1)
+    if evaluation.device_memory:
+        found["system/gpu_memory_peak_percentage"] = round(100 * evaluation.peak_memory / evaluation.device_memory, 1)
+    return found
 
 
 def best_rows(evaluation: Evaluation, metric: str, at: float) -> list[Row]:
-    """Returns rows about a trial's best evaluation: its place, and `at_best/NAME` for each other metric.
+    """Returns rows about a trial's best evaluation: its place, and AT_BEST + NAME for each other validation metric.
 
-    Each has one row, so MLflow shows a value and no curve.
+    Each has one row at step 0, which MLflow draws as a bar for each run; at another step it would be a line of one dot.
     """
-    tokens = int(evaluation.tokens)
-    where = {f"best/{key}": float(getattr(evaluation, key)) for key in ("index", "epoch", "progress")}
-    others = {f"at_best/{k}": v for k, v in evaluation.metrics.items() if k.startswith("val/") and k != metric}
-    return [(name, number(value), at, tokens) for name, value in {**where, **others}.items()]
+    places = {f"best_{key}": float(getattr(evaluation, key)) for key in ("index", "epoch", "progress")}
+    values = {name: value for name, value in evaluation.metrics.items() if name != metric}
+    others = {at_best(name): value for name, value in values.items() if name.startswith(VALIDATION)}
+    return [(name, rounded(number(value)), at, 0) for name, value in {**places, **others}.items()]
+
+
+def at_best(metric: str) -> str:
+    """The name of the value that a validation metric (val/NAME) has at a trial's best evaluation."""
+    return AT_BEST + metric.removeprefix(VALIDATION)
+
+
+def rounded(value: float) -> float:
+    """Rounds to DIGITS significant digits, as people read them; the curves have all digits."""
+    return float(f"{value:.{DIGITS}g}")
+
+
+def source(environment: Entry) -> dict[str, str]:
+    """Returns the tags of MLflow's own that say what wrote a run; its pages show them in columns, not among tags."""
+    commit = environment.get("git_commit")
+    tags = {"mlflow.source.name": "hpsearch", "mlflow.source.type": "LOCAL"}
+    return tags | ({"mlflow.source.git.commit": str(commit)} if commit is not None else {})
 
 
 def provenance(environment: Entry, data: Entry, seed: Any) -> dict[str, str]:
-    """Returns tags that all trials of a study share: versions of code, packages and data."""
+    """Returns tags of the study's run: versions of code, packages and data."""
     tags = {
         "git_commit": environment.get("git_commit"),
         "git_dirty": environment.get("git_dirty"),
-        "mlflow.source.git.commit": environment.get("git_commit"),
-        "mlflow.source.name": "hpsearch",
-        "mlflow.source.type": "LOCAL",
         "python": environment.get("python"),
         "platform": environment.get("platform"),
         "data_fingerprint": data.get("fingerprint"),
@@ -59,6 +100,25 @@ def provenance(environment: Entry, data: Entry, seed: Any) -> dict[str, str]:
     }
     tags |= {f"version.{name}": version for name, version in environment.get("versions", {}).items()}
     return {name: str(value) for name, value in tags.items() if value is not None}
+
+
+def dataset_inputs(data: Mapping[str, Any], config: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    """Returns each data set as MLflow describes it: name, digest of the contents, where it is from, sizes."""
+    contents, sets = data.get("contents") or {}, data.get("sets") or {}
+    found = []
+    for name, splits in sets.items():
+        one = (config or {}).get(name)
+        wanted = {key: one[key] for key in SOURCES if one.get(key) is not None} if isinstance(one, dict) else {}
+        profile = {
+            f"{split}_{what}": count
+            for split, counts in splits.items()
+            if isinstance(counts, dict)
+            for what, count in counts.items()
+        }
+        digest = str(contents.get(name) or data.get("fingerprint") or "")[:DIGEST]
+        fields = {"source_type": "local", "source": json.dumps(wanted, ensure_ascii=False)[:PARAM_LENGTH]}
+        found.append({"name": str(name)[:500], "digest": digest, **fields, "profile": json.dumps(profile)})
+    return found
 
 
 def describe_range(limits: Entry) -> str:

@@ -8,10 +8,12 @@ from typing import Any
 
 from hpsearch.journal import Entry
 from hpsearch.journal.history import History
-from hpsearch.views.mlflow.rows import Row
+from hpsearch.journal.trial_history import number
+from hpsearch.views.mlflow.rows import Row, dataset_inputs, rounded
 from hpsearch.views.mlflow.store import Store
 
 Handler = Callable[[Entry], object]  # handles one kind of event
+REPORT_DUE = "report_due"  # in the state: the study's report must be drawn anew
 
 
 @dataclass
@@ -46,6 +48,15 @@ class Runs:
     def parent(self) -> str:
         """The id of the study's run."""
         return str(self.state["parent"])
+
+    @property
+    def datasets(self) -> list[dict[str, str]]:
+        """The study's data sets, as inputs of a run."""
+        return dataset_inputs(self.history.origin.data, self.history.origin.experiment.get("data"))
+
+    def single(self, value: Any) -> float:
+        """A value that stands for itself as it is sent: rounded for people, except in a study of the first layout."""
+        return rounded(number(value)) if self.history.origin.layout > 1 else number(value)
 
     def pending(self, run_id: str) -> Pending:
         """What the next `flush` sends to a run, in one request: each takes MLflow about 20 ms."""

@@ -78,7 +78,7 @@ def _file(url: str) -> Path:
     return Path(make_url(url).database or "")
 
 
-_ELSEWHERE = "to leave it unchanged, use another --home"
+_ELSEWHERE = "to leave it unchanged, use another home"
 
 
 @cache

@@ -40,6 +40,7 @@ BROKEN = 3  # HTTP 500 answers to a batch until something in it is taken to be t
 PROOF = 5  # further HTTP 500 answers to one item until it is skipped
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens the runs, not the traces
 
+MODEL = "model"  # the name of a final training's model
 STAYS_DELETED = "MLflow: the deleted run {} stays deleted; hpsearch repair restores it"
 WRONG = "hpsearch.wrong"  # tag of a run that hpsearch itself deleted and replaced
 
@@ -108,6 +109,15 @@ class Store:
         if found.lifecycle_stage != "active":
             self.client.restore_experiment(found.experiment_id)
         return checked_id(found.experiment_id)
+
+    def tag_experiment(self, experiment: str, key: str, value: str) -> None:
+        """Sets a tag of the experiment. A refusal is said and passed over: the tags only arrange what pages show."""
+        try:
+            self.client.set_experiment_tag(experiment, key, value)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            self._say(f"MLflow refuses the tag {key} of experiment {experiment}, which is skipped ({describe(error)})")
 
     def run(self, experiment: str, *, name: str, tags: dict[str, str], identity: Iterable[str], began: float) -> str:
         """Returns the id of the run with these tags (those named in `identity`), created if missing.
@@ -247,6 +257,31 @@ class Store:
             raise error from None
         self._say(f"MLflow refuses {what} of run {run_id}, which is skipped ({describe(error)})")
 
+    def inputs(self, run_id: str, datasets: Iterable[dict[str, str]]) -> None:
+        """Notes data sets as inputs of a run: name, digest, source_type, source, profile of each."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        context = [InputTag("mlflow.data.context", "training")]
+        if inputs := [DatasetInput(Dataset(**fields), context) for fields in datasets]:
+            self._tolerant(run_id, self.client.log_inputs, inputs)
+
+    def model(self, run_id: str, folder: Path, *, also: str | None = None) -> None:
+        """Notes a model as the run's output: its folder, no copy of its files. `also`: another run that it is of."""
+        run = self.client.get_run(run_id)
+        if run.outputs is not None and run.outputs.model_outputs:
+            return  # noted before, by a call whose answer was lost
+        experiment, tags = run.info.experiment_id, {"hpsearch.folder": text(str(folder))}
+
+        def note(run_id: str) -> None:
+            from mlflow.entities import LoggedModelOutput
+
+            made = self.client.create_logged_model(experiment, name=MODEL, source_run_id=run_id, tags=tags)
+            self.client.finalize_logged_model(made.model_id, "READY")
+            for run in filter(None, (run_id, also if also and self.tags(also) is not None else None)):
+                self.client.log_outputs(run, [LoggedModelOutput(made.model_id, step=0)])
+
+        self._tolerant(run_id, note)
+
     def running(self, run_id: str) -> None:
         """Marks a run as RUNNING."""
         self._tolerant(run_id, self.client.update_run, status="RUNNING")
@@ -278,6 +313,15 @@ class Store:
         """Stores the files of a folder as artifacts."""
         self._tolerant(run_id, self.client.log_artifacts, str(folder))
 
+    def artifacts(self, run_id: str) -> list[str]:
+        """Returns the names of a run's artifacts that are in no folder; none if they cannot be listed."""
+        try:
+            return [found.path for found in self.client.list_artifacts(run_id) if not found.is_dir]
+        except Exception as error:
+            if not is_refusal(error, own=self.own):
+                raise
+            return []
+
     def _tolerant(self, run_id: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         """Makes a call; a refusal by the store is reported and skipped, other errors are raised."""
         try:
@@ -297,3 +341,15 @@ def run_ids(home: Path, study: str) -> dict[int, str]:
     """Returns trial number -> MLflow run id for the trials shipped so far, without importing MLflow."""
     runs = read_state(state_file(home / study, "mlflow"))["state"].get("runs", {})
     return {int(trial): run_id for trial, run_id in runs.items()}
+
+
+def layout(home: Path, study: str) -> int | None:
+    """Returns the number of the layout in which a study was written; None: an older one, or not written yet."""
+    found = read_state(state_file(home / study, "mlflow"))["state"].get("layout")
+    return found if isinstance(found, int) else None
+
+
+def experiment_id(home: Path, study: str) -> str | None:
+    """Returns the id of a study's experiment, without importing MLflow; None if MLflow does not have the study yet."""
+    found = read_state(state_file(home / study, "mlflow"))["state"].get("experiment")
+    return None if found is None else str(found)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+from hpsearch.evidence.pruning_audit import audit_of
 from hpsearch.journal import Entry
-from hpsearch.journal.trial_history import TrialHistory, number
+from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.views.follower import Say
 from hpsearch.views.mlflow.artifacts import Artifacts
-from hpsearch.views.mlflow.rows import describe_range, provenance
-from hpsearch.views.mlflow.runs import Handler, Runs
+from hpsearch.views.mlflow.rows import describe_range, provenance, source
+from hpsearch.views.mlflow.runs import REPORT_DUE, Handler, Runs
 
 SHIPPED = "hpsearch.shipped"  # tag of the study's run: bytes of the journal that the store has
+METRIC_NAME = re.compile(r"[^\w\-. ]")  # what a metric's name may not contain
+LAYOUT = 2  # of what is written; a study written by another layout is written again, into the same runs
 STATUS = {"finished": "FINISHED", "failed": "FAILED"}  # by the reason of the driver's end; interrupted: KILLED
 
 
@@ -26,6 +30,7 @@ class StudyRun:
             "driver_started": self._started,
             "driver_stopped": self._stopped,
             "trial_finished": self._trial_finished,
+            "baselines_measured": self._baselines_measured,
         }
 
     # ---------------------------------------------------------------------------------------------- its place in MLflow
@@ -83,12 +88,16 @@ class StudyRun:
             "hpsearch.study": event["study"],
             "hpsearch.created": f"{event['time']:.3f}",
         }
-        tags = {**identity, "objective": objective["metric"], "direction": objective["direction"]}
-        tags |= provenance(environment, event.get("data", {}), event.get("experiment", {}).get("seed"))
+        seed, data = event.get("experiment", {}).get("seed"), event.get("data", {})
+        shared = {**identity, **source(environment), "seed": "" if seed is None else str(seed)}
+        tags = {**shared, "objective": objective["metric"], "direction": objective["direction"]}
+        tags |= provenance(environment, data, seed)
         parent = store.run(experiment, name=event["study"], tags=tags, identity=identity, began=event["time"])
-        self._runs.state |= {"experiment": experiment, "parent": parent, "tags": tags}
+        self._runs.state |= {"experiment": experiment, "parent": parent, "tags": shared, "layout": LAYOUT}
         self.tags()
-        store.log(parent, tags={f"space.{name}": describe_range(r) for name, r in event.get("space", {}).items()})
+        store.inputs(parent, self._runs.datasets)
+        ranges = {f"space.{name}": describe_range(r) for name, r in event.get("space", {}).items()}
+        store.log(parent, tags=ranges | ({"priors": event["priors"]} if event.get("priors") else {}))
         store.text(parent, "space.yaml", event.get("source", ""))
 
     def _started(self, event: Entry) -> None:
@@ -98,7 +107,7 @@ class StudyRun:
 
     def _stopped(self, event: Entry) -> None:
         self._runs.state["pictures_due"] = True
-        self._runs.store.log(self._runs.parent, tags={"outcome": event["reason"], **self._leader()})
+        self._runs.store.log(self._runs.parent, tags={"outcome": event["reason"], **self._leader(), **self._audited()})
         self._end(STATUS.get(event["reason"], "KILLED"), at=event["time"])
 
     def abandoned(self) -> None:
@@ -115,27 +124,70 @@ class StudyRun:
         best = self._runs.history.leader()
         if best is None:
             return {}
-        tags = {"best_trial": best.number, "best_value": best.value, "best_outcome": best.outcome}
+        tags: dict[str, Any] = {"best_trial": best.number, "best_value": best.value, "best_outcome": best.outcome}
+        default = self._runs.history.default()
+        value = None if default is None else self._runs.history.best_place(default.number)
+        if default is not None and value is not None:
+            tags |= {"default_trial": default.number, "default_value": value.value}
         run_id = self._runs.state["runs"].get(str(best.number))  # missing while the history is ahead of the store
-        return tags | ({"best_run": run_id} if run_id else {})
+        return tags | ({"best_run": run_id} if run_id else {}) | self._confirmed()
+
+    def _confirmed(self) -> dict[str, Any]:
+        """Tags that say what the repeats came to; none without repeats of the best trial."""
+        found = self._runs.history.confirmation
+        if found is None:
+            return {}
+        tags: dict[str, Any] = {"confirmed_mean": found.winner.mean, "confirmed_seeds": len(found.winner.values)}
+        tags |= {"confirmed_2se": found.margin(found.winner), "seed_sigma": found.sigma}
+        tags |= {"seed_sigma_df": found.freedom, "optimism": found.optimism, "tied_trials": listed(found.tied)}
+        return {name: value for name, value in tags.items() if value not in (None, "")}
+
+    def _audited(self) -> dict[str, Any]:
+        """Tags that say what the audits came to; none without audits."""
+        found = audit_of(self._runs.history)
+        if found is None:
+            return {}
+        low, high = found.interval
+        tags = {"audited": len(found.audited), "audited_of": found.stopped, "audited_better": found.better}
+        return tags | {"audited_better_95": f"{low:.3g} to {high:.3g}", "audited_saved_seconds": found.saved}
 
     def _trial_finished(self, event: Entry) -> None:
         """Adds the best value so far to a curve over the number of trials that ended."""
         history = self._runs.history
+        if event["trial"] not in history.trials:
+            return  # a repeat
         trial: TrialHistory = history.trials[event["trial"]]
         ended = history.finished[: history.finished.index(trial.number) + 1]
         best = history.best(among=ended)
         if best is not None:
-            row = (f"best/{history.metric}", number(best.value), event["time"], len(ended))
+            row = (f"best/{history.metric}", self._runs.single(best.value), event["time"], len(ended))
             pending = self._runs.pending(self._runs.parent)
             pending.rows.append(row)
             pending.tags["best_trial"] = best.number
 
+    def _baselines_measured(self, event: Entry) -> None:
+        """Adds a tag for each baseline, and its metrics under `baseline/NAME/`, with one row each."""
+        pending = self._runs.pending(self._runs.parent)
+        for baseline in event["baselines"]:
+            name, metrics = METRIC_NAME.sub("_", baseline["name"]), baseline["metrics"]
+            pending.tags[f"baseline.{name}"] = ", ".join(f"{key} {value:.4g}" for key, value in metrics.items())
+            rows = ((f"baseline/{name}/{key}", self._runs.single(value)) for key, value in metrics.items())
+            pending.rows += [(*row, event["time"], 0) for row in rows]
+
     def draw(self) -> bool:
-        """Draws the study's pictures if they are due; returns whether they were."""
-        if not self._runs.state.get("pictures_due"):
+        """Draws the study's pictures and its report if they are due; returns whether they were."""
+        state = self._runs.state
+        if not state.get("pictures_due") and not state.get(REPORT_DUE):
             return False
-        self.delete_doubles()
-        self._artifacts.study(self._runs.parent, self._runs.history)
-        del self._runs.state["pictures_due"]
+        if state.get("pictures_due"):
+            self.delete_doubles()
+            self._artifacts.study(self._runs.parent, self._runs.history)
+            del state["pictures_due"]
+        self._artifacts.page(self._runs.parent, self._runs.history, self._folder)
+        state.pop(REPORT_DUE, None)
         return True
+
+
+def listed(trials: tuple[int, ...]) -> str:
+    """The numbers of trials as a tag."""
+    return ", ".join(map(str, trials))

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from hpsearch.views import sqlite
 
+# A name of 127.0.0.1 (RFC 6761), which Chrome, Edge and Firefox resolve themselves. On a first visit of localhost or
+# 127.0.0.1, MLflow's page unfolds an assistant over a quarter of the width; under another name it leaves it folded.
+NAME = "hpsearch.localhost"
+
 UI_ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
@@ -29,7 +33,8 @@ def ui_command(home: Path, tracking: str | None, port: int) -> tuple[list[str], 
         "1",
         "--no-serve-artifacts",
     ]  # artifacts are read as files
-    hosts = ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}"]
+    hosts = ["--allowed-hosts", ",".join(f"{host}:{port}" for host in ("127.0.0.1", "localhost", NAME))]
+    hosts += ["--cors-allowed-origins", f"http://{NAME}:{port}"]  # else the page's own requests are a foreign page's
     uri = tracking or sqlite.url(home.resolve() / "mlflow.db")
     artifacts = (home.resolve() / "artifacts").as_uri()
     environment = {**UI_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts}

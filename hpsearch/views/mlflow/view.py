@@ -6,18 +6,21 @@ stamps, and artifacts replace those of the same name.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
-from hpsearch import report
+from hpsearch import pictures
 from hpsearch.journal import Entry, iterate
 from hpsearch.journal.history import History
 from hpsearch.views.follower import Say, describe
+from hpsearch.views.mlflow import former
+from hpsearch.views.mlflow.arrangement import Arrangement
 from hpsearch.views.mlflow.artifacts import Artifacts
 from hpsearch.views.mlflow.final_run import end_killed
 from hpsearch.views.mlflow.runs import Handler, Runs
 from hpsearch.views.mlflow.store import Store
-from hpsearch.views.mlflow.study_run import StudyRun
+from hpsearch.views.mlflow.study_run import LAYOUT, StudyRun
 from hpsearch.views.mlflow.trial_runs import TrialRuns
 from hpsearch.views.mlflow.winner import Winner
 from hpsearch.views.refusals import status_of
@@ -33,11 +36,12 @@ class MlflowView:
     def __init__(self, study_folder: Path, store: Store, *, say: Say) -> None:
         self.store, self._folder, self._runs = store, study_folder, Runs(store)
         artifacts = Artifacts(store, say=say)
-        self._trials = TrialRuns(self._runs, artifacts)
+        self._trials = TrialRuns(self._runs, artifacts, study_folder)
         self._study = StudyRun(self._runs, artifacts, study_folder, say=say)
         winner = Winner(self._runs, self._trials, artifacts, study_folder)
         exported: dict[str, Handler] = {"study_exported": winner.exported}
-        self._handlers = (self._trials.handlers, self._study.handlers, exported)
+        self._arrangement = Arrangement(self._runs, option=home_option(study_folder.parent))
+        self._handlers = (self._trials.handlers, self._study.handlers, exported, self._arrangement.handlers)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -51,14 +55,26 @@ class MlflowView:
     def open(self, state: dict[str, Any]) -> int | None:
         """Continues from `state`; returns the offset noted in the study's run, None if the store has lost that run."""
         self._runs.restart(state)
+        self._arrangement.refresh()
         offset = self._study.offset()
+        if offset != state.get("noted"):
+            self._arrangement.forget()
         if offset is not None and self._runs.has_parent:
             self._runs.history = History.of(iterate(self._folder / "journal.jsonl"))
+            if self.state.get("layout") != LAYOUT:
+                self._adopt()
+                return 0
         return offset
+
+    def _adopt(self) -> None:
+        """Prepares runs that an older version wrote: the whole journal is shipped into them again."""
+        if self.store.own:
+            former.remove(self.store.home / "mlflow.db", self.state["runs"].values())
 
     def note(self, offset: int) -> None:
         """Writes the journal offset into the study's run; raises if that run is lost."""
         self._study.note(offset)
+        self.state["noted"] = offset
 
     def gone(self) -> bool:
         """Whether the database's file was deleted or replaced."""
@@ -74,16 +90,23 @@ class MlflowView:
         self._runs.flush_all()
 
     def caught_up(self) -> bool:
-        """Draws the study's pictures if they are due: not during a backlog, when nobody would see them."""
-        if self._study.draw():
+        """Arranges the pages and draws the study's pictures if that is due: not during a backlog, which nobody sees."""
+        drawn = self._study.draw()
+        if self._arrange() or drawn:
             return True
-        report.warm_up()  # during the search: at its end a person waits
+        pictures.warm_up()  # during the search: at its end a person waits
         return False
+
+    def _arrange(self, *, running: bool | None = None) -> bool:
+        """Arranges the pages; `running`: whether the study has a driver, if that is known."""
+        return self._arrangement.arrange(running=self._runs.history.stopped is None if running is None else running)
 
     def abandon(self) -> list[int]:
         """Ends the runs marked as running, since the study has no driver; returns their trials."""
         trials = self._trials.interrupt_running({"event": "abandoned"})
         self._study.abandoned()
+        self._arrangement.refresh()
+        self._arrange(running=False)
         self._study.delete_doubles()
         if "experiment" in self.state:
             end_killed(self.store, self.state["experiment"])
@@ -100,3 +123,8 @@ class MlflowView:
     def close(self) -> None:
         """Closes the store."""
         self.store.close()
+
+
+def home_option(home: Path) -> str:
+    """What a command needs to find the home; nothing for one with the default name."""
+    return "" if home.name == "mlruns" else f" --home {shlex.quote(str(home))}"

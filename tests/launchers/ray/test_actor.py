@@ -254,3 +254,13 @@ def test_a_node_without_the_storage_says_why(tmp_path, url, monkeypatch):
     monkeypatch.setattr(Storage, "put", refuse)
     monkeypatch.setattr(Storage, "write", refuse)
     assert shared.problem() == f"cannot use the storage: storage {url}: cannot write x: no room"
+
+
+def test_a_trainer_that_raises_keyboard_interrupt_fails_its_trial(tmp_path, url):
+    actor = Actor(0, worker_settings(tmp_path), "python:tests.launchers.trainers:Interrupting")
+    for _ in range(2):
+        [last] = actor.train(1, task(tmp_path))
+        assert isinstance(last, Failed)
+        assert last.kind == "error"
+        assert last.reason.startswith("KeyboardInterrupt, trainers.py:")
+        assert last.details.startswith("Traceback")

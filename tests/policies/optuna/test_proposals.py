@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from hpsearch import journal
+from hpsearch.allowance import spent
 from hpsearch.events import Notice
 from hpsearch.policies.optuna.trainings import Trainings
-from hpsearch.search import spent
 from tests.searching import Scripted, ask, experiment, go, opened, optuna_trials, policy_of
 from tests.test_search import healthy, workers
 
@@ -151,3 +151,20 @@ def test_what_is_left_is_drawn_evenly(tmp_path):
     drawn = Counter(tuple(trainings.left(seed).values()) for seed in range(2200))
     assert len(drawn) == 11
     assert all(140 < times < 260 for times in drawn.values())
+
+
+def test_the_sampler_learns_the_epochs_that_were_trained(tmp_path):
+    """A trial that overfits is worth what its cool-down comes to: that of a shorter training."""
+    wanted = experiment(
+        "budget: {trials: 3}\nsearch: {pruner: none}\n",
+        ranges="training: {learning_rate: {low: 1e-3, high: 1e-2, log: true}, epochs: {low: 4.0, high: 20.0}}",
+    )
+    study, _ = go(wanted, tmp_path)
+    again = opened(wanted, tmp_path)
+    overfit = [trial for trial in study.history.trials.values() if trial.best.branch]
+    assert overfit
+    for known in (study, again):
+        for trial in overfit:
+            params = optuna_trials(known)[trial.number].params
+            assert params["epochs"] == max(4.0, trial.best.branch["training"]["epochs"]) < trial.params["epochs"]
+            assert params["learning_rate"] == trial.params["learning_rate"]

@@ -33,6 +33,11 @@ def said(tmp_path):
     return check
 
 
+def enough(context, part="train"):
+    """What is said of the context that cuts at most 1 % of the examples (none of 40), of the train split alone."""
+    return f"; context {context} would cut at most 1%" if part == "train" else ""
+
+
 def of_pairs(context, new=128):
     """Examples, tokens, sources and targets of the pairs that a context cuts, counted one by one."""
     longest = context - min(new, context // 2)
@@ -53,11 +58,12 @@ def test_what_is_cut_is_said_once_for_each_set_and_split(said):
     assert (examples, sources, targets) == (40, 40, 40)
     lost = f"{sources} sources lose their end (truncate: right), {targets} targets lose their end"
     moods = "20 texts lose their beginning (truncate: left)"
+    of_moods, of_both = (f"examples ({n} tokens) are cut at context 24" for n in (160, tokens))
     assert found == [
         line
         for lines in (
-            [f"data.moods: 20 of 20 {part} examples (160 tokens) are cut at context 24: {moods}" for part in PARTS],
-            [f"data.pairs: 40 of 40 {part} examples ({tokens} tokens) are cut at context 24: {lost}" for part in PARTS],
+            [f"data.moods: 20 of 20 {part} {of_moods}: {moods}{enough(32, part)}" for part in PARTS],
+            [f"data.pairs: 40 of 40 {part} {of_both}: {lost}{enough(203, part)}" for part in PARTS],
         )
         for line in lines
     ]
@@ -70,7 +76,7 @@ def test_a_prompt_leaves_room_for_what_may_be_decoded(said):
     assert (sources, examples) == (0, targets)
     assert found[0] == (
         f"data.pairs: {targets} of 40 train examples ({tokens} tokens) are cut at context 128: "
-        f"{targets} targets lose their end"
+        f"{targets} targets lose their end{enough(200)}"
     )
 
 
@@ -128,7 +134,7 @@ def test_a_range_of_texts_and_labels_is_only_warned_of(said):
     body = "model: {context: {choices: [16, 64]}}\ntraining: {batch_size: 8}\n"
     found = said(f"{{moods: {MOODS}, text: {TEXT}}}", body)
     cut = "examples (320 tokens) are cut at context 16 (0 at 64): 20 texts lose their beginning (truncate: left)"
-    assert found == [f"data.moods: 20 of 20 {part} {cut}" for part in PARTS]
+    assert found == [f"data.moods: 20 of 20 {part} {cut}{enough(32, part)}" for part in PARTS]
 
 
 def test_tokenizers_that_cut_targets_differently_are_refused(said):

@@ -39,3 +39,10 @@ def test_an_evaluations_mean_is_not_in_the_training_curve():
 def test_without_points_the_mean_is_the_training_curve():
     rows = rows_of(replace(evaluation({"train/loss": 5.04}), points=[]), 3.0)
     assert [(value, step) for name, value, _, step in rows if name == "train/loss"] == [(5.04, 1000)]
+
+
+def test_the_rows_of_a_branch_have_names_of_their_own():
+    branch = replace(evaluation({}), branch={"training": {"epochs": 2.0}})
+    names = {name for name, _, _, _ in rows_of(branch, 3.0)}
+    assert {"cooldown/val/loss", "cooldown/train/loss", "cooldown/epoch"} <= names
+    assert all(name.startswith("cooldown/") for name in names)

@@ -139,7 +139,7 @@ def test_a_database_without_a_revision_is_older(study: Small) -> None:
 
 def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
     change(tmp_path / "mlflow.db", "create table songs (name)")
-    with pytest.raises(UserError, match=r"mlflow\.db: is not an MLflow database; .* another --home"):
+    with pytest.raises(UserError, match=r"mlflow\.db: is not an MLflow database; .* another home"):
         shipping.check(tmp_path, None)
 
 

@@ -24,7 +24,7 @@ from hpsearch.views.mlflow.rows import rows_of
 from hpsearch.views.mlflow.store import Store, run_ids
 from hpsearch.views.mlflow.ui import ui_command
 from hpsearch.views.mlflow.view import MlflowView
-from tests.views.conftest import NewStudy, runs_of
+from tests.views.conftest import NewStudy, evaluation, runs_of
 
 
 def ship(study: Any, **options: Any) -> dict[str, int]:
@@ -75,18 +75,27 @@ def test_params_and_provenance(client: Any, shipped: Any) -> None:
     run = runs_of(client, "shipped")["trial-0001"]
     assert run.data.params == {"learning_rate": "0.003", "batch_size": "16", "n_layers": "3"}
     wanted = {
+        "outcome": "overfit",
+        "reason": "it overfit",
+        "device": "cpu",
+        "attempt": "1",
         "seed": "7",
+        "precision": "bf16",
+        "rank": "1",
+        "signature.bleu": "nrefs:1",
+    }
+    own = {key: value for key, value in run.data.tags.items() if not key.startswith(("mlflow.", "hpsearch."))}
+    assert own == wanted  # few: what all trials share is on the study's run
+    assert run.data.tags["mlflow.source.git.commit"] == "abc123"
+    shared = {
         "git_commit": "abc123",
         "git_dirty": "True",
         "data_fingerprint": "f00d",
         "version.torch": "2.13.0",
         "python": "3.11.0",
-        "device": "cpu",
-        "attempt": "1",
-        "reason": "it overfit",
-        "signature.bleu": "nrefs:1",
     }
-    assert {key: run.data.tags.get(key) for key in wanted} == wanted
+    study = runs_of(client, "shipped")["shipped"]
+    assert {key: study.data.tags.get(key) for key in shared} == shared
 
 
 def test_curves_are_over_tokens_with_the_journals_times(client: Any, shipped: Any) -> None:
@@ -102,15 +111,22 @@ def test_curves_are_over_tokens_with_the_journals_times(client: Any, shipped: An
 
 def test_the_best_value_and_its_place(client: Any, shipped: Any) -> None:
     metrics = runs_of(client, "shipped")["trial-0001"].data.metrics
-    best = {key: value for key, value in metrics.items() if key.startswith(("best/", "at_best/"))}
+    best = {key: value for key, value in metrics.items() if key.startswith(("best", "val_at_best/"))}
     assert best == {
         "best/val/loss": 1.5,
-        "best/index": 2,
-        "best/epoch": 1.0,
-        "best/progress": 0.5,
-        "at_best/val/f1_macro": 0.2,
+        "best_index": 2,
+        "best_epoch": 1.0,
+        "best_progress": 0.5,
+        "val_at_best/f1_macro": 0.2,
     }
     assert metrics["val/loss"] == 1.9  # the last one
+
+
+def test_a_single_value_stands_at_step_0(client: Any, shipped: Any) -> None:
+    """MLflow draws it as a bar; a single row at another step is a line of one dot."""
+    run_id = run_ids(shipped.home, "shipped")[1]
+    for name in ("best_index", "best_epoch", "best_progress", "val_at_best/f1_macro"):
+        assert [row.step for row in client.get_metric_history(run_id, name)] == [0]
 
 
 def test_the_parent_has_a_curve_of_the_best_value(client: Any, shipped: Any) -> None:
@@ -130,7 +146,8 @@ def test_artifacts(client: Any, shipped: Any) -> None:
     names = {f.path for f in client.list_artifacts(runs["trial-0001"].info.run_id)}
     assert names == {"config.yaml", "curves.png"}
     pictures = {f.path for f in client.list_artifacts(runs["shipped"].info.run_id)}
-    assert {"space.yaml", "curves.png", "history.png", "slices.png", "parallel_coordinates.png"} <= pictures
+    drawn = {"curves.png", "history.png", "slices.png", "parallel_coordinates.png"}
+    assert {"space.yaml", "report.html"} | drawn <= pictures
     assert runs["shipped"].info.artifact_uri.startswith((shipped.home / "artifacts").as_uri())
 
 
@@ -181,7 +198,7 @@ def test_a_resumed_trial_continues_its_run(client: Any, new_study: NewStudy) -> 
     study.later(event="driver_stopped", reason="finished")
     ship(study)
     assert run_ids(study.home, "resumed")[3] == run_id
-    assert client.get_run(run_id).info.status == "KILLED"
+    assert client.get_run(run_id).info.status == "FINISHED"  # a green tick: it ended as intended
     assert runs_of(client, "resumed")["resumed"].info.status == "FINISHED"
 
 
@@ -275,7 +292,8 @@ def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_pa
     (tmp_path / "notes.txt").write_text("hello")
     final = FinalRun(home, None, "finals")
     config = {"seed": 3, "model": {"width": 64, "n_kv_heads": None}, "training": {"batch_size": 8}}
-    final.start(config, {"trial": 4}, {"data_fingerprint": "f00d"})
+    trial = client.create_run(client.get_experiment(client.create_experiment("theirs")).experiment_id).info.run_id
+    final.start(config, {"trial": 4, "mlflow_run_id": trial}, {"data_fingerprint": "f00d"})
     final.evaluation(Evaluation(1, 10, 0.5, {"val/loss": 2.0}, tokens=1000, epoch=1.0))
     final.finish({"test/loss": 1.9, "test/bleu": math.inf, "val/loss": 1.5, "val/bleu": 12.0}, tmp_path)
     run = client.get_run(final.run_id)
@@ -286,6 +304,12 @@ def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_pa
     assert run.data.metrics["test/loss"] == 1.9
     assert math.isnan(run.data.metrics["test/bleu"])
     assert {"config.yaml", "provenance.json", "notes.txt"} <= {f.path for f in client.list_artifacts(final.run_id)}
+    said = "The final training of trial 4's config: trained to its end, tested once. test/loss 1.9, test/bleu inf"
+    assert run.data.tags["mlflow.note.content"] == said
+    [model] = run.outputs.model_outputs  # a note of the folder, and no copy
+    assert client.get_run(trial).outputs.model_outputs[0].model_id == model.model_id
+    found = client.get_logged_model(model.model_id)
+    assert (found.name, found.status, found.tags["hpsearch.folder"]) == ("model", "READY", str(tmp_path))
 
 
 def test_the_run_of_a_killed_final_training_is_ended(client: Any, home: Path) -> None:
@@ -330,7 +354,8 @@ def test_the_ui_listens_on_this_machine_alone(home: Path) -> None:
     command, environment = ui_command(home, "postgresql://u:S3CRET@db/x", 5001)
     assert "S3CRET" not in " ".join(command)
     assert command[command.index("--host") + 1] == "127.0.0.1"
-    assert command[command.index("--allowed-hosts") + 1] == "127.0.0.1:5001,localhost:5001"
+    assert command[command.index("--allowed-hosts") + 1] == "127.0.0.1:5001,localhost:5001,hpsearch.localhost:5001"
+    assert command[command.index("--cors-allowed-origins") + 1] == "http://hpsearch.localhost:5001"
     assert environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
     from mlflow.cli import server
 
@@ -348,11 +373,27 @@ def test_what_a_view_lacks_is_counted_in_lines(new_study: NewStudy) -> None:
     assert lacking(study.folder, "mlflow") == len(study.events)
 
 
-def test_peak_memory_is_a_metric_of_an_evaluation_that_has_it() -> None:
+def test_memory_and_utilisation_are_system_metrics() -> None:
+    """Megabytes of 10**6 bytes, as MLflow's own; the peak of a GPU also as a share of its memory."""
     evaluation = Evaluation(1, 3, 0.5, {}, tokens=40, epoch=1.0)
-    assert "memory/peak_gib" not in {name for name, *_ in rows_of(evaluation, 2.0)}
-    said = rows_of(replace(evaluation, peak_memory=3 << 29), 2.0)
-    assert ("memory/peak_gib", 1.5, 2.0, 40) in said
+
+    def system(**fields: Any) -> dict[str, tuple[float, float, int]]:
+        rows = rows_of(replace(evaluation, **fields), 2.0)
+        return {name: (value, at, step) for name, value, at, step in rows if name.startswith("system/")}
+
+    assert system() == {}
+    on_cpu = system(peak_memory=500_000_000, usage={"rss": 481.5, "cpu": 99.1, "later": 1.0})
+    assert on_cpu == {
+        "system/process_memory_peak_megabytes": (500.0, 2.0, 40),
+        "system/process_memory_usage_megabytes": (481.5, 2.0, 40),
+        "system/process_cpu_utilization_percentage": (99.1, 2.0, 40),
+    }
+    on_gpu = system(peak_memory=20 * 10**9, device_memory=80 * 10**9, usage={"gpu": 87.5})
+    assert on_gpu == {
+        "system/gpu_memory_peak_megabytes": (20_000.0, 2.0, 40),
+        "system/gpu_memory_peak_percentage": (25.0, 2.0, 40),
+        "system/gpu_utilization_percentage": (87.5, 2.0, 40),
+    }
 
 
 def test_a_winner_that_has_not_ended_is_named_with_its_best_evaluation(client: Any, new_study: NewStudy) -> None:
@@ -376,5 +417,31 @@ def test_a_winner_that_has_not_ended_is_named_with_its_best_evaluation(client: A
     assert {name: runs["unfinished"].data.tags.get(name) for name in expected} == expected
     assert runs["unfinished"].data.metrics["best/val/loss"] == 2.2
     assert runs["trial-0003"].data.tags["hpsearch.winner"] == "true"
-    assert runs["trial-0003"].data.metrics["best/epoch"] == 1.0
+    assert runs["trial-0003"].data.metrics["best_epoch"] == 1.0
     assert runs["trial-0003"].info.status == "KILLED"
+
+
+def test_baselines_are_on_the_studys_run(client: Any, new_study: NewStudy) -> None:
+    study = new_study("compared")
+    found = {"name": "TF-IDF (words)", "metrics": {"val/loss": 0.5, "val/f1_macro": 0.889}, "note": "", "seconds": 1.0}
+    study.later(event="baselines_measured", baselines=[found], failed=[])
+    assert ship(study) == {"mlflow": 0}
+    assert ship(study) == {"mlflow": 0}
+    parent = runs_of(client, "compared")["compared"]
+    assert parent.data.tags["baseline.TF-IDF _words_"] == "val/loss 0.5, val/f1_macro 0.889"
+    assert parent.data.metrics["baseline/TF-IDF _words_/val/f1_macro"] == 0.889
+    assert [m.value for m in client.get_metric_history(parent.info.run_id, "baseline/TF-IDF _words_/val/loss")] == [0.5]
+
+
+def test_the_default_config_is_named(client: Any, new_study: NewStudy) -> None:
+    study = new_study("labelled")
+    study.later(event="trial_asked", trial=4, params={}, config={"seed": 7}, label="default")
+    study.later(event="trial_started", trial=4, attempt=1, label="default")
+    study.later(event="evaluation", trial=4, attempt=1, evaluation=evaluation(1, 2.25))
+    study.later(event="driver_stopped", reason="interrupted")
+    assert ship(study) == {"mlflow": 0}
+    runs = runs_of(client, "labelled")
+    assert runs["trial-0004"].data.tags["label"] == "default"
+    assert "label" not in runs["trial-0001"].data.tags
+    tags = runs["labelled"].data.tags
+    assert (tags["default_trial"], tags["default_value"], tags["best_value"]) == ("4", "2.25", "1.5")

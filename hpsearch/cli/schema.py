@@ -1,0 +1,37 @@
+"""`hpsearch schema`: the JSON Schema of a space file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hpsearch.cli.options import trainer_option
+
+
+@click.command(
+    short_help="A JSON Schema, with which editors complete space files.",
+    epilog="""\b
+Example:
+  hpsearch schema -o space.schema.json
+Then, in the first line of a space file beside it:
+  # yaml-language-server: $schema=space.schema.json""",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: the output."
+)
+@trainer_option
+def schema(output: Path | None, trainer: str | None) -> None:
+    """Write the JSON Schema of a space file, with which editors complete and check it as you type."""
+    from hpsearch.api.new import write
+    from hpsearch.api.reference import schema as made
+    from hpsearch.displays.console import say
+    from hpsearch.reference.schema import text_of
+
+    text = text_of(made(trainer=trainer))
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    write(output, text)
+    say(f"{output}: the schema of a space file; name it in the file's first line:")
+    say(f"  # yaml-language-server: $schema={output.name}")

@@ -1,0 +1,52 @@
+"""For how long devices are held for trials: what device-hours and money count."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+_OWN_GPU = re.compile(r"cuda:\d+")  # of this machine: its workers share it
+
+
+@dataclass
+class DeviceTime:
+    """Adds up the time in which at least one trial has a device, over all devices.
+
+    A device is a GPU of this machine, whatever the number of trials on it, or else a worker: a process on the CPU, or
+    an actor of a cluster. It is held from the start of its first trial's attempt to the end, the pause or the
+    interruption of its last one's. Repeats of the confirmation count like trials.
+    """
+
+    seconds: float = 0.0  # of what has ended
+    _since: dict[str, float] = field(default_factory=dict)  # device -> when it was taken, unix seconds
+    _holder: dict[int, str] = field(default_factory=dict)  # trial -> its device
+
+    @property
+    def held(self) -> int:
+        """The number of devices that are held now."""
+        return len(self._since)
+
+    def started(self, trial: int, *, device: str, worker: int, at: float) -> None:
+        """Notes that a worker trains a trial."""
+        self.ended(trial, at=at)
+        self._holder[trial] = place = device_of(device, worker)
+        self._since.setdefault(place, at)
+
+    def ended(self, trial: int, *, at: float) -> None:
+        """Notes that a trial is not in training any more; nothing if it was not."""
+        place = self._holder.pop(trial, None)
+        if place is not None and place not in self._holder.values():
+            self.seconds += max(0.0, at - self._since.pop(place))
+
+    def stopped(self, *, at: float) -> None:
+        """Notes that no trial is in training any more: their driver is gone, or begins anew."""
+        self.seconds, self._since, self._holder = self.until(at), {}, {}
+
+    def until(self, at: float) -> float:
+        """Returns the seconds so far, if no device is released before `at`."""
+        return self.seconds + sum(max(0.0, at - since) for since in self._since.values())
+
+
+def device_of(device: str, worker: int) -> str:
+    """Names the device of a worker."""
+    return device if _OWN_GPU.fullmatch(device) else f"{device} of worker {worker}"

@@ -1,0 +1,24 @@
+"""The baselines of all data sets of a config, with metrics named as in evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from hpsearch.contract import WorkerSettings
+from hpsearch.tasks import Baseline
+from hpsearch.training.config import TrainConfig
+from hpsearch.training.corpus import open_corpus
+
+
+def baselines(config: TrainConfig, settings: WorkerSettings) -> Iterator[Baseline]:
+    """Yields the baselines of each set; a metric is val/NAME, or val/SET/NAME with several sets, as in evaluations."""
+    corpus, metric = open_corpus(config, settings), config.objective.metric
+    for name, corpus_set in corpus.sets.items():
+        of_set = config.data[name].baselines(corpus_set, config.evaluation, tokenizer=corpus.tokenizer, metric=metric)
+        prefix = "val/" if len(corpus.sets) == 1 else f"val/{name}/"
+        yield from (replace(one, measure=_prefixed(one.measure, prefix)) for one in of_set)
+
+
+def _prefixed(measure: Callable[[], Mapping[str, float]], prefix: str) -> Callable[[], Mapping[str, float]]:
+    return lambda: {f"{prefix}{name}": value for name, value in measure().items()}

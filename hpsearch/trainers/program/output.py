@@ -1,0 +1,99 @@
+"""The metrics in what a program prints: lines of JSON, or what regular expressions find in a line."""
+
+from __future__ import annotations
+
+import ast
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hpsearch.trainers.own import PLACES
+
+LONGEST = 1 << 16  # bytes of a line; a longer one holds no metrics
+_ENDS = re.compile(rb"[\r\n]")
+_log = logging.getLogger(__name__)
+
+
+class Lines:
+    """Cuts output into lines, however it arrives; a progress bar's returns end a line, too."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def of(self, output: bytes) -> Iterator[str]:
+        """Yields the lines that are complete with this output."""
+        *complete, self._rest = _ENDS.split(self._rest + output)
+        self._rest = self._rest[-LONGEST:]
+        yield from self._texts(complete)
+
+    def rest(self) -> Iterator[str]:
+        """Yields the last line, if the output ended without a line end."""
+        yield from self._texts([self._rest])
+        self._rest = b""
+
+    @staticmethod
+    def _texts(lines: list[bytes]) -> Iterator[str]:
+        for line in lines:
+            if line.strip() and len(line) <= LONGEST:
+                yield line.decode(errors="replace")
+
+
+class JsonLines:
+    """Reads lines that are a JSON object, or a dict as Python prints it, of numbers by name."""
+
+    def report(self, line: str) -> dict[str, float]:
+        """The numbers of a line; empty if it has none."""
+        line = line.strip()
+        if not (line.startswith("{") and line.endswith("}")):
+            return {}
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = _literal(line)
+        if not isinstance(found, Mapping):
+            return {}
+        return {str(name): float(value) for name, value in found.items() if name and type(value) in (int, float)}
+
+
+class Patterns:
+    """Finds numbers by regular expressions, one for each name. A line with a place alone is that of the lines after."""
+
+    def __init__(self, patterns: Mapping[str, str]) -> None:
+        self._patterns = {name: re.compile(pattern) for name, pattern in patterns.items()}
+        self._places: dict[str, float] = {}
+        self._warned = False
+
+    def report(self, line: str) -> dict[str, float]:
+        """The metrics of a line with the places that stand in it or in lines before; empty if it has none."""
+        found = dict(self._numbers(line))
+        self._places |= {name: value for name, value in found.items() if name in PLACES}
+        return {**self._places, **found} if found.keys() - set(PLACES) else {}
+
+    def _numbers(self, line: str) -> Iterator[tuple[str, float]]:
+        for name, pattern in self._patterns.items():
+            if (match := pattern.search(line)) is None or match[1] is None:
+                continue
+            try:
+                yield name, float(match[1].rstrip(".,;"))
+            except ValueError:
+                if not self._warned:
+                    _log.warning("metrics: %r is no number; the pattern of %s found it", match[1], name)
+                self._warned = True
+
+
+def wrong_pattern(pattern: str) -> str:
+    """Why a regular expression cannot find a number; empty if it can."""
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        return f"is no regular expression: {error}"
+    return "" if groups == 1 else f"has {groups or 'no'} groups; allowed: one, around the number: 'val loss ([\\d.]+)'"
+
+
+def _literal(line: str) -> Any:
+    try:
+        return ast.literal_eval(line)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None

@@ -1,0 +1,145 @@
+"""A few steps, an evaluation and a checkpoint of a training, each with its time: what `hpsearch plan` predicts from."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle
+from hpsearch.training.config import TrainConfig
+from hpsearch.training.device import peak_memory, total_memory
+from hpsearch.training.evaluation import Evaluator
+from hpsearch.training.loop import Training
+
+WARM = 3  # steps that are not timed: the allocator, and on a GPU the kernels, are new to them
+STEPS_SHARE = 0.6  # of the time for steps; the rest is for evaluating and saving
+FORWARD = 1 / 3  # of the time of a step: forward without backward (about 2 of 6 operations for a weight and token)
+PATIENCE = 2.0  # times the seconds that an evaluation may take beside them; a longer one is estimated
+LARGEST = 256 << 20  # bytes of a checkpoint that is written to time it
+
+
+def measure(config: TrainConfig, handle: Handle, seconds: float) -> Iterator[Evaluation]:
+    """Measures a config for about `seconds`; yields one Evaluation whose metrics are times in seconds and counts.
+
+    build: until the first step; step: of a step; step_tokens: read by it; evaluation: a pass over the validation split
+    without decoding; decoding: of the sample; checkpoint: to write one; checkpoint_bytes; steps: that were timed.
+    """
+    clock = Clock(torch.device(handle.settings.device))
+    run = Training(config, handle)
+    build = clock.lap()
+    warm_up(run, handle)
+    clock.lap()
+    before, tokens = run.step, run.tokens
+    _train(run, handle, until=lambda: clock.passed() > STEPS_SHARE * seconds)
+    spent, steps = clock.lap(), max(1, run.step - before)
+    found = {"build": build, "step": spent / steps, "step_tokens": (run.tokens - tokens) / steps, "steps": float(steps)}
+    if handle.command() is not Command.CONTINUE:
+        return
+    per_token = spent / max(1, run.tokens - tokens)
+    found |= _evaluation(run, clock, longest=PATIENCE * seconds, per_token=FORWARD * per_token)
+    found |= _decoding(run, clock)
+    found |= _checkpoint(run, clock)
+    yield Evaluation(
+        index=1,
+        step=run.step,
+        progress=min(1.0, run.step / run.length),
+        tokens=run.tokens,
+        seconds=clock.total(),
+        metrics=found,
+        peak_memory=peak_memory(run.device),
+        device_memory=total_memory(run.device),
+        precision=run.precision,
+    )
+
+
+class Clock:
+    """Laps of time; what a GPU still computes counts to the lap."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._began = self._lap = time.monotonic()
+
+    def lap(self) -> float:
+        """Seconds since the last lap (device sync)."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        now = time.monotonic()
+        found, self._lap = now - self._lap, now
+        return found
+
+    def passed(self) -> float:
+        """Seconds since the last lap, without a new one."""
+        return time.monotonic() - self._lap
+
+    def total(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._began
+
+
+def warm_up(run: Training, handle: Handle) -> None:
+    """Makes the first steps, but leaves one to be timed."""
+    _train(run, handle, until=lambda: run.step >= min(WARM, run.last_step - 1))
+
+
+def _train(run: Training, handle: Handle, *, until: Callable[[], bool]) -> None:
+    """Trains until a condition holds, the training ends or the driver commands its end."""
+    while not until() and run.step < run.last_step and handle.command() is Command.CONTINUE:
+        run.train_step()
+
+
+def _evaluation(run: Training, clock: Clock, *, longest: float, per_token: float) -> dict[str, float]:
+    """The time of a pass over the validation split; estimated by the steps' where it would take too long."""
+    counts = run.evaluator.corpus.counts
+    expected = per_token * sum(counts[name]["valid"]["tokens"] for name in run.evaluator.rows)
+    if expected > longest:
+        return {"evaluation": expected, "estimated": 1.0}
+    clock.lap()
+    run.evaluator.measure(run.model, decode=False)
+    return {"evaluation": clock.lap()}
+
+
+def _decoding(run: Training, clock: Clock) -> dict[str, float]:
+    """The time to decode the sample, from that of one batch of it; none if nothing is decoded.
+
+    A model that has learnt nothing never ends a sequence. So that it decodes what a trained one does, it stops where
+    the mean reference of the batch ends.
+    """
+    names = run.evaluator.decoded_sets()
+    if not names:
+        return {}
+    sample, size = run.config.evaluation.decode_sample, run.evaluator.decoded.size
+    rows = max(1, size // run.config.evaluation.beam_size)
+    total = 0.0
+    for name in sorted(names):
+        pairs = run.evaluator.rows[name]
+        wanted = min(sample, pairs.n_rows)
+        few = min(wanted, rows)
+        longest = max(1, min(run.config.evaluation.max_new_tokens, math.ceil(float(pairs.targets.mean()))))  # type: ignore[union-attr]
+        config = run.config.model_copy(
+            update={"evaluation": run.config.evaluation.model_copy(update={"max_new_tokens": longest})}
+        )
+        shortened = Evaluator(run.evaluator.corpus, {name: pairs}, config, sample=few)
+        clock.lap()
+        shortened.decode(run.model)
+        total += clock.lap() * wanted / few
+    return {"decoding": total}
+
+
+def _checkpoint(run: Training, clock: Clock) -> dict[str, float]:
+    """The bytes of a checkpoint, and the time to write it; a large one is not written."""
+    weights = sum(weight.nbytes for weight in run.model.parameters())
+    optimizer = sum(
+        value.nbytes for state in run.optimizer.state.values() for value in state.values() if torch.is_tensor(value)
+    )
+    sizes = {"weights_bytes": float(weights), "state_bytes": float(weights + optimizer)}
+    if weights + optimizer > LARGEST:
+        return sizes
+    clock.lap()
+    run.save()
+    taken = clock.lap()
+    for name in CHECKPOINTS:
+        (run.handle.folder / name).unlink(missing_ok=True)
+    return sizes | {"checkpoint": taken}

@@ -1,0 +1,85 @@
+"""The live view in a pseudo-terminal: a small search at 80 and 200 columns, its screens compared as text."""
+
+import re
+
+import pytest
+from rich.cells import cell_len
+
+from tests import blank
+from tests.cli.processes import TOY
+from tests.cli.screens import Screen
+
+SPACE = """
+study: little
+seed: 2
+budget: {trials: 3}
+data: {text: {task: text, files: {train: train.txt, valid: valid.txt}}}
+search: {pruner: none, overfitting: false}
+training:
+  learning_rate: {low: 1e-3, high: 1e-2, log: true}
+  epochs: {low: 2, high: 9}
+"""
+BAR = r"[━╸─]+"
+CONFIG = "learning_rate=0.003 epochs=5.5"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "space.yaml").write_text(SPACE + TOY)
+    blank.home(tmp_path / "home")
+    for name in ("train", "valid"):
+        (tmp_path / f"{name}.txt").write_text(f"some text to {name} on " * 30)
+    return tmp_path
+
+
+def run(folder, *more, columns=80, lines=24, step="0.1", **extra):
+    arguments = ("run", "space.yaml", "--home", "home", "--workers", "1", *more)
+    return Screen(*arguments, cwd=folder, columns=columns, lines=lines, TOY_STEP=step, **extra)
+
+
+@pytest.mark.parametrize("columns", [80, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_search_is_seen_to_move_and_nothing_is_cut_away(folder, columns):
+    with run(folder, columns=columns) as screen:
+        screen.until(lambda text: re.search(r"importing torch, optuna and mlflow  \d:\d\d", text))
+        text = screen.until(lambda text: re.search(r"^trial 0 .* (10|15|20)% ", text, re.MULTILINE))
+        line = next(line for line in text.splitlines() if re.match(rf"trial 0 {BAR}", line))
+        assert re.fullmatch(rf"trial 0 {BAR} +\d+% \d\.\d{{4}} [▁-█]+ +\d:\d\d {CONFIG}", line)
+        assert re.search(rf"^little  {BAR}  0 of 3 trials  \d%", text, re.MULTILINE)
+        text = screen.until(lambda text: re.search(r"^trial 1 .* 20% ", text, re.MULTILINE))
+        assert re.search(
+            r"^trial 0 completed  \d\.\d{4} best at epoch \S+, \d+ s  learning_rate=0.003( epochs=5.5)?$",
+            text,
+            re.MULTILINE,
+        )
+        assert re.search(rf"^little  {BAR}  1 of 3 trials  \d+%  \d:\d\d left  ends \d\d:\d\d$", text, re.MULTILINE)
+        assert re.search(r"^best val/loss \d\.\d{4}  trial 0, the default config", text, re.MULTILINE)
+        assert re.search(r"^1 completed · 1 running · [\d.]+ trials/h · [\d.]+k? tokens/s", text, re.MULTILINE)
+        if columns == 200:
+            screen.process.sendintr()
+        assert screen.end() == (130 if columns == 200 else 0)
+        everything = screen.everything
+    assert max(map(cell_len, everything.splitlines())) <= columns
+    assert not re.search(rf"^(little|trial \d) +{BAR}", everything, re.MULTILINE)  # no line of the view is left behind
+    if columns == 200:
+        return
+    assert re.findall(r"^trial (\d) completed", everything, re.MULTILINE) == ["0", "1", "2"]
+    table = re.search(r"^┃ trial ┃ val/loss ┃ epoch ┃ outcome +┃ params +┃$", everything, re.MULTILINE)
+    assert table is not None
+    assert "hpsearch train home/little/best.yaml" in everything
+
+
+@pytest.mark.slow
+def test_in_a_terminal_that_becomes_narrower_nothing_is_left_behind(folder):
+    with run(folder, columns=120) as screen:
+        screen.until(lambda text: re.search(r"^trial 0 .* 15% ", text, re.MULTILINE))
+        screen.resize(60, 12)
+        text = screen.until(lambda text: re.search(r"^trial 1 .* 15% ", text, re.MULTILINE))
+        assert len(re.findall(rf"^trial 1 {BAR}", text, re.MULTILINE)) == 1
+        screen.resize(100, 30)
+        screen.until(lambda text: re.search(r"^trial 2 .* 15% ", text, re.MULTILINE))
+        screen.process.sendintr()
+        assert screen.end() == 130
+        everything = screen.everything
+    assert "stopped; everything is saved. Resume with: hpsearch run space.yaml --home home" in everything.replace(
+        "\n ", ""
+    )

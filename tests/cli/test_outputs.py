@@ -1,0 +1,76 @@
+"""`--json` and `--quiet` of `hpsearch run`, in this process and without MLflow."""
+
+import json
+
+import pytest
+
+from tests.api.conftest import NoViews
+from tests.cli.processes import TOY
+
+SPACE = """
+study: said
+budget: {trials: 2}
+data: {text: {task: text, files: {train: train.txt, valid: valid.txt}}}
+search: {pruner: none, overfitting: false}
+training:
+  learning_rate: {low: 1e-3, high: 1e-2, log: true}
+  epochs: {low: 2, high: 9}
+"""
+
+
+@pytest.fixture
+def run(tmp_path, call, monkeypatch):
+    monkeypatch.setattr("hpsearch.driver.shipper.start", NoViews)
+    (tmp_path / "space.yaml").write_text(SPACE + TOY)
+    for name in ("train", "valid"):
+        (tmp_path / f"{name}.txt").write_text("the same text in both, which is a warning " * 30)
+
+    def hpsearch(*options):
+        return call("run", tmp_path / "space.yaml", "--home", tmp_path / "home", "--launcher", "inline", *options)
+
+    return hpsearch
+
+
+def refused(name):
+    raise AssertionError(f"{name} is no JSON")
+
+
+def test_json_has_an_object_for_each_event_and_ends_with_the_result(run, tmp_path):
+    code, out, err = run("--json")
+    assert (code, err) == (0, "")
+    found = [json.loads(line, parse_constant=refused) for line in out.splitlines()]
+    kinds = [one["event"] for one in found]
+    assert kinds[0] == "preparing"
+    assert kinds[-1] == "result"
+    assert [kinds.count(kind) for kind in ("opened", "started", "measured", "finished")] == [1, 2, 40, 2]
+    assert kinds.index("searched") < kinds.index("shipped") < kinds.index("result")
+    warnings = [one["message"] for one in found if one["event"] == "notice" and one["level"] == "warning"]
+    assert any("are also in train" in line for line in warnings)
+    end = found[-1]
+    assert (end["exit_code"], end["stopped"], end["outcomes"]) == (0, False, {"completed": 2})
+    assert end["best"]["value"] == min(one["value"] for one in found if one["event"] == "finished")
+    assert end["files"]["best"] == str(tmp_path / "home" / "said" / "best.yaml")
+    assert [one["time"] for one in found] == sorted(one["time"] for one in found)
+
+
+def test_quiet_prints_warnings_and_the_winner_with_its_file(run, tmp_path):
+    code, out, err = run("--quiet")
+    assert code == 0
+    [line] = out.splitlines()
+    assert line.startswith("best: trial ")
+    assert line.endswith(f": {tmp_path / 'home' / 'said' / 'best.yaml'}")
+    assert all(line.startswith("warning: ") for line in err.splitlines())
+    assert "are also in train" in err
+
+
+def test_a_mistake_is_an_object_with_the_exit_code(run, tmp_path, call):
+    code, out, err = call("run", tmp_path / "none.yaml", "--json")
+    assert code == 2
+    assert err == f"error: {tmp_path / 'none.yaml'}: no such file\n"
+    last = json.loads(out.splitlines()[-1])
+    assert (last["event"], last["kind"], last["exit_code"]) == ("error", "ConfigError", 2)
+    code, out, err = run("--json", "--quiet")
+    assert (code, err.count("\n")) == (2, 1)
+    assert json.loads(out.splitlines()[-1])["message"] == "--quiet and --json exclude each other"
+    code, out, _ = run("--trials", "none", "--json")
+    assert (code, json.loads(out)["exit_code"]) == (2, 2)

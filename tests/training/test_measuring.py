@@ -1,0 +1,58 @@
+"""What a few steps of a training are measured to take."""
+
+import pytest
+
+from hpsearch.contract import Command
+from hpsearch.training.measuring import measure
+from tests.training.tiny import MIXED, PAIRS, TEXT, handle, opened, tiny
+
+
+def measured(config, folder, seconds=0.2, **given):
+    opened(config, folder)
+    return list(measure(config, handle(folder, **given), seconds))
+
+
+@pytest.fixture
+def folder(tmp_path, corpus_files):
+    return tmp_path
+
+
+def test_a_text_has_steps_an_evaluation_and_a_checkpoint(folder):
+    config = tiny({"text": TEXT}, training={"epochs": 500})
+    [found] = measured(config, folder)
+    metrics = found.metrics
+    assert metrics["steps"] >= 1
+    assert 0 < metrics["step_tokens"] <= 8 * 32
+    assert min(metrics[name] for name in ("build", "step", "evaluation", "checkpoint")) > 0
+    assert "decoding" not in metrics
+    assert metrics["state_bytes"] == pytest.approx(3 * metrics["weights_bytes"], rel=0.2)  # and two moments
+    assert found.peak_memory > 0
+    assert not list((folder / "trial").iterdir())  # its checkpoints are gone
+
+
+def test_pairs_are_decoded(folder):
+    [found] = measured(tiny({"pairs": PAIRS}, training={"epochs": 50}), folder)
+    assert found.metrics["decoding"] > 0
+
+
+def test_mixed_sets_are_measured_together(folder):
+    [found] = measured(tiny(MIXED, training={"epochs": 50}), folder)
+    assert found.metrics["decoding"] > 0
+
+
+def test_a_training_of_one_step_is_timed(folder):
+    config = tiny({"text": TEXT}, training={"epochs": 0.01, "batch_size": 64}, evaluation={"times": 1})
+    [found] = measured(config, folder)
+    assert found.step == 1
+    assert found.metrics["step"] > 0
+
+
+def test_an_evaluation_that_would_take_too_long_is_estimated(folder, monkeypatch):
+    monkeypatch.setattr("hpsearch.training.measuring.PATIENCE", 0.0)
+    [found] = measured(tiny({"text": TEXT}, training={"epochs": 50}), folder)
+    assert found.metrics["estimated"] == 1.0
+    assert found.metrics["evaluation"] > 0
+
+
+def test_a_command_ends_it(folder):
+    assert measured(tiny({"text": TEXT}, training={"epochs": 50}), folder, command=lambda: Command.PAUSE) == []
