@@ -120,7 +120,7 @@ def _trial_time(costs: Sequence[Cost], measurements: Sequence[Measurement], mode
     corners_ = [model(one.corner.config).seconds for one in measurements]
     total = sum(seconds)
     return TrialTime(
-        mean=fmean(seconds),
+        mean=min(max(fmean(seconds), min(seconds)), max(seconds)),  # of equal numbers it may be a bit beside them
         low=low,
         high=high,
         longest=max([*seconds, *corners_]),

@@ -76,8 +76,9 @@ def set_rng_state(state: dict[str, Tensor], device: torch.device) -> None:
 def forget_peak(device: torch.device) -> None:
     """Resets `peak_memory`, after freeing what earlier trainings left in the caches of torch and the allocator."""
     if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch's own; resetting fails before
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
     else:
         memory.give_back()
         memory.forget_peak()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -40,7 +42,7 @@ def placed(given, device):
 
 def curve(config, given):
     """(step, training loss, validation loss) of every evaluation."""
-    return [(e.step, e.metrics["train/loss"], e.metrics["val/loss"]) for e in train(config, given)]
+    return [(e.step, e.metrics["train/interval_loss"], e.metrics["val/loss"]) for e in train(config, given)]
 
 
 def losses(config, given, n_steps):
@@ -51,6 +53,17 @@ def losses(config, given, n_steps):
     for _ in range(n_steps):
         training.train_step()
     return [point.metrics["train/loss"] for point in training.points]
+
+
+def test_the_first_use_of_the_device_may_be_a_training(tmp_path, corpus_files):
+    """What resets the peak of the memory fails in a process that has not used the device."""
+    code = (
+        "import sys; from pathlib import Path; from tests.training.test_gpu import *; folder = Path(sys.argv[1]); "
+        "print(len(curve(config_of({'text': TEXT}), placed(handle(folder, 'first'), 'cuda:0'))))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
+    assert done.stdout.split()[-1] == "4"
 
 
 @pytest.mark.parametrize("data", [{"text": TEXT}, {"pairs": PAIRS}, MIXED], ids=["text", "pairs", "mixed"])
@@ -140,5 +153,5 @@ def test_a_batch_that_finds_no_room_is_trained_in_parts(tmp_path, corpus_files, 
     assert caplog.messages[0] == "out of memory with micro-batch 256; continues with 128 (same batch of 256)"
     given = curve(config(size), placed(handle(tmp_path, "given"), "cuda:0"))
     for one, other in zip(found, given, strict=True):
-        assert (one.step, one.metrics["train/loss"], one.metrics["val/loss"]) == pytest.approx(other, rel=2e-3)
+        assert (one.step, one.metrics["train/interval_loss"], one.metrics["val/loss"]) == pytest.approx(other, rel=2e-3)
         assert 0 < one.peak_memory <= limit
