@@ -120,7 +120,7 @@ def _trial_time(costs: Sequence[Cost], measurements: Sequence[Measurement], mode
     corners_ = [model(one.corner.config).seconds for one in measurements]
     total = sum(seconds)
     return TrialTime(
-        mean=min(max(fmean(seconds), min(seconds)), max(seconds)),  # of equal numbers it may be a bit beside them
+        mean=_between(fmean(seconds), seconds),
         low=low,
         high=high,
         longest=max([*seconds, *corners_]),
@@ -144,7 +144,12 @@ def _deciles(values: Sequence[float]) -> tuple[float, float]:
     if len(values) < 2:
         return values[0], values[0]
     found = quantiles(values, n=10, method="inclusive")
-    return found[0], found[-1]
+    return _between(found[0], values), _between(found[-1], values)
+
+
+def _between(value: float, values: Sequence[float]) -> float:
+    """A mean or quantile of the values, within their extremes: rounding takes that of equal numbers a bit beside."""
+    return min(max(value, min(values)), max(values))
 
 
 def _memory(
