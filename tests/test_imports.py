@@ -33,6 +33,7 @@ LEVELS = [
         "printable",
         "process",
         "redaction",
+        "served_model",
         "verdict",
         "webhook",
     ],
@@ -43,7 +44,7 @@ LEVELS = [
     ["evidence"],
     ["page"],
     ["document", "training", "views"],
-    ["repair"],
+    ["repair", "serving"],
     ["trainers"],
     ["adapters", "home", "space"],
     ["exported", "finalists", "reference"],
@@ -187,6 +188,11 @@ INNER = {
         ["reference.keys", "reference.trainers"],
         ["reference.entries", "reference.page", "reference.schema"],
     ],
+    "serving": [
+        ["serving.uses"],
+        ["serving.predictor"],
+        ["serving.pyfunc"],
+    ],
     "storage": [
         ["storage.storage"],
         ["storage.snapshots"],
@@ -227,11 +233,20 @@ DOORS = {
     "jinja2": ["page.html"],
     "markupsafe": ["page.html"],
     "matplotlib": ["pictures"],
-    "mlflow": ["views.mlflow.store", "views.mlflow.client", "views.mlflow.removal"],
+    "mlflow": [
+        "serving.pyfunc",
+        "views.mlflow.client",
+        "views.mlflow.final_model",
+        "views.mlflow.packaged",
+        "views.mlflow.registry",
+        "views.mlflow.removal",
+        "views.mlflow.store",
+    ],
     "numpy": [
         "data",
         "policies.curves",
         "policies.optuna",
+        "serving.predictor",
         "tasks.bag_of_words",
         "tasks.compression",
         "tasks.measure",
@@ -253,7 +268,7 @@ DOORS = {
         "views.dashboard",
         "views.optuna",
     ],
-    "pandas": ["api.study"],
+    "pandas": ["api.study", "serving.pyfunc"],
     "plotly": ["page.bundle"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.compressed", "data.hf_datasets", "data.rows"],
@@ -283,7 +298,7 @@ DOORS = {
     "sklearn": ["metrics.classification", "pictures.importances", "tasks.bag_of_words"],
     "sqlalchemy": ["views.mlflow.schema", "views.optuna", "views.sqlite"],
     "tokenizers": ["data.tokenizer"],
-    "torch": ["training", "launchers.devices"],
+    "torch": ["training", "launchers.devices", "serving.predictor"],
 }
 
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).

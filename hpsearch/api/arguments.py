@@ -57,6 +57,7 @@ def _is_index(value: Any) -> bool:
 
 
 _SPACE = _is_space, "the path of a file, a mapping or an Experiment"
+_NAME = (lambda value: value is None or isinstance(value, str)), "a name, or None"
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "space": _SPACE,
     "config": _SPACE,
@@ -65,6 +66,8 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "output": (_is_path, "the path of a folder"),
     "base": (lambda value: value is None or _is_path(value), "the path of a folder, or None"),
     "data_changed": (lambda value: isinstance(value, bool), "True or False"),
+    "register": _NAME,
+    "alias": _NAME,
     "quick": (lambda value: isinstance(value, bool), "True or False"),
     "trial": (_is_index, "a whole number, or a trial of the study"),
     "policy": (lambda value: not isinstance(value, str), "an object with the methods next() and judge()"),

@@ -17,6 +17,7 @@ from hpsearch.contract import WorkerSettings
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
 from hpsearch.environment import refuse_old, stand_in_for_user
+from hpsearch.errors import UserError
 from hpsearch.events import Notice, Prepared, Preparing, Show, Testing, Trained
 from hpsearch.evidence.looks import Look, earlier, line, look_of, record
 from hpsearch.evidence.optimism import OptimismGap, gap
@@ -25,9 +26,12 @@ from hpsearch.home import Home
 from hpsearch.preparation import prepare, settings_for
 from hpsearch.provenance import cannot_tell, data_changes, edits, refuse_changed
 from hpsearch.reproduction import reproduction
+from hpsearch.serving import served
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers import Prepared as PreparedData
+from hpsearch.trainers import Trainer
 from hpsearch.views.mlflow.final_run import FinalRun
+from hpsearch.views.mlflow.registry import Registered, Registration
 from hpsearch.views.mlflow.schema import check_home
 
 PATIENCE_WHEN_FAILED = 4.0  # seconds to wait for MLflow
@@ -45,6 +49,7 @@ class FinalResult:
     stopped: bool = False  # on request; the same call resumes the training
     gap: OptimismGap | None = None  # the search's best value, the mean over fresh seeds, and the test value
     looks: int = 0  # other final trainings that have looked at this test split before
+    registered: Registered | None = None  # the version in MLflow's registry; None also if MLflow refused it
 
 
 def train(
@@ -56,6 +61,8 @@ def train(
     threads: int | None = None,
     device: str | None = None,
     data_changed: bool = False,
+    register: str | None = None,
+    alias: str | None = None,
     progress: bool | Show = True,
     stopping: Callable[[], bool] | None = None,
 ) -> FinalResult:
@@ -63,7 +70,8 @@ def train(
 
     config: best.yaml or another file, a mapping or an Experiment; relative data paths of a mapping start at `base`
     (default: the working folder). threads: CPU threads (default: the trial's number, which repeats it to the last
-    bit). data_changed: accepts data that differ from those of the search.
+    bit). data_changed: accepts data that differ from those of the search. register: the name in MLflow's registry under
+    which the model becomes a new version; alias: the alias that this version gets (default: `champion` for the first).
 
     progress, stopping and Ctrl-C: as for hpsearch.run. The same call resumes a stopped training.
 
@@ -74,19 +82,31 @@ def train(
     stand_in_for_user()
     with redacted():
         check_arguments(config=config, output=output, home=home, base=base, data_changed=data_changed)
-        check_arguments(progress=progress, stopping=stopping)
+        check_arguments(register=register, alias=alias, progress=progress, stopping=stopping)
         with opening_turn:
             experiment = experiment_of(config, base=base, device=device, threads=threads)
             experiment.train_config()  # raises if it has ranges, before anything is written
+            registration = registration_of(register, alias, experiment.trainer)
             at = home_of(home)
             check_home(at.path, experiment.tracking.uri)
         interrupt = Interrupt(is_watching=stopping is None)
         with displayed(progress, in_terminal=TrainingTerminal) as show:
-            job = _Job(experiment, at, Path(output), threads, data_changed, show)
+            job = _Job(experiment, at, Path(output), threads, data_changed, show, registration)
             result = job.run(interrupt, stopping or interrupt.stopping)
     if interrupt.caught and result.stopped:
         raise KeyboardInterrupt(f"the training in {output} is saved; the same call resumes it")
     return result
+
+
+def registration_of(name: str | None, alias: str | None, trainer: Trainer) -> Registration | None:
+    """How the model is to be registered, None: not at all; raises UserError if it cannot be."""
+    if name is None:
+        if alias is not None:
+            raise UserError("an alias is one of a registered model; name the model, too (--register NAME)")
+        return None
+    if type(trainer).export is Trainer.export:
+        raise UserError(f"nothing to register: the trainer {trainer.name} exports no model (it has no method `export`)")
+    return Registration(name, alias)
 
 
 def prepared_data(
@@ -111,6 +131,7 @@ class _Job:
     threads: int | None
     data_changed: bool
     show: Show
+    registration: Registration | None = None
     changed: bool = False  # the data differ from those of the search
     looks: int = 0  # at the test data, before this one
 
@@ -120,7 +141,7 @@ class _Job:
             wanted, prepared = self.experiment.train_config(), self._prepare()
             settings = settings_for(self.experiment, self.home, prepared, self.threads)
         final = FinalTraining(wanted, self.output, settings, trainer=self.experiment.trainer, data=prepared.facts)
-        with contextlib.closing(final), self._logged(wanted) as run:
+        with contextlib.closing(final), self._logged(wanted, prepared) as run:
             with interrupt:
                 self._train(final, run, stopping)
             if final.stopped:
@@ -133,9 +154,11 @@ class _Job:
             found = self._gap(wanted, metrics)
             if found is not None:
                 write_json(self.output / "optimism.json", found.to_dict())
-            run.finish(metrics | (found.metrics() if found is not None else {}), self.output)
+            tested = metrics | (found.metrics() if found is not None else {})
+            run.finish(tested, self.output, served=served(self.output))
         untested, seen = tuple(prepared.untested), self.looks
-        return FinalResult(metrics, self.output, said, final.signatures, untested, gap=found, looks=seen)
+        signed = (final.signatures, untested)
+        return FinalResult(metrics, self.output, said, *signed, gap=found, looks=seen, registered=run.registered)
 
     def _train(self, final: FinalTraining, run: FinalRun, stopping: Callable[[], bool]) -> None:
         for evaluation in final.run(stopping):
@@ -187,11 +210,16 @@ class _Job:
             self.show(Notice(f"warning: {self.experiment.path}: {reason}"))
 
     @contextlib.contextmanager
-    def _logged(self, wanted: Config) -> Iterator[FinalRun]:
+    def _logged(self, wanted: Config, prepared: PreparedData) -> Iterator[FinalRun]:
         """Yields the training's MLflow run; it ends as FAILED or KILLED if the block raises."""
         uri, study = self.experiment.tracking.uri, self.experiment.study
-        run = FinalRun(self.home.path, uri, study, say=lambda line: self.show(Notice(line)))
-        run.start(wanted.model_dump(mode="json"), self.experiment.provenance)
+
+        def say(line: str) -> None:
+            self.show(Notice(line))
+
+        run = FinalRun(self.home.path, uri, study, registration=self.registration, say=say)
+        tags = {"hpsearch.config": wanted.digest()}
+        run.start(wanted.model_dump(mode="json"), self.experiment.provenance, tags, data=prepared.facts)
         try:
             yield run
         except BaseException as error:

@@ -34,6 +34,8 @@ Example:
     help="CPU threads (default: as in the search; the same number repeats it to the last bit).",
 )
 @click.option("--data-changed", is_flag=True, help="Accept data that differ from those of the search.")
+@click.option("--register", metavar="NAME", help="Make the model a version of NAME in MLflow's model registry.")
+@click.option("--alias", metavar="ALIAS", help="The version's alias (default: champion for the first version of NAME).")
 @device_option
 @home_option
 @output_options
@@ -42,6 +44,8 @@ def train(
     output: Path,
     threads: int | None,
     data_changed: bool,
+    register: str | None,
+    alias: str | None,
     device: str | None,
     home_path: Path,
     quiet: bool,
@@ -56,18 +60,21 @@ def train(
     from hpsearch.events import Preparing
     from hpsearch.home import Home
 
-    options = {"output": output, "home": home_path, "threads": threads, "data_changed": data_changed}
+    options: dict[str, Any] = {"output": output, "home": home_path, "threads": threads, "data_changed": data_changed}
+    options |= {"register": register, "alias": alias}
     with training_output(quiet=quiet, as_json=as_json) as terminal:
         terminal.show(Preparing(f"reading {config}", 0.0))
         from hpsearch.space.experiment import Experiment
 
         experiment = Experiment.load(config).override(device=device)
         result, caught = _train(experiment, terminal.show, options)
-    again = f"hpsearch train {quoted(config)} -o {quoted(output)}{Home(home_path).option}"
+    again = f"hpsearch train {quoted(config)} -o {quoted(output)}{naming(register, alias)}{Home(home_path).option}"
     if result.stopped:
         terminal.stopped(again, code=128 + (caught or 0))
         sys.exit(128 + (caught or 0))
     terminal.done(experiment, result, output, lines=about(experiment, result, output))
+    if register is not None and result.registered is None:
+        sys.exit(1)
 
 
 def about(experiment: Experiment, result: FinalResult, output: Path) -> Iterator[str]:
@@ -77,6 +84,16 @@ def about(experiment: Experiment, result: FinalResult, output: Path) -> Iterator
     yield result.reproduction or f"{metric} {result.metrics[metric]:.6g}"
     yield from result.gap.lines() if result.gap is not None else []
     yield written(trainer, output)
+    if result.registered is not None:
+        yield f"registered: {result.registered}  (mlflow models serve -m {result.registered.uri} --env-manager local)"
+
+
+def naming(register: str | None, alias: str | None) -> str:
+    """The options of a command that register the model as before."""
+    from hpsearch.displays.text import quoted
+
+    wanted = {"register": register, "alias": alias}
+    return "".join(f" --{name} {quoted(value)}" for name, value in wanted.items() if value is not None)
 
 
 def _train(experiment: Experiment, shown: Show, options: dict[str, Any]) -> tuple[FinalResult, int | None]:

@@ -14,13 +14,19 @@ from typing import Any
 
 from hpsearch import process
 from hpsearch.contract import Evaluation
+from hpsearch.served_model import ServedModel
 from hpsearch.views.follower import Say, describe
+from hpsearch.views.mlflow.datasets import dataset_inputs
 from hpsearch.views.mlflow.descriptions import NOTE, escaped
-from hpsearch.views.mlflow.rows import rows_of, text
+from hpsearch.views.mlflow.final_model import Exported, FinalModel
+from hpsearch.views.mlflow.registry import Registered, Registration
+from hpsearch.views.mlflow.rows import Row, rows_of, text
 from hpsearch.views.mlflow.store import Store
 
 MOST_TESTED = 12  # values in the description
 PROCESS = "hpsearch.process"  # tag: who writes the run
+RESULTS = ("metrics.json", "optimism.json", "samples.json", "signatures.json")  # files that are artifacts of the run
+SLOWEST = 1e6  # bytes a second of an upload that `finish` waits for
 
 
 class FinalRun:
@@ -29,8 +35,22 @@ class FinalRun:
     Methods return at once: a thread executes the calls in order. `finish` retries failed calls once.
     """
 
-    def __init__(self, home: Path, tracking: str | None, study: str, *, say: Say = lambda message: None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        tracking: str | None,
+        study: str,
+        *,
+        registration: Registration | None = None,
+        say: Say = lambda message: None,
+    ) -> None:
+        """registration: how the model is registered; None: it is logged alone."""
         self._store, self._study, self._say = Store(home.resolve(), tracking, say=say), study, say
+        self._model = FinalModel(self._store, registration, say=say)
+        self._inputs: list[dict[str, str]] = []  # the data sets
+        self._params: dict[str, Any] = {}
+        self._tags: dict[str, Any] = {}  # of the model
+        self._rows: dict[str, list[Row]] = {}  # of the evaluations, by metric
         self.run_id: str | None = None  # set once MLflow has created the run
         self._calls: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue()
         self._failed: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
@@ -40,23 +60,48 @@ class FinalRun:
         self._thread = threading.Thread(target=self._work, name="mlflow-final", daemon=True)
         self._thread.start()
 
-    def start(self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any] | None = None) -> None:
-        """Creates the run: settings as params, the whole config and its provenance as artifacts."""
-        self._calls.put((self._start, (config, provenance, tags or {}, time.time())))
+    def start(
+        self,
+        config: dict[str, Any],
+        provenance: dict[str, Any],
+        tags: dict[str, Any] | None = None,
+        *,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Creates the run: settings as params, the config and its provenance as artifacts, the data sets as inputs.
+
+        data: the facts about the data that a trainer's `prepare` returns.
+        """
+        self._calls.put((self._start, (config, provenance, tags or {}, data or {}, time.time())))
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Adds an evaluation to the run's curves."""
         self._calls.put((self._evaluation, (evaluation, time.time())))
 
     def finish(
-        self, metrics: dict[str, float], folder: Path | None = None, *, status: str = "FINISHED", timeout: float = 60
+        self,
+        metrics: dict[str, float],
+        folder: Path | None = None,
+        *,
+        served: ServedModel | None = None,
+        status: str = "FINISHED",
+        timeout: float = 60,
     ) -> None:
-        """Adds final metrics (test scores) and a folder's files, ends the run; waits at most `timeout` seconds."""
-        self._calls.put((self._finish, (metrics, folder, status, time.time())))
+        """Adds final metrics (test scores) and the model in a folder, ends the run.
+
+        served: how the model answers requests; None: in a way that hpsearch does not know. Waits at most `timeout`
+        seconds, and longer for a large model.
+        """
+        self._calls.put((self._finish, (metrics, folder, served, status, time.time())))
         self._calls.put(None)
-        self._thread.join(timeout)
+        self._thread.join(timeout + (size_of(folder) / SLOWEST if folder is not None else 0))
         if self._thread.is_alive() or self._failed:
             self._say("MLflow lacks part of the final training's log; the model is complete")
+
+    @property
+    def registered(self) -> Registered | None:
+        """The version in the registry that `finish` has made; None without one."""
+        return self._model.registered
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
@@ -75,11 +120,20 @@ class FinalRun:
             self._say(f"the final training cannot be logged to MLflow; training continues ({describe(error)})")
             self._failed.append(call)
 
-    def _start(self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any], at: float) -> None:
+    def _start(
+        self,
+        config: dict[str, Any],
+        provenance: dict[str, Any],
+        tags: dict[str, Any],
+        data: Mapping[str, Any],
+        at: float,
+    ) -> None:
         self._store.prepare()
         experiment = self._store.experiment(self._study)
         end_killed(self._store, experiment)
         self._of_trial, self._trial = provenance.get("mlflow_run_id"), provenance.get("trial")
+        self._tags = {"hpsearch.study": self._study, **({} if self._trial is None else {"hpsearch.trial": self._trial})}
+        self._tags |= tags
         names = {"hpsearch.kind": "final", "hpsearch.study": self._study, "hpsearch.started": f"{at:.3f}", **tags}
         names[PROCESS] = process.mark(os.getpid())
         self.run_id = self._store.run(
@@ -89,24 +143,47 @@ class FinalRun:
             began=at,
             identity=("hpsearch.kind", "hpsearch.started"),
         )
-        self._store.log(self.run_id, params=params_of(config))
+        self._params, self._inputs = params_of(config), dataset_inputs(data, config.get("data"))
+        self._store.log(self.run_id, params=self._params)
+        self._store.inputs(self.run_id, self._inputs)
         self._store.yaml(self.run_id, "config.yaml", config)
         self._store.text(self.run_id, "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
 
     def _evaluation(self, evaluation: Evaluation, at: float) -> None:
-        self._store.log(self._made(), rows=rows_of(evaluation, at))
+        rows = rows_of(evaluation, at)
+        self._store.log(self._made(), rows=rows)
         self._tokens = evaluation.tokens
         self._curves |= evaluation.metrics.keys()
+        for row in rows:
+            self._rows.setdefault(row[0], []).append(row)
 
-    def _finish(self, metrics: dict[str, float], folder: Path | None, status: str, at: float) -> None:
+    def _finish(
+        self, metrics: dict[str, float], folder: Path | None, served: ServedModel | None, status: str, at: float
+    ) -> None:
+        run_id = self._made()
+        said = self._described(metrics, status)
         step = getattr(self, "_tokens", 0)
         rows = [(name, value, at, step) for name, value in metrics.items() if name not in self._curves]
-        self._store.log(self._made(), rows=rows)
+        self._store.log(run_id, rows=rows, tags={NOTE: said})
         if folder is not None:
-            self._store.files(self._made(), folder)
-            self._store.model(self._made(), folder.resolve(), also=self._of_trial)
-        self._store.log(self._made(), tags={NOTE: self._described(metrics, status)})
-        self._store.ended(self._made(), status, at=at)
+            self._log_model(folder, served, [*rows, *self._best_rows(metrics)], said)
+        self._store.ended(run_id, status, at=at)
+
+    def _best_rows(self, metrics: Mapping[str, float]) -> list[Row]:
+        """The rows of the best evaluation: for each final metric of the curves, the last one with its value."""
+        found = ([row for row in self._rows.get(name, ()) if row[1] == value] for name, value in metrics.items())
+        return [rows[-1] for rows in found if rows]
+
+    def _log_model(self, folder: Path, served: ServedModel | None, rows: list[Row], said: str) -> None:
+        run_id = self._made()
+        tags = {**self._tags, "hpsearch.folder": folder.resolve()}
+        exported = Exported(folder.resolve(), served, self._params, tags, said)
+        for name in RESULTS:
+            if (folder / name).is_file():
+                self._store.file(run_id, folder / name)
+        self._model.log(run_id, exported, also=self._of_trial)
+        self._model.measured(run_id, rows, self._inputs)
+        self._model.register(exported)
 
     def _described(self, metrics: dict[str, float], status: str) -> str:
         """How the training ended, in a sentence."""
@@ -119,6 +196,11 @@ class FinalRun:
         if self.run_id is None:
             raise ConnectionError("the run is not created yet")
         return self.run_id
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of a folder's files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def params_of(config: Mapping[str, Any]) -> dict[str, Any]:
