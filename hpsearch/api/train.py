@@ -105,7 +105,7 @@ def registration_of(name: str | None, alias: str | None, trainer: Trainer) -> Re
             raise UserError("an alias is one of a registered model; name the model, too (--register NAME)")
         return None
     if type(trainer).export is Trainer.export:
-        raise UserError(f"nothing to register: the trainer {trainer.name} exports no model (it has no method `export`)")
+        raise UserError(f"nothing to register: the trainer {trainer.name} exports no model (it has no method export)")
     return Registration(name, alias)
 
 

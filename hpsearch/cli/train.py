@@ -78,14 +78,16 @@ def train(
 
 
 def about(experiment: Experiment, result: FinalResult, output: Path) -> Iterator[str]:
-    """The lines about a final training: its test, whether it reproduces its trial, the files."""
+    """The lines about a final training: its test, whether it reproduces its trial, the files, the registered model."""
+    from hpsearch.displays.text import quoted
+
     metric, trainer = experiment.objective.metric, experiment.trainer
     yield from [*(lines(result.metrics, result.signatures) or [trainer.untested]), *result.untested]
     yield result.reproduction or f"{metric} {result.metrics[metric]:.6g}"
     yield from result.gap.lines() if result.gap is not None else []
     yield written(trainer, output)
     if result.registered is not None:
-        yield f"registered: {result.registered}  (mlflow models serve -m {result.registered.uri} --env-manager local)"
+        yield f"registered: {result.registered}  ({quoted(result.registered.uri)})"
 
 
 def naming(register: str | None, alias: str | None) -> str:

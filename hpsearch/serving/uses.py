@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,13 @@ from hpsearch.data.token_arrays import label_token, task_token
 from hpsearch.data.truncation import Cut
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.served_model import ServedModel
-from hpsearch.tasks import TASKS, ClassificationSet, TextSet, TranslationSet
+from hpsearch.tasks import ClassificationSet, TextSet, TranslationSet, name_of
 
 LOADER = "hpsearch.serving"
-SERVED = (TextSet, TranslationSet, ClassificationSet)  # tasks of the user's own have answers that only they know
+SERVED = {name_of(one): one for one in (TextSet, TranslationSet, ClassificationSet)}  # not tasks of the user's own
 EXAMPLE = "An example of a text."
 LIMITS = ("max_new_tokens", "beam_size")  # parameters of a request, with the config's values as defaults
-FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+FILES = ("hpsearch.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,13 @@ class Uses:
 
 def read(folder: Path) -> Uses:
     """The uses of a model that hpsearch's own trainer exported; raises UserError for another directory."""
-    missing = [name for name in ("hpsearch.json", *FILES) if not (folder / name).is_file()]
-    if missing:
-        raise UserError(f"{folder}: is no model of hpsearch's own trainer: it has no {missing[0]}")
     try:
+        for name in FILES:
+            os.stat(folder / name)
         return _read(_json(folder / "hpsearch.json"), _json(folder / "tokenizer_config.json")["hpsearch_specials"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, HpsearchError) as error:
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise UserError(f"{folder}: is no model of hpsearch's own trainer ({what})") from error
+        raise UserError(f"{folder}: is no model that hpsearch can serve ({what})") from error
 
 
 def served(folder: Path) -> ServedModel | None:
@@ -88,10 +88,7 @@ def _read(config: dict[str, Any], specials: list[str]) -> Uses:
 
 
 def _use(name: str, raw: dict[str, Any], specials: list[str], context: int, limits: dict[str, int]) -> Use:
-    section = TASKS[raw["task"]]
-    if section not in SERVED:
-        raise UserError(f"its task {raw['task']} is the user's own")
-    cut = section.model_validate(raw).cut(context=context, max_new_tokens=limits["max_new_tokens"])
+    cut = SERVED[raw["task"]].model_validate(raw).cut(context=context, max_new_tokens=limits["max_new_tokens"])
     return Use(name, raw["task"], cut, _labels(name, specials))
 
 
