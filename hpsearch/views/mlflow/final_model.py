@@ -13,6 +13,7 @@ from hpsearch.served_model import ServedModel
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow import registry
 from hpsearch.views.mlflow.datasets import of_metric
+from hpsearch.views.mlflow.descriptions import NOTE
 from hpsearch.views.mlflow.packaged import package
 from hpsearch.views.mlflow.registry import Registered, Registration
 from hpsearch.views.mlflow.rows import PARAM_LENGTH, Row, text
@@ -40,7 +41,7 @@ class FinalModel:
         self._store, self._registration, self._say = store, registration, say
         self.registered: Registered | None = None
         self._model: Any = None  # MLflow's LoggedModel
-        self._refused = False
+        self._is_uploaded = self._refused = False
 
     def log(self, run_id: str, exported: Exported, *, also: str | None = None) -> None:
         """Logs the model with its files as the run's output; `also`: another run whose output it is.
@@ -81,15 +82,22 @@ class FinalModel:
     # ------------------------------------------------------------------------------------------------------------ steps
 
     def _log(self, run_id: str, exported: Exported, also: str | None) -> None:
-        from mlflow.entities import LoggedModelOutput
-
-        store, client = self._store, self._store.client
         if self._model is None:
             self._model = self._created(run_id, exported)
-        self._upload(run_id, exported)
-        client.finalize_logged_model(self._model.model_id, "READY")
-        for run in filter(None, (run_id, also if also and store.tags(also) is not None else None)):
-            client.log_outputs(run, [LoggedModelOutput(self._model.model_id, step=0)])
+        if not self._is_uploaded:
+            self._upload(run_id, exported)
+            self._is_uploaded = True
+        self._link(run_id)
+        if also is not None and self._store.tags(also) is not None:
+            self._link(also)
+
+    def _link(self, run_id: str) -> None:
+        """Notes the model as the output of a run, once."""
+        from mlflow.entities import LoggedModelOutput
+
+        model_id, outputs = self._model.model_id, self._store.client.get_run(run_id).outputs
+        if outputs is None or model_id not in [one.model_id for one in outputs.model_outputs]:
+            self._store.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
 
     def _created(self, run_id: str, exported: Exported) -> Any:
         return self._store.client.create_logged_model(
@@ -97,7 +105,7 @@ class FinalModel:
             name=NAME,
             source_run_id=run_id,
             params={key: text(value, PARAM_LENGTH) for key, value in exported.params.items()},
-            tags={key: text(value) for key, value in exported.tags.items()},
+            tags={key: text(value) for key, value in {**exported.tags, NOTE: exported.description}.items()},
         )
 
     def _upload(self, run_id: str, exported: Exported) -> None:
@@ -108,6 +116,7 @@ class FinalModel:
             with tempfile.TemporaryDirectory(prefix="hpsearch-") as into:
                 package(exported.folder, Path(into), exported.served, about=about)
                 client.log_model_artifacts(model_id, into)
+            client.finalize_logged_model(model_id, "READY")
         except Exception:
             with contextlib.suppress(Exception):  # it says FAILED until a later try succeeds
                 client.finalize_logged_model(model_id, "FAILED")

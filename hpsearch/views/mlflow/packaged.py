@@ -29,7 +29,6 @@ def package(folder: Path, into: Path, served: ServedModel | None, *, about: Mapp
     served: None for a directory that MLflow can keep but not serve: it gets no flavor. about: the fields of an MLmodel
     that say where the model is from (model_id, run_id, artifact_path, metadata).
     """
-    from mlflow import pyfunc
     from mlflow.models import Model
 
     size = _link(folder, into / DATA)
@@ -38,8 +37,13 @@ def package(folder: Path, into: Path, served: ServedModel | None, *, about: Mapp
         model.signature = _signature(served)
         model.saved_input_example_info = _write_example(served, into)
         _write_requirements(into)
-        pyfunc.add_to_model(model, loader_module=served.loader, data=DATA, python_env=PYTHON)
+        model.add_flavor("python_function", **_flavor(served.loader))
     model.save(str(into / "MLmodel"))
+
+
+def _flavor(loader: str) -> dict[str, Any]:
+    """The flavor as `mlflow.pyfunc.add_to_model` writes it; importing that module takes seconds, and warns."""
+    return {"loader_module": loader, "python_version": _python(), "data": DATA, "env": {"virtualenv": PYTHON}}
 
 
 def _link(folder: Path, into: Path) -> int:
@@ -89,7 +93,9 @@ def _write_requirements(into: Path) -> None:
     """Writes what must be installed to serve it; `--env-manager local` takes what is there."""
     lines = [f"{name}=={metadata.version(name)}\n" for name in PACKAGES]
     (into / REQUIREMENTS).write_text("".join(lines), encoding="utf-8")
-    python = ".".join(map(str, sys.version_info[:3]))
-    (into / PYTHON).write_text(
-        f'python: "{python}"\nbuild_dependencies:\n- pip\ndependencies:\n- -r {REQUIREMENTS}\n', encoding="utf-8"
-    )
+    environment = f"python: '{_python()}'\nbuild_dependencies:\n- pip\ndependencies:\n- -r {REQUIREMENTS}\n"
+    (into / PYTHON).write_text(environment, encoding="utf-8")
+
+
+def _python() -> str:
+    return ".".join(map(str, sys.version_info[:3]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ FIRST_ALIAS = "champion"  # of the first version of a name, if no other is asked
 NAME_LENGTH, ALIAS_LENGTH = 256, 255  # columns of MLflow's tables
 ALIAS = re.compile(r"[\w\-]+", re.ASCII)
 RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
+VERSIONS = "mlflow.modelVersions"  # the tag of a logged model that its page reads
 SECONDS = 60  # to wait until a registry has a version ready
 
 
@@ -75,12 +77,17 @@ def register(
             await_creation_for=SECONDS,
         )
     version = int(found.version)
-    alias = wanted.alias
-    if alias is None and FIRST_ALIAS not in client.get_registered_model(wanted.name).aliases:
-        alias = FIRST_ALIAS if version == 1 else None
+    client.set_logged_model_tags(model.model_id, {VERSIONS: json.dumps([{"name": wanted.name, "version": version}])})
+    alias = wanted.alias or _first_alias(client, wanted.name, version)
     if alias is not None:
         client.set_registered_model_alias(wanted.name, alias, str(version))
     return Registered(wanted.name, version, alias)
+
+
+def _first_alias(client: MlflowClient, name: str, version: int) -> str | None:
+    """The alias of the first version, unless another version has it."""
+    holder = client.get_registered_model(name).aliases.get(FIRST_ALIAS, version)
+    return FIRST_ALIAS if version == 1 and int(holder) == 1 else None
 
 
 def _ensure_name(client: MlflowClient, name: str) -> None:
