@@ -59,6 +59,8 @@ class Handle:
     settings: WorkerSettings
     folder: Path  # the training's own, for last.pt, previous.pt, best.pt, samples.json
     command: Callable[[], Command] = lambda: Command.CONTINUE  # called before every step
+    step: int = 0  # where the training stands: it may set both before it calls `command`, for whoever shows it
+    progress: float = 0.0  # share of its schedule, 0..1; 0: not said
 
 
 @dataclass(frozen=True)

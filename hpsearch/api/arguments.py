@@ -9,6 +9,9 @@ from typing import Any
 
 from hpsearch.errors import UserError
 
+MOST_SEEDS = 100
+DATA = ("train", "train+valid")  # what a final training may train on
+
 
 def check_arguments(**arguments: Any) -> None:
     """Raises UserError for the first argument of a wrong kind: its name, its value and what is allowed."""
@@ -65,6 +68,8 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "output": (_is_path, "the path of a folder"),
     "base": (lambda value: value is None or _is_path(value), "the path of a folder, or None"),
     "data_changed": (lambda value: isinstance(value, bool), "True or False"),
+    "seeds": (lambda value: type(value) is int and 1 <= value <= MOST_SEEDS, f"a whole number from 1 to {MOST_SEEDS}"),
+    "data": (lambda value: isinstance(value, str) and value in DATA, "'train' or 'train+valid'"),
     "quick": (lambda value: isinstance(value, bool), "True or False"),
     "trial": (_is_index, "a whole number, or a trial of the study"),
     "policy": (lambda value: not isinstance(value, str), "an object with the methods next() and judge()"),

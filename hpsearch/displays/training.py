@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import time
 from types import TracebackType
 from typing import Self
 
 from hpsearch.displays.console import console
+from hpsearch.displays.live import clock
 from hpsearch.displays.screen import Screen, screen
 from hpsearch.displays.text import measured, plain
-from hpsearch.events import Event, Notice, Prepared, Preparing, Testing, Trained
+from hpsearch.events import Event, Notice, Prepared, Preparing, Resumed, Stepped, Testing, Trained
+
+SETTLED = 5.0  # seconds after which the pace of a training says something
+TRAIN_LOSS = "train/interval_loss"  # where nothing is validated
 
 
 class TrainingTerminal:
@@ -18,6 +23,7 @@ class TrainingTerminal:
     def __init__(self) -> None:
         self.console = console()
         self.screen: Screen = screen(self.console)
+        self._value, self._pace = "", Pace()
 
     def __enter__(self) -> Self:
         return self
@@ -35,12 +41,47 @@ class TrainingTerminal:
             for line in event.data:
                 self.say(line)
             self.screen.status("training")
+        elif isinstance(event, Resumed):
+            self.say(event.line)
         elif isinstance(event, Trained):
-            value = measured(event.evaluation.metrics.get(event.metric, math.nan))
-            self.screen.status("training", event.share, value=f"{event.metric} {value}")
+            self._value = _value(event)
+            self._progress(event, event.evaluation.step)
+        elif isinstance(event, Stepped):
+            self._progress(event, event.step)
         elif isinstance(event, Testing):
             self.screen.status("testing")
+
+    def _progress(self, event: Trained | Stepped, step: int) -> None:
+        """Shows how far the training is, the last value, and the time that is left."""
+        what = "training" if event.seeds == 1 else f"training seed {event.number} of {event.seeds}"
+        left = self._pace.left(event.number, event.share)
+        told = [self._value, f"step {step:,}" if step else "", left]
+        self.screen.status(what, event.share, value="  ".join(filter(None, told)))
 
     def say(self, line: str) -> None:
         """Prints one line above the bar."""
         self.screen.say(plain(line))
+
+
+class Pace:
+    """How long a training still takes, by the time since it was first seen."""
+
+    def __init__(self) -> None:
+        self._training, self._from, self._at = 0, 0.0, 0.0
+
+    def left(self, training: int, share: float) -> str:
+        """The time left of this training (the number of a seed) at a share of it; empty while that is not known."""
+        now = time.monotonic()
+        if training != self._training or share < self._from:
+            self._training, self._from, self._at = training, share, now
+        done, seconds = share - self._from, now - self._at
+        if done <= 0.0 or seconds < SETTLED:
+            return ""
+        return f"{clock(seconds * max(0.0, 1.0 - share) / done)} left"
+
+
+def _value(event: Trained) -> str:
+    metric = event.metric if event.metric in event.evaluation.metrics else TRAIN_LOSS
+    if metric == TRAIN_LOSS and metric not in event.evaluation.metrics:
+        return ""
+    return f"{metric} {measured(event.evaluation.metrics.get(metric, math.nan))}"

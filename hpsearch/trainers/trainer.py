@@ -189,6 +189,18 @@ class Trainer:
         """Evaluates the finished training in `handle.folder` on the test data; `hpsearch train` calls it once."""
         return TestResult()
 
+    def on_all_data(self, config: Any) -> Any | None:
+        """The config that trains on the validation data as well, for `hpsearch train --data train+valid`.
+
+        Its class has `trains_on_valid = True`: `train` then yields evaluations without the objective, and `test` and
+        `export` take the weights at the end. None (the default): the trainer cannot, and the option is refused.
+        """
+        return None
+
+    def steps(self, config: Any, settings: WorkerSettings) -> int | None:
+        """The steps of the training of a config that `on_all_data` knows, on the prepared data; None: unknown."""
+        return None
+
     def export(self, config: Any, handle: Handle, folder: Path) -> None:
         """Writes the finished training in `handle.folder` to `folder`, for use outside hpsearch; default: no files."""
 

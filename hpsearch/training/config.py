@@ -6,7 +6,7 @@ A trial samples it, MLflow logs it, best.yaml contains it and the final training
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -179,3 +179,19 @@ class TrainConfig(Config):
         for data_set in found["data"].values():
             data_set.pop("weight", None)
         return digest(found)
+
+
+class WholeTrainConfig(TrainConfig):
+    """A training on the train and the valid split together: nothing is validated, the last weights are kept."""
+
+    trains_on_valid: ClassVar[bool] = True
+    trained_on: Literal["train+valid"] = "train+valid"  # in the digest, so that no checkpoint is taken for another's
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> WholeTrainConfig:
+        """The same training on both splits."""
+        return cls.model_validate({name: getattr(config, name) for name in TrainConfig.model_fields})
+
+    def held_out(self) -> TrainConfig:
+        """The inverse of `of`: the training that holds the validation split out."""
+        return TrainConfig.model_validate({name: getattr(self, name) for name in TrainConfig.model_fields})

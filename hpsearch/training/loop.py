@@ -20,7 +20,7 @@ from hpsearch.training.batches import BatchOrder, Rows, rows_of
 from hpsearch.training.best_weights import BestWeights
 from hpsearch.training.branch import Branch, by_promise, earliest
 from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import open_corpus, state_digest
+from hpsearch.training.corpus import open_corpus, state_digest, trained_on
 from hpsearch.training.device import (
     autocast,
     forget_peak,
@@ -58,7 +58,7 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     for evaluation in tuple(run.evaluations):  # the driver may have lost the latest of them
         yield from run.hand_out(evaluation)
     while run.step < run.last_step and not run.diverged:
-        command = handle.command()
+        command = run.next_command()
         if command is Command.COOL_DOWN and not run.cool_down():
             command = Command.FINISH
         if command > Command.COOL_DOWN:
@@ -85,7 +85,7 @@ class Training:
         forget_peak(self.device)
         corpus = open_corpus(config, handle.settings)
         self._identity = state_digest(config, corpus)
-        self._rows = rows_of(corpus, "train", config, self.device)
+        self._rows = rows_of(trained_on(config, corpus), "train", config, self.device)
         valid = rows_of(corpus, "valid", config, self.device)
         self.evaluator = Evaluator(corpus, valid, config, sample=config.evaluation.decode_sample)
         self.train_loss = TrainLoss(shares(valid, config))
@@ -113,6 +113,11 @@ class Training:
         self._saved_at = self._clock = time.monotonic()
 
     # ------------------------------------------------------------------------------------------------------------ steps
+
+    def next_command(self) -> Command:
+        """Says where the training stands, and reads the command for the next step."""
+        self.handle.step, self.handle.progress = self.step, self.step / self.length
+        return self.handle.command()
 
     def train_step(self) -> None:
         """One optimizer step over the whole batch, whatever its micro-batches."""
@@ -184,7 +189,7 @@ class Training:
         """Evaluates on the validation split; keeps the weights if they are the best so far."""
         index = self.due.get(self.step) or min(i for step, i in self.due.items() if step > self.step)
         train_loss = self.train_loss.close_interval()
-        measured = self._measure(index) if math.isfinite(train_loss) else Measured({"loss": math.nan})
+        measured = self._measure(index, train_loss)
         now = time.monotonic()
         self.seconds, self._clock = self.seconds + now - self._clock, now
         evaluation = Evaluation(
@@ -223,14 +228,23 @@ class Training:
         self._window.start_clock()
         self._clock = time.monotonic()
 
-    def _measure(self, index: int) -> Measured:
+    def _measure(self, index: int, train_loss: float) -> Measured:
+        if self.config.trains_on_valid:
+            return Measured({})
+        if not math.isfinite(train_loss):
+            return Measured({"loss": math.nan})
         decode = self.step == self.last_step or index % self.config.evaluation.decode_every == 0
         return self.evaluator.measure(self.model, decode=decode)
 
     def _keep_if_best(self, evaluation: Evaluation, measured: Measured) -> None:
-        """Keeps the weights unless an earlier evaluation was better; of equal ones the last wins."""
+        """Keeps the weights unless an earlier evaluation was better; of equal ones the last wins.
+
+        Where nothing is validated these are the weights at the end.
+        """
         objective = self.config.objective
         value = evaluation.metrics.get(objective.metric, math.nan)
+        if self.config.trains_on_valid and self.step == self.last_step and not self.diverged:
+            self.best = BestWeights.of(value, evaluation, self.model, measured.samples)
         if math.isfinite(value) and (self.best is None or not objective.better(self.best.value, value)):
             self.best = BestWeights.of(value, evaluation, self.model, measured.samples)
 
@@ -326,7 +340,7 @@ class Training:
         self._stable.drop(above=0)
         if self.best is None:
             return
-        if self.evaluator.decoded_sets() - self.best.samples.keys():
+        if not self.config.trains_on_valid and self.evaluator.decoded_sets() - self.best.samples.keys():
             self.model.load_state_dict(self.best.weights)
             self.best = self.best.with_decoded(self.evaluator.decode(self.model))
         self.best.write(self.handle.folder, precision=self.precision, config_hash=self.config.digest())

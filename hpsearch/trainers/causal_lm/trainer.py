@@ -22,7 +22,7 @@ from hpsearch.trainers.causal_lm.horizon import shortened
 from hpsearch.trainers.causal_lm.rules import rules
 from hpsearch.trainers.costs import Advice, CostModel, Sample
 from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer
-from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
+from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig, WholeTrainConfig
 from hpsearch.verdict import Phases
 
 TRAIN = "hpsearch.training.loop"
@@ -59,6 +59,16 @@ class CausalLM(Trainer):
         from hpsearch.trainers.causal_lm import final
 
         return final.test(config, handle)
+
+    def on_all_data(self, config: TrainConfig) -> TrainConfig | None:
+        """The same schedule over more batches; None for a subclass that trains otherwise."""
+        return None if self._trains_otherwise or type(config) is not TrainConfig else WholeTrainConfig.of(config)
+
+    def steps(self, config: TrainConfig, settings: WorkerSettings) -> int | None:
+        """The batches of all epochs up to `stop_at`."""
+        from hpsearch.training.steps import steps
+
+        return steps(config, settings)
 
     def export(self, config: TrainConfig, handle: Handle, folder: Path) -> None:
         """Writes a model directory that transformers reads."""

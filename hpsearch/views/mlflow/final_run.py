@@ -19,6 +19,7 @@ from hpsearch.views.mlflow.descriptions import NOTE, escaped
 from hpsearch.views.mlflow.rows import rows_of, text
 from hpsearch.views.mlflow.store import Store
 
+STATE = "checkpoints"  # in the folder of a final training: what it resumes from, and no part of the model
 MOST_TESTED = 12  # values in the description
 PROCESS = "hpsearch.process"  # tag: who writes the run
 
@@ -40,13 +41,25 @@ class FinalRun:
         self._thread = threading.Thread(target=self._work, name="mlflow-final", daemon=True)
         self._thread.start()
 
-    def start(self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any] | None = None) -> None:
-        """Creates the run: settings as params, the whole config and its provenance as artifacts."""
-        self._calls.put((self._start, (config, provenance, tags or {}, time.time())))
+    def start(
+        self,
+        config: dict[str, Any],
+        provenance: dict[str, Any],
+        tags: dict[str, Any] | None = None,
+        *,
+        name: str = "final",
+        began: float | None = None,
+    ) -> None:
+        """Creates the run: settings as params, the whole config and its provenance as artifacts.
+
+        began: the unix time of the training's first call, if this one resumes it: the run of that time continues.
+        """
+        at = time.time() if began is None else began
+        self._calls.put((self._start, (config, provenance, tags or {}, name, at)))
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Adds an evaluation to the run's curves."""
-        self._calls.put((self._evaluation, (evaluation, time.time())))
+        self._calls.put((self._evaluation, (evaluation, evaluation.time or time.time())))
 
     def finish(
         self, metrics: dict[str, float], folder: Path | None = None, *, status: str = "FINISHED", timeout: float = 60
@@ -75,7 +88,9 @@ class FinalRun:
             self._say(f"the final training cannot be logged to MLflow; training continues ({describe(error)})")
             self._failed.append(call)
 
-    def _start(self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any], at: float) -> None:
+    def _start(
+        self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any], name: str, at: float
+    ) -> None:
         self._store.prepare()
         experiment = self._store.experiment(self._study)
         end_killed(self._store, experiment)
@@ -84,12 +99,13 @@ class FinalRun:
         names[PROCESS] = process.mark(os.getpid())
         self.run_id = self._store.run(
             experiment,
-            name="final",
+            name=name,
             tags={k: text(v) for k, v in names.items()},
             began=at,
             identity=("hpsearch.kind", "hpsearch.started"),
         )
-        self._store.log(self.run_id, params=params_of(config))
+        self._store.running(self.run_id)  # one that was stopped or killed continues
+        self._store.log(self.run_id, params=params_of(config), tags={PROCESS: names[PROCESS]})
         self._store.yaml(self.run_id, "config.yaml", config)
         self._store.text(self.run_id, "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
 
@@ -103,7 +119,7 @@ class FinalRun:
         rows = [(name, value, at, step) for name, value in metrics.items() if name not in self._curves]
         self._store.log(self._made(), rows=rows)
         if folder is not None:
-            self._store.files(self._made(), folder)
+            self._store.files(self._made(), folder, without=STATE)
             self._store.model(self._made(), folder.resolve(), also=self._of_trial)
         self._store.log(self._made(), tags={NOTE: self._described(metrics, status)})
         self._store.ended(self._made(), status, at=at)
