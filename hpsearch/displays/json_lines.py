@@ -171,6 +171,10 @@ def _searched(event: events.Searched) -> dict[str, Any]:
     return {"event": "searched", "stopped": event.stopped, "idle": event.idle, **result(event.history)}
 
 
+def _resumed(event: events.Resumed) -> dict[str, Any]:
+    return {"event": "resumed", "seed": event.seed, "step": event.step, "index": event.evaluation, "done": event.done}
+
+
 def _trained(event: events.Trained) -> dict[str, Any]:
     about = {"share": event.share, "metric": event.metric, "seed": event.seed}
     return {"event": "trained", **about, **_evaluation(event.evaluation)}
@@ -196,13 +200,7 @@ _DESCRIBED: Mapping[type, Any] = {
     events.Searched: _searched,
     events.Shipped: lambda e: {"event": "shipped", "exported": _path(e.exported), "lacking": e.lacking},
     events.Prepared: lambda e: {"event": "prepared", "data": e.data},
-    events.Resumed: lambda e: {
-        "event": "resumed",
-        "seed": e.seed,
-        "step": e.step,
-        "index": e.evaluation,
-        "done": e.done,
-    },
+    events.Resumed: _resumed,
     events.Stepped: lambda e: {"event": "stepped", "seed": e.seed, "step": e.step, "share": e.share},
     events.Trained: _trained,
     events.Testing: lambda e: {"event": "testing"},
