@@ -57,7 +57,7 @@ def forked(cwd, *arguments, point=""):
         try:
             output = os.open(cwd / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(output, 1), os.dup2(output, 2)
-            sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115, PTH123
+            sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
             os.chdir(cwd)
             final_job.settings_for = often
             failpoints.arm(point)
