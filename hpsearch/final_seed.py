@@ -118,12 +118,14 @@ class SeedTraining:
         show(Resumed(self.seed, step, last.index if last else 0))
 
     def _tell_place(self, show: Show) -> None:
+        """Shows where the training stands, if its trainer says so, and keeps its data from `hpsearch clean`."""
         now, handle = time.monotonic(), self._handle_now
         if handle is None or now - self._shown_at < SHOWN_EVERY:
             return
         self._shown_at = now
-        ends_at = self.trainer.phases(self.config).ends_at
-        show(Stepped(self.seed, handle.step, min(1.0, handle.progress / ends_at), self.number, self.seeds))
+        if handle.step:
+            share = min(1.0, handle.progress / self.trainer.phases(self.config).ends_at)
+            show(Stepped(self.seed, handle.step, share, self.number, self.seeds))
         if now - self._kept_at > KEPT_FRESH_EVERY:
             self._kept_at = now
             _touch(self.settings)

@@ -42,6 +42,7 @@ class TrainingTerminal:
                 self.say(line)
             self.screen.status("training")
         elif isinstance(event, Resumed):
+            self._pace = Pace()  # what came again took no time
             self.say(event.line)
         elif isinstance(event, Trained):
             self._value = _value(event)
