@@ -1,4 +1,4 @@
-"""F95: a final training that is killed at any point comes to the numbers of one that nothing disturbed."""
+"""F83: a final training that is killed at any point comes to the numbers of one that nothing disturbed."""
 
 import json
 import os
@@ -180,3 +180,36 @@ def test_signals_at_random_moments_of_real_processes_change_nothing(tmp_path, un
         assert process.returncode == 0, err
         assert "resumed: the training of seed 3" in out
     assert came_to(folder) == undisturbed
+
+
+# ----------------------------------------------------------------------------------------------------- other trainings
+
+MINE = """
+def train(config, trial):
+    state = trial.load() or {"step": 0, "value": 4.0}
+    while state["step"] < 40:
+        state = {"step": state["step"] + 1, "value": state["value"] * 0.97}
+        trial.save(state)
+        print("step", state["step"])
+        done = state["step"] / 40
+        yield {"val/loss": state["value"], "test/loss": state["value"] + 0.1, "step": state["step"], "progress": done}
+"""
+
+
+def test_a_function_that_saves_its_state_is_resumed_too(tmp_path):
+    def own(name):
+        folder = project(tmp_path / name)
+        (folder / "mine.py").write_text(MINE)
+        (folder / "best.yaml").write_text("study: final\nseed: 3\ntrain: ./mine.py:train\n")
+        return folder
+
+    whole, cut = own("whole"), own("cut")
+    code, said = forked(whole, *TRAIN)
+    assert code == 0, said
+    assert forked(cut, *TRAIN, point="file_renamed:20")[0] == -signal.SIGKILL
+    code, said = forked(cut, *TRAIN)
+    assert code == 0, said
+    assert "resumed: the training of seed 3 goes on from step " in said
+    metrics = [json.loads((folder / "model" / "metrics.json").read_text()) for folder in (whole, cut)]
+    assert metrics[0] == metrics[1]
+    assert metrics[0]["test/loss"] == pytest.approx(4.0 * 0.97**40 + 0.1)
