@@ -1,11 +1,12 @@
 """The final training: trains a config without ranges as its trial was trained, tests it once and exports it.
 
-Its state lies in OUTPUT/checkpoints until the model is whole: begun.json (what is trained), a folder for each seed, and
-the lock.
+Its state lies in OUTPUT/checkpoints: begun.json (what is trained), a folder for each seed, and the lock. When the model
+is whole it is moved beside OUTPUT, which then has nothing but the model, and removed once MLflow has the model.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -27,7 +28,6 @@ from hpsearch.study_lock import StudyLock
 from hpsearch.trainers import TestResult, Trainer, config_file
 
 CHECKPOINTS = "checkpoints"
-FINISHED = ".finished"  # what CHECKPOINTS is called while it is removed
 SHOWN = 3  # changed values in an error
 
 
@@ -52,13 +52,18 @@ class FinalTraining:
         other data; StudyBusy if it is in use.
         """
         self.config, self.folder, self.trainer = config, folder, trainer
-        _refuse_other(folder)
-        state = folder / CHECKPOINTS
+        state = self._state = folder / CHECKPOINTS
+        self._aside, self._removed = (_beside(folder, name) for name in (CHECKPOINTS, "finished"))
+        self._refuse_other()
+        found = self._aside if self._aside.exists() and not state.exists() else state
         try:
-            state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            found.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise UserError(f"{folder}: cannot make the folder: {error.strerror}") from error
-        self._lock: StudyLock | None = StudyLock(state / "lock", what=f"the final training in {folder}")
+        self._lock: StudyLock | None = StudyLock(found / "lock", what=f"the final training in {folder}")
+        if found is self._aside:
+            os.replace(found, state)
         try:
             self._check_begun(config.model_dump(mode="json"), data)
         except UserError:
@@ -72,9 +77,20 @@ class FinalTraining:
             for n, seed in enumerate(all_seeds, start=1)
         ]
 
+    def _refuse_other(self) -> None:
+        """Raises UserError if the folder has a finished model, or files that are not of a final training."""
+        folder = self.folder
+        shutil.rmtree(self._removed, ignore_errors=True)
+        if self._aside.exists() or (self._state / "lock").exists():
+            return  # maybe stopped while the model was being written
+        if (folder / "metrics.json").exists():
+            raise UserError(f"{folder}: holds a finished training (metrics.json); choose another output folder")
+        if folder.exists() and any(entry.name != CHECKPOINTS for entry in folder.iterdir()):
+            raise UserError(f"{folder}: is not empty; choose another output folder")
+
     def _check_begun(self, config: Mapping[str, Any], data: Mapping[str, Any] | None) -> None:
         """Notes what is trained; raises UserError if the training to resume is of another config or other data."""
-        noted = self.folder / CHECKPOINTS / "begun.json"
+        noted = self._state / "begun.json"
         facts = None if data is None else {key: data[key] for key in ("fingerprint", "contents")}
         if not noted.exists():
             write_json(noted, {"config": config, "data": facts, "time": time.time()})
@@ -140,13 +156,23 @@ class FinalTraining:
         write_atomically(self.folder / "hpsearch.json", config.encode())
         write_json(self.folder / "metrics.json", chosen.metrics)
 
+    def set_aside(self) -> None:
+        """Moves the state out of the model's folder, the files of which go to MLflow.
+
+        It is removed at once if it cannot lie beside the folder, as where that is a disk of its own.
+        """
+        try:
+            os.replace(self._state, self._aside)
+        except OSError:
+            shutil.rmtree(self._state, ignore_errors=True)
+        failpoints.hit("model_whole")
+
     def clear(self) -> None:
-        """Removes the state of a training whose model is whole."""
-        removed = self.folder / FINISHED
-        shutil.rmtree(removed, ignore_errors=True)
-        os.replace(self.folder / CHECKPOINTS, removed)  # at once: a state of which a part is gone cannot be resumed
+        """Removes the state of a training whose model is whole, and in MLflow."""
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self._aside, self._removed)  # at once: a state of which a part is gone cannot be resumed
         failpoints.hit("training_cleared")
-        shutil.rmtree(removed, ignore_errors=True)
+        shutil.rmtree(self._removed, ignore_errors=True)
         self.close()
 
     def close(self) -> None:
@@ -156,11 +182,6 @@ class FinalTraining:
             self._lock = None
 
 
-def _refuse_other(folder: Path) -> None:
-    """Raises UserError if a folder has a finished model, or files that are not of a final training."""
-    begun = (folder / CHECKPOINTS / "lock").exists()  # maybe stopped while the model was being written
-    if not begun and (folder / "metrics.json").exists():
-        shutil.rmtree(folder / FINISHED, ignore_errors=True)
-        raise UserError(f"{folder}: holds a finished training (metrics.json); choose another output folder")
-    if not begun and folder.exists() and any(entry.name != CHECKPOINTS for entry in folder.iterdir()):
-        raise UserError(f"{folder}: is not empty; choose another output folder")
+def _beside(folder: Path, what: str) -> Path:
+    whole = folder.absolute()
+    return whole.with_name(f".{whole.name}.{what}")

@@ -115,6 +115,7 @@ class FinalJob:
             said, found = self._compared(final, settings)
             over_seeds = self._summary(final)
             self._write(final, found, over_seeds)
+            final.set_aside()
             self._finish(final, runs, found, over_seeds)
             final.clear()
         return FinalResult(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from types import TracebackType
 from typing import Self
@@ -45,7 +44,7 @@ class TrainingTerminal:
             self._pace = Pace()  # what came again took no time
             self.say(event.line)
         elif isinstance(event, Trained):
-            self._value = _value(event)
+            self._value = trained(event)
             self._progress(event, event.evaluation.step)
         elif isinstance(event, Stepped):
             self._progress(event, event.step)
@@ -54,10 +53,9 @@ class TrainingTerminal:
 
     def _progress(self, event: Trained | Stepped, step: int) -> None:
         """Shows how far the training is, the last value, and the time that is left."""
-        what = "training" if event.seeds == 1 else f"training seed {event.number} of {event.seeds}"
         left = self._pace.left(event.number, event.share)
         told = [self._value, f"step {step:,}" if step else "", left]
-        self.screen.status(what, event.share, value="  ".join(filter(None, told)))
+        self.screen.status(training(event), event.share, value="  ".join(filter(None, told)))
 
     def say(self, line: str) -> None:
         """Prints one line above the bar."""
@@ -81,8 +79,13 @@ class Pace:
         return f"{clock(seconds * max(0.0, 1.0 - share) / done)} left"
 
 
-def _value(event: Trained) -> str:
-    metric = event.metric if event.metric in event.evaluation.metrics else TRAIN_LOSS
-    if metric == TRAIN_LOSS and metric not in event.evaluation.metrics:
-        return ""
-    return f"{metric} {measured(event.evaluation.metrics.get(metric, math.nan))}"
+def training(event: Trained | Stepped) -> str:
+    """What is being trained: which seed, if there are several."""
+    return "training" if event.seeds == 1 else f"training seed {event.number} of {event.seeds}"
+
+
+def trained(event: Trained) -> str:
+    """The value of the objective, or of the training loss where nothing is validated; empty without both."""
+    metrics = event.evaluation.metrics
+    metric = next((name for name in (event.metric, TRAIN_LOSS) if name in metrics), None)
+    return "" if metric is None else f"{metric} {measured(metrics[metric])}"

@@ -108,7 +108,7 @@ class RecordingStore(Store):
     def yaml(self, run_id: str, name: str, content: dict[str, Any]) -> None:
         """Ignores artifacts."""
 
-    def files(self, run_id: str, folder: Path, *, without: str = "") -> None:
+    def files(self, run_id: str, folder: Path) -> None:
         """Ignores artifacts."""
 
     def artifacts(self, run_id: str) -> list[str]:

@@ -29,7 +29,7 @@ training: {epochs: 1, batch_size: 8, learning_rate: 3e-3}
 evaluation: {times: 5}
 """
 TRAIN = ("train", "best.yaml", "-o", "model", "--home", "home")
-POINTS = ["file_renamed:4", "training_ended:1", "run_made:1", "model_exported:1", "training_cleared:1"]
+POINTS = ["file_renamed:4", "training_ended:1", "run_made:1", "model_exported:1", "model_whole:1", "training_cleared:1"]
 MORE = [*(f"file_renamed:{k}" for k in (1, 2, 3, 7, 12, 20)), "batch_sent:1", "batch_sent:3", "run_ended:1"]
 
 
@@ -111,7 +111,8 @@ def test_killed_at_a_point_it_is_resumed_to_the_same_numbers(tmp_path, undisturb
     else:
         assert code == 0, said
     assert came_to(folder) == undisturbed
-    assert [path.name for path in (folder / "model").iterdir() if path.name in ("checkpoints", ".finished")] == []
+    assert not (folder / "model" / "checkpoints").exists()
+    assert [path.name for path in folder.glob(".model*")] == []
 
 
 def test_it_says_from_where_it_goes_on(tmp_path, undisturbed):

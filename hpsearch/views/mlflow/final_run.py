@@ -19,7 +19,6 @@ from hpsearch.views.mlflow.descriptions import NOTE, escaped
 from hpsearch.views.mlflow.rows import rows_of, text
 from hpsearch.views.mlflow.store import Store
 
-STATE = "checkpoints"  # in the folder of a final training: what it resumes from, and no part of the model
 MOST_TESTED = 12  # values in the description
 PROCESS = "hpsearch.process"  # tag: who writes the run
 
@@ -119,7 +118,7 @@ class FinalRun:
         rows = [(name, value, at, step) for name, value in metrics.items() if name not in self._curves]
         self._store.log(self._made(), rows=rows)
         if folder is not None:
-            self._store.files(self._made(), folder, without=STATE)
+            self._store.files(self._made(), folder)
             self._store.model(self._made(), folder.resolve(), also=self._of_trial)
         self._store.log(self._made(), tags={NOTE: self._described(metrics, status)})
         self._store.ended(self._made(), status, at=at)

@@ -309,13 +309,9 @@ class Store:
         """Stores a mapping as a YAML artifact."""
         self._tolerant(run_id, self.client.log_dict, content, name)
 
-    def files(self, run_id: str, folder: Path, *, without: str = "") -> None:
-        """Stores the files of a folder as artifacts, but for those in its folder `without`."""
-        for path in sorted(folder.iterdir()):
-            if path.is_dir() and path.name != without:
-                self._tolerant(run_id, self.client.log_artifacts, str(path), artifact_path=path.name)
-            elif path.is_file():
-                self._tolerant(run_id, self.client.log_artifact, str(path))
+    def files(self, run_id: str, folder: Path) -> None:
+        """Stores the files of a folder as artifacts."""
+        self._tolerant(run_id, self.client.log_artifacts, str(folder))
 
     def artifacts(self, run_id: str) -> list[str]:
         """Returns the names of a run's artifacts that are in no folder; none if they cannot be listed."""
