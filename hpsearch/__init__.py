@@ -11,6 +11,8 @@
     found = hpsearch.studies()              # the studies of a home at a glance; compare, rename, clean, delete
     found = hpsearch.verify("best.yaml")    # does the config reproduce its trial?
     result = hpsearch.train("best.yaml")    # the final training and the test
+    model = hpsearch.load_model("model")    # model(text): a label, a translation, a continuation
+    found = hpsearch.evaluate("model", "space.yaml")  # its metrics; also of models of others
 
 A trainer or a policy of your own needs no other import:
 
@@ -40,10 +42,12 @@ _MODULES = {
     "hpsearch.api.confirm": ["confirm"],
     "hpsearch.api.delete": ["delete"],
     "hpsearch.api.enqueue": ["enqueue"],
+    "hpsearch.api.evaluate": ["ModelMetrics", "evaluate"],
     "hpsearch.api.extend": ["extend"],
     "hpsearch.api.new": ["new"],
     "hpsearch.api.reference": ["explain", "schema"],
     "hpsearch.api.plan": ["plan"],
+    "hpsearch.api.predict": ["load_model"],
     "hpsearch.api.report": ["report"],
     "hpsearch.api.pause": ["pause", "resume"],
     "hpsearch.api.rename": ["rename"],
@@ -74,6 +78,9 @@ _MODULES = {
         "UserError",
     ],
     "hpsearch.catalogue.listing": ["StudySummary"],
+    "hpsearch.models.model": ["Model"],
+    "hpsearch.models.measuring": ["SetMetrics"],
+    "hpsearch.models.predictions": ["Completion", "Labelled", "Translation"],
     "hpsearch.outcome": ["Outcome"],
     "hpsearch.planning.plan": ["Plan"],
     "hpsearch.policies.policy": ["GoOn", "Judgement", "New", "Nothing", "Policy"],

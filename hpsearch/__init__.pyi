@@ -5,11 +5,14 @@ from hpsearch.api.compare import compare as compare
 from hpsearch.api.confirm import confirm as confirm
 from hpsearch.api.delete import delete as delete
 from hpsearch.api.enqueue import enqueue as enqueue
+from hpsearch.api.evaluate import ModelMetrics as ModelMetrics
+from hpsearch.api.evaluate import evaluate as evaluate
 from hpsearch.api.extend import extend as extend
 from hpsearch.api.new import new as new
 from hpsearch.api.pause import pause as pause
 from hpsearch.api.pause import resume as resume
 from hpsearch.api.plan import plan as plan
+from hpsearch.api.predict import load_model as load_model
 from hpsearch.api.reference import explain as explain
 from hpsearch.api.reference import schema as schema
 from hpsearch.api.rename import rename as rename
@@ -51,6 +54,11 @@ from hpsearch.evidence.pruning_audit import Audit as Audit
 from hpsearch.evidence.pruning_audit import Audited as Audited
 from hpsearch.journal.confirmation import Confirmation as Confirmation
 from hpsearch.journal.confirmation import Finalist as Finalist
+from hpsearch.models.measuring import SetMetrics as SetMetrics
+from hpsearch.models.model import Model as Model
+from hpsearch.models.predictions import Completion as Completion
+from hpsearch.models.predictions import Labelled as Labelled
+from hpsearch.models.predictions import Translation as Translation
 from hpsearch.outcome import Outcome as Outcome
 from hpsearch.planning.plan import Plan as Plan
 from hpsearch.policies.policy import GoOn as GoOn

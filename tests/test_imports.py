@@ -50,7 +50,7 @@ LEVELS = [
     ["budget"],
     ["choice", "events", "identity", "launchers", "policies"],
     ["final_seed", "live"],
-    ["catalogue", "displays", "draft", "final", "preparation", "provenance", "study", "warm_start"],
+    ["catalogue", "displays", "draft", "final", "models", "preparation", "provenance", "study", "warm_start"],
     ["baselines", "best", "decisions", "notifications", "planning", "reproduction", "requests", "weights"],
     ["allowance", "placement"],
     ["attempts"],
@@ -155,6 +155,13 @@ INNER = {
         ["metrics.classification", "metrics.losses", "metrics.script"],
         ["metrics.translation"],
     ],
+    "models": [
+        ["models.folder", "models.generation", "models.inputs", "models.predictions"],
+        ["models.examples", "models.hugging_face", "models.own"],
+        ["models.own_measures"],
+        ["models.hugging_face_measures", "models.model"],
+        ["models.measuring"],
+    ],
     "placement": [
         ["placement.peaks"],
         ["placement.sharing"],
@@ -230,6 +237,8 @@ DOORS = {
     "mlflow": ["views.mlflow.store", "views.mlflow.client", "views.mlflow.removal"],
     "numpy": [
         "data",
+        "models.hugging_face_measures",
+        "models.own",
         "policies.curves",
         "policies.optuna",
         "tasks.bag_of_words",
@@ -284,7 +293,14 @@ DOORS = {
     "sklearn": ["metrics.classification", "pictures.importances", "tasks.bag_of_words"],
     "sqlalchemy": ["views.mlflow.schema", "views.optuna", "views.sqlite"],
     "tokenizers": ["data.tokenizer"],
-    "torch": ["training", "launchers.devices"],
+    "torch": [
+        "launchers.devices",
+        "models.hugging_face",
+        "models.hugging_face_measures",
+        "models.own",
+        "training",
+    ],
+    "transformers": ["models.hugging_face"],
 }
 
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
@@ -369,7 +385,14 @@ def test_every_door_is_in_use() -> None:
 def test_every_import_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    listed = [*project["dependencies"], *extras["samples"], *extras["ray"], *extras["postgresql"], *extras["dashboard"]]
+    listed = [
+        *project["dependencies"],
+        *extras["samples"],
+        *extras["ray"],
+        *extras["postgresql"],
+        *extras["dashboard"],
+        *extras["hf"],
+    ]
     assert architecture.undeclared(PACKAGE, listed) == []
 
 

@@ -66,6 +66,8 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "study": (_is_path, "the name of a study or the path of its space file"),
     "home": (_is_path, "the path of a folder"),
     "output": (_is_path, "the path of a folder"),
+    "folder": (_is_path, "the path of a folder"),
+    "data": (_is_space, "the path of a space file or of a data file, a mapping or an Experiment"),
     "base": (lambda value: value is None or _is_path(value), "the path of a folder, or None"),
     "data_changed": (lambda value: isinstance(value, bool), "True or False"),
     "seeds": (lambda value: type(value) is int and 1 <= value <= MOST_SEEDS, f"a whole number from 1 to {MOST_SEEDS}"),

@@ -31,6 +31,7 @@ from hpsearch.cli.completion import complete_names, completion
 from hpsearch.cli.confirm import confirm
 from hpsearch.cli.delete import delete
 from hpsearch.cli.enqueue import enqueue
+from hpsearch.cli.evaluate import evaluate
 from hpsearch.cli.explain import explain
 from hpsearch.cli.export import export
 from hpsearch.cli.extend import extend
@@ -38,6 +39,7 @@ from hpsearch.cli.listing import list_studies
 from hpsearch.cli.new import new
 from hpsearch.cli.pause import pause, resume
 from hpsearch.cli.plan import plan
+from hpsearch.cli.predict import predict
 from hpsearch.cli.rename import rename
 from hpsearch.cli.repair import repair
 from hpsearch.cli.report import report
@@ -64,6 +66,8 @@ NEEDS = {  # packages with a version floor
     "extend": ("torch", "mlflow"),
     "train": ("torch", "mlflow"),
     "verify": ("torch",),
+    "predict": ("torch",),
+    "evaluate": ("torch",),
     "ui": ("mlflow",),
 }
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # errors of the disk that nothing closer to it has handled
@@ -122,7 +126,7 @@ commands.add_section("Before", new, plan, explain, schema)
 commands.add_section("Search", run, watch, pause, resume, extend, enqueue, stop)
 commands.add_section("Look and compare", list_studies, show, compare, report, ui)
 commands.add_section("Trust", confirm, audit, verify)
-commands.add_section("Use the winner", export, train)
+commands.add_section("Use the winner", export, train, predict, evaluate)
 commands.add_section("Keep in order", rename, clean, delete, sync, repair, completion)
 
 

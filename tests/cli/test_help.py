@@ -33,6 +33,8 @@ COMMANDS = {
     "audit",
     "export",
     "train",
+    "predict",
+    "evaluate",
     "verify",
     "ui",
     "clean",
