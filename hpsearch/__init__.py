@@ -35,6 +35,7 @@ if sys.platform == "win32":  # before an import that fails there
 
 _MODULES = {
     "hpsearch.api.audit": ["audit"],
+    "hpsearch.api.check": ["check"],
     "hpsearch.api.clean": ["clean"],
     "hpsearch.api.compare": ["TrialComparison", "compare"],
     "hpsearch.api.confirm": ["confirm"],
@@ -54,6 +55,7 @@ _MODULES = {
     "hpsearch.api.train": ["FinalResult", "train"],
     "hpsearch.api.verify": ["verify"],
     "hpsearch.api.watch": ["watch"],
+    "hpsearch.checking.findings": ["Conformance", "Finding"],
     "hpsearch.journal.confirmation": ["Confirmation", "Finalist"],
     "hpsearch.catalogue.cleaning": ["Cleaned"],
     "hpsearch.catalogue.comparison": ["Comparison"],
