@@ -10,6 +10,7 @@
     path = hpsearch.report("reviews", "report.html")  # the same as a page
     found = hpsearch.studies()              # the studies of a home at a glance; compare, rename, clean, delete
     found = hpsearch.verify("best.yaml")    # does the config reproduce its trial?
+    found = hpsearch.check("space.yaml")    # does its trainer resume, stop, honour the seed?
     result = hpsearch.train("best.yaml")    # the final training and the test
 
 A trainer or a policy of your own needs no other import:

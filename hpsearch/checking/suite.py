@@ -45,7 +45,7 @@ def check(
     with tempfile.TemporaryDirectory(prefix="hpsearch-check-", ignore_cleanup_errors=True) as folder:
         job = _Job(experiment, settings, Path(folder), prepared.folders, corner, trial_seconds, quick, progress)
         suite = _Suite(job, home)
-        findings = {one.name: one for one in suite.findings()}
+        findings = {one.name: _in_this_study(one, experiment) for one in suite.findings()}
     return Conformance(
         experiment.study,
         experiment.trainer.name,
@@ -56,6 +56,13 @@ def check(
         time.monotonic() - began,
         tuple(suite.notes),
     )
+
+
+def _in_this_study(found: Finding, experiment: Experiment) -> Finding:
+    """The finding with what it means for a study whose pruner pauses trials."""
+    if found.name != "resumes" or found.passed is not False or experiment.pruner.name != "promotion":
+        return found
+    return replace(found, not_promised=f"{found.not_promised}; this study's pruner, promotion, pauses most trials")
 
 
 def _why_not(findings: Mapping[str, Finding], quick: bool) -> str:

@@ -6,8 +6,10 @@ import tempfile
 import pytest
 
 import hpsearch
-from hpsearch.checking.findings import PARTS
+from hpsearch.checking import suite
+from hpsearch.checking.findings import PARTS, fails
 from hpsearch.events import Preparing
+from hpsearch.space.experiment import Experiment
 from tests.checking.trainers import BROKEN, DISTURBED, GOOD, STUBBORN, TO_OTHER_CURVES
 from tests.trainers.strangers import POLYNOMIAL
 
@@ -130,6 +132,16 @@ def test_a_trainer_of_ones_own(checked):
     found = checked(POLYNOMIAL, file="polynomial.py", space=space)
     assert found.ok, found.failed
     assert set(found.params) == {"fit.degree", "fit.learning_rate"}
+
+
+def test_a_study_that_pauses_its_trials_says_what_that_costs(tmp_path):
+    (tmp_path / "mine.py").write_text(GOOD)
+    space = {"train": "./mine.py:train", "search": {"pruner": {"name": "promotion"}}, "config": {"lr": 1.0}}
+    found = fails("resumes", "seen", kind="function")
+    paused = suite._in_this_study(found, Experiment.of({"study": "a", **space}, base=tmp_path))
+    assert paused.not_promised.endswith("its time so far is lost; this study's pruner, promotion, pauses most trials")
+    other = Experiment.of({"study": "a", **space, "search": {}}, base=tmp_path)
+    assert suite._in_this_study(found, other) == found
 
 
 @pytest.mark.slow
