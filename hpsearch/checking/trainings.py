@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import math
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Noted, Reply, Task
 
 POLL = 0.05  # seconds
+_FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
 
 How = Literal["stop", "pause", "kill"]
 
@@ -49,13 +51,14 @@ class Course:
     told_at: float = math.nan  # when the command was given, seconds
     told_after: int = 0  # evaluations before the command
     overdue: bool = False  # it was killed after its limit
+    place: str = ""  # of the user's code where it failed, in brackets
 
     @property
     def failure(self) -> str:
         """Why it failed; empty if it did not."""
         if self.overdue:
             return "it did not end in time"
-        return self.end.reason if isinstance(self.end, Failed) else ""
+        return f"{self.end.reason}{self.place}" if isinstance(self.end, Failed) else ""
 
     @property
     def whole(self) -> bool:
@@ -146,6 +149,8 @@ class Trainings:
             self._note(message, running)
             return
         running.course.end, running.course.ended_at = message, running.passed
+        if isinstance(message, Failed):
+            running.course.place = _place(message.details, self.launcher.settings[running.slot].base)
         if isinstance(message, Ended):
             pid = self.launcher.pid(running.slot)
             self.memory.setdefault(pid, []).append(message.worker_memory)
@@ -179,6 +184,13 @@ class Trainings:
     def _kill(self, slot: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.launcher.pid(slot), signal.SIGKILL)
+
+
+def _place(details: str, base: Path) -> str:
+    """The last line of a traceback that is in a file of a folder, ` (my_train.py:12)`; empty if there is none."""
+    found = [(Path(path), line) for path, line in _FRAME.findall(details)]
+    own = [(path.relative_to(base), line) for path, line in found if path.is_relative_to(base)]
+    return f" ({own[-1][0]}:{own[-1][1]})" if own else ""
 
 
 @contextlib.contextmanager
