@@ -10,6 +10,7 @@
     path = hpsearch.report("reviews", "report.html")  # the same as a page
     found = hpsearch.studies()              # the studies of a home at a glance; compare, rename, clean, delete
     found = hpsearch.verify("best.yaml")    # does the config reproduce its trial?
+    found = hpsearch.check("space.yaml")    # does its trainer resume, stop, honour the seed?
     result = hpsearch.train("best.yaml")    # the final training and the test
     model = hpsearch.load_model("model")    # model(text): a label, a translation, a continuation
     found = hpsearch.evaluate("model", "space.yaml")  # its metrics; also of models of others
@@ -37,6 +38,7 @@ if sys.platform == "win32":  # before an import that fails there
 
 _MODULES = {
     "hpsearch.api.audit": ["audit"],
+    "hpsearch.api.check": ["check"],
     "hpsearch.api.clean": ["clean"],
     "hpsearch.api.compare": ["TrialComparison", "compare"],
     "hpsearch.api.confirm": ["confirm"],
@@ -58,6 +60,7 @@ _MODULES = {
     "hpsearch.api.train": ["FinalResult", "train"],
     "hpsearch.api.verify": ["verify"],
     "hpsearch.api.watch": ["watch"],
+    "hpsearch.checking.findings": ["Conformance", "Finding"],
     "hpsearch.journal.confirmation": ["Confirmation", "Finalist"],
     "hpsearch.catalogue.cleaning": ["Cleaned"],
     "hpsearch.catalogue.comparison": ["Comparison"],

@@ -1,4 +1,5 @@
 from hpsearch.api.audit import audit as audit
+from hpsearch.api.check import check as check
 from hpsearch.api.clean import clean as clean
 from hpsearch.api.compare import TrialComparison as TrialComparison
 from hpsearch.api.compare import compare as compare
@@ -31,6 +32,8 @@ from hpsearch.catalogue.cleaning import Cleaned as Cleaned
 from hpsearch.catalogue.comparison import Comparison as Comparison
 from hpsearch.catalogue.deletion import Deletion as Deletion
 from hpsearch.catalogue.listing import StudySummary as StudySummary
+from hpsearch.checking.findings import Conformance as Conformance
+from hpsearch.checking.findings import Finding as Finding
 from hpsearch.config import Config as Config
 from hpsearch.config import Objective as Objective
 from hpsearch.config import Section as Section

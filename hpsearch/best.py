@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from hpsearch import gpus
 from hpsearch.atomic import write_atomically
 from hpsearch.choice import Choice, winner
 from hpsearch.config import OwnNames
@@ -37,6 +38,8 @@ def text(history: History, trainer: Trainer, *, base: str, run_id: str | None, c
     document = CommentedMap({"study": history.study, "base": base})
     if trainer.name.startswith(PREFIX):  # the others have a key of their own, or none
         document["trainer"] = trainer.name
+    if (n_gpus := gpus.count([trial.device])) > 1:
+        document["resources"] = _commented({"gpus_per_trial": n_gpus})
     for key, value in chosen.model_dump(mode="json", exclude_none=True).items():
         own = getattr(chosen, key)
         document[key] = _commented(own.nested if isinstance(own, OwnNames) else value)

@@ -36,7 +36,7 @@ LEVELS = [
         "verdict",
         "webhook",
     ],
-    ["atomic", "environment", "error_lines", "evaluation_log", "file_lock", "logs", "pending", "samples", "study_lock"],
+    ["atomic", "environment", "error_lines", "evaluation_log", "file_lock", "gpus", "logs", "pending", "samples", "study_lock"],
     ["journal", "sealed", "user_modules"],
     ["data", "pause_file", "pictures", "queue_file", "storage"],
     ["tasks"],
@@ -52,7 +52,7 @@ LEVELS = [
     ["final_seed", "live"],
     ["catalogue", "displays", "draft", "final", "models", "preparation", "provenance", "study", "warm_start"],
     ["baselines", "best", "decisions", "notifications", "planning", "reproduction", "requests", "weights"],
-    ["allowance", "placement"],
+    ["allowance", "checking", "placement"],
     ["attempts"],
     ["search"],
     ["driver"],
@@ -80,6 +80,11 @@ INNER = {
     "catalogue": [
         ["catalogue.caches", "catalogue.listing"],
         ["catalogue.cleaning", "catalogue.comparison", "catalogue.deletion", "catalogue.renaming"],
+    ],
+    "checking": [
+        ["checking.findings", "checking.surroundings", "checking.trainings"],
+        ["checking.judgement"],
+        ["checking.suite"],
     ],
     "config": [
         ["config.section"],

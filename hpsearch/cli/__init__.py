@@ -25,6 +25,7 @@ import click
 from hpsearch import __version__
 from hpsearch.cli import json_errors, lost_output
 from hpsearch.cli.audit import audit
+from hpsearch.cli.check import check
 from hpsearch.cli.clean import clean
 from hpsearch.cli.compare import compare
 from hpsearch.cli.completion import complete_names, completion
@@ -60,6 +61,7 @@ from hpsearch.redaction import guard, redact
 
 NEEDS = {  # packages with a version floor
     "plan": ("torch",),
+    "check": ("torch",),
     "run": ("torch", "mlflow"),
     "confirm": ("torch", "mlflow"),
     "audit": ("torch", "mlflow"),
@@ -122,7 +124,7 @@ def commands(context: click.Context) -> None:
     refuse_old(*NEEDS.get(context.invoked_subcommand or "", ()))
 
 
-commands.add_section("Before", new, plan, explain, schema)
+commands.add_section("Before", new, plan, check, explain, schema)
 commands.add_section("Search", run, watch, pause, resume, extend, enqueue, stop)
 commands.add_section("Look and compare", list_studies, show, compare, report, ui)
 commands.add_section("Trust", confirm, audit, verify)

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean, pstdev, quantiles
 from typing import Any
 
+from hpsearch import gpus
 from hpsearch.budget.spending import limits
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
@@ -193,7 +194,7 @@ def _studied(plan: Plan, job: _Job) -> Plan:
     """The plan with the course of the study, without and with its pruner."""
     assert plan.trial is not None
     experiment = job.experiment
-    devices = len({device_of(one.device, n) for n, one in enumerate(job.settings)})  # GPUs, or workers on the CPU
+    devices = gpus.count({device_of(one.device, n) for n, one in enumerate(job.settings)})  # or workers on the CPU
     spread = plan.trial.deviation / plan.trial.mean
     pace = Pace(plan.trial.mean, 1.0, plan.start, _at_once(plan, devices), devices, spread)
     configs, confirm = experiment.space.size, experiment.search.confirm

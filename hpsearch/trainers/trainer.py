@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from pydantic import BaseModel, create_model
 
 from hpsearch.config import Config, Objective
-from hpsearch.contract import Evaluation, Handle, TrialTask, WorkerSettings
+from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, TrialTask, WorkerSettings
 from hpsearch.document.ranges import Leaf, probes
 from hpsearch.tasks.baseline import Baseline
 from hpsearch.trainers.costs import Advice, CostModel, Sample, by_progress
@@ -148,6 +148,7 @@ class Trainer:
     tied: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys that a validator of it checks together
     sizes: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys whose larger values make a larger model
     config: ClassVar[type[Config]] = Config  # seed, objective, sections; default: made from `sections`
+    several_gpus: ClassVar[bool] = False  # whether one training can use the GPUs of `resources: {gpus_per_trial}`
     exports: ClassVar[str] = ""  # what reads the files that `export` writes, for display
     untested: ClassVar[str] = "the trainer measured no test data"  # said if `test` returns no test/... metric
 
@@ -211,6 +212,13 @@ class Trainer:
         Raises CheckpointDamaged.
         """
         return None
+
+    def starts_anew(self, folder: Path) -> bool:
+        """Whether a training in this folder, a trial's, has no state to resume from; default: no checkpoint is there.
+
+        `hpsearch check` asks after a training was paused or killed.
+        """
+        return not any((folder / name).exists() for name in CHECKPOINTS)
 
     # ------------------------------------------------------------------------------------------------- before a search
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "explain",
     "schema",
     "plan",
+    "check",
     "list",
     "compare",
     "rename",
