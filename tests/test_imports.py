@@ -52,7 +52,7 @@ LEVELS = [
     ["live"],
     ["catalogue", "displays", "draft", "final", "preparation", "provenance", "study", "warm_start"],
     ["baselines", "best", "decisions", "notifications", "planning", "reproduction", "requests", "weights"],
-    ["allowance", "placement"],
+    ["allowance", "larger", "placement"],
     ["attempts"],
     ["search"],
     ["driver"],
@@ -201,7 +201,7 @@ INNER = {
         ["tasks.classification", "tasks.loading", "tasks.text", "tasks.translation"],
     ],
     "trainers": [
-        ["trainers.costs", "trainers.output_log", "trainers.state"],
+        ["trainers.costs", "trainers.output_log", "trainers.scaling", "trainers.state"],
         ["trainers.trainer"],
         ["trainers.causal_lm", "trainers.checked", "trainers.evaluations"],
         ["trainers.own"],
