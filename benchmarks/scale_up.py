@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hpsearch.contract import Handle, WorkerSettings
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.loop import train
@@ -105,7 +103,7 @@ def run(given: argparse.Namespace) -> None:
                 lambda rate, shared=shared, name=name, size=size: measure(
                     shared, MIDDLE[shared] if shared != name else size, rate
                 )
-            ):  # noqa: E501
+            ):
                 pass
 
 

@@ -113,4 +113,3 @@ def _heads(before: ModelConfig, width: int) -> int:
         wrong = f"{width} is no multiple of the trial's head width {head}"
         raise Fault(("width",), f"{wrong}; allowed: {near}, or give n_heads as well")
     return width // head
-

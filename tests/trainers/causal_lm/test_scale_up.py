@@ -92,7 +92,9 @@ def test_a_searched_weight_decay_keeps_its_time_scale():
     per_parameter = 100 / (found.sizes["parameters"][1] / found.sizes["parameters"][0])
     assert moved == pytest.approx(per_parameter**-0.527, rel=0.02)
     constant = other(found, "weight_decay", "constant time scale")
-    assert constant == pytest.approx(was.weight_decay * now.batch_size / 16 / (now.learning_rate / 4e-3) / 100, rel=0.02)
+    assert constant == pytest.approx(
+        was.weight_decay * now.batch_size / 16 / (now.learning_rate / 4e-3) / 100, rel=0.02
+    )
 
 
 def test_a_weight_decay_that_was_not_searched_stays():
@@ -161,12 +163,18 @@ def test_what_lies_outside_of_a_law_is_warned_of():
     ("given", "words"),
     [
         ({"widht": 64}, "widht: unknown key; did you mean 'width'?"),
-        ({"width": 250}, "width: 250 is no multiple of the trial's head width 16; allowed: 240 or 256, or give n_heads"),
+        (
+            {"width": 250},
+            "width: 250 is no multiple of the trial's head width 16; allowed: 240 or 256, or give",
+        ),
         ({"width": 250, "n_heads": 4}, "n_heads 4 does not divide width 250"),
         ({"width": math.nan}, "width: must be"),
         ({"tokens": math.nan}, "tokens: must be a finite number"),
         ({"width": 128.0}, "width: must be an integer"),
-        ({"tokens": 10}, "tokens: 10 tokens are fewer than the 1,000,000 of the trial's training; allowed: at least as many"),
+        (
+            {"tokens": 10},
+            "tokens: 10 tokens are fewer than the 1,000,000 of the trial's training; allowed: at",
+        ),
         ({"epochs": 0.5}, "epochs: 500,000 tokens are fewer"),
         ({"tokens": 0}, "tokens: must be above 0, not 0"),
         ({}, "nothing is larger than in the trial; allowed: width, n_layers"),
