@@ -17,7 +17,6 @@ from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.provenance import provenance
 from hpsearch.trainers import Change, ScaleUp, Trainer
 
-OPTION = "--for"
 KEPT = (
     "study",
     "trial",
@@ -51,9 +50,9 @@ def scale_up(
     try:
         found = trainer.scaled(config, target, sets=history.origin.data.get("sets") or {}, searched=searched)
     except Fault as error:
-        raise UserError(f"{OPTION}: {error}") from None
+        raise UserError(f"the larger training: {error}") from None
     if found is None:
-        raise UserError(f"{OPTION}: trainer {trainer.name} has no rules for a larger training; causal_lm has")
+        raise UserError(f"trainer {trainer.name} has no rules for a larger training; causal_lm has")
     return replace(found, trial=trial.number)
 
 

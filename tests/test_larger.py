@@ -96,12 +96,18 @@ def test_from_python_nothing_is_written_without_a_path(home, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--for", "{widht: 64}"], r"--for: widht: unknown key; did you mean 'width'\?"),
+        (["--for", "{widht: 64}"], r"the larger training: widht: unknown key; did you mean 'width'\?"),
         (["--for", "{width: .nan}"], r"--for: .nan is not allowed; write a finite number"),
         (["--for", "1024"], r"--for: '1024' is no mapping; allowed: one as in {width: 1024"),
-        (["--for", "{width: 1"], r"--for: "),
-        (["--for", "{width: 40}"], r"--for: width: 40 is no multiple of the trial's head width 16; allowed: 32 or 48"),
-        (["--for", "{tokens: 1}"], r"--for: tokens: 1 tokens are fewer than the [\d,]+ of the trial's training"),
+        (["--for", "{width: 1"], r"--for: .*}"),
+        (
+            ["--for", "{width: 40}"],
+            r"the larger training: width: 40 is no multiple of the trial's head width 16; allowed: 32 or 48",
+        ),
+        (
+            ["--for", "{tokens: 1}"],
+            r"tokens: 1 tokens are fewer than those of the trial's training; allowed: [\d,]+ or more",
+        ),
         (["--for", "{width: 64}", "--model", "model"], r"--for and --model: a larger training has no weights yet"),
         (["--json"], r"--json: only with --for"),
     ],
@@ -115,4 +121,4 @@ def test_mistakes_are_one_line(home, call, tmp_path, monkeypatch, arguments, wor
 def test_a_trainer_without_rules_says_so(call, tmp_path):
     go(experiment("trainer: 'python:hpsearch.testing.toy:Toy'\nbudget: {trials: 1}\n"), tmp_path / "toy")
     result = call("export", "toy", "--for", "{width: 256}", "-o", tmp_path / "a.yaml", "--home", tmp_path)
-    one_line(result, 2, r"--for: trainer python:hpsearch.testing.toy:Toy has no rules for a larger training")
+    one_line(result, 2, r"trainer python:hpsearch.testing.toy:Toy has no rules for a larger training")

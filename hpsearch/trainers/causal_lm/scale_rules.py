@@ -10,6 +10,8 @@ weights: under Adam a rate of 1 / width (also derived for the standard parametri
 The two together are N^-0.5 for models that grow in width and depth alike, which is what independent trainings of such
 models came to: N^-0.48 D^0.26 for the rate, D^0.57 for the batch (standard errors 0.02, 0.04, 0.08), fitted by us to
 the 18 best rates and batches of a published grid of 46M to 2.9B parameters (LINGLE). Step Law's N^-0.713 is steeper.
+The exponent of D is for models of 20M parameters and more: the best rate of our own small trainings, below 2M, does not
+rise with the tokens (benchmarks/scale_up.py, horizon_grid.py), as in horizon.py.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from hpsearch.trainers.causal_lm.rules import share_of_law
 from hpsearch.trainers.scaling import Answer
 
 LINGLE = "L. Lingle, Scaling Laws for Optimal LR and Batch Size III, 2025"
@@ -94,15 +97,16 @@ class Law:
 
 
 def _width_depth(growth: Growth) -> float:
-    return 1.0 / growth.width / math.sqrt(growth.layers) * float(growth.length**RATE_TOKENS)
+    exponent = RATE_TOKENS * share_of_law(growth.parameters[1])
+    return 1.0 / growth.width / math.sqrt(growth.layers) * float(growth.length**exponent)
 
 
 RATE_TOKENS, BATCH_TOKENS = 0.26, 0.571
 
 WIDTH_DEPTH = Law(
     "width and depth",
-    "rate ~ tokens^0.26 / (width sqrt(layers))",
-    f"{MUP}; tokens: {LINGLE}",
+    "rate ~ D^(0.26 s) / (width sqrt(layers)), s = 0 up to 2M parameters, 1 from 20M on",
+    f"{MUP}; D: {LINGLE}",
     _width_depth,
     parameters=(46e6, 2.9e9),
     tokens=(1.28e8, 1.02e9),

@@ -77,8 +77,10 @@ def larger(before: Extent, target: ScaleTarget, sets: Mapping[str, Any]) -> Exte
     tokens = epochs * epoch_tokens
     if tokens < before.tokens * (1 - SLACK):
         key = "epochs" if target.tokens is None else "tokens"
-        words = f"{tokens:,.0f} tokens are fewer than the {before.tokens:,.0f} of the trial's training"
-        raise Fault((key,), f"{words}; allowed: at least as many")
+        least = f"{before.tokens:,.0f}"
+        raise Fault(
+            (key,), f"{tokens:,.0f} tokens are fewer than those of the trial's training; allowed: {least} or more"
+        )
     update = {"epochs": float(f"{epochs:.6g}"), "stop_at": 1.0}
     config = before.config.model_copy(update={"model": model, "training": training.model_copy(update=update)})
     known_tokens, rows = epoch_of(config, sets)
@@ -110,6 +112,7 @@ def _heads(before: ModelConfig, width: int) -> int:
     head = before.width // before.n_heads
     if width % head:
         near = f"{max(1, width // head) * head} or {(width // head + 1) * head}"
-        wrong = f"{width} is no multiple of the trial's head width {head}"
-        raise Fault(("width",), f"{wrong}; allowed: {near}, or give n_heads as well")
+        raise Fault(
+            ("width",), f"{width} is no multiple of the trial's head width {head}; allowed: {near}, or give n_heads"
+        )
     return width // head

@@ -43,9 +43,15 @@ def test_the_rate_falls_with_the_width_and_the_root_of_the_depth():
     assert larger({"width": 256, "n_layers": 8}).config.training.learning_rate == pytest.approx(4e-3 / 8)
 
 
-def test_the_rate_and_the_batch_grow_with_the_tokens():
-    found = larger({"tokens": 1e8, "epochs": 1})
+def test_the_rate_grows_with_the_tokens_in_all_but_small_models():
+    trial = config({"width": 512, "n_layers": 8, "n_heads": 8})
+    found = larger({"tokens": 1e8, "epochs": 1}, trial)
     assert found.config.training.learning_rate == pytest.approx(4e-3 * 100**0.26, rel=0.01)
+    assert larger({"tokens": 1e8, "epochs": 1}).config.training.learning_rate == 4e-3
+
+
+def test_the_batch_grows_with_the_tokens():
+    found = larger({"tokens": 1e8, "epochs": 1})
     assert found.config.training.batch_size == round(16 * 100**0.571)
     assert other(found, "batch_size", "Power Lines") == round(16 * 100**0.383)
 
@@ -165,7 +171,7 @@ def test_what_lies_outside_of_a_law_is_warned_of():
         ({"widht": 64}, "widht: unknown key; did you mean 'width'?"),
         (
             {"width": 250},
-            "width: 250 is no multiple of the trial's head width 16; allowed: 240 or 256, or give",
+            "width: 250 is no multiple of the trial's head width 16; allowed: 240 or 256, or",
         ),
         ({"width": 250, "n_heads": 4}, "n_heads 4 does not divide width 250"),
         ({"width": math.nan}, "width: must be"),
@@ -173,7 +179,7 @@ def test_what_lies_outside_of_a_law_is_warned_of():
         ({"width": 128.0}, "width: must be an integer"),
         (
             {"tokens": 10},
-            "tokens: 10 tokens are fewer than the 1,000,000 of the trial's training; allowed: at",
+            "tokens: 10 tokens are fewer than those of the trial's training; allowed: 1,000,000",
         ),
         ({"epochs": 0.5}, "epochs: 500,000 tokens are fewer"),
         ({"tokens": 0}, "tokens: must be above 0, not 0"),
