@@ -99,7 +99,7 @@ def test_from_python_nothing_is_written_without_a_path(home, tmp_path, monkeypat
         (["--for", "{widht: 64}"], r"the larger training: widht: unknown key; did you mean 'width'\?"),
         (["--for", "{width: .nan}"], r"--for: .nan is not allowed; write a finite number"),
         (["--for", "1024"], r"--for: '1024' is no mapping; allowed: one as in {width: 1024"),
-        (["--for", "{width: 1"], r"--for: .*}"),
+        (["--for", "{width: 64, width: 128}"], r"--for: key 'width' is given twice"),
         (
             ["--for", "{width: 40}"],
             r"the larger training: width: 40 is no multiple of the trial's head width 16; allowed: 32 or 48",
