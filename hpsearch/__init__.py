@@ -93,6 +93,7 @@ _MODULES = {
     "hpsearch.tasks.baseline": ["Baseline"],
     "hpsearch.trainers.function.trial": ["FunctionTrial"],
     "hpsearch.trainers.state": ["load_state", "save_state"],
+    "hpsearch.trainers.scaling": ["ScaleUp"],
     "hpsearch.trainers.trainer": ["Rule", "Shape", "Trainer"],
     "hpsearch.verdict": ["Phases", "Verdict"],
 }

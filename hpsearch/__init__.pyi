@@ -73,6 +73,7 @@ from hpsearch.reproduction import Verification as Verification
 from hpsearch.space.experiment import Experiment as Experiment
 from hpsearch.tasks.baseline import Baseline as Baseline
 from hpsearch.trainers.function.trial import FunctionTrial as FunctionTrial
+from hpsearch.trainers.scaling import ScaleUp as ScaleUp
 from hpsearch.trainers.state import load_state as load_state
 from hpsearch.trainers.state import save_state as save_state
 from hpsearch.trainers.trainer import Rule as Rule

@@ -178,6 +178,7 @@ PRODUCED = {
     "<standard output>: <No space left on device>": (
         "tests/cli/test_lost_output.py::test_lost_output_is_an_error_only_if_the_disk_is_full"
     ),
+    "--for: <reason>": "tests/test_larger.py::test_mistakes_are_one_line",
     "<reason of a worker>": "tests/test_search.py::test_a_mistake_of_the_user_ends_the_search_at_once",
     "<HPSEARCH_OPTUNA_URL> <has an option that PostgreSQL does not know: name>; <allowed>": (
         "tests/faults/test_postgres.py::test_a_wrong_address_is_refused_at_the_start"

@@ -52,7 +52,7 @@ LEVELS = [
     ["final_seed", "live"],
     ["catalogue", "displays", "draft", "final", "models", "preparation", "provenance", "study", "warm_start"],
     ["baselines", "best", "decisions", "notifications", "planning", "reproduction", "requests", "weights"],
-    ["allowance", "checking", "placement"],
+    ["allowance", "checking", "larger", "placement"],
     ["attempts"],
     ["search"],
     ["driver"],
@@ -213,7 +213,7 @@ INNER = {
         ["tasks.classification", "tasks.loading", "tasks.text", "tasks.translation"],
     ],
     "trainers": [
-        ["trainers.costs", "trainers.output_log", "trainers.state"],
+        ["trainers.costs", "trainers.output_log", "trainers.scaling", "trainers.state"],
         ["trainers.trainer"],
         ["trainers.causal_lm", "trainers.checked", "trainers.evaluations"],
         ["trainers.own"],

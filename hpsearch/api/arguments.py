@@ -23,6 +23,12 @@ def check_arguments(**arguments: Any) -> None:
     _check_policy(arguments.get("policy"))
 
 
+def check_trained_on(data: Any) -> None:
+    """Raises UserError if it is not what a final training may train on."""
+    if not isinstance(data, str) or data not in DATA:
+        raise UserError(f"data: {data!r} is not allowed; allowed: {' or '.join(map(repr, DATA))}")
+
+
 def _check_folders(arguments: Mapping[str, Any]) -> None:
     """Raises UserError if `base` is not a folder, or if `output` is, or is below, something that is not a folder."""
     base, output = arguments.get("base"), arguments.get("output")
@@ -71,7 +77,6 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "base": (lambda value: value is None or _is_path(value), "the path of a folder, or None"),
     "data_changed": (lambda value: isinstance(value, bool), "True or False"),
     "seeds": (lambda value: type(value) is int and 1 <= value <= MOST_SEEDS, f"a whole number from 1 to {MOST_SEEDS}"),
-    "data": (lambda value: isinstance(value, str) and value in DATA, "'train' or 'train+valid'"),
     "quick": (lambda value: isinstance(value, bool), "True or False"),
     "trial": (_is_index, "a whole number, or a trial of the study"),
     "policy": (lambda value: not isinstance(value, str), "an object with the methods next() and judge()"),

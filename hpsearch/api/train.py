@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from hpsearch.api.arguments import check_arguments
+from hpsearch.api.arguments import check_arguments, check_trained_on
 from hpsearch.api.final_job import FinalJob, FinalResult, wanted_config
 from hpsearch.api.interrupt import Interrupt
 from hpsearch.api.options import Space, experiment_of, home_of, opening_turn, redacted
@@ -52,7 +52,8 @@ def train(
     stand_in_for_user()
     with redacted():
         check_arguments(config=config, output=output, home=home, base=base, data_changed=data_changed)
-        check_arguments(progress=progress, stopping=stopping, seeds=seeds, data=data)
+        check_arguments(progress=progress, stopping=stopping, seeds=seeds)
+        check_trained_on(data)
         with opening_turn:
             experiment = experiment_of(config, base=base, device=device, threads=threads)
             wanted_config(experiment, data)  # raises if it has ranges, before anything is written

@@ -14,6 +14,7 @@ from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, TrialTask, Worker
 from hpsearch.document.ranges import Leaf, probes
 from hpsearch.tasks.baseline import Baseline
 from hpsearch.trainers.costs import Advice, CostModel, Sample, by_progress
+from hpsearch.trainers.scaling import ScaleUp
 from hpsearch.verdict import Phases
 
 
@@ -316,6 +317,22 @@ class Trainer:
     def dedup_key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """The values of the sections that have an effect: configs with equal keys are the same training, tried once."""
         return {name: {**_defaults(kind), **config.get(name, {})} for name, kind in self.sections.items()}
+
+    def scaled(
+        self,
+        config: Any,
+        target: Mapping[str, Any],
+        *,
+        sets: Mapping[str, Any],
+        searched: Collection[tuple[str, str]],
+    ) -> ScaleUp | None:
+        """What a larger training than that of a config is to have, for `hpsearch export --for`; raises Fault.
+
+        config: a trial's, which ends at its best evaluation; target: what the user gives of the larger training; sets:
+        the counts of the study's data; searched: (section, key) of the trial's ranges. None (the default): the trainer
+        has no rules for it.
+        """
+        return None
 
     # --------------------------------------------------------------------------------------------------- before it runs
 

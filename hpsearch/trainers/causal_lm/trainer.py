@@ -20,7 +20,9 @@ from hpsearch.trainers.causal_lm.dedup_key import dedup_key
 from hpsearch.trainers.causal_lm.export_config import comments, export_config
 from hpsearch.trainers.causal_lm.horizon import shortened
 from hpsearch.trainers.causal_lm.rules import rules
+from hpsearch.trainers.causal_lm.scale_up import scaled
 from hpsearch.trainers.costs import Advice, CostModel, Sample
+from hpsearch.trainers.scaling import ScaleUp
 from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer
 from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig, WholeTrainConfig
 from hpsearch.verdict import Phases
@@ -157,6 +159,17 @@ class CausalLM(Trainer):
     ) -> Mapping[str, Mapping[str, Any]]:
         """See horizon.py."""
         return shortened(config, horizon, searched)
+
+    def scaled(
+        self,
+        config: TrainConfig,
+        target: Mapping[str, Any],
+        *,
+        sets: Mapping[str, Any],
+        searched: Collection[tuple[str, str]],
+    ) -> ScaleUp | None:
+        """See scale_up.py; None for a subclass that trains otherwise."""
+        return None if self._trains_otherwise else scaled(config, target, sets=sets, searched=searched)
 
     def cools_down(self, config: TrainConfig) -> bool:
         """Whether the schedule has a stable phase to go back to, and a cool-down."""
