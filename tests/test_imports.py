@@ -101,7 +101,7 @@ INNER = {
         ["draft.draft"],
     ],
     "evidence": [
-        ["evidence.looks", "evidence.optimism", "evidence.pruning_audit", "evidence.range_scale"],
+        ["evidence.idle_gpus", "evidence.looks", "evidence.optimism", "evidence.pruning_audit", "evidence.range_scale"],
         ["evidence.caveats", "evidence.cliffs", "evidence.comparisons"],
         ["evidence.bands"],
         ["evidence.short_budgets"],
