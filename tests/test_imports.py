@@ -106,7 +106,7 @@ INNER = {
         ["draft.draft"],
     ],
     "evidence": [
-        ["evidence.looks", "evidence.optimism", "evidence.pruning_audit", "evidence.range_scale", "evidence.seeds"],
+    ["evidence.idle_gpus", "evidence.looks", "evidence.optimism", "evidence.pruning_audit", "evidence.range_scale", "evidence.seeds"],
         ["evidence.caveats", "evidence.cliffs", "evidence.comparisons"],
         ["evidence.bands"],
         ["evidence.short_budgets"],

@@ -73,6 +73,12 @@ def _grouped(names: list[str], resources: Resources) -> list[str]:
     return found
 
 
+def could_share(resources: Resources, n_gpus: int) -> bool:
+    """Whether `trials_per_gpu: auto` would let trials share this machine's GPUs, each of which trains one at a time."""
+    one_each = resources.trials_per_gpu == 1 and resources.trials_per_worker == 1 and resources.workers == "auto"
+    return one_each and resources.launcher.name == "local" and _per_gpu("auto", max(1, n_gpus)) > 1
+
+
 def _per_gpu(wanted: int | str, n_gpus: int) -> int:
     """Returns the number of workers on each GPU; auto: one a core, divided among the GPUs."""
     if not isinstance(wanted, int):

@@ -15,6 +15,7 @@ from hpsearch import gpus
 from hpsearch.budget.spending import limits
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
+from hpsearch.evidence import idle_gpus
 from hpsearch.home import Home
 from hpsearch.journal.device_time import device_of
 from hpsearch.launchers.devices import plan as workers_of
@@ -99,7 +100,8 @@ def _measured(plan: Plan, job: _Job, seconds: float, progress: Progress) -> Plan
     model = job.experiment.trainer.cost_model(samples, job.prepared.sets)
     costs = [model(one.config) for one in random]
     plan = replace(plan, measured=_table(measurements, model), trial=_trial_time(costs, measurements, model))
-    plan = replace(plan, memory=_memory(job, samples, random, model, names), **_files(job, costs))
+    busy = idle_gpus.busy(sample.evaluations for sample in samples)
+    plan = replace(plan, memory=_memory(job, samples, random, model, names), busy=busy, **_files(job, costs))
     return _studied(plan, job)
 
 
