@@ -10,7 +10,10 @@
     path = hpsearch.report("reviews", "report.html")  # the same as a page
     found = hpsearch.studies()              # the studies of a home at a glance; compare, rename, clean, delete
     found = hpsearch.verify("best.yaml")    # does the config reproduce its trial?
+    found = hpsearch.check("space.yaml")    # does its trainer resume, stop, honour the seed?
     result = hpsearch.train("best.yaml")    # the final training and the test
+    model = hpsearch.load_model("model")    # model(text): a label, a translation, a continuation
+    found = hpsearch.evaluate("model", "space.yaml")  # its metrics; also of models of others
 
 A trainer or a policy of your own needs no other import:
 
@@ -35,15 +38,18 @@ if sys.platform == "win32":  # before an import that fails there
 
 _MODULES = {
     "hpsearch.api.audit": ["audit"],
+    "hpsearch.api.check": ["check"],
     "hpsearch.api.clean": ["clean"],
     "hpsearch.api.compare": ["TrialComparison", "compare"],
     "hpsearch.api.confirm": ["confirm"],
     "hpsearch.api.delete": ["delete"],
     "hpsearch.api.enqueue": ["enqueue"],
+    "hpsearch.api.evaluate": ["ModelMetrics", "evaluate"],
     "hpsearch.api.extend": ["extend"],
     "hpsearch.api.new": ["new"],
     "hpsearch.api.reference": ["explain", "schema"],
     "hpsearch.api.plan": ["plan"],
+    "hpsearch.api.predict": ["load_model"],
     "hpsearch.api.report": ["report"],
     "hpsearch.api.pause": ["pause", "resume"],
     "hpsearch.api.rename": ["rename"],
@@ -54,6 +60,7 @@ _MODULES = {
     "hpsearch.api.train": ["FinalResult", "train"],
     "hpsearch.api.verify": ["verify"],
     "hpsearch.api.watch": ["watch"],
+    "hpsearch.checking.findings": ["Conformance", "Finding"],
     "hpsearch.journal.confirmation": ["Confirmation", "Finalist"],
     "hpsearch.catalogue.cleaning": ["Cleaned"],
     "hpsearch.catalogue.comparison": ["Comparison"],
@@ -74,6 +81,9 @@ _MODULES = {
         "UserError",
     ],
     "hpsearch.catalogue.listing": ["StudySummary"],
+    "hpsearch.models.model": ["Model"],
+    "hpsearch.models.measuring": ["SetMetrics"],
+    "hpsearch.models.predictions": ["Completion", "Labelled", "Translation"],
     "hpsearch.outcome": ["Outcome"],
     "hpsearch.planning.plan": ["Plan"],
     "hpsearch.policies.policy": ["GoOn", "Judgement", "New", "Nothing", "Policy"],
@@ -83,6 +93,7 @@ _MODULES = {
     "hpsearch.tasks.baseline": ["Baseline"],
     "hpsearch.trainers.function.trial": ["FunctionTrial"],
     "hpsearch.trainers.state": ["load_state", "save_state"],
+    "hpsearch.trainers.scaling": ["ScaleUp"],
     "hpsearch.trainers.trainer": ["Rule", "Shape", "Trainer"],
     "hpsearch.verdict": ["Phases", "Verdict"],
 }

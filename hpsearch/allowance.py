@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from hpsearch import gpus
 from hpsearch.budget.extension import Extension
 from hpsearch.budget.spending import TimeLeft, kept, left
 from hpsearch.decisions import Decisions
@@ -59,7 +60,8 @@ class Allowance:
 
     def _held(self) -> int:
         """The number of devices that the rest of the search holds: all of them, or those in use if no trial is new."""
-        return self._study.history.devices.held if self._study.history.room == 0 else len(set(self._devices))
+        found = self._study.history.devices.held
+        return found if self._study.history.room == 0 else gpus.count(set(self._devices))
 
 
 def take_extension(study: Study) -> bool:

@@ -12,9 +12,10 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from hpsearch import gpus
 from hpsearch.atomic import write_atomically
 from hpsearch.choice import Choice, winner
-from hpsearch.config import OwnNames
+from hpsearch.config import Config, OwnNames
 from hpsearch.errors import UserError
 from hpsearch.evidence.comparisons import against_default, beaten, unbeaten
 from hpsearch.exported import best_evaluation, exported
@@ -34,29 +35,57 @@ def text(history: History, trainer: Trainer, *, base: str, run_id: str | None, c
     """
     trial = winner(history) if choice is None else choice.trial
     config, chosen = trainer.config.model_validate(trial.config), exported(trainer, trial)
-    document = CommentedMap({"study": history.study, "base": base})
-    if trainer.name.startswith(PREFIX):  # the others have a key of their own, or none
-        document["trainer"] = trainer.name
-    for key, value in chosen.model_dump(mode="json", exclude_none=True).items():
-        own = getattr(chosen, key)
-        document[key] = _commented(own.nested if isinstance(own, OwnNames) else value)
     then = after(history, trial)
     evaluation = best_evaluation(trial)
     comments = trainer.comments(config, chosen, trial=trial.number, evaluation=evaluation, then=then)
-    for (section, key), comment in comments.items():
-        document[section].yaml_add_eol_comment(comment, key)
     facts: Mapping[str, Any] = {} if choice is None else choice.facts
-    document["provenance"] = known = _commented(provenance(history, trial, chosen, run_id) | dict(facts))
-    known["config"].fa.set_flow_style()  # a few lines of it
-    document.yaml_set_start_comment(
-        f"{_heading(history) if choice is None else _lines(choice.lines)}"
+    return document(
+        history,
+        trainer,
+        chosen,
+        base=base,
+        comments=comments,
+        provenance=provenance(history, trial, chosen, run_id) | dict(facts),
+        n_gpus=gpus.count([trial.device]),
+        heading=f"{_heading(history) if choice is None else lines(choice.lines)}"
         "Train it, test it once and write the model:  hpsearch train THIS_FILE -o model\n"
-        "Any value may be made a range again:  hpsearch run THIS_FILE --study ANOTHER_NAME"
+        "Any value may be made a range again:  hpsearch run THIS_FILE --study ANOTHER_NAME",
     )
+
+
+def document(
+    history: History,
+    trainer: Trainer,
+    config: Config,
+    *,
+    base: str,
+    comments: Mapping[Any, str],
+    provenance: Mapping[str, Any],
+    heading: str,
+    n_gpus: int = 1,
+) -> str:
+    """Returns a config of a study's trainer as a file.
+
+    comments: (section, key) -> text; heading: the lines above it; n_gpus: devices of a training.
+    """
+    found = CommentedMap({"study": history.study, "base": base})
+    if trainer.name.startswith(PREFIX):  # the others have a key of their own, or none
+        found["trainer"] = trainer.name
+    if n_gpus > 1:
+        found["resources"] = _commented({"gpus_per_trial": n_gpus})
+    for key, value in config.model_dump(mode="json", exclude_none=True).items():
+        own = getattr(config, key)
+        found[key] = _commented(own.nested if isinstance(own, OwnNames) else value)
+    for (section, key), comment in comments.items():
+        found[section].yaml_add_eol_comment(comment, key)
+    found["provenance"] = known = _commented(dict(provenance))
+    if "config" in known:
+        known["config"].fa.set_flow_style()  # a few lines of it
+    found.yaml_set_start_comment(heading)
     stream = io.StringIO()
     yaml = YAML()
     yaml.width = 120
-    yaml.dump(document, stream)
+    yaml.dump(found, stream)
     return stream.getvalue()
 
 
@@ -66,9 +95,18 @@ def write(history: History, path: Path, *, base: Path, run_id: str | None, choic
     base: the folder of the study's relative paths and of its trainer's module; choice: as for `text`.
     """
     trainer = load(trainer_name(history.origin), base)
-    relative = os.path.relpath(base.resolve(), path.resolve().parent)
+    written(path, text(history, trainer, base=relative(base, path), run_id=run_id, choice=choice))
+
+
+def relative(base: Path, path: Path) -> str:
+    """The folder of a config's relative paths, from the file at `path`."""
+    return os.path.relpath(base.resolve(), path.resolve().parent)
+
+
+def written(path: Path, text: str) -> None:
+    """Writes a file atomically; raises UserError if it cannot be written."""
     try:
-        write_atomically(path, text(history, trainer, base=relative, run_id=run_id, choice=choice).encode())
+        write_atomically(path, text.encode())
     except OSError as error:
         raise UserError(f"{path}: cannot write: {error.strerror}") from error
 
@@ -76,11 +114,12 @@ def write(history: History, path: Path, *, base: Path, run_id: str | None, choic
 def _heading(history: History) -> str:
     """The first lines of the winner's file, which compare it with the default config and the baselines."""
     good, bad = [against_default(history), beaten(history)], [f"warning: {line}" for line in unbeaten(history)]
-    return _lines([f"The best of {len(history.trials)} trials of study {history.study}.", *good, *bad])
+    return lines([f"The best of {len(history.trials)} trials of study {history.study}.", *good, *bad])
 
 
-def _lines(lines: Iterable[str]) -> str:
-    return "".join(f"{printable(line)}\n" for line in lines if line)
+def lines(some: Iterable[str]) -> str:
+    """Lines of a heading, without empty ones."""
+    return "".join(f"{printable(line)}\n" for line in some if line)
 
 
 def _commented(value: Any) -> Any:

@@ -44,12 +44,13 @@ class Command(IntEnum):
 class WorkerSettings:
     """The settings of a worker, the same for all its trainings."""
 
-    device: str  # a torch device: cpu, cuda:0, mps
+    device: str  # a torch device: cpu, cuda:0, mps; of a worker, its GPUs: cuda:0+1
     threads: int  # CPU threads of one training
     cache: Path  # folder for the prepared data of all studies
     base: Path  # the folder that relative data paths start from
     prepared: dict[str, Path] = field(default_factory=dict)  # data that the trainer has prepared: name -> folder
     checkpoint_seconds: float = 60.0
+    gpus: int = 1  # of each training, if the device is one: `device` and those that follow it
 
 
 @dataclass
@@ -59,6 +60,8 @@ class Handle:
     settings: WorkerSettings
     folder: Path  # the training's own, for last.pt, previous.pt, best.pt, samples.json
     command: Callable[[], Command] = lambda: Command.CONTINUE  # called before every step
+    step: int = 0  # where the training stands: it may set both before it calls `command`, for whoever shows it
+    progress: float = 0.0  # share of its schedule, 0..1; 0: not said
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import getpass
 import os
 import platform
@@ -105,6 +106,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return found.stdout.strip() or None
 
 
+@functools.cache
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

@@ -3,7 +3,8 @@
 A search: Preparing (several), Opened, then Started, Measured, Paused, Interrupted and Finished for its trials, at the
 end Searched and Shipped. SearchPaused and SearchResumed when a person pauses it. `hpsearch.watch` begins with Watched
 in place of Opened, and ends with Left.
-A final training: Preparing (several), Prepared, Trained for each evaluation, Testing. A Notice may come at any time.
+A final training: Preparing (several), Prepared, Stepped now and then, Trained for each evaluation, Testing; Resumed
+where an earlier call of it was stopped or killed. A Notice may come at any time.
 """
 
 from __future__ import annotations
@@ -154,12 +155,46 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """The training of a seed goes on from what an earlier call, which was stopped or killed, has saved."""
+
+    seed: int
+    step: int  # 0: nothing was saved, it starts again
+    evaluation: int  # index of the last one before it; 0: none
+    done: bool = False  # it had ended: it only lacks the test, or other seeds
+
+    @property
+    def line(self) -> str:
+        """The same in a line."""
+        if self.done:
+            return f"resumed: the training of seed {self.seed} had ended, at step {self.step:,}"
+        if not self.step and not self.evaluation:
+            return f"resumed: the training of seed {self.seed} had saved no state and starts again"
+        after = f", after evaluation {self.evaluation}" if self.evaluation else ""
+        return f"resumed: the training of seed {self.seed} goes on from step {self.step:,}{after}"
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """Where the training stands between two evaluations; several a second at most."""
+
+    seed: int
+    step: int
+    share: float  # of the training, 0..1; 0: the trainer does not say it
+    number: int = 1  # of the seed, of `seeds`
+    seeds: int = 1
+
+
+@dataclass(frozen=True)
 class Trained:
     """The training was evaluated."""
 
     evaluation: Evaluation
-    metric: str  # the objective
+    metric: str  # the objective; not among the metrics where the validation data are trained on
     share: float  # of the training, 0..1
+    seed: int | None = None
+    number: int = 1  # of the seed, of `seeds`
+    seeds: int = 1
 
 
 @dataclass(frozen=True)
@@ -168,7 +203,7 @@ class Testing:
 
 
 OfTrial = Started | Measured | Finished | Paused | Interrupted
-OfTraining = Prepared | Trained | Testing
+OfTraining = Prepared | Resumed | Stepped | Trained | Testing
 OfWatching = Watched | Left
 OfPause = SearchPaused | SearchResumed
 Event = Notice | Preparing | Opened | OfTrial | OfPause | OfWatching | Searched | Shipped | OfTraining

@@ -41,6 +41,10 @@ POINTS = (
     "batch_sent",  # MLflow has rows that are not recorded as shipped
     "batch_noted",
     "run_ended",
+    "training_ended",  # a final training: a seed's training has ended, and that is not noted
+    "model_exported",  # its model is written, and not the files that say so
+    "model_whole",  # its state lies beside its model, which MLflow may lack
+    "training_cleared",  # its model is whole, and its state not quite removed
     "deletion_begun",  # a study is no study any more, and all its things are there
     "files_deleted",  # its files are deleted but for the journal
     "runs_hidden",  # its MLflow experiment is deleted, and can still be restored

@@ -111,6 +111,8 @@ class Notifications:
         elif isinstance(event, Searched) and event.stopped:
             self._stopped = True
             self._send("stopped", reason="stopped by a person; everything is saved, and the same command resumes it")
+        elif isinstance(event, Searched) and event.history.is_fruitless:
+            self._send_once("failed", _state(event.history), reason=_why_fruitless(event.history))
         elif isinstance(event, Searched) and event.history.trials:
             self._send_once("finished", _state(event.history))
 
@@ -212,6 +214,12 @@ def _text(event: str, experiment: Experiment, history: History, reason: str) -> 
         "diverged": f"a trial of {experiment.study} diverged{after}",
     }[event]
     return f"hpsearch: {said}".translate(_QUIET)[:LONGEST]
+
+
+def _why_fruitless(history: History) -> str:
+    """Why a search that has come to its end is none that has finished, in words."""
+    outcomes = Counter(trial.status.replace("_", " ") for trial in history.trials.values())
+    return f"no trial has a value ({', '.join(f'{n} {outcome}' for outcome, n in outcomes.most_common())})"
 
 
 def _link(experiment: Experiment) -> str | None:

@@ -16,7 +16,7 @@ from hpsearch.errors import DataError
 from hpsearch.home import Home
 from hpsearch.identity import check_data
 from hpsearch.journal.history import History
-from hpsearch.launchers.devices import plan
+from hpsearch.launchers.devices import first_gpu, plan
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers import Prepared, reporting_errors
 
@@ -86,4 +86,4 @@ def settings_for(experiment: Experiment, home: Home, prepared: Prepared, threads
     threads = threads or experiment.provenance.get("threads") or experiment.resources.threads
     resources = experiment.resources.model_copy(update={"workers": 1, "threads": threads})
     settings = plan(resources, cache=home.cache.resolve(), base=experiment.base.resolve())
-    return replace(settings[0], prepared=prepared.folders)
+    return replace(first_gpu(settings[0]), prepared=prepared.folders)

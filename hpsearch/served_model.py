@@ -12,6 +12,7 @@ class ServedModel:
 
     loader: str  # the module whose `_load_pyfunc(path)` loads the directory; MLflow imports it, and runs no other code
     inputs: Mapping[str, bool]  # column of strings -> whether it must be given
-    outputs: Mapping[str, str]  # column -> string, or map: a number for each label
-    params: Mapping[str, int] = field(default_factory=dict)  # name -> default
+    outputs: Mapping[str, str]  # column -> string, double, or map: a number for each label
+    always: bool = True  # whether each row of an answer has every column
+    params: Mapping[str, int | float] = field(default_factory=dict)  # name -> default
     example: Sequence[Mapping[str, str]] = ()  # rows of the input example

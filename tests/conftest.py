@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import textwrap
 
 import pytest
@@ -12,6 +13,10 @@ from hpsearch.cli import main
 from tests.browser import browser, browser_page  # noqa: F401  (fixtures)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the machine is shared with workers
+
+# Each process that a test starts would compile the package again, half a second in all.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Short studies wait for the disk more than for the processor, because each line is synced: temporary folders are in
 # memory where there is room. (xdist's workers get their folders from the first process.)

@@ -18,10 +18,10 @@ class SimulatedGpus(Scripted):
     Every process that has trained keeps a context. A trial that finds too little runs out of memory.
     """
 
-    def __init__(self, settings, needs, *, size=80 * GIB, length=lambda number: 4):
-        """`needs`: bytes, of a task's trial and config; `length`: evaluations of a trial."""
+    def __init__(self, settings, needs, *, size=80 * GIB, length=lambda number: 4, busy=None):
+        """`needs`: bytes, of a task's trial and config; `length`: evaluations of a trial; `busy`: percent, by index."""
         super().__init__(settings, self._script)
-        self._needs, self._size, self._length = needs, size, length
+        self._needs, self._size, self._length, self._busy = needs, size, length, busy
         self.trials, self.taken, self._contexts = {}, {}, set()  # slot -> its trials; trial -> bytes; slots
         self.together, self.looks = [], []  # for each trial placed: who is on its GPU, how often all had trained before
         self.highest, self.failed, self._looked = 0, [], 0
@@ -74,6 +74,8 @@ class SimulatedGpus(Scripted):
             return Failed(slot, trial, "out_of_memory", "out of memory: CUDA")
         self.highest = max(self.highest, used)
         says = {"peak_memory": self.taken[trial], "device_memory": self._size}
+        if self._busy is not None:
+            says["usage"] = {"gpu": self._busy(index)}
         return Evaluated(slot, trial, replace(evaluation(index, 3.0 - index / 20), **says))
 
 

@@ -115,7 +115,7 @@ def folder(tmp_path_factory):
     return here
 
 
-LONGER = {"--model", "--trials"}  # options that need more than the small study has
+LONGER = {"--for", "--model", "--trials"}  # options that need more than the small study has
 CHEAP_BLOCKS = [(page, words) for page, words in BLOCKS if words[0] in CHEAP and not LONGER & set(words)]
 
 

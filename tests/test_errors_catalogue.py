@@ -56,14 +56,11 @@ PASSED_ON = {
     "policies/checked.py:_wrong": "the rows of a policy",
     "policies/loading.py:_imported": "user_modules",
     "preparation.py:_based": "a row of its own",
-    "serving/pyfunc.py:_limits": "an answer of a scoring server, in docs/mlflow.md",
-    "serving/pyfunc.py:_text": "the same",
-    "serving/pyfunc.py:_uses": "the same",
     "space/default_config.py:_accepted": "the reason of a warning",
     "space/default_config.py:_rules": "trainers/checked.py",
     "space/default_config.py:_check_value": "the row 'is not in its range'",
     "space/experiment.py:of": "with `space: ` before it",
-    "space/experiment.py:override": "lacks_price, wrong_groups",
+    "space/experiment.py:override": "lacks_price, wrong_groups, wrong_gpus",
     "space/experiment.py:config": "validation_errors",
     "space/sections.py:_prior": "unknown_key",
     "space/sections.py:_known": "unknown_key",
@@ -73,7 +70,7 @@ PASSED_ON = {
     "space/settings.py:_without_password": "NO_PASSWORDS",
     "space/settings.py:_url_without_password": "NO_PASSWORDS",
     "space/settings.py:_webhook": "webhook.ALLOWED",
-    "space/validation.py:check_document": "cannot_prepare, wrong_groups",
+    "space/validation.py:check_document": "cannot_prepare, wrong_groups, wrong_gpus",
     "space/validation.py:_check_shift": "a row of its own",
     "space/validation.py:_check_search": "wrong_study",
     "space/validation.py:_refuse_passwords": "NO_PASSWORDS",
@@ -181,6 +178,7 @@ PRODUCED = {
     "<standard output>: <No space left on device>": (
         "tests/cli/test_lost_output.py::test_lost_output_is_an_error_only_if_the_disk_is_full"
     ),
+    "--for: <reason>": "tests/test_larger.py::test_mistakes_are_one_line",
     "<reason of a worker>": "tests/test_search.py::test_a_mistake_of_the_user_ends_the_search_at_once",
     "<HPSEARCH_OPTUNA_URL> <has an option that PostgreSQL does not know: name>; <allowed>": (
         "tests/faults/test_postgres.py::test_a_wrong_address_is_refused_at_the_start"
@@ -342,6 +340,7 @@ SPACES = [
     ("search: {warm_start: [b, b]}\n", "'<study>' is given twice"),
     ("resources: {trials_per_worker: 2}\n", "trains one trial at a time (it has no method train_many)"),
     (TOY + "resources: {trials_per_worker: 2, launcher: ray}\n", "a worker on Ray trains one trial"),
+    ("resources: {gpus_per_trial: 2}\n", "trains on one GPU; allowed:"),
     ("objective: {metric: val/none}\n", "no metric <name>; <allowed or did you mean>"),
     ("objective: {metric: val/loss, direction: maximize}\n", "is better when"),
     ("tokenizer: {vocab_size: {choices: [300, 400]}}\n", "cannot be compared between vocabularies"),

@@ -144,14 +144,14 @@ def test_a_stopped_training_goes_on_to_the_same_value(searched, tmp_path):
     history, _ = searched
     seen = []
     first, *_ = final(searched, tmp_path / "model")
-    for evaluation in first.run(stopping=lambda: len(seen) >= 2):
+    for evaluation in first.trainings[0].run(stopping=lambda: len(seen) >= 2):
         seen.append(evaluation.index)
     assert first.stopped
     with pytest.raises(StudyBusy, match=r"the final training in .*model is being run by pid"):
         final(searched, tmp_path / "model")
     first.close()
     second, *_ = final(searched, tmp_path / "model")
-    for evaluation in second.run(stopping=lambda: False):
+    for evaluation in second.trainings[0].run(stopping=lambda: False):
         seen.append(evaluation.index)
     assert not second.stopped
     assert sorted(set(seen)) == list(range(1, history.best().best.index + 1))
@@ -161,11 +161,11 @@ def test_a_stopped_training_goes_on_to_the_same_value(searched, tmp_path):
 def test_a_training_killed_while_its_model_is_written_goes_on(searched, tmp_path):
     history, _ = searched
     first, *_ = final(searched, tmp_path / "model")
-    list(first.run(stopping=lambda: False))
+    list(first.trainings[0].run(stopping=lambda: False))
     (tmp_path / "model" / "config.json").write_text("{")  # as far as it got
     first.close()
     second, *_ = final(searched, tmp_path / "model")
-    list(second.run(stopping=lambda: False))
+    list(second.trainings[0].run(stopping=lambda: False))
     assert second.test()["val/loss"] == history.best().value
 
 
@@ -175,7 +175,7 @@ def test_without_a_test_split_there_is_no_test_metric(searched, tmp_path):
     assert "test.txt" not in text
     (project / "untested.yaml").write_text(text.replace("  epochs: 100", "  epochs: 2"))
     training, *_ = final(searched, tmp_path / "model", name="untested.yaml")
-    list(training.run(stopping=lambda: False))
+    list(training.trainings[0].run(stopping=lambda: False))
     metrics = training.test()
     assert "val/loss" in metrics
     assert not any(name.startswith("test/") for name in metrics)

@@ -37,23 +37,34 @@ LEVELS = [
         "verdict",
         "webhook",
     ],
-    ["atomic", "environment", "error_lines", "file_lock", "logs", "pending", "samples", "study_lock"],
+    [
+        "atomic",
+        "environment",
+        "error_lines",
+        "evaluation_log",
+        "file_lock",
+        "gpus",
+        "logs",
+        "pending",
+        "samples",
+        "study_lock",
+    ],
     ["journal", "sealed", "user_modules"],
     ["data", "pause_file", "pictures", "queue_file", "storage"],
     ["tasks"],
     ["evidence"],
     ["page"],
     ["document", "training", "views"],
-    ["repair", "serving"],
+    ["repair"],
     ["trainers"],
     ["adapters", "home", "space"],
     ["exported", "finalists", "reference"],
     ["budget"],
     ["choice", "events", "identity", "launchers", "policies"],
-    ["live"],
-    ["catalogue", "displays", "draft", "final", "preparation", "provenance", "study", "warm_start"],
-    ["baselines", "best", "decisions", "notifications", "planning", "reproduction", "requests", "weights"],
-    ["allowance", "placement"],
+    ["final_seed", "live"],
+    ["catalogue", "displays", "draft", "final", "models", "preparation", "provenance", "study", "warm_start"],
+    ["baselines", "best", "decisions", "notifications", "planning", "reproduction", "requests", "serving", "weights"],
+    ["allowance", "checking", "larger", "placement"],
     ["attempts"],
     ["search"],
     ["driver"],
@@ -82,6 +93,11 @@ INNER = {
         ["catalogue.caches", "catalogue.listing"],
         ["catalogue.cleaning", "catalogue.comparison", "catalogue.deletion", "catalogue.renaming"],
     ],
+    "checking": [
+        ["checking.findings", "checking.surroundings", "checking.trainings"],
+        ["checking.judgement"],
+        ["checking.suite"],
+    ],
     "config": [
         ["config.section"],
         ["config.data", "config.objective", "config.own_names", "config.tokenizer"],
@@ -102,7 +118,14 @@ INNER = {
         ["draft.draft"],
     ],
     "evidence": [
-        ["evidence.looks", "evidence.optimism", "evidence.pruning_audit", "evidence.range_scale"],
+        [
+            "evidence.idle_gpus",
+            "evidence.looks",
+            "evidence.optimism",
+            "evidence.pruning_audit",
+            "evidence.range_scale",
+            "evidence.seeds",
+        ],
         ["evidence.caveats", "evidence.cliffs", "evidence.comparisons"],
         ["evidence.bands"],
         ["evidence.short_budgets"],
@@ -156,6 +179,13 @@ INNER = {
         ["metrics.classification", "metrics.losses", "metrics.script"],
         ["metrics.translation"],
     ],
+    "models": [
+        ["models.folder", "models.generation", "models.inputs", "models.predictions"],
+        ["models.examples", "models.hugging_face", "models.own"],
+        ["models.own_measures"],
+        ["models.hugging_face_measures", "models.model"],
+        ["models.measuring"],
+    ],
     "placement": [
         ["placement.peaks"],
         ["placement.sharing"],
@@ -189,8 +219,7 @@ INNER = {
         ["reference.entries", "reference.page", "reference.schema"],
     ],
     "serving": [
-        ["serving.uses"],
-        ["serving.predictor"],
+        ["serving.columns"],
         ["serving.pyfunc"],
     ],
     "storage": [
@@ -207,7 +236,7 @@ INNER = {
         ["tasks.classification", "tasks.loading", "tasks.text", "tasks.translation"],
     ],
     "trainers": [
-        ["trainers.costs", "trainers.output_log", "trainers.state"],
+        ["trainers.costs", "trainers.output_log", "trainers.scaling", "trainers.state"],
         ["trainers.trainer"],
         ["trainers.causal_lm", "trainers.checked", "trainers.evaluations"],
         ["trainers.own"],
@@ -244,9 +273,10 @@ DOORS = {
     ],
     "numpy": [
         "data",
+        "models.hugging_face_measures",
+        "models.own",
         "policies.curves",
         "policies.optuna",
-        "serving.predictor",
         "tasks.bag_of_words",
         "tasks.compression",
         "tasks.measure",
@@ -290,6 +320,7 @@ DOORS = {
     "sacrebleu": ["metrics.translation"],
     "safetensors": ["trainers.function.state", "training.export"],
     "scipy": [
+        "evidence.seeds",
         "policies.curves.model",
         "policies.curves.process",
         "policies.curves.sampler",
@@ -298,7 +329,14 @@ DOORS = {
     "sklearn": ["metrics.classification", "pictures.importances", "tasks.bag_of_words"],
     "sqlalchemy": ["views.mlflow.schema", "views.optuna", "views.sqlite"],
     "tokenizers": ["data.tokenizer"],
-    "torch": ["training", "launchers.devices", "serving.predictor"],
+    "torch": [
+        "launchers.devices",
+        "models.hugging_face",
+        "models.hugging_face_measures",
+        "models.own",
+        "training",
+    ],
+    "transformers": ["models.hugging_face"],
 }
 
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
@@ -383,7 +421,14 @@ def test_every_door_is_in_use() -> None:
 def test_every_import_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    listed = [*project["dependencies"], *extras["samples"], *extras["ray"], *extras["postgresql"], *extras["dashboard"]]
+    listed = [
+        *project["dependencies"],
+        *extras["samples"],
+        *extras["ray"],
+        *extras["postgresql"],
+        *extras["dashboard"],
+        *extras["hf"],
+    ]
     assert architecture.undeclared(PACKAGE, listed) == []
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from hpsearch.errors import UserError
 
+MOST_SEEDS = 100
+DATA = ("train", "train+valid")  # what a final training may train on
+
 
 def check_arguments(**arguments: Any) -> None:
     """Raises UserError for the first argument of a wrong kind: its name, its value and what is allowed."""
@@ -18,6 +21,12 @@ def check_arguments(**arguments: Any) -> None:
             raise UserError(f"{name}: {value!r} is not allowed; allowed: {allowed}")
     _check_folders(arguments)
     _check_policy(arguments.get("policy"))
+
+
+def check_trained_on(data: Any) -> None:
+    """Raises UserError if it is not what a final training may train on."""
+    if not isinstance(data, str) or data not in DATA:
+        raise UserError(f"data: {data!r} is not allowed; allowed: {' or '.join(map(repr, DATA))}")
 
 
 def _check_folders(arguments: Mapping[str, Any]) -> None:
@@ -64,10 +73,13 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "study": (_is_path, "the name of a study or the path of its space file"),
     "home": (_is_path, "the path of a folder"),
     "output": (_is_path, "the path of a folder"),
+    "folder": (_is_path, "the path of a folder"),
+    "data": (_is_space, "the path of a space file or of a data file, a mapping or an Experiment"),
     "base": (lambda value: value is None or _is_path(value), "the path of a folder, or None"),
     "data_changed": (lambda value: isinstance(value, bool), "True or False"),
     "register": _NAME,
     "alias": _NAME,
+    "seeds": (lambda value: type(value) is int and 1 <= value <= MOST_SEEDS, f"a whole number from 1 to {MOST_SEEDS}"),
     "quick": (lambda value: isinstance(value, bool), "True or False"),
     "trial": (_is_index, "a whole number, or a trial of the study"),
     "policy": (lambda value: not isinstance(value, str), "an object with the methods next() and judge()"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import operator
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import hpsearch.home as homes
 from hpsearch import choice
 from hpsearch.api.arguments import check_arguments
-from hpsearch.api.named import study_named
+from hpsearch.api.named import recorded, study_named
 from hpsearch.api.tables import table
 from hpsearch.api.trial import HEADS, Trial, trial_of
 from hpsearch.choice import Choice
@@ -22,6 +23,8 @@ from hpsearch.home import Home
 from hpsearch.journal.confirmation import Confirmation
 from hpsearch.journal.history import History
 from hpsearch.study_lock import is_locked
+from hpsearch.trainers import ScaleUp, trainer_name
+from hpsearch.trainers import load as load_trainer
 from hpsearch.views.mlflow.store import run_ids
 
 
@@ -120,6 +123,38 @@ class Study:
         base, run_id = homes.base_of(self.history, self.folder), self.trials[number].mlflow_run_id
         best.write(self.history, Path(path), base=base, run_id=run_id, choice=chosen)
         return Path(path)
+
+    def scale_up(
+        self,
+        to: Mapping[str, Any],
+        path: str | Path | None = None,
+        *,
+        cheapest: bool = False,
+        trial: int | Trial | None = None,
+    ) -> ScaleUp:
+        """Returns what a larger training than the winner's is to have, by published rules; they are no measurements.
+
+        to: some of width, n_layers, n_heads, context, tokens, epochs, batch_size, as in `{"width": 1024, "tokens":
+        2e9}`; tokens with epochs: of larger data. path: write the config for `hpsearch.train` there, too. cheapest,
+        trial: as for `export`. Raises UserError for a target that is wrong, and if the trainer has no rules.
+        """
+        from hpsearch import larger
+
+        if not isinstance(to, Mapping) or not all(isinstance(key, str) for key in to):
+            raise UserError(f"to: {to!r} is not allowed; allowed: a mapping, as in {{'width': 1024, 'tokens': 2e9}}")
+        plain = {key: value.item() if hasattr(value, "item") else value for key, value in to.items()}  # NumPy's numbers
+        chosen, base = self._chosen(cheapest, trial), homes.base_of(self.history, self.folder)
+        start = choice.winner(self.history) if chosen is None else chosen.trial
+        trainer, space = (
+            load_trainer(trainer_name(self.history.origin), base),
+            recorded(self.history, self.folder).space,
+        )
+        searched = {space.field_of(name) for name in start.params if name in space.params}
+        found = larger.scale_up(self.history, trainer, plain, searched=searched, choice=chosen)
+        if path is not None:
+            run_id = self.trials[start.number].mlflow_run_id
+            larger.write(found, self.history, trainer, Path(path), base=base, run_id=run_id, choice=chosen)
+        return found
 
     def _chosen(self, cheapest: bool, trial: int | Trial | None) -> Choice | None:
         """The trial to export; None for the winner."""

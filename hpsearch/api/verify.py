@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.api.arguments import check_arguments
+from hpsearch.api.final_job import prepared_data
 from hpsearch.api.interrupt import Interrupt
 from hpsearch.api.options import Space, experiment_of, opening_turn, redacted
-from hpsearch.api.train import prepared_data
 from hpsearch.contract import WorkerSettings
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
@@ -98,7 +98,7 @@ class _Job:
             final = FinalTraining(wanted, Path(folder), settings, trainer=self.experiment.trainer)
             with contextlib.closing(final):
                 self._train(final, stopping)
-                return _stopped(wants) if final.stopped else wants.verdict(final.measured)
+                return _stopped(wants) if final.stopped else wants.verdict(final.trainings[0].measured)
 
     def _settings(self) -> WorkerSettings:
         prepared = prepared_data(self.experiment, self.home, self.show, self._compare_data)
@@ -113,7 +113,7 @@ class _Job:
 
     def _train(self, final: FinalTraining, stopping: Callable[[], bool]) -> None:
         ends_at = final.trainer.phases(final.config).ends_at
-        for evaluation in final.run(stopping):
+        for evaluation in final.trainings[0].run(stopping, self.show):
             self.show(Trained(evaluation, final.config.objective.metric, evaluation.progress / ends_at))
 
 

@@ -25,12 +25,14 @@ import click
 from hpsearch import __version__
 from hpsearch.cli import json_errors, lost_output
 from hpsearch.cli.audit import audit
+from hpsearch.cli.check import check
 from hpsearch.cli.clean import clean
 from hpsearch.cli.compare import compare
 from hpsearch.cli.completion import complete_names, completion
 from hpsearch.cli.confirm import confirm
 from hpsearch.cli.delete import delete
 from hpsearch.cli.enqueue import enqueue
+from hpsearch.cli.evaluate import evaluate
 from hpsearch.cli.explain import explain
 from hpsearch.cli.export import export
 from hpsearch.cli.extend import extend
@@ -38,6 +40,7 @@ from hpsearch.cli.listing import list_studies
 from hpsearch.cli.new import new
 from hpsearch.cli.pause import pause, resume
 from hpsearch.cli.plan import plan
+from hpsearch.cli.predict import predict
 from hpsearch.cli.rename import rename
 from hpsearch.cli.repair import repair
 from hpsearch.cli.report import report
@@ -58,12 +61,15 @@ from hpsearch.redaction import guard, redact
 
 NEEDS = {  # packages with a version floor
     "plan": ("torch",),
+    "check": ("torch",),
     "run": ("torch", "mlflow"),
     "confirm": ("torch", "mlflow"),
     "audit": ("torch", "mlflow"),
     "extend": ("torch", "mlflow"),
     "train": ("torch", "mlflow"),
     "verify": ("torch",),
+    "predict": ("torch",),
+    "evaluate": ("torch",),
     "ui": ("mlflow",),
 }
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # errors of the disk that nothing closer to it has handled
@@ -118,11 +124,11 @@ def commands(context: click.Context) -> None:
     refuse_old(*NEEDS.get(context.invoked_subcommand or "", ()))
 
 
-commands.add_section("Before", new, plan, explain, schema)
+commands.add_section("Before", new, plan, check, explain, schema)
 commands.add_section("Search", run, watch, pause, resume, extend, enqueue, stop)
 commands.add_section("Look and compare", list_studies, show, compare, report, ui)
 commands.add_section("Trust", confirm, audit, verify)
-commands.add_section("Use the winner", export, train)
+commands.add_section("Use the winner", export, train, predict, evaluate)
 commands.add_section("Keep in order", rename, clean, delete, sync, repair, completion)
 
 

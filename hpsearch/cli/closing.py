@@ -8,8 +8,10 @@ from pathlib import Path
 
 from hpsearch.budget.spending import Limit, extended, figure, said, spent
 from hpsearch.displays.text import error_file
+from hpsearch.evidence import idle_gpus
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.launchers.devices import could_share
 from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 
@@ -30,6 +32,7 @@ def closing(history: History, experiment: Experiment, *, more: str) -> Iterator[
         yield _paused(paused, history, experiment)
     if experiment.searches:
         yield _spent(history, experiment, more=more)
+    yield from _idle_gpus(history, experiment)
 
 
 def why_fruitless(history: History, folder: Path) -> str:
@@ -75,6 +78,20 @@ def _spent(history: History, experiment: Experiment, *, more: str) -> str:
         return f"spent: {said(budget, history)}"
     options = " ".join(f"{OPTIONS[limit.name]} {_more(limit)}" for limit in reached)
     return f"spent: {said(budget, history)}{interrupted}{f'; for more: {more} {options}' if reached else ''}"
+
+
+def _idle_gpus(history: History, experiment: Experiment) -> Iterator[str]:
+    """Says that trials could have shared the GPUs, if those were idle most of the time."""
+    trials = [trial for trial in history.everything.values() if trial.device.startswith("cuda")]
+    devices = {trial.device for trial in trials}
+    if len(trials) <= len(devices) or not could_share(experiment.resources, len(devices)):
+        return
+    measured = [evaluation for trial in trials for evaluation in trial.measured]
+    peak = max((evaluation.peak_memory for evaluation in measured), default=0)
+    size = min((evaluation.device_memory for evaluation in measured), default=0)
+    percent = idle_gpus.busy([*trial.evaluations.values()] for trial in trials)
+    if said := idle_gpus.idle(percent, peak=peak, size=size):
+        yield f"{said}; {idle_gpus.REMEDY}"
 
 
 def _is_kept(limit: Limit, history: History) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +13,9 @@ from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
     from hpsearch.api.study import Study
+    from hpsearch.home import Home
     from hpsearch.journal.trial_history import TrialHistory
+    from hpsearch.trainers import ScaleUp
 
 
 @click.command(
@@ -20,11 +23,15 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   hpsearch export search_spaces/quickstart.yaml -o best.yaml --model model
-  hpsearch export quickstart --cheapest -o cheapest.yaml""",
+  hpsearch export quickstart --cheapest -o cheapest.yaml
+  hpsearch export quickstart --for "{width: 512, n_layers: 8, tokens: 1e8, epochs: 1}" """,
 )
 @click.argument("space_or_study")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("best.yaml"), show_default=True
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="[default: best.yaml; with --for larger.yaml]",
 )
 @click.option(
     "--model", type=click.Path(path_type=Path, file_okay=False), help="Folder for the weights that the search has kept."
@@ -33,13 +40,29 @@ Examples:
     "--cheapest", is_flag=True, help="Of the trials within two sigma of the best, the one that costs least to train."
 )
 @click.option("--trial", type=click.IntRange(0), help="This trial; an audited one as its audit trained it to its end.")
+@click.option(
+    "--for",
+    "target",
+    metavar="{KEY: VALUE, ...}",
+    help="A larger training by published rules: width, n_layers, n_heads, context, tokens, epochs, batch_size.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --for: JSON of all values and their rules, for programs.")
 @home_option
 def export(
-    space_or_study: str, output: Path, model: Path | None, cheapest: bool, trial: int | None, home_path: Path
+    space_or_study: str,
+    output: Path | None,
+    model: Path | None,
+    cheapest: bool,
+    trial: int | None,
+    target: str | None,
+    as_json: bool,
+    home_path: Path,
 ) -> None:
     """Write the best trial of SPACE_OR_STUDY as a config without ranges, with its provenance.
 
     --model also writes the trial's weights as a model that transformers reads, neither trained further nor tested.
+    --for writes the config of a larger training instead: its learning rate, batch size, weight decay, warm-up and
+    dropout follow from the trial's by published rules, whose sources and limits are printed (docs/scale_up.md).
     """
     from hpsearch.api.study import load
     from hpsearch.displays.console import say
@@ -50,7 +73,17 @@ def export(
 
     if cheapest and trial is not None:
         raise UserError("--cheapest and --trial: only one of the two is allowed")
+    if target is not None and model is not None:
+        raise UserError("--for and --model: a larger training has no weights yet; only one of the two is allowed")
+    if as_json and target is None:
+        raise UserError("--json: only with --for")
     study, home = load(space_or_study, home=home_path), Home(home_path)
+    if target is not None:
+        output = output or Path("larger.yaml")
+        found = study.scale_up(_target(target), output, cheapest=cheapest, trial=trial)
+        _show_larger(found, output, home, as_json=as_json)
+        return
+    output = output or Path("best.yaml")
     if model is not None:
         refuse_filled(model)
     study.export(output, cheapest=cheapest, trial=trial)
@@ -62,6 +95,34 @@ def export(
         write_model(study.history, winner, model, study=home.study(study.name), setting=setting)
         at = f"evaluation {winner.best.index}" if winner.best else "its best evaluation"
         say(f"{model}: the weights of trial {winner.number} at {at}, as the search kept them; not tested")
+    say(f"next: hpsearch train {quoted(output)}{home.option} -o model")
+
+
+def _target(text: str) -> dict[str, Any]:
+    """The mapping of --for, read as in a space file; raises UserError for a mistake."""
+    from hpsearch.document.document import parse
+    from hpsearch.errors import ConfigError
+
+    try:
+        found = parse(f"for: {text}\n", path="--for").value
+    except ConfigError as error:
+        raise UserError(f"--for: {str(error).partition(': ')[2]}") from None
+    if list(found) != ["for"] or not isinstance(found["for"], dict):
+        raise UserError(f"--for: {text!r} is no mapping; allowed: one as in {{width: 1024, n_layers: 24, tokens: 2e9}}")
+    return dict(found["for"])
+
+
+def _show_larger(found: ScaleUp, output: Path, home: Home, *, as_json: bool) -> None:
+    """Prints the values of a larger training, and how to train it."""
+    from hpsearch.cli.scale_table import show
+    from hpsearch.displays.console import say
+    from hpsearch.displays.text import quoted
+
+    if as_json:
+        click.echo(json.dumps({"file": str(output)} | found.to_dict(), indent=1))
+        return
+    show(found)
+    say(f"{output}: the config of the larger training")
     say(f"next: hpsearch train {quoted(output)}{home.option} -o model")
 
 

@@ -32,7 +32,24 @@ home_option = click.option(
     callback=_home,
     help="Folder of all studies, their databases and the cache.",
 )
-device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to train.")
+DEVICES = click.Choice(["auto", "cpu", "cuda", "mps"])
+device_option = click.option("--device", type=DEVICES, help="Where to train.")
+model_device_option = click.option(
+    "--device", type=DEVICES, default="auto", show_default=True, help="Where the model computes."
+)
+
+
+def writing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a model that writes texts: `max_new_tokens` and `beam_size`."""
+    tokens = click.option(
+        "--max-new-tokens",
+        type=click.IntRange(1),
+        help="Tokens of a written text at most (default: as in the training).",
+    )
+    beams = click.option(
+        "--beam-size", type=click.IntRange(1, 64), help="Beams; 1: greedy (default: as in the training)."
+    )
+    return tokens(beams(command))
 
 
 trainer_option = click.option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hpsearch.api.arguments import DATA, MOST_SEEDS
 from hpsearch.cli.options import device_option, home_option, output_options
 
 if TYPE_CHECKING:
@@ -29,6 +30,20 @@ Example:
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("model"), show_default=True
 )
 @click.option(
+    "--seeds",
+    type=click.IntRange(1, MOST_SEEDS),
+    default=1,
+    show_default=True,
+    help="Train so many seeds, the config's own first; the model is the one that is best on validation.",
+)
+@click.option(
+    "--data",
+    type=click.Choice(DATA),
+    default=DATA[0],
+    show_default=True,
+    help="What to train on; with train+valid nothing is validated, and the last weights are the model.",
+)
+@click.option(
     "--threads",
     type=click.IntRange(1),
     help="CPU threads (default: as in the search; the same number repeats it to the last bit).",
@@ -42,6 +57,8 @@ Example:
 def train(
     config: Path,
     output: Path,
+    seeds: int,
+    data: str,
     threads: int | None,
     data_changed: bool,
     register: str | None,
@@ -53,22 +70,24 @@ def train(
 ) -> None:
     """Train CONFIG (no ranges), test it once and write the model to a folder that transformers reads.
 
-    Data that differ from those of the search are refused. Ctrl-C saves the state; the same command resumes.
+    Data that differ from those of the search are refused. Ctrl-C saves the state, and a killed training has saved it
+    each minute: the same command resumes it.
     """
     from hpsearch.cli.training_outputs import training_output
     from hpsearch.displays.text import quoted
     from hpsearch.events import Preparing
     from hpsearch.home import Home
 
-    options: dict[str, Any] = {"output": output, "home": home_path, "threads": threads, "data_changed": data_changed}
-    options |= {"register": register, "alias": alias}
+    options: dict[str, Any] = {"output": output, "home": home_path, "seeds": seeds, "data": data}
+    options |= {"threads": threads, "data_changed": data_changed, "register": register, "alias": alias}
     with training_output(quiet=quiet, as_json=as_json) as terminal:
         terminal.show(Preparing(f"reading {config}", 0.0))
         from hpsearch.space.experiment import Experiment
 
         experiment = Experiment.load(config).override(device=device)
         result, caught = _train(experiment, terminal.show, options)
-    again = f"hpsearch train {quoted(config)} -o {quoted(output)}{naming(register, alias)}{Home(home_path).option}"
+    more = f" --seeds {seeds}" * (seeds > 1) + f" --data {data}" * (data != DATA[0]) + naming(register, alias)
+    again = f"hpsearch train {quoted(config)} -o {quoted(output)}{more}{Home(home_path).option}"
     if result.stopped:
         terminal.stopped(again, code=128 + (caught or 0))
         sys.exit(128 + (caught or 0))
@@ -83,7 +102,9 @@ def about(experiment: Experiment, result: FinalResult, output: Path) -> Iterator
 
     metric, trainer = experiment.objective.metric, experiment.trainer
     yield from [*(lines(result.metrics, result.signatures) or [trainer.untested]), *result.untested]
-    yield result.reproduction or f"{metric} {result.metrics[metric]:.6g}"
+    if result.reproduction or metric in result.metrics:
+        yield result.reproduction or f"{metric} {result.metrics[metric]:.6g}"
+    yield from result.seeds.lines() if result.seeds is not None else []
     yield from result.gap.lines() if result.gap is not None else []
     yield written(trainer, output)
     if result.registered is not None:

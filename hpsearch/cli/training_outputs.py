@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ import click
 from hpsearch.cli.outputs import Silent
 from hpsearch.displays.console import say
 from hpsearch.displays.json_lines import JsonLines
+from hpsearch.displays.screen import EVERY
 from hpsearch.displays.training import TrainingTerminal
-from hpsearch.events import Event, Notice
+from hpsearch.events import Event, Notice, Stepped
 from hpsearch.printable import printable
 from hpsearch.redaction import redact
 
@@ -66,9 +68,14 @@ class JsonTraining(Silent):
     def __init__(self) -> None:
         super().__init__()
         self.lines = JsonLines(sys.stdout)
+        self._stepped = time.monotonic()
 
     def show(self, event: Event) -> None:
-        """Writes an event."""
+        """Writes an event; of those between two evaluations one each EVERY seconds."""
+        if isinstance(event, Stepped):
+            if time.monotonic() - self._stepped < EVERY:
+                return
+            self._stepped = time.monotonic()
         self.lines.show(event)
 
     def stopped(self, again: str, *, code: int) -> None:
@@ -79,7 +86,13 @@ class JsonTraining(Silent):
         """Writes the result."""
         metric = experiment.objective.metric
         found = {"metric": metric, "value": result.metrics.get(metric), "metrics": result.metrics}
-        said = {"signatures": dict(result.signatures), "untested": result.untested, "looks": result.looks}
+        said: dict[str, Any] = {
+            "signatures": dict(result.signatures),
+            "untested": result.untested,
+            "looks": result.looks,
+        }
         gap = None if result.gap is None else result.gap.to_dict()
+        seeds = None if result.seeds is None else result.seeds.to_dict()
+        said |= {"data": result.data, "seed": result.seed, "seeds": seeds}
         files = {"files": {"folder": str(output)}, "reproduction": result.reproduction, "optimism": gap}
         self.lines.write("result", exit_code=0, stopped=False, **found, **said, **files)

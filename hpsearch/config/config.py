@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -26,6 +26,7 @@ class Config(Section):
         ),
     )
     objective: Objective = Objective()
+    trains_on_valid: ClassVar[bool] = False  # whether the validation data are trained on: then nothing is validated
 
     @classmethod
     def identity_of(cls, values: Mapping[str, Any]) -> dict[str, Any]:

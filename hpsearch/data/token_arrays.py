@@ -85,6 +85,30 @@ def label_token(name: str, label: str) -> str:
     return f"<|{name}={label}|>"
 
 
+def joined(first: TextTokens | PairTokens, second: TextTokens | PairTokens) -> TextTokens | PairTokens:
+    """The examples of two splits of a set, in memory; raises TypeError for a text and pairs."""
+    if isinstance(first, TextTokens) and isinstance(second, TextTokens):
+        return TextTokens(np.concatenate([first.tokens, second.tokens]), first.n_bytes + second.n_bytes)
+    if isinstance(first, PairTokens) and isinstance(second, PairTokens):
+        return _joined_pairs(first, second)
+    raise TypeError("running text and pairs cannot be joined")
+
+
+def _joined_pairs(first: PairTokens, second: PairTokens) -> PairTokens:
+    labels = None
+    if first.labels is not None and second.labels is not None:
+        labels = np.concatenate([first.labels, second.labels])
+    return PairTokens(
+        tokens=np.concatenate([first.tokens, second.tokens]),
+        starts=np.concatenate([first.starts, first.starts[-1] + second.starts[1:]]),
+        prompt_lengths=np.concatenate([first.prompt_lengths, second.prompt_lengths]),
+        target_bytes=np.concatenate([first.target_bytes, second.target_bytes]),
+        labels=labels,
+        references=[*first.references, *second.references],
+        sources=[*first.sources, *second.sources],
+    )
+
+
 # ------------------------------------------------------------------------------------------------------------- writing
 
 Arrays = dict[str, NDArray[Any]]

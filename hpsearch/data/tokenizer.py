@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
@@ -133,21 +134,47 @@ class Tokenizer:
         places = self._inner.encode(text, add_special_tokens=False).offsets[: len(ids)]
         return len(text[: max((end for _, end in places), default=0)].encode())
 
-    def save(self, folder: Path) -> None:
-        """Writes what `load` and `transformers.AutoTokenizer.from_pretrained` read."""
+    def save(
+        self,
+        folder: Path,
+        *,
+        markers: tuple[str, str] = ("", ""),
+        longest: int | None = None,
+        truncate: str = "right",
+    ) -> None:
+        """Writes what `load` and `transformers.AutoTokenizer.from_pretrained` read.
+
+        markers: special tokens that transformers puts before and after each text (`load` ignores them); longest: tokens
+        of a text at most, markers included; truncate: the side that a longer text loses where transformers truncates.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "tokenizer.json", self._inner.to_str(pretty=True).encode())
+        inner = json.loads(self._inner.to_str()) | {"post_processor": self._template(markers)}
+        write_atomically(folder / "tokenizer.json", json.dumps(inner, ensure_ascii=False, indent=2).encode())
         named = {"eos_token": EOS, "pad_token": EOS}
-        config = {
+        config: dict[str, Any] = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "clean_up_tokenization_spaces": False,
             "split_special_tokens": True,  # transformers encodes the spelling of a special token as characters, too
             "hpsearch_specials": self.specials,
             "hpsearch_cuttable": self._cuttable,
+            **({} if longest is None else {"model_max_length": longest, "truncation_side": truncate}),
             **named,
         }
         for name, content in (("tokenizer_config.json", config), ("special_tokens_map.json", named)):
             (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+    def _template(self, markers: tuple[str, str]) -> dict[str, Any] | None:
+        """The post-processor that puts the markers around a text; None without markers."""
+        if not any(markers):
+            return None
+        before, after = ({"SpecialToken": {"id": marker, "type_id": 0}} for marker in markers)
+        text, second = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
+        return {
+            "type": "TemplateProcessing",
+            "single": [before, text, after],
+            "pair": [before, text, after, second],
+            "special_tokens": {m: {"id": m, "ids": [self.id(m)], "tokens": [m]} for m in markers},
+        }
 
 
 def _refuse_spelt(inner: tokenizers.Tokenizer, specials: list[str]) -> None:

@@ -171,6 +171,15 @@ def _searched(event: events.Searched) -> dict[str, Any]:
     return {"event": "searched", "stopped": event.stopped, "idle": event.idle, **result(event.history)}
 
 
+def _resumed(event: events.Resumed) -> dict[str, Any]:
+    return {"event": "resumed", "seed": event.seed, "step": event.step, "index": event.evaluation, "done": event.done}
+
+
+def _trained(event: events.Trained) -> dict[str, Any]:
+    about = {"share": event.share, "metric": event.metric, "seed": event.seed}
+    return {"event": "trained", **about, **_evaluation(event.evaluation)}
+
+
 def _path(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
@@ -191,6 +200,8 @@ _DESCRIBED: Mapping[type, Any] = {
     events.Searched: _searched,
     events.Shipped: lambda e: {"event": "shipped", "exported": _path(e.exported), "lacking": e.lacking},
     events.Prepared: lambda e: {"event": "prepared", "data": e.data},
-    events.Trained: lambda e: {"event": "trained", "share": e.share, "metric": e.metric, **_evaluation(e.evaluation)},
+    events.Resumed: _resumed,
+    events.Stepped: lambda e: {"event": "stepped", "seed": e.seed, "step": e.step, "share": e.share},
+    events.Trained: _trained,
     events.Testing: lambda e: {"event": "testing"},
 }

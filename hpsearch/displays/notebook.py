@@ -6,7 +6,6 @@ It uses IPython's own display, which every notebook has: rich and tqdm would nee
 from __future__ import annotations
 
 import html
-import math
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 
 from hpsearch.displays.lines import head, started, stopped, value
 from hpsearch.displays.text import about_values, about_winner, measured, named, params
+from hpsearch.displays.training import trained, training
 from hpsearch.events import (
     Event,
     Interrupted,
@@ -24,9 +24,11 @@ from hpsearch.events import (
     Opened,
     Paused,
     Preparing,
+    Resumed,
     Searched,
     SearchPaused,
     Started,
+    Stepped,
     Testing,
     Trained,
 )
@@ -87,8 +89,12 @@ class Notebook:
         elif isinstance(event, Opened):
             self._open(event)
         elif isinstance(event, Trained):
-            value = f"{event.metric} {measured(event.evaluation.metrics.get(event.metric, math.nan))}"
-            self._bars[0] = Bar("training", event.share, value)
+            self._bars[0] = Bar(training(event), event.share, trained(event))
+        elif isinstance(event, Stepped):
+            before = self._bars.get(0)
+            self._bars[0] = Bar(training(event), event.share, before.value if before is not None else "")
+        elif isinstance(event, Resumed):
+            self._lines.append(event.line)
         elif isinstance(event, Testing):
             self._bars[0] = Bar("testing", 1.0)
         elif isinstance(event, Searched):

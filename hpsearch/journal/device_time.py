@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-_OWN_GPU = re.compile(r"cuda:\d+")  # of this machine: its workers share it
+from hpsearch import gpus
+
+_OWN_GPU = re.compile(r"cuda:\d+(\+\d+)*")  # of this machine: its workers share it
 
 
 @dataclass
@@ -13,8 +15,9 @@ class DeviceTime:
     """Adds up the time in which at least one trial has a device, over all devices.
 
     A device is a GPU of this machine, whatever the number of trials on it, or else a worker: a process on the CPU, or
-    an actor of a cluster. It is held from the start of its first trial's attempt to the end, the pause or the
-    interruption of its last one's. Repeats of the confirmation count like trials.
+    an actor of a cluster; of several GPUs that each trial has, all count. It is held from the start of its first
+    trial's attempt to the end, the pause or the interruption of its last one's. Repeats of the confirmation count like
+    trials.
     """
 
     seconds: float = 0.0  # of what has ended
@@ -24,7 +27,7 @@ class DeviceTime:
     @property
     def held(self) -> int:
         """The number of devices that are held now."""
-        return len(self._since)
+        return gpus.count(self._since)
 
     def started(self, trial: int, *, device: str, worker: int, at: float) -> None:
         """Notes that a worker trains a trial."""
@@ -36,7 +39,7 @@ class DeviceTime:
         """Notes that a trial is not in training any more; nothing if it was not."""
         place = self._holder.pop(trial, None)
         if place is not None and place not in self._holder.values():
-            self.seconds += max(0.0, at - self._since.pop(place))
+            self.seconds += gpus.count([place]) * max(0.0, at - self._since.pop(place))
 
     def stopped(self, *, at: float) -> None:
         """Notes that no trial is in training any more: their driver is gone, or begins anew."""
@@ -44,7 +47,7 @@ class DeviceTime:
 
     def until(self, at: float) -> float:
         """Returns the seconds so far, if no device is released before `at`."""
-        return self.seconds + sum(max(0.0, at - since) for since in self._since.values())
+        return self.seconds + sum(gpus.count([place]) * max(0.0, at - since) for place, since in self._since.items())
 
 
 def device_of(device: str, worker: int) -> str:

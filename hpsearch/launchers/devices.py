@@ -9,11 +9,11 @@ from collections.abc import MutableMapping
 from dataclasses import replace
 from pathlib import Path
 
+from hpsearch import gpus
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
 from hpsearch.space.settings import Resources
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 MOST_PER_CORE = 8  # workers; more would only use up the memory
 AUTO_PER_GPU = 8  # workers: more trials on one GPU hardly train faster together
 
@@ -22,11 +22,14 @@ def plan(resources: Resources, *, cache: Path, base: Path) -> list[WorkerSetting
     """Returns the settings of each worker: on a CPU one worker a core with one thread, on GPUs `trials_per_gpu` a GPU.
 
     GPU memory limits how many of a GPU's workers train at once (placement/sharing.py); an idle one uses none of it.
+    With `gpus_per_trial`, each worker has as many GPUs of its own.
     One thread is the default because two torch threads beside another busy process ran 10 to 40 times slower.
     Raises UserError for more workers than this machine can run, or a device that it lacks.
     """
     names = devices(resources.device)
-    if names[0].startswith("cuda"):
+    if resources.gpus_per_trial > 1:
+        names = _grouped(names, resources)
+    elif names[0].startswith("cuda"):
         # in turn: the first worker of each GPU before the second of any
         names = names * _per_gpu(resources.trials_per_gpu, len(names))
     return [
@@ -38,16 +41,42 @@ def plan(resources: Resources, *, cache: Path, base: Path) -> list[WorkerSetting
 def isolate_gpu(settings: WorkerSettings, environment: MutableMapping[str, str] = os.environ) -> WorkerSettings:
     """Hides all other GPUs from this process; returns its settings with device cuda:0. Call it before CUDA starts.
 
-    The index counts the visible GPUs: cuda:1 under CUDA_VISIBLE_DEVICES=3,5 (or UUIDs, or MIG names) is GPU 5.
+    The first of the worker's GPUs is then cuda:0, the others follow.
     """
-    kind, _, index = settings.device.partition(":")
-    if kind != "cuda" or not index.isdecimal():
-        return settings
-    allowed = [name.strip() for name in environment.get(VISIBLE, "").split(",") if name.strip()]
-    if allowed and int(index) >= len(allowed):
-        return settings  # the driver saw more GPUs: torch raises the error
-    environment[VISIBLE] = allowed[int(index)] if allowed else index
-    return replace(settings, device="cuda:0")
+    ids = gpus.ids_of(settings.device)
+    shown = gpus.visible(ids, environment) if ids else None
+    if shown is None:
+        return first_gpu(settings)  # the driver saw more GPUs: torch raises the error
+    environment[gpus.VISIBLE] = shown
+    return replace(settings, device="cuda:0", gpus=len(ids))
+
+
+def first_gpu(settings: WorkerSettings) -> WorkerSettings:
+    """The settings with the first of the worker's GPUs as the device, as torch names it, and their number beside it."""
+    ids = gpus.ids_of(settings.device)
+    return replace(settings, device=gpus.named(ids[:1]), gpus=len(ids)) if ids else settings
+
+
+def _grouped(names: list[str], resources: Resources) -> list[str]:
+    """The GPUs of each worker, `gpus_per_trial` each; raises UserError for more of them than there are."""
+    each, there = resources.gpus_per_trial, len(names)
+    if not names[0].startswith("cuda"):
+        raise UserError(f"gpus_per_trial: {each}, but no GPU is found on this machine; allowed here: 1")
+    if each > there:
+        raise UserError(f"gpus_per_trial: {each}, but this machine has {there} GPU(s); allowed here: up to {there}")
+    found = [gpus.named(range(first, first + each)) for first in range(0, there - each + 1, each)]
+    if isinstance(resources.workers, int) and resources.workers > len(found):
+        raise UserError(
+            f"workers: {resources.workers} of gpus_per_trial: {each} are more GPUs than the {there} of this machine; "
+            f"allowed here: auto, or up to {len(found)}"
+        )
+    return found
+
+
+def could_share(resources: Resources, n_gpus: int) -> bool:
+    """Whether `trials_per_gpu: auto` would let trials share this machine's GPUs, each of which trains one at a time."""
+    one_each = resources.trials_per_gpu == 1 and resources.trials_per_worker == 1 and resources.workers == "auto"
+    return one_each and resources.launcher.name == "local" and _per_gpu("auto", max(1, n_gpus)) > 1
 
 
 def _per_gpu(wanted: int | str, n_gpus: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpsearch.contract import WorkerSettings
+from hpsearch.launchers.devices import first_gpu
 from hpsearch.launchers.messages import Message, Reply, Task
 from hpsearch.launchers.session import TRAINER, Session
 
@@ -22,7 +23,8 @@ class InlineLauncher:
 
     def train(self, slot: int, tasks: Sequence[Task]) -> None:
         """Sets the trials; training starts with the next call of `messages`."""
-        self._session = Session(slot, tasks, self.settings[slot], trainer=self.trainer, listen=lambda: None)
+        settings = first_gpu(self.settings[slot])
+        self._session = Session(slot, tasks, settings, trainer=self.trainer, listen=lambda: None)
 
     def reply(self, slot: int, reply: Reply) -> None:
         """Answers an evaluation, or commands the trial to pause."""

@@ -52,6 +52,10 @@ class LocalLauncher:
         # At the end of this process, before multiprocessing waits for its children.
         self._at_exit = util.Finalize(None, self.close, exitpriority=0)
 
+    def pid(self, slot: int) -> int:
+        """The process of a worker; another one after its death."""
+        return self._workers[slot].process.pid or 0
+
     def ready(self, slot: int) -> bool:
         """Always True: a trial can be sent before the worker has started."""
         return True

@@ -11,7 +11,8 @@ from typing import Any
 
 from hpsearch.document.document import Keys, dotted
 from hpsearch.document.ranges import Branches, Choices, Number
-from hpsearch.launchers.devices import cores
+from hpsearch.evidence import idle_gpus
+from hpsearch.launchers.devices import cores, could_share
 from hpsearch.planning.plan import Plan
 from hpsearch.space.default_config import NoDefault
 from hpsearch.space.experiment import Experiment
@@ -55,6 +56,10 @@ def measured(experiment: Experiment, plan: Plan) -> Iterator[Advice]:
     elif memory is not None and memory.available and memory.at_once > 1 and memory.together > memory.available:
         wrong = f"{memory.at_once} trainings at once take more memory than there is"
         yield Advice(("resources",), wrong, f"take at most {max(1, _room(plan))} workers")
+    if memory is not None and could_share(experiment.resources, plan.workers):
+        wrong = idle_gpus.idle(plan.busy, peak=memory.peak, size=memory.available)
+        if wrong:
+            yield Advice(("resources", "trials_per_gpu"), wrong, idle_gpus.REMEDY)
     if outlook is not None and outlook.limit != "trials":
         yield from _few(experiment, outlook.trials, "by the measured times ")
 

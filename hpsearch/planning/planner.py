@@ -11,9 +11,11 @@ from pathlib import Path
 from statistics import fmean, pstdev, quantiles
 from typing import Any
 
+from hpsearch import gpus
 from hpsearch.budget.spending import limits
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
+from hpsearch.evidence import idle_gpus
 from hpsearch.home import Home
 from hpsearch.journal.device_time import device_of
 from hpsearch.launchers.devices import plan as workers_of
@@ -98,7 +100,8 @@ def _measured(plan: Plan, job: _Job, seconds: float, progress: Progress) -> Plan
     model = job.experiment.trainer.cost_model(samples, job.prepared.sets)
     costs = [model(one.config) for one in random]
     plan = replace(plan, measured=_table(measurements, model), trial=_trial_time(costs, measurements, model))
-    plan = replace(plan, memory=_memory(job, samples, random, model, names), **_files(job, costs))
+    busy = idle_gpus.busy(sample.evaluations for sample in samples)
+    plan = replace(plan, memory=_memory(job, samples, random, model, names), busy=busy, **_files(job, costs))
     return _studied(plan, job)
 
 
@@ -193,7 +196,7 @@ def _studied(plan: Plan, job: _Job) -> Plan:
     """The plan with the course of the study, without and with its pruner."""
     assert plan.trial is not None
     experiment = job.experiment
-    devices = len({device_of(one.device, n) for n, one in enumerate(job.settings)})  # GPUs, or workers on the CPU
+    devices = gpus.count({device_of(one.device, n) for n, one in enumerate(job.settings)})  # or workers on the CPU
     spread = plan.trial.deviation / plan.trial.mean
     pace = Pace(plan.trial.mean, 1.0, plan.start, _at_once(plan, devices), devices, spread)
     configs, confirm = experiment.space.size, experiment.search.confirm

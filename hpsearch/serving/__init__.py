@@ -1,8 +1,7 @@
-"""Answers requests with a model directory that hpsearch wrote: texts in, completions, translations or labels out.
+"""Answers requests with a model directory: texts in, labels, translations or continuations out.
 
-uses.py       what the model is for, read from the directory
-predictor.py  the model in memory
-pyfunc.py     MLflow's interface to it
+columns.py  what a request and its answer have, read from the directory
+pyfunc.py   MLflow's interface to `hpsearch.load_model`
 
 MLflow loads a registered model by this module's name: the model's artifacts contain no code and no pickle.
 """
@@ -12,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hpsearch.serving.uses import served
+from hpsearch.serving.columns import served
 
 __all__ = ["served"]
 

@@ -26,7 +26,7 @@ from hpsearch.space.settings import AnyPruner, Budget, PromotionPruner, Resource
 from hpsearch.space.shortened import shortened
 from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile
-from hpsearch.space.validation import check_document, without_webhook, wrong_groups, wrong_study
+from hpsearch.space.validation import check_document, without_webhook, wrong_gpus, wrong_groups, wrong_study
 from hpsearch.trainers import DEFAULT, Trainer
 
 
@@ -178,6 +178,8 @@ class Experiment:
             raise ConfigError(f"{self.where('budget')}: budget: {reason}")
         if reason := wrong_groups(parts["resources"], self.trainer):
             raise self.document.error(Fault(("resources", "trials_per_worker"), reason))
+        if wrong := wrong_gpus(parts["resources"], self.trainer):
+            raise self.document.error(Fault(("resources", *wrong[0]), wrong[1]))
         return replace(self, study=study, settings=self.settings.model_copy(update=parts))
 
     def where(self, *keys: str | int) -> str:

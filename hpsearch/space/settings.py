@@ -24,6 +24,7 @@ DEFAULT_PRUNER = "successive_halving"
 DEFAULT_SAMPLER: Literal["tpe"] = "tpe"
 MOST_PER_GPU = 64  # trials; each is a process with its own CUDA context
 MOST_PER_WORKER = 1024  # trials
+MOST_PER_TRIAL = 64  # GPUs
 DEFAULT_TRIALS = 20  # if the budget sets no limit
 POLICY = r"optuna|python:[\w.]+:\w+"
 NO_PRICE = "money needs price_per_hour, the price of a device for an hour in the same currency"
@@ -492,6 +493,17 @@ class Resources(Section):
             "fraction)"
         ),
         examples=["auto"],
+    )
+    gpus_per_trial: int = Field(
+        1,
+        ge=1,
+        le=MOST_PER_TRIAL,
+        description=(
+            "how many GPUs each trial has, for a program (`command:`) or a function (`train:`) that trains on several; "
+            "there are then as many workers as the GPUs are enough for (docs/cluster.md; on Ray `num_gpus` says the "
+            "same)"
+        ),
+        examples=[2],
     )
     trials_per_worker: int = Field(
         1,

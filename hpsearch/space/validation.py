@@ -20,7 +20,7 @@ from hpsearch.horizons import HORIZONS
 from hpsearch.redaction import HIDDEN, NO_PASSWORDS, url_with_password
 from hpsearch.space.long_cooldown import long_cooldown
 from hpsearch.space.sections import ALLOWED, RANGE_KEYS
-from hpsearch.space.settings import DEFAULT_PRUNER, DEFAULT_TRIALS, Resources, Search, Settings, settings_of
+from hpsearch.space.settings import DEFAULT_PRUNER, DEFAULT_TRIALS, RayWorkers, Resources, Search, Settings, settings_of
 from hpsearch.space.shortened import shortened
 from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile
@@ -75,6 +75,8 @@ def check_document(document: Document) -> Checked:
         raise Fault(("resources", "launcher", "storage"), reason)
     if reason := wrong_groups(settings.resources, trainer):
         raise Fault(("resources", "trials_per_worker"), reason)
+    if wrong := wrong_gpus(settings.resources, trainer):
+        raise Fault(("resources", *wrong[0]), wrong[1])
     line = long_cooldown(SpaceFile(document, settings, space), _first(space), settings.search.overfitting)
     warnings = [] if line is None else [line]
     if settings.budget.is_empty:
@@ -93,6 +95,26 @@ def wrong_groups(resources: Resources, trainer: Trainer) -> str:
     if resources.launcher.name == "ray":
         return "a worker on Ray trains one trial at a time; allowed: 1"
     return ""
+
+
+def wrong_gpus(resources: Resources, trainer: Trainer) -> tuple[Keys, str] | None:
+    """Where in `resources`, and why, a trial cannot have several GPUs; None if it can or need not."""
+    each, launcher = resources.gpus_per_trial, resources.launcher
+    reserved = launcher.num_gpus if isinstance(launcher, RayWorkers) else None
+    if max(each, reserved or 0) <= 1:
+        return None
+    place: Keys = ("gpus_per_trial",) if each > 1 else ("launcher", "num_gpus")
+    if not trainer.several_gpus:
+        return place, f"the trainer {trainer.name} trains on one GPU; allowed: {'1' if each > 1 else 'up to 1'}"
+    if resources.device in ("cpu", "mps"):
+        return place, f"device: {resources.device} has no GPUs to share out; allowed: 1, or device: cuda"
+    if resources.trials_per_gpu != 1:
+        return ("trials_per_gpu",), "a trial that has several GPUs shares none of them; allowed: 1"
+    if resources.trials_per_worker > 1:
+        return ("trials_per_worker",), "a trial that has several GPUs is trained alone; allowed: 1"
+    if each > 1 and reserved not in (None, each):
+        return ("launcher", "num_gpus"), f"a trial has gpus_per_trial: {each}; allowed: {each}, or leave it out"
+    return None
 
 
 def _check_shift(settings: Settings, space: Space) -> None:

@@ -5,6 +5,7 @@ state.py       a state as a JSON file         causal_lm/   language models of th
 checked.py     errors and answers of a user's trainer
 costs.py       what a training costs, for `hpsearch plan`
 evaluations.py the evaluations that a trainer yields, checked
+scaling.py     what a larger training is to have, and by which rules
 own.py         what the trainers of a user's own code share: its config, and evaluations of what it reports
 function/      a user's function
 program/       any program
@@ -26,6 +27,7 @@ from hpsearch.trainers.loading import (
     reporting_errors,
     trainer_name,
 )
+from hpsearch.trainers.scaling import Change, ScaleUp
 from hpsearch.trainers.state import load_state, save_state
 from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer, trains_many
 from hpsearch.verdict import Phases
@@ -34,6 +36,7 @@ __all__ = [
     "DEFAULT",
     "KEYS",
     "Advice",
+    "Change",
     "Command",
     "Config",
     "Cost",
@@ -46,6 +49,7 @@ __all__ = [
     "Prepared",
     "Rule",
     "Sample",
+    "ScaleUp",
     "Section",
     "Shape",
     "SpaceView",

@@ -36,6 +36,8 @@ ANSWERS: Mapping[str, tuple[type, ...]] = {
     "export_config": (BaseModel,),
     "comments": (Mapping,),
     "nondeterminism": (str,),
+    "on_all_data": (BaseModel, type(None)),
+    "steps": (int, type(None)),
     "work": (Mapping,),
     "cost_model": (Callable,),  # type: ignore[dict-item]  # a class of its own, for isinstance
     "advice": (Iterable,),

@@ -51,6 +51,7 @@ class OwnTrainer(Trainer):
 
     sections: ClassVar[Mapping[str, type[OwnNames]]] = {"config": OwnNames}
     config: ClassVar[type[Config]] = OwnConfig
+    several_gpus: ClassVar[bool] = True
     untested: ClassVar[str] = "it reported no metric test/..., so nothing is tested"
 
     def evaluations(self, config: Any) -> int | None:
@@ -72,6 +73,11 @@ def files_of(handle: Handle) -> Path:
     folder = (handle.folder / FILES).absolute()
     make_folder(folder)
     return folder
+
+
+def gpus_of(handle: Handle) -> int:
+    """The number of GPUs of a training; 0 on a CPU."""
+    return handle.settings.gpus if handle.settings.device.startswith("cuda") else 0
 
 
 def note_tested(handle: Handle, metrics: dict[str, float]) -> None:

@@ -10,10 +10,11 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from pydantic import BaseModel, create_model
 
 from hpsearch.config import Config, Objective
-from hpsearch.contract import Evaluation, Handle, TrialTask, WorkerSettings
+from hpsearch.contract import CHECKPOINTS, Evaluation, Handle, TrialTask, WorkerSettings
 from hpsearch.document.ranges import Leaf, probes
 from hpsearch.tasks.baseline import Baseline
 from hpsearch.trainers.costs import Advice, CostModel, Sample, by_progress
+from hpsearch.trainers.scaling import ScaleUp
 from hpsearch.verdict import Phases
 
 
@@ -148,6 +149,7 @@ class Trainer:
     tied: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys that a validator of it checks together
     sizes: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys whose larger values make a larger model
     config: ClassVar[type[Config]] = Config  # seed, objective, sections; default: made from `sections`
+    several_gpus: ClassVar[bool] = False  # whether one training can use the GPUs of `resources: {gpus_per_trial}`
     exports: ClassVar[str] = ""  # what reads the files that `export` writes, for display
     untested: ClassVar[str] = "the trainer measured no test data"  # said if `test` returns no test/... metric
 
@@ -189,6 +191,18 @@ class Trainer:
         """Evaluates the finished training in `handle.folder` on the test data; `hpsearch train` calls it once."""
         return TestResult()
 
+    def on_all_data(self, config: Any) -> Any | None:
+        """The config that trains on the validation data as well, for `hpsearch train --data train+valid`.
+
+        Its class has `trains_on_valid = True`: `train` then yields evaluations without the objective, and `test` and
+        `export` take the weights at the end. None (the default): the trainer cannot, and the option is refused.
+        """
+        return None
+
+    def steps(self, config: Any, settings: WorkerSettings) -> int | None:
+        """The steps of the training of a config that `on_all_data` knows, on the prepared data; None: unknown."""
+        return None
+
     def export(self, config: Any, handle: Handle, folder: Path) -> None:
         """Writes the finished training in `handle.folder` to `folder`, for use outside hpsearch; default: no files."""
 
@@ -199,6 +213,13 @@ class Trainer:
         Raises CheckpointDamaged.
         """
         return None
+
+    def starts_anew(self, folder: Path) -> bool:
+        """Whether a training in this folder, a trial's, has no state to resume from; default: no checkpoint is there.
+
+        `hpsearch check` asks after a training was paused or killed.
+        """
+        return not any((folder / name).exists() for name in CHECKPOINTS)
 
     # ------------------------------------------------------------------------------------------------- before a search
 
@@ -296,6 +317,22 @@ class Trainer:
     def dedup_key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """The values of the sections that have an effect: configs with equal keys are the same training, tried once."""
         return {name: {**_defaults(kind), **config.get(name, {})} for name, kind in self.sections.items()}
+
+    def scaled(
+        self,
+        config: Any,
+        target: Mapping[str, Any],
+        *,
+        sets: Mapping[str, Any],
+        searched: Collection[tuple[str, str]],
+    ) -> ScaleUp | None:
+        """What a larger training than that of a config is to have, for `hpsearch export --for`; raises Fault.
+
+        config: a trial's, which ends at its best evaluation; target: what the user gives of the larger training; sets:
+        the counts of the study's data; searched: (section, key) of the trial's ranges. None (the default): the trainer
+        has no rules for it.
+        """
+        return None
 
     # --------------------------------------------------------------------------------------------------- before it runs
 

@@ -84,6 +84,10 @@ class TextRows:
         positions = send(np.flatnonzero(scored), self.device)
         return Batch(rows[:, :-1], positions, targets[positions], len(positions))
 
+    def is_plain(self, starts: np.ndarray) -> bool:
+        """Whether every token of these rows is scored: they make batches of few shapes."""
+        return bool(starts.min() >= 0)
+
     def in_turn(self, max_tokens: int) -> Iterator[Batch]:
         """All the text once, front to back: every token but the first is a target once."""
         n_full = (self.n_tokens - 1) // self.context
@@ -146,6 +150,10 @@ class PairRows:
         targets = self.tokens[np.repeat(behind, self.targets[rows]) + positions]
         tensors = [send(array, self.device) for array in (tokens, positions, targets)]
         return Batch(tensors[0], tensors[1], tensors[2], int(lengths.sum()))
+
+    def is_plain(self, rows: np.ndarray) -> bool:
+        """False: prompts are not scored."""
+        return False
 
     def in_turn(self, max_tokens: int) -> Iterator[tuple[np.ndarray, Batch]]:
         """All the examples once, those of similar length together; yields (their numbers, the batch)."""

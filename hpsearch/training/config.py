@@ -6,7 +6,7 @@ A trial samples it, MLflow logs it, best.yaml contains it and the final training
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -138,6 +138,15 @@ class TrainingConfig(Section):
         ),
     )
     compile: bool = Field(False, description="`torch.compile`", examples=[True])
+    cuda_graph: bool = Field(
+        False,
+        description=(
+            "on an NVIDIA GPU, whole steps over running text as CUDA graphs, which spares the processor most of their "
+            "launch (docs/design.md); pairs, and batches in micro-batches, as ever. Not with `compile`. Opt in: its "
+            "prototype was measured on a GPU (12 times the steps of a small model), the option has not run on one yet"
+        ),
+        examples=[True],
+    )
     stop_at: float = Field(
         1.0,
         gt=0,
@@ -152,6 +161,12 @@ class TrainingConfig(Section):
     def _phases_fit(self) -> TrainingConfig:
         if self.schedule == "wsd" and self.warmup + self.cooldown > 1:
             raise ValueError(f"warmup {self.warmup} and cooldown {self.cooldown} are more than the whole training")
+        return self
+
+    @model_validator(mode="after")
+    def _compiled_or_graphed(self) -> TrainingConfig:
+        if self.compile and self.cuda_graph:
+            raise ValueError("compile and cuda_graph exclude each other: set one of them to false")
         return self
 
 
@@ -179,3 +194,19 @@ class TrainConfig(Config):
         for data_set in found["data"].values():
             data_set.pop("weight", None)
         return digest(found)
+
+
+class WholeTrainConfig(TrainConfig):
+    """A training on the train and the valid split together: nothing is validated, the last weights are kept."""
+
+    trains_on_valid: ClassVar[bool] = True
+    trained_on: Literal["train+valid"] = "train+valid"  # in the digest, so that no checkpoint is taken for another's
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> WholeTrainConfig:
+        """The same training on both splits."""
+        return cls.model_validate({name: getattr(config, name) for name in TrainConfig.model_fields})
+
+    def held_out(self) -> TrainConfig:
+        """The inverse of `of`: the training that holds the validation split out."""
+        return TrainConfig.model_validate({name: getattr(self, name) for name in TrainConfig.model_fields})

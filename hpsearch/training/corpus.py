@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hpsearch.config import digest
 from hpsearch.contract import WorkerSettings
 from hpsearch.data.corpus import Corpus
+from hpsearch.data.token_arrays import joined
 from hpsearch.training.config import TrainConfig
 
 
@@ -19,3 +22,14 @@ def open_corpus(config: TrainConfig, settings: WorkerSettings) -> Corpus:
 def state_digest(config: TrainConfig, corpus: Corpus) -> str:
     """What last.pt and previous.pt are sealed with: the config and its data, which may change under the same config."""
     return digest([config.digest(), corpus.fingerprint])
+
+
+def trained_on(config: TrainConfig, corpus: Corpus) -> Corpus:
+    """The corpus whose train split a training of the config reads: with the valid split in it if it trains on that."""
+    if not config.trains_on_valid:
+        return corpus
+    sets = {
+        name: replace(one, splits={**one.splits, "train": joined(one.splits["train"], one.splits["valid"])})
+        for name, one in corpus.sets.items()
+    }
+    return replace(corpus, sets=sets)

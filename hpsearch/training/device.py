@@ -51,10 +51,10 @@ def resumed_precision(before: str, config: TrainingConfig, device: torch.device)
     return before
 
 
-def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Context in which matrix products have this precision (bf16 or fp32)."""
+def autocast(precision: str, device: torch.device, *, cached: bool = True) -> contextlib.AbstractContextManager[Any]:
+    """Context in which matrix products have this precision (bf16 or fp32); `cached`: weights are converted once."""
     if precision == "bf16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
+        return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=cached)
     return contextlib.nullcontext()
 
 

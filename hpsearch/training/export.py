@@ -1,17 +1,26 @@
-"""Exports a model as HF's LlamaForCausalLM: config, safetensors and the tokenizer's files."""
+"""Exports a model as HF's LlamaForCausalLM: config, safetensors and the tokenizer's files.
+
+A model with one data set of prompts has a tokenizer that puts its markers around each text. For each data set of labels
+`classifier/` holds the same model as HF's LlamaForSequenceClassification.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from hpsearch.data.tokenizer import Tokenizer
 from hpsearch.errors import UserError
 from hpsearch.training.config import ModelConfig
 from hpsearch.training.model import Llama, RMSNorm
+from hpsearch.training.uses import SetUse, noted
+
+CLASSIFIER = "classifier"  # the folder of the other face
 
 
 class Saves(Protocol):
@@ -27,16 +36,75 @@ def save_pretrained(model: Llama, tokenizer: Saves, folder: Path) -> None:
     `transformers.AutoModelForCausalLM.from_pretrained(folder)` computes the same logits; `load_pretrained` too.
     Weights are written in float32. The `eos_id` of the tokenizer, if any, ends generated text.
     """
+    _save(hf_weights(model), hf_config(model) | _ends(tokenizer), folder)
+    tokenizer.save(folder)
+    write_json(folder / "generation_config.json", _ends(tokenizer))
+
+
+def save_model(model: Llama, tokenizer: Tokenizer, folder: Path, uses: Sequence[SetUse]) -> None:
+    """`save_pretrained` with what the model is for, and a classifier for each data set of labels.
+
+    The classifier of a model of one data set is written to `classifier/`, those of several to `classifier/SET/`.
+    """
+    save_pretrained(model, tokenizer, folder)
+    write_json(folder / "config.json", hf_config(model) | _ends(tokenizer) | noted(uses))
+    write_json(folder / "generation_config.json", _ends(tokenizer) | _generation(model, uses))
+    context = model.config.context
+    if len(uses) == 1:
+        save_tokenizer(tokenizer, uses[0], folder, context)
+    for use in uses:
+        if len(use.labels) > 1:
+            place = folder / CLASSIFIER
+            save_classifier(model, tokenizer, place if len(uses) == 1 else place / use.name, use)
+
+
+def save_classifier(model: Llama, tokenizer: Tokenizer, folder: Path, use: SetUse) -> None:
+    """Writes the model as one that `transformers.pipeline("text-classification", folder)` reads.
+
+    Its head consists of the rows of the output embedding that belong to the labels, so it computes the logits of the
+    labels' tokens after the prompt. `truncate: middle` becomes `right`, as transformers knows no other.
+    """
+    weights = hf_weights(model)
+    weights.pop("lm_head.weight", None)
+    weights["score.weight"] = model.head.weight[list(use.label_ids)]
+    labels: dict[str, Any] = {
+        "architectures": ["LlamaForSequenceClassification"],
+        "problem_type": "single_label_classification",
+        "id2label": {str(i): label for i, label in enumerate(use.labels)},
+        "label2id": {label: i for i, label in enumerate(use.labels)},
+    }
+    save_tokenizer(tokenizer, use, folder, model.config.context)
+    _save(weights, hf_config(model) | _ends(tokenizer) | labels, folder)
+
+
+def save_tokenizer(tokenizer: Tokenizer, use: SetUse, folder: Path, context: int) -> None:
+    """Writes the tokenizer that puts the markers of a data set around each text, and cuts as the training did."""
+    side = "left" if use.truncate == "left" or use.kind == "text" else "right"
+    tokenizer.save(folder, markers=use.markers, longest=use.longest_prompt or context, truncate=side)
+
+
+def _save(weights: dict[str, Tensor], config: dict[str, Any], folder: Path) -> None:
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: weight.detach().float().cpu().contiguous() for name, weight in hf_weights(model).items()}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    plain = {name: weight.detach().float().cpu().contiguous() for name, weight in weights.items()}
+    save_file(plain, folder / "model.safetensors", metadata={"format": "pt"})
+    write_json(folder / "config.json", config)
+
+
+def _ends(tokenizer: Saves) -> dict[str, Any]:
+    """The tokens that begin, end and pad a text."""
     eos_id = getattr(tokenizer, "eos_id", None)
-    ends = {"bos_token_id": None, "eos_token_id": eos_id, "pad_token_id": eos_id}
-    write_json(folder / "config.json", hf_config(model) | ends)
-    write_json(folder / "generation_config.json", ends)
-    tokenizer.save(folder)
+    return {"bos_token_id": None, "eos_token_id": eos_id, "pad_token_id": eos_id}
+
+
+def _generation(model: Llama, uses: Sequence[SetUse]) -> dict[str, Any]:
+    """How transformers generates by default: as an evaluation decodes, and never far beyond the context."""
+    pairs = [use for use in uses if use.kind == "pair"]
+    longest = max((use.max_new_tokens for use in pairs), default=max(1, model.config.context // 2))
+    beams = max((use.beam_size for use in pairs), default=1)
+    found: dict[str, Any] = {"do_sample": False, "max_new_tokens": longest}
+    return found | ({"num_beams": beams, "early_stopping": True} if beams > 1 else {})
 
 
 def load_pretrained(folder: Path) -> Llama:

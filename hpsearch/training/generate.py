@@ -1,4 +1,4 @@
-"""Batched decoding with a key-value cache: greedy or beam search.
+"""Batched decoding with a key-value cache: greedy, beam search or sampling.
 
 Prompts of different lengths share a batch padded on the right: a token's slot in the cache is its position, so the
 first new token of each row overwrites that row's first padding, and no padding is ever seen.
@@ -7,7 +7,7 @@ first new token of each row overwrites that row's first padding, and no padding 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +24,31 @@ class Limits:
     max_new_tokens: int
 
 
+class Sampling:
+    """Draws tokens at a temperature, each prompt by a seed of its own: its tokens do not depend on other prompts."""
+
+    def __init__(self, temperature: float, seeds: Sequence[int]) -> None:
+        self.temperature = temperature
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def pick(self, logits: Tensor, prompts: Sequence[int]) -> Tensor:
+        """Tokens (R,) drawn from the softmax of the logits (R, V) by the temperature; `prompts`: the prompt of a row.
+
+        The largest of logits / temperature plus Gumbel noise is such a draw (Gumbel-max; arXiv 1611.01144).
+        """
+        drawn = [torch.empty(logits.shape[-1]).exponential_(generator=self._generators[i]) for i in prompts]
+        noise = -torch.stack(drawn).clamp_min(torch.finfo(torch.float32).tiny).log().to(logits.device)
+        return (logits.float() / self.temperature + noise).argmax(-1)
+
+
+Pick = Callable[[Tensor, Sequence[int]], Tensor]  # the next tokens (R,) of logits (R, V), and the prompt of each row
+
+
+def likeliest(logits: Tensor, prompts: Sequence[int]) -> Tensor:
+    """The likeliest token of each row."""
+    return logits.argmax(-1)
+
+
 @torch.inference_mode()
 def generate(
     model: Llama,
@@ -33,8 +58,9 @@ def generate(
     max_new_tokens: int,
     beam_size: int = 1,
     batch_size: int = 128,
+    sampling: Sampling | None = None,
 ) -> list[list[int]]:
-    """The new tokens of each prompt, without the end token: the likeliest at each place, or the best beam.
+    """The new tokens of each prompt, without the end token: the likeliest at each place, the best beam, or drawn ones.
 
     Prompt and new tokens together never exceed the model's context; a prompt longer than context - 1 keeps its last
     tokens. `batch_size` counts rows, that is prompts times beams. A beam is judged by its log probability per token,
@@ -52,7 +78,12 @@ def generate(
     try:
         for chunk in (order[start : start + rows] for start in range(0, len(order), rows)):
             batch = [kept[i] for i in chunk]
-            found = greedy(model, batch, limits) if beam_size == 1 else beam(model, batch, limits, beam_size=beam_size)
+            pick = likeliest if sampling is None else _for(sampling, chunk)
+            found = (
+                greedy(model, batch, limits, pick)
+                if beam_size == 1
+                else beam(model, batch, limits, beam_size=beam_size)
+            )
             for i, tokens in zip(chunk, found, strict=True):
                 results[i] = tokens
     finally:
@@ -75,14 +106,19 @@ def prefill(model: Llama, prompts: list[list[int]], limits: Limits) -> tuple[Ten
     return model.logits(last), cache, room
 
 
-def greedy(model: Llama, prompts: list[list[int]], limits: Limits) -> list[list[int]]:
-    """The most likely token again and again, until the end token or the limit; new tokens of each prompt."""
+def _for(sampling: Sampling, chunk: Sequence[int]) -> Pick:
+    """Picks for the prompts of a chunk, which are numbered from 0 in it."""
+    return lambda logits, rows: sampling.pick(logits, [chunk[row] for row in rows])
+
+
+def greedy(model: Llama, prompts: list[list[int]], limits: Limits, pick: Pick = likeliest) -> list[list[int]]:
+    """The token that `pick` picks again and again, until the end token or the limit; new tokens of each prompt."""
     logits, cache, room = prefill(model, prompts, limits)
     results: list[list[int]] = [[] for _ in prompts]
     rows = list(range(len(prompts)))  # the prompt that each row of the cache decodes
     live = {prompt for prompt in rows if room[prompt] > 0}
     while live:
-        tokens = logits.argmax(-1)
+        tokens = pick(logits, rows)
         for prompt, token in zip(rows, tokens.tolist(), strict=True):  # the only device sync per token
             if prompt in live and token != limits.eos_id:
                 results[prompt].append(token)

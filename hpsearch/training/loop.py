@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -16,11 +16,11 @@ from torch import Tensor
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, TrainingPoint
 from hpsearch.training import checkpoint
 from hpsearch.training.backoff import BatchBackoff
-from hpsearch.training.batches import BatchOrder, Rows, rows_of
+from hpsearch.training.batches import Batch, BatchOrder, Rows, rows_of
 from hpsearch.training.best_weights import BestWeights
 from hpsearch.training.branch import Branch, by_promise, earliest
 from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import open_corpus, state_digest
+from hpsearch.training.corpus import open_corpus, state_digest, trained_on
 from hpsearch.training.device import (
     autocast,
     forget_peak,
@@ -36,9 +36,10 @@ from hpsearch.training.evaluation import Evaluator, Measured, shares
 from hpsearch.training.evaluation_steps import evaluation_steps
 from hpsearch.training.loss import loss_sum
 from hpsearch.training.model import Llama
-from hpsearch.training.optimizer import make_optimizer
+from hpsearch.training.optimizer import make_optimizer, update
 from hpsearch.training.schedule import Schedule, shorter
 from hpsearch.training.stable_states import StableStates
+from hpsearch.training.step_graph import StepGraphs
 from hpsearch.training.step_meter import StepMeter
 from hpsearch.training.train_loss import TrainLoss
 
@@ -58,7 +59,7 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
     for evaluation in tuple(run.evaluations):  # the driver may have lost the latest of them
         yield from run.hand_out(evaluation)
     while run.step < run.last_step and not run.diverged:
-        command = handle.command()
+        command = run.next_command()
         if command is Command.COOL_DOWN and not run.cool_down():
             command = Command.FINISH
         if command > Command.COOL_DOWN:
@@ -85,7 +86,7 @@ class Training:
         forget_peak(self.device)
         corpus = open_corpus(config, handle.settings)
         self._identity = state_digest(config, corpus)
-        self._rows = rows_of(corpus, "train", config, self.device)
+        self._rows = rows_of(trained_on(config, corpus), "train", config, self.device)
         valid = rows_of(corpus, "valid", config, self.device)
         self.evaluator = Evaluator(corpus, valid, config, sample=config.evaluation.decode_sample)
         self.train_loss = TrainLoss(shares(valid, config))
@@ -102,6 +103,7 @@ class Training:
         self.due, self.last_step = evaluation_steps(config, self.schedule.total_steps)
         self.length = self.schedule.total_steps
         self.interval = max(1, math.ceil(self.length / config.evaluation.times / POINTS))
+        self._graphs = StepGraphs(self.device) if config.training.cuda_graph else None
         self._loss = torch.compile(loss_sum, dynamic=None) if config.training.compile else loss_sum
         self.step = self.tokens = 0
         self.seconds = 0.0
@@ -114,25 +116,58 @@ class Training:
 
     # ------------------------------------------------------------------------------------------------------------ steps
 
+    def next_command(self) -> Command:
+        """Says where the training stands, and reads the command for the next step."""
+        self.handle.step, self.handle.progress = self.step, self.step / self.length
+        return self.handle.command()
+
     def train_step(self) -> None:
         """One optimizer step over the whole batch, whatever its micro-batches."""
         name, numbers = self.order.named(self.step)
-        rows = self.order.sets[name]
+        rows, rate = self.order.sets[name], self.schedule.rate(self.step)
         n_targets = rows.n_targets(numbers)
-        loss = self._backward(rows, numbers, n_targets)
-        norm = self._clip()
-        rate = self.schedule.rate(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        loss, norm = self._graphed(rows, numbers, rate) or self._plain(rows, numbers, n_targets, rate)
         self.step += 1
         self._window.add(name, loss, norm, n_targets)
         if self.step % self.interval == 0 or self.step in self.due:
             self._close_window(rate)
 
+    def _graphed(self, rows: Rows, numbers: np.ndarray, rate: float) -> tuple[Tensor, Tensor] | None:
+        """The loss sum and the gradient norm of a step by a CUDA graph; None: none was made, it needs a plain one."""
+        if self._graphs is None or len(numbers) > self.micro_batch.size or not rows.is_plain(numbers):
+            return None
+        batch = rows.batch(numbers)
+        found = self._graphs.step(self, batch, rate)
+        self.tokens += batch.n_tokens if found else 0
+        return found
+
+    def gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Clipped gradients of a batch all of whose tokens are scored; returns its loss sum, and their norm before."""
+        with autocast(self.precision, self.device, cached=False):
+            loss = self._loss(self.model, batch)
+        (loss / batch.n_tokens).backward()  # type: ignore[no-untyped-call]  # torch's own
+        return loss.detach(), self._clip()
+
+    def update(self, rate: float | Tensor) -> None:
+        """The optimizer's step at a learning rate; there are no gradients afterwards."""
+        update(self.optimizer, rate)
+
+    def _plain(self, rows: Rows, numbers: np.ndarray, n_targets: int, rate: float) -> tuple[Tensor, Tensor]:
+        loss = self._backward(rows, numbers, n_targets)
+        norm = self._clip()
+        self.update(rate)
+        return loss, norm
+
     def _backward(self, rows: Rows, numbers: np.ndarray, n_targets: int) -> Tensor:
         """Accumulates the gradients of the batch, halves micro-batches if memory runs out; returns the loss sum."""
+
+        def backward(size: int) -> Tensor:
+            return self._backward_by(size, rows, numbers, n_targets)
+
+        return self.micro_batch.run(backward, at_most=len(numbers), undo=self.undo())
+
+    def undo(self) -> Callable[[], None]:
+        """What takes back a step that has found no room: its gradients, its tokens, the random numbers that it drew."""
         tokens = self.tokens
         rng = rng_state(self.device) if self.config.model.dropout else None  # only dropout draws random numbers
 
@@ -141,11 +176,10 @@ class Training:
             self.optimizer.zero_grad(set_to_none=True)
             if rng is not None:
                 set_rng_state(rng, self.device)
+            if self._graphs is not None:
+                self._graphs.drop()
 
-        def backward(size: int) -> Tensor:
-            return self._backward_by(size, rows, numbers, n_targets)
-
-        return self.micro_batch.run(backward, at_most=len(numbers), undo=undo)
+        return undo
 
     def _backward_by(self, size: int, rows: Rows, numbers: np.ndarray, n_targets: int) -> Tensor:
         total = torch.zeros((), device=self.device)
@@ -184,7 +218,7 @@ class Training:
         """Evaluates on the validation split; keeps the weights if they are the best so far."""
         index = self.due.get(self.step) or min(i for step, i in self.due.items() if step > self.step)
         train_loss = self.train_loss.close_interval()
-        measured = self._measure(index) if math.isfinite(train_loss) else Measured({"loss": math.nan})
+        measured = self._measure(index, train_loss)
         now = time.monotonic()
         self.seconds, self._clock = self.seconds + now - self._clock, now
         evaluation = Evaluation(
@@ -223,14 +257,23 @@ class Training:
         self._window.start_clock()
         self._clock = time.monotonic()
 
-    def _measure(self, index: int) -> Measured:
+    def _measure(self, index: int, train_loss: float) -> Measured:
+        if self.config.trains_on_valid:
+            return Measured({})
+        if not math.isfinite(train_loss):
+            return Measured({"loss": math.nan})
         decode = self.step == self.last_step or index % self.config.evaluation.decode_every == 0
         return self.evaluator.measure(self.model, decode=decode)
 
     def _keep_if_best(self, evaluation: Evaluation, measured: Measured) -> None:
-        """Keeps the weights unless an earlier evaluation was better; of equal ones the last wins."""
+        """Keeps the weights unless an earlier evaluation was better; of equal ones the last wins.
+
+        Where nothing is validated these are the weights at the end.
+        """
         objective = self.config.objective
         value = evaluation.metrics.get(objective.metric, math.nan)
+        if self.config.trains_on_valid and self.step == self.last_step and not self.diverged:
+            self.best = BestWeights.of(value, evaluation, self.model, measured.samples)
         if math.isfinite(value) and (self.best is None or not objective.better(self.best.value, value)):
             self.best = BestWeights.of(value, evaluation, self.model, measured.samples)
 
@@ -326,7 +369,7 @@ class Training:
         self._stable.drop(above=0)
         if self.best is None:
             return
-        if self.evaluator.decoded_sets() - self.best.samples.keys():
+        if not self.config.trains_on_valid and self.evaluator.decoded_sets() - self.best.samples.keys():
             self.model.load_state_dict(self.best.weights)
             self.best = self.best.with_decoded(self.evaluator.decode(self.model))
         self.best.write(self.handle.folder, precision=self.precision, config_hash=self.config.digest())
@@ -367,6 +410,8 @@ class Training:
         """Restores a position; `seconds` keeps its value."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self._graphs is not None:  # they know the optimizer's former state
+            self._graphs.drop()
         self.step, self.tokens = state["place"]["step"], state["place"]["tokens"]
         self.train_loss.load(state["train_loss"])
         set_rng_state(state["rng"], self.device)

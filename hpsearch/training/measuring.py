@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle
+from hpsearch.training import step_graph
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.device import peak_memory, total_memory
 from hpsearch.training.evaluation import Evaluator
@@ -81,7 +82,8 @@ class Clock:
 
 def warm_up(run: Training, handle: Handle) -> None:
     """Makes the first steps, but leaves one to be timed."""
-    _train(run, handle, until=lambda: run.step >= min(WARM, run.last_step - 1))
+    first = WARM + (step_graph.WARM + 1) * run.config.training.cuda_graph
+    _train(run, handle, until=lambda: run.step >= min(first, run.last_step - 1))
 
 
 def _train(run: Training, handle: Handle, *, until: Callable[[], bool]) -> None:

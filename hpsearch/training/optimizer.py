@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hpsearch.training.config import TrainingConfig
 
@@ -32,3 +32,16 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> AdamW:
     ]
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
     return AdamW(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=fused)
+
+
+def update(optimizer: AdamW, rate: float | Tensor) -> None:
+    """A step at a learning rate, after which there are no gradients. A CUDA graph reads its rate from a tensor."""
+    before = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+        group["capturable"] = isinstance(rate, Tensor) and rate.is_cuda and torch.cuda.is_current_stream_capturing()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    if isinstance(rate, Tensor):  # which no checkpoint is to hold
+        for group, former in zip(optimizer.param_groups, before, strict=True):
+            group["lr"], group["capturable"] = former, False

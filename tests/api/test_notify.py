@@ -133,10 +133,11 @@ def test_the_first_divergence_is_told_and_no_other(run):
     with served() as server:
         study, _ = run(server.url, model={"dropout": 0.54})  # each trial's loss is NaN
     assert [trial.outcome for trial in study.trials] == ["diverged"] * 3
-    assert [told["event"] for told in server.got] == ["diverged", "finished"]
+    assert [told["event"] for told in server.got] == ["diverged", "failed"]
     assert server.got[0]["diverged"] == 0
     assert server.got[0]["text"].startswith("hpsearch: a trial of toy diverged: trial 0: ")
-    assert "no winner" in server.got[1]["text"]
+    assert server.got[1]["reason"] == "no trial has a value (3 diverged)"
+    assert "failed after 3 trials" in server.got[1]["text"]
     assert server.got[1]["value"] is None
 
 
@@ -147,7 +148,7 @@ def test_a_server_that_is_down_costs_one_warning_and_the_next_run_tells_the_end(
     assert warnings(shown) == ["warning: notify: the webhook was not told: Connection refused"]
     with served() as server:
         run(server.url, model={"dropout": 0.54})
-    assert [told["event"] for told in server.got] == ["finished"]
+    assert [told["event"] for told in server.got] == ["failed"]
 
 
 @pytest.mark.parametrize("answers", [(hang,), (500, 500, 500), (redirect("http://127.0.0.1:1/"),)])

@@ -7,6 +7,7 @@ import pytest
 import hpsearch
 from hpsearch import events
 from hpsearch.evidence.looks import looks
+from hpsearch.views.mlflow.store import Store
 from tests import blank
 
 TINY = {"n_layers": 1, "width": 16, "n_heads": 2, "context": 16}
@@ -90,6 +91,69 @@ def test_a_training_that_is_stopped_is_resumed_by_the_same_call(study, folder):
     assert whole.looks == len(looks(folder / "home")) - 1
 
 
+def test_several_seeds_are_summed_up_and_the_best_on_validation_is_the_model(study, folder):
+    seen = []
+    best = study.export(folder / "seeds.yaml")
+    options = {"output": folder / "seeds", "home": folder / "home", "seeds": 2}
+    first = hpsearch.train(
+        best, progress=seen.append, stopping=lambda: sum(type(one) is events.Trained for one in seen) >= 5, **options
+    )
+    assert first.stopped, "in the second seed"
+    resumed = []
+    result = hpsearch.train(best, progress=resumed.append, **options)
+    told = [event for event in resumed if isinstance(event, events.Resumed)]
+    assert [(event.seed, event.done) for event in told] == [
+        (one.seed, n == 0) for n, one in enumerate(result.seeds.results)
+    ]
+    own, fresh = result.seeds.results
+    assert own.metrics["val/loss"] == pytest.approx(study.best.value)
+    assert own.metrics["val/loss"] != fresh.metrics["val/loss"]
+    values = [own.metrics["test/loss"], fresh.metrics["test/loss"]]
+    assert result.seeds.spreads["test/loss"].mean == pytest.approx(sum(values) / 2)
+    winner = min(result.seeds.results, key=lambda one: one.metrics["val/loss"])
+    assert (result.seed, result.seeds.chosen, result.seeds.metric) == (winner.seed, winner.seed, "val/loss")
+    assert result.metrics == winner.metrics == json.loads((folder / "seeds" / "metrics.json").read_text())
+    assert json.loads((folder / "seeds" / "final.json").read_text())["seeds"]["chosen"] == winner.seed
+    assert "val/loss" in result.reproduction
+    store = Store((folder / "home").resolve(), None)
+    store.prepare()
+    runs = [
+        store.client.get_run(run) for run in store.found(store.experiment("tiny"), {"hpsearch.seed": str(fresh.seed)})
+    ]
+    assert [run.info.status for run in runs] == ["FINISHED"]
+    assert runs[0].data.metrics["test/loss"] == fresh.metrics["test/loss"]
+    store.close()
+
+
+def test_the_validation_data_are_trained_on_where_that_is_asked_for(study, folder):
+    seen = []
+    best = study.export(folder / "whole.yaml")
+    result = hpsearch.train(
+        best, output=folder / "whole", home=folder / "home", data="train+valid", progress=seen.append
+    )
+    assert {name.split("/")[0] for name in result.metrics} == {"test"}
+    assert (result.data, result.gap) == ("train+valid", None)
+    assert result.reproduction == (
+        f"no val/loss to compare with trial {study.best.number}'s value: the validation data were trained on"
+    )
+    [line] = [event.line for event in seen if isinstance(event, events.Notice) and "together" in event.line]
+    last = [event.evaluation for event in seen if isinstance(event, events.Trained)][-1]
+    assert f"which are {last.step} steps in place of {study.best.best.step}" in line
+    assert json.loads((folder / "whole" / "final.json").read_text()) == {
+        "data": "train+valid",
+        "seed": result.seed,
+        "seeds": None,
+    }
+
+
+def test_a_trainer_that_cannot_train_on_the_validation_data_says_so(folder, tmp_path):
+    (tmp_path / "mine.py").write_text("def train(config, trial):\n    yield {'val/loss': 1.0}\n")
+    config = {"study": "mine", "train": "./mine.py:train"}
+    with pytest.raises(hpsearch.UserError, match=r"cannot train on the validation data as well"):
+        hpsearch.train(config, base=tmp_path, home=tmp_path / "home", output=tmp_path / "model", data="train+valid")
+    assert not (tmp_path / "model").exists()
+
+
 def test_mistakes_are_one_line(study, folder):
     config = {**study.config(0), "study": "tiny"}
     config["training"]["learning_rate"] = {"low": 1e-3, "high": 1e-2}
@@ -107,6 +171,8 @@ ARGUMENTS = [
     ({"home": None}, "home: None is not allowed; allowed: the path of a folder"),
     ({"base": "none"}, "base: no such folder: none"),
     ({"data_changed": "no"}, "data_changed: 'no' is not allowed; allowed: True or False"),
+    ({"seeds": 0}, "seeds: 0 is not allowed; allowed: a whole number from 1 to 100"),
+    ({"data": "test"}, "data: 'test' is not allowed; allowed: 'train' or 'train+valid'"),
     ({"progress": 1}, "progress: 1 is not allowed; allowed: True, False, or a function that receives each event"),
     ({"stopping": True}, "stopping: True is not allowed; allowed: a function that returns True or False, or None"),
 ]

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from hpsearch import journal
+from tests import warm
 
 PROGRAM = [sys.executable, "-c", "from hpsearch.cli import main; main()"]
 TOY = 'trainer: "python:hpsearch.testing.toy:Toy"\n'  # a line of a space file
@@ -19,25 +20,30 @@ def environment(**extra):
     return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **extra}
 
 
-def hpsearch(*arguments, cwd, timeout=600, **extra):
-    """Runs a command to its end; returns its exit code and output."""
-    return subprocess.run(
-        [*PROGRAM, *map(str, arguments)],
-        cwd=cwd,
-        env=environment(**extra),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+def hpsearch(*arguments, cwd, timeout=600, fresh=False, views=True, **extra):
+    """Runs a command to its end; returns its exit code and output. `fresh`, `views`: see `started`."""
+    process = started(*arguments, cwd=cwd, fresh=fresh, views=views, **extra)
+    try:
+        stdout, stderr = process.communicate(timeout=timeout)
+    except BaseException:
+        process.kill()
+        raise
+    return subprocess.CompletedProcess(["hpsearch", *map(str, arguments)], process.returncode, stdout, stderr)
 
 
-def started(*arguments, cwd, **extra):
-    """Starts a command in its own session, as a terminal does; returns the process."""
+def started(*arguments, cwd, fresh=False, views=True, **extra):
+    """Starts a command in its own session, as a terminal does; returns the process.
+
+    It is a fork of a process that has imported everything, `fresh`: a new interpreter. Without `views` a fork ships
+    nothing to MLflow and Optuna's database.
+    """
+    if warm.AVAILABLE and not fresh:
+        return warm.Warm(arguments, cwd=cwd, environment=environment(**extra), views=views)
     return subprocess.Popen(
         [*PROGRAM, *map(str, arguments)],
         cwd=cwd,
         env=environment(**extra),
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

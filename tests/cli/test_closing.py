@@ -5,9 +5,12 @@ import pytest
 from hpsearch.cli.closing import closing, why_fruitless
 from hpsearch.cli.terminal import RunTerminal
 from hpsearch.events import Interrupted, Opened, Searched, Shipped
+from hpsearch.evidence import idle_gpus
 from hpsearch.home import Home
+from hpsearch.launchers import devices
 from hpsearch.outcome import Outcome
 from tests.searching import Scripted, ask, evaluation, experiment, go, opened, says
+from tests.simulated_gpus import GIB, SimulatedGpus, slots
 from tests.test_search import workers
 
 QUIET = "search: {pruner: none, overfitting: false}\n"
@@ -124,3 +127,50 @@ def test_paused_trials_that_cannot_win_were_given_up(tmp_path):
     assert lines(study, wanted)[0] == line
     other = experiment("budget: {trials: 8}\nsearch: {pruner: none, overfitting: false, confirm: false}\n")
     assert lines(study, other)[0] == f"trials paused: {paused}; each counts by its best evaluation so far"
+
+
+def closed_on_gpus(folder, *, busy=lambda index: 20.0, needs=GIB, trials=4, resources="", n_gpus=1):
+    """The lines after a search on simulated GPUs, one trial on each."""
+    names = [f"cuda:{i}" for i in range(n_gpus)]
+    launcher = SimulatedGpus(slots(folder, *names), lambda trial, config: needs, size=80 * GIB, busy=busy)
+    wanted = experiment(f"budget: {{trials: {trials}}}\n{QUIET}{resources}")
+    study, _ = go(wanted, folder / "home", launcher=launcher)
+    return [line for line in lines(study, wanted) if idle_gpus.REMEDY in line]
+
+
+@pytest.fixture
+def many_cores(monkeypatch):
+    monkeypatch.setattr(devices, "cores", lambda: 16)
+
+
+@pytest.mark.usefixtures("many_cores")
+def test_gpus_that_were_idle_with_one_trial_each_could_have_had_more(tmp_path):
+    busy = {1: 100.0, 2: 10.0, 3: 10.0, 4: 40.0}  # the first: while kernels are loaded
+    assert closed_on_gpus(tmp_path, busy=busy.__getitem__) == [
+        "with one trial at a time, a GPU ran kernels 20 % of the time and had at most 1 of 80 GiB in use; "
+        "resources: {trials_per_gpu: auto} trains several at once (the quickstart on an H200: 35 s instead of 100)"
+    ]
+
+
+@pytest.mark.usefixtures("many_cores")
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"busy": lambda index: 60.0},
+        {"busy": None},  # no NVML
+        {"needs": 30 * GIB},  # two do not fit
+        {"trials": 1},
+        {"trials": 2, "n_gpus": 2},  # one for each
+        {"resources": "resources: {trials_per_gpu: 2}\n"},
+        {"resources": "resources: {workers: 1}\n"},
+        {"resources": "resources: {launcher: inline}\n"},
+    ],
+    ids=["busy", "unknown", "large", "one trial", "one each", "shared", "workers", "inline"],
+)
+def test_no_sharing_is_advised_without_measured_reasons(tmp_path, given):
+    assert closed_on_gpus(tmp_path, **given) == []
+
+
+def test_no_sharing_is_advised_where_there_is_a_core_for_one_worker_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "cores", lambda: 1)
+    assert closed_on_gpus(tmp_path) == []

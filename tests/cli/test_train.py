@@ -71,7 +71,7 @@ def test_ctrl_c_saves_the_state_and_says_how_to_go_on(story, space_file, tmp_pat
     assert f"Resume with: hpsearch train space.yaml -o model --home {home}" in out
     assert re.search(r"training\W", out), "the status said something else while it trained"
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["checkpoints"]
-    with (checkpoints / "last.pt").open("rb") as file:
+    with (checkpoints / "seed-0" / "last.pt").open("rb") as file:
         assert json.loads(file.readline())["bytes"] > 0
 
 

@@ -4,7 +4,9 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
+from tests import warm
 from tests.cli.processes import alive, descendants, events
 
 RUN = ("run", "space.yaml", "--home", "home", "--workers", "2")
@@ -97,10 +99,10 @@ class Nemesis:
 
 
 def is_worker(pid):
-    """Whether a process is a worker or a fork of one (multiprocessing's spawn), not the shipping process."""
+    """Whether a process is a worker or a fork of one, not the shipping process."""
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return b"spawn_main" in file.read()
+        proc = Path(f"/proc/{pid}")
+        return b"spawn_main" in (proc / "cmdline").read_bytes() or (proc / "comm").read_bytes().strip() == warm.WORKER
     except OSError:
         return False
 

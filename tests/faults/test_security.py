@@ -113,8 +113,8 @@ def test_f51_the_best_weights_run_no_code(tmp_path, corpus_files, canary, switch
     opened(config, tmp_path)
     settings = handle(tmp_path).settings
     training = final.FinalTraining(config, tmp_path / "model", settings, trainer=CausalLM())
-    list(training.run(lambda: False))
-    rewritten(tmp_path / "model" / "checkpoints" / "best.pt", poison("model", canary))
+    list(training.trainings[0].run(lambda: False))
+    rewritten(training.trainings[0].folder / "best.pt", poison("model", canary))
     with pytest.raises(errors.CheckpointDamaged, match="something else than tensors"):
         training.test()
     assert [entry.name for entry in (tmp_path / "model").iterdir()] == ["checkpoints"]

@@ -13,23 +13,10 @@ import sys
 import time
 from pathlib import Path
 
+from tests import warm
 from tests.faults import power
 
-EARLY = [
-    "hpsearch.api.run",
-    "hpsearch.api.study",
-    "hpsearch.evidence.caveats",
-    "hpsearch.cli.closing",
-    "hpsearch.cli.run",
-    "hpsearch.cli.terminal",
-    "hpsearch.data.corpus",
-    "hpsearch.driver",
-    "hpsearch.launchers.local",
-    "hpsearch.search",
-    "hpsearch.testing.toy",
-    "hpsearch.views.shipper",
-    "sqlalchemy",
-]
+OWN_TO_DRIVERS = {"POWER_SHADOW", "CLOCK_JUMPS", "MEMORY_LIMIT"}  # what a fork of a driver would inherit
 
 
 class NoViews:
@@ -57,6 +44,7 @@ def child(request):
     os.chdir(request["cwd"])
     os.environ.update(request["environment"])
     from hpsearch import cli, driver, failpoints
+    from hpsearch.views import shipper
 
     failpoints.arm(os.environ.get("HPSEARCH_FAILPOINT", ""))
     if shadow := os.environ.get("POWER_SHADOW"):
@@ -65,8 +53,12 @@ def child(request):
         shake_clock(*map(float, jumps.split(",")))
     if limit := os.environ.get("MEMORY_LIMIT"):
         limited(int(limit))
+    if warm.AVAILABLE and not OWN_TO_DRIVERS & os.environ.keys():
+        warm.fork_workers()
     if not request["views"]:
         driver.shipper.start = NoViews
+    elif warm.AVAILABLE:
+        shipper.Shipper._spawn = warm.shipping
     cli.main(request["arguments"])
 
 
@@ -84,7 +76,7 @@ def shake_clock(*offsets):
 
 
 def main():
-    for name in EARLY:
+    for name in warm.EARLY:
         importlib.import_module(name)
     for line in sys.stdin:
         request, began = json.loads(line), time.monotonic()

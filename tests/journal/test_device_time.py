@@ -34,6 +34,14 @@ def test_each_process_on_the_cpu_and_each_actor_of_a_cluster_is_a_device():
     assert found.until(10) == 40
 
 
+def test_each_gpu_of_a_trial_counts():
+    found = held((0, 0, ("cuda:0+1", 0)), (0, 1, ("cuda:2+3", 1)), (0, 2, ("cuda:0+1+2@node", 2)))
+    assert found.held == 2 + 2 + 3
+    assert found.until(10) == 70
+    found.ended(2, at=10)
+    assert (found.seconds, found.held) == (30, 4)
+
+
 def test_what_is_not_held_does_not_count():
     found = held((0, 0, ("cpu", 0)), (10, 0, None), (100, 1, ("cpu", 0)), (105, 1, None), (110, 1, None))
     assert found.seconds == 15

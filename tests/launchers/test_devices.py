@@ -96,6 +96,59 @@ def test_trials_per_gpu_does_not_apply_to_cpus(tmp_path):
     assert len(plan(tmp_path, trials_per_gpu=3)) == len(plan(tmp_path, trials_per_gpu="auto")) == len(plan(tmp_path))
 
 
+@pytest.fixture
+def gpus(monkeypatch):
+    """Makes this machine one of so many GPUs."""
+
+    def make(count):
+        monkeypatch.setattr(devices, "devices", lambda wanted: [f"cuda:{i}" for i in range(count)] or ["cpu"])
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("count", "each", "workers", "named"),
+    [
+        (4, 2, "auto", ["cuda:0+1", "cuda:2+3"]),
+        (5, 2, "auto", ["cuda:0+1", "cuda:2+3"]),  # one is left over
+        (4, 2, 1, ["cuda:0+1"]),
+        (3, 3, "auto", ["cuda:0+1+2"]),
+        (2, 1, "auto", ["cuda:0", "cuda:1"]),
+    ],
+)
+def test_each_worker_has_gpus_of_its_own(gpus, tmp_path, count, each, workers, named):
+    gpus(count)
+    assert [s.device for s in plan(tmp_path, workers, gpus_per_trial=each)] == named
+
+
+@pytest.mark.parametrize(
+    ("count", "each", "workers", "said"),
+    [
+        (2, 3, "auto", "gpus_per_trial: 3, but this machine has 2 GPU(s); allowed here: up to 2"),
+        (0, 2, "auto", "gpus_per_trial: 2, but no GPU is found on this machine; allowed here: 1"),
+        (
+            4,
+            2,
+            3,
+            "workers: 3 of gpus_per_trial: 2 are more GPUs than the 4 of this machine; allowed here: auto, or up to 2",
+        ),
+    ],
+)
+def test_more_gpus_than_there_are_are_refused(gpus, tmp_path, count, each, workers, said):
+    gpus(count)
+    with pytest.raises(UserError) as caught:
+        plan(tmp_path, workers, gpus_per_trial=each)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("device", "first", "count"), [("cuda:2+3", "cuda:2", 2), ("cuda:1", "cuda:1", 1), ("cpu", "cpu", 1)]
+)
+def test_in_this_process_the_first_gpu_is_the_device(tmp_path, device, first, count):
+    found = devices.first_gpu(WorkerSettings(device=device, threads=1, cache=tmp_path, base=tmp_path))
+    assert (found.device, found.gpus) == (first, count)
+
+
 @pytest.mark.parametrize(
     ("device", "allowed", "visible", "trained_on"),
     [
@@ -104,13 +157,18 @@ def test_trials_per_gpu_does_not_apply_to_cpus(tmp_path):
         ("cuda:1", "3,5", "5", "cuda:0"),
         ("cuda:1", "GPU-1a2b, GPU-3c4d", "GPU-3c4d", "cuda:0"),
         ("cuda:0", "MIG-0f1e", "MIG-0f1e", "cuda:0"),
+        ("cuda:0+1", None, "0,1", "cuda:0"),
+        ("cuda:2+3", "4,5,6,7", "6,7", "cuda:0"),
+        ("cuda:1+2", "GPU-1a2b, GPU-3c4d, GPU-5e6f", "GPU-3c4d,GPU-5e6f", "cuda:0"),
+        ("cuda:1+2", "3,5", "3,5", "cuda:1"),  # not visible: torch raises the error
         ("cuda:2", "3,5", "3,5", "cuda:2"),  # not visible: torch raises the error
         ("cpu", "3,5", "3,5", "cpu"),
         ("mps", None, None, "mps"),
     ],
 )
-def test_a_worker_sees_only_its_gpu(tmp_path, device, allowed, visible, trained_on):
+def test_a_worker_sees_only_its_gpus(tmp_path, device, allowed, visible, trained_on):
     environment = {} if allowed is None else {"CUDA_VISIBLE_DEVICES": allowed}
     settings = WorkerSettings(device=device, threads=1, cache=tmp_path, base=tmp_path)
-    assert devices.isolate_gpu(settings, environment).device == trained_on
+    isolated = devices.isolate_gpu(settings, environment)
+    assert (isolated.device, isolated.gpus) == (trained_on, device.count("+") + 1)
     assert environment.get("CUDA_VISIBLE_DEVICES") == visible

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from hpsearch.evidence import idle_gpus
+from hpsearch.launchers import devices
 from hpsearch.planning import lint
 from hpsearch.planning.outlook import Outlook
 from hpsearch.planning.plan import Memory, Plan, TrialTime
@@ -123,6 +125,21 @@ def test_memory_that_is_too_small():
     assert "40% of the space's configs never fit into the memory, the smallest of them is width=512; " in line
     [line] = told(replace(PLAN, memory=Memory(peak=80, together=140, available=100, at_once=2, never=0.0)))
     assert "resources: 2 trainings at once take more memory than there is; take at most 1 workers" in line
+
+
+def test_a_gpu_that_is_idle_with_one_trial(monkeypatch):
+    monkeypatch.setattr(devices, "cores", lambda: 8)
+    memory = Memory(peak=2**30, together=2**30, available=80 * 2**30, at_once=1, never=0.0)
+    idle = replace(PLAN, device="cuda:0", workers=1, memory=memory, busy=12.3)
+    assert told(idle, f"{RATE}{TRIALS}resources: {{device: cuda}}\n") == [
+        "space.yaml:4:12: resources.trials_per_gpu: with one trial at a time, a GPU ran kernels 12 % of the time and "
+        f"had at most 1 of 80 GiB in use; {idle_gpus.REMEDY}"
+    ]
+    assert told(replace(idle, busy=50.0)) == []
+    assert told(replace(idle, busy=None)) == []
+    assert told(replace(idle, memory=replace(memory, peak=40 * 2**30))) == []
+    assert told(idle, f"{RATE}{TRIALS}resources: {{trials_per_gpu: auto}}\n") == []
+    assert told(replace(idle, workers=8)) == []  # a core for each GPU
 
 
 def test_few_trials_by_the_measured_times():

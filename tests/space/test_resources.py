@@ -5,6 +5,7 @@ import re
 import pytest
 
 from hpsearch.errors import ConfigError
+from hpsearch.space.experiment import Experiment
 from hpsearch.testing.toy import Toy
 from hpsearch.trainers import Trainer, trains_many
 from tests.searching import TOY, experiment
@@ -84,6 +85,82 @@ def test_the_option_keeps_what_the_file_says_of_the_launcher_it_names():
 
 def test_resources_are_no_part_of_what_a_study_is():
     assert experiment("resources: {launcher: ray, workers: 9}").identity() == experiment().identity()
+
+
+# ----------------------------------------------------------------------------------------------- several GPUs each
+
+COMMAND = {"study": "mine", "command": "python train.py --lr {lr}", "config": {"lr": {"low": 0.1, "high": 1.0}}}
+
+
+def by_command(**resources):
+    return Experiment.of({**COMMAND, "resources": resources})
+
+
+def test_a_program_may_have_several_gpus():
+    assert by_command(gpus_per_trial=2).resources.gpus_per_trial == 2
+    assert by_command().resources.gpus_per_trial == experiment().resources.gpus_per_trial == 1
+    on_ray = {"name": "ray", "num_gpus": 2}
+    assert by_command(launcher=on_ray).resources.launcher.num_gpus == 2
+    assert by_command(launcher=on_ray, gpus_per_trial=2).resources.gpus_per_trial == 2
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        ({"gpus_per_trial": 0}, "gpus_per_trial: must be at least 1, not 0"),
+        ({"gpus_per_trial": 65}, "gpus_per_trial: must be at most 64, not 65"),
+        (
+            {"gpus_per_trial": 2, "device": "cpu"},
+            "gpus_per_trial: device: cpu has no GPUs to share out; allowed: 1, or device: cuda",
+        ),
+        (
+            {"gpus_per_trial": 2, "trials_per_gpu": "auto"},
+            "trials_per_gpu: a trial that has several GPUs shares none of them; allowed: 1",
+        ),
+        (
+            {"gpus_per_trial": 2, "trials_per_worker": 2},
+            "trials_per_worker: the trainer program trains one trial at a time (it has no method train_many); "
+            "allowed: 1",
+        ),
+        (
+            {"gpus_per_trial": 2, "launcher": {"name": "ray", "num_gpus": 1}},
+            "launcher.num_gpus: a trial has gpus_per_trial: 2; allowed: 2, or leave it out",
+        ),
+    ],
+)
+def test_what_several_gpus_cannot_be_with_is_refused(resources, said):
+    with pytest.raises(ConfigError) as caught:
+        by_command(**resources)
+    assert str(caught.value) == f"space: resources.{said}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{gpus_per_trial: 2}", "3:29: resources.gpus_per_trial: the trainer causal_lm trains on one GPU; allowed: 1"),
+        (
+            "{launcher: {name: ray, num_gpus: 2}}",
+            "3:45: resources.launcher.num_gpus: the trainer causal_lm trains on one GPU; allowed: up to 1",
+        ),
+    ],
+)
+def test_our_own_trainer_uses_one_gpu(text, said):
+    with pytest.raises(ConfigError) as caught:
+        experiment(f"resources: {text}")
+    assert str(caught.value).endswith(f"space.yaml:{said}")
+
+
+def test_a_group_of_trials_has_one_gpu(monkeypatch):
+    monkeypatch.setattr(Toy, "several_gpus", True)
+    with pytest.raises(
+        ConfigError, match="trials_per_worker: a trial that has several GPUs is trained alone; allowed: 1"
+    ):
+        experiment(f"trainer: '{TOY}'\nresources: {{gpus_per_trial: 2, trials_per_worker: 2}}")
+
+
+def test_an_option_that_leaves_no_gpus_is_refused():
+    with pytest.raises(ConfigError, match="device: cpu has no GPUs to share out"):
+        by_command(gpus_per_trial=2).override(device="cpu")
 
 
 # ----------------------------------------------------------------------------------------------- several in one worker

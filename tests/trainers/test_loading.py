@@ -337,7 +337,7 @@ def test_what_a_final_training_does_wrong_is_one_line_and_a_traceback_in_a_file(
     setting = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=experiment.base)
     final = FinalTraining(experiment.train_config(), tmp_path / "model", setting, trainer=experiment.trainer)
     with pytest.raises(TrainingFailed) as failed:
-        list(final.run(lambda: False))
+        list(final.trainings[0].run(lambda: False))
     final.close()
     log = tmp_path / "model/checkpoints/error.txt"
     assert str(failed.value) == f"python:{module}:T: train: ValueError: two, {module}.py:7; the traceback is in {log}"
@@ -399,7 +399,7 @@ def test_a_train_that_returns_no_evaluations_says_so(space, tmp_path, answer, sa
     setting = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=experiment.base)
     final = FinalTraining(experiment.train_config(), tmp_path / "model", setting, trainer=experiment.trainer)
     with pytest.raises(TrainingFailed, match=rf"T: train: TypeError: train\(\) returned {said}; it must yield eval"):
-        list(final.run(lambda: False))
+        list(final.trainings[0].run(lambda: False))
     final.close()
 
 

@@ -9,6 +9,7 @@ from tests.documents import block
 from tests.searching import go
 
 PAGE = "own_training.md"
+GPUS = "resources: {device: cuda, gpus_per_trial: 2}\n"  # in the space of two ranks
 
 # What nanoGPT's train.py takes and prints; its model is a curve. (Its options have the types of their defaults.)
 NANOGPT = """
@@ -52,8 +53,9 @@ while True:
 def searched(tmp_path):
     """Searches a space of the page with a few trials, in this process."""
 
-    def run(name, trials, *, stop_after=None, home="home"):
+    def run(name, trials, *, stop_after=None, home="home", on_cpu=""):
         text = block(PAGE, f"# {name}").replace("budget: {trials: 20}", "budget: {trials: 3}")
+        text = text.replace("{gpus}", on_cpu).replace(GPUS, "") if on_cpu else text
         experiment = Experiment.loads(text, path=tmp_path / name).override(trials=trials)
         experiment.trainer.check(experiment.space_file)
         settings = WorkerSettings(device="cpu", threads=1, cache=tmp_path, base=tmp_path)
@@ -98,3 +100,15 @@ def test_nanogpt_is_searched_unchanged_and_resumes_from_its_checkpoint(searched,
     assert [step for _, step, _ in curves(resumed)[0]] == list(range(0, 1001, 50))
     (log,) = (tmp_path / "home").rglob("0000/log.txt")
     assert "Resuming training from" in log.read_text()
+
+
+@pytest.mark.slow
+def test_two_ranks_of_torchrun_train_a_trial_on_a_cpu(searched, tmp_path):
+    """As the page says: the number of ranks in place of {gpus}, and without `gpus_per_trial`."""
+    assert GPUS in block(PAGE, "# ranks.yaml")
+    (tmp_path / "my_ranks.py").write_text(block(PAGE, "# my_ranks.py"))
+    history = searched("ranks.yaml", 2, on_cpu="2")
+    assert {trial.outcome for trial in history.trials.values()} <= {"completed", "diverged"}, history.trials
+    first = curves(history)[0]
+    assert [step for _, step, _ in first] == list(range(5, 51, 5))[: len(first)]
+    assert all(set(metrics) == {"val/loss"} for _, _, metrics in first)

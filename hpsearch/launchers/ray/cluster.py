@@ -80,7 +80,7 @@ class Cluster:
         """The number of GPUs of each worker; may be a fraction."""
         if self.wanted.num_gpus is not None:
             return self.wanted.num_gpus
-        return 1.0 if self.device == "cuda" else 0.0
+        return float(self.resources.gpus_per_trial) if self.device == "cuda" else 0.0
 
     @cached_property
     def device(self) -> str:
@@ -119,6 +119,7 @@ class Cluster:
 
         Raises UserError if none fits.
         """
+        self._refuse_cpus()
         count = self.resources.workers
         if not isinstance(count, int):
             count = sum(self._capacity(node) for node in self.nodes().values())
@@ -129,7 +130,17 @@ class Cluster:
                 "give a number of workers to wait for nodes that join"
             )
         device = "cuda:0" if self.device == "cuda" else self.device  # Ray hides all other GPUs from the actor
-        return [WorkerSettings(device=device, threads=self.resources.threads or 1, cache=cache, base=base)] * count
+        threads, each = self.resources.threads or 1, max(1, int(self.num_gpus))
+        return [WorkerSettings(device=device, threads=threads, cache=cache, base=base, gpus=each)] * count
+
+    def _refuse_cpus(self) -> None:
+        """Raises UserError if a trial wants several GPUs of a cluster without any."""
+        wanted = self.resources.gpus_per_trial
+        if wanted > 1 and self.device != "cuda":
+            raise UserError(
+                f"gpus_per_trial: {wanted}, but no node of the Ray at {self.address} has a GPU; allowed here: 1, or "
+                "device: cuda and a number of workers, to wait for nodes that join"
+            )
 
     def _capacity(self, node: dict[str, float]) -> int:
         """Returns the number of workers that fit on a node with these resources."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hpsearch import gpus
 from hpsearch.contract import WorkerSettings
 from hpsearch.error_lines import first_line, lines
 from hpsearch.errors import UserError
@@ -171,7 +172,7 @@ class RayLauncher:
             self._replace(slot)
             return
         self._slots[slot].info, self._any_started, self._wait = info, True, FIRST_WAIT
-        device = f"cuda:{info.gpus[0]}" if info.gpus else self._settings[slot].device
+        device = gpus.named(info.gpus) if info.gpus else self._settings[slot].device
         self.settings[slot] = replace(self._settings[slot], device=f"{device}@{info.host}")
         self._warn()
 

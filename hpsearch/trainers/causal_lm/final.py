@@ -15,8 +15,9 @@ from hpsearch.training.config import TrainConfig
 from hpsearch.training.corpus import open_corpus
 from hpsearch.training.device import prepare_device
 from hpsearch.training.evaluation import Evaluator
-from hpsearch.training.export import save_pretrained
+from hpsearch.training.export import save_model
 from hpsearch.training.model import Llama
+from hpsearch.training.uses import uses_of
 
 
 def test(config: TrainConfig, handle: Handle) -> TestResult:
@@ -37,7 +38,7 @@ def test(config: TrainConfig, handle: Handle) -> TestResult:
 def export(config: TrainConfig, handle: Handle, folder: Path) -> None:
     """Writes the best weights and the tokenizer in the format of transformers."""
     model, corpus, _ = _best(config, handle)
-    save_pretrained(model, corpus.tokenizer, folder)
+    save_model(model, corpus.tokenizer, folder, uses_of(config, corpus))
 
 
 def _best(config: TrainConfig, handle: Handle) -> tuple[Llama, Corpus, dict[str, Any]]:

@@ -10,8 +10,9 @@ from hpsearch.contract import CHECKPOINTS, Handle
 from hpsearch.training import checkpoint
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.corpus import open_corpus, state_digest
-from hpsearch.training.export import save_pretrained
+from hpsearch.training.export import save_model
 from hpsearch.training.model import Llama
+from hpsearch.training.uses import uses_of
 
 
 def export(config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> dict[str, float] | None:
@@ -27,7 +28,7 @@ def export(config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> 
     tokenizer = corpus.tokenizer
     model = Llama(config.model, vocab_size=tokenizer.vocab_size)
     model.load_state_dict(best["weights"])
-    save_pretrained(model, tokenizer, folder)
+    save_model(model, tokenizer, folder, uses_of(config, corpus))
     return dict(best["evaluation"]["metrics"])
 
 

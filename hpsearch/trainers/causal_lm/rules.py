@@ -34,7 +34,7 @@ def rules(config: TrainConfig, sets: Mapping[str, Any]) -> dict[str, dict[str, R
         "beta2": Rule(0.95, USUAL),
         "grad_clip": Rule(1.0, USUAL),
     }
-    tokens, rows = _epoch(config, sets)
+    tokens, rows = epoch_of(config, sets)
     if tokens and rows:
         seen = tokens * config.training.epochs
         training["learning_rate"] = learning_rate(parameters(config.model), seen)
@@ -83,7 +83,7 @@ def parameters(model: ModelConfig) -> int:
     return model.n_layers * (attention + 3 * model.width * model.mlp_size)
 
 
-def _epoch(config: TrainConfig, sets: Mapping[str, Any]) -> tuple[float, float]:
+def epoch_of(config: TrainConfig, sets: Mapping[str, Any]) -> tuple[float, float]:
     """The tokens and the rows of an epoch over all sets, as far as their counts are known."""
     tokens = rows = 0.0
     for name, data_set in config.data.items():

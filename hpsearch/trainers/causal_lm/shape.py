@@ -24,6 +24,6 @@ def shape(config: TrainConfig) -> Shape:
         evaluation.decode_sample,
         config.tokenizer.vocab_size,
     )
-    kinds = [model.tied_embeddings, model.dropout > 0, training.precision, training.compile]
+    kinds = [model.tied_embeddings, model.dropout > 0, training.precision, training.compile, training.cuda_graph]
     about = [config.tokenizer.kind, config.tokenizer.file, config.model_dump(mode="json", include={"data"})]
     return Shape(sizes, json.dumps([*kinds, *about], sort_keys=True))

@@ -20,9 +20,11 @@ from hpsearch.trainers.causal_lm.dedup_key import dedup_key
 from hpsearch.trainers.causal_lm.export_config import comments, export_config
 from hpsearch.trainers.causal_lm.horizon import shortened
 from hpsearch.trainers.causal_lm.rules import rules
+from hpsearch.trainers.causal_lm.scale_up import scaled
 from hpsearch.trainers.costs import Advice, CostModel, Sample
+from hpsearch.trainers.scaling import ScaleUp
 from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer
-from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig
+from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig, WholeTrainConfig
 from hpsearch.verdict import Phases
 
 TRAIN = "hpsearch.training.loop"
@@ -59,6 +61,16 @@ class CausalLM(Trainer):
         from hpsearch.trainers.causal_lm import final
 
         return final.test(config, handle)
+
+    def on_all_data(self, config: TrainConfig) -> TrainConfig | None:
+        """The same schedule over more batches; None for a subclass that trains otherwise."""
+        return None if self._trains_otherwise or type(config) is not TrainConfig else WholeTrainConfig.of(config)
+
+    def steps(self, config: TrainConfig, settings: WorkerSettings) -> int | None:
+        """The batches of all epochs up to `stop_at`."""
+        from hpsearch.training.steps import steps
+
+        return steps(config, settings)
 
     def export(self, config: TrainConfig, handle: Handle, folder: Path) -> None:
         """Writes a model directory that transformers reads."""
@@ -147,6 +159,17 @@ class CausalLM(Trainer):
     ) -> Mapping[str, Mapping[str, Any]]:
         """See horizon.py."""
         return shortened(config, horizon, searched)
+
+    def scaled(
+        self,
+        config: TrainConfig,
+        target: Mapping[str, Any],
+        *,
+        sets: Mapping[str, Any],
+        searched: Collection[tuple[str, str]],
+    ) -> ScaleUp | None:
+        """See scale_up.py; None for a subclass that trains otherwise."""
+        return None if self._trains_otherwise else scaled(config, target, sets=sets, searched=searched)
 
     def cools_down(self, config: TrainConfig) -> bool:
         """Whether the schedule has a stable phase to go back to, and a cool-down."""

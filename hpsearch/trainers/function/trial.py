@@ -19,7 +19,7 @@ from hpsearch.config import Config
 from hpsearch.contract import ARTIFACTS, CHECKPOINTS, Command, Evaluation, Handle
 from hpsearch.errors import CheckpointDamaged, TrialStopped
 from hpsearch.trainers.function.state import decode, encode
-from hpsearch.trainers.own import Placing, Report, files_of
+from hpsearch.trainers.own import Placing, Report, files_of, gpus_of
 from hpsearch.training import memory
 
 REPORTED = "reported.jsonl"  # the evaluations so far, beside those in the state
@@ -39,6 +39,7 @@ class FunctionTrial:
 
     seed: int
     device: str  # of torch: cpu, cuda:0, mps
+    gpus: int  # of this trial, `device` and those that follow it; 0 on a CPU
     threads: int  # of the CPU, for this trial
     folder: Path  # the function's own; files that it writes there are there again when it resumes
     number: int | None  # of the trial; None in the final training
@@ -128,6 +129,7 @@ class FunctionTrial:
         trial = cls(
             seed=config.seed,
             device=handle.settings.device,
+            gpus=gpus_of(handle),
             threads=handle.settings.threads,
             folder=folder,
             number=int(name) if name.isdecimal() else None,

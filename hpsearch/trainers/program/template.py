@@ -22,6 +22,7 @@ OWN = {  # placeholders that hpsearch fills in
     "seed": "the seed",
     "trial": "the trial's number",
     "device": "cpu, cuda:0",
+    "gpus": "the number of the trial's GPUs",
     "threads": "CPU threads",
     "config": "a JSON file with the whole config",
 }

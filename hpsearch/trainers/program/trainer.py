@@ -17,14 +17,15 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from hpsearch import gpus
 from hpsearch.atomic import write_json
 from hpsearch.config import Config
-from hpsearch.contract import LOGS, Command, Evaluation, Handle
+from hpsearch.contract import LOGS, Command, Evaluation, Handle, WorkerSettings
 from hpsearch.document.document import Fault, Keys
 from hpsearch.document.validation_errors import shown
 from hpsearch.errors import ConfigError
 from hpsearch.trainers.output_log import OutputLog
-from hpsearch.trainers.own import OwnConfig, OwnTrainer, Placing, Report, files_of, note_tested
+from hpsearch.trainers.own import FILES, OwnConfig, OwnTrainer, Placing, Report, files_of, gpus_of, note_tested
 from hpsearch.trainers.program import process
 from hpsearch.trainers.program.output import JsonLines, Lines, Patterns, wrong_pattern
 from hpsearch.trainers.program.template import (
@@ -123,6 +124,10 @@ class Program(OwnTrainer):
             name = program_of(arguments)[0]
             if "{" not in name and shutil.which(str(_program(name, space.base))) is None:
                 raise ConfigError(f"{space.where(key)}: {key}: no program {name!r} on the PATH, or it cannot be run")
+
+    def starts_anew(self, folder: Path) -> bool:
+        """Whether the program has left no file in its folder to resume from."""
+        return not any(path.is_file() for path in (folder / FILES).rglob("*"))
 
     def train(self, config: Any, handle: Handle) -> Iterator[Evaluation]:
         """Runs the program and yields its evaluations, those of earlier attempts first."""
@@ -265,6 +270,7 @@ class Run:
             "seed": self._config.seed,
             "trial": int(number) if number.isdecimal() else "final",
             "device": settings.device,
+            "gpus": gpus_of(self._handle),
             "threads": settings.threads,
             "config": own.absolute(),
         }
@@ -276,7 +282,7 @@ class Run:
         threads = {name: str(values["threads"]) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         return {
             **os.environ,
-            **_visible(str(values["device"])),
+            **_visible(self._handle.settings),
             **threads,
             "PYTHONUNBUFFERED": "1",  # else Python keeps lines back that go to a pipe
             **told,
@@ -290,12 +296,14 @@ def _program(name: str, base: Path) -> Path | str:
     return base / name if "/" in name else name
 
 
-def _visible(device: str) -> dict[str, str]:
-    """The variable that shows the program its GPU alone, unless the worker's process sees no other."""
-    kind, _, index = device.partition(":")
-    if kind == "cuda" and "CUDA_VISIBLE_DEVICES" not in os.environ:
-        return {"CUDA_VISIBLE_DEVICES": index or "0"}
-    return {"CUDA_VISIBLE_DEVICES": ""} if kind == "cpu" else {}
+def _visible(settings: WorkerSettings) -> dict[str, str]:
+    """The variable that shows the program its GPUs alone: on a CPU none."""
+    if settings.device == "cpu":
+        return {gpus.VISIBLE: ""}
+    kind, _, index = settings.device.partition(":")
+    first = int(index or 0)
+    shown = gpus.visible([str(first + other) for other in range(settings.gpus)], os.environ)
+    return {} if kind != "cuda" or shown is None else {gpus.VISIBLE: shown}
 
 
 def _refuse_own_names(names: Mapping[str, bool]) -> None:

@@ -37,8 +37,8 @@ class Exported:
 class FinalModel:
     """Logs a model and registers it. After an error each call may be repeated: it resumes where it failed."""
 
-    def __init__(self, store: Store, registration: Registration | None = None, *, say: Say = lambda line: None) -> None:
-        self._store, self._registration, self._say = store, registration, say
+    def __init__(self, store: Store, *, say: Say = lambda line: None) -> None:
+        self._store, self._say = store, say
         self.registered: Registered | None = None
         self._model: Any = None  # MLflow's LoggedModel
         self._is_uploaded = self._refused = False
@@ -62,14 +62,14 @@ class FinalModel:
         if not self._refused:
             self._store.model_metrics(run_id, self._model.model_id, [(row, of_metric(row[0], inputs)) for row in rows])
 
-    def register(self, exported: Exported) -> None:
+    def register(self, exported: Exported, registration: Registration | None) -> None:
         """Registers the model, if that is wanted; a refusal is said."""
-        if self._registration is None or self._refused:
+        if registration is None or self._refused:
             return
         try:
             self.registered = registry.register(
                 self._store.client,
-                self._registration,
+                registration,
                 self._model,
                 tags=exported.tags,
                 description=exported.description,
@@ -77,13 +77,13 @@ class FinalModel:
         except Exception as error:
             if not is_refusal(error, own=self._store.own):
                 raise
-            self._say(f"MLflow refuses to register the model as {self._registration.name} ({describe(error)})")
+            self._say(f"MLflow refuses to register the model as {registration.name} ({describe(error)})")
 
     # ------------------------------------------------------------------------------------------------------------ steps
 
     def _log(self, run_id: str, exported: Exported, also: str | None) -> None:
         if self._model is None:
-            self._model = self._created(run_id, exported)
+            self._model = self._found(run_id) or self._created(run_id, exported)
         if not self._is_uploaded:
             self._upload(run_id, exported)
             self._is_uploaded = True
@@ -98,6 +98,13 @@ class FinalModel:
         model_id, outputs = self._model.model_id, self._store.client.get_run(run_id).outputs
         if outputs is None or model_id not in [one.model_id for one in outputs.model_outputs]:
             self._store.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+
+    def _found(self, run_id: str) -> Any | None:
+        """The model that a call before this one has made for the run, if any: its answer was lost, or it was killed."""
+        client = self._store.client
+        experiment = client.get_run(run_id).info.experiment_id
+        found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
+        return next(iter(found), None)
 
     def _created(self, run_id: str, exported: Exported) -> Any:
         return self._store.client.create_logged_model(

@@ -25,7 +25,14 @@ from hpsearch.views.mlflow.store import Store
 
 MOST_TESTED = 12  # values in the description
 PROCESS = "hpsearch.process"  # tag: who writes the run
-RESULTS = ("metrics.json", "optimism.json", "samples.json", "signatures.json")  # files that are artifacts of the run
+RESULTS = (
+    "final.json",
+    "metrics.json",
+    "optimism.json",
+    "samples.json",
+    "signatures.json",
+)  # files that are artifacts of the run
+ModelOf = tuple[Path, ServedModel | None, Registration | None]  # folder, how it is served, how it is registered
 SLOWEST = 1e6  # bytes a second of an upload that `finish` waits for
 
 
@@ -35,18 +42,9 @@ class FinalRun:
     Methods return at once: a thread executes the calls in order. `finish` retries failed calls once.
     """
 
-    def __init__(
-        self,
-        home: Path,
-        tracking: str | None,
-        study: str,
-        *,
-        registration: Registration | None = None,
-        say: Say = lambda message: None,
-    ) -> None:
-        """registration: how the model is registered; None: it is logged alone."""
+    def __init__(self, home: Path, tracking: str | None, study: str, *, say: Say = lambda message: None) -> None:
         self._store, self._study, self._say = Store(home.resolve(), tracking, say=say), study, say
-        self._model = FinalModel(self._store, registration, say=say)
+        self._model = FinalModel(self._store, say=say)
         self._inputs: list[dict[str, str]] = []  # the data sets
         self._params: dict[str, Any] = {}
         self._tags: dict[str, Any] = {}  # of the model
@@ -66,17 +64,21 @@ class FinalRun:
         provenance: dict[str, Any],
         tags: dict[str, Any] | None = None,
         *,
+        name: str = "final",
+        began: float | None = None,
         data: Mapping[str, Any] | None = None,
     ) -> None:
         """Creates the run: settings as params, the config and its provenance as artifacts, the data sets as inputs.
 
+        began: the unix time of the training's first call, if this one resumes it: the run of that time continues.
         data: the facts about the data that a trainer's `prepare` returns.
         """
-        self._calls.put((self._start, (config, provenance, tags or {}, data or {}, time.time())))
+        at = time.time() if began is None else began
+        self._calls.put((self._start, (config, provenance, tags or {}, name, data or {}, at)))
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Adds an evaluation to the run's curves."""
-        self._calls.put((self._evaluation, (evaluation, time.time())))
+        self._calls.put((self._evaluation, (evaluation, evaluation.time or time.time())))
 
     def finish(
         self,
@@ -84,15 +86,17 @@ class FinalRun:
         folder: Path | None = None,
         *,
         served: ServedModel | None = None,
+        registration: Registration | None = None,
         status: str = "FINISHED",
         timeout: float = 60,
     ) -> None:
         """Adds final metrics (test scores) and the model in a folder, ends the run.
 
-        served: how the model answers requests; None: in a way that hpsearch does not know. Waits at most `timeout`
-        seconds, and longer for a large model.
+        served: how the model answers requests; None: in a way that hpsearch does not know. registration: how the model
+        is registered; None: it is logged alone. Waits at most `timeout` seconds, and longer for a large model.
         """
-        self._calls.put((self._finish, (metrics, folder, served, status, time.time())))
+        model = None if folder is None else (folder, served, registration)
+        self._calls.put((self._finish, (metrics, model, status, time.time())))
         self._calls.put(None)
         self._thread.join(timeout + (size_of(folder) / SLOWEST if folder is not None else 0))
         if self._thread.is_alive() or self._failed:
@@ -125,6 +129,7 @@ class FinalRun:
         config: dict[str, Any],
         provenance: dict[str, Any],
         tags: dict[str, Any],
+        name: str,
         data: Mapping[str, Any],
         at: float,
     ) -> None:
@@ -138,13 +143,14 @@ class FinalRun:
         names[PROCESS] = process.mark(os.getpid())
         self.run_id = self._store.run(
             experiment,
-            name="final",
+            name=name,
             tags={k: text(v) for k, v in names.items()},
             began=at,
             identity=("hpsearch.kind", "hpsearch.started"),
         )
+        self._store.running(self.run_id)  # one that was stopped or killed continues
         self._params, self._inputs = params_of(config), dataset_inputs(data, config.get("data"))
-        self._store.log(self.run_id, params=self._params)
+        self._store.log(self.run_id, params=self._params, tags={PROCESS: names[PROCESS]})
         self._store.inputs(self.run_id, self._inputs)
         self._store.yaml(self.run_id, "config.yaml", config)
         self._store.text(self.run_id, "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
@@ -157,16 +163,14 @@ class FinalRun:
         for row in rows:
             self._rows.setdefault(row[0], []).append(row)
 
-    def _finish(
-        self, metrics: dict[str, float], folder: Path | None, served: ServedModel | None, status: str, at: float
-    ) -> None:
+    def _finish(self, metrics: dict[str, float], model: ModelOf | None, status: str, at: float) -> None:
         run_id = self._made()
         said = self._described(metrics, status)
         step = getattr(self, "_tokens", 0)
         rows = [(name, value, at, step) for name, value in metrics.items() if name not in self._curves]
         self._store.log(run_id, rows=rows, tags={NOTE: said})
-        if folder is not None:
-            self._log_model(folder, served, [*rows, *self._best_rows(metrics)], said)
+        if model is not None:
+            self._log_model(*model, [*rows, *self._best_rows(metrics)], said)
         self._store.ended(run_id, status, at=at)
 
     def _best_rows(self, metrics: Mapping[str, float]) -> list[Row]:
@@ -174,7 +178,14 @@ class FinalRun:
         found = ([row for row in self._rows.get(name, ()) if row[1] == value] for name, value in metrics.items())
         return [rows[-1] for rows in found if rows]
 
-    def _log_model(self, folder: Path, served: ServedModel | None, rows: list[Row], said: str) -> None:
+    def _log_model(
+        self,
+        folder: Path,
+        served: ServedModel | None,
+        registration: Registration | None,
+        rows: list[Row],
+        said: str,
+    ) -> None:
         run_id = self._made()
         tags = {**self._tags, "hpsearch.folder": folder.resolve()}
         exported = Exported(folder.resolve(), served, self._params, tags, said)
@@ -183,7 +194,7 @@ class FinalRun:
                 self._store.file(run_id, folder / name)
         self._model.log(run_id, exported, also=self._of_trial)
         self._model.measured(run_id, rows, self._inputs)
-        self._model.register(exported)
+        self._model.register(exported, registration)
 
     def _described(self, metrics: dict[str, float], status: str) -> str:
         """How the training ended, in a sentence."""

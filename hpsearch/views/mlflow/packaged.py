@@ -70,11 +70,11 @@ def _signature(served: ServedModel) -> Any:
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import Map
 
-    kinds: dict[str, Any] = {"string": DataType.string, "map": Map(DataType.double)}
-    always = len(served.outputs) == 1 or "text" not in served.outputs  # a row has the columns of its data set alone
+    kinds: dict[str, Any] = {"string": DataType.string, "double": DataType.double, "map": Map(DataType.double)}
+    numbers = {int: DataType.long, float: DataType.double}
     inputs: list[Any] = [ColSpec(DataType.string, name, required=needed) for name, needed in served.inputs.items()]
-    outputs: list[Any] = [ColSpec(kinds[kind], name, required=always) for name, kind in served.outputs.items()]
-    specs = [ParamSpec(name, DataType.long, value) for name, value in served.params.items()]
+    outputs: list[Any] = [ColSpec(kinds[kind], name, required=served.always) for name, kind in served.outputs.items()]
+    specs = [ParamSpec(name, numbers[type(value)], value) for name, value in served.params.items()]
     params: Any = ParamSchema(specs) if specs else None
     return ModelSignature(Schema(inputs), Schema(outputs), params)
 

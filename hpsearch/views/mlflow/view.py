@@ -94,7 +94,7 @@ class MlflowView:
         drawn = self._study.draw()
         if self._arrange() or drawn:
             return True
-        pictures.warm_up()  # during the search: at its end a person waits
+        pictures.warm_up(len(self._runs.history.trials))  # during the search: at its end a person waits
         return False
 
     def _arrange(self, *, running: bool | None = None) -> bool:

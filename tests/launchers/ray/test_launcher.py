@@ -260,6 +260,17 @@ def test_workers_are_planned_by_what_nodes_have(nodes, tmp_path):
         plan(num_gpus=1)
 
 
+def test_several_gpus_of_a_cluster_without_any_are_refused(nodes, tmp_path):
+    cluster = Cluster(RayWorkers(name="ray", address=nodes.address), Resources(gpus_per_trial=2))
+    try:
+        with pytest.raises(
+            UserError, match=r"gpus_per_trial: 2, but no node of the Ray at .* has a GPU; allowed here: 1"
+        ):
+            cluster.plan(cache=tmp_path, base=tmp_path)
+    finally:
+        cluster.leave()
+
+
 def test_a_study_survives_a_node_that_leaves_and_returns(nodes, tmp_path):
     """Every trial ends under its number, its evaluations once each; no trial fails because of the node."""
     made = launcher(nodes, tmp_path)

@@ -36,11 +36,11 @@ def finished(
 ) -> FinalRun:
     """A final training of two evaluations, logged with the model in a folder."""
     said: list[str] = []
-    final = FinalRun(home, uri, study, registration=registration, say=said.append)
+    final = FinalRun(home, uri, study, say=said.append)
     final.start(CONFIG, {"trial": 4}, {"hpsearch.config": "c0ffee"}, data=FACTS)
     for index, loss in ((1, 1.5), (2, 1.6)):
         final.evaluation(Evaluation(index, 10 * index, index / 2, {"val/loss": loss}, tokens=1000 * index, epoch=1.0))
-    final.finish(TESTED, folder, served=served(folder), timeout=600)
+    final.finish(TESTED, folder, served=served(folder), registration=registration, timeout=600)
     assert final.registered is not None, said
     return final
 
@@ -155,7 +155,7 @@ def test_mlflow_loads_it_and_its_example_is_answered(logged: Any) -> None:
     place = str(place_of(logged.artifact_location))
     found = mlflow.pyfunc.load_model(place)
     answer = found.predict(found.input_example)
-    assert list(answer.columns) == ["label", "probabilities"]
+    assert list(answer.columns) == ["label", "probability", "probabilities"]
     assert sum(answer["probabilities"][0].values()) == pytest.approx(1)
     assert found.metadata.signature.inputs.input_names() == ["text"]
     assert found.metadata.get_serving_input(place) is not None

@@ -1,0 +1,100 @@
+"""What a training may leave around it: files outside of its folder, and processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+MARK = "HPSEARCH_CHECK"  # environment variable of the workers and of all that they start
+MOST = 20_000  # files that are looked at
+SKIPPED = {"__pycache__", ".git", ".pytest_cache", ".ruff_cache", ".mypy_cache"}  # folders that others write
+PATIENCE = 5.0  # seconds in which what a training has started may end
+TRACKER = b"resource_tracker"  # of Python's multiprocessing: one for each process that uses it
+States = dict[Path, tuple[int, int]]
+
+
+class Files:
+    """The files in some folders, before and after."""
+
+    def __init__(self, folders: Sequence[Path], *, without: Sequence[Path]) -> None:
+        """without: folders that hpsearch itself writes to."""
+        self._folders = list(dict.fromkeys(folder.resolve() for folder in folders))
+        self._without = {path.resolve() for path in without}
+        self._before = self._look()
+
+    @property
+    def too_many(self) -> bool:
+        """Whether the folders have more files than can be watched."""
+        return self._before is None
+
+    def written(self) -> list[Path]:
+        """The files that are new or changed since the beginning."""
+        before, now = self._before or {}, self._look() or {}
+        return sorted(path for path, state in now.items() if before.get(path) != state)
+
+    def _look(self) -> States | None:
+        """Size and time of each file; None if there are too many."""
+        found: States = {}
+        for folder in self._folders:
+            for path in self._walk(folder):
+                with contextlib.suppress(OSError):
+                    status = path.stat(follow_symlinks=False)
+                    found[path] = status.st_size, status.st_mtime_ns
+                if len(found) > MOST:
+                    return None
+        return found
+
+    def _walk(self, folder: Path) -> Iterator[Path]:
+        for place, folders, files in os.walk(folder):
+            folders[:] = [one for one in folders if one not in SKIPPED and Path(place, one) not in self._without]
+            yield from (Path(place, name) for name in files)
+
+
+class Processes:
+    """The processes of the workers that start after this, and what these start (Linux)."""
+
+    def __init__(self) -> None:
+        self._mark = secrets.token_hex(8)
+        os.environ[MARK] = self._mark
+        self._own: set[int] = set()
+
+    def close(self) -> None:
+        """Marks no further process."""
+        os.environ.pop(MARK, None)
+
+    def await_workers(self, count: int) -> bool:
+        """Waits for workers that have not trained yet, each with its reaper; returns False if that cannot be seen."""
+        deadline = time.monotonic() + 12 * PATIENCE
+        while time.monotonic() < deadline and Path("/proc/self/environ").exists():
+            self._own = self._marked()
+            if len(self._own) >= 2 * count:
+                return True
+            time.sleep(0.05)
+        return False
+
+    def left(self) -> list[str]:
+        """What a training has started that does not end: number and command line of each."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := self._marked() - self._own) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return [f"{pid} ({_command(pid)})" for pid in sorted(found)]
+
+    def _marked(self) -> set[int]:
+        wanted, found = f"{MARK}={self._mark}".encode(), set()
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+                marked = wanted in (folder / "environ").read_bytes().split(b"\0")
+                if marked and state != "Z" and TRACKER not in (folder / "cmdline").read_bytes():
+                    found.add(int(folder.name))
+        return found - {os.getpid()}
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return " ".join(Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0"))[:80].strip()
+    return "gone"
