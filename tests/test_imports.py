@@ -204,7 +204,7 @@ INNER = {
         ["trainers.costs", "trainers.output_log", "trainers.state"],
         ["trainers.trainer"],
         ["trainers.causal_lm", "trainers.checked", "trainers.evaluations"],
-        ["trainers.own"],
+        ["trainers.huggingface", "trainers.own"],
         ["trainers.function", "trainers.program"],
         ["trainers.loading"],
     ],
@@ -240,6 +240,7 @@ DOORS = {
         "trainers.causal_lm.costs",
         "trainers.causal_lm.data_checks",
         "trainers.function.state",
+        "trainers.huggingface",
     ],
     "greenlet": ["trainers.function.trainer"],
     "optuna_dashboard": ["views.dashboard"],
@@ -283,7 +284,13 @@ DOORS = {
     "sklearn": ["metrics.classification", "pictures.importances", "tasks.bag_of_words"],
     "sqlalchemy": ["views.mlflow.schema", "views.optuna", "views.sqlite"],
     "tokenizers": ["data.tokenizer"],
-    "torch": ["training", "launchers.devices"],
+    "peft": ["trainers.huggingface.network"],
+    "torch": ["training", "launchers.devices", "trainers.huggingface"],
+    "transformers": [
+        "trainers.huggingface.checkpoint",
+        "trainers.huggingface.network",
+        "trainers.huggingface.vocabulary",
+    ],
 }
 
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
@@ -368,7 +375,8 @@ def test_every_door_is_in_use() -> None:
 def test_every_import_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    listed = [*project["dependencies"], *extras["samples"], *extras["ray"], *extras["postgresql"], *extras["dashboard"]]
+    own = ("samples", "hf", "ray", "postgresql", "dashboard")
+    listed = [*project["dependencies"], *(one for extra in own for one in extras[extra])]
     assert architecture.undeclared(PACKAGE, listed) == []
 
 

@@ -7,6 +7,7 @@ costs.py       what a training costs, for `hpsearch plan`
 evaluations.py the evaluations that a trainer yields, checked
 own.py         what the trainers of a user's own code share: its config, and evaluations of what it reports
 function/      a user's function
+huggingface/   models of transformers
 program/       any program
 """
 
@@ -21,6 +22,7 @@ from hpsearch.trainers.loading import (
     config_file,
     config_of,
     default,
+    default_name,
     input_paths,
     load,
     reporting_errors,
@@ -55,6 +57,7 @@ __all__ = [
     "config_file",
     "config_of",
     "default",
+    "default_name",
     "input_paths",
     "load",
     "load_state",

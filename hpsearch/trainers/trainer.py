@@ -148,6 +148,7 @@ class Trainer:
     tied: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys that a validator of it checks together
     sizes: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys whose larger values make a larger model
     config: ClassVar[type[Config]] = Config  # seed, objective, sections; default: made from `sections`
+    refused: ClassVar[Mapping[str, str]] = {}  # keys of other trainers' space files -> what to write here
     exports: ClassVar[str] = ""  # what reads the files that `export` writes, for display
     untested: ClassVar[str] = "the trainer measured no test data"  # said if `test` returns no test/... metric
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hpsearch.config import digest
 from hpsearch.contract import WorkerSettings
 from hpsearch.data.corpus import Corpus
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.config import FitConfig, TrainConfig
 
 
 def open_corpus(config: TrainConfig, settings: WorkerSettings) -> Corpus:
@@ -16,6 +16,6 @@ def open_corpus(config: TrainConfig, settings: WorkerSettings) -> Corpus:
     return Corpus.open(config.data, config.tokenizer, cache=settings.cache, base=settings.base)
 
 
-def state_digest(config: TrainConfig, corpus: Corpus) -> str:
+def state_digest(config: FitConfig, corpus: Corpus) -> str:
     """What last.pt and previous.pt are sealed with: the config and its data, which may change under the same config."""
     return digest([config.digest(), corpus.fingerprint])

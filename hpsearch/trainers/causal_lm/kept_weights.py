@@ -21,7 +21,7 @@ def export(config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> 
     """
     corpus = open_corpus(config, handle.settings)
     digests = {"best.pt": config.digest()} | dict.fromkeys(CHECKPOINTS, state_digest(config, corpus))
-    best = _kept(handle.folder, digests, index)
+    best = kept(handle.folder, digests, index)
     if best is None:
         return None
     tokenizer = corpus.tokenizer
@@ -31,7 +31,7 @@ def export(config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> 
     return dict(best["evaluation"]["metrics"])
 
 
-def _kept(files: Path, digests: Mapping[str, str], index: int) -> dict[str, Any] | None:
+def kept(files: Path, digests: Mapping[str, str], index: int) -> dict[str, Any] | None:
     """`weights` and `evaluation`, from best.pt of a finished trial or from the checkpoint of an unfinished one."""
     for name, config_hash in digests.items():
         try:
