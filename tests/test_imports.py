@@ -36,7 +36,18 @@ LEVELS = [
         "verdict",
         "webhook",
     ],
-    ["atomic", "environment", "error_lines", "evaluation_log", "file_lock", "gpus", "logs", "pending", "samples", "study_lock"],
+    [
+        "atomic",
+        "environment",
+        "error_lines",
+        "evaluation_log",
+        "file_lock",
+        "gpus",
+        "logs",
+        "pending",
+        "samples",
+        "study_lock",
+    ],
     ["journal", "sealed", "user_modules"],
     ["data", "pause_file", "pictures", "queue_file", "storage"],
     ["tasks"],
@@ -106,7 +117,14 @@ INNER = {
         ["draft.draft"],
     ],
     "evidence": [
-    ["evidence.idle_gpus", "evidence.looks", "evidence.optimism", "evidence.pruning_audit", "evidence.range_scale", "evidence.seeds"],
+        [
+            "evidence.idle_gpus",
+            "evidence.looks",
+            "evidence.optimism",
+            "evidence.pruning_audit",
+            "evidence.range_scale",
+            "evidence.seeds",
+        ],
         ["evidence.caveats", "evidence.cliffs", "evidence.comparisons"],
         ["evidence.bands"],
         ["evidence.short_budgets"],
@@ -216,7 +234,7 @@ INNER = {
         ["trainers.costs", "trainers.output_log", "trainers.scaling", "trainers.state"],
         ["trainers.trainer"],
         ["trainers.causal_lm", "trainers.checked", "trainers.evaluations"],
-        ["trainers.own"],
+        ["trainers.huggingface", "trainers.own"],
         ["trainers.function", "trainers.program"],
         ["trainers.loading"],
     ],
@@ -254,6 +272,7 @@ DOORS = {
         "trainers.causal_lm.costs",
         "trainers.causal_lm.data_checks",
         "trainers.function.state",
+        "trainers.huggingface",
     ],
     "greenlet": ["trainers.function.trainer"],
     "optuna_dashboard": ["views.dashboard"],
@@ -298,14 +317,21 @@ DOORS = {
     "sklearn": ["metrics.classification", "pictures.importances", "tasks.bag_of_words"],
     "sqlalchemy": ["views.mlflow.schema", "views.optuna", "views.sqlite"],
     "tokenizers": ["data.tokenizer"],
+    "peft": ["trainers.huggingface.network"],
     "torch": [
         "launchers.devices",
         "models.hugging_face",
         "models.hugging_face_measures",
         "models.own",
+        "trainers.huggingface",
         "training",
     ],
-    "transformers": ["models.hugging_face"],
+    "transformers": [
+        "models.hugging_face",
+        "trainers.huggingface.checkpoint",
+        "trainers.huggingface.network",
+        "trainers.huggingface.vocabulary",
+    ],
 }
 
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
@@ -390,14 +416,8 @@ def test_every_door_is_in_use() -> None:
 def test_every_import_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    listed = [
-        *project["dependencies"],
-        *extras["samples"],
-        *extras["ray"],
-        *extras["postgresql"],
-        *extras["dashboard"],
-        *extras["hf"],
-    ]
+    own = ("samples", "hf", "ray", "postgresql", "dashboard")
+    listed = [*project["dependencies"], *(one for extra in own for one in extras[extra])]
     assert architecture.undeclared(PACKAGE, listed) == []
 
 

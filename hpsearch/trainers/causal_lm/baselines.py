@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from hpsearch.contract import WorkerSettings
+from hpsearch.data.corpus import Corpus
 from hpsearch.tasks import Baseline
-from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import open_corpus
+from hpsearch.training.config import FitConfig
 
 
-def baselines(config: TrainConfig, settings: WorkerSettings) -> Iterator[Baseline]:
+def baselines(config: FitConfig, corpus: Corpus) -> Iterator[Baseline]:
     """Yields the baselines of each set; a metric is val/NAME, or val/SET/NAME with several sets, as in evaluations."""
-    corpus, metric = open_corpus(config, settings), config.objective.metric
+    metric = config.objective.metric
     for name, corpus_set in corpus.sets.items():
         of_set = config.data[name].baselines(corpus_set, config.evaluation, tokenizer=corpus.tokenizer, metric=metric)
         prefix = "val/" if len(corpus.sets) == 1 else f"val/{name}/"

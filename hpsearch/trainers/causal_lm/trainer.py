@@ -24,7 +24,7 @@ from hpsearch.trainers.causal_lm.scale_up import scaled
 from hpsearch.trainers.costs import Advice, CostModel, Sample
 from hpsearch.trainers.scaling import ScaleUp
 from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer
-from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig, WholeTrainConfig
+from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig, WholeTrainConfig, phases
 from hpsearch.verdict import Phases
 
 TRAIN = "hpsearch.training.loop"
@@ -117,8 +117,9 @@ class CausalLM(Trainer):
     def baselines(self, config: TrainConfig, settings: WorkerSettings) -> Iterable[Baseline]:
         """Those of the tasks, for each data set."""
         from hpsearch.trainers.causal_lm.baselines import baselines
+        from hpsearch.training.corpus import open_corpus
 
-        return baselines(config, settings)
+        return baselines(config, open_corpus(config, settings))
 
     def cannot_prepare(self, space: SpaceView) -> str:
         """Only one tokenizer is prepared in advance."""
@@ -126,7 +127,7 @@ class CausalLM(Trainer):
 
     def files(self, config: Mapping[str, Any]) -> list[str]:
         """The files of the data sets as in the space file."""
-        return [file for data_set in config["data"].values() for file in _files(data_set)]
+        return [file for data_set in config["data"].values() for file in files_of(data_set)]
 
     # ---------------------------------------------------------------------------------------------- rules of sections
 
@@ -142,9 +143,7 @@ class CausalLM(Trainer):
 
     def phases(self, config: TrainConfig) -> Phases:
         """The phases of the learning-rate schedule, and `stop_at` of an exported config."""
-        training = config.training
-        cooldown = 1.0 - training.cooldown if training.schedule == "wsd" else 1.0
-        return Phases(warmup_until=training.warmup, cooldown_from=cooldown, ends_at=training.stop_at)
+        return phases(config.training)
 
     def evaluations(self, config: TrainConfig) -> int | None:
         """`evaluation.times`."""
@@ -238,6 +237,7 @@ class CausalLM(Trainer):
         return f" ({origin}: a function that shuffles without a seed, or lists a set, returns other examples each time)"
 
 
-def _files(data_set: Mapping[str, Any]) -> Iterator[str]:
+def files_of(data_set: Mapping[str, Any]) -> Iterator[str]:
+    """The files of a data set, as in the space file."""
     for found in (data_set.get("files") or {}).values():
         yield from [found] if isinstance(found, str) else [file for file in found or () if isinstance(file, str)]
