@@ -66,6 +66,7 @@ def _is_index(value: Any) -> bool:
 
 
 _SPACE = _is_space, "the path of a file, a mapping or an Experiment"
+_NAME = (lambda value: value is None or isinstance(value, str)), "a name, or None"
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "space": _SPACE,
     "config": _SPACE,
@@ -76,6 +77,8 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data": (_is_space, "the path of a space file or of a data file, a mapping or an Experiment"),
     "base": (lambda value: value is None or _is_path(value), "the path of a folder, or None"),
     "data_changed": (lambda value: isinstance(value, bool), "True or False"),
+    "register": _NAME,
+    "alias": _NAME,
     "seeds": (lambda value: type(value) is int and 1 <= value <= MOST_SEEDS, f"a whole number from 1 to {MOST_SEEDS}"),
     "quick": (lambda value: isinstance(value, bool), "True or False"),
     "trial": (_is_index, "a whole number, or a trial of the study"),

@@ -25,9 +25,11 @@ from hpsearch.home import Home
 from hpsearch.preparation import prepare, settings_for
 from hpsearch.provenance import cannot_tell, data_changes, edits, refuse_changed
 from hpsearch.reproduction import reproduction
+from hpsearch.serving import served
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers import Prepared as PreparedData
 from hpsearch.views.mlflow.final_run import FinalRun
+from hpsearch.views.mlflow.registry import Registered, Registration
 
 PATIENCE_WHEN_FAILED = 4.0  # seconds to wait for MLflow
 WHOLE = "train+valid"
@@ -48,6 +50,7 @@ class FinalResult:
     seed: int | None = None  # of the model
     seeds: SeedSummary | None = None  # of several seeds: their results, mean and deviation of the test metrics
     data: str = "train"  # what was trained on: train or train+valid
+    registered: Registered | None = None  # the version in MLflow's registry; None also if MLflow refused it
 
 
 def prepared_data(
@@ -88,6 +91,8 @@ class FinalJob:
     show: Show
     seeds: int = 1
     data: str = "train"
+    registration: Registration | None = None  # of the model in MLflow; None: it is logged alone
+    facts: Mapping[str, Any] = field(default_factory=dict)  # about the data
     changed: bool = False  # the data differ from those of the search
     looks: int = 0  # at the test data, before this one
 
@@ -97,6 +102,7 @@ class FinalJob:
             wanted = wanted_config(self.experiment, self.data)
             prepared = prepared_data(self.experiment, self.home, self.show, self._check_data)
             settings = settings_for(self.experiment, self.home, prepared, self.threads)
+        self.facts = prepared.facts
         self._tell_steps(wanted, settings)
         fresh = [fresh_seed(wanted.seed, self._trial, n) for n in range(1, self.seeds)]
         final = FinalTraining(
@@ -129,6 +135,7 @@ class FinalJob:
             seed=final.chosen.seed,
             seeds=over_seeds,
             data=self.data,
+            registered=runs[final.chosen.seed].registered,
         )
 
     # ------------------------------------------------------------------------------------------------------- training
@@ -235,9 +242,13 @@ class FinalJob:
             say=lambda text: self.show(Notice(text)),
         )
         name = "final" if training.number == 1 else f"final, seed {training.seed}"
-        tags = {"hpsearch.seed": training.seed, "hpsearch.trained_on": self.data}
+        tags = {
+            "hpsearch.seed": training.seed,
+            "hpsearch.trained_on": self.data,
+            "hpsearch.config": training.config.digest(),
+        }
         values = training.config.model_dump(mode="json")
-        run.start(values, self.experiment.provenance, tags, name=name, began=training.began)
+        run.start(values, self.experiment.provenance, tags, name=name, began=training.began, data=self.facts)
         return run
 
     def _finish(
@@ -254,7 +265,8 @@ class FinalJob:
                 run.finish(metrics, status="FINISHED" if training.best is not None else "FAILED")
                 continue
             metrics = metrics | (found.metrics() if found is not None else {})
-            run.finish(metrics | (over_seeds.metrics() if over_seeds is not None else {}), self.output)
+            metrics = metrics | (over_seeds.metrics() if over_seeds is not None else {})
+            run.finish(metrics, self.output, served=served(self.output), registration=self.registration)
 
     @contextlib.contextmanager
     def _logged(self) -> Iterator[dict[int, FinalRun]]:

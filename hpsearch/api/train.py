@@ -13,7 +13,10 @@ from hpsearch.api.options import Space, experiment_of, home_of, opening_turn, re
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
 from hpsearch.environment import refuse_old, stand_in_for_user
+from hpsearch.errors import UserError
 from hpsearch.events import Show
+from hpsearch.trainers import Trainer
+from hpsearch.views.mlflow.registry import Registration
 from hpsearch.views.mlflow.schema import check_home
 
 __all__ = ["FinalResult", "train"]
@@ -30,6 +33,8 @@ def train(
     threads: int | None = None,
     device: str | None = None,
     data_changed: bool = False,
+    register: str | None = None,
+    alias: str | None = None,
     progress: bool | Show = True,
     stopping: Callable[[], bool] | None = None,
 ) -> FinalResult:
@@ -37,7 +42,8 @@ def train(
 
     config: best.yaml or another file, a mapping or an Experiment; relative data paths of a mapping start at `base`
     (default: the working folder). threads: CPU threads (default: the trial's number, which repeats it to the last
-    bit). data_changed: accepts data that differ from those of the search.
+    bit). data_changed: accepts data that differ from those of the search. register: the name in MLflow's registry under
+    which the model becomes a new version; alias: the alias that this version gets (default: `champion` for the first).
 
     seeds: trains so many, the config's own first; `FinalResult.seeds` has mean and deviation of their test metrics, and
     the model is the one that is best on validation. data: "train+valid" trains on the validation split as well, for the
@@ -52,17 +58,29 @@ def train(
     stand_in_for_user()
     with redacted():
         check_arguments(config=config, output=output, home=home, base=base, data_changed=data_changed)
-        check_arguments(progress=progress, stopping=stopping, seeds=seeds)
+        check_arguments(progress=progress, stopping=stopping, seeds=seeds, register=register, alias=alias)
         check_trained_on(data)
         with opening_turn:
             experiment = experiment_of(config, base=base, device=device, threads=threads)
             wanted_config(experiment, data)  # raises if it has ranges, before anything is written
+            registration = registration_of(register, alias, experiment.trainer)
             at = home_of(home)
             check_home(at.path, experiment.tracking.uri)
         interrupt = Interrupt(is_watching=stopping is None)
         with displayed(progress, in_terminal=TrainingTerminal) as show:
-            job = FinalJob(experiment, at, Path(output), threads, data_changed, show, seeds, data)
+            job = FinalJob(experiment, at, Path(output), threads, data_changed, show, seeds, data, registration)
             result = job.run(interrupt, stopping or interrupt.stopping)
     if interrupt.caught and result.stopped:
         raise KeyboardInterrupt(f"the training in {output} is saved; the same call resumes it")
     return result
+
+
+def registration_of(name: str | None, alias: str | None, trainer: Trainer) -> Registration | None:
+    """How the model is to be registered, None: not at all; raises UserError if it cannot be."""
+    if name is None:
+        if alias is not None:
+            raise UserError("an alias is one of a registered model; name the model, too (--register NAME)")
+        return None
+    if type(trainer).export is Trainer.export:
+        raise UserError(f"nothing to register: the trainer {trainer.name} exports no model (it has no method export)")
+    return Registration(name, alias)

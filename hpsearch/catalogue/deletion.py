@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -45,6 +45,7 @@ class Deletion:
     tracking: str | None  # the MLflow store; None: the home's own
     created: float | None  # the time of the study's creation; None: its journal is damaged
     begun: bool  # an earlier deletion was interrupted
+    registered: Sequence[str] = ()  # models of it in MLflow's registry, whose files are among its artifacts
 
 
 def planned(home: Home, name: str) -> Deletion:
@@ -67,6 +68,15 @@ def planned(home: Home, name: str) -> Deletion:
     return _plan(home, name, home.study(name), begun=False)
 
 
+def refuse_registered(plan: Deletion, *, keep_mlflow: bool) -> None:
+    """Raises UserError if a deletion would take the files of registered models, which may be served."""
+    if plan.registered and not keep_mlflow and not plan.begun:
+        raise UserError(
+            f"study '{plan.study}': its final model is registered in MLflow ({', '.join(plan.registered)}), "
+            "which needs the files here; delete that version in MLflow first, or keep MLflow's part (--keep-mlflow)"
+        )
+
+
 def delete(home: Home, name: str, *, keep_mlflow: bool = False, say: Say = lambda line: None) -> None:
     """Deletes a study, or what is left of it; keep_mlflow: its MLflow runs stay.
 
@@ -78,6 +88,7 @@ def delete(home: Home, name: str, *, keep_mlflow: bool = False, say: Say = lambd
     if not home.study(name).exists():
         return
     plan = planned(home, name)
+    refuse_registered(plan, keep_mlflow=keep_mlflow)
     try:
         lock = StudyLock(home.study(name) / "lock", what=f"study '{name}'")
     except StudyBusy as error:
@@ -97,7 +108,8 @@ def _plan(home: Home, name: str, folder: Path, *, begun: bool) -> Deletion:
     size = bytes_of(folder, home.path / "artifacts" / name)
     runs = removal.count(home.path, name) if tracking is None else None
     trials, created = (0, None) if history is None else (len(history.trials), history.created)
-    return Deletion(name, trials, size, runs, tracking, created, begun)
+    models = removal.registered(home.path.resolve(), name)
+    return Deletion(name, trials, size, runs, tracking, created, begun, models)
 
 
 def _history(path: Path) -> History | None:

@@ -32,10 +32,13 @@ def delete(studies: tuple[str, ...], yes: bool, keep_mlflow: bool, home_path: Pa
     """
     from hpsearch.api.delete import to_delete
     from hpsearch.catalogue.deletion import delete as deleted
+    from hpsearch.catalogue.deletion import refuse_registered
     from hpsearch.displays.console import say
     from hpsearch.home import Home
 
     plans = to_delete(studies, home_path)
+    for plan in plans:
+        refuse_registered(plan, keep_mlflow=keep_mlflow)
     for plan in plans:
         say(_said(plan, keep_mlflow))
     ask("delete this? It cannot be restored", yes=yes, doing="deletes")

@@ -49,6 +49,8 @@ Example:
     help="CPU threads (default: as in the search; the same number repeats it to the last bit).",
 )
 @click.option("--data-changed", is_flag=True, help="Accept data that differ from those of the search.")
+@click.option("--register", metavar="NAME", help="Make the model a version of NAME in MLflow's model registry.")
+@click.option("--alias", metavar="ALIAS", help="The version's alias (default: champion for the first version of NAME).")
 @device_option
 @home_option
 @output_options
@@ -59,6 +61,8 @@ def train(
     data: str,
     threads: int | None,
     data_changed: bool,
+    register: str | None,
+    alias: str | None,
     device: str | None,
     home_path: Path,
     quiet: bool,
@@ -74,24 +78,28 @@ def train(
     from hpsearch.events import Preparing
     from hpsearch.home import Home
 
-    options = {"output": output, "home": home_path, "seeds": seeds, "data": data}
-    options |= {"threads": threads, "data_changed": data_changed}
+    options: dict[str, Any] = {"output": output, "home": home_path, "seeds": seeds, "data": data}
+    options |= {"threads": threads, "data_changed": data_changed, "register": register, "alias": alias}
     with training_output(quiet=quiet, as_json=as_json) as terminal:
         terminal.show(Preparing(f"reading {config}", 0.0))
         from hpsearch.space.experiment import Experiment
 
         experiment = Experiment.load(config).override(device=device)
         result, caught = _train(experiment, terminal.show, options)
-    more = f" --seeds {seeds}" * (seeds > 1) + f" --data {data}" * (data != DATA[0])
+    more = f" --seeds {seeds}" * (seeds > 1) + f" --data {data}" * (data != DATA[0]) + naming(register, alias)
     again = f"hpsearch train {quoted(config)} -o {quoted(output)}{more}{Home(home_path).option}"
     if result.stopped:
         terminal.stopped(again, code=128 + (caught or 0))
         sys.exit(128 + (caught or 0))
     terminal.done(experiment, result, output, lines=about(experiment, result, output))
+    if register is not None and result.registered is None:
+        sys.exit(1)
 
 
 def about(experiment: Experiment, result: FinalResult, output: Path) -> Iterator[str]:
-    """The lines about a final training: its test, whether it reproduces its trial, the files."""
+    """The lines about a final training: its test, whether it reproduces its trial, the files, the registered model."""
+    from hpsearch.displays.text import quoted
+
     metric, trainer = experiment.objective.metric, experiment.trainer
     yield from [*(lines(result.metrics, result.signatures) or [trainer.untested]), *result.untested]
     if result.reproduction or metric in result.metrics:
@@ -99,6 +107,16 @@ def about(experiment: Experiment, result: FinalResult, output: Path) -> Iterator
     yield from result.seeds.lines() if result.seeds is not None else []
     yield from result.gap.lines() if result.gap is not None else []
     yield written(trainer, output)
+    if result.registered is not None:
+        yield f"registered: {result.registered}  ({quoted(result.registered.uri)})"
+
+
+def naming(register: str | None, alias: str | None) -> str:
+    """The options of a command that register the model as before."""
+    from hpsearch.displays.text import quoted
+
+    wanted = {"register": register, "alias": alias}
+    return "".join(f" --{name} {quoted(value)}" for name, value in wanted.items() if value is not None)
 
 
 def _train(experiment: Experiment, shown: Show, options: dict[str, Any]) -> tuple[FinalResult, int | None]:

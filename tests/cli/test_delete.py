@@ -2,12 +2,17 @@
 
 import json
 import sqlite3
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 import hpsearch
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, UserError
 from hpsearch.study_lock import StudyLock
+from hpsearch.views.mlflow.final_run import FinalRun
+from hpsearch.views.mlflow.registry import Registration
+from hpsearch.views.mlflow.store import Store
 from tests.cli.test_run import one_line
 from tests.faults.homes import bytes_of, home, left_over, names, template  # noqa: F401
 from tests.faults.stores import held, query, runs, trials
@@ -138,3 +143,29 @@ def test_a_folder_that_cannot_be_moved(home, call, monkeypatch):  # noqa: F811
     result = call("delete", "study", "--yes", "--home", home)
     one_line(result, 74, r"study: cannot be deleted: Permission denied; nothing was changed")
     assert json.loads(call("list", "--json", "--home", home)[1])[0]["state"] == "interrupted"
+
+
+def test_the_files_of_a_registered_model_stay(home, call, tmp_path):  # noqa: F811
+    """They may be served; once the version is gone, or with MLflow's part left alone, the study goes."""
+    (tmp_path / "weights.bin").write_bytes(b"1234")
+    final = FinalRun(home, None, "study")
+    final.start({}, {})
+    final.finish({}, tmp_path, registration=Registration("mails"), timeout=600)
+    assert str(final.registered) == "mails version 1, alias champion"
+    wanted = r"study 'study': its final model is registered in MLflow \(mails version 1\), which needs the files here"
+    one_line(call("delete", "other", "study", "--yes", "--home", home), 2, wanted)
+    with pytest.raises(UserError, match=wanted):
+        hpsearch.delete("other", "study", home=home)
+    assert names(home)["folders"] == ["other", "study"]
+    assert call("rename", "study", "renamed", "--home", home)[0] == 0
+    [(source,)] = query(home / "mlflow.db", "select source from model_versions")
+    assert (Path(unquote(urlsplit(source).path)) / "model" / "weights.bin").read_bytes() == b"1234"
+    one_line(call("delete", "renamed", "--yes", "--home", home), 2, wanted.replace("'study'", "'renamed'"))
+    store = Store(home, None)
+    store.prepare()
+    store.client.delete_model_version("mails", "1")
+    store.close()
+    code, _, err = call("delete", "renamed", "--yes", "--home", home)
+    assert (code, err) == (0, "")
+    assert "renamed" not in names(home)["artifacts"]
+    assert query(home / "mlflow.db", "select count(*) from logged_models") == [(0,)]

@@ -32,6 +32,19 @@ def test_a_missing_config_and_a_wrong_one_are_one_line(call, space_file, tmp_pat
     one_line(call("train", space_file(""), "--threads", "0"), 2, r"--threads")
 
 
+def test_what_cannot_be_registered_is_one_line_before_anything_is_trained(call, space_file, tmp_path):
+    to = ("-o", tmp_path / "model", "--home", tmp_path / "home")
+    config = space_file(TINY)
+    one_line(call("train", config, "--register", "a/b", *to), 2, r"cannot register a model as 'a/b': .*no / and no :")
+    one_line(call("train", config, "--register", "a", "--alias", "v1", *to), 2, r"the alias 'v1': MLflow reserves")
+    one_line(call("train", config, "--alias", "champion", *to), 2, r"an alias is one of a registered model")
+    (tmp_path / "mine.py").write_text("def train(config, trial):\n    yield {'val/loss': 1.0}\n")
+    own = tmp_path / "own.yaml"
+    own.write_text("study: own\ntrain: ./mine.py:train\nobjective: {metric: val/loss}\nconfig: {lr: 0.1}\n")
+    one_line(call("train", own, "--register", "a", *to), 2, r"nothing to register: the trainer .* exports no model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_folder_that_holds_something_is_refused(call, space_file, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "notes.txt").write_text("mine")

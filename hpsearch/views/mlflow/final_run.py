@@ -14,13 +14,26 @@ from typing import Any
 
 from hpsearch import process
 from hpsearch.contract import Evaluation
+from hpsearch.served_model import ServedModel
 from hpsearch.views.follower import Say, describe
+from hpsearch.views.mlflow.datasets import dataset_inputs
 from hpsearch.views.mlflow.descriptions import NOTE, escaped
-from hpsearch.views.mlflow.rows import rows_of, text
+from hpsearch.views.mlflow.final_model import Exported, FinalModel
+from hpsearch.views.mlflow.registry import Registered, Registration
+from hpsearch.views.mlflow.rows import Row, rows_of, text
 from hpsearch.views.mlflow.store import Store
 
 MOST_TESTED = 12  # values in the description
 PROCESS = "hpsearch.process"  # tag: who writes the run
+RESULTS = (
+    "final.json",
+    "metrics.json",
+    "optimism.json",
+    "samples.json",
+    "signatures.json",
+)  # files that are artifacts of the run
+ModelOf = tuple[Path, ServedModel | None, Registration | None]  # folder, how it is served, how it is registered
+SLOWEST = 1e6  # bytes a second of an upload that `finish` waits for
 
 
 class FinalRun:
@@ -31,6 +44,11 @@ class FinalRun:
 
     def __init__(self, home: Path, tracking: str | None, study: str, *, say: Say = lambda message: None) -> None:
         self._store, self._study, self._say = Store(home.resolve(), tracking, say=say), study, say
+        self._model = FinalModel(self._store, say=say)
+        self._inputs: list[dict[str, str]] = []  # the data sets
+        self._params: dict[str, Any] = {}
+        self._tags: dict[str, Any] = {}  # of the model
+        self._rows: dict[str, list[Row]] = {}  # of the evaluations, by metric
         self.run_id: str | None = None  # set once MLflow has created the run
         self._calls: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue()
         self._failed: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
@@ -48,27 +66,46 @@ class FinalRun:
         *,
         name: str = "final",
         began: float | None = None,
+        data: Mapping[str, Any] | None = None,
     ) -> None:
-        """Creates the run: settings as params, the whole config and its provenance as artifacts.
+        """Creates the run: settings as params, the config and its provenance as artifacts, the data sets as inputs.
 
         began: the unix time of the training's first call, if this one resumes it: the run of that time continues.
+        data: the facts about the data that a trainer's `prepare` returns.
         """
         at = time.time() if began is None else began
-        self._calls.put((self._start, (config, provenance, tags or {}, name, at)))
+        self._calls.put((self._start, (config, provenance, tags or {}, name, data or {}, at)))
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Adds an evaluation to the run's curves."""
         self._calls.put((self._evaluation, (evaluation, evaluation.time or time.time())))
 
     def finish(
-        self, metrics: dict[str, float], folder: Path | None = None, *, status: str = "FINISHED", timeout: float = 60
+        self,
+        metrics: dict[str, float],
+        folder: Path | None = None,
+        *,
+        served: ServedModel | None = None,
+        registration: Registration | None = None,
+        status: str = "FINISHED",
+        timeout: float = 60,
     ) -> None:
-        """Adds final metrics (test scores) and a folder's files, ends the run; waits at most `timeout` seconds."""
-        self._calls.put((self._finish, (metrics, folder, status, time.time())))
+        """Adds final metrics (test scores) and the model in a folder, ends the run.
+
+        served: how the model answers requests; None: in a way that hpsearch does not know. registration: how the model
+        is registered; None: it is logged alone. Waits at most `timeout` seconds, and longer for a large model.
+        """
+        model = None if folder is None else (folder, served, registration)
+        self._calls.put((self._finish, (metrics, model, status, time.time())))
         self._calls.put(None)
-        self._thread.join(timeout)
+        self._thread.join(timeout + (size_of(folder) / SLOWEST if folder is not None else 0))
         if self._thread.is_alive() or self._failed:
             self._say("MLflow lacks part of the final training's log; the model is complete")
+
+    @property
+    def registered(self) -> Registered | None:
+        """The version in the registry that `finish` has made; None without one."""
+        return self._model.registered
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
@@ -88,12 +125,20 @@ class FinalRun:
             self._failed.append(call)
 
     def _start(
-        self, config: dict[str, Any], provenance: dict[str, Any], tags: dict[str, Any], name: str, at: float
+        self,
+        config: dict[str, Any],
+        provenance: dict[str, Any],
+        tags: dict[str, Any],
+        name: str,
+        data: Mapping[str, Any],
+        at: float,
     ) -> None:
         self._store.prepare()
         experiment = self._store.experiment(self._study)
         end_killed(self._store, experiment)
         self._of_trial, self._trial = provenance.get("mlflow_run_id"), provenance.get("trial")
+        self._tags = {"hpsearch.study": self._study, **({} if self._trial is None else {"hpsearch.trial": self._trial})}
+        self._tags |= tags
         names = {"hpsearch.kind": "final", "hpsearch.study": self._study, "hpsearch.started": f"{at:.3f}", **tags}
         names[PROCESS] = process.mark(os.getpid())
         self.run_id = self._store.run(
@@ -104,24 +149,52 @@ class FinalRun:
             identity=("hpsearch.kind", "hpsearch.started"),
         )
         self._store.running(self.run_id)  # one that was stopped or killed continues
-        self._store.log(self.run_id, params=params_of(config), tags={PROCESS: names[PROCESS]})
+        self._params, self._inputs = params_of(config), dataset_inputs(data, config.get("data"))
+        self._store.log(self.run_id, params=self._params, tags={PROCESS: names[PROCESS]})
+        self._store.inputs(self.run_id, self._inputs)
         self._store.yaml(self.run_id, "config.yaml", config)
         self._store.text(self.run_id, "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
 
     def _evaluation(self, evaluation: Evaluation, at: float) -> None:
-        self._store.log(self._made(), rows=rows_of(evaluation, at))
+        rows = rows_of(evaluation, at)
+        self._store.log(self._made(), rows=rows)
         self._tokens = evaluation.tokens
         self._curves |= evaluation.metrics.keys()
+        for row in rows:
+            self._rows.setdefault(row[0], []).append(row)
 
-    def _finish(self, metrics: dict[str, float], folder: Path | None, status: str, at: float) -> None:
+    def _finish(self, metrics: dict[str, float], model: ModelOf | None, status: str, at: float) -> None:
+        run_id = self._made()
+        said = self._described(metrics, status)
         step = getattr(self, "_tokens", 0)
         rows = [(name, value, at, step) for name, value in metrics.items() if name not in self._curves]
-        self._store.log(self._made(), rows=rows)
-        if folder is not None:
-            self._store.files(self._made(), folder)
-            self._store.model(self._made(), folder.resolve(), also=self._of_trial)
-        self._store.log(self._made(), tags={NOTE: self._described(metrics, status)})
-        self._store.ended(self._made(), status, at=at)
+        self._store.log(run_id, rows=rows, tags={NOTE: said})
+        if model is not None:
+            self._log_model(*model, [*rows, *self._best_rows(metrics)], said)
+        self._store.ended(run_id, status, at=at)
+
+    def _best_rows(self, metrics: Mapping[str, float]) -> list[Row]:
+        """The rows of the best evaluation: for each final metric of the curves, the last one with its value."""
+        found = ([row for row in self._rows.get(name, ()) if row[1] == value] for name, value in metrics.items())
+        return [rows[-1] for rows in found if rows]
+
+    def _log_model(
+        self,
+        folder: Path,
+        served: ServedModel | None,
+        registration: Registration | None,
+        rows: list[Row],
+        said: str,
+    ) -> None:
+        run_id = self._made()
+        tags = {**self._tags, "hpsearch.folder": folder.resolve()}
+        exported = Exported(folder.resolve(), served, self._params, tags, said)
+        for name in RESULTS:
+            if (folder / name).is_file():
+                self._store.file(run_id, folder / name)
+        self._model.log(run_id, exported, also=self._of_trial)
+        self._model.measured(run_id, rows, self._inputs)
+        self._model.register(exported, registration)
 
     def _described(self, metrics: dict[str, float], status: str) -> str:
         """How the training ended, in a sentence."""
@@ -134,6 +207,11 @@ class FinalRun:
         if self.run_id is None:
             raise ConnectionError("the run is not created yet")
         return self.run_id
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of a folder's files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def params_of(config: Mapping[str, Any]) -> dict[str, Any]:

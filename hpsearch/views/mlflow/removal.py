@@ -16,12 +16,26 @@ from hpsearch.views.sqlite import BUSY_TIMEOUT
 
 COUNT = "SELECT count(*) FROM runs JOIN experiments USING (experiment_id) WHERE experiments.name = ?"
 
+REGISTERED = (
+    "SELECT name, version FROM model_versions WHERE substr(source, 1, ?) = ? AND current_stage != 'Deleted_Internal' "
+    "ORDER BY name, version"
+)
+
 
 def count(home: Path, study: str) -> int | None:
     """The number of runs that the home's own store has of a study; None if the store cannot be read. Waits for none."""
     with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(home / "mlflow.db")) as connection:
         return int(connection.execute(COUNT, (study,)).fetchone()[0])
     return None
+
+
+def registered(home: Path, study: str) -> list[str]:
+    """The registered models whose files are among the study's artifacts in the home: NAME version N."""
+    place = f"{(home / 'artifacts' / study).as_uri()}/"
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(home / "mlflow.db")) as connection:
+        rows = connection.execute(REGISTERED, (len(place), place)).fetchall()
+        return [f"{name} version {version}" for name, version in rows]
+    return []
 
 
 def remove(home: Path, tracking: str | None, study: str, created: float | None, *, say: Say) -> None:

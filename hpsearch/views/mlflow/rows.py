@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.contract import Evaluation
 from hpsearch.journal import Entry
 from hpsearch.journal.trial_history import number
-
-SOURCES = ("task", "files", "dataset", "source")  # of a set's section in the config: what says where it is from
-DIGEST = 16  # characters of a data set's digest; MLflow takes 36
 
 TAG_LENGTH, PARAM_LENGTH = 5000, 6000  # limits of every MLflow >= 3 store, in characters
 
@@ -100,25 +95,6 @@ def provenance(environment: Entry, data: Entry, seed: Any) -> dict[str, str]:
     }
     tags |= {f"version.{name}": version for name, version in environment.get("versions", {}).items()}
     return {name: str(value) for name, value in tags.items() if value is not None}
-
-
-def dataset_inputs(data: Mapping[str, Any], config: Mapping[str, Any] | None) -> list[dict[str, str]]:
-    """Returns each data set as MLflow describes it: name, digest of the contents, where it is from, sizes."""
-    contents, sets = data.get("contents") or {}, data.get("sets") or {}
-    found = []
-    for name, splits in sets.items():
-        one = (config or {}).get(name)
-        wanted = {key: one[key] for key in SOURCES if one.get(key) is not None} if isinstance(one, dict) else {}
-        profile = {
-            f"{split}_{what}": count
-            for split, counts in splits.items()
-            if isinstance(counts, dict)
-            for what, count in counts.items()
-        }
-        digest = str(contents.get(name) or data.get("fingerprint") or "")[:DIGEST]
-        fields = {"source_type": "local", "source": json.dumps(wanted, ensure_ascii=False)[:PARAM_LENGTH]}
-        found.append({"name": str(name)[:500], "digest": digest, **fields, "profile": json.dumps(profile)})
-    return found
 
 
 def describe_range(limits: Entry) -> str:

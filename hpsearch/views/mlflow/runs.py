@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.journal import Entry
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import number
-from hpsearch.views.mlflow.rows import Row, dataset_inputs, rounded
+from hpsearch.views.mlflow.datasets import SPLITS, dataset_inputs
+from hpsearch.views.mlflow.rows import Row, rounded
 from hpsearch.views.mlflow.store import Store
 
 Handler = Callable[[Entry], object]  # handles one kind of event
@@ -49,10 +50,9 @@ class Runs:
         """The id of the study's run."""
         return str(self.state["parent"])
 
-    @property
-    def datasets(self) -> list[dict[str, str]]:
-        """The study's data sets, as inputs of a run."""
-        return dataset_inputs(self.history.origin.data, self.history.origin.experiment.get("data"))
+    def datasets(self, splits: Collection[str] = SPLITS) -> list[dict[str, str]]:
+        """The study's data sets, as inputs of a run that sees these splits."""
+        return dataset_inputs(self.history.origin.data, self.history.origin.experiment.get("data"), splits)
 
     def single(self, value: Any) -> float:
         """A value that stands for itself as it is sent: rounded for people, except in a study of the first layout."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from hpsearch.views import sqlite
 from hpsearch.views.follower import BUSY, Say, describe, describe_loss, once, read_state, state_file
 from hpsearch.views.mlflow import moved, schema
 from hpsearch.views.mlflow.client import checked_id, connected, release
+from hpsearch.views.mlflow.datasets import CONTEXT
 from hpsearch.views.mlflow.rows import PARAM_LENGTH, Row, milliseconds, text
 from hpsearch.views.mlflow.ui import UI_ENVIRONMENT
 from hpsearch.views.refusals import is_refusal, status_of
@@ -40,7 +41,6 @@ BROKEN = 3  # HTTP 500 answers to a batch until something in it is taken to be t
 PROOF = 5  # further HTTP 500 answers to one item until it is skipped
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens the runs, not the traces
 
-MODEL = "model"  # the name of a final training's model
 STAYS_DELETED = "MLflow: the deleted run {} stays deleted; hpsearch repair restores it"
 WRONG = "hpsearch.wrong"  # tag of a run that hpsearch itself deleted and replaced
 
@@ -258,29 +258,26 @@ class Store:
         self._say(f"MLflow refuses {what} of run {run_id}, which is skipped ({describe(error)})")
 
     def inputs(self, run_id: str, datasets: Iterable[dict[str, str]]) -> None:
-        """Notes data sets as inputs of a run: name, digest, source_type, source, profile of each."""
+        """Notes data sets as inputs of a run, as `datasets.dataset_inputs` describes them."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        context = [InputTag("mlflow.data.context", "training")]
-        if inputs := [DatasetInput(Dataset(**fields), context) for fields in datasets]:
+        inputs = []
+        for one in datasets:
+            fields = {key: value for key, value in one.items() if key != CONTEXT}
+            inputs.append(DatasetInput(Dataset(**fields), [InputTag("mlflow.data.context", one[CONTEXT])]))
+        if inputs:
             self._tolerant(run_id, self.client.log_inputs, inputs)
 
-    def model(self, run_id: str, folder: Path, *, also: str | None = None) -> None:
-        """Notes a model as the run's output: its folder, no copy of its files. `also`: another run that it is of."""
-        run = self.client.get_run(run_id)
-        if run.outputs is not None and run.outputs.model_outputs:
-            return  # noted before, by a call whose answer was lost
-        experiment, tags = run.info.experiment_id, {"hpsearch.folder": text(str(folder))}
+    def model_metrics(self, run_id: str, model_id: str, rows: Iterable[tuple[Row, Mapping[str, str] | None]]) -> None:
+        """Stores metric rows of a run as those of a model too, each with the data set that it was measured on."""
+        from mlflow.entities import Metric
 
-        def note(run_id: str) -> None:
-            from mlflow.entities import LoggedModelOutput
-
-            made = self.client.create_logged_model(experiment, name=MODEL, source_run_id=run_id, tags=tags)
-            self.client.finalize_logged_model(made.model_id, "READY")
-            for run in filter(None, (run_id, also if also and self.tags(also) is not None else None)):
-                self.client.log_outputs(run, [LoggedModelOutput(made.model_id, step=0)])
-
-        self._tolerant(run_id, note)
+        found = []
+        for (key, value, at, step), one in rows:
+            of = {"dataset_name": one["name"], "dataset_digest": one["digest"]} if one and one["digest"] else {}
+            found.append(Metric(key, number(value), milliseconds(at), step, model_id=model_id, **of))
+        for start in range(0, len(found), ROWS_PER_BATCH):
+            self._tolerant(run_id, self.client.log_batch, found[start : start + ROWS_PER_BATCH])
 
     def running(self, run_id: str) -> None:
         """Marks a run as RUNNING."""
@@ -308,6 +305,10 @@ class Store:
     def yaml(self, run_id: str, name: str, content: dict[str, Any]) -> None:
         """Stores a mapping as a YAML artifact."""
         self._tolerant(run_id, self.client.log_dict, content, name)
+
+    def file(self, run_id: str, path: Path) -> None:
+        """Stores a file as an artifact."""
+        self._tolerant(run_id, self.client.log_artifact, str(path))
 
     def files(self, run_id: str, folder: Path) -> None:
         """Stores the files of a folder as artifacts."""

@@ -95,7 +95,7 @@ class StudyRun:
         parent = store.run(experiment, name=event["study"], tags=tags, identity=identity, began=event["time"])
         self._runs.state |= {"experiment": experiment, "parent": parent, "tags": shared, "layout": LAYOUT}
         self.tags()
-        store.inputs(parent, self._runs.datasets)
+        store.inputs(parent, self._runs.datasets())
         ranges = {f"space.{name}": describe_range(r) for name, r in event.get("space", {}).items()}
         store.log(parent, tags=ranges | ({"priors": event["priors"]} if event.get("priors") else {}))
         store.text(parent, "space.yaml", event.get("source", ""))

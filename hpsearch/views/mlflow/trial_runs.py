@@ -11,6 +11,7 @@ from hpsearch.journal import Entry
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.views.mlflow.artifacts import Artifacts
+from hpsearch.views.mlflow.datasets import SEARCHED
 from hpsearch.views.mlflow.descriptions import NOTE, of_trial
 from hpsearch.views.mlflow.rows import best_rows, rows_of
 from hpsearch.views.mlflow.runs import Handler, Runs
@@ -73,7 +74,7 @@ class TrialRuns:
             identity=("hpsearch.study", "hpsearch.created", "hpsearch.trial"),
         )
         state["runs"][str(trial)] = run_id
-        self._runs.store.inputs(run_id, self._runs.datasets)
+        self._runs.store.inputs(run_id, self._runs.datasets(SEARCHED))
         self._mark_running(trial)
         self._describe(run_id, event)
 

@@ -86,8 +86,11 @@ def test_runs_and_experiment_are_described(client: Any, arranged: Any) -> None:
 def test_data_sets_are_inputs_of_each_run(client: Any, arranged: Any) -> None:
     for run in runs_of(client, "arranged").values():
         [found] = run.inputs.dataset_inputs
-        assert (found.dataset.name, found.dataset.digest) == ("mail", "ab" * 8)
-        assert json.loads(found.dataset.profile) == {"train_examples": 9}
+        assert (found.dataset.name, found.dataset.digest) == ("mail/train", "ab" * 8)
+        assert {tag.key: tag.value for tag in found.tags} == {"mlflow.data.context": "train"}
+        assert json.loads(found.dataset.profile) == {"examples": 9}
+        columns = json.loads(found.dataset.schema)["mlflow_colspec"]
+        assert [column["name"] for column in columns] == ["text", "label"]
         assert json.loads(found.dataset.source) == {"task": "classification", "files": {"train": "mail.tsv"}}
 
 

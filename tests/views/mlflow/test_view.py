@@ -303,13 +303,16 @@ def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_pa
     assert run.data.params == {"width": "64", "batch_size": "8", "seed": "3"}
     assert run.data.metrics["test/loss"] == 1.9
     assert math.isnan(run.data.metrics["test/bleu"])
-    assert {"config.yaml", "provenance.json", "notes.txt"} <= {f.path for f in client.list_artifacts(final.run_id)}
+    assert {"config.yaml", "provenance.json"} <= {f.path for f in client.list_artifacts(final.run_id)}
     said = "The final training of trial 4's config: trained to its end, tested once. test/loss 1.9, test/bleu inf"
     assert run.data.tags["mlflow.note.content"] == said
-    [model] = run.outputs.model_outputs  # a note of the folder, and no copy
+    [model] = run.outputs.model_outputs  # test_final_model.py tests its files
     assert client.get_run(trial).outputs.model_outputs[0].model_id == model.model_id
     found = client.get_logged_model(model.model_id)
     assert (found.name, found.status, found.tags["hpsearch.folder"]) == ("model", "READY", str(tmp_path))
+    assert {"model/notes.txt", "MLmodel"} == {
+        f.path for folder in (None, "model") for f in client.list_logged_model_artifacts(model.model_id, folder)
+    } - {"model"}
 
 
 def test_the_run_of_a_killed_final_training_is_ended(client: Any, home: Path) -> None:
