@@ -45,6 +45,7 @@ class SeedTraining:
         self._is_resumed = False
         self._handle_now: Handle | None = None
         self._latest: Evaluation | None = None
+        self._raised: Exception | None = None
         self._shown_at = self._kept_at = 0.0
 
     @property
@@ -86,6 +87,8 @@ class SeedTraining:
                 evaluation = log.note(found)
                 self._note(evaluation)
                 yield evaluation
+        if self._raised is not None:
+            raise self._raised
         if not self.stopped:
             failpoints.hit("training_ended")
             write_json(self.folder / DONE, {"time": time.time()})
@@ -101,9 +104,12 @@ class SeedTraining:
 
     def _command(self, stopping: Callable[[], bool], show: Show) -> Callable[[], Command]:
         def command() -> Command:
-            self.stopped = stopping()
-            self._tell_resumed(show)
-            self._tell_place(show)
+            try:
+                self._tell_resumed(show)
+                self._tell_place(show)
+            except Exception as error:  # of whoever shows it: no error of the training, inside of which this is
+                self._raised = error
+            self.stopped = stopping() or self._raised is not None
             return Command.PAUSE if self.stopped else Command.CONTINUE
 
         return command
