@@ -193,7 +193,7 @@ def train(config, trial):
         trial.save(state)
         print("step", state["step"])
         done = state["step"] / 40
-        yield {"val/loss": state["value"], "test/loss": state["value"] + 0.1, "step": state["step"], "progress": done}
+        yield {"error": state["value"], "test/loss": state["value"] + 0.1, "step": state["step"], "progress": done}
 """
 
 
@@ -201,7 +201,7 @@ def test_a_function_that_saves_its_state_is_resumed_too(tmp_path):
     def own(name):
         folder = project(tmp_path / name)
         (folder / "mine.py").write_text(MINE)
-        (folder / "best.yaml").write_text("study: final\nseed: 3\ntrain: ./mine.py:train\n")
+        (folder / "best.yaml").write_text("study: final\nseed: 3\nobjective: {metric: error}\ntrain: ./mine.py:train\n")
         return folder
 
     whole, cut = own("whole"), own("cut")
