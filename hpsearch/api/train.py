@@ -22,6 +22,7 @@ from hpsearch.evidence.looks import Look, earlier, line, look_of, record
 from hpsearch.evidence.optimism import OptimismGap, gap
 from hpsearch.final import FinalTraining
 from hpsearch.home import Home
+from hpsearch.models.card import Facts, write_card
 from hpsearch.preparation import prepare, settings_for
 from hpsearch.provenance import cannot_tell, data_changes, edits, refuse_changed
 from hpsearch.reproduction import reproduction
@@ -133,9 +134,24 @@ class _Job:
             found = self._gap(wanted, metrics)
             if found is not None:
                 write_json(self.output / "optimism.json", found.to_dict())
+            self._write_card(metrics, prepared, final.signatures, found)
             run.finish(metrics | (found.metrics() if found is not None else {}), self.output)
         untested, seen = tuple(prepared.untested), self.looks
         return FinalResult(metrics, self.output, said, final.signatures, untested, gap=found, looks=seen)
+
+    def _write_card(
+        self,
+        metrics: Mapping[str, float],
+        prepared: PreparedData,
+        signatures: Mapping[str, str],
+        found: OptimismGap | None,
+    ) -> None:
+        """Writes the model's README.md."""
+        experiment = self.experiment
+        facts = Facts(
+            experiment.study, metrics, prepared.sets, prepared.contents, experiment.provenance, signatures, found
+        )
+        write_card(self.output, facts)
 
     def _train(self, final: FinalTraining, run: FinalRun, stopping: Callable[[], bool]) -> None:
         for evaluation in final.run(stopping):
