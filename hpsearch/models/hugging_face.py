@@ -16,7 +16,7 @@ from torch import Tensor
 from hpsearch.error_lines import first_line
 from hpsearch.errors import UserError
 from hpsearch.models.folder import ModelFolder
-from hpsearch.models.generation import Generation
+from hpsearch.models.generation import Generation, seed_of
 from hpsearch.training.uses import SetUse
 
 LOADERS = {
@@ -186,5 +186,5 @@ def _quiet() -> Iterator[None]:
 def _seeded(seed: int, number: int, device: torch.device) -> Iterator[None]:
     """Random numbers by the seed and the number of the batch's first text; the process's own state comes back."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed((seed << 32) + number)
+        torch.manual_seed(seed_of(seed, number))
         yield
