@@ -136,7 +136,9 @@ class Seq2SeqModel(HuggingFaceModel):
         """The decoder's texts."""
         inputs, cut = self.encoded(texts, longest=self.context, side=self.tokenizer.padding_side)
         inputs.pop("token_type_ids", None)
-        tokens = self.generated(inputs, how, how.tokens(0, self.context), numbers)
+        most = how.tokens(0, self.context)
+        limit = most if self.context is None else min(most, self.context - 1)  # the decoder's first token counts
+        tokens = self.generated(inputs, how, limit, numbers)
         return self.tokenizer.batch_decode(tokens, skip_special_tokens=True), cut
 
 

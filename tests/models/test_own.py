@@ -218,9 +218,10 @@ def test_what_cannot_be_measured_is_one_line(folder, tmp_path):
         hpsearch.evaluate(folder / "labels", space, split="test", base=folder, home=tmp_path / "none")
     with pytest.raises(UserError, match=r"data.text: the model has no set of the task text; it has moods \(classific"):
         hpsearch.evaluate(folder / "labels", {"study": "s", "data": {"text": made.TEXT}}, base=folder)
+    (tmp_path / "mine.py").write_text("def train(config, trial):\n    yield {'loss': 1.0}\n")
+    own = {"study": "s", "train": "mine.py:train", "objective": {"metric": "loss", "direction": "minimize"}}
     with pytest.raises(UserError, match=r"no data sets with a task in it: there is nothing to measure a model on"):
-        own = {"study": "s", "train": "mine.py:train", "objective": {"metric": "loss", "direction": "minimize"}}
-        hpsearch.evaluate(folder / "labels", own, base=folder)
+        hpsearch.evaluate(folder / "labels", own, base=tmp_path)
     with pytest.raises(UserError, match=r"split: 'dev' is not allowed; allowed: train, valid, test"):
         hpsearch.evaluate(folder / "labels", space, split="dev", base=folder)
 
