@@ -53,6 +53,7 @@ PASSED_ON = {
     "driver.py:_storage": "with its place",
     "file_lock.py:locked": "shipping.BUSY",
     "notifications.py:url_of": "webhook.ALLOWED",
+    "models/folder.py:_uses": "training/uses.py: the row 'its key'",
     "policies/checked.py:_wrong": "the rows of a policy",
     "policies/loading.py:_imported": "user_modules",
     "preparation.py:_based": "a row of its own",

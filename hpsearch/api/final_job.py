@@ -22,6 +22,7 @@ from hpsearch.final import FinalTraining
 from hpsearch.final_seed import SeedTraining
 from hpsearch.finalists import fresh_seed
 from hpsearch.home import Home
+from hpsearch.models.card import Facts, write_card
 from hpsearch.preparation import prepare, settings_for
 from hpsearch.provenance import cannot_tell, data_changes, edits, refuse_changed
 from hpsearch.reproduction import reproduction
@@ -121,6 +122,7 @@ class FinalJob:
             said, found = self._compared(final, settings)
             over_seeds = self._summary(final)
             self._write(final, found, over_seeds)
+            self._write_card(metrics, prepared, final.signatures, found)
             final.set_aside()
             self._finish(final, runs, found, over_seeds)
             final.clear()
@@ -213,6 +215,20 @@ class FinalJob:
             write_json(self.output / "optimism.json", found.to_dict())
         seeds = None if over_seeds is None else over_seeds.to_dict()
         write_json(self.output / "final.json", {"data": self.data, "seed": final.chosen.seed, "seeds": seeds})
+
+    def _write_card(
+        self,
+        metrics: Mapping[str, float],
+        prepared: PreparedData,
+        signatures: Mapping[str, str],
+        found: OptimismGap | None,
+    ) -> None:
+        """Writes the model's README.md."""
+        experiment = self.experiment
+        facts = Facts(
+            experiment.study, metrics, prepared.sets, prepared.contents, experiment.provenance, signatures, found
+        )
+        write_card(self.output, facts)
 
     def _look(self, wanted: Config, facts: Mapping[str, Any]) -> Look:
         experiment = self.experiment

@@ -16,7 +16,7 @@ from torch import Tensor
 from hpsearch.error_lines import first_line
 from hpsearch.errors import UserError
 from hpsearch.models.folder import ModelFolder
-from hpsearch.models.generation import Generation
+from hpsearch.models.generation import Generation, seed_of
 from hpsearch.training.uses import SetUse
 
 LOADERS = {
@@ -136,7 +136,9 @@ class Seq2SeqModel(HuggingFaceModel):
         """The decoder's texts."""
         inputs, cut = self.encoded(texts, longest=self.context, side=self.tokenizer.padding_side)
         inputs.pop("token_type_ids", None)
-        tokens = self.generated(inputs, how, how.tokens(0, self.context), numbers)
+        most = how.tokens(0, self.context)
+        limit = most if self.context is None else min(most, self.context - 1)  # the decoder's first token counts
+        tokens = self.generated(inputs, how, limit, numbers)
         return self.tokenizer.batch_decode(tokens, skip_special_tokens=True), cut
 
 
@@ -186,5 +188,5 @@ def _quiet() -> Iterator[None]:
 def _seeded(seed: int, number: int, device: torch.device) -> Iterator[None]:
     """Random numbers by the seed and the number of the batch's first text; the process's own state comes back."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed((seed << 32) + number)
+        torch.manual_seed(seed_of(seed, number))
         yield

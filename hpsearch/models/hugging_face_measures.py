@@ -202,8 +202,9 @@ class OnTranslations(_OnPairs):
         return range(len(self.on.examples)), outputs
 
     def _targets(self, texts: list[str]) -> Tensor:
-        """The tokens (B, T) of the references; -100 where there are none."""
-        found: Any = self.model.tokenizer(text_target=texts, padding=True, return_tensors="pt")
+        """The tokens (B, T) of the references, up to the context; -100 where there are none."""
+        limit = {} if self.model.context is None else {"truncation": True, "max_length": self.model.context}
+        found: Any = self.model.tokenizer(text_target=texts, padding=True, return_tensors="pt", **limit)
         ids: Tensor = found["input_ids"].masked_fill(found["attention_mask"] == 0, -100)
         return ids.to(self.model.device)
 
