@@ -31,7 +31,7 @@ def checked(tmp_path, monkeypatch):
         )
         found = hpsearch.check(given, base=folder, **{"progress": False, **options})
         assert list((tmp_path / "temporary").iterdir()) == []
-        assert {path.name for path in folder.iterdir()} <= {file, "__pycache__", "elsewhere.txt", "mark"}
+        assert {path.name for path in folder.iterdir()} <= {file, "__pycache__", "elsewhere.txt"}
         assert "HPSEARCH_CHECK" not in os.environ
         assert [one.name for one in found.findings] == list(PARTS)
         return found
@@ -105,8 +105,7 @@ def test_a_training_that_is_too_long_is_judged_by_its_beginning(checked):
 @pytest.mark.slow
 def test_trainings_that_disturb_each_other(checked):
     found = checked(DISTURBED)
-    assert [one.name for one in found.failed] == ["together", "files"]
-    assert found.finding("files").line == "it wrote elsewhere: mark"  # by the one whose worker was killed
+    assert [one.name for one in found.failed] == ["together"]
     assert "of two trainings at once, one failed: " in found.finding("together").line
     assert "another trial is here" in found.finding("together").line
 

@@ -35,7 +35,7 @@ def train(config):
         yield {"val/loss": 1.0 / (epoch + 1)}
 """
 
-# Two at once meet: the second one finds the file of the first. A killed one leaves it behind.
+# Two at once meet: the second one finds the file of the first.
 DISTURBED = GOOD.replace(
     "    loss = state",
     """    import os
