@@ -151,8 +151,9 @@ def _server():
 
 def main():
     """Imports everything, and forks for each connection; a fork runs its command, and ends as an interpreter does."""
+    started_with = os.environ.copy()
     for name in EARLY:
-        importlib.import_module(name)
+        importlib.import_module(name)  # some set variables
     environment.versions()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
@@ -161,7 +162,7 @@ def main():
         gc.freeze()
         request = _serve(listener)
     if request is not None:
-        _run(request)
+        _run(request | {"started_with": started_with})
 
 
 def _serve(listener):
@@ -209,8 +210,12 @@ def _run(request):
         os.dup2(fd, number)
         os.close(fd)
     os.chdir(request["cwd"])
+    before = os.environ.copy()
     os.environ.clear()
+    os.environ.update({name: value for name, value in before.items() if value != request["started_with"].get(name)})
     os.environ.update(request["environment"])
+    sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    tempfile.tempdir = None  # what TMPDIR was when something asked first
     from hpsearch import cli, driver, failpoints
     from hpsearch.views import shipper
     from tests.faults.zygote import NoViews
