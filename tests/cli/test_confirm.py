@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests import blank
 from tests.cli.processes import hpsearch
 from tests.faults.runs import folder, history
 
@@ -15,6 +16,7 @@ def cwd(tmp_path_factory):
     made = folder(tmp_path_factory.mktemp("confirm") / "run")
     space = (made / "space.yaml").read_text().replace(", confirm: false", "")
     (made / "space.yaml").write_text(space)
+    blank.home(made / "home")
     return made
 
 
