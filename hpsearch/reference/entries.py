@@ -125,7 +125,8 @@ def _unknown(word: str, named: Sequence[str], known: Iterable[str]) -> str:
     said = f"{printable(word, keep='')!r} is no key of a space file, metric or outcome"
     if named:
         return f"{printable(word, keep='')!r} is a key of several sections: {', '.join(named[:LISTED])}"
-    if (meant := USUAL.get(word.rpartition(".")[2].lower())) in known:
+    meant = USUAL.get(word.rpartition(".")[2].lower())
+    if meant is not None and meant in known:
         return f"{said}; did you mean {meant}?"
     names = [*known, *{key.partition(".")[0] for key in known}, *_metrics(), *MEANINGS]
     names += [f"val/{name}" for name in _metrics()]
