@@ -60,7 +60,7 @@ class Warm:
     """A command that runs, with the methods of `subprocess.Popen` that tests call."""
 
     def __init__(self, arguments, *, cwd, environment, views=True):
-        self.returncode = None
+        self.returncode, self._said = None, None
         ends = [os.pipe(), os.pipe()]
         self.stdout, self.stderr = (os.fdopen(read, encoding="utf-8", errors="strict") for read, _ in ends)
         self._connection = socket.socket(socket.AF_UNIX)
@@ -86,7 +86,9 @@ class Warm:
         return self.returncode
 
     def communicate(self, timeout=None):
-        """Waits for its end; returns what it wrote to standard output and standard error."""
+        """Waits for its end; returns what it wrote to standard output and standard error, again if it is called again."""
+        if self._said is not None:
+            return self._said
         found = {}
         readers = [
             threading.Thread(target=lambda name=name: found.update({name: getattr(self, name).read()}), daemon=True)
@@ -101,7 +103,8 @@ class Warm:
                 raise subprocess.TimeoutExpired("hpsearch", timeout)
         self.stdout.close()
         self.stderr.close()
-        return found["stdout"], found["stderr"]
+        self._said = found["stdout"], found["stderr"]
+        return self._said
 
     def send_signal(self, number):
         if self.poll() is None:
