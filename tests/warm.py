@@ -86,7 +86,7 @@ class Warm:
         return self.returncode
 
     def communicate(self, timeout=None):
-        """Waits for its end; returns what it wrote to standard output and standard error, again if it is called again."""
+        """Waits for its end; returns what it wrote to standard output and standard error, whenever it is called."""
         if self._said is not None:
             return self._said
         found = {}
