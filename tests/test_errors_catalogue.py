@@ -415,6 +415,7 @@ FILE_CASES = {  # file, its content, its data set, words of the row
     "a NUL in JSON": ("a.jsonl", b'{"sentence": "a\\u0000b", "label": "1"}\n', "classification", "has a NUL character"),
     "no JSON": ("a.jsonl", b"{a}\n", "classification", "<file>:<line>: not JSON"),
     "a list": ("a.jsonl", b"[1]\n", "classification", "a JSON <list>"),
+    "a chat": ("a.jsonl", b'{"messages": [{"role": "user", "content": "hi"}]}\n', "text", "a chat (messages in <key>)"),
     "a header alone": ("a.tsv", b"sentence\tlabel\n", "classification", "no examples (a header alone"),
     "one label": ("a.tsv", ONE_LABEL, "classification", "train has one label only"),
     "an ending": ("a.xls", b"abc", "classification", "unknown ending"),
@@ -535,6 +536,8 @@ COMMANDS = [
     (("verify", "s.yaml"), "has no provenance, so it names no value"),
     (("train", "range.yaml"), "is a range; a training needs one value"),
     (("new", "a.tsv", "-o", "s.yaml"), "exists; --force replaces it"),
+    (("new", "none*.txt", "-o", "new.yaml"), "no file matches this pattern"),
+    (("new", "blob.bin", "-o", "new.yaml"), "a binary file, text is expected"),
     (("new", "a.en", "-o", "new.yaml"), "one side of a translation?"),
     (("new", "a.en", "b.fr", "--source", "de", "-o", "new.yaml"), "the files are of <languages>"),
     (("new", "ids.tsv", "-o", "new.yaml"), "so they are no classes"),
@@ -562,6 +565,7 @@ def test_a_wrong_command(arguments, words, call, studies, tmp_path, monkeypatch)
     sentences = [f"this is the long sentence of number {n} in a file of many words" for n in range(200)]
     (tmp_path / "a.tsv").write_text("sentence\tlabel\n" + "".join(f"{s}\t{n % 2}\n" for n, s in enumerate(sentences)))
     gaps = "".join(f"{s}\t{n % 2 if n % 50 else ''}\n" for n, s in enumerate(sentences))
+    (tmp_path / "blob.bin").write_bytes(bytes(range(1, 256)) * 9)
     (tmp_path / "gaps.tsv").write_text("sentence\tlabel\n" + gaps)
     (tmp_path / "ids.tsv").write_text("sentence\tlabel\n" + "".join(f"{s}\tk{n}\n" for n, s in enumerate(sentences)))
     (tmp_path / "texts.tsv").write_text("sentence\n" + "".join(f"{s}\n" for s in sentences))

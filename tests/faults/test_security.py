@@ -381,7 +381,7 @@ def unmasked(*arguments, cwd):
     """A command started under umask 000."""
     before = os.umask(0)
     try:
-        return hpsearch(*arguments, cwd=cwd)
+        return hpsearch(*arguments, cwd=cwd, fresh=True)
     finally:
         os.umask(before)
 
@@ -415,7 +415,7 @@ OLD = [("torch", "2.9.1+cu128"), ("torch", "1.13.1"), ("mlflow", "3.10.2"), ("ml
 def test_f56_an_old_package_is_refused_in_one_line(tmp_path, command, package, version):
     path = with_package(tmp_path / "old", package, version)
     arguments = [command, *(["space.yaml"] if command != "ui" else []), "--home", "home"]
-    done = hpsearch(*arguments, cwd=tmp_path, PYTHONPATH=path)
+    done = hpsearch(*arguments, cwd=tmp_path, PYTHONPATH=path, fresh=True)
     if command == "ui" and package == "torch":
         assert "holds no mlflow.db yet" in done.stderr  # it needs no torch
         return

@@ -23,14 +23,14 @@ def project(tmp_path_factory):
     (folder / "polynomial.py").write_text(POLYNOMIAL)
     (folder / "space.yaml").write_text(SPACE)
     journal = folder / "home/curves/journal.jsonl"
-    process = started(*RUN, cwd=folder, FIT_STEP="0.05", NO_TORCH="1")
+    process = started(*RUN, cwd=folder, FIT_STEP="0.05", NO_TORCH="1", fresh=True)
     try:
         wait_for(lambda: len(events(journal, "evaluation")) >= 3 or process.poll() is not None)
     finally:
         said = end(process)
     assert process.returncode == -signal.SIGKILL, said
     before = events(journal)
-    done = hpsearch(*RUN, cwd=folder, NO_TORCH="1")
+    done = hpsearch(*RUN, cwd=folder, NO_TORCH="1", fresh=True)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return folder, before
 
