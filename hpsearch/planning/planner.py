@@ -100,7 +100,9 @@ def _measured(plan: Plan, job: _Job, seconds: float, progress: Progress) -> Plan
     model = job.experiment.trainer.cost_model(samples, job.prepared.sets)
     costs = [model(one.config) for one in random]
     plan = replace(plan, measured=_table(measurements, model), trial=_trial_time(costs, measurements, model))
-    busy = idle_gpus.busy(sample.evaluations for sample in samples)
+    busy = idle_gpus.busy(sample.evaluations for sample in samples)  # of trainers that are measured as they train
+    if busy is None:
+        busy = idle_gpus.busy_in_steps(one for sample in samples for one in sample.evaluations)
     plan = replace(plan, memory=_memory(job, samples, random, model, names), busy=busy, **_files(job, costs))
     return _studied(plan, job)
 
