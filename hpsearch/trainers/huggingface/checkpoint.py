@@ -149,7 +149,7 @@ def _print(name: str, base: Path) -> Any:
 @contextlib.contextmanager
 def reading(name: str) -> Iterator[None]:
     """Silences transformers, and turns what it raises into a UserError of one line about `name`."""
-    verbosity = transformers.logging.get_verbosity()
+    verbosity, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -162,6 +162,8 @@ def reading(name: str) -> Iterator[None]:
         raise UserError(f"{name}: cannot be read: {_reason(error)}") from error
     finally:
         transformers.logging.set_verbosity(verbosity)
+        if bars:
+            transformers.logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _reason(error: Exception) -> str:

@@ -151,5 +151,5 @@ def test_the_spaces_of_the_documentation_are_valid() -> None:
 
 
 def test_a_missing_place_names_the_file() -> None:
-    with pytest.raises(ConfigError, match=r"space\.yaml:1:8"):
+    with pytest.raises(ConfigError, match=r"space\.yaml:1:21"):
         Experiment.loads("model: {pretrained: a, architecture: b}\ndata: {a: {task: text, files: a.txt}}\n")
