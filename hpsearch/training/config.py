@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 
 from hpsearch.config import Config, Objective, Section, TokenizerConfig, digest
 from hpsearch.tasks import AnySet, EvaluationConfig, TaskSet
-from hpsearch.verdict import Phases
 
 
 class ModelConfig(Section):
@@ -154,12 +153,6 @@ class TrainingConfig(Section):
         if self.schedule == "wsd" and self.warmup + self.cooldown > 1:
             raise ValueError(f"warmup {self.warmup} and cooldown {self.cooldown} are more than the whole training")
         return self
-
-
-def phases(training: TrainingConfig) -> Phases:
-    """The phases of the schedule, and where the training ends."""
-    cooldown = 1.0 - training.cooldown if training.schedule == "wsd" else 1.0
-    return Phases(warmup_until=training.warmup, cooldown_from=cooldown, ends_at=training.stop_at)
 
 
 class FitConfig(Protocol):

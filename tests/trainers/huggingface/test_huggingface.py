@@ -93,8 +93,10 @@ def inputs(rows, numbers, kind: str) -> dict[str, torch.Tensor]:  # type: ignore
     ("kind", "data", "dropout"),
     [
         ("encoder", LABELLED, {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}),
-        ("decoder", PAIRS, {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}),
-        ("encoder-decoder", PAIRS, {"dropout_rate": 0.0}),
+        pytest.param(
+            "decoder", PAIRS, {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}, marks=pytest.mark.slow
+        ),
+        pytest.param("encoder-decoder", PAIRS, {"dropout_rate": 0.0}, marks=pytest.mark.slow),
     ],
 )
 def test_the_losses_are_those_of_a_plain_loop_of_transformers(base, tmp_path, kind, data, dropout) -> None:
@@ -117,10 +119,10 @@ def test_the_losses_are_those_of_a_plain_loop_of_transformers(base, tmp_path, ki
     [
         ("encoder", LABELLED, "full", 3e-3),
         ("encoder", LABELLED, "lora", 1e-2),
-        ("decoder", TEXT, "last_layers", 1e-2),
+        pytest.param("decoder", TEXT, "last_layers", 1e-2, marks=pytest.mark.slow),
         ("decoder", TEXT, "full", 3e-3),
-        ("decoder", PAIRS, "lora", 1e-2),
-        ("encoder-decoder", LABELLED, "full", 3e-3),
+        pytest.param("decoder", PAIRS, "lora", 1e-2, marks=pytest.mark.slow),
+        pytest.param("encoder-decoder", LABELLED, "full", 3e-3, marks=pytest.mark.slow),
     ],
 )
 def test_a_tuning_lowers_the_loss_and_is_exported_as_it_was_measured(base, tmp_path, kind, data, tuning, rate) -> None:
@@ -159,7 +161,8 @@ def test_an_exported_encoder_answers_in_a_pipeline_by_its_labels(base, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "tuning"), [("encoder", LABELLED, "lora"), ("encoder-decoder", PAIRS, "full")]
+    ("kind", "data", "tuning"),
+    [("encoder", LABELLED, "lora"), pytest.param("encoder-decoder", PAIRS, "full", marks=pytest.mark.slow)],
 )
 def test_a_paused_training_resumes_to_the_same_curve(base, tmp_path, kind, data, tuning) -> None:
     config = tiny.config({"pretrained": kind, "tuning": tuning}, data)
@@ -209,6 +212,7 @@ def test_an_architecture_without_weights_is_trained_with_the_values_of_its_confi
     assert transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model").config.n_layer == 1
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_no_loss(base, tmp_path) -> None:
     curves = []
     for i, again in enumerate((False, True)):
@@ -217,6 +221,7 @@ def test_gradient_checkpointing_changes_no_loss(base, tmp_path) -> None:
     assert [one["val/loss"] for one in curves[0]] == pytest.approx([one["val/loss"] for one in curves[1]], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_labels_that_begin_alike_are_told_apart(base, tmp_path) -> None:
     rows = [("good cat", "now here"), ("bad cat", "now fast"), ("sad dog", "slow")] * 20
     path = tmp_path / "alike.jsonl"

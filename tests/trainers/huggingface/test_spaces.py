@@ -10,6 +10,7 @@ import pytest
 
 from hpsearch.errors import ConfigError, UserError
 from hpsearch.space.experiment import Experiment
+from hpsearch.trainers.huggingface import trainer
 from hpsearch.trainers.huggingface.config import FineTuneConfig
 from tests.trainers.huggingface import tiny
 
@@ -82,11 +83,11 @@ def test_the_default_config_has_the_rate_of_its_tuning(base, tuning, rate, words
 
 
 def test_values_without_an_effect_make_no_other_training(base) -> None:
-    trainer = space(base, {"pretrained": "encoder"}).trainer
+    key = space(base, {"pretrained": "encoder"}).trainer.dedup_key
     full = [{"model": {"pretrained": "encoder", "lora_rank": rank}} for rank in (4, 8)]
-    assert trainer.dedup_key(full[0]) == trainer.dedup_key(full[1])
+    assert key(full[0]) == key(full[1])
     lora = [{"model": {**one["model"], "tuning": "lora"}} for one in full]
-    assert trainer.dedup_key(lora[0]) != trainer.dedup_key(lora[1])
+    assert key(lora[0]) != key(lora[1])
 
 
 def test_mistakes_are_said_in_one_line(base) -> None:
@@ -104,6 +105,29 @@ def test_mistakes_are_said_in_one_line(base) -> None:
         base, {"pretrained": "encoder", "tuning": "last_layers", "last_layers": {"low": 1, "high": 3}}
     )
     assert "no range" in refused(base, {"pretrained": "decoder", "prefix": {"choices": ["a", "b"]}})
+
+
+def test_mistakes_of_an_architecture_are_said_in_one_line(base) -> None:
+    gpt2 = {"architecture": "gpt2", "tokenizer": "decoder"}
+    assert "an architecture has no weights to keep: tuning must be full" in refused(base, {**gpt2, "tuning": "lora"})
+    assert "config: gpt2 refuses these values" in refused(base, gpt2, config={"n_embd": "many"})
+    vit = {"architecture": "vit", "tokenizer": "decoder"}
+    assert "a model of type 'vit' is no language model; allowed: encoders, decoders" in refused(base, vit)
+
+
+def test_a_package_that_is_missing_is_named(base, monkeypatch) -> None:
+    monkeypatch.setattr(trainer, "PACKAGES", ("transformers", "no_such_package"))
+    said = refused(base, {"pretrained": "encoder"})
+    assert said == "trainer huggingface: no_such_package is not installed; install hpsearch[hf]"
+
+
+def test_targets_of_lora_that_no_layer_has_are_refused_with_those_there_are(base, tmp_path) -> None:
+    data = {"reviews": {"task": "classification", "files": {"train": "labelled.jsonl"}}}
+    config = tiny.config({"pretrained": "encoder", "tuning": "lora", "lora_targets": "q_proj"}, data)
+    with pytest.raises(
+        UserError, match=r"model\.lora_targets: q_proj: not in encoder; allowed: all-linear, or some of "
+    ):
+        next(iter(trainer.HuggingFace().train(config, tiny.handle(base, tmp_path))))
 
 
 def test_a_data_set_that_the_kind_of_model_cannot_learn_is_refused(base) -> None:
