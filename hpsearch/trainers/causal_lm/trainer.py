@@ -105,9 +105,8 @@ class CausalLM(Trainer):
     def baselines(self, config: TrainConfig, settings: WorkerSettings) -> Iterable[Baseline]:
         """Those of the tasks, for each data set."""
         from hpsearch.trainers.causal_lm.baselines import baselines
-        from hpsearch.training.corpus import open_corpus
 
-        return baselines(config, open_corpus(config, settings))
+        return baselines(config, settings)
 
     def cannot_prepare(self, space: SpaceView) -> str:
         """Only one tokenizer is prepared in advance."""

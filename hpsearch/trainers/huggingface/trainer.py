@@ -124,7 +124,7 @@ class HuggingFace(Trainer):
         from hpsearch.trainers.causal_lm.baselines import baselines
         from hpsearch.trainers.huggingface.corpus import open_corpus
 
-        return baselines(config, open_corpus(config, settings))
+        return baselines(config, settings, open_corpus)
 
     def files(self, config: Mapping[str, Any]) -> list[str]:
         """The files of the data sets as in the space file."""

@@ -96,12 +96,12 @@ def test_mistakes_are_said_in_one_line(base) -> None:
     assert "give tokenizer" in refused(base, {"architecture": "gpt2"})
     assert "no such folder" in refused(base, {"pretrained": "./missing"})
     said = refused(base, {"architecture": "gtp2", "tokenizer": "decoder"})
-    assert "did you mean" in said
+    assert "model.architecture: transformers has no 'gtp2'; did you mean" in said
     assert "gpt2" in said
     said = refused(base, {"pretrained": "encoder"}, config={"hidden_dropout": 0.1})
     assert "did you mean 'hidden_dropout_prob'" in said
     assert "at most 64 tokens" in refused(base, {"pretrained": "encoder", "context": 128})
-    assert "has 2 layers" in refused(
+    assert "model.last_layers: 3, but encoder has 2 layers" in refused(
         base, {"pretrained": "encoder", "tuning": "last_layers", "last_layers": {"low": 1, "high": 3}}
     )
     assert "no range" in refused(base, {"pretrained": "decoder", "prefix": {"choices": ["a", "b"]}})
