@@ -132,8 +132,13 @@ def test_a_tuning_lowers_the_loss_and_is_exported_as_it_was_measured(base, tmp_p
     found = list(HuggingFace().train(config, handle))
     assert found[-1].metrics["val/loss"] < found[0].metrics["val/loss"]
     tested = HuggingFace().test(config, handle).metrics
+    best = min(found, key=lambda one: one.metrics["val/loss"])
+    kept = HuggingFace().export_kept(config, handle, tmp_path / "kept", index=best.index)
+    assert kept == best.metrics
+    assert HuggingFace().export_kept(config, handle, tmp_path / "none", index=99) is None
     HuggingFace().export(config, handle, tmp_path / "model")
-    assert "auto_map" not in (tmp_path / "model" / "config.json").read_text()
+    weights = [tmp_path / name / "model.safetensors" for name in ("model", "kept")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
     again = tiny.config({"pretrained": str(tmp_path / "model")}, data)
     exported = FineTuning.of(again, handle.settings, torch.device("cpu"))
     evaluator = exported.evaluator("test", sample=None, precision=found[-1].precision)

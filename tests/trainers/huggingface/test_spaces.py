@@ -12,6 +12,7 @@ from hpsearch.errors import ConfigError, UserError
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers.huggingface import trainer
 from hpsearch.trainers.huggingface.config import FineTuneConfig
+from hpsearch.trainers.huggingface.corpus import contents_of
 from tests.trainers.huggingface import tiny
 
 
@@ -144,6 +145,34 @@ def test_weights_that_are_no_safetensors_are_refused(base, tmp_path) -> None:
     tiny.checkpoint("encoder", tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").rename(tmp_path / "model" / "pytorch_model.bin")
     assert "safetensors" in refused(base, {"pretrained": str(tmp_path / "model")})
+
+
+def test_the_data_are_encoded_for_each_checkpoint_that_is_a_choice(base, tmp_path) -> None:
+    names = ["decoder", "encoder-decoder"]
+    experiment = space(base, {"pretrained": {"choices": names}}, objective={"metric": "val/f1_macro"})
+    facts: list[Any] = []
+    found = experiment.trainer.prepare(
+        experiment.space_file,
+        cache=tmp_path,
+        progress=lambda what, share: None,
+        known=facts.append,
+        fresh=False,
+    )
+    assert [one["fingerprint"] for one in facts] == [found.fingerprint]
+    configs = [experiment.config(experiment.space.internal({"pretrained": name})) for name in names]
+    folders = [found.folders[config.corpus_digest()] for config in configs if isinstance(config, FineTuneConfig)]
+    assert len(set(folders)) == 2
+    assert all((folder / "tokenizer" / "tokenizer.json").exists() for folder in folders)
+
+
+def test_other_weights_in_the_same_folder_have_another_fingerprint(base, tmp_path) -> None:
+    prints = []
+    for seed in (0, 1):
+        tiny.checkpoint("encoder", tmp_path / "model", seed=seed)
+        config = space(base, {"pretrained": str(tmp_path / "model")}).train_config()
+        assert isinstance(config, FineTuneConfig)
+        prints.append(contents_of(config, base).fingerprint)
+    assert prints[0] != prints[1]
 
 
 def test_losses_are_not_compared_between_vocabularies(base) -> None:
