@@ -107,9 +107,8 @@ def by_transformers(config: FineTuneConfig, settings: WorkerSettings, folder: Pa
     )
     trainer = transformers.Trainer(model, arguments, data_collator=lambda one: one[0], train_dataset=InTurn(batches))
     trainer._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(batches)  # type: ignore[method-assign]
-    began = time.monotonic()
-    loss = trainer.train().training_loss
-    return time.monotonic() - began, float(loss)
+    found = trainer.train()
+    return float(found.metrics["train_runtime"]), float(found.training_loss)
 
 
 class InTurn(torch.utils.data.Dataset[Any]):
