@@ -552,7 +552,8 @@ class Settings(Config):
     trainer: str = Field(
         DEFAULT,
         description=(
-            "hpsearch's own language models, or `python:package.module:Class` (see A trainer of your own). It is "
+            "`causal_lm`: hpsearch's own language models; `huggingface`: those of transformers, also chosen by "
+            "`model.pretrained`; or `python:package.module:Class` (see A trainer of your own). It is "
             "part of the study's identity"
         ),
         examples=["python:polynomial:Polynomial"],

@@ -1,4 +1,4 @@
-"""Trainers: what a search trains, and how. A space file names one; hpsearch's own is `causal_lm`.
+"""Trainers: what a search trains, and how. A space file names one, or its keys do; the default is `causal_lm`.
 
 trainer.py     the base class of trainers    loading.py   loads a trainer by name
 state.py       a state as a JSON file         causal_lm/   language models of the Llama kind

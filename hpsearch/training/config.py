@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 
 from hpsearch.config import Config, Objective, Section, TokenizerConfig, digest
 from hpsearch.tasks import AnySet, EvaluationConfig, TaskSet
-from hpsearch.verdict import Phases
 
 
 class ModelConfig(Section):
@@ -169,12 +168,6 @@ class TrainingConfig(Section):
         if self.compile and self.cuda_graph:
             raise ValueError("compile and cuda_graph exclude each other: set one of them to false")
         return self
-
-
-def phases(training: TrainingConfig) -> Phases:
-    """The phases of the schedule, and where the training ends."""
-    cooldown = 1.0 - training.cooldown if training.schedule == "wsd" else 1.0
-    return Phases(warmup_until=training.warmup, cooldown_from=cooldown, ends_at=training.stop_at)
 
 
 class FitConfig(Protocol):

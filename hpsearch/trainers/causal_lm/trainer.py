@@ -24,7 +24,7 @@ from hpsearch.trainers.causal_lm.scale_up import scaled
 from hpsearch.trainers.costs import Advice, CostModel, Sample
 from hpsearch.trainers.scaling import ScaleUp
 from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer
-from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig, WholeTrainConfig, phases
+from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig, WholeTrainConfig
 from hpsearch.verdict import Phases
 
 TRAIN = "hpsearch.training.loop"
@@ -117,9 +117,8 @@ class CausalLM(Trainer):
     def baselines(self, config: TrainConfig, settings: WorkerSettings) -> Iterable[Baseline]:
         """Those of the tasks, for each data set."""
         from hpsearch.trainers.causal_lm.baselines import baselines
-        from hpsearch.training.corpus import open_corpus
 
-        return baselines(config, open_corpus(config, settings))
+        return baselines(config, settings)
 
     def cannot_prepare(self, space: SpaceView) -> str:
         """Only one tokenizer is prepared in advance."""
@@ -143,7 +142,7 @@ class CausalLM(Trainer):
 
     def phases(self, config: TrainConfig) -> Phases:
         """The phases of the learning-rate schedule, and `stop_at` of an exported config."""
-        return phases(config.training)
+        return phases_of(config.training)
 
     def evaluations(self, config: TrainConfig) -> int | None:
         """`evaluation.times`."""
@@ -235,6 +234,12 @@ class CausalLM(Trainer):
         if origin is None or not origin.startswith("python:"):
             return ""
         return f" ({origin}: a function that shuffles without a seed, or lists a set, returns other examples each time)"
+
+
+def phases_of(training: TrainingConfig) -> Phases:
+    """The phases of the schedule, and where the training ends."""
+    cooldown = 1.0 - training.cooldown if training.schedule == "wsd" else 1.0
+    return Phases(warmup_until=training.warmup, cooldown_from=cooldown, ends_at=training.stop_at)
 
 
 def files_of(data_set: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -149,7 +150,9 @@ def _print(name: str, base: Path) -> Any:
 @contextlib.contextmanager
 def reading(name: str) -> Iterator[None]:
     """Silences transformers, and turns what it raises into a UserError of one line about `name`."""
-    verbosity = transformers.logging.get_verbosity()
+    verbosity, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
+    hub, level = logging.getLogger("huggingface_hub"), logging.getLogger("huggingface_hub").level
+    hub.setLevel(logging.ERROR)  # it reports each attempt to reach the hub
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -161,7 +164,10 @@ def reading(name: str) -> Iterator[None]:
     except (OSError, ValueError, ImportError, KeyError, AttributeError, TypeError, RuntimeError) as error:
         raise UserError(f"{name}: cannot be read: {_reason(error)}") from error
     finally:
+        hub.setLevel(level)
         transformers.logging.set_verbosity(verbosity)
+        if bars:
+            transformers.logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _reason(error: Exception) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from hpsearch.config import Config, OwnNames, Section, digest
 from hpsearch.tasks import AnySet, EvaluationConfig
@@ -66,7 +66,7 @@ class PretrainedConfig(Section):
         le=1_048_576,
         description="tokens; longer running text is cut into sequences, longer examples lose tokens, with a warning",
     )
-    prefix: str = Field(
+    prefix: Annotated[str, StringConstraints(strip_whitespace=False)] = Field(
         "",
         description="text before each source or text, as T5 has it: `'translate English to German: '`",
         examples=["summarize: "],

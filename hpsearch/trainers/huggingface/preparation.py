@@ -105,9 +105,8 @@ def _check_comparable(space: SpaceView, kind: str) -> None:
     metric = space.config.objective.metric.rsplit("/", 1)[-1]
     names = {value for leaf in space.leaves("model", "pretrained") for value in probes(leaf)}
     if kind != "encoder" and len(names) > 1 and metric in ("loss", "perplexity"):
-        raise UserError(
-            f"{space.config.objective.metric} cannot be compared between vocabularies; use val/bits_per_byte"
-        )
+        reason = "cannot be compared between the vocabularies of several checkpoints; use val/bits_per_byte"
+        raise UserError(f"{space.config.objective.metric} {reason}")
 
 
 @contextlib.contextmanager

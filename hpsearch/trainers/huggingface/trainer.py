@@ -20,12 +20,11 @@ from hpsearch.tasks import Baseline
 from hpsearch.trainers.causal_lm import constraints
 from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm.export_config import comments, export_config
-from hpsearch.trainers.causal_lm.trainer import files_of
+from hpsearch.trainers.causal_lm.trainer import files_of, phases_of
 from hpsearch.trainers.huggingface.config import PREPARED, FineTuneConfig, FineTuningConfig, PretrainedConfig
 from hpsearch.trainers.huggingface.dedup_key import dedup_key
 from hpsearch.trainers.huggingface.rules import rules
 from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer
-from hpsearch.training.config import phases
 from hpsearch.verdict import Phases
 
 PACKAGES = ("transformers", "peft")
@@ -125,7 +124,7 @@ class HuggingFace(Trainer):
         from hpsearch.trainers.causal_lm.baselines import baselines
         from hpsearch.trainers.huggingface.corpus import open_corpus
 
-        return baselines(config, open_corpus(config, settings))
+        return baselines(config, settings, open_corpus)
 
     def files(self, config: Mapping[str, Any]) -> list[str]:
         """The files of the data sets as in the space file."""
@@ -135,7 +134,7 @@ class HuggingFace(Trainer):
 
     def phases(self, config: FineTuneConfig) -> Phases:
         """The phases of the learning-rate schedule, and `stop_at` of an exported config."""
-        return phases(config.training)
+        return phases_of(config.training)
 
     def evaluations(self, config: FineTuneConfig) -> int | None:
         """`evaluation.times`."""

@@ -10,7 +10,7 @@ from hpsearch.contract import Command, Evaluation
 from hpsearch.trainers.huggingface import HuggingFace
 from hpsearch.trainers.huggingface.batches import rows_of
 from hpsearch.trainers.huggingface.config import FineTuneConfig
-from hpsearch.trainers.huggingface.parts import FineTuning
+from hpsearch.trainers.huggingface.parts import FineTuning, parts
 from hpsearch.training import loop
 from hpsearch.training.batches import BatchOrder
 from hpsearch.training.schedule import Schedule
@@ -67,7 +67,7 @@ def plain_losses(base: Path, config: FineTuneConfig, steps: int) -> list[float]:
             group["lr"] = schedule.rate(step)
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     return losses
 
 
@@ -93,8 +93,10 @@ def inputs(rows, numbers, kind: str) -> dict[str, torch.Tensor]:  # type: ignore
     ("kind", "data", "dropout"),
     [
         ("encoder", LABELLED, {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}),
-        ("decoder", PAIRS, {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}),
-        ("encoder-decoder", PAIRS, {"dropout_rate": 0.0}),
+        pytest.param(
+            "decoder", PAIRS, {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}, marks=pytest.mark.slow
+        ),
+        pytest.param("encoder-decoder", PAIRS, {"dropout_rate": 0.0}, marks=pytest.mark.slow),
     ],
 )
 def test_the_losses_are_those_of_a_plain_loop_of_transformers(base, tmp_path, kind, data, dropout) -> None:
@@ -109,8 +111,6 @@ def test_the_losses_are_those_of_a_plain_loop_of_transformers(base, tmp_path, ki
     ours = [(point.step, point.metrics["train/loss"]) for one in found for point in one.points]
     assert len(ours) == steps == ours[-1][0]  # so short a training has a point for each step
     expected = plain_losses(base, config, steps)
-    if kind != "encoder":  # the points are means over tokens; so are those of transformers
-        assert expected[0] == pytest.approx(ours[0][1], abs=1e-4)
     assert [loss for _, loss in ours] == pytest.approx(expected, abs=1e-3)
 
 
@@ -119,10 +119,10 @@ def test_the_losses_are_those_of_a_plain_loop_of_transformers(base, tmp_path, ki
     [
         ("encoder", LABELLED, "full", 3e-3),
         ("encoder", LABELLED, "lora", 1e-2),
-        ("encoder", LABELLED, "last_layers", 1e-2),
+        pytest.param("decoder", TEXT, "last_layers", 1e-2, marks=pytest.mark.slow),
         ("decoder", TEXT, "full", 3e-3),
-        ("decoder", PAIRS, "lora", 1e-2),
-        ("encoder-decoder", LABELLED, "full", 3e-3),
+        pytest.param("decoder", PAIRS, "lora", 1e-2, marks=pytest.mark.slow),
+        pytest.param("encoder-decoder", LABELLED, "full", 3e-3, marks=pytest.mark.slow),
     ],
 )
 def test_a_tuning_lowers_the_loss_and_is_exported_as_it_was_measured(base, tmp_path, kind, data, tuning, rate) -> None:
@@ -132,8 +132,13 @@ def test_a_tuning_lowers_the_loss_and_is_exported_as_it_was_measured(base, tmp_p
     found = list(HuggingFace().train(config, handle))
     assert found[-1].metrics["val/loss"] < found[0].metrics["val/loss"]
     tested = HuggingFace().test(config, handle).metrics
+    best = min(found, key=lambda one: one.metrics["val/loss"])
+    kept = HuggingFace().export_kept(config, handle, tmp_path / "kept", index=best.index)
+    assert kept == best.metrics
+    assert HuggingFace().export_kept(config, handle, tmp_path / "none", index=99) is None
     HuggingFace().export(config, handle, tmp_path / "model")
-    assert "auto_map" not in (tmp_path / "model" / "config.json").read_text()
+    weights = [tmp_path / name / "model.safetensors" for name in ("model", "kept")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
     again = tiny.config({"pretrained": str(tmp_path / "model")}, data)
     exported = FineTuning.of(again, handle.settings, torch.device("cpu"))
     evaluator = exported.evaluator("test", sample=None, precision=found[-1].precision)
@@ -161,7 +166,8 @@ def test_an_exported_encoder_answers_in_a_pipeline_by_its_labels(base, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "tuning"), [("encoder", LABELLED, "lora"), ("encoder-decoder", PAIRS, "full")]
+    ("kind", "data", "tuning"),
+    [("encoder", LABELLED, "lora"), pytest.param("encoder-decoder", PAIRS, "full", marks=pytest.mark.slow)],
 )
 def test_a_paused_training_resumes_to_the_same_curve(base, tmp_path, kind, data, tuning) -> None:
     config = tiny.config({"pretrained": kind, "tuning": tuning}, data)
@@ -176,11 +182,7 @@ def test_a_paused_training_resumes_to_the_same_curve(base, tmp_path, kind, data,
 def test_a_killed_training_resumes_from_its_last_checkpoint_to_the_same_curve(base, tmp_path) -> None:
     config = tiny.config({"pretrained": "encoder"}, LABELLED)
     whole = trained(base, tmp_path / "whole", config)
-    run = loop.train(
-        config.resolved(),
-        tiny.handle(base, tmp_path / "killed", checkpoint_seconds=0.0),
-        __import__("hpsearch.trainers.huggingface.parts", fromlist=["parts"]).parts,
-    )
+    run = loop.train(config.resolved(), tiny.handle(base, tmp_path / "killed", checkpoint_seconds=0.0), parts)
     next(run)
     next(run)
     run.close()  # nothing is saved at the end, as when it is killed
@@ -215,6 +217,7 @@ def test_an_architecture_without_weights_is_trained_with_the_values_of_its_confi
     assert transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model").config.n_layer == 1
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_no_loss(base, tmp_path) -> None:
     curves = []
     for i, again in enumerate((False, True)):
@@ -223,12 +226,15 @@ def test_gradient_checkpointing_changes_no_loss(base, tmp_path) -> None:
     assert [one["val/loss"] for one in curves[0]] == pytest.approx([one["val/loss"] for one in curves[1]], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_labels_that_begin_alike_are_told_apart(base, tmp_path) -> None:
     rows = [("good cat", "now here"), ("bad cat", "now fast"), ("sad dog", "slow")] * 20
     path = tmp_path / "alike.jsonl"
     path.write_text("".join(f'{{"text": "{text}", "label": "{label}"}}\n' for text, label in rows))
     data = {"alike": {"task": "classification", "files": {"train": str(path), "valid": str(path), "test": str(path)}}}
     for kind in ("decoder", "encoder-decoder"):
-        config = tiny.config({"pretrained": kind}, data, training={"epochs": 12.0, "learning_rate": 1e-2})
+        config = tiny.config(
+            {"pretrained": kind}, data, training={"epochs": 20.0, "learning_rate": 1e-2, "schedule": "constant"}
+        )
         found = trained(base, tmp_path / kind, config)
         assert found[-1].metrics["val/accuracy"] == 1.0

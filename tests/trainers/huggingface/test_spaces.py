@@ -10,7 +10,9 @@ import pytest
 
 from hpsearch.errors import ConfigError, UserError
 from hpsearch.space.experiment import Experiment
+from hpsearch.trainers.huggingface import trainer
 from hpsearch.trainers.huggingface.config import FineTuneConfig
+from hpsearch.trainers.huggingface.corpus import contents_of
 from tests.trainers.huggingface import tiny
 
 
@@ -82,11 +84,11 @@ def test_the_default_config_has_the_rate_of_its_tuning(base, tuning, rate, words
 
 
 def test_values_without_an_effect_make_no_other_training(base) -> None:
-    trainer = space(base, {"pretrained": "encoder"}).trainer
+    key = space(base, {"pretrained": "encoder"}).trainer.dedup_key
     full = [{"model": {"pretrained": "encoder", "lora_rank": rank}} for rank in (4, 8)]
-    assert trainer.dedup_key(full[0]) == trainer.dedup_key(full[1])
+    assert key(full[0]) == key(full[1])
     lora = [{"model": {**one["model"], "tuning": "lora"}} for one in full]
-    assert trainer.dedup_key(lora[0]) != trainer.dedup_key(lora[1])
+    assert key(lora[0]) != key(lora[1])
 
 
 def test_mistakes_are_said_in_one_line(base) -> None:
@@ -95,15 +97,38 @@ def test_mistakes_are_said_in_one_line(base) -> None:
     assert "give tokenizer" in refused(base, {"architecture": "gpt2"})
     assert "no such folder" in refused(base, {"pretrained": "./missing"})
     said = refused(base, {"architecture": "gtp2", "tokenizer": "decoder"})
-    assert "did you mean" in said
+    assert "model.architecture: transformers has no 'gtp2'; did you mean" in said
     assert "gpt2" in said
     said = refused(base, {"pretrained": "encoder"}, config={"hidden_dropout": 0.1})
     assert "did you mean 'hidden_dropout_prob'" in said
     assert "at most 64 tokens" in refused(base, {"pretrained": "encoder", "context": 128})
-    assert "has 2 layers" in refused(
+    assert "model.last_layers: 3, but encoder has 2 layers" in refused(
         base, {"pretrained": "encoder", "tuning": "last_layers", "last_layers": {"low": 1, "high": 3}}
     )
     assert "no range" in refused(base, {"pretrained": "decoder", "prefix": {"choices": ["a", "b"]}})
+
+
+def test_mistakes_of_an_architecture_are_said_in_one_line(base) -> None:
+    gpt2 = {"architecture": "gpt2", "tokenizer": "decoder"}
+    assert "an architecture has no weights to keep: tuning must be full" in refused(base, {**gpt2, "tuning": "lora"})
+    assert "config: gpt2 refuses these values" in refused(base, gpt2, config={"n_embd": "many"})
+    vit = {"architecture": "vit", "tokenizer": "decoder"}
+    assert "a model of type 'vit' is no language model; allowed: encoders, decoders" in refused(base, vit)
+
+
+def test_a_package_that_is_missing_is_named(base, monkeypatch) -> None:
+    monkeypatch.setattr(trainer, "PACKAGES", ("transformers", "no_such_package"))
+    said = refused(base, {"pretrained": "encoder"})
+    assert said == "trainer huggingface: no_such_package is not installed; install hpsearch[hf]"
+
+
+def test_targets_of_lora_that_no_layer_has_are_refused_with_those_there_are(base, tmp_path) -> None:
+    data = {"reviews": {"task": "classification", "files": {"train": "labelled.jsonl"}}}
+    config = tiny.config({"pretrained": "encoder", "tuning": "lora", "lora_targets": "q_proj"}, data)
+    with pytest.raises(
+        UserError, match=r"model\.lora_targets: q_proj: not in encoder; allowed: all-linear, or some of "
+    ):
+        next(iter(trainer.HuggingFace().train(config, tiny.handle(base, tmp_path))))
 
 
 def test_a_data_set_that_the_kind_of_model_cannot_learn_is_refused(base) -> None:
@@ -120,6 +145,34 @@ def test_weights_that_are_no_safetensors_are_refused(base, tmp_path) -> None:
     tiny.checkpoint("encoder", tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").rename(tmp_path / "model" / "pytorch_model.bin")
     assert "safetensors" in refused(base, {"pretrained": str(tmp_path / "model")})
+
+
+def test_the_data_are_encoded_for_each_checkpoint_that_is_a_choice(base, tmp_path) -> None:
+    names = ["decoder", "encoder-decoder"]
+    experiment = space(base, {"pretrained": {"choices": names}}, objective={"metric": "val/f1_macro"})
+    facts: list[Any] = []
+    found = experiment.trainer.prepare(
+        experiment.space_file,
+        cache=tmp_path,
+        progress=lambda what, share: None,
+        known=facts.append,
+        fresh=False,
+    )
+    assert [one["fingerprint"] for one in facts] == [found.fingerprint]
+    configs = [experiment.config(experiment.space.internal({"pretrained": name})) for name in names]
+    folders = [found.folders[config.corpus_digest()] for config in configs if isinstance(config, FineTuneConfig)]
+    assert len(set(folders)) == 2
+    assert all((folder / "tokenizer" / "tokenizer.json").exists() for folder in folders)
+
+
+def test_other_weights_in_the_same_folder_have_another_fingerprint(base, tmp_path) -> None:
+    prints = []
+    for seed in (0, 1):
+        tiny.checkpoint("encoder", tmp_path / "model", seed=seed)
+        config = space(base, {"pretrained": str(tmp_path / "model")}).train_config()
+        assert isinstance(config, FineTuneConfig)
+        prints.append(contents_of(config, base).fingerprint)
+    assert prints[0] != prints[1]
 
 
 def test_losses_are_not_compared_between_vocabularies(base) -> None:
@@ -151,5 +204,5 @@ def test_the_spaces_of_the_documentation_are_valid() -> None:
 
 
 def test_a_missing_place_names_the_file() -> None:
-    with pytest.raises(ConfigError, match=r"space\.yaml:1:8"):
+    with pytest.raises(ConfigError, match=r"space\.yaml:1:21"):
         Experiment.loads("model: {pretrained: a, architecture: b}\ndata: {a: {task: text, files: a.txt}}\n")

@@ -110,9 +110,9 @@ def _saved(folder: Path, kind: str, model: Any) -> Path:
     return folder
 
 
-def checkpoint(kind: str, folder: Path) -> Path:
-    """A checkpoint of this kind in a folder; the same weights each time."""
-    torch.manual_seed(0)
+def checkpoint(kind: str, folder: Path, *, seed: int = 0) -> Path:
+    """A checkpoint of this kind in a folder; the seed draws its weights."""
+    torch.manual_seed(seed)
     made: dict[str, Callable[[Path], Path]] = {
         "encoder": encoder,
         "decoder": decoder,
