@@ -10,7 +10,7 @@ from hpsearch.checking import suite
 from hpsearch.checking.findings import PARTS, fails
 from hpsearch.events import Preparing
 from hpsearch.space.experiment import Experiment
-from tests.checking.trainers import BROKEN, DISTURBED, GOOD, STUBBORN, TO_OTHER_CURVES
+from tests.checking.trainers import BROKEN, DEAF, DISTURBED, GOOD, STUBBORN, TO_OTHER_CURVES
 from tests.documents import block
 from tests.trainers.strangers import POLYNOMIAL
 
@@ -124,6 +124,15 @@ def test_a_program_that_ignores_sigterm_and_keeps_nothing(checked):
     assert [one.name for one in found.failed] == ["resumes", "stops", "killed"]
     assert found.finding("stops").line == "it did not end at SIGTERM, and was killed after 1 s"
     assert "HPSEARCH_RESUME" in found.finding("killed").mend
+
+
+@pytest.mark.slow
+def test_a_trainer_that_hears_no_command_and_saves_nothing(checked):
+    space = {"study": "deaf", "trainer": "python:deaf:Deaf", "resources": {"device": "cpu"}}
+    found = checked(DEAF, file="deaf.py", space=space)
+    assert [one.name for one in found.failed] == ["resumes", "stops", "killed"]
+    assert found.finding("stops").line == "it went on for 4 evaluations, to its end"
+    assert "handle.command()" in found.finding("stops").mend
 
 
 @pytest.mark.slow

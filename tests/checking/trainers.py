@@ -71,3 +71,16 @@ for step in range(1, 5):
     time.sleep(0.5)
     print({"val/loss": draw.random(), "step": step, "steps": 4})
 """
+
+
+# A trainer that asks for no command, and saves nothing.
+DEAF = """
+import random
+from hpsearch import Evaluation, Trainer
+
+class Deaf(Trainer):
+    def train(self, config, handle):
+        draw = random.Random(config.seed)
+        for index in range(1, 9):
+            yield Evaluation(index=index, step=index, progress=index / 8, metrics={"val/loss": draw.random()})
+"""
