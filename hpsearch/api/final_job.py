@@ -32,7 +32,8 @@ from hpsearch.trainers import Prepared as PreparedData
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.registry import Registered, Registration
 
-PATIENCE_WHEN_FAILED = 4.0  # seconds to wait for MLflow
+PATIENCE = 600.0  # seconds to wait for an MLflow that is slow; one that is down fails at once
+PATIENCE_WHEN_FAILED = 4.0  # after an error
 WHOLE = "train+valid"
 
 
@@ -278,11 +279,17 @@ class FinalJob:
         for training in final.trainings:
             metrics, run = training.metrics, runs[training.seed]
             if training is not final.chosen:
-                run.finish(metrics, status="FINISHED" if training.best is not None else "FAILED")
+                run.finish(metrics, status="FINISHED" if training.best is not None else "FAILED", timeout=PATIENCE)
                 continue
             metrics = metrics | (found.metrics() if found is not None else {})
             metrics = metrics | (over_seeds.metrics() if over_seeds is not None else {})
-            run.finish(metrics, self.output, served=served(self.output), registration=self.registration)
+            run.finish(
+                metrics,
+                self.output,
+                served=served(self.output),
+                registration=self.registration,
+                timeout=PATIENCE,
+            )
 
     @contextlib.contextmanager
     def _logged(self) -> Iterator[dict[int, FinalRun]]:
