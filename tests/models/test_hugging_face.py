@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from sklearn.metrics import f1_score
 
 import hpsearch
 from hpsearch.errors import DataError, UserError
+from hpsearch.models.card import KINDS, TAGS, Facts, card
+from hpsearch.models.folder import read_folder
 from tests.models import made
 
 
@@ -131,6 +134,15 @@ def test_a_model_that_hpsearch_has_tuned_is_asked_as_it_was_tuned(folder, tmp_pa
     assert encoder("red", set="moods").probabilities == pytest.approx(plain("> red").probabilities)
     found = hpsearch.evaluate(encoder, folder / "data" / "moods_test.tsv")  # the columns are those of its training
     assert found.sets["moods"].examples == 16
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "bert", "bart"])
+def test_the_cards_lines_for_a_tuned_model_work_as_printed(folder, kind, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    text = card(read_folder(folder / kind), Facts("s", {"val/loss": 1.0}), kind)
+    exec(re.search(r"```python\n(.*?)```", text, re.S)[1], {})
+    assert capsys.readouterr().out
+    assert f"pipeline_tag: {TAGS[KINDS[read_folder(folder / kind).family]]}" in text
 
 
 def test_a_task_that_the_model_does_not_do_is_one_line(folder):
