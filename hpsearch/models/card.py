@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from hpsearch.training.uses import CLASSIFIER, SetUse
 
 CARD = "README.md"
 TAGS = {"label": "text-classification", "pair": "translation", "text": "text-generation"}
+KINDS = {"hpsearch": "text", "causal": "text", "classifier": "label", "seq2seq": "pair"}  # without noted uses
 EXAMPLES = {"label": "You have won a prize!", "pair": "How are you?", "text": "Once upon a time"}
 Z = 1.96  # of 95 % of a normal distribution
 
@@ -54,7 +56,7 @@ def card(folder: ModelFolder, facts: Facts, path: str) -> str:
 
 
 def _head(folder: ModelFolder) -> str:
-    kinds = {use.kind for use in folder.uses}
+    kinds: set[str] = {use.kind for use in folder.uses} or {KINDS[folder.family]}
     tag = TAGS[kinds.pop()] if len(kinds) == 1 else TAGS["text"]
     return "\n".join(
         [
@@ -70,14 +72,17 @@ def _head(folder: ModelFolder) -> str:
 
 def _about(folder: ModelFolder, facts: Facts) -> str:
     config = folder.config
-    size = f"{config.get('num_hidden_layers')} layers of width {config.get('hidden_size')}"
+    known = {"layers": "num_hidden_layers", "width": "hidden_size"}  # other architectures name them otherwise
+    sizes = [f"{name} {config[key]}" for name, key in known.items() if key in config]
+    if folder.context is not None:
+        sizes.append(f"context {folder.context} tokens")
     sets = ", ".join(f"{use.name} ({use.task})" for use in folder.uses) or ", ".join(facts.sets)
     return "\n".join(
         [
             f"# {_plain(facts.study)}",
             "",
-            f"{_plain(config['architectures'][0])}: {size}, a context of {folder.context} tokens, trained by hpsearch "
-            f"on {_plain(sets)}. `config.json` has the model, `hpsearch.json` the whole config of its training.",
+            f"{_plain(config['architectures'][0])} ({', '.join(sizes)}), trained by hpsearch on {_plain(sets)}. "
+            "`config.json` has the model, `hpsearch.json` the whole config of its training.",
         ]
     )
 
@@ -89,12 +94,12 @@ def _use(folder: ModelFolder, path: str) -> str:
     lines = ["## Use", ""]
     for use in folder.uses:
         lines += [f"{_what(use)}:", "", "```python", *examples(use, path, alone=len(folder.uses) == 1), "```", ""]
+    if not folder.uses:
+        lines += ["```python", *_of_family(folder, path), "```", ""]
     named = f" --set {folder.uses[0].name}" if len(folder.uses) > 1 else ""
-    lines += [
-        f'Without transformers: `hpsearch predict {path}{named} -t "..."`, or `hpsearch.load_model({path!r})(texts)`.',
-        "",
-        *_markers(folder.uses),
-    ]
+    by_hpsearch = f'`hpsearch predict {path}{named} -t "..."`, or `hpsearch.load_model({_quoted(path)})(texts)`'
+    lines += [f"By hpsearch{', without transformers' if folder.uses else ''}: {by_hpsearch}."]
+    lines += ["", *_markers(folder.uses)]
     return "\n".join(lines).rstrip()
 
 
@@ -105,22 +110,38 @@ def _what(use: SetUse) -> str:
 
 def examples(use: SetUse, path: str, *, alone: bool) -> list[str]:
     """Three lines of Python that use the model; alone: it has no other use."""
-    begin, text = "from transformers import pipeline", EXAMPLES[use.kind]
+    before, after = use.markers if use.kind == "pair" and not alone else ("", "")
+    text = _quoted(f"{before}{EXAMPLES[use.kind]}{after}")
     if use.kind == "label" and len(use.labels) > 1:
-        place = f"{path}/{CLASSIFIER}" if alone else f"{path}/{CLASSIFIER}/{use.name}"
-        return [
-            begin,
-            f'model = pipeline("text-classification", {place!r}, truncation=True)',
-            f"print(model({text!r}))",
-        ]
-    options = "return_full_text=False, do_sample=False"
-    if use.kind == "text":
-        return [begin, f'model = pipeline("text-generation", {path!r})', f"print(model({text!r}))"]
-    if not alone:
-        before, after = use.markers
-        text = f"{before}{text}{after}"
-        options += ', tokenizer_encode_kwargs={"split_special_tokens": False}'
-    return [begin, f'model = pipeline("text-generation", {path!r})', f"print(model({text!r}, {options}))"]
+        place = _quoted(f"{path}/{CLASSIFIER}" if alone else f"{path}/{CLASSIFIER}/{use.name}")
+        made, options = f'pipeline("text-classification", {place}, truncation=True)', ""
+    else:
+        made = f'pipeline("text-generation", {_quoted(path)})'
+        options = "" if use.kind == "text" else ", return_full_text=False, do_sample=False"
+        options += ', tokenizer_encode_kwargs={"split_special_tokens": False}' if before else ""
+    return ["from transformers import pipeline", f"model = {made}", f"print(model({text}{options}))"]
+
+
+def _of_family(folder: ModelFolder, path: str) -> list[str]:
+    """Three lines of Python for a model of transformers that hpsearch fine-tuned."""
+    most = f"max_new_tokens={min(40, max(1, (folder.context or 160) // 4))}"
+    if folder.family == "seq2seq":
+        loading = "AutoModelForSeq2SeqLM, AutoTokenizer"
+        pair = f"AutoModelForSeq2SeqLM.from_pretrained({_quoted(path)}), AutoTokenizer.from_pretrained({_quoted(path)})"
+        written = f'model.generate(**tokenizer({_quoted(EXAMPLES["pair"])}, return_tensors="pt"), {most})'
+        said = f"print(tokenizer.batch_decode({written}, skip_special_tokens=True))"
+        return [f"from transformers import {loading}", f"model, tokenizer = {pair}", said]
+    if folder.family == "classifier":
+        task, asked = "text-classification", _quoted(EXAMPLES["label"])
+    else:
+        task, asked = "text-generation", f"{_quoted(EXAMPLES['text'])}, {most}"
+    made = f'model = pipeline("{task}", {_quoted(path)})'
+    return ["from transformers import pipeline", made, f"print(model({asked}))"]
+
+
+def _quoted(text: str) -> str:
+    """A text as a literal of Python."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _markers(uses: tuple[SetUse, ...]) -> Iterator[str]:

@@ -68,7 +68,10 @@ class OnText:
     def tokens(self) -> TextTokens:
         """The documents' tokens, and their bytes."""
         tokenizer = self.model.tokenizer
-        begin = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        begins = [tokenizer.bos_token_id, tokenizer.eos_token_id]
+        if self.model.sets:  # hpsearch tuned it: documents stand after the end token
+            begins.reverse()
+        begin = next((token for token in begins if token is not None), None)
         first = [] if begin is None else [begin]
         texts = [example["text"] for example in self.on.examples]
         found = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +13,8 @@ from sklearn.metrics import f1_score
 
 import hpsearch
 from hpsearch.errors import DataError, UserError
+from hpsearch.models.card import KINDS, TAGS, Facts, card
+from hpsearch.models.folder import read_folder
 from tests.models import made
 
 
@@ -110,6 +114,35 @@ def test_continuations_do_not_depend_on_the_batch(folder):
     drawn = model(texts, max_new_tokens=6, temperature=1.0, seed=2)
     assert drawn == model(texts, max_new_tokens=6, temperature=1.0, seed=2)
     assert drawn != model(texts, max_new_tokens=6, temperature=1.0, seed=3)
+
+
+def tuned(folder, place, kind, data, **model):
+    """A directory of others with the hpsearch.json of a fine-tuning."""
+    copied = shutil.copytree(folder / kind, place / kind)
+    (copied / "hpsearch.json").write_text(json.dumps({"data": data, "model": model}))
+    return hpsearch.load_model(copied, device="cpu")
+
+
+def test_a_model_that_hpsearch_has_tuned_is_asked_as_it_was_tuned(folder, tmp_path):
+    decoder = tuned(folder, tmp_path, "gpt2", {"pairs": made.PAIRS}, context=20, prefix="> ")
+    answer = decoder("red", set="pairs", max_new_tokens=4)
+    plain = hpsearch.load_model(folder / "gpt2", device="cpu")
+    assert answer.translation == plain("> red\n", max_new_tokens=4).completion.strip()
+    assert decoder("red sun rain snow", max_new_tokens=4).truncated
+    encoder = tuned(folder, tmp_path, "bert", {"moods": made.MOODS}, context=20, prefix="> ")
+    plain = hpsearch.load_model(folder / "bert", device="cpu")
+    assert encoder("red", set="moods").probabilities == pytest.approx(plain("> red").probabilities)
+    found = hpsearch.evaluate(encoder, folder / "data" / "moods_test.tsv")  # the columns are those of its training
+    assert found.sets["moods"].examples == 16
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "bert", "bart"])
+def test_the_cards_lines_for_a_tuned_model_work_as_printed(folder, kind, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    text = card(read_folder(folder / kind), Facts("s", {"val/loss": 1.0}), kind)
+    exec(re.search(r"```python\n(.*?)```", text, re.S)[1], {})
+    assert capsys.readouterr().out
+    assert f"pipeline_tag: {TAGS[KINDS[read_folder(folder / kind).family]]}" in text
 
 
 def test_a_task_that_the_model_does_not_do_is_one_line(folder):
