@@ -23,8 +23,8 @@ def delete(
     then no study can have that name. Returns what was deleted.
 
     The space files, exported configs and models elsewhere, and the record of tests (tests.jsonl) stay. Raises UserError
-    for an unknown study and for one whose model is registered in MLflow, StudyBusy for a running one, HpsearchError if
-    a store cannot be reached: the rest is deleted.
+    for an unknown study and one whose model is registered in MLflow, StudyBusy for a running one, HpsearchError if a
+    store cannot be reached: the rest is deleted.
     """
     plans = to_delete(studies, home)
     for plan in plans:

@@ -40,9 +40,11 @@ def test_what_cannot_be_registered_is_one_line_before_anything_is_trained(call, 
     one_line(call("train", config, "--register", "a/b", *to), 2, r"cannot register a model as 'a/b': .*no / and no :")
     one_line(call("train", config, "--register", "a", "--alias", "v1", *to), 2, r"the alias 'v1': MLflow reserves")
     one_line(call("train", config, "--alias", "champion", *to), 2, r"an alias is one of a registered model")
-    (tmp_path / "mine.py").write_text("def train(config, trial):\n    yield {'val/loss': 1.0}\n")
+    code = "from hpsearch import Section, Trainer\n\n\nclass Fit(Section):\n    rate: float = 0.1\n\n\n"
+    code += 'class Mine(Trainer):\n    sections = {"fit": Fit}\n'
+    (tmp_path / "exportless.py").write_text(code)
     own = tmp_path / "own.yaml"
-    own.write_text("study: own\ntrain: ./mine.py:train\nobjective: {metric: val/loss}\nconfig: {lr: 0.1}\n")
+    own.write_text('study: own\ntrainer: "python:exportless:Mine"\nfit: {rate: 0.2}\n')
     one_line(call("train", own, "--register", "a", *to), 2, r"nothing to register: the trainer .* exports no model")
     assert not (tmp_path / "model").exists()
 

@@ -21,6 +21,15 @@ from hpsearch.views.mlflow.store import Store
 from hpsearch.views.refusals import is_refusal
 
 NAME = "model"  # of the logged model
+OF_TRAINING = {  # files that say how a training went
+    "final.json",
+    "hpsearch.json",
+    "metrics.json",
+    "optimism.json",
+    "README.md",
+    "samples.json",
+    "signatures.json",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,11 @@ class Exported:
     params: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the directory has anything beside what hpsearch says of a training."""
+        return any(path.is_dir() or path.name not in OF_TRAINING for path in self.folder.iterdir())
 
 
 class FinalModel:
@@ -66,6 +80,9 @@ class FinalModel:
         """Registers the model, if that is wanted; a refusal is said."""
         if registration is None or self._refused:
             return
+        if not exported.has_files:
+            self._say(f"nothing is registered as {registration.name}: the training has written no file of a model")
+            return
         try:
             self.registered = registry.register(
                 self._store.client,
@@ -78,6 +95,9 @@ class FinalModel:
             if not is_refusal(error, own=self._store.own):
                 raise
             self._say(f"MLflow refuses to register the model as {registration.name} ({describe(error)})")
+        else:
+            if exported.served is None:
+                self._say(f"{self.registered} can be loaded as files alone: hpsearch cannot load it to answer requests")
 
     # ------------------------------------------------------------------------------------------------------------ steps
 

@@ -208,6 +208,16 @@ def test_files_of_an_unknown_kind_are_registered_without_a_way_to_serve_them(hom
     assert yaml.safe_load((place / "MLmodel").read_text())["flavors"] == {}
 
 
+def test_a_training_that_wrote_no_model_is_not_registered(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("{}")
+    said: list[str] = []
+    final = FinalRun(home, None, "empty", say=said.append)
+    final.start(CONFIG, {})
+    final.finish(TESTED, tmp_path, registration=Registration("none"), timeout=600)
+    assert final.registered is None
+    assert said == ["nothing is registered as none: the training has written no file of a model"]
+
+
 @pytest.mark.parametrize("name", ["a/b", "a:b", " ", "", "..", "x" * 257])
 def test_a_name_that_mlflow_refuses_is_one_line(name: str) -> None:
     with pytest.raises(UserError, match=r"cannot register a model as .*: ") as raised:

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ study: mail
 data: {mail: {task: classification, files: {train: train.tsv, valid: train.tsv, test: train.tsv}}}
 tokenizer: {kind: bytes}
 model: {n_layers: 1, width: 16, n_heads: 2, context: 32}
-training: {epochs: 3, batch_size: 8, learning_rate: 1e-2}
+training: {epochs: 25, batch_size: 8, learning_rate: 1e-2}
 evaluation: {times: 2}
 tracking: {uri: "URI"}
 """
@@ -37,7 +37,8 @@ tracking: {uri: "URI"}
 def running(*command: str, cwd: Path, health: str, **environment: str) -> Iterator[None]:
     """A server in a process group of its own, once it answers."""
     log = (cwd / "log.txt").open("ab")
-    known = {**os.environ, **environment}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow starts uvicorn by its name
+    known = {**os.environ, "PATH": path, **environment}
     process = subprocess.Popen([*MLFLOW, *command], cwd=cwd, env=known, stdout=log, stderr=log, start_new_session=True)
     try:
         while not answers(health):
@@ -45,7 +46,8 @@ def running(*command: str, cwd: Path, health: str, **environment: str) -> Iterat
             time.sleep(0.2)
         yield
     finally:
-        os.killpg(process.pid, 15)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)
         process.wait(timeout=600)
         log.close()
 
@@ -71,7 +73,7 @@ def asked(port: str, body: dict[str, Any]) -> tuple[int, Any]:
 
 @pytest.mark.parametrize("kind", ["home", "server"])
 def test_a_served_model_answers_requests(tmp_path: Path, kind: str) -> None:
-    cwd, server = tmp_path / "project", free_port()
+    cwd, server = tmp_path / "project", str(free_port())
     for folder in (cwd, tmp_path / "server", tmp_path / "serving"):
         folder.mkdir()
     rows = [f"{text} {i}\t{label}" for i in range(20) for text, label in (("buy cheap", "spam"), ("see you", "ham"))]
@@ -94,7 +96,7 @@ def trained_and_served(cwd: Path, uri: str, serving: Path) -> None:
     assert "registered: mail sorter version 1, alias champion  ('models:/mail sorter/1')" in done.stdout
     assert {path.name for path in cwd.iterdir()} == {"config.yaml", "train.tsv", "model", "home"}
     shutil.rmtree(cwd / "model")  # it is served from MLflow's store
-    port = free_port()
+    port = str(free_port())
     options = ("-m", "models:/mail sorter@champion", "--port", port, "--env-manager", "local")
     health = f"http://127.0.0.1:{port}/ping"
     with running("models", "serve", *options, cwd=serving, health=health, MLFLOW_TRACKING_URI=uri):
