@@ -306,7 +306,7 @@ def test_f52_a_journal_or_lock_that_is_a_link_is_refused(folder, victim, kind, n
     study = folder / "home" / "story"
     study.mkdir(parents=True)
     KINDS[kind](study / name, victim)
-    done = hpsearch("run", "space.yaml", "--home", "home", "--launcher", "inline", cwd=folder)
+    done = hpsearch("run", "space.yaml", "--home", "home", "--launcher", "inline", cwd=folder, views=False)
     assert done.returncode in (1, 74), done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert f"home/story/{name}: " in done.stderr
@@ -317,7 +317,7 @@ def test_f52_a_dangling_link_makes_no_file(folder, name):
     study = folder / "home" / "story"
     study.mkdir(parents=True)
     (study / name).symlink_to(folder / "made")
-    done = hpsearch("run", "space.yaml", "--home", "home", "--launcher", "inline", cwd=folder)
+    done = hpsearch("run", "space.yaml", "--home", "home", "--launcher", "inline", cwd=folder, views=False)
     assert (done.returncode in (1, 74), len(done.stderr.splitlines())) == (True, 1)
     assert not (folder / "made").exists()
 

@@ -12,6 +12,7 @@ from hpsearch.events import Interrupted
 from hpsearch.journal.history import History
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.space.experiment import Experiment
+from tests import blank
 from tests.cli.processes import descendants, end, events, hpsearch, started, wait_for
 from tests.faults.nemesis import is_worker
 from tests.searching import go
@@ -31,6 +32,7 @@ RUN = ("run", "space.yaml", "--home", "home", "--workers", "2")
 def written(folder, *, code=POLYNOMIALS, space=MANY):
     (folder / "polynomials.py").write_text(code)
     (folder / "space.yaml").write_text(space)
+    blank.home(folder / "home")
     return folder
 
 
