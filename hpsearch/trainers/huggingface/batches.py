@@ -37,10 +37,10 @@ class HalvesRows(PairRows):
     def batch(self, rows: np.ndarray) -> HalvesBatch:
         """These examples; sources and targets are padded on the right."""
         prompts, targets = self.prompts[rows], self.targets[rows]
-        columns = np.arange(_rounded(prompts))
+        columns = np.arange(self._width(prompts))
         inside = columns < prompts[:, None]
         tokens = np.where(inside, self.tokens[np.minimum(self._places(rows, columns), len(self.tokens) - 1)], 0)
-        columns = np.arange(_rounded(targets))
+        columns = np.arange(self._width(targets))
         scored = columns < targets[:, None]
         first = self.starts[rows] + self.gaps[rows] + prompts
         found = self.tokens[np.minimum(first[:, None] + columns, len(self.tokens) - 1)]
@@ -49,9 +49,10 @@ class HalvesRows(PairRows):
         n_tokens = int(prompts.sum() + targets.sum())
         return HalvesBatch(tensors[0], None, tensors[1], n_tokens, lengths=tensors[2], answers=tensors[3])
 
-
-def _rounded(lengths: np.ndarray) -> int:
-    return -(-int(lengths.max()) // PAD_TO) * PAD_TO
+    def _width(self, lengths: np.ndarray) -> int:
+        """The longest length; on a GPU rounded up: fewer shapes."""
+        step = 1 if self.device.type == "cpu" else PAD_TO
+        return -(-int(lengths.max()) // step) * step
 
 
 def rows_of(corpus: Corpus, split: str, config: FineTuneConfig, kind: Kind, device: torch.device) -> dict[str, Rows]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from hpsearch.config import Config, Objective, OwnNames
 from hpsearch.contract import Evaluation, Handle, WorkerSettings
 from hpsearch.document.document import Fault
-from hpsearch.document.ranges import Fixed
+from hpsearch.document.ranges import Fixed, probes
 from hpsearch.errors import ConfigError
 from hpsearch.tasks import Baseline
 from hpsearch.trainers.causal_lm import constraints
@@ -125,6 +125,17 @@ class HuggingFace(Trainer):
         from hpsearch.trainers.huggingface.corpus import open_corpus
 
         return baselines(config, settings, open_corpus)
+
+    def cannot_prepare(self, space: SpaceView) -> str:
+        """The weights of a local folder are no prepared data."""
+        every = [
+            value
+            for key in ("pretrained", "tokenizer")
+            for leaf in space.leaves("model", key)
+            for value in probes(leaf)
+        ]
+        local = [value for value in every if value is not None and (space.base / Path(value).expanduser()).is_dir()]
+        return f"the checkpoint {local[0]} is a local folder" if local else ""
 
     def files(self, config: Mapping[str, Any]) -> list[str]:
         """The files of the data sets as in the space file."""

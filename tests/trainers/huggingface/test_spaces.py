@@ -175,6 +175,14 @@ def test_other_weights_in_the_same_folder_have_another_fingerprint(base, tmp_pat
     assert prints[0] != prints[1]
 
 
+def test_a_local_checkpoint_is_not_brought_to_nodes_without_a_shared_folder(base) -> None:
+    ray = {"launcher": {"name": "ray", "storage": "s3://bucket/folder"}}
+    with pytest.raises(
+        ConfigError, match="the checkpoint encoder is a local folder, and only data that the driver has"
+    ):
+        space(base, {"pretrained": "encoder"}, resources=ray)
+
+
 def test_losses_are_not_compared_between_vocabularies(base) -> None:
     both = {"pretrained": {"choices": ["decoder", "encoder-decoder"]}}
     assert "use val/bits_per_byte" in refused(base, both)
