@@ -7,7 +7,8 @@ Trains a small Llama over a grid of rates at several widths, lengths and depths,
 (a longer training has the batch of Step Law); a grid grows until its best rate is not at its end. The best rate is the
 lowest point of a parabola through the best loss and its two neighbours, in the logarithm of the rate. Printed are the
 losses, the exponent by which the best rate moves, and what the rate of each rule loses against the best one of a size,
-if it starts from the best one of the size before.
+if it starts from the best one of the size before. At last the rules make rates for models of a published grid out of
+the best rate here.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ import numpy as np
 from hpsearch.contract import Handle, WorkerSettings
 from hpsearch.trainers.causal_lm.rules import parameters
 from hpsearch.trainers.causal_lm.scale_rules import REPLICATION, STEP_LAW_RATE, WIDTH_DEPTH, Growth
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.config import ModelConfig, TrainConfig
 from hpsearch.training.loop import train
 
 SIZES: dict[str, tuple[float, ...]] = {"width": (16, 32, 64, 128), "tokens": (0.25, 1, 2), "layers": (2, 8)}
 MIDDLE = {"width": 64, "tokens": 1, "layers": 2}  # of what is not changed; tokens in epochs
 HEAD, BATCH, CONTEXT, BATCH_OF_TOKENS = 16, 16, 64, 0.571
 RATES = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
+# Best rates of Llamas by others, at 1.024e9 tokens (layers, rate; width 128 times the layers): Lingle, part III
+PUBLISHED = ((6, 3.91e-3), (8, 1.95e-3), (12, 9.77e-4), (16, 6.91e-4))
+PUBLISHED_TOKENS = 1.024e9
 WORST = 8.0  # a loss that counts as no better than any higher one
 
 
@@ -128,6 +132,12 @@ def table(rows: list[dict[str, Any]]) -> None:
         if len(grids) > 1:
             _print_losses(name, grids)
             _print_rules(name, grids)
+    _print_published(grid_of(rows, "width", MIDDLE["width"]), tokens=tokens_of(rows))
+
+
+def tokens_of(rows: list[dict[str, Any]]) -> float:
+    """The tokens of a training of the middle."""
+    return float(next(row["tokens"] for row in rows if is_of(row, "width", MIDDLE["width"])))
 
 
 def grid_of(rows: list[dict[str, Any]], name: str, size: float) -> Grid:
@@ -184,19 +194,35 @@ def _print_rules(name: str, grids: list[Grid]) -> None:
 
 def _ratios(name: str, before: float, after: float) -> Iterator[tuple[str, float]]:
     """What each rule makes of the rate."""
-    sizes = []
-    for size in (before, after):
-        at = MIDDLE | {name: size}
-        shape = {"width": at["width"], "n_heads": at["width"] // HEAD, "n_layers": at["layers"]}
-        model = TrainConfig.model_validate(
-            {"data": {"a": {"task": "text", "files": {"train": "a"}}}, "model": shape}
-        ).model
-        sizes.append((at["width"], at["layers"], parameters(model), at["tokens"]))
-    (width, layers, *_), (wider, deeper, *_) = sizes
-    growth = Growth(wider / width, deeper / layers, (sizes[0][2], sizes[1][2]), (sizes[0][3], sizes[1][3]))
     yield "as it is", 1.0
+    yield from _laws(MIDDLE | {name: before}, MIDDLE | {name: after})
+
+
+def _laws(before: dict[str, float], after: dict[str, float]) -> Iterator[tuple[str, float]]:
+    growth = Growth(
+        width=after["width"] / before["width"],
+        layers=after["layers"] / before["layers"],
+        parameters=(_parameters(before), _parameters(after)),
+        tokens=(before["tokens"], after["tokens"]),
+    )
     for law in (WIDTH_DEPTH, REPLICATION, STEP_LAW_RATE):
         yield law.name, law.ratio(growth)
+
+
+def _parameters(at: dict[str, float]) -> int:
+    width = int(at["width"])
+    return parameters(ModelConfig(n_layers=int(at["layers"]), width=width, n_heads=width // HEAD))
+
+
+def _print_published(middle: Grid, *, tokens: float) -> None:
+    """What the rules make of our best rate at the sizes of a published grid, and the best rates there."""
+    ours = MIDDLE | {"tokens": tokens}
+    print("\n| parameters | best rate there | rule | rate | of the best |\n|---|---|---|---|---|")
+    for layers, best in PUBLISHED:
+        there: dict[str, float] = {"width": 128 * layers, "layers": layers, "tokens": PUBLISHED_TOKENS}
+        for rule, ratio in _laws(ours, there):
+            rate = best_rate(middle) * ratio
+            print(f"| {_parameters(there) / 1e6:.0f}M | {best:.2g} | {rule} | {rate:.2g} | {rate / best:.2f} |")
 
 
 def main() -> None:

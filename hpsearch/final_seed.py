@@ -23,7 +23,7 @@ from hpsearch.trainers.evaluations import evaluations
 
 DONE = "done.json"  # there once the training has ended, and is not to be begun again
 SHOWN_EVERY = 0.25  # seconds between two events Stepped
-KEPT_FRESH_EVERY = 600.0  # seconds: `hpsearch clean` takes tokenised data that were not touched for an hour
+KEPT_FRESH_EVERY = 600.0  # seconds
 
 
 @dataclass
@@ -45,6 +45,8 @@ class SeedTraining:
         self._is_resumed = False
         self._handle_now: Handle | None = None
         self._latest: Evaluation | None = None
+        self._from: int | None = None  # the step of the first command
+        self._raised: Exception | None = None
         self._shown_at = self._kept_at = 0.0
 
     @property
@@ -86,6 +88,9 @@ class SeedTraining:
                 evaluation = log.note(found)
                 self._note(evaluation)
                 yield evaluation
+        self._tell_resumed(show)  # nothing new has come
+        if self._raised is not None:
+            raise self._raised
         if not self.stopped:
             failpoints.hit("training_ended")
             write_json(self.folder / DONE, {"time": time.time()})
@@ -101,31 +106,40 @@ class SeedTraining:
 
     def _command(self, stopping: Callable[[], bool], show: Show) -> Callable[[], Command]:
         def command() -> Command:
-            self.stopped = stopping()
-            self._tell_resumed(show)
-            self._tell_place(show)
+            handle = self._handle_now
+            self._from = handle.step if self._from is None and handle is not None else self._from
+            try:
+                if handle is not None and handle.step:  # a trainer of its own loop, in which something may be shown
+                    self._tell_resumed(show)
+                    self._tell_place(handle, show)
+            except Exception as error:  # of whoever shows it: no error of the training, inside of which this is
+                self._raised = error
+            self._keep_data()
+            self.stopped = stopping() or self._raised is not None
             return Command.PAUSE if self.stopped else Command.CONTINUE
 
         return command
 
     def _tell_resumed(self, show: Show) -> None:
         """Says once from where an earlier call's training goes on, when its known evaluations have come again."""
-        if not self._is_resumed or self._handle_now is None:
+        if not self._is_resumed:
             return
         self._is_resumed = False
         last = self._latest
-        step = self._handle_now.step or (last.step if last else 0)
-        show(Resumed(self.seed, step, last.index if last else 0))
+        show(Resumed(self.seed, self._from or (last.step if last else 0), last.index if last else 0))
 
-    def _tell_place(self, show: Show) -> None:
-        """Shows where the training stands, if its trainer says so, and keeps its data from `hpsearch clean`."""
-        now, handle = time.monotonic(), self._handle_now
-        if handle is None or now - self._shown_at < SHOWN_EVERY:
+    def _tell_place(self, handle: Handle, show: Show) -> None:
+        """Shows where the training stands."""
+        now = time.monotonic()
+        if now - self._shown_at < SHOWN_EVERY:
             return
         self._shown_at = now
-        if handle.step:
-            share = min(1.0, handle.progress / self.trainer.phases(self.config).ends_at)
-            show(Stepped(self.seed, handle.step, share, self.number, self.seeds))
+        share = min(1.0, handle.progress / self.trainer.phases(self.config).ends_at)
+        show(Stepped(self.seed, handle.step, share, self.number, self.seeds))
+
+    def _keep_data(self) -> None:
+        """Keeps the prepared data from `hpsearch clean`, which takes what was not touched for an hour."""
+        now = time.monotonic()
         if now - self._kept_at > KEPT_FRESH_EVERY:
             self._kept_at = now
             _touch(self.settings)
@@ -148,9 +162,9 @@ class SeedTraining:
 
     @property
     def validated(self) -> dict[str, float]:
-        """val/... of the best evaluation."""
-        found = self.best.metrics if self.best else {}
-        return {name: float(value) for name, value in found.items() if name.startswith("val/")}
+        """val/... and the objective of the best evaluation."""
+        found, metric = self.best.metrics if self.best else {}, self.config.objective.metric
+        return {name: float(value) for name, value in found.items() if name.startswith("val/") or name == metric}
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -16,6 +16,7 @@ from hpsearch.errors import CheckpointDamaged, UserError
 from hpsearch.home import Home
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.models.card import Facts, write_card
 from hpsearch.outcome import Outcome
 from hpsearch.preparation import prepare
 from hpsearch.space.experiment import Experiment
@@ -64,6 +65,9 @@ def write_model(history: History, trial: TrialHistory, folder: Path, *, study: P
             metrics = _exported(trainer, trial, Handle(setting, files), staging)
         write_json(staging / "hpsearch.json", config_file(trainer, config))
         write_json(staging / "metrics.json", validated(metrics))
+        known = {"study": history.study, "trial": trial.number, "trials": len(history.trials)}
+        contents = history.origin.data.get("contents") or {}
+        write_card(staging, Facts(history.study, validated(metrics), {}, contents, known), shown=folder)
         staging.chmod(0o755)
         staging.rename(folder)
     finally:

@@ -53,6 +53,7 @@ PASSED_ON = {
     "driver.py:_storage": "with its place",
     "file_lock.py:locked": "shipping.BUSY",
     "notifications.py:url_of": "webhook.ALLOWED",
+    "models/folder.py:_uses": "training/uses.py: the row 'its key'",
     "policies/checked.py:_wrong": "the rows of a policy",
     "policies/loading.py:_imported": "user_modules",
     "preparation.py:_based": "a row of its own",
@@ -82,7 +83,8 @@ PASSED_ON = {
     "space/validation.py:_study": "wrong_study",
     "tasks/__init__.py:_of_its_task": "tasks/loading.py",
     "trainers/causal_lm/objective.py:objective": "_no_such_metric, or a row of its own",
-    "trainers/causal_lm/preparation.py:_placed": "with its place",
+    "trainers/causal_lm/preparation.py:placed": "with its place",
+    "trainers/huggingface/preparation.py:_placed": "checkpoint.py, with its place",
     "trainers/evaluations.py:_points": "the reason of a failed trial, in its row of `hpsearch show`",
     "trainers/evaluations.py:_integer": "the same",
     "trainers/evaluations.py:_amount": "the same",
@@ -414,6 +416,7 @@ FILE_CASES = {  # file, its content, its data set, words of the row
     "a NUL in JSON": ("a.jsonl", b'{"sentence": "a\\u0000b", "label": "1"}\n', "classification", "has a NUL character"),
     "no JSON": ("a.jsonl", b"{a}\n", "classification", "<file>:<line>: not JSON"),
     "a list": ("a.jsonl", b"[1]\n", "classification", "a JSON <list>"),
+    "a chat": ("a.jsonl", b'{"messages": [{"role": "user", "content": "hi"}]}\n', "text", "a chat (messages in <key>)"),
     "a header alone": ("a.tsv", b"sentence\tlabel\n", "classification", "no examples (a header alone"),
     "one label": ("a.tsv", ONE_LABEL, "classification", "train has one label only"),
     "an ending": ("a.xls", b"abc", "classification", "unknown ending"),
@@ -534,6 +537,8 @@ COMMANDS = [
     (("verify", "s.yaml"), "has no provenance, so it names no value"),
     (("train", "range.yaml"), "is a range; a training needs one value"),
     (("new", "a.tsv", "-o", "s.yaml"), "exists; --force replaces it"),
+    (("new", "none*.txt", "-o", "new.yaml"), "no file matches this pattern"),
+    (("new", "blob.bin", "-o", "new.yaml"), "a binary file, text is expected"),
     (("new", "a.en", "-o", "new.yaml"), "one side of a translation?"),
     (("new", "a.en", "b.fr", "--source", "de", "-o", "new.yaml"), "the files are of <languages>"),
     (("new", "ids.tsv", "-o", "new.yaml"), "so they are no classes"),
@@ -561,6 +566,7 @@ def test_a_wrong_command(arguments, words, call, studies, tmp_path, monkeypatch)
     sentences = [f"this is the long sentence of number {n} in a file of many words" for n in range(200)]
     (tmp_path / "a.tsv").write_text("sentence\tlabel\n" + "".join(f"{s}\t{n % 2}\n" for n, s in enumerate(sentences)))
     gaps = "".join(f"{s}\t{n % 2 if n % 50 else ''}\n" for n, s in enumerate(sentences))
+    (tmp_path / "blob.bin").write_bytes(bytes(range(1, 256)) * 9)
     (tmp_path / "gaps.tsv").write_text("sentence\tlabel\n" + gaps)
     (tmp_path / "ids.tsv").write_text("sentence\tlabel\n" + "".join(f"{s}\tk{n}\n" for n, s in enumerate(sentences)))
     (tmp_path / "texts.tsv").write_text("sentence\n" + "".join(f"{s}\n" for s in sentences))

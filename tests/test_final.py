@@ -158,6 +158,19 @@ def test_a_stopped_training_goes_on_to_the_same_value(searched, tmp_path):
     assert second.test()["val/loss"] == history.best().value
 
 
+def test_an_error_of_who_shows_it_stops_the_training_and_is_raised_as_it_is(searched, tmp_path):
+    first, *_ = final(searched, tmp_path / "model")
+
+    def show(event):
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        list(first.trainings[0].run(lambda: False, show))
+    assert first.stopped
+    assert (first.trainings[0].folder / "last.pt").exists()
+    first.close()
+
+
 def test_a_training_killed_while_its_model_is_written_goes_on(searched, tmp_path):
     history, _ = searched
     first, *_ = final(searched, tmp_path / "model")

@@ -61,8 +61,8 @@ LEVELS = [
     ["exported", "finalists", "reference"],
     ["budget"],
     ["choice", "events", "identity", "launchers", "policies"],
-    ["final_seed", "live"],
-    ["catalogue", "displays", "draft", "final", "models", "preparation", "provenance", "study", "warm_start"],
+    ["final_seed", "live", "models"],
+    ["catalogue", "displays", "draft", "final", "preparation", "provenance", "study", "warm_start"],
     ["baselines", "best", "decisions", "notifications", "planning", "reproduction", "requests", "serving", "weights"],
     ["allowance", "checking", "larger", "placement"],
     ["attempts"],
@@ -181,7 +181,7 @@ INNER = {
     ],
     "models": [
         ["models.folder", "models.generation", "models.inputs", "models.predictions"],
-        ["models.examples", "models.hugging_face", "models.own"],
+        ["models.card", "models.examples", "models.hugging_face", "models.own"],
         ["models.own_measures"],
         ["models.hugging_face_measures", "models.model"],
         ["models.measuring"],
@@ -239,7 +239,7 @@ INNER = {
         ["trainers.costs", "trainers.output_log", "trainers.scaling", "trainers.state"],
         ["trainers.trainer"],
         ["trainers.causal_lm", "trainers.checked", "trainers.evaluations"],
-        ["trainers.own"],
+        ["trainers.huggingface", "trainers.own"],
         ["trainers.function", "trainers.program"],
         ["trainers.loading"],
     ],
@@ -285,6 +285,7 @@ DOORS = {
         "trainers.causal_lm.costs",
         "trainers.causal_lm.data_checks",
         "trainers.function.state",
+        "trainers.huggingface",
     ],
     "greenlet": ["trainers.function.trainer"],
     "optuna_dashboard": ["views.dashboard"],
@@ -329,14 +330,21 @@ DOORS = {
     "sklearn": ["metrics.classification", "pictures.importances", "tasks.bag_of_words"],
     "sqlalchemy": ["views.mlflow.schema", "views.optuna", "views.sqlite"],
     "tokenizers": ["data.tokenizer"],
+    "peft": ["trainers.huggingface.network"],
     "torch": [
         "launchers.devices",
         "models.hugging_face",
         "models.hugging_face_measures",
         "models.own",
+        "trainers.huggingface",
         "training",
     ],
-    "transformers": ["models.hugging_face"],
+    "transformers": [
+        "models.hugging_face",
+        "trainers.huggingface.checkpoint",
+        "trainers.huggingface.network",
+        "trainers.huggingface.vocabulary",
+    ],
 }
 
 # What the command line may load before it knows the command: none of these (each takes 0.3 to 3 s).
@@ -421,14 +429,8 @@ def test_every_door_is_in_use() -> None:
 def test_every_import_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    listed = [
-        *project["dependencies"],
-        *extras["samples"],
-        *extras["ray"],
-        *extras["postgresql"],
-        *extras["dashboard"],
-        *extras["hf"],
-    ]
+    own = ("samples", "hf", "ray", "postgresql", "dashboard")
+    listed = [*project["dependencies"], *(one for extra in own for one in extras[extra])]
     assert architecture.undeclared(PACKAGE, listed) == []
 
 

@@ -97,6 +97,16 @@ def test_every_trial_can_be_drawn() -> None:
     assert height["val/bleu"] > size(pictures.trial_curves(told, 0))[1]  # a panel more
 
 
+def test_without_a_loss_there_is_no_empty_panel_of_losses() -> None:
+    scores = {i: Evaluation(i, i, i / 4, {"val/score": 0.1 * i}) for i in range(1, 5)}
+    told = history([TrialHistory(0, evaluations=scores, value=0.4, outcome=Outcome.COMPLETED)])
+    told.metric, told.direction = "val/score", "maximize"
+    alone = size(pictures.trial_curves(told, 0))
+    for evaluation in scores.values():
+        evaluation.metrics["val/loss"] = 2.0
+    assert size(pictures.trial_curves(told, 0))[1] > alone[1]  # a panel more
+
+
 def test_the_parameter_that_matters_is_the_important_one() -> None:
     shares = pictures.importance_shares(history([finished(i, "completed", [5.0]) for i in range(16)]))
     assert set(shares) == {"learning_rate", "batch_size", "schedule"}  # not the conditional, not the constant one

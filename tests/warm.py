@@ -60,7 +60,7 @@ class Warm:
     """A command that runs, with the methods of `subprocess.Popen` that tests call."""
 
     def __init__(self, arguments, *, cwd, environment, views=True):
-        self.returncode = None
+        self.returncode, self._said = None, None
         ends = [os.pipe(), os.pipe()]
         self.stdout, self.stderr = (os.fdopen(read, encoding="utf-8", errors="strict") for read, _ in ends)
         self._connection = socket.socket(socket.AF_UNIX)
@@ -86,7 +86,9 @@ class Warm:
         return self.returncode
 
     def communicate(self, timeout=None):
-        """Waits for its end; returns what it wrote to standard output and standard error."""
+        """Waits for its end; returns what it wrote to standard output and standard error, whenever it is called."""
+        if self._said is not None:
+            return self._said
         found = {}
         readers = [
             threading.Thread(target=lambda name=name: found.update({name: getattr(self, name).read()}), daemon=True)
@@ -101,7 +103,8 @@ class Warm:
                 raise subprocess.TimeoutExpired("hpsearch", timeout)
         self.stdout.close()
         self.stderr.close()
-        return found["stdout"], found["stderr"]
+        self._said = found["stdout"], found["stderr"]
+        return self._said
 
     def send_signal(self, number):
         if self.poll() is None:
@@ -151,8 +154,9 @@ def _server():
 
 def main():
     """Imports everything, and forks for each connection; a fork runs its command, and ends as an interpreter does."""
+    started_with = os.environ.copy()
     for name in EARLY:
-        importlib.import_module(name)
+        importlib.import_module(name)  # some set variables
     environment.versions()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
@@ -161,7 +165,7 @@ def main():
         gc.freeze()
         request = _serve(listener)
     if request is not None:
-        _run(request)
+        _run(request | {"started_with": started_with})
 
 
 def _serve(listener):
@@ -209,8 +213,12 @@ def _run(request):
         os.dup2(fd, number)
         os.close(fd)
     os.chdir(request["cwd"])
+    before = os.environ.copy()
     os.environ.clear()
+    os.environ.update({name: value for name, value in before.items() if value != request["started_with"].get(name)})
     os.environ.update(request["environment"])
+    sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    tempfile.tempdir = None  # what TMPDIR was when something asked first
     from hpsearch import cli, driver, failpoints
     from hpsearch.views import shipper
     from tests.faults.zygote import NoViews

@@ -14,7 +14,7 @@ from hpsearch.api.options import Space, experiment_of, redacted
 from hpsearch.api.predict import load_model
 from hpsearch.data.splits import PARTS
 from hpsearch.errors import UserError
-from hpsearch.evidence.looks import Look, earlier, line, record
+from hpsearch.evidence.looks import Look, earlier, line, looks, record
 from hpsearch.home import Home
 from hpsearch.models.examples import Examples, of_file, of_space
 from hpsearch.models.folder import ModelFolder
@@ -91,13 +91,13 @@ def is_file(data: Space) -> bool:
 
 
 def _looked(experiment: Experiment, folder: ModelFolder, chosen: Sequence[Examples], home: Path) -> list[str]:
-    """Records the look at the test data; returns warnings, none for the model of the final training that made it."""
+    """Records the look at the test data; returns warnings, none for a directory that has looked at them before."""
     at = Home.at(home)
     contents = {one.name: one.fingerprint for one in chosen}
     look = Look(experiment.study, None, _digest(folder), str(folder.path.resolve()), contents)
-    others = earlier(at.path, look)
-    if any(other.folder == look.folder for other in others):
+    if any(known.folder == look.folder and known.shares_data(look) for known in looks(at.path)):
         return []
+    others = earlier(at.path, look)
     said = [f"warning: {text}" for text in (WINNERS, line(others)) if text]
     if at.path.is_dir():
         try:

@@ -22,6 +22,7 @@ from hpsearch.final import FinalTraining
 from hpsearch.final_seed import SeedTraining
 from hpsearch.finalists import fresh_seed
 from hpsearch.home import Home
+from hpsearch.models.card import Facts, write_card
 from hpsearch.preparation import prepare, settings_for
 from hpsearch.provenance import cannot_tell, data_changes, edits, refuse_changed
 from hpsearch.reproduction import reproduction
@@ -31,7 +32,8 @@ from hpsearch.trainers import Prepared as PreparedData
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.registry import Registered, Registration
 
-PATIENCE_WHEN_FAILED = 4.0  # seconds to wait for MLflow
+PATIENCE = 600.0  # seconds to wait for an MLflow that is slow; one that is down fails at once
+PATIENCE_WHEN_FAILED = 4.0  # after an error
 WHOLE = "train+valid"
 
 
@@ -121,6 +123,7 @@ class FinalJob:
             said, found = self._compared(final, settings)
             over_seeds = self._summary(final)
             self._write(final, found, over_seeds)
+            self._write_card(metrics, prepared, final.signatures, found)
             final.set_aside()
             self._finish(final, runs, found, over_seeds)
             final.clear()
@@ -214,6 +217,20 @@ class FinalJob:
         seeds = None if over_seeds is None else over_seeds.to_dict()
         write_json(self.output / "final.json", {"data": self.data, "seed": final.chosen.seed, "seeds": seeds})
 
+    def _write_card(
+        self,
+        metrics: Mapping[str, float],
+        prepared: PreparedData,
+        signatures: Mapping[str, str],
+        found: OptimismGap | None,
+    ) -> None:
+        """Writes the model's README.md."""
+        experiment = self.experiment
+        facts = Facts(
+            experiment.study, metrics, prepared.sets, prepared.contents, experiment.provenance, signatures, found
+        )
+        write_card(self.output, facts)
+
     def _look(self, wanted: Config, facts: Mapping[str, Any]) -> Look:
         experiment = self.experiment
         return look_of(experiment.study, experiment.provenance, config=wanted.digest(), folder=self.output, facts=facts)
@@ -262,11 +279,17 @@ class FinalJob:
         for training in final.trainings:
             metrics, run = training.metrics, runs[training.seed]
             if training is not final.chosen:
-                run.finish(metrics, status="FINISHED" if training.best is not None else "FAILED")
+                run.finish(metrics, status="FINISHED" if training.best is not None else "FAILED", timeout=PATIENCE)
                 continue
             metrics = metrics | (found.metrics() if found is not None else {})
             metrics = metrics | (over_seeds.metrics() if over_seeds is not None else {})
-            run.finish(metrics, self.output, served=served(self.output), registration=self.registration)
+            run.finish(
+                metrics,
+                self.output,
+                served=served(self.output),
+                registration=self.registration,
+                timeout=PATIENCE,
+            )
 
     @contextlib.contextmanager
     def _logged(self) -> Iterator[dict[int, FinalRun]]:

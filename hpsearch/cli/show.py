@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from hpsearch.cli.options import home_option
 from hpsearch.errors import UserError
@@ -57,12 +58,14 @@ Examples:
 def show(space_or_study: str, home_path: Path, **options: Any) -> None:
     """List the trials of SPACE_OR_STUDY: outcome, best value, epoch of the best value, params.
 
-    Params that are the same in all trials are named once, below. It reads the journal only and works during a search.
+    Params that are the same in all trials are named once, below; with --outcome or --top the table is all that is
+    printed, without what is known of the study. It reads the journal only and works during a search.
     """
     from hpsearch.api.study import load
     from hpsearch.cli.study_json import as_dict
 
-    wanted = _Wanted(**options)
+    chose_top = click.get_current_context().get_parameter_source("top") is ParameterSource.COMMANDLINE
+    wanted = _Wanted(**options, is_part=chose_top or bool(options["outcomes"]))
     kind = wanted.checked_kind()
     study = load(space_or_study, home=home_path, curves=False)
     if kind == "table":
@@ -84,6 +87,7 @@ class _Wanted:
     outcomes: tuple[str, ...]
     top: int
     verbose: bool
+    is_part: bool  # some trials were asked for, and no more
 
     def checked_kind(self) -> str:
         """One of KINDS, by the options or the ending of the file; raises UsageError if they contradict each other."""
@@ -116,7 +120,7 @@ def _print(study: Study, wanted: _Wanted) -> None:
     from hpsearch.displays.console import say
 
     shown = wanted.shown(study)
-    print_study(study, shown, verbose=wanted.verbose)
+    print_study(study, shown, verbose=wanted.verbose, table_only=wanted.is_part)
     if left := len(wanted.sorted(study)) - len(shown):
         say(f"{left} more trials; --top {len(study.trials)} or --json lists all")
 

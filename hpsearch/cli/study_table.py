@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from hpsearch.displays.trials import ParamColumns
 
 
-def print_study(study: Study, trials: Sequence[Trial], *, verbose: bool) -> None:
+def print_study(study: Study, trials: Sequence[Trial], *, verbose: bool, table_only: bool = False) -> None:
     """Prints a table of these trials, and what is known of the study; `verbose`: with MLflow run ids."""
     to = console()
     for line in _print_trials(study, trials, to, verbose=verbose):
         write(to, plain(line))
+    if table_only:
+        return
     best = study.history.leader()
     if best is not None and (tie := equals(study.history, best)):
         write(to, plain(tie))

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 from hpsearch import sealed
 from hpsearch.config import DataSet, TokenizerConfig, digest
@@ -28,7 +28,7 @@ from hpsearch.data.token_arrays import (
     task_token,
     write,
 )
-from hpsearch.data.tokenizer import BASE_SPECIALS, Tokenizer
+from hpsearch.data.tokenizer import BASE_SPECIALS, AnyTokenizer, Tokenizer
 from hpsearch.file_lock import locked
 
 __all__ = ["Corpus", "CorpusSet", "PairTokens", "Strings", "TextTokens", "label_token", "specials", "task_token"]
@@ -48,11 +48,7 @@ class Contents:
     @classmethod
     def of(cls, sets: Mapping[str, DataSet], tokenizer: TokenizerConfig, *, base: Path) -> Contents:
         """The fingerprints of these data sets; raises DataError for files and functions that cannot be read."""
-        prints, loaded = {}, {}
-        for name, data_set in sets.items():
-            prints[name], splits = sources.identify(name, data_set, base=base, cache=None)
-            if splits is not None:
-                loaded[name] = splits
+        prints, loaded = identified(sets, base=base)
         file = None if tokenizer.file is None else file_formats.digest(paths.place(base, tokenizer.file))
         return cls(fingerprint(prints, tokenizer.kind, vocab_size=tokenizer.vocab_size, file=file), prints, loaded)
 
@@ -60,6 +56,16 @@ class Contents:
     def facts(self) -> dict[str, Any]:
         """The fingerprints, as the study's journal records them."""
         return {"fingerprint": self.fingerprint, "contents": self.sets}
+
+
+def identified(sets: Mapping[str, DataSet], *, base: Path) -> tuple[dict[str, str], dict[str, Splits]]:
+    """The fingerprint of each set, and the examples of those that had to be read for it; raises DataError."""
+    prints, loaded = {}, {}
+    for name, data_set in sets.items():
+        prints[name], splits = sources.identify(name, data_set, base=base, cache=None)
+        if splits is not None:
+            loaded[name] = splits
+    return prints, loaded
 
 
 def fingerprint(sets: dict[str, str], kind: str, *, vocab_size: int | None = None, file: str | None = None) -> str:
@@ -72,12 +78,41 @@ def fingerprint(sets: dict[str, str], kind: str, *, vocab_size: int | None = Non
     return digest({"format": FORMAT, "sets": sets, "tokenizer": tokenizer})
 
 
+class Vocabulary(Protocol):
+    """A tokenizer, and how it encodes the sets of a corpus."""
+
+    def save(self, folder: Path) -> None:
+        """Writes the tokenizer's files into the folder."""
+
+    def encoder(self, name: str, labels: list[str]) -> Encoder:
+        """Encodes the splits of the set `name`."""
+
+
+Labels: TypeAlias = dict[str, list[str]]  # set -> its labels, sorted
+Learn: TypeAlias = Callable[[Labels, dict[str, Splits]], Vocabulary]  # of all sets, which are read
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A tokenizer of hpsearch's own."""
+
+    tokenizer: Tokenizer
+
+    def save(self, folder: Path) -> None:
+        """Writes what `Tokenizer.load` reads."""
+        self.tokenizer.save(folder)
+
+    def encoder(self, name: str, labels: list[str]) -> Encoder:
+        """Prompts between a task token and SEP, a token for each label."""
+        return Encoder(name, self.tokenizer, labels)
+
+
 @dataclass
 class Corpus:
     """All data sets of a config with their tokenizer, memory-mapped from `folder`."""
 
     sets: dict[str, CorpusSet]
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     folder: Path
     fingerprint: str  # of the data and the tokenizer's config
     counts: dict[str, dict[str, dict[str, int]]]  # {set: {split: {"examples", "tokens"}}}
@@ -105,19 +140,21 @@ class Corpus:
         progress = progress or (lambda what, share: None)
         progress("reading the data", 0.0)
         contents = contents or Contents.of(sets, tokenizer, base=base)
-        folder = cache / contents.fingerprint[:24]
-        if not sealed.is_whole_folder(folder):
-            with locked(folder.parent / f".{folder.name}.lock"):
-                if not sealed.is_whole_folder(folder):  # another process may have prepared it meanwhile
-                    _prepare(_Work(sets, tokenizer, folder, contents, base, progress))
-        return cls.map(folder)
+
+        def learn(labels: Labels, loaded: dict[str, Splits]) -> Vocabulary:
+            return Learnt(_tokenizer(tokenizer, specials(sets, labels), loaded, base))
+
+        return cls.map(prepared(sets, learn, contents, cache=cache, base=base, progress=progress))
 
     @classmethod
-    def map(cls, folder: Path) -> Corpus:
-        """Maps the corpus that `open` prepared in a folder; reads and hashes no data, so that a worker starts fast."""
+    def map(cls, folder: Path, load: Callable[[Path], AnyTokenizer] = Tokenizer.load) -> Corpus:
+        """Maps the corpus that `open` prepared in a folder; reads and hashes no data, so that a worker starts fast.
+
+        load: reads the tokenizer from its folder.
+        """
         about = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
         sets = {name: map_set(folder / str(i), name, one) for i, (name, one) in enumerate(about["sets"].items())}
-        tokenizer = Tokenizer.load(folder / "tokenizer")
+        tokenizer = load(folder / "tokenizer")
         said = {key: about.get(key, []) for key in ("warnings", "summary", "untested")}
         return cls(sets, tokenizer, folder, about["fingerprint"], about["counts"], **said)
 
@@ -131,12 +168,30 @@ def specials(sets: Mapping[str, DataSet], labels: dict[str, list[str]]) -> list[
 # ---------------------------------------------------------------------------------------------------------- preparation
 
 
+def prepared(
+    sets: Mapping[str, EncodableSet],
+    learn: Learn,
+    contents: Contents,
+    *,
+    cache: Path,
+    base: Path,
+    progress: Progress,
+) -> Path:
+    """The folder of a corpus in the cache; the corpus is prepared if the cache lacks it."""
+    folder = cache / contents.fingerprint[:24]
+    if not sealed.is_whole_folder(folder):
+        with locked(folder.parent / f".{folder.name}.lock"):
+            if not sealed.is_whole_folder(folder):  # another process may have prepared it meanwhile
+                _prepare(_Work(sets, learn, folder, contents, base, progress))
+    return folder
+
+
 @dataclass(frozen=True)
 class _Work:
     """The arguments of a preparation."""
 
     sets: Mapping[str, EncodableSet]
-    tokenizer: TokenizerConfig
+    learn: Learn
     folder: Path
     contents: Contents
     base: Path
@@ -169,20 +224,20 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
         if LABEL in splits.train[0]
     }
     work.progress("learning the tokenizer", 0.0)
-    tokenizer = _tokenizer(work.tokenizer, specials(work.sets, labels), loaded, work.base)
-    tokenizer.save(folder / "tokenizer")
+    vocabulary = work.learn(labels, loaded)
+    vocabulary.save(folder / "tokenizer")
     about: dict[str, Any] = {"fingerprint": work.contents.fingerprint, "sets": {}, "counts": {}}
     # Sorted by name: a config with its sets in another order has the same corpus.
     for i, name in enumerate(sorted(loaded)):
         work.progress(f"encoding {name}", i / len(loaded))
         names = labels.get(name, [])
-        encoder = Encoder(name, tokenizer, names)
+        encoder = vocabulary.encoder(name, names)
         data_set, splits = work.sets[name], {}
         for part, examples in loaded[name].parts().items():
             arrays = data_set.encode(examples, encoder)
             counts = {"examples": len(examples), "tokens": len(arrays["tokens"])}
             splits[part] = write(folder / str(i), part, arrays) | counts
-        ids = [tokenizer.id(label_token(name, label)) for label in names]
+        ids = encoder.label_ids
         about["sets"][name] = {"task": data_set.task_name, "label_names": names, "label_ids": ids, "splits": splits}
         about["counts"][name] = {part: {k: one[k] for k in ("examples", "tokens")} for part, one in splits.items()}
     about["warnings"] = [line for name, splits in loaded.items() for line in sources.warnings(name, splits)]

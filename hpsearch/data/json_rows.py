@@ -48,6 +48,12 @@ def _of_lines(part: Part, encoding: str | None, report: ReadReport) -> Iterator[
                 f'orient="records", {FORMS}; {OTHERWISE}'
             )
         elif (inner := _only_list(record)) is not None:
+            if _is_chat(record[inner]):
+                raise DataError(
+                    f"{where}: a chat (messages in {inner!r}), which no task reads: write each chat as one text, "
+                    f'{{"text": "..."}}, or each question with its answer, {{"source": "...", "target": "..."}}; or '
+                    f"read them by a function: {FUNCTION}"
+                )
             raise DataError(f"{where}: one object with a list in {inner!r}: save that list alone, {FORMS}; {OTHERWISE}")
         else:
             yield where, record
@@ -143,6 +149,12 @@ def _only_list(record: Record) -> str | None:
         return None
     key, value = next(iter(record.items()))
     return key if isinstance(value, list) and value and isinstance(value[0], dict) else None
+
+
+def _is_chat(messages: list[Any]) -> bool:
+    """Whether a list holds the messages of a chat, as data sets for assistants have them."""
+    keys = ({"role", "content"}, {"from", "value"})
+    return all(isinstance(one, dict) and any(wanted <= one.keys() for wanted in keys) for one in messages)
 
 
 def _what(error: ValueError | RecursionError) -> str:

@@ -122,12 +122,14 @@ class Encoder:
     tokenizer: Tokenizer
     label_names: list[str]
 
+    @property
+    def label_ids(self) -> list[int]:
+        """The token of each label."""
+        return [self.tokenizer.id(label_token(self.name, label)) for label in self.label_names]
+
     def running_text(self, texts: list[str]) -> Arrays:
         """The arrays of `TextTokens`: the texts concatenated, an EOS before each."""
-        eos = np.array([self.tokenizer.eos_id], np.int32)
-        runs = [run for ids in self.tokenizer.encode_each(texts) for run in (eos, np.array(ids, np.int32))]
-        n_bytes = sum(len(text.encode()) for text in texts)
-        return {"tokens": np.concatenate(runs), N_BYTES: np.array(n_bytes)}
+        return text_arrays(texts, self.tokenizer.encode_each(texts), eos_id=self.tokenizer.eos_id)
 
     def pairs(self, sources: list[str], references: list[str], targets: Iterable[list[int]] | None = None) -> Arrays:
         """The arrays of `PairTokens`; `targets`: the target's tokens (None: the reference's tokens and an EOS)."""
@@ -135,22 +137,42 @@ class Encoder:
             targets = ([*ids, self.tokenizer.eos_id] for ids in self.tokenizer.encode_each(references))
         task, sep = self.tokenizer.id(task_token(self.name)), self.tokenizer.id(SEP)
         prompts = [[task, *ids, sep] for ids in self.tokenizer.encode_each(sources)]
-        flat = [ids for pair in zip(prompts, targets, strict=True) for ids in pair]
-        lengths = np.array([len(ids) for ids in flat], np.int64)
-        arrays: Arrays = {
-            "tokens": np.fromiter((i for ids in flat for i in ids), np.int32, count=int(lengths.sum())),
-            "starts": np.concatenate([[0], lengths.reshape(-1, 2).sum(axis=1).cumsum()]),
-            "prompt_lengths": lengths[::2].astype(np.int32),
-            "target_bytes": np.array([len(text.encode()) for text in references], np.int32),
-        }
-        return {**arrays, **_strings("references", references), **_strings("sources", sources)}
+        return pair_arrays(zip(prompts, targets, strict=True), sources, references)
 
     def labelled(self, texts: list[str], labels: list[str]) -> Arrays:
         """The arrays of `PairTokens` for labelled texts: each target is the token of its label."""
         ids = {label: [self.tokenizer.id(label_token(self.name, label))] for label in self.label_names}
-        places = {label: i for i, label in enumerate(self.label_names)}
         arrays = self.pairs(texts, labels, [ids[label] for label in labels])
-        return {**arrays, "labels": np.array([places[label] for label in labels], np.int32)}
+        return arrays | label_arrays(labels, self.label_names)
+
+
+def text_arrays(texts: list[str], encoded: Iterable[Sequence[int]], *, eos_id: int) -> Arrays:
+    """The arrays of `TextTokens` of encoded texts."""
+    eos = np.array([eos_id], np.int32)
+    runs = [run for ids in encoded for run in (eos, np.array(ids, np.int32))]
+    n_bytes = sum(len(text.encode()) for text in texts)
+    return {"tokens": np.concatenate(runs), N_BYTES: np.array(n_bytes)}
+
+
+def pair_arrays(
+    pairs: Iterable[tuple[Sequence[int], Sequence[int]]], sources: list[str], references: list[str]
+) -> Arrays:
+    """The arrays of `PairTokens` of (prompt, target) pairs of tokens."""
+    flat = [ids for pair in pairs for ids in pair]
+    lengths = np.array([len(ids) for ids in flat], np.int64)
+    arrays: Arrays = {
+        "tokens": np.fromiter((i for ids in flat for i in ids), np.int32, count=int(lengths.sum())),
+        "starts": np.concatenate([[0], lengths.reshape(-1, 2).sum(axis=1).cumsum()]),
+        "prompt_lengths": lengths[::2].astype(np.int32),
+        "target_bytes": np.array([len(text.encode()) for text in references], np.int32),
+    }
+    return {**arrays, **_strings("references", references), **_strings("sources", sources)}
+
+
+def label_arrays(labels: list[str], names: list[str]) -> Arrays:
+    """The index of each label in `names`, which `PairTokens` of labelled texts have, too."""
+    places = {label: i for i, label in enumerate(names)}
+    return {"labels": np.array([places[label] for label in labels], np.int32)}
 
 
 def write(folder: Path, part: str, arrays: Arrays) -> dict[str, int]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
@@ -27,6 +27,22 @@ HOME = os.getpid()  # a forked child has no threads of the library and must not 
 PIECE = 1 << 16  # characters; longer documents are encoded in pieces
 # The byte-level pre-tokenizer always splits between a single newline and a word, so cutting there changes no token.
 CUT = re.compile(r"(?<=\S\n)(?=\S)")
+
+
+class AnyTokenizer(Protocol):
+    """What tasks, evaluation and export need of a tokenizer, also of one that is not ours."""
+
+    vocab_size: int
+    eos_id: int  # ends a decoded text
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of the ids, without special tokens."""
+
+    def n_bytes(self, text: str, ids: Sequence[int]) -> int:
+        """The number of UTF-8 bytes of the text that its first tokens, `ids`, cover."""
+
+    def save(self, folder: Path) -> None:
+        """Writes the tokenizer's files into the folder."""
 
 
 class Tokenizer:

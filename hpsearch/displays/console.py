@@ -1,7 +1,11 @@
-"""A terminal on which words wrap and tables fit; into a pipe or a file, nothing is folded."""
+"""A terminal on which words wrap and tables fit; into a pipe or a file, nothing is folded.
+
+There COLUMNS, if it is set, is the width of tables; lines stay whole, for grep.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,8 +27,14 @@ def console() -> Console:
     """The standard output."""
     made = Console(highlight=False, soft_wrap=True)
     if not made.is_terminal:
-        made.width = UNFOLDED
+        made.width = _columns() or UNFOLDED
     return made
+
+
+def _columns() -> int:
+    """The width that COLUMNS asks for; 0 without one."""
+    wanted = os.environ.get("COLUMNS", "")
+    return int(wanted) if wanted.isascii() and wanted.isdigit() else 0
 
 
 def write(to: Console, line: str) -> None:

@@ -40,9 +40,16 @@ def guess(table: Table, answers: Answers) -> Guess:
     _check_given(table, answers)
     task = answers.task or _task(table, answers)
     found = {"classification": _labelled, "translation": _pairs, "text": _texts}[task](table, answers)
+    if task == "text" and (numbers := [printable(one.name, keep="") for one in table.columns if _is_score(one)]):
+        found.reasons["task"] = f"no task predicts numbers: {', '.join(numbers)} is not used"
     if not table.headless:
         return found
     return _named(found, table)
+
+
+def _is_score(column: Column) -> bool:
+    """Whether a column holds measured numbers, not classes that are numbered."""
+    return column.is_numeric and not column.is_whole and column.distinct > 2
 
 
 def _check_given(table: Table, answers: Answers) -> None:

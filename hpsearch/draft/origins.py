@@ -18,6 +18,8 @@ from hpsearch.errors import DataError, UserError
 from hpsearch.printable import printable
 from hpsearch.trainers.causal_lm.constraints import SET
 
+SNIFFED_BYTES, MOST_CONTROL = 4096, 0.05  # from which a binary file is told, and the share of control characters
+CONTROL = frozenset({*range(32), 127}) - frozenset(b"\t\n\v\f\r\x1b\0")
 SNIFFED = 50  # lines from which a text file's columns are guessed
 GENERIC = {"", "data", "dataset", "datasets", "train", "corpus", "files", "raw"}  # names that say nothing of a set
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_config.json", "tf_model.h5")
@@ -50,17 +52,40 @@ def origins(given: Sequence[Path], answers: Answers) -> tuple[list[Origin], list
 
     Raises DataError for what is missing or holds no data, UserError for a checkpoint alone.
     """
+    given = [path for one in given for path in _expanded(one)]
     checkpoints = [path for path in given if path.is_dir() and is_checkpoint(path)]
     folders = [path for path in given if path.is_dir() and path not in checkpoints]
     files = [path for path in given if not path.is_dir()]
     for path in files:
         file_formats.check_regular(path)
+        _refuse_binary(path)
     found = [origin for folder in folders for origin in [_of_folder(folder, answers)]]
     found += _of_files(files, answers)
     about = [about_checkpoint(path) for path in checkpoints]
     if not found:
         raise UserError(f"{about[0]} Give the files to train on, too" if about else f"{NOTHING}{_for_example()}")
     return _with_names(found), about
+
+
+def _expanded(path: Path) -> list[Path]:
+    """The paths that a pattern matches, which the shell has not expanded; any other path itself."""
+    if path.exists() or not glob.has_magic(str(path)):
+        return [path]
+    found = sorted(map(Path, glob.glob(str(path), recursive=True)))
+    if not found:
+        raise DataError(f"{printable(str(path), keep='')}: no file matches this pattern")
+    return found
+
+
+def _refuse_binary(path: Path) -> None:
+    """Raises DataError for a file of which much can be no text in any encoding of single bytes, nor in UTF-16."""
+    if file_formats.known_format(path) == "parquet" or unpacked_name(path) != path.name:
+        return
+    with path.open("rb") as file:
+        head = file.read(SNIFFED_BYTES)
+    control = sum(byte in CONTROL for byte in head)
+    if control > MOST_CONTROL * len(head) and head.count(0) < 0.2 * len(head):
+        raise DataError(f"{printable(str(path), keep='')}: a binary file, text is expected; {NOTHING}")
 
 
 NOTHING = (

@@ -82,7 +82,8 @@ def _found(origin: Origin, answers: Answers, encoding: str | None, *, shared: bo
     if section.target_key == LABEL:
         reasons["label"] = f"{len({example[LABEL] for example in splits.train})} labels"
     reasons["split"] = "shares that are cut from the training examples"
-    return Found(origin.name, keys, reasons, section, splits, (*origin.notes, *splits.notes))
+    about_task = (f"{origin.name}: {reasons['task']}",) if "task" in reasons else ()
+    return Found(origin.name, keys, reasons, section, splits, (*origin.notes, *about_task, *splits.notes))
 
 
 def _read(name: str, section: TaskSet) -> Splits:

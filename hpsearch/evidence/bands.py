@@ -26,6 +26,7 @@ from hpsearch.outcome import Outcome
 LOSSES = ("loss", "bits_per_byte")  # ends of the names of metrics whose sigma may be assumed
 ASSUMED = 0.005  # sigma, as a share of the best value
 SIGMAS = 2.0
+NARROW = 2.0  # the ends of a range differ by this factor or less: that its values are alike says little
 WIDE = 0.8  # share of a range that a band of a hyperparameter that does not matter has
 FEW_GOOD, FEWEST = 4, 8  # good trials, and trials, below which nothing is said about what matters
 
@@ -50,6 +51,7 @@ class Band:
     edge: str = ""  # lower or upper: the best value is at this end of its range, and better ones may lie beyond
     recommended: Any = None  # the middle of the band; the best trial's value of choices without an order
     cliff: Cliff | None = None  # beside the band, on the side that is nearer to the best value if there are two
+    narrow: tuple[Any, Any] | None = None  # the ends of its range, if that is a narrow one
 
 
 @dataclass(frozen=True)
@@ -223,8 +225,19 @@ def on_effects(found: Bands) -> Iterator[str]:
     elif not found.few and found.good == found.trials:
         yield f"all {found.trials} trials are {near}: in these ranges no hyperparameter matters"
     elif found.idle:
-        verb = "seems" if len(found.idle) == 1 else "seem"
-        yield f"{', '.join(found.idle)} {verb} not to matter: good trials have values from all over the range"
+        yield from _idle(found)
+
+
+def _idle(found: Bands) -> Iterator[str]:
+    """A line for the hyperparameters that seem not to matter, and one for each whose range is too narrow to tell."""
+    narrow = [band for band in found.bands if band.name in found.idle and band.narrow is not None]
+    others = [name for name in found.idle if name not in {band.name for band in narrow}]
+    if others:
+        verb = "seems" if len(others) == 1 else "seem"
+        yield f"{', '.join(others)} {verb} not to matter: good trials have values from all over the range"
+    for band in narrow:
+        low, high = map(_shown, band.narrow or ())
+        yield f"{band.name} makes no difference from {low} to {high}, but that range is narrow: a wider one says more"
 
 
 def _sigma(found: Bands) -> str:
@@ -277,7 +290,14 @@ def _band(name: str, limits: Mapping[str, Any], best: Sample, good: Sequence[Sam
     edges = {place.edge(sample.params[name]) for sample in good if _ties(sample, best) and name in sample.params}
     edge, cliff = edges.pop() if len(edges) == 1 else "", cliff_beside(name, place, best.params[name], values, others)
     cliff = None if cliff is not None and cliff.side == edge else cliff  # beyond a winner at the edge: nothing is known
-    return Band(name, best.params[name], values, share, edge, _middle(place, values, cliff), cliff)
+    return Band(name, best.params[name], values, share, edge, _middle(place, values, cliff), cliff, _narrow(limits))
+
+
+def _narrow(limits: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """The ends of a range of numbers that is narrow; None of another."""
+    choices = limits.get("choices")
+    low, high = (limits["low"], limits["high"]) if choices is None else (min(choices), max(choices))
+    return (low, high) if low > 0 and high <= NARROW * low else None
 
 
 def _middle(place: RangeScale, values: Sequence[float], cliff: Cliff | None) -> float:

@@ -5,6 +5,7 @@ An idle turn costs one `stat` of the journal; a busy one reads what is new, with
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -43,6 +44,7 @@ class State(StrEnum):
 
     RUNNING = "running"
     STARTING = "starting"  # its driver prepares the data
+    FINISHING = "finishing"  # the search has ended; its driver waits for the baselines, or for MLflow
     PAUSED = "paused"  # by a person; its driver waits
     ELSEWHERE = "running elsewhere"  # on another machine, by the journal: its lock is not seen here
     FINISHED = "finished"
@@ -63,13 +65,20 @@ def state_of(history: History, folder: Path) -> State:
     """Returns whether the study in a folder is searched: the lock of the operating system says so, then the journal."""
     if is_locked(folder / "lock"):
         if history.stopped is not None or not history.driver:
-            return State.STARTING
+            return State.FINISHING if _is_the_same_driver(history, folder) else State.STARTING
         return State.PAUSED if history.on_hold else State.RUNNING
     if history.stopped is not None:
         return _ENDS.get(history.stopped, State.STOPPED)
     is_foreign = history.driver.get("host", hostname()) != hostname()
     is_recent = time.time() - history.last < SILENCE_SECONDS
     return State.ELSEWHERE if is_foreign and is_recent else State.INTERRUPTED
+
+
+def _is_the_same_driver(history: History, folder: Path) -> bool:
+    """Whether the lock was taken before the latest end of a search: by the driver of that search, not by the next."""
+    with contextlib.suppress(OSError):
+        return history.stopped is not None and os.stat(folder / "lock").st_mtime <= history.last
+    return False
 
 
 class Follower:

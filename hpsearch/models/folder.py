@@ -47,11 +47,7 @@ def read_folder(path: Path) -> ModelFolder:
     if not (path / "config.json").exists():
         raise UserError(f"{path}: {_lacking(path)}")
     config = _json(path / "config.json")
-    try:
-        uses = tuple(read_uses(config))
-    except ValueError as error:
-        raise UserError(f"{path}/config.json: {error}") from error
-    family = _family(path, config)
+    uses, family = _uses(path, config), _family(path, config)
     if family == "causal" and uses and config.get("model_type") == "llama" and _has_our_tokenizer(path):
         family = "hpsearch"
     if not any(path.glob("*.safetensors")):
@@ -61,6 +57,14 @@ def read_folder(path: Path) -> ModelFolder:
         )
     trained = _json(path / "hpsearch.json") if (path / "hpsearch.json").exists() else {}
     return ModelFolder(path, family, config, uses, trained)
+
+
+def _uses(path: Path, config: dict[str, Any]) -> tuple[SetUse, ...]:
+    """The uses that hpsearch noted."""
+    try:
+        return tuple(read_uses(config))
+    except ValueError as error:
+        raise UserError(f"{path}/config.json: {error}") from error
 
 
 def _lacking(path: Path) -> str:

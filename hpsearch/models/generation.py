@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -60,3 +61,8 @@ def _is_count(value: Any) -> bool:
 def _is_temperature(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and math.isfinite(value) and 0 <= value <= 100
+
+
+def seed_of(seed: int, number: int) -> int:
+    """The seed of the draws for the text of this number: 32 bits, as torch's generator on the CPU takes no more."""
+    return zlib.crc32(f"{seed}/{number}".encode())

@@ -16,7 +16,7 @@ from torch import Tensor
 from hpsearch.error_lines import first_line
 from hpsearch.errors import UserError
 from hpsearch.models.folder import ModelFolder
-from hpsearch.models.generation import Generation
+from hpsearch.models.generation import DEFAULT_TOKENS, Generation, seed_of
 from hpsearch.training.uses import SetUse
 
 LOADERS = {
@@ -36,12 +36,21 @@ class HuggingFaceModel:
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
         self.device = torch.device(device)
-        limits = [n for n in (folder.context, self.tokenizer.model_max_length) if n is not None and n < NO_LIMIT]
-        self.context: int | None = min(limits, default=None)
+        tuned = folder.trained.get("model") or {}  # of a fine-tuning of hpsearch
+        limits = [folder.context, self.tokenizer.model_max_length, tuned.get("context")]
+        self.context: int | None = min((n for n in limits if n is not None and n < NO_LIMIT), default=None)
+        self.prefix = str(tuned.get("prefix") or "")  # before each text
+        self.chats = bool(tuned.get("chat_template"))
+        self.sets = {name: str(one.get("task")) for name, one in (folder.trained.get("data") or {}).items()}
         self.uses: tuple[SetUse, ...] = (self._use(),)
 
     def _use(self) -> SetUse:
         raise NotImplementedError
+
+    def _named(self, task: str) -> str:
+        """The name of the only set of the task in the training, if hpsearch trained the model."""
+        names = [name for name, one in self.sets.items() if one == task]
+        return names[0] if len(names) == 1 else "text"
 
     def probabilities(self, use: SetUse, texts: Sequence[str]) -> tuple[list[list[float]], list[bool]]:
         """The probabilities of the labels of each text, and which texts were cut."""
@@ -55,11 +64,12 @@ class HuggingFaceModel:
 
     def encoded(self, texts: Sequence[str], *, longest: int | None, side: str) -> tuple[dict[str, Tensor], list[bool]]:
         """The tokens of the texts with the tokenizer's special ones, padded on a side, and which texts were cut."""
-        found = self.tokenizer(list(texts), verbose=False)["input_ids"]
+        texts = [self.prefix + text for text in texts]
+        found = self.tokenizer(texts, verbose=False)["input_ids"]
         cut = [longest is not None and len(ids) > longest for ids in found]
         self.tokenizer.padding_side = side
         options = {"truncation": True, "max_length": longest} if any(cut) else {}
-        batch = self.tokenizer(list(texts), padding=True, return_tensors="pt", **options)
+        batch = self.tokenizer(texts, padding=True, return_tensors="pt", **options)
         return {name: tensor.to(self.device) for name, tensor in batch.items()}, cut
 
     def generated(self, inputs: dict[str, Tensor], how: Generation, most: int, numbers: Sequence[int]) -> Tensor:
@@ -74,24 +84,63 @@ class HuggingFaceModel:
 
 
 class CausalModel(HuggingFaceModel):
-    """A causal language model: it completes texts."""
+    """A causal language model: it completes texts, or answers those of the data set that hpsearch tuned it on.
+
+    A data set of labels is answered with a label's name, as the text that the model writes.
+    """
 
     def _use(self) -> SetUse:
-        return SetUse("text", "text", "text")
+        if len(self.sets) == 1 and "text" not in self.sets.values():
+            name, task = next(iter(self.sets.items()))
+            return SetUse(name, task, "pair", max_new_tokens=DEFAULT_TOKENS)
+        return SetUse(self._named("text"), "text", "text")
 
     @torch.inference_mode()
     def write(
         self, use: SetUse, texts: Sequence[str], how: Generation, numbers: Sequence[int]
     ) -> tuple[list[str], list[bool]]:
-        """The continuations; of a long text its end is read, so that up to half the context is free."""
+        """The continuations; of a long text its end is read, so that up to half the context is free.
+
+        An answer's prompt is that of trainers/huggingface, and loses its end before its last token where it is long.
+        """
         most = how.tokens(0, self.context)
         room = None if self.context is None else self.context - min(most, self.context // 2)
-        self.tokenizer.truncation_side = "left"
-        inputs, cut = self.encoded([text or self._first for text in texts], longest=room, side="left")
+        if use.kind == "pair":
+            inputs, cut = self._padded(self._asked(texts), room)
+        else:
+            self.tokenizer.truncation_side = "left"
+            inputs, cut = self.encoded([text or self._first for text in texts], longest=room, side="left")
         inputs.pop("token_type_ids", None)
-        free = most if self.context is None else min(most, self.context - inputs["input_ids"].shape[1])
-        tokens = self.generated(inputs, how, free, numbers)[:, inputs["input_ids"].shape[1] :]
-        return self.tokenizer.batch_decode(tokens, skip_special_tokens=True), cut
+        width = inputs["input_ids"].shape[1]
+        tokens = self.generated(inputs, how, most if self.context is None else min(most, self.context - width), numbers)
+        written = self.tokenizer.batch_decode(tokens[:, width:], skip_special_tokens=True)
+        return [text.strip() for text in written] if use.kind == "pair" else written, cut
+
+    def _asked(self, texts: Sequence[str]) -> list[list[int]]:
+        """The texts as the fine-tuning had them before their answers."""
+        asked = [self.prefix + text for text in texts]
+        if self.chats:
+            asked = [self._chat(text) for text in asked]
+        ids: list[list[int]] = self.tokenizer(asked, add_special_tokens=False, verbose=False)["input_ids"]
+        if self.chats:
+            return ids
+        first = self.tokenizer("")["input_ids"][:1]
+        begin = first if first == [self.tokenizer.bos_token_id] else []
+        end = self.tokenizer("\n", add_special_tokens=False)["input_ids"]
+        return [[*begin, *one, *end] for one in ids]
+
+    def _chat(self, text: str) -> str:
+        messages = [{"role": "user", "content": text}]
+        return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+
+    def _padded(self, prompts: list[list[int]], room: int | None) -> tuple[dict[str, Tensor], list[bool]]:
+        """Prompts padded on the left, and which were cut to `room` tokens."""
+        cut = [room is not None and len(ids) > room for ids in prompts]
+        kept = [[*ids[: (room or 1) - 1], ids[-1]] if is_cut else ids for ids, is_cut in zip(prompts, cut, strict=True)]
+        width, pad = max(map(len, kept)), self.tokenizer.pad_token_id
+        ids = torch.tensor([[pad] * (width - len(one)) + one for one in kept], device=self.device)
+        mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in kept], device=self.device)
+        return {"input_ids": ids, "attention_mask": mask}, cut
 
     @property
     def _first(self) -> str:
@@ -108,7 +157,9 @@ class ClassifierModel(HuggingFaceModel):
         if len(labels) < 2 or self.model.config.problem_type in ("regression", "multi_label_classification"):
             what = self.model.config.problem_type or "one label"
             raise UserError(f"{self.model.config.name_or_path}: a model of {what}; allowed: one of several labels")
-        return SetUse("text", "classification", "label", labels=labels, label_ids=tuple(range(len(labels))))
+        return SetUse(
+            self._named("classification"), "classification", "label", labels=labels, label_ids=tuple(range(len(labels)))
+        )
 
     @torch.inference_mode()
     def probabilities(self, use: SetUse, texts: Sequence[str]) -> tuple[list[list[float]], list[bool]]:
@@ -127,7 +178,7 @@ class Seq2SeqModel(HuggingFaceModel):
     """An encoder-decoder: it translates, or answers otherwise."""
 
     def _use(self) -> SetUse:
-        return SetUse("text", "translation", "pair")
+        return SetUse(self._named("translation"), "translation", "pair")
 
     @torch.inference_mode()
     def write(
@@ -136,7 +187,9 @@ class Seq2SeqModel(HuggingFaceModel):
         """The decoder's texts."""
         inputs, cut = self.encoded(texts, longest=self.context, side=self.tokenizer.padding_side)
         inputs.pop("token_type_ids", None)
-        tokens = self.generated(inputs, how, how.tokens(0, self.context), numbers)
+        most = how.tokens(0, self.context)
+        limit = most if self.context is None else min(most, self.context - 1)  # the decoder's first token counts
+        tokens = self.generated(inputs, how, limit, numbers)
         return self.tokenizer.batch_decode(tokens, skip_special_tokens=True), cut
 
 
@@ -186,5 +239,5 @@ def _quiet() -> Iterator[None]:
 def _seeded(seed: int, number: int, device: torch.device) -> Iterator[None]:
     """Random numbers by the seed and the number of the batch's first text; the process's own state comes back."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed((seed << 32) + number)
+        torch.manual_seed(seed_of(seed, number))
         yield

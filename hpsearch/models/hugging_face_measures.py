@@ -68,7 +68,10 @@ class OnText:
     def tokens(self) -> TextTokens:
         """The documents' tokens, and their bytes."""
         tokenizer = self.model.tokenizer
-        begin = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        begins = [tokenizer.bos_token_id, tokenizer.eos_token_id]
+        if self.model.sets:  # hpsearch tuned it: documents stand after the end token
+            begins.reverse()
+        begin = next((token for token in begins if token is not None), None)
         first = [] if begin is None else [begin]
         texts = [example["text"] for example in self.on.examples]
         found = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
@@ -202,8 +205,9 @@ class OnTranslations(_OnPairs):
         return range(len(self.on.examples)), outputs
 
     def _targets(self, texts: list[str]) -> Tensor:
-        """The tokens (B, T) of the references; -100 where there are none."""
-        found: Any = self.model.tokenizer(text_target=texts, padding=True, return_tensors="pt")
+        """The tokens (B, T) of the references, up to the context; -100 where there are none."""
+        limit = {} if self.model.context is None else {"truncation": True, "max_length": self.model.context}
+        found: Any = self.model.tokenizer(text_target=texts, padding=True, return_tensors="pt", **limit)
         ids: Tensor = found["input_ids"].masked_fill(found["attention_mask"] == 0, -100)
         return ids.to(self.model.device)
 

@@ -10,7 +10,7 @@ import torch
 from hpsearch.data.tokenizer import Tokenizer
 from hpsearch.errors import DataError, UserError
 from hpsearch.models.folder import ModelFolder
-from hpsearch.models.generation import Generation
+from hpsearch.models.generation import Generation, seed_of
 from hpsearch.training.export import load_pretrained
 from hpsearch.training.generate import Sampling, generate
 from hpsearch.training.uses import SetUse
@@ -52,7 +52,7 @@ class OwnModel:
         """The text that the model writes behind each text, and which texts were cut; numbers: for the seeds."""
         most = how.tokens(use.max_new_tokens, self.context)
         prompts, cut = self._begun(texts, most) if use.kind == "text" else self._prompts(use, texts)
-        seeds = [(how.seed << 32) + number for number in numbers]
+        seeds = [seed_of(how.seed, number) for number in numbers]
         written = generate(
             self.model,
             prompts,

@@ -78,7 +78,7 @@ def _note(band: Band | None, found: bands.Bands) -> str:
         beyond = "up" if band.cliff.side == "upper" else "down"
         said.append(f"{'diverges' if band.cliff.diverged else 'far worse'} from {shown(band.cliff.start)} {beyond}")
     if band.name in found.idle:
-        said.append("seems not to matter")
+        said.append("seems not to matter" if band.narrow is None else "no difference in this narrow range")
     elif band.edge:
         said.append(f"at the {band.edge} edge of its range")
     return "; ".join(said)

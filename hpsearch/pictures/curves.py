@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
@@ -13,27 +14,31 @@ from hpsearch.outcome import Outcome
 from hpsearch.pictures.drawing import WINNER, axis_limits, count_of, cut, legend, outcome_of, picture
 from hpsearch.pictures.marks import MARKS
 
+LOSS = "val/loss"  # names the panel of the losses
+
 
 def trial_curves(history: History, trial_number: int) -> bytes | None:
     """Draws training and validation loss over tokens, the best evaluation and the overfitting after it.
 
-    An objective other than val/loss has a second panel.
+    An objective other than val/loss has a second panel; where nothing reports a loss, it is the only one.
     """
     trial = history.trial(trial_number)
     if not trial.evaluations:
         return None
-    other = history.metric != "val/loss" and any(map(math.isfinite, trial.curve(history.metric)[1]))
-    height = 6 if other else 4  # drawn for each trial: fixed margins halve the time
+    shown = _panels(history.metric, trial)
+    height = 6 if len(shown) > 1 else 4  # drawn for each trial: fixed margins halve the time
     inches = {"left": 0.75, "right": 6.9, "bottom": 0.5, "top": height - 0.45}
     margins = {side: place / (7 if side in ("left", "right") else height) for side, place in inches.items()}
     with picture(7, height, margins=margins) as drawn:
-        axes = drawn.figure.subplots(2 if other else 1, 1, sharex=True, squeeze=False)[:, 0].tolist()
-        _losses(axes[0], trial)
-        if other:
-            _line(axes[1], trial, history.metric, Outcome.COMPLETED.colour, history.metric)
-        _mark_best(axes, history, trial)
-        for axis, label in zip(axes, ["loss (nats per token)", history.metric], strict=False):
-            axis.set_ylabel(label)
+        axes = drawn.figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0].tolist()
+        for axis, metric in zip(axes, shown, strict=True):
+            if metric == LOSS:
+                _losses(axis, trial)
+            else:
+                _line(axis, trial, metric, Outcome.COMPLETED.colour, metric)
+        _mark_best(dict(zip(shown, axes, strict=True)), history, trial)
+        for axis, metric in zip(axes, shown, strict=True):
+            axis.set_ylabel("loss (nats per token)" if metric == LOSS else metric)
             axis.legend(loc="best")
         axes[-1].set_xlabel("tokens seen")
         axes[-1].xaxis.set_major_formatter(EngFormatter())
@@ -42,6 +47,13 @@ def trial_curves(history: History, trial_number: int) -> bytes | None:
         reason = f" ({trial.reason})" if trial.reason else ""
         axes[0].set_title(cut(f"{trial.name}: {outcome_of(trial)}{reason}", 88))
     return drawn.png
+
+
+def _panels(objective: str, trial: TrialHistory) -> list[str]:
+    """What the panels show: the losses where there are any, and the objective if it is another metric."""
+    losses = [*trial.curve(LOSS)[1], *(loss for _, loss in trial.training_loss())]
+    other = objective != LOSS and any(map(math.isfinite, trial.curve(objective)[1]))
+    return [LOSS] * (not other or any(map(math.isfinite, losses))) + [objective] * other
 
 
 def _losses(axis: Axes, trial: TrialHistory) -> None:
@@ -71,13 +83,13 @@ def _line(axis: Axes, trial: TrialHistory, metric: str, colour: str, label: str)
         axis.plot(broken, [finite[-1]] * len(broken), "x", color=Outcome.DIVERGED.colour, mew=1.8, label="not a number")
 
 
-def _mark_best(axes: list[Axes], history: History, trial: TrialHistory) -> None:
+def _mark_best(panels: Mapping[str, Axes], history: History, trial: TrialHistory) -> None:
     best = history.best_evaluation(trial.number)
     if best is None:
         return
     last = max(e.tokens for e in trial.evaluations.values())
     of_curve = history.best_evaluation(trial.number, until=max(trial.evaluations)) or best
-    for axis, metric in zip(axes, ["val/loss", history.metric], strict=False):
+    for metric, axis in panels.items():
         if trial.outcome is Outcome.OVERFIT:
             axis.axvspan(of_curve.tokens, last, color=Outcome.OVERFIT.colour, alpha=0.13, lw=0, label="overfitting")
             axis.axvline(of_curve.tokens, color=Outcome.OVERFIT.colour, lw=1, ls="--")

@@ -74,7 +74,7 @@ class Plan:
     pruned: Outlook | None = None  # the study with its pruner
     disk: int = 0  # bytes of checkpoints at most
     kept: int = 0  # bytes of them after the study
-    busy: float | None = None  # percent of the time in which the GPUs ran a kernel while it measured; None: not known
+    busy: float | None = None  # percent of the time of training in which GPUs ran kernels, at most; None: unknown
     notes: tuple[str, ...] = field(default=())  # what workers have said
 
     @property

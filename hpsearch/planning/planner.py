@@ -100,8 +100,7 @@ def _measured(plan: Plan, job: _Job, seconds: float, progress: Progress) -> Plan
     model = job.experiment.trainer.cost_model(samples, job.prepared.sets)
     costs = [model(one.config) for one in random]
     plan = replace(plan, measured=_table(measurements, model), trial=_trial_time(costs, measurements, model))
-    busy = idle_gpus.busy(sample.evaluations for sample in samples)
-    plan = replace(plan, memory=_memory(job, samples, random, model, names), busy=busy, **_files(job, costs))
+    plan = replace(plan, memory=_memory(job, samples, random, model, names), busy=_busy(samples), **_files(job, costs))
     return _studied(plan, job)
 
 
@@ -172,6 +171,14 @@ def _memory(
     least = min(over, key=lambda pair: pair[0])[1].params if over else {}
     told = {name: value for name, value in least.items() if name in names}
     return Memory(peak, together, available, at_once, len(over) / len(costs), told)
+
+
+def _busy(samples: Sequence[Sample]) -> float | None:
+    """Percent of the time of training in which GPUs ran kernels, at most."""
+    as_trained = idle_gpus.busy(sample.evaluations for sample in samples)  # by a trainer without a `measure`
+    if as_trained is not None:
+        return as_trained
+    return idle_gpus.busy_in_steps(one for sample in samples for one in sample.evaluations)
 
 
 def machine_memory() -> int:

@@ -22,6 +22,20 @@ from hpsearch.trainers.causal_lm.ranges import RULES, Facts, recommended
 TYPICAL = Facts(
     tokens=1_000_000, targets=1_000_000, rows=8_000, vocab_size=2000
 )  # for which a recommended range is shown
+USUAL = {  # names that other tools have for keys
+    **dict.fromkeys(("lr", "eta", "step_size", "learningrate"), "training.learning_rate"),
+    **dict.fromkeys(("bs", "batch", "per_device_train_batch_size"), "training.batch_size"),
+    **dict.fromkeys(("num_train_epochs", "n_epochs", "max_epochs"), "training.epochs"),
+    **dict.fromkeys(("wd", "l2"), "training.weight_decay"),
+    **dict.fromkeys(("warmup", "warmup_steps", "warmup_ratio"), "training.warmup"),
+    **dict.fromkeys(("layers", "n_layer", "depth", "num_layers", "num_hidden_layers"), "model.n_layers"),
+    **dict.fromkeys(("hidden_size", "d_model", "n_embd", "dim", "embed_dim"), "model.width"),
+    **dict.fromkeys(("heads", "n_head", "num_heads", "num_attention_heads"), "model.n_heads"),
+    **dict.fromkeys(("seq_len", "max_length", "block_size", "context_length"), "model.context"),
+    **dict.fromkeys(("n_trials", "num_samples", "max_trials"), "budget.trials"),
+    **dict.fromkeys(("timeout", "time_limit"), "budget.hours"),
+    **dict.fromkeys(("webhook", "slack"), "notify"),
+}
 LISTED = 5  # keys, in a message about an unknown one
 RELATED = 6
 
@@ -46,6 +60,19 @@ class Entry:
         return "\n".join([*lines, *([f"  related: {', '.join(self.related)}"] if self.related else [])])
 
 
+OWN_NAMES = Entry(
+    "config",
+    "the names of your own function (`train: ./my_train.py:train`) or program (`command: python train.py --lr {lr}`), "
+    "nested or not, with values and ranges; see docs/own_training.md",
+    {
+        "type": "mapping of your own names",
+        "range": "yes, of any name: {low: ..., high: ...}, or {choices: [...]}",
+        "example": "config: {lr: {low: 1e-4, high: 1e-1, log: true}, optimizer: {choices: [adam, sgd]}}",
+    },
+    ["trainer", "data.NAME.config"],
+)
+
+
 def entry(word: str | None, trainer: Trainer) -> Entry:
     """What there is to say of a key (`training.cooldown`, `data.NAME.text`, or `cooldown` alone), a section, a metric
     (`val/f1_macro`) or an outcome (`overfit`); without a word, of the whole file.
@@ -56,6 +83,8 @@ def entry(word: str | None, trainer: Trainer) -> Entry:
     if word is None:
         return _contents(trainer, known)
     wanted = word.strip().strip(".:").replace("/", ".") if word.startswith(("data/", "search/")) else word.strip(" .:")
+    if wanted == OWN_NAMES.name and OWN_NAMES.name not in known:
+        return OWN_NAMES
     path = _path(wanted, known)
     if path in known and not _under(path, known):
         return _of_key(known[path], known, trainer)
@@ -96,6 +125,9 @@ def _unknown(word: str, named: Sequence[str], known: Iterable[str]) -> str:
     said = f"{printable(word, keep='')!r} is no key of a space file, metric or outcome"
     if named:
         return f"{printable(word, keep='')!r} is a key of several sections: {', '.join(named[:LISTED])}"
+    meant = USUAL.get(word.rpartition(".")[2].lower())
+    if meant is not None and meant in known:
+        return f"{said}; did you mean {meant}?"
     names = [*known, *{key.partition(".")[0] for key in known}, *_metrics(), *MEANINGS]
     names += [f"val/{name}" for name in _metrics()]
     last = {name.rpartition(".")[2]: name for name in reversed(names)}

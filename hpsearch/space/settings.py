@@ -552,7 +552,8 @@ class Settings(Config):
     trainer: str = Field(
         DEFAULT,
         description=(
-            "hpsearch's own language models, or `python:package.module:Class` (see A trainer of your own). It is "
+            "`causal_lm`: hpsearch's own language models; `huggingface`: those of transformers, also chosen by "
+            "`model.pretrained`; or `python:package.module:Class` (see A trainer of your own). It is "
             "part of the study's identity"
         ),
         examples=["python:polynomial:Polynomial"],
@@ -570,6 +571,7 @@ class Settings(Config):
         None,
         exclude=True,  # a secret: it is stored nowhere
         repr=False,
+        examples=["https://hooks.slack.com/services/T0/B0/xxxx"],
         description="the URL of a webhook (http or https), which gets a JSON message when the search ends, fails or is "
         "stopped, and when a loss first diverges; if left out, `HPSEARCH_NOTIFY` of the environment. The URL is a "
         "secret: it is stored nowhere, and is not part of a study's identity",

@@ -25,7 +25,7 @@ from hpsearch.space.shortened import shortened
 from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile
 from hpsearch.tasks import forget_changed_modules
-from hpsearch.trainers import DEFAULT, KEYS, Trainer, load, trains_many
+from hpsearch.trainers import KEYS, Trainer, default_name, load, trains_many
 
 SEED = (
     "a seed is no hyperparameter, so it has no range: a search would choose the luckiest seed. "
@@ -184,7 +184,9 @@ def _trainer(raw: Mapping[str, Any], path: str) -> Trainer:
 def _trainer_name(raw: Mapping[str, Any]) -> str:
     """The name of the trainer: that of the key `trainer`, or the one that another key stands for."""
     given = raw.get("trainer")
-    name = DEFAULT if given is None else given  # an empty name is a mistake, an empty key is none
+    name = (
+        default_name(raw.get("model")) if given is None else given
+    )  # an empty name is a mistake, an empty key is none
     if not isinstance(name, str):
         raise Fault(("trainer",), f"must be text, not {validation_errors.shown(name)}")
     keys = [key for key in KEYS if raw.get(key) is not None]
@@ -222,7 +224,8 @@ def _refuse_unknown(raw: Mapping[str, Any], trainer: Trainer) -> None:
     known = settings_of(trainer.config).model_fields
     for key in raw:
         if key not in known:
-            ours = SECTIONS_OF_OTHERS.get(key, "").replace("SECTIONS", ", ".join(trainer.sections))
+            of_others = SECTIONS_OF_OTHERS.get(key, "").replace("SECTIONS", ", ".join(trainer.sections))
+            ours = trainer.refused.get(key, of_others)
             raise Fault(
                 (key,), f"unknown key; {ours}" if ours else validation_errors.unknown_key(key, known), at_key=True
             )

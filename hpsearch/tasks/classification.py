@@ -23,7 +23,7 @@ from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
     from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder, PairTokens
-    from hpsearch.data.tokenizer import Tokenizer
+    from hpsearch.data.tokenizer import AnyTokenizer
 
 NAME = "classification"
 NAMED = 10  # labels that a message about an unknown label names
@@ -148,7 +148,7 @@ class ClassificationSet(TaskSet):
                 )
 
     def baselines(
-        self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, tokenizer: Tokenizer, metric: str
+        self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, tokenizer: AnyTokenizer, metric: str
     ) -> Sequence[Baseline]:
         """The majority class, and TF-IDF with logistic regression."""
         from hpsearch.tasks import bag_of_words, trivial  # numpy

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hpsearch.data.token_arrays import TextTokens
-from hpsearch.data.tokenizer import Tokenizer
+from hpsearch.data.tokenizer import AnyTokenizer
 
 SEEN, TEXT = 8_000_000, 400_000  # bytes of the train and of the valid text, at most
 BLOCK, PIECE = 900_000, 100_000  # bytes: bz2's block, and the part of it that holds the compressed text
@@ -43,7 +43,7 @@ def _by_bz2(seen: bytes, text: bytes) -> int:
     return sum(len(bz2.compress(end + piece)) - alone for piece in pieces)
 
 
-def text_of(split: TextTokens, tokenizer: Tokenizer, most: int) -> bytes:
+def text_of(split: TextTokens, tokenizer: AnyTokenizer, most: int) -> bytes:
     """The text of a split, or of evenly spaced parts of it if it has more than about `most` bytes."""
     share = min(1.0, most / max(1, split.n_bytes))
     return "".join(tokenizer.decode(tokens) for tokens in _parts(split, share)).encode()

@@ -17,7 +17,7 @@ from hpsearch.tasks.metric import Metric
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
     from hpsearch.data.token_arrays import CorpusSet
-    from hpsearch.data.tokenizer import Tokenizer
+    from hpsearch.data.tokenizer import AnyTokenizer
 
 
 class TaskSet(EncodableSet):
@@ -50,7 +50,7 @@ class TaskSet(EncodableSet):
         yield from ()
 
     def baselines(
-        self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, tokenizer: Tokenizer, metric: str
+        self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, tokenizer: AnyTokenizer, metric: str
     ) -> Sequence[Baseline]:
         """Trivial models to compare the winner with; their metrics are named as those of `measure` (f1_macro)."""
         return ()

@@ -16,7 +16,7 @@ from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
     from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder, TextTokens
-    from hpsearch.data.tokenizer import Tokenizer
+    from hpsearch.data.tokenizer import AnyTokenizer
 
 
 class TextSet(TaskSet):
@@ -53,7 +53,7 @@ class TextSet(TaskSet):
         return encoder.running_text([example["text"] for example in examples])
 
     def baselines(
-        self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, tokenizer: Tokenizer, metric: str
+        self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, tokenizer: AnyTokenizer, metric: str
     ) -> Sequence[Baseline]:
         """The frequencies of the tokens, and a compressor that has seen the train text."""
         from hpsearch.tasks import compression, trivial  # numpy

@@ -20,7 +20,7 @@ from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
     from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder, PairTokens
-    from hpsearch.data.tokenizer import Tokenizer
+    from hpsearch.data.tokenizer import AnyTokenizer
 
 NAME = "translation"
 
@@ -121,7 +121,7 @@ class TranslationSet(TaskSet):
             )
 
     def baselines(
-        self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, tokenizer: Tokenizer, metric: str
+        self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, tokenizer: AnyTokenizer, metric: str
     ) -> Sequence[Baseline]:
         """A copy of the source, on the examples that an evaluation decodes."""
         from hpsearch.tasks import trivial  # numpy

@@ -1,4 +1,4 @@
-"""Trainers: what a search trains, and how. A space file names one; hpsearch's own is `causal_lm`.
+"""Trainers: what a search trains, and how. A space file names one, or its keys do; the default is `causal_lm`.
 
 trainer.py     the base class of trainers    loading.py   loads a trainer by name
 state.py       a state as a JSON file         causal_lm/   language models of the Llama kind
@@ -8,6 +8,7 @@ evaluations.py the evaluations that a trainer yields, checked
 scaling.py     what a larger training is to have, and by which rules
 own.py         what the trainers of a user's own code share: its config, and evaluations of what it reports
 function/      a user's function
+huggingface/   models of transformers
 program/       any program
 """
 
@@ -22,6 +23,7 @@ from hpsearch.trainers.loading import (
     config_file,
     config_of,
     default,
+    default_name,
     input_paths,
     load,
     reporting_errors,
@@ -59,6 +61,7 @@ __all__ = [
     "config_file",
     "config_of",
     "default",
+    "default_name",
     "input_paths",
     "load",
     "load_state",

@@ -21,13 +21,21 @@ from hpsearch.redaction import redact
 from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.trainers.checked import check_answers
 from hpsearch.trainers.function import Function
+from hpsearch.trainers.huggingface import HuggingFace
 from hpsearch.trainers.program import Program
 from hpsearch.trainers.trainer import Trainer, is_section
 from hpsearch.user_modules import PREFIX
 
-FAMILY: Mapping[str, type[Trainer]] = {"causal_lm": CausalLM, "function": Function, "program": Program}
+FAMILY: Mapping[str, type[Trainer]] = {
+    "causal_lm": CausalLM,
+    "function": Function,
+    "huggingface": HuggingFace,
+    "program": Program,
+}
 KEYS: Mapping[str, str] = {"train": "function", "command": "program"}  # a key of a space file that stands for a trainer
 DEFAULT = "causal_lm"
+PRETRAINED = "huggingface"  # of a section `model` that names what transformers loads
+ORIGINS = ("pretrained", "architecture")
 FORM = 'trainer: "python:package.module:attribute"'
 
 
@@ -50,6 +58,14 @@ def load(name: str, base: Path) -> Trainer:
     if name.startswith(PREFIX):
         check_answers(trainer, base)
     return trainer
+
+
+def default_name(model: Any) -> str:
+    """The trainer of a space file that names none, by its section `model`."""
+    inner = model.get("choices") if isinstance(model, Mapping) else None
+    every = [model, *(inner if isinstance(inner, list) else [])]
+    named = any(isinstance(one, Mapping) and any(key in one for key in ORIGINS) for one in every)
+    return PRETRAINED if named else DEFAULT
 
 
 def config_of(trainer: Trainer, values: Mapping[str, Any]) -> Config:

@@ -150,6 +150,7 @@ class Trainer:
     sizes: ClassVar[Mapping[str, Sequence[str]]] = {}  # section -> keys whose larger values make a larger model
     config: ClassVar[type[Config]] = Config  # seed, objective, sections; default: made from `sections`
     several_gpus: ClassVar[bool] = False  # whether one training can use the GPUs of `resources: {gpus_per_trial}`
+    refused: ClassVar[Mapping[str, str]] = {}  # keys of other trainers' space files -> what to write here
     exports: ClassVar[str] = ""  # what reads the files that `export` writes, for display
     untested: ClassVar[str] = "the trainer measured no test data"  # said if `test` returns no test/... metric
 

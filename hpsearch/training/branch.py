@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.config import FitConfig
 
 CHANGED = ("epochs", "warmup", "stop_at")  # of the section `training`
 SHARE = 0.85  # of the way to the best evaluation: there the cool-down begins (benchmarks/README.md, Cool-downs)
@@ -20,13 +20,13 @@ class Branch:
     changes: dict[str, dict[str, Any]]  # section -> key -> value: what the config of the shorter training changes
 
     @classmethod
-    def of(cls, index: int, shorter: TrainConfig, config: TrainConfig) -> Branch:
+    def of(cls, index: int, shorter: FitConfig, config: FitConfig) -> Branch:
         """The branch that is the beginning of `config` and the end of `shorter`."""
         new, old = shorter.training, config.training
         changed = {key: getattr(new, key) for key in CHANGED if getattr(new, key) != getattr(old, key)}
         return cls(index, {"training": changed})
 
-    def applied(self, config: TrainConfig) -> TrainConfig:
+    def applied(self, config: FitConfig) -> FitConfig:
         """The config of the shorter training."""
         return config.model_copy(update={"training": config.training.model_copy(update=self.changes["training"])})
 

@@ -6,12 +6,12 @@ A trial samples it, MLflow logs it, best.yaml contains it and the final training
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
-from hpsearch.config import Config, Section, TokenizerConfig, digest
-from hpsearch.tasks import AnySet, EvaluationConfig
+from hpsearch.config import Config, Objective, Section, TokenizerConfig, digest
+from hpsearch.tasks import AnySet, EvaluationConfig, TaskSet
 
 
 class ModelConfig(Section):
@@ -168,6 +168,38 @@ class TrainingConfig(Section):
         if self.compile and self.cuda_graph:
             raise ValueError("compile and cuda_graph exclude each other: set one of them to false")
         return self
+
+
+class FitConfig(Protocol):
+    """What the loop and the evaluator read of a config, whatever the model."""
+
+    trains_on_valid: ClassVar[bool]
+
+    @property
+    def seed(self) -> int:
+        """The seed of the weights, the batches and dropout."""
+
+    @property
+    def objective(self) -> Objective:
+        """The metric whose best value decides which weights are kept."""
+
+    @property
+    def data(self) -> Mapping[str, TaskSet]:
+        """The data sets by name."""
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How the weights are fitted."""
+
+    @property
+    def evaluation(self) -> EvaluationConfig:
+        """When and how the training is evaluated."""
+
+    def digest(self) -> str:
+        """The hash of the whole config."""
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self:
+        """A copy with other sections."""
 
 
 class TrainConfig(Config):

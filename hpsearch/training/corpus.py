@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 from hpsearch.config import digest
 from hpsearch.contract import WorkerSettings
 from hpsearch.data.corpus import Corpus
 from hpsearch.data.token_arrays import joined
-from hpsearch.training.config import TrainConfig
+from hpsearch.data.tokenizer import Tokenizer
+from hpsearch.training.config import FitConfig, TrainConfig
 
 
 def open_corpus(config: TrainConfig, settings: WorkerSettings) -> Corpus:
@@ -19,7 +21,12 @@ def open_corpus(config: TrainConfig, settings: WorkerSettings) -> Corpus:
     return Corpus.open(config.data, config.tokenizer, cache=settings.cache, base=settings.base)
 
 
-def state_digest(config: TrainConfig, corpus: Corpus) -> str:
+def own_tokenizer(corpus: Corpus) -> Tokenizer:
+    """The tokenizer of a corpus that `open_corpus` opened."""
+    return cast(Tokenizer, corpus.tokenizer)
+
+
+def state_digest(config: FitConfig, corpus: Corpus) -> str:
     """What last.pt and previous.pt are sealed with: the config and its data, which may change under the same config."""
     return digest([config.digest(), corpus.fingerprint])
 

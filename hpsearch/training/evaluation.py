@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpsearch.data.corpus import Corpus
@@ -18,7 +18,7 @@ from hpsearch.metrics.losses import Sums
 from hpsearch.tasks.measure import Scores, Tokens, sample_rows
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.config import FitConfig
 from hpsearch.training.device import autocast, precision_of
 from hpsearch.training.generate import generate
 from hpsearch.training.model import Llama
@@ -46,7 +46,7 @@ class Evaluator:
         self,
         corpus: Corpus,
         rows: dict[str, Rows],
-        config: TrainConfig,
+        config: FitConfig,
         *,
         sample: int | None,
         precision: str | None = None,
@@ -60,10 +60,9 @@ class Evaluator:
             name: config.data[name].measure(one, config.evaluation, metric=metric) for name, one in corpus.sets.items()
         }
         self.n_bytes: dict[str, int] = {}  # set -> bytes, counted once
-        budget = 1 << (28 if self.device.type == "cuda" else 23)  # logits held at once
-        context, beam_size = config.model.context, config.evaluation.beam_size
+        context, beam_size = max(one.context for one in rows.values()), config.evaluation.beam_size
         self.max_tokens = BatchBackoff(
-            max(context, budget // corpus.tokenizer.vocab_size),
+            max(context, self.tokens_at_once()),
             least=context,
             saying="out of memory with {before} tokens evaluated at once; continues with {after}",
         )
@@ -73,19 +72,28 @@ class Evaluator:
             saying="out of memory with {before} rows decoded at once; continues with {after}",
         )
 
+    def tokens_at_once(self) -> int:
+        """Tokens that are evaluated at once, where there is memory for them."""
+        budget = 1 << (28 if self.device.type == "cuda" else 23)  # logits held at once
+        return budget // self.corpus.tokenizer.vocab_size
+
+    def on(self, model: Any, name: str) -> OnSet:
+        """The model on one set."""
+        return OnSet(self, model, name)
+
     @property
     def backoffs(self) -> dict[str, BatchBackoff]:
         """The backoffs by name, as checkpoints keep them."""
         return {"evaluate": self.max_tokens, "decode": self.decoded}
 
     @torch.inference_mode()
-    def measure(self, model: Llama, *, decode: bool = True) -> Measured:
+    def measure(self, model: Any, *, decode: bool = True) -> Measured:
         """One pass over the split, in the training's precision; with `decode` also the metrics of decoded outputs."""
         with self._at_rest(model):
             return self._measure(model, decode)
 
     @torch.inference_mode()
-    def decode(self, model: Llama) -> Measured:
+    def decode(self, model: Any) -> Measured:
         """The part of `measure` for decoded outputs, without the pass over the split."""
         with self._at_rest(model):
             scores = self._decoded(model)
@@ -98,26 +106,26 @@ class Evaluator:
         return {name for name in self.rows if self.measures[name].decodes}
 
     @contextlib.contextmanager
-    def _at_rest(self, model: Llama) -> Iterator[None]:
+    def _at_rest(self, model: nn.Module) -> Iterator[None]:
         was_training = model.training
         model.eval()
         with autocast(self.precision, self.device):
             yield
         model.train(was_training)
 
-    def _measure(self, model: Llama, decode: bool) -> Measured:
+    def _measure(self, model: Any, decode: bool) -> Measured:
         decoded = self._decoded(model) if decode else {}
         total, each, samples = Sums(), {}, _samples(decoded)
         for name in self.rows:
-            sums, found = self.measures[name].score(OnSet(self, model, name))
+            sums, found = self.measures[name].score(self.on(model, name))
             samples |= _samples({name: found})
             each[name] = sums.metrics() | found.metrics | (decoded[name].metrics if name in decoded else {})
             total.add(sums, self.config.data[name].weight)
         return Measured(_merged(total, each, self.config), samples, self._signatures(decoded))
 
-    def _decoded(self, model: Llama) -> dict[str, Scores]:
+    def _decoded(self, model: Any) -> dict[str, Scores]:
         """The scores of each set that is decoded."""
-        return {name: self.measures[name].decode(OnSet(self, model, name)) for name in sorted(self.decoded_sets())}
+        return {name: self.measures[name].decode(self.on(model, name)) for name in sorted(self.decoded_sets())}
 
     def _signatures(self, scores: Mapping[str, Scores]) -> dict[str, str]:
         """How each metric was computed; by set if several sets are decoded."""
@@ -134,7 +142,7 @@ class OnSet:
     """The model on one set of the split, for the task's measure (implements Model of tasks/measure.py)."""
 
     evaluator: Evaluator
-    model: Llama
+    model: Any
     name: str
 
     @property
@@ -154,6 +162,10 @@ class OnSet:
         """The split's tokens."""
         return self.rows.text if isinstance(self.rows, TextRows) else self.rows.pairs
 
+    def score(self, batch: Any) -> Tensor:
+        """The logits (K, V) of every scored position."""
+        return score(self.model, batch)
+
     def losses(self) -> Sums:
         """The losses of every target of the split, each once."""
         return self.evaluator.max_tokens.run(self._losses)
@@ -170,14 +182,14 @@ class OnSet:
     def _losses(self, max_tokens: int) -> Sums:
         sums = self._empty()
         for _, batch in self._batches(max_tokens):
-            _count(sums, _nll(score(self.model, batch), batch.targets))
+            count(sums, nll(self.score(batch), batch.targets))
         return sums
 
     def _choices(self, tokens: Sequence[int], max_tokens: int) -> tuple[Sums, NDArray[np.int64]]:
         sums, places = self._empty(), np.zeros(self.pairs.n_rows, dtype=np.int64)
         for numbers, batch in self.pairs.in_turn(max_tokens):
-            logits = score(self.model, batch)
-            _count(sums, _nll(logits, batch.targets))
+            logits = self.score(batch)
+            count(sums, nll(logits, batch.targets))
             places[numbers] = logits[:, list(tokens)].argmax(-1).cpu().numpy()
         return sums, places
 
@@ -222,18 +234,20 @@ def score(model: Llama, batch: Batch) -> Tensor:
     return model.logits(hidden)
 
 
-def _nll(logits: Tensor, targets: Tensor) -> Tensor:
+def nll(logits: Tensor, targets: Tensor) -> Tensor:
+    """The loss (nats) of each target."""
     return F.cross_entropy(logits.float(), targets, reduction="none")
 
 
-def _count(sums: Sums, nll: Tensor) -> None:
-    nll = nll.double()
-    sums.nll += float(nll.sum())
-    sums.squares += float((nll * nll).sum())
-    sums.tokens += nll.numel()
+def count(sums: Sums, losses: Tensor) -> None:
+    """Adds the losses of some targets to the sums."""
+    losses = losses.double()
+    sums.nll += float(losses.sum())
+    sums.squares += float((losses * losses).sum())
+    sums.tokens += losses.numel()
 
 
-def shares(rows: Mapping[str, Rows], config: TrainConfig) -> dict[str, float]:
+def shares(rows: Mapping[str, Rows], config: FitConfig) -> dict[str, float]:
     """The weight of each set in the split's loss: its `weight` times its target tokens."""
     targets = {
         name: kind.n_tokens - 1 if isinstance(kind, TextRows) else kind.n_targets(np.arange(kind.n_rows))
@@ -247,13 +261,13 @@ def _samples(scores: Mapping[str, Scores]) -> dict[str, Any]:
     return {name: found.samples for name, found in scores.items() if found.samples}
 
 
-def _merged(total: Sums, each: dict[str, dict[str, float]], config: TrainConfig) -> dict[str, float]:
+def _merged(total: Sums, each: dict[str, dict[str, float]], config: FitConfig) -> dict[str, float]:
     """Overall metrics: sums over sums for the losses, the mean over its sets for any other; per set beside them."""
     overall = total.metrics()
     return {**_means(each, config), **overall} | _by_set(each, len(each))
 
 
-def _means(each: Mapping[str, Mapping[str, float]], config: TrainConfig) -> dict[str, float]:
+def _means(each: Mapping[str, Mapping[str, float]], config: FitConfig) -> dict[str, float]:
     """The mean of each metric over the sets that have it, by their weights."""
     means = {}
     for metric in sorted({key for found in each.values() for key in found}):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.config import FitConfig
 
 
-def evaluation_steps(config: TrainConfig, total_steps: int) -> tuple[dict[int, int], int]:
+def evaluation_steps(config: FitConfig, total_steps: int) -> tuple[dict[int, int], int]:
     """Returns step -> evaluation index, and the last step of the training.
 
     Indices that fall on the same step are one evaluation with the highest index.

@@ -18,9 +18,7 @@ from hpsearch.data.tokenizer import Tokenizer
 from hpsearch.errors import UserError
 from hpsearch.training.config import ModelConfig
 from hpsearch.training.model import Llama, RMSNorm
-from hpsearch.training.uses import SetUse, noted
-
-CLASSIFIER = "classifier"  # the folder of the other face
+from hpsearch.training.uses import CLASSIFIER, SetUse, noted
 
 
 class Saves(Protocol):

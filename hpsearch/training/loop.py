@@ -16,11 +16,10 @@ from torch import Tensor
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, TrainingPoint
 from hpsearch.training import checkpoint
 from hpsearch.training.backoff import BatchBackoff
-from hpsearch.training.batches import Batch, BatchOrder, Rows, rows_of
+from hpsearch.training.batches import Batch, BatchOrder, Rows
 from hpsearch.training.best_weights import BestWeights
 from hpsearch.training.branch import Branch, by_promise, earliest
-from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import open_corpus, state_digest, trained_on
+from hpsearch.training.config import FitConfig
 from hpsearch.training.device import (
     autocast,
     forget_peak,
@@ -32,11 +31,10 @@ from hpsearch.training.device import (
     set_rng_state,
     total_memory,
 )
-from hpsearch.training.evaluation import Evaluator, Measured, shares
+from hpsearch.training.evaluation import Measured, shares
 from hpsearch.training.evaluation_steps import evaluation_steps
-from hpsearch.training.loss import loss_sum
-from hpsearch.training.model import Llama
 from hpsearch.training.optimizer import make_optimizer, update
+from hpsearch.training.parts import Build, parts
 from hpsearch.training.schedule import Schedule, shorter
 from hpsearch.training.stable_states import StableStates
 from hpsearch.training.step_graph import StepGraphs
@@ -47,14 +45,16 @@ POINTS = 10  # training points between two evaluations, at most
 READ = 0.5  # epochs from which states are kept to cool down from: before, nothing is read twice and overfitted
 
 
-def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
+def train(config: FitConfig, handle: Handle, build: Build = parts) -> Iterator[Evaluation]:
     """Trains a config; resumes from a checkpoint in the handle's folder, whose evaluations it yields again first.
 
     Yields at fixed fractions of the schedule; ends early with an evaluation when the training loss is not finite. For
     COOL_DOWN it goes back to a stable state, cools down from there and yields the end of that. At the end, or for
     FINISH, it writes the weights of the best evaluation to best.pt. Reads commands before each step.
+
+    build: makes the data, the model and the evaluator of a config.
     """
-    run = Training(config, handle)
+    run = Training(config, handle, build)
     run.resume()
     for evaluation in tuple(run.evaluations):  # the driver may have lost the latest of them
         yield from run.hand_out(evaluation)
@@ -79,23 +79,21 @@ def train(config: TrainConfig, handle: Handle) -> Iterator[Evaluation]:
 class Training:
     """The state of a training: weights, optimizer, position, unpublished training points, best weights."""
 
-    def __init__(self, config: TrainConfig, handle: Handle) -> None:
+    def __init__(self, config: FitConfig, handle: Handle, build: Build = parts) -> None:
         self.config, self.handle = config, handle
         self.device = prepare_device(handle.settings)
         self.precision = precision_of(config.training, self.device)
         forget_peak(self.device)
-        corpus = open_corpus(config, handle.settings)
-        self._identity = state_digest(config, corpus)
-        self._rows = rows_of(trained_on(config, corpus), "train", config, self.device)
-        valid = rows_of(corpus, "valid", config, self.device)
-        self.evaluator = Evaluator(corpus, valid, config, sample=config.evaluation.decode_sample)
-        self.train_loss = TrainLoss(shares(valid, config))
+        made = build(config, handle, self.device)
+        self._identity, self._rows, self._draws = made.identity, made.rows, made.draws
+        self.evaluator = made.evaluator
+        self.train_loss = TrainLoss(shares(made.evaluator.rows, config))
         batch_size = config.training.batch_size
         saying = f"out of memory with micro-batch {{before}}; continues with {{after}} (same batch of {batch_size})"
         self.micro_batch = BatchBackoff(config.training.micro_batch_size or batch_size, saying=saying)
         self._backoffs = {"train": self.micro_batch} | self.evaluator.backoffs
         torch.manual_seed(config.seed)
-        self.model = Llama(config.model, vocab_size=corpus.tokenizer.vocab_size).to(self.device)
+        self.model = made.model()
         self.model.train()
         self.optimizer = make_optimizer(self.model, config.training)
         self.branch: Branch | None = None
@@ -104,7 +102,7 @@ class Training:
         self.length = self.schedule.total_steps
         self.interval = max(1, math.ceil(self.length / config.evaluation.times / POINTS))
         self._graphs = StepGraphs(self.device) if config.training.cuda_graph else None
-        self._loss = torch.compile(loss_sum, dynamic=None) if config.training.compile else loss_sum
+        self._loss = torch.compile(made.loss, dynamic=None) if config.training.compile else made.loss
         self.step = self.tokens = 0
         self.seconds = 0.0
         self.evaluations: list[Evaluation] = []
@@ -169,7 +167,7 @@ class Training:
     def undo(self) -> Callable[[], None]:
         """What takes back a step that has found no room: its gradients, its tokens, the random numbers that it drew."""
         tokens = self.tokens
-        rng = rng_state(self.device) if self.config.model.dropout else None  # only dropout draws random numbers
+        rng = rng_state(self.device) if self._draws else None
 
         def undo() -> None:
             self.tokens = tokens
@@ -302,7 +300,7 @@ class Training:
         self._enter(Branch.of(latest, here, self.config))  # no state is kept yet, and none is better than this one
         return True
 
-    def _follow(self, config: TrainConfig) -> None:
+    def _follow(self, config: FitConfig) -> None:
         """Sets batches and learning rates to those of a config."""
         self.order = BatchOrder(
             self._rows,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from hpsearch.training.batches import BatchOrder
-from hpsearch.training.config import TrainConfig, TrainingConfig
+from hpsearch.training.config import FitConfig, TrainingConfig
 
 
 class Schedule:
@@ -42,7 +42,7 @@ class Schedule:
         return self.training.min_lr + (1.0 - self.training.min_lr) * left
 
 
-def shorter(config: TrainConfig, order: BatchOrder, *, falls_from: int) -> TrainConfig | None:
+def shorter(config: FitConfig, order: BatchOrder, *, falls_from: int) -> FitConfig | None:
     """Returns the config of a shorter wsd training, equal to that of `config` up to the step `falls_from`.
 
     There its cool-down begins, which takes the same share of the training. `order`: of the training of `config`.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # numpy takes its time to import
     from hpsearch.training.config import TrainConfig
 
 KEY = "hpsearch"  # in config.json
+CLASSIFIER = "classifier"  # in a model directory: the same model with a head for labels
 SEP = "<|sep|>"  # as in data/tokenizer.py
 Kind = Literal["text", "pair", "label"]
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 import hpsearch
-from tests import blank
+from tests.faults.zygote import NoViews
 
 WORDS = ["ba", "ko", "mi", "tu", "re", "la", "so", "ne", "pi", "du"]
 
@@ -33,8 +33,9 @@ def study(tmp_path_factory):
             "precision": "fp32",  # bf16 rounds so coarsely that on some CPUs the cool-down ends above the best
         },
     }
-    blank.home(folder / "home")
-    return hpsearch.run(space, base=folder, home=folder / "home", workers=1, progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hpsearch.driver.shipper.start", NoViews)
+        return hpsearch.run(space, base=folder, home=folder / "home", workers=1, progress=False)
 
 
 def test_a_trial_that_overfits_is_worth_what_its_cooldown_comes_to(study):

@@ -53,6 +53,10 @@ def test_the_winner_is_trained_and_tested(study, folder):
     assert result.metrics["val/loss"] == pytest.approx(study.best.value)
     assert result.metrics["test/loss"] > 0
     assert json.loads((result.folder / "metrics.json").read_text()) == result.metrics
+    card = (result.folder / "README.md").read_text()
+    assert f"Trial {study.best.number} of the study `tiny`, the best of 2 trials." in card
+    assert f"| {result.metrics['test/loss']:.5g} (" in card
+    assert "search minimum" in card
     assert "val/loss" in result.reproduction
     assert (result.gap.searched, result.gap.tested) == (study.best.value, result.metrics["test/loss"])
     assert json.loads((result.folder / "optimism.json").read_text()) == result.gap.to_dict()

@@ -248,10 +248,17 @@ STUCK.overdue = True
             "it stops at its next evaluation, 0.5 s after it is told to",
         ),
         (
-            course(4.0, 3.0, 2.0, told_after=1, whole=False, took=2.0),
+            course(4.0, 3.0, 2.0, told_after=1, whole=False, took=3.0),
             0,
             False,
-            "it went on for 2 evaluations, 2.0 s",
+            "it went on for 2 evaluations, 3.0 s",
+        ),
+        (course(4.0, 3.0, 2.0, told_after=1), 0, False, "it went on for 2 evaluations, to its end"),
+        (
+            course(4.0, 3.0, 2.0, told_after=1, whole=False, took=0.4),
+            0,
+            True,
+            "it stops at its next evaluation, 0.4 s after it is told to",
         ),
         (course(3.0, told_after=1, whole=False, took=30), 0, False, "it went on for 0 evaluations, 30.0 s"),
         (

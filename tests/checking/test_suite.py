@@ -10,7 +10,8 @@ from hpsearch.checking import suite
 from hpsearch.checking.findings import PARTS, fails
 from hpsearch.events import Preparing
 from hpsearch.space.experiment import Experiment
-from tests.checking.trainers import BROKEN, DISTURBED, GOOD, STUBBORN, TO_OTHER_CURVES
+from tests.checking.trainers import BROKEN, DEAF, DISTURBED, GOOD, STUBBORN, TO_OTHER_CURVES
+from tests.documents import block
 from tests.trainers.strangers import POLYNOMIAL
 
 
@@ -126,12 +127,21 @@ def test_a_program_that_ignores_sigterm_and_keeps_nothing(checked):
 
 
 @pytest.mark.slow
+def test_a_trainer_that_hears_no_command_and_saves_nothing(checked):
+    space = {"study": "deaf", "trainer": "python:deaf:Deaf", "resources": {"device": "cpu"}}
+    found = checked(DEAF, file="deaf.py", space=space)
+    assert [one.name for one in found.failed] == ["resumes", "stops", "killed"]
+    assert found.finding("stops").line == "it went on for 4 evaluations, to its end"
+    assert "handle.command()" in found.finding("stops").mend
+
+
+@pytest.mark.slow
 def test_a_trainer_of_ones_own(checked):
     fit = {"degree": {"low": 1, "high": 6}, "learning_rate": {"low": 0.01, "high": 0.5, "log": True}}
     space = {"study": "curves", "trainer": "python:polynomial:Polynomial", "fit": fit, "resources": {"device": "cpu"}}
     found = checked(POLYNOMIAL, file="polynomial.py", space=space)
     assert found.ok, found.failed
-    assert set(found.params) == {"fit.degree", "fit.learning_rate"}
+    assert set(found.params) == {"degree", "learning_rate"}
 
 
 def test_a_study_that_pauses_its_trials_says_what_that_costs(tmp_path):
@@ -142,6 +152,16 @@ def test_a_study_that_pauses_its_trials_says_what_that_costs(tmp_path):
     assert paused.not_promised.endswith("its time so far is lost; this study's pruner, promotion, pauses most trials")
     other = Experiment.of({"study": "a", **space, "search": {}}, base=tmp_path)
     assert suite._in_this_study(found, other) == found
+
+
+@pytest.mark.slow
+def test_a_function_that_starts_ranks(checked):
+    """The one of the page, with two processes on a CPU; it saves nothing."""
+    space = {"study": "ranks", "train": "./two_ranks.py:train", "config": {"lr": 0.1, "steps": 20}}
+    code = block("own_training.md", "# two_ranks.py")
+    found = checked(code, file="two_ranks.py", space={**space, "resources": {"device": "cpu"}}, quick=True)
+    assert found.finding("evaluations").line == "4 evaluations with val/loss in a whole training"
+    assert [one.name for one in found.failed] == ["resumes"], found.failed
 
 
 @pytest.mark.slow
@@ -162,4 +182,4 @@ def test_our_own_trainer(corpus_files, tmp_path):
     )
     assert found.ok, found.failed
     assert not (tmp_path / "home").exists()
-    assert found.params == {"model.n_layers": 1, "training.epochs": 2}  # the smallest
+    assert found.params == {"n_layers": 1, "epochs": 2}  # the smallest

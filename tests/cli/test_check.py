@@ -1,8 +1,11 @@
 """`hpsearch check` as people and programs read it."""
 
 import json
+import signal
 
 import pytest
+
+from tests.cli.processes import alive, descendants, end, started, wait_for
 
 SPACE = "study: mine\ntrain: ./mine.py:train\nresources: {device: cpu}\n"
 FAILS = "def train(config):\n    raise KeyError('width')\n"
@@ -64,3 +67,32 @@ def test_a_space_with_a_mistake_is_one_line(call, tmp_path):
     code, out, err = call("check", tmp_path / "space.yaml")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "none.py" in err
+
+
+LASTING = """
+import time
+
+def train(config):
+    for step in range(1000):
+        time.sleep(0.1)
+        yield {"val/loss": 1.0, "step": step, "steps": 1000}
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_at_once_and_cleans_up(tmp_path):
+    (tmp_path / "mine.py").write_text(LASTING)
+    (tmp_path / "space.yaml").write_text(SPACE)
+    (tmp_path / "temporary").mkdir()
+    process = started("check", "space.yaml", cwd=tmp_path, TMPDIR=str(tmp_path / "temporary"))
+    try:
+        wait_for(lambda: list((tmp_path / "temporary").glob("hpsearch-check-*/a/*")) or process.poll() is not None)
+        family = descendants(process.pid)
+        out, err = end(process, signal.SIGINT)
+    finally:
+        end(process)
+    assert process.returncode == 130, err
+    assert "Traceback" not in out + err
+    wait_for(lambda: not alive(family))
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert not (tmp_path / "mlruns").exists()

@@ -6,6 +6,7 @@ from rich.console import Console
 
 import hpsearch
 from hpsearch.cli.explain import _show
+from hpsearch.reference.entries import USUAL
 from hpsearch.reference.schema import text_of
 
 
@@ -47,6 +48,18 @@ def test_an_unknown_key_is_one_line(call):
     assert code == 2
     assert "; did you mean training.learning_rate" in err
     assert err.count("\n") == 1
+
+
+def test_the_name_that_other_tools_have_for_a_key_is_answered_with_ours(call):
+    for word, ours in (("lr", "training.learning_rate"), ("training.lr", "training.learning_rate")):
+        assert call("explain", word)[2].endswith(f"; did you mean {ours}?\n")
+    for meant in USUAL.values():
+        assert hpsearch.explain(meant).name == meant
+
+
+def test_the_config_of_own_code_and_the_webhook_have_an_entry_with_an_example(call):
+    assert "example  config: {lr: " in call("explain", "config")[1]
+    assert 'example  notify: "https://' in call("explain", "notify")[1]
 
 
 def test_schema_prints_and_writes_it(call, tmp_path):

@@ -92,6 +92,18 @@ def test_a_running_study_names_its_process_and_a_lock_without_a_journal_is_one(h
     assert (found["died"]["state"], found["opening"]["state"]) == ("interrupted", "empty")
 
 
+def test_a_driver_that_waits_for_its_views_is_finishing_and_the_next_one_is_starting(home, call):
+    lock, ended = StudyLock(home / "finished" / "lock", what="finished"), listed(call, home)["finished"]["last"]
+    try:
+        os.utime(home / "finished" / "lock", (ended - 60, ended - 60))
+        assert listed(call, home)["finished"]["state"] == "finishing"
+        os.utime(home / "finished" / "lock", (ended + 60, ended + 60))
+        assert listed(call, home)["finished"]["state"] == "starting"
+    finally:
+        lock.release()
+    assert listed(call, home)["finished"]["state"] == "finished"
+
+
 def test_foreign_folders_are_passed_over_and_damaged_journals_hide_nothing(home, call):
     for name in ("artifacts", "cache", "моё", "with space", "a\nb"):
         (home / name).mkdir()

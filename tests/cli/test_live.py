@@ -6,30 +6,17 @@ import pytest
 from rich.cells import cell_len
 
 from tests import blank
-from tests.cli.processes import TOY
+from tests.cli.folders import small
 from tests.cli.screens import Screen
 
-SPACE = """
-study: little
-seed: 2
-budget: {trials: 3}
-data: {text: {task: text, files: {train: train.txt, valid: valid.txt}}}
-search: {pruner: none, overfitting: false}
-training:
-  learning_rate: {low: 1e-3, high: 1e-2, log: true}
-  epochs: {low: 2, high: 9}
-"""
 BAR = r"[━╸─]+"
 CONFIG = "learning_rate=0.003 epochs=5.5"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "space.yaml").write_text(SPACE + TOY)
     blank.home(tmp_path / "home")
-    for name in ("train", "valid"):
-        (tmp_path / f"{name}.txt").write_text(f"some text to {name} on " * 30)
-    return tmp_path
+    return small(tmp_path, "little", trials=3)
 
 
 def run(folder, *more, columns=80, lines=24, step="0.1", **extra):

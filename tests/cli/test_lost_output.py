@@ -97,12 +97,12 @@ def test_lost_output_is_an_error_only_if_the_disk_is_full(folder, headed, target
 
 
 def test_json_is_valid_in_every_encoding(folder, headed):
-    done = hpsearch("show", "moods", "--json", "--home", "home", cwd=folder, PYTHONIOENCODING="latin-1")
+    done = hpsearch("show", "moods", "--json", "--home", "home", cwd=folder, PYTHONIOENCODING="latin-1", fresh=True)
     assert json.loads(done.stdout)["study"] == "moods"
 
 
 def test_a_table_has_only_characters_of_the_terminals_encoding(folder, headed):
-    done = hpsearch("show", "moods", "--home", "home", cwd=folder, PYTHONIOENCODING="latin-1")
+    done = hpsearch("show", "moods", "--home", "home", cwd=folder, PYTHONIOENCODING="latin-1", fresh=True)
     assert done.returncode == 0
     assert done.stdout.isascii()
     assert "| 0" in done.stdout

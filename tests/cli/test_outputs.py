@@ -5,25 +5,13 @@ import json
 import pytest
 
 from tests.api.conftest import NoViews
-from tests.cli.processes import TOY
-
-SPACE = """
-study: said
-budget: {trials: 2}
-data: {text: {task: text, files: {train: train.txt, valid: valid.txt}}}
-search: {pruner: none, overfitting: false}
-training:
-  learning_rate: {low: 1e-3, high: 1e-2, log: true}
-  epochs: {low: 2, high: 9}
-"""
+from tests.cli.folders import small
 
 
 @pytest.fixture
 def run(tmp_path, call, monkeypatch):
     monkeypatch.setattr("hpsearch.driver.shipper.start", NoViews)
-    (tmp_path / "space.yaml").write_text(SPACE + TOY)
-    for name in ("train", "valid"):
-        (tmp_path / f"{name}.txt").write_text("the same text in both, which is a warning " * 30)
+    small(tmp_path, "said", trials=2, text="the same text in both, which is a warning ")
 
     def hpsearch(*options):
         return call("run", tmp_path / "space.yaml", "--home", tmp_path / "home", "--launcher", "inline", *options)

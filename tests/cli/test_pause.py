@@ -11,29 +11,16 @@ from hpsearch.pause_file import PauseFile
 from hpsearch.search import Search
 from hpsearch.study import read_history
 from tests import blank
-from tests.cli.processes import TOY, alive, descendants, end, events, started, wait_for
+from tests.cli.folders import small
+from tests.cli.processes import alive, descendants, end, events, started, wait_for
 from tests.faults.nemesis import is_worker
 from tests.searching import experiment, inline, opened
-
-SPACE = """
-study: held
-seed: 2
-budget: {trials: 4}
-data: {text: {task: text, files: {train: train.txt, valid: valid.txt}}}
-search: {pruner: none, overfitting: false}
-training:
-  learning_rate: {low: 1e-3, high: 1e-2, log: true}
-  epochs: {low: 2, high: 9}
-"""
 
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "space.yaml").write_text(SPACE + TOY)
     blank.home(tmp_path / "home")
-    for name in ("train", "valid"):
-        (tmp_path / f"{name}.txt").write_text(f"some text to {name} on " * 30)
-    return tmp_path
+    return small(tmp_path, "held", trials=4)
 
 
 def workers(pid):

@@ -102,6 +102,26 @@ def test_a_long_study_shows_its_best_and_says_how_to_see_the_others(home, call):
     assert "more trials" not in call("show", "toy", "--top", 6, "--home", home)[1]
 
 
+def test_trials_that_were_asked_for_come_without_what_is_known_of_the_study(home, call):
+    whole = call("show", "toy", "--home", home)[1]
+    assert "too few trials" in whole
+    part = call("show", "toy", "--top", 6, "--home", home)[1]
+    assert whole.startswith(part)
+    assert "too few trials" not in part
+    outcome = json.loads(call("show", "toy", "--json", "--home", home)[1])["best"]["outcome"]
+    assert "too few trials" not in call("show", "toy", "--outcome", outcome, "--home", home)[1]
+
+
+def test_columns_are_the_width_of_a_table_in_a_pipe(home, call, monkeypatch):
+    widest = max(map(len, call("show", "toy", "--top", 6, "--home", home)[1].splitlines()))
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = call("show", "toy", "--top", 6, "--home", home)[1]
+    assert max(map(len, narrow.splitlines()[:9])) <= 40 < widest
+    for wrong in ("wide", "-3", ""):
+        monkeypatch.setenv("COLUMNS", wrong)
+        assert max(map(len, call("show", "toy", "--top", 6, "--home", home)[1].splitlines())) == widest
+
+
 def test_it_starts_quickly(home):
     """Of the packages that take long to import it needs none; a long study is listed in the time of reading it."""
     heavy = ["torch", "optuna", "mlflow", "numpy", "sklearn", "matplotlib"]

@@ -30,6 +30,8 @@ def test_a_missing_config_and_a_wrong_one_are_one_line(call, space_file, tmp_pat
     one_line(call("train", tmp_path / "none.yaml"), 2, r"none.yaml")
     one_line(call("train", space_file("training: {epochs: -1}\n")), 2, r"space.yaml:2:\d+: training.epochs")
     one_line(call("train", space_file(""), "--threads", "0"), 2, r"--threads")
+    one_line(call("train", space_file(""), "--seeds", "0"), 2, r"--seeds.*1<=x<=100")
+    one_line(call("train", space_file(""), "--data", "test"), 2, r"--data.*'train', 'train\+valid'")
 
 
 def test_what_cannot_be_registered_is_one_line_before_anything_is_trained(call, space_file, tmp_path):

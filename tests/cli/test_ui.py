@@ -65,7 +65,7 @@ def ui(story):
     port, dashboard, before = free_port(), free_port(), os.umask(0)
     ports = ("--port", port, "--dashboard-port", dashboard)
     os.utime(story.home / "story" / "journal.jsonl")  # the newest of the studies that tests left in this home
-    process = started("ui", *ports, "--home", "home", cwd=story.cwd, **CARELESS)
+    process = started("ui", *ports, "--home", "home", cwd=story.cwd, fresh=True, **CARELESS)
     os.umask(before)
     try:
         answer = wait_for(lambda: (ask(port) and ask(dashboard)) or process.poll() is not None)

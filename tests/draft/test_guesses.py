@@ -1,5 +1,7 @@
 """What a draft makes of a table: its task and its columns."""
 
+import json
+
 import pytest
 
 from hpsearch.draft.questions import Answers, Question
@@ -7,6 +9,20 @@ from hpsearch.errors import DataError, UserError
 from tests.draft.files import drafted, keys, labelled, rows, sentences
 
 SPLIT = {"valid": 0.1, "test": 0.1}
+
+
+def test_a_column_of_scores_is_not_used_and_that_is_said(tmp_path):
+    path = rows(tmp_path / "a.csv", ("text", "score"), *((text, i / 7) for i, text in enumerate(sentences(100))))
+    made = drafted(path)
+    assert "    task: text  # no task predicts numbers: score is not used\n" in made.text
+    assert "a: no task predicts numbers: score is not used" in made.lines
+
+
+def test_a_chat_is_refused_with_what_to_do(tmp_path):
+    chat = {"messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "good day"}]}
+    (tmp_path / "chat.jsonl").write_text(f"{json.dumps(chat)}\n" * 40)
+    with pytest.raises(DataError, match=r"chat.jsonl:1: a chat \(messages in 'messages'\), which no task reads"):
+        drafted(tmp_path / "chat.jsonl")
 
 
 def test_a_labelled_csv(tmp_path):
@@ -129,7 +145,7 @@ def test_a_table_that_cannot_be_guessed(tmp_path, header, row, said):
         (b"", "the file is empty"),
         (b"text,label\n", "no examples"),
         (b"text,label\nsome words,a\n", "too few rows to guess from (1)"),
-        (bytes(range(256)) * 9, "a NUL byte"),
+        (bytes(range(256)) * 9, "a binary file, text is expected"),
         (b'text,label\n"never closed,a\n' + b"b,c\n" * 30, "never closed"),
     ],
 )

@@ -1,5 +1,7 @@
 """Which files belong together."""
 
+import random
+
 import pytest
 
 import hpsearch
@@ -35,6 +37,25 @@ def test_two_aligned_files(tmp_path):
     assert keys(*pair, target="de")["files"]["train"]["source"] == "train.en"
     with pytest.raises(UserError, match="--source fr: the files are of de and en"):
         drafted(*pair, source="fr")
+
+
+def test_a_pattern_that_the_shell_has_not_expanded_is_expanded(tmp_path):
+    for i in range(3):
+        lines(tmp_path / f"part{i}.txt", sentences(50, seed=i))
+    assert keys(tmp_path / "part*.txt")["files"] == {"train": ["part0.txt", "part1.txt", "part2.txt"]}
+    lines(tmp_path / "odd[1].txt", sentences(50))
+    assert keys(tmp_path / "odd[1].txt", output=tmp_path / "space.yaml")["files"] == {"train": "odd[1].txt"}
+    with pytest.raises(DataError, match=r"none\*.txt: no file matches this pattern$"):
+        drafted(tmp_path / "none*.txt")
+
+
+def test_a_binary_file_is_refused_as_such(tmp_path):
+    for name in ("weights.bin", "notes.txt", "table.csv"):
+        (tmp_path / name).write_bytes(bytes(random.Random(0).choices(range(1, 256), k=5000)))
+        with pytest.raises(DataError, match=rf"{name}: a binary file, text is expected; give the files"):
+            drafted(tmp_path / name)
+    (tmp_path / "wide.txt").write_text("\n".join(sentences(60)), encoding="utf-16")
+    assert keys(tmp_path / "wide.txt")["task"] == "text"
 
 
 def test_a_folder_of_aligned_files_needs_a_direction(tmp_path):

@@ -183,6 +183,16 @@ def said(found):
     return list(bands.lines(found))
 
 
+@pytest.mark.parametrize("limits", [{"low": 1, "high": 2, "step": 1, "log": False}, {"choices": [1, 2]}])
+def test_of_a_narrow_range_it_is_said_that_it_is_narrow(limits):
+    samples = [Sample({**one.params, "x": 1 + at % 2}, one.value) for at, one in enumerate(spread(5, bad=5))]
+    found = bands.bands(samples, {"x": limits, "y": RATE}, sigma=0.02)
+    assert found.idle == ("x",)
+    assert said(found)[-1] == "x makes no difference from 1 to 2, but that range is narrow: a wider one says more"
+    wide = bands.bands(samples, {"x": limits | {"high": 3, "choices": [1, 3, 2]}, "y": RATE}, sigma=0.02)
+    assert all(band.narrow is None for band in wide.bands)
+
+
 def test_lines():
     assert said(bands.bands(spread(5, bad=5), {"x": DROPOUT, "y": RATE}, sigma=0.02)) == [
         "good values, of the 5 trials within two sigma (0.04) of the best: x 0 to 0.4 (recommended: 0.2); y 0.001",

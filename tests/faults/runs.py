@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hpsearch import journal
 from hpsearch.journal.history import History
+from tests import blank
 from tests.cli.processes import events
 
 SPACE = """
@@ -62,6 +63,8 @@ class Zygote:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.unanswered, signal.SIGKILL)
             self.wait()
+        if views and "home" in arguments and not (cwd / "home" / "mlflow.db").exists():
+            blank.home(cwd / "home")
         self.output = cwd / "output.txt"
         request = {"arguments": list(arguments), "cwd": str(cwd), "environment": environment}
         request |= {"views": views, "output": str(self.output)}

@@ -60,7 +60,7 @@ def test_killed_at_a_point_and_resumed_it_is_as_if_it_had_not_been(zygote, tmp_p
     assert crashes >= (REPEATS if point in OWN else 1)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["KILL", "INT"])
 def test_ended_at_any_moment_and_resumed_it_is_as_if_it_had_not_been(zygote, tmp_path, undisturbed, number, seed):
     """Every driver ends at a random moment while repeats are trained in parallel; the last one is left in peace."""

@@ -49,7 +49,7 @@ def test_killed_at_a_point_and_resumed_it_is_as_if_it_had_not_been(zygote, tmp_p
     assert crashes == len(POINTS[point])
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_crashes_in_a_row_change_nothing(zygote, tmp_path, undisturbed, seed):
     """F82: the run and each resume of it killed; then a resume without a crash."""
     draw, cwd, said = random.Random(seed), study(tmp_path / "run"), ""

@@ -181,7 +181,7 @@ def begun(folder, echo, *, space="", data=None, trainer="hpsearch.testing.toy:To
     variables = {"MLFLOW_TRACKING_USERNAME": "u", **SECRETS, "HOME": str(folder / "left" / "user")}
     variables |= {"TMPDIR": str(folder / "left" / "tmp"), "PYTHONPATH": os.pathsep.join([str(folder), *python_path()])}
     variables |= environment or {}
-    process = started("run", "space.yaml", "--home", "left/home", "--workers", "1", cwd=folder, **variables)
+    process = started("run", "space.yaml", "--home", "left/home", "--workers", "1", cwd=folder, fresh=True, **variables)
     return folder, process, variables
 
 

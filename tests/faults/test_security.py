@@ -306,7 +306,7 @@ def test_f52_a_journal_or_lock_that_is_a_link_is_refused(folder, victim, kind, n
     study = folder / "home" / "story"
     study.mkdir(parents=True)
     KINDS[kind](study / name, victim)
-    done = hpsearch("run", "space.yaml", "--home", "home", "--launcher", "inline", cwd=folder)
+    done = hpsearch("run", "space.yaml", "--home", "home", "--launcher", "inline", cwd=folder, views=False)
     assert done.returncode in (1, 74), done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert f"home/story/{name}: " in done.stderr
@@ -317,7 +317,7 @@ def test_f52_a_dangling_link_makes_no_file(folder, name):
     study = folder / "home" / "story"
     study.mkdir(parents=True)
     (study / name).symlink_to(folder / "made")
-    done = hpsearch("run", "space.yaml", "--home", "home", "--launcher", "inline", cwd=folder)
+    done = hpsearch("run", "space.yaml", "--home", "home", "--launcher", "inline", cwd=folder, views=False)
     assert (done.returncode in (1, 74), len(done.stderr.splitlines())) == (True, 1)
     assert not (folder / "made").exists()
 
@@ -381,7 +381,7 @@ def unmasked(*arguments, cwd):
     """A command started under umask 000."""
     before = os.umask(0)
     try:
-        return hpsearch(*arguments, cwd=cwd)
+        return hpsearch(*arguments, cwd=cwd, fresh=True)
     finally:
         os.umask(before)
 
@@ -415,7 +415,7 @@ OLD = [("torch", "2.9.1+cu128"), ("torch", "1.13.1"), ("mlflow", "3.10.2"), ("ml
 def test_f56_an_old_package_is_refused_in_one_line(tmp_path, command, package, version):
     path = with_package(tmp_path / "old", package, version)
     arguments = [command, *(["space.yaml"] if command != "ui" else []), "--home", "home"]
-    done = hpsearch(*arguments, cwd=tmp_path, PYTHONPATH=path)
+    done = hpsearch(*arguments, cwd=tmp_path, PYTHONPATH=path, fresh=True)
     if command == "ui" and package == "torch":
         assert "holds no mlflow.db yet" in done.stderr  # it needs no torch
         return

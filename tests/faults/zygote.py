@@ -55,10 +55,9 @@ def child(request):
         limited(int(limit))
     if warm.AVAILABLE and not OWN_TO_DRIVERS & os.environ.keys():
         warm.fork_workers()
+        shipper.Shipper._spawn = warm.shipping
     if not request["views"]:
         driver.shipper.start = NoViews
-    elif warm.AVAILABLE:
-        shipper.Shipper._spawn = warm.shipping
     cli.main(request["arguments"])
 
 

@@ -145,6 +145,24 @@ def test_a_narrow_page_is_not_scrolled_sideways(shown, width):
     assert shown.evaluate("document.documentElement.scrollWidth") == width
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_column_of_a_wide_table_can_be_scrolled_into_view_within_its_box(shown, width):
+    shown.set_viewport_size({"width": width, "height": 700})
+    box = shown.locator("#trials .scroll")
+    wide = box.evaluate("box => box.scrollWidth > box.clientWidth")
+    assert wide or width == 1280
+    for place in range(box.locator("thead th").count()):
+        head = box.locator("thead th").nth(place)
+        head.evaluate("head => head.scrollIntoView({inline: 'center', block: 'nearest'})")
+        seen = head.bounding_box()
+        frame = box.bounding_box()
+        assert seen["x"] >= frame["x"] - 1
+        assert seen["x"] + min(seen["width"], 100) <= frame["x"] + frame["width"] + 1
+    assert shown.evaluate("document.documentElement.scrollWidth") == width
+    if wide:  # and that there is more is seen
+        assert "linear-gradient" in box.evaluate("box => getComputedStyle(box).backgroundImage")
+
+
 def test_printing_draws_every_chart_on_white(browser_page, file):
     browser_page.page.emulate_media(color_scheme="dark")
     shown = load(browser_page.page, file)

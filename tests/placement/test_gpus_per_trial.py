@@ -1,5 +1,6 @@
 """Trials with several GPUs each: one to a group of GPUs, and every GPU counts in the device-hours."""
 
+from hpsearch import best
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.space.experiment import Experiment
 from tests.searching import go
@@ -43,3 +44,5 @@ def test_a_program_sees_the_gpus_of_its_trial_alone(tmp_path, monkeypatch):
     [trial] = study.history.trials.values()
     assert trial.evaluations[1].metrics == {"val/loss": 1.0, "seen": 67, "gpus": 2, "told": 2, "first": 0}
     assert trial.device == "cuda:2+3"
+    exported = best.text(study.history, wanted.trainer, base=str(tmp_path), run_id=None)
+    assert Experiment.loads(exported).resources.gpus_per_trial == 2  # the final training has as many

@@ -123,11 +123,14 @@ def test_what_cannot_be_loaded_is_one_line_with_its_place(space, case):
     [
         (
             "trainer: casual_lm\n",
-            "1:10: trainer: unknown trainer 'casual_lm'; allowed: causal_lm, or your own as trainer: ",
+            "1:10: trainer: unknown trainer 'casual_lm'; allowed: causal_lm, huggingface, or your own as trainer: ",
         ),
         ("trainer: python:mine\n", "1:10: trainer: 'python:mine' names no attribute of a module; write trainer: "),
         ("trainer: python:no_such.mine:T\n", "1:10: trainer: python:no_such.mine:T: cannot be imported (ModuleNotF"),
-        ('trainer: ""\n', "1:10: trainer: unknown trainer ''; allowed: causal_lm, or your own as trainer: "),
+        (
+            'trainer: ""\n',
+            "1:10: trainer: unknown trainer ''; allowed: causal_lm, huggingface, or your own as trainer: ",
+        ),
         ("trainer: 3\n", "1:10: trainer: must be text, not 3"),
         ("trainer: [a]\n", "1:10: trainer: must be text, not a list"),
     ],

@@ -12,6 +12,7 @@ from hpsearch.events import Interrupted
 from hpsearch.journal.history import History
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.space.experiment import Experiment
+from tests import blank
 from tests.cli.processes import descendants, end, events, hpsearch, started, wait_for
 from tests.faults.nemesis import is_worker
 from tests.searching import go
@@ -31,6 +32,7 @@ RUN = ("run", "space.yaml", "--home", "home", "--workers", "2")
 def written(folder, *, code=POLYNOMIALS, space=MANY):
     (folder / "polynomials.py").write_text(code)
     (folder / "space.yaml").write_text(space)
+    blank.home(folder / "home")
     return folder
 
 
@@ -39,7 +41,7 @@ def project(tmp_path_factory):
     """A folder whose study lost a worker and then its driver by kill -9, and was resumed to its end."""
     folder = written(tmp_path_factory.mktemp("many"))
     journal, groups = folder / "home/curves/journal.jsonl", folder / "groups.jsonl"
-    process = started(*RUN, cwd=folder, FIT_STEP="0.05", NO_TORCH="1", FIT_GROUPS=str(groups))
+    process = started(*RUN, cwd=folder, FIT_STEP="0.05", NO_TORCH="1", FIT_GROUPS=str(groups), fresh=True)
     try:
         wait_for(lambda: len(events(journal, "evaluation")) >= 3 or process.poll() is not None)
         os.kill(next(pid for pid in descendants(process.pid) if is_worker(pid)), signal.SIGKILL)
@@ -49,7 +51,7 @@ def project(tmp_path_factory):
     finally:
         said = end(process)
     assert process.returncode == -signal.SIGKILL, said
-    done = hpsearch(*RUN, cwd=folder, NO_TORCH="1", FIT_GROUPS=str(groups))
+    done = hpsearch(*RUN, cwd=folder, NO_TORCH="1", FIT_GROUPS=str(groups), fresh=True)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return folder
 

@@ -9,6 +9,7 @@ from hpsearch.contract import WorkerSettings
 from hpsearch.journal.history import History
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.space.experiment import Experiment
+from tests import blank
 from tests.cli.processes import end, events, hpsearch, started, wait_for
 from tests.searching import go
 from tests.trainers.strangers import POLYNOMIAL, SPACE
@@ -22,15 +23,16 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stranger")
     (folder / "polynomial.py").write_text(POLYNOMIAL)
     (folder / "space.yaml").write_text(SPACE)
+    blank.home(folder / "home")
     journal = folder / "home/curves/journal.jsonl"
-    process = started(*RUN, cwd=folder, FIT_STEP="0.05", NO_TORCH="1")
+    process = started(*RUN, cwd=folder, FIT_STEP="0.05", NO_TORCH="1", fresh=True)
     try:
         wait_for(lambda: len(events(journal, "evaluation")) >= 3 or process.poll() is not None)
     finally:
         said = end(process)
     assert process.returncode == -signal.SIGKILL, said
     before = events(journal)
-    done = hpsearch(*RUN, cwd=folder, NO_TORCH="1")
+    done = hpsearch(*RUN, cwd=folder, NO_TORCH="1", fresh=True)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return folder, before
 

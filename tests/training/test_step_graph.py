@@ -19,7 +19,7 @@ from hpsearch.training.loop import Training, train
 from hpsearch.training.optimizer import make_optimizer, update
 from hpsearch.training.step_graph import SHAPES, WARM, PlainRecorder, StepGraphs
 from tests.training.test_cooldown import cooled, values
-from tests.training.test_gpu import GPU, placed
+from tests.training.test_gpu import GPU, ON_GPU, placed
 from tests.training.tiny import CPU, MIXED, PAIRS, TEXT, handle, tiny
 
 
@@ -279,24 +279,17 @@ def on_gpu(test):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_on_a_gpu_the_curve_is_that_of_plain_steps(tmp_path, corpus_files, data, precision, caplog):
     """Without dropout, whose random numbers differ."""
-    found = [
-        curve(
-            train(
-                config_of(data, graphs=on, precision=precision, dropout=0.0),
-                placed(handle(tmp_path, str(on)), "cuda:0"),
-            )
-        )
-        for on in (False, True)
-    ]
+    configs = [config_of(data, graphs=on, precision=precision, dropout=0.0) for on in (False, True)]
+    found = [curve(train(one, placed(handle(tmp_path, str(on)), "cuda:0"))) for on, one in enumerate(configs)]
     assert not caplog.messages
     for plain, graphed in zip(*found, strict=True):
         assert graphed == pytest.approx(plain, rel=2e-2 if precision == "bf16" else 2e-3)
 
 
-@on_gpu
-def test_on_a_gpu_dropout_differs_from_step_to_step(tmp_path, corpus_files):
+@pytest.mark.parametrize("device", ["cpu", ON_GPU])
+def test_dropout_differs_from_step_to_step(tmp_path, corpus_files, device):
     """At a rate of 0 the loss of a batch changes by its dropout alone."""
-    training = Training(config_of({"text": TEXT}, graphs=True, dropout=0.3), placed(handle(tmp_path), "cuda:0"))
+    training = Training(config_of({"text": TEXT}, graphs=True, dropout=0.3), placed(handle(tmp_path), device))
     rows, numbers = training.order.at(next(s for s in range(99) if training.order.at(s)[1].min() >= 0))
     losses = {training._graphed(rows, numbers, 0.0)[0].item() for _ in range(WARM + 5)}
     assert len(losses) == WARM + 5
@@ -307,8 +300,8 @@ def test_on_a_gpu_dropout_differs_from_step_to_step(tmp_path, corpus_files):
 def test_on_a_gpu_a_paused_training_goes_on(tmp_path, corpus_files):
     config, asked = config_of({"text": TEXT}, graphs=True, dropout=0.0), itertools.count()
     undisturbed = curve(train(config, placed(handle(tmp_path, "undisturbed"), "cuda:0")))
-    command = lambda: Command.PAUSE if next(asked) >= 12 else Command.CONTINUE  # noqa: E731
-    before = curve(train(config, placed(handle(tmp_path, "paused", command=command), "cuda:0")))
+    paused = handle(tmp_path, "paused", command=lambda: Command.PAUSE if next(asked) >= 12 else Command.CONTINUE)
+    before = curve(train(config, placed(paused, "cuda:0")))
     after = curve(train(config, placed(handle(tmp_path, "paused"), "cuda:0")))
     for found, wanted in zip(before + after[len(before) :], undisturbed, strict=True):
         assert found == pytest.approx(wanted, rel=2e-3)

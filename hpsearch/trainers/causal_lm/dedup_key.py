@@ -18,7 +18,7 @@ def dedup_key(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Values]:
     return {
         "tokenizer": _of_tokenizer({**_TOKENIZER, **config.get("tokenizer", {})}),
         "model": _of_model({**_MODEL, **config.get("model", {})}),
-        "training": _of_training({**_TRAINING, **config.get("training", {})}),
+        "training": of_training({**_TRAINING, **config.get("training", {})}),
     }
 
 
@@ -33,7 +33,7 @@ def _of_model(values: Values) -> Values:
     return {**values, "n_kv_heads": values["n_kv_heads"] or values["n_heads"], "mlp_width": mlp_size}
 
 
-def _of_training(values: Values) -> Values:
+def of_training(values: Values) -> Values:
     """`cooldown` and `min_lr` have an effect in some schedules only (see optimizer.learning_rate)."""
     wsd = values["schedule"] == "wsd"
     falls = values["schedule"] != "constant" and not (wsd and values["cooldown"] == 0)

@@ -12,7 +12,7 @@ from hpsearch.trainers.trainer import TestResult
 from hpsearch.training import checkpoint
 from hpsearch.training.batches import rows_of
 from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import open_corpus
+from hpsearch.training.corpus import open_corpus, own_tokenizer
 from hpsearch.training.device import prepare_device
 from hpsearch.training.evaluation import Evaluator
 from hpsearch.training.export import save_model
@@ -38,7 +38,7 @@ def test(config: TrainConfig, handle: Handle) -> TestResult:
 def export(config: TrainConfig, handle: Handle, folder: Path) -> None:
     """Writes the best weights and the tokenizer in the format of transformers."""
     model, corpus, _ = _best(config, handle)
-    save_model(model, corpus.tokenizer, folder, uses_of(config, corpus))
+    save_model(model, own_tokenizer(corpus), folder, uses_of(config, corpus))
 
 
 def _best(config: TrainConfig, handle: Handle) -> tuple[Llama, Corpus, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 from hpsearch.contract import CHECKPOINTS, Handle
 from hpsearch.training import checkpoint
 from hpsearch.training.config import TrainConfig
-from hpsearch.training.corpus import open_corpus, state_digest
+from hpsearch.training.corpus import open_corpus, own_tokenizer, state_digest
 from hpsearch.training.export import save_model
 from hpsearch.training.model import Llama
 from hpsearch.training.uses import uses_of
@@ -22,17 +22,17 @@ def export(config: TrainConfig, handle: Handle, folder: Path, *, index: int) -> 
     """
     corpus = open_corpus(config, handle.settings)
     digests = {"best.pt": config.digest()} | dict.fromkeys(CHECKPOINTS, state_digest(config, corpus))
-    best = _kept(handle.folder, digests, index)
+    best = kept(handle.folder, digests, index)
     if best is None:
         return None
-    tokenizer = corpus.tokenizer
+    tokenizer = own_tokenizer(corpus)
     model = Llama(config.model, vocab_size=tokenizer.vocab_size)
     model.load_state_dict(best["weights"])
     save_model(model, tokenizer, folder, uses_of(config, corpus))
     return dict(best["evaluation"]["metrics"])
 
 
-def _kept(files: Path, digests: Mapping[str, str], index: int) -> dict[str, Any] | None:
+def kept(files: Path, digests: Mapping[str, str], index: int) -> dict[str, Any] | None:
     """`weights` and `evaluation`, from best.pt of a finished trial or from the checkpoint of an unfinished one."""
     for name, config_hash in digests.items():
         try:

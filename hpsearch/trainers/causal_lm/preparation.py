@@ -15,7 +15,7 @@ from hpsearch.errors import ConfigError, DataError
 from hpsearch.trainers.causal_lm import data_checks
 from hpsearch.trainers.trainer import Prepared, SpaceView
 from hpsearch.training import metric_checks
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.config import FitConfig, TrainConfig
 
 
 def check(space: SpaceView) -> None:
@@ -23,12 +23,12 @@ def check(space: SpaceView) -> None:
 
     Raises DataError with the place in the space file, ConfigError if a package for a metric is missing.
     """
-    config: TrainConfig = space.config
+    config: FitConfig = space.config
     if found := metric_checks.unmeasurable(config):
         key, reason = found
         raise ConfigError(f"{space.where('evaluation', key)}: evaluation.{key}: {reason}")
     for name, data_set in config.data.items():
-        with _placed(space):
+        with placed(space):
             sources.check_sources(name, data_set, base=space.base)
 
 
@@ -42,7 +42,7 @@ def prepare(
 ) -> Prepared:
     """Reads the data sets and tokenizes those missing in the cache; raises DataError or ConfigError with the place."""
     config: TrainConfig = space.config
-    with _placed(space):
+    with placed(space):
         progress("reading the data", 0.0)
         contents, took = determinism.timed(lambda: Contents.of(config.data, config.tokenizer, base=space.base))
         known(contents.facts)
@@ -63,7 +63,7 @@ def prepare(
 
 
 @contextlib.contextmanager
-def _placed(space: SpaceView) -> Iterator[None]:
+def placed(space: SpaceView) -> Iterator[None]:
     """Adds the place in the space file to a DataError, unless it names the line of a data file."""
     try:
         yield

@@ -59,7 +59,7 @@ def learning_rate(parameters: int, tokens: float) -> Rule:
     return Rule(value, STEP_LAW, spread=DECADES, decades=True, doubt=doubt)
 
 
-def share_of_law(parameters: int) -> float:
+def share_of_law(parameters: float) -> float:
     """How far Step Law's rate counts for a model, beside that of small models, which does not depend on the tokens."""
     share = (math.log(parameters) - math.log(SMALLEST)) / (math.log(SMALL) - math.log(SMALLEST))
     return min(1.0, max(0.0, share))

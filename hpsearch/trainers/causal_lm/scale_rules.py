@@ -37,7 +37,7 @@ class Growth:
 
     width: float  # ratio
     layers: float  # ratio
-    parameters: tuple[float, float]  # before and after, of the layers' matrices
+    parameters: tuple[int, int]  # before and after, of the layers' matrices
     tokens: tuple[float, float]  # before and after
 
     @property

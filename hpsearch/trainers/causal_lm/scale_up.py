@@ -167,7 +167,8 @@ def _warnings(
 ) -> Iterator[str]:
     """What speaks against the values."""
     for law, what in ((laws.WIDTH_DEPTH, "rate"), (laws.STEP_LAW_BATCH, "batch")):
-        if outside := law.outside(growth):
+        moves = growth.length > 1 or (what == "rate" and growth.size != 1)
+        if moves and (outside := law.outside(growth)):
             yield f"the law of the {what} was fitted on {law.holds}; here {outside}: take its value as a start"
     if growth.size > laws.FAR:
         yield (

@@ -126,7 +126,7 @@ class CausalLM(Trainer):
 
     def files(self, config: Mapping[str, Any]) -> list[str]:
         """The files of the data sets as in the space file."""
-        return [file for data_set in config["data"].values() for file in _files(data_set)]
+        return [file for data_set in config["data"].values() for file in files_of(data_set)]
 
     # ---------------------------------------------------------------------------------------------- rules of sections
 
@@ -142,9 +142,7 @@ class CausalLM(Trainer):
 
     def phases(self, config: TrainConfig) -> Phases:
         """The phases of the learning-rate schedule, and `stop_at` of an exported config."""
-        training = config.training
-        cooldown = 1.0 - training.cooldown if training.schedule == "wsd" else 1.0
-        return Phases(warmup_until=training.warmup, cooldown_from=cooldown, ends_at=training.stop_at)
+        return phases_of(config.training)
 
     def evaluations(self, config: TrainConfig) -> int | None:
         """`evaluation.times`."""
@@ -238,6 +236,13 @@ class CausalLM(Trainer):
         return f" ({origin}: a function that shuffles without a seed, or lists a set, returns other examples each time)"
 
 
-def _files(data_set: Mapping[str, Any]) -> Iterator[str]:
+def phases_of(training: TrainingConfig) -> Phases:
+    """The phases of the schedule, and where the training ends."""
+    cooldown = 1.0 - training.cooldown if training.schedule == "wsd" else 1.0
+    return Phases(warmup_until=training.warmup, cooldown_from=cooldown, ends_at=training.stop_at)
+
+
+def files_of(data_set: Mapping[str, Any]) -> Iterator[str]:
+    """The files of a data set, as in the space file."""
     for found in (data_set.get("files") or {}).values():
         yield from [found] if isinstance(found, str) else [file for file in found or () if isinstance(file, str)]

@@ -187,6 +187,8 @@ class Run:
             for output in program.end(self._config.grace):
                 log.append(output)
                 self._handle.command()  # a sign of life
+                for line in lines.of(output) if stopped else ():
+                    deque(self._evaluations(reader.report(line), line), maxlen=0)  # yielded when it is resumed
             if stopped:
                 self._save()
 

@@ -195,3 +195,8 @@ def test_a_target_that_is_wrong_is_named(given, words):
 def test_unknown_counts_are_named():
     with pytest.raises(Fault, match="does not know how many tokens its data have"):
         larger({"width": 128}, sets={})
+
+
+def test_a_law_of_the_tokens_is_not_warned_of_where_they_stay():
+    assert not any("law of the batch" in line for line in larger({"width": 128}).warnings)
+    assert any("law of the batch" in line for line in larger({"tokens": 1e7}).warnings)

@@ -6,9 +6,9 @@ import signal
 import pytest
 from mlflow import MlflowClient
 
-from hpsearch.journal.history import History
 from hpsearch.space.experiment import Experiment
 from tests.cli.processes import end, events, hpsearch, started, wait_for
+from tests.trainers.searched import RUN, curves, written
 
 TRAIN = """
 import os, sys, time
@@ -41,22 +41,10 @@ config:
   name: 学习
   optimizer: {kind: sgd, lr: {low: 0.01, high: 0.5, log: true}}
 """
-RUN = ("run", "space.yaml", "--home", "home")
 
 
 def made(folder):
-    folder.mkdir(exist_ok=True)
-    (folder / "my_train.py").write_text(TRAIN)
-    (folder / "space.yaml").write_text(SPACE)
-    return folder
-
-
-def curves(folder):
-    """Trial number -> outcome, steps and losses."""
-    trials = History.of(events(folder / "home/mine/journal.jsonl")).trials.values()
-    return {
-        t.number: (t.outcome, [(e.index, e.step, e.metrics) for _, e in sorted(t.evaluations.items())]) for t in trials
-    }
+    return written(folder, my_train_py=TRAIN, space_yaml=SPACE)
 
 
 def killed(folder, evaluations, **environment):

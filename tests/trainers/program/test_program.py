@@ -225,6 +225,36 @@ while True:
     assert (mine.own / "files/saved").read_text() == "all"
 
 
+LAST_WORD = """
+import json, os, signal, sys, time
+path = os.environ["HPSEARCH_FOLDER"] + "/step"
+step = int(open(path).read()) if os.environ["HPSEARCH_RESUME"] == "1" else 0
+
+def count(*given):
+    global step
+    step += 1
+    print(json.dumps({"val/loss": 2.0 ** -step, "step": step, "steps": 8}))
+    if given:  # SIGTERM: one more, and then its state
+        with open(path, "w") as file:
+            file.write(str(step))
+        sys.exit(0)
+
+signal.signal(signal.SIGTERM, count)
+while step < 8:
+    count()
+    while step == 3:
+        time.sleep(0.01)
+"""
+
+
+def test_what_a_program_prints_while_it_stops_is_in_the_curve(tmp_path):
+    """Its state is then later than what was read before: without that line the curve would have a gap."""
+    mine = program(tmp_path, LAST_WORD)
+    assert mine.up_to(3, Command.PAUSE) == WHOLE[:3]
+    assert (mine.own / "files/step").read_text() == "4"
+    assert mine.losses() == WHOLE
+
+
 def test_a_daemon_that_holds_the_pipe_ends_with_the_program(tmp_path):
     code = """
 import os, subprocess

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.journal.history import History
 from tests.cli.processes import end, events, hpsearch, started, wait_for
+from tests.trainers.searched import RUN, curves, written
 
 TRAIN = """
 import json, os, sys, time
@@ -38,22 +38,10 @@ resources: {device: cpu, workers: 1}
 config:
   lr: {low: 0.01, high: 0.5, log: true}
 """
-RUN = ("run", "space.yaml", "--home", "home")
 
 
 def made(folder):
-    folder.mkdir(exist_ok=True)
-    (folder / "train.py").write_text(TRAIN)
-    (folder / "space.yaml").write_text(SPACE)
-    return folder
-
-
-def curves(folder):
-    """Trial number -> outcome, steps and losses."""
-    trials = History.of(events(folder / "home/mine/journal.jsonl")).trials.values()
-    return {
-        t.number: (t.outcome, [(e.index, e.step, e.metrics) for _, e in sorted(t.evaluations.items())]) for t in trials
-    }
+    return written(folder, train_py=TRAIN, space_yaml=SPACE)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,20 @@
+"""Models of transformers: checkpoints that are fine-tuned, and architectures that are trained from scratch.
+
+trainer.py      the trainer: its methods call the other files
+config.py       the sections of a space file
+checkpoint.py   a checkpoint's config, kind and fingerprint; mistakes in one line
+vocabulary.py   the checkpoint's tokenizer, and how it encodes data sets
+corpus.py       the encoded data
+preparation.py  checks checkpoints and data, encodes the data
+batches.py      rows of the data for each kind of model
+network.py      the model: full, LoRA or last layers; its state, its export
+evaluator.py    the metrics
+parts.py        all of it together, for the loop of training/
+final.py        the test and the model directory of a final training
+rules.py        recommended values
+dedup_key.py    which configs are the same training
+"""
+
+from hpsearch.trainers.huggingface.trainer import HuggingFace
+
+__all__ = ["HuggingFace"]

@@ -1,0 +1,121 @@
+"""Checks the checkpoints and the data of a space, and encodes the data by each checkpoint's tokenizer."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hpsearch.config import digest
+from hpsearch.data import determinism
+from hpsearch.data.corpus import Contents
+from hpsearch.document.ranges import probes
+from hpsearch.errors import ConfigError, UserError
+from hpsearch.trainers.causal_lm import data_checks
+from hpsearch.trainers.causal_lm import preparation as own
+from hpsearch.trainers.huggingface import checkpoint
+from hpsearch.trainers.huggingface.config import FineTuneConfig
+from hpsearch.trainers.huggingface.corpus import contents_of
+from hpsearch.trainers.huggingface.corpus import prepare as encode
+from hpsearch.trainers.trainer import Prepared, SpaceView
+from hpsearch.training import metric_checks
+
+ORIGINS = ("pretrained", "architecture")
+
+
+def check(space: SpaceView) -> None:
+    """Checks that data and checkpoints exist and fit each other; raises UserError with the place in the file."""
+    own.check(space)
+    for config in configs(space):
+        with _placed(space, config):
+            found = checkpoint.config_of(config, space.base)
+            kind, name = checkpoint.kind_of(found), _name(config)
+            checkpoint.check_tasks(kind, config.data, name)
+            checkpoint.check_weights(config.model, space.base)
+            highest = {key: _highest(space, key) for key in ("context", "last_layers")}
+            checkpoint.check_sizes(config.model, found, name, **highest)
+            _check_comparable(space, kind)
+
+
+def prepare(
+    space: SpaceView,
+    *,
+    cache: Path,
+    progress: Callable[[str, float], None],
+    known: Callable[[Mapping[str, Any]], None],
+    fresh: bool,
+) -> Prepared:
+    """Encodes the data sets for every checkpoint of the space; raises UserError with the place in the file."""
+    several = list(configs(space))
+    with own.placed(space):
+        progress("reading the data", 0.0)
+        first, took = determinism.timed(lambda: contents_of(several[0], space.base))
+        every = [first, *(contents_of(config, space.base) for config in several[1:])]
+        facts = _facts(every)
+        known(facts)
+        again = determinism.called_again(space.config.data, first, base=space.base, took=took if fresh else math.inf)
+        with again as unstable:
+            corpora = []
+            for config, contents in zip(several, every, strict=True):
+                with _placed(space, config):
+                    corpora.append(encode(config, contents, cache=cache, base=space.base, progress=progress))
+            doubts = [*unstable(), *metric_checks.doubts(space.config, corpora[0])]
+    return Prepared(
+        folders={config.corpus_digest(): one.folder for config, one in zip(several, corpora, strict=True)},
+        fingerprint=facts["fingerprint"],
+        contents=facts["contents"],
+        sets=corpora[0].counts,
+        warnings=[*corpora[0].warnings, *doubts, *data_checks.check(space, corpora[0])],
+        summary=corpora[0].summary,
+        untested=corpora[0].untested,
+    )
+
+
+def configs(space: SpaceView) -> Iterator[FineTuneConfig]:
+    """A config for each checkpoint and each architecture of a space."""
+    config: FineTuneConfig = space.config
+    seen = set()
+    for key in ORIGINS:
+        for value in (value for leaf in space.leaves("model", key) for value in probes(leaf) if value is not None):
+            model = config.model.model_copy(update={**dict.fromkeys(ORIGINS), key: value})
+            one = config.model_copy(update={"model": model})
+            if one.corpus_digest() not in seen:
+                seen.add(one.corpus_digest())
+                yield one
+
+
+def _name(config: FineTuneConfig) -> str:
+    return str(config.model.pretrained or config.model.architecture)
+
+
+def _highest(space: SpaceView, key: str) -> int:
+    return int(data_checks.Range.of(space, "model", key).high)
+
+
+def _facts(every: list[Contents]) -> dict[str, Any]:
+    """What the journal records: the fingerprint of all corpora together."""
+    prints = [contents.fingerprint for contents in every]
+    return {"fingerprint": prints[0] if len(prints) == 1 else digest(sorted(prints)), "contents": every[0].sets}
+
+
+def _check_comparable(space: SpaceView, kind: str) -> None:
+    """Raises UserError for an objective that cannot be compared between the vocabularies of several checkpoints."""
+    metric = space.config.objective.metric.rsplit("/", 1)[-1]
+    names = {value for leaf in space.leaves("model", "pretrained") for value in probes(leaf)}
+    if kind != "encoder" and len(names) > 1 and metric in ("loss", "perplexity"):
+        reason = "cannot be compared between the vocabularies of several checkpoints; use val/bits_per_byte"
+        raise UserError(f"{space.config.objective.metric} {reason}")
+
+
+@contextlib.contextmanager
+def _placed(space: SpaceView, config: FineTuneConfig) -> Iterator[None]:
+    """Adds the place of the checkpoint in the space file to a UserError that has none."""
+    try:
+        yield
+    except UserError as error:
+        if type(error) is not UserError:
+            raise
+        key = "architecture" if config.model.pretrained is None else "pretrained"
+        raise ConfigError(f"{space.where('model', key)}: {error}") from error
