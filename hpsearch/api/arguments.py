@@ -16,17 +16,19 @@ DATA = ("train", "train+valid")  # what a final training may train on
 def check_arguments(**arguments: Any) -> None:
     """Raises UserError for the first argument of a wrong kind: its name, its value and what is allowed."""
     for name, value in arguments.items():
-        is_allowed, allowed = _KINDS[name]
-        if not is_allowed(value):
-            raise UserError(f"{name}: {value!r} is not allowed; allowed: {allowed}")
+        _check(name, value, *_KINDS[name])
     _check_folders(arguments)
     _check_policy(arguments.get("policy"))
 
 
 def check_trained_on(data: Any) -> None:
     """Raises UserError if it is not what a final training may train on."""
-    if not isinstance(data, str) or data not in DATA:
-        raise UserError(f"data: {data!r} is not allowed; allowed: {' or '.join(map(repr, DATA))}")
+    _check("data", data, lambda value: isinstance(value, str) and value in DATA, " or ".join(map(repr, DATA)))
+
+
+def _check(name: str, value: Any, is_allowed: Callable[[Any], bool], allowed: str) -> None:
+    if not is_allowed(value):
+        raise UserError(f"{name}: {value!r} is not allowed; allowed: {allowed}")
 
 
 def _check_folders(arguments: Mapping[str, Any]) -> None:
