@@ -17,7 +17,7 @@ from hpsearch.cli import main
 from hpsearch.preparation import settings_for
 from hpsearch.views.mlflow.store import Store
 from tests import blank
-from tests.cli.processes import end, environment, started, wait_for
+from tests.cli.processes import end, started, wait_for
 
 SPACE = """
 study: final
@@ -174,8 +174,8 @@ def test_signals_at_random_moments_of_real_processes_change_nothing(tmp_path, un
         end(process, number)
         if process.returncode == 0:
             break
-        assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
-    assert environment()  # the processes above had it
+        allowed = {-number} if number == signal.SIGKILL else {-number, 128 + number}  # -number: after its last step
+        assert process.returncode in allowed
     process = started(*TRAIN, cwd=folder)
     out, err = process.communicate(timeout=600)
     if not (process.returncode == 2 and "finished training" in err):
