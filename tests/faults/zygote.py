@@ -4,6 +4,7 @@ A request is a line of JSON on standard input, {"arguments": [...], "cwd": ..., 
 "output": path}; the answer is the child's pid, then its exit code and its seconds.
 """
 
+import gc
 import importlib
 import itertools
 import json
@@ -13,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from hpsearch import environment
 from tests import warm
 from tests.faults import power
 
@@ -77,6 +79,8 @@ def shake_clock(*offsets):
 def main():
     for name in warm.EARLY:
         importlib.import_module(name)
+    environment.versions()
+    gc.freeze()  # else the first collection of each fork copies all that is imported
     for line in sys.stdin:
         request, began = json.loads(line), time.monotonic()
         pid = os.fork()
