@@ -31,5 +31,7 @@ def test_the_lines_of_the_readme_run(tmp_path, corpus_files, monkeypatch, capsys
     names = {}
     exec(block.replace("trials=4", "trials=2"), names)
     assert len(names["table"]) == len(names["study"].trials) == 2
-    assert capsys.readouterr().out.endswith(f"{names['result'].metrics['test/f1_macro']} model\n")
+    out = capsys.readouterr().out
+    assert f"{names['result'].metrics['test/f1_macro']} model\n" in out
+    assert out.splitlines()[-1].startswith("Labelled(text='a film that one forgets at once', probabilities={")
     assert (tmp_path / "model" / "metrics.json").exists()
