@@ -14,6 +14,8 @@ from tests.browser import browser, browser_page  # noqa: F401  (fixtures)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the machine is shared with workers
 
+os.environ.pop("COLUMNS", None)  # it may be set in the workers of xdist, and piped tables have its width
+
 # Each process that a test starts would compile the package again, half a second in all.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
