@@ -46,7 +46,6 @@ def write_card(folder: Path, facts: Facts, *, shown: Path | None = None) -> None
     except UserError:
         return
     write_atomically(folder / CARD, card(found, facts, str(shown or folder)).encode())
-    (folder / CARD).chmod(0o644)
 
 
 def card(folder: ModelFolder, facts: Facts, path: str) -> str:
