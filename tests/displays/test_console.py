@@ -36,7 +36,7 @@ def test_short_lines_stay_as_they_are():
 
 
 def test_outside_a_terminal_nothing_is_folded(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("COLUMNS", raising=False)
     to = console()
     write(to, "word " * 60)
     to.print(table(to, "t", COLUMNS, [("1", "0.123456", "ab " * 60, "f" * 32)]), soft_wrap=False)
