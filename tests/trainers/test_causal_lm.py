@@ -10,11 +10,11 @@ from hpsearch.space.experiment import Experiment
 SPACES = Path(__file__).parents[2] / "search_spaces"
 # Beginnings of the digests of: the identity, the first config, its data and tokenizer.
 BEFORE = {
-    "classification": ("75661b18c248baa0", "b4eff96b7f936b0f", "b732a8f5608d8ba9"),
-    "gpu": ("0532297ac8bb50ca", "9c49d5977fb0a7d5", "de3d20f3834d44ec"),
-    "multitask": ("493858499deec1b7", "4a63f08128c24dff", "676968d61562c293"),
-    "quickstart": ("02c69816150e3670", "884789717cb9b740", "cf79455481b29e2d"),
-    "translation": ("2922e71c28f5ee5b", "d79da42cb50d97a1", "2af447804303a520"),
+    "classification": ("ec46f9aca4ef91fd", "fa2dbdbe636bc187", "b732a8f5608d8ba9"),
+    "gpu": ("a503ab36c339d74f", "9880ed3dd3d3daf5", "de3d20f3834d44ec"),
+    "multitask": ("9c0caf0918349cdb", "ac38388d48d57acf", "676968d61562c293"),
+    "quickstart": ("19ee597ec36e7ebf", "0c0c3274a9746dbf", "cf79455481b29e2d"),
+    "translation": ("bad14c0d8cde718f", "f982c3659ea01972", "2af447804303a520"),
 }
 
 
