@@ -70,10 +70,10 @@ class Processes:
         """Waits for workers that have not trained yet, each with its reaper; returns False if that cannot be seen."""
         deadline = time.monotonic() + 12 * PATIENCE
         while time.monotonic() < deadline and Path("/proc/self/environ").exists():
-            self._own = self._marked()
-            if len(self._own) >= 2 * count:
+            before, self._own = self._own, self._marked()
+            if len(self._own) >= 2 * count and self._own == before:  # twice: a fork looks like its parent until it execs
                 return True
-            time.sleep(0.05)
+            time.sleep(0.2)
         return False
 
     def left(self) -> list[str]:
