@@ -71,7 +71,7 @@ class Processes:
         deadline = time.monotonic() + 12 * PATIENCE
         while time.monotonic() < deadline and Path("/proc/self/environ").exists():
             before, self._own = self._own, self._marked()
-            if len(self._own) >= 2 * count and self._own == before:  # twice: a fork looks like its parent until it execs
+            if len(self._own) >= 2 * count and self._own == before:  # a fork looks like its parent at first
                 return True
             time.sleep(0.2)
         return False
