@@ -302,7 +302,7 @@ def test_a_line_that_is_being_written_is_read_once_it_is_whole(driver):
     [
         (lambda driver: None, State.RUNNING),
         (lambda driver: driver.study.record("search_paused"), State.PAUSED),
-        (lambda driver: driver.study.record("driver_stopped", reason="finished"), State.FINISHING),  # it waits for MLflow, say
+        (lambda driver: driver.study.record("driver_stopped", reason="finished"), State.FINISHING),  # waits for MLflow
         (lambda driver: driver.stop(), State.FINISHED),
         (lambda driver: driver.stop("interrupted"), State.STOPPED),
         (lambda driver: driver.stop("failed"), State.FAILED),
