@@ -176,7 +176,7 @@ INNER = {
         ["live.state"],
     ],
     "metrics": [
-        ["metrics.classification", "metrics.losses", "metrics.script"],
+        ["metrics.classification", "metrics.losses", "metrics.ranges", "metrics.script"],
         ["metrics.translation"],
     ],
     "models": [

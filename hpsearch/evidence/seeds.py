@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hpsearch.metrics.ranges import within
+
 LEVEL = 0.95  # of the interval
 
 
@@ -68,18 +70,22 @@ def summary(results: Sequence[SeedResult], *, chosen: int, metric: str) -> SeedS
     names = sorted({name for one in results for name in one.metrics if _is_tested(name)})
     values = {name: [one.metrics[name] for one in results if name in one.metrics] for name in names}
     spreads = {
-        name: spread(found) for name, found in values.items() if len(found) > 1 and all(map(math.isfinite, found))
+        name: spread(found, name) for name, found in values.items() if len(found) > 1 and all(map(math.isfinite, found))
     }
     return SeedSummary(tuple(results), chosen, metric, spreads)
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Mean, deviation and 95 % interval of the mean of at least two values: mean ± t(n - 1) * deviation / sqrt(n)."""
+def spread(values: Sequence[float], name: str = "") -> Spread:
+    """Mean, deviation and 95 % interval of the mean of at least two values: mean ± t(n - 1) * deviation / sqrt(n).
+
+    name: of the metric, whose range the interval keeps to.
+    """
     from scipy.special import stdtrit  # the quantiles of Student's t
 
     mean, deviation = statistics.fmean(values), statistics.stdev(values)
     margin = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * deviation / math.sqrt(len(values))
-    return Spread(mean, deviation, mean - margin, mean + margin, len(values))
+    low, high = within(name, mean - margin, mean + margin)
+    return Spread(mean, deviation, low, high, len(values))
 
 
 def _is_tested(name: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from hpsearch.atomic import write_atomically
 from hpsearch.errors import UserError
 from hpsearch.evidence.optimism import OptimismGap
+from hpsearch.metrics.ranges import within
 from hpsearch.models.folder import ModelFolder, read_folder
 from hpsearch.printable import printable
 from hpsearch.training.uses import CLASSIFIER, SetUse
@@ -196,7 +197,7 @@ def _interval(facts: Facts, split: str, name: str, value: float) -> tuple[float,
     """The 95 % interval of a loss, by its standard error, or of an accuracy, by Wilson's score; None if unknown."""
     error = facts.metrics.get(f"{split}/{name}_stderr")
     if error is not None:
-        return value - Z * error, value + Z * error
+        return within(name, value - Z * error, value + Z * error)
     prefix, _, metric = name.rpartition("/")
     counted = facts.sets.get(prefix or next(iter(facts.sets), "")) if prefix or len(facts.sets) == 1 else None
     n = ((counted or {}).get({"val": "valid"}.get(split, split)) or {}).get("examples")
