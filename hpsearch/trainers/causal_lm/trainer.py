@@ -41,7 +41,7 @@ class CausalLM(Trainer):
     }
     tied: ClassVar[Mapping[str, Sequence[str]]] = constraints.TIED
     sizes: ClassVar[Mapping[str, Sequence[str]]] = {"model": ("n_layers", "width")}
-    exports: ClassVar[str] = "transformers.AutoModelForCausalLM.from_pretrained reads it"
+    exports: ClassVar[str] = "transformers reads it; how is said in its README.md"
     untested: ClassVar[str] = "no test split: the model is not tested"
 
     # ------------------------------------------------------------------------------------------------------- training
