@@ -206,7 +206,7 @@ def test_failing_trials_end_the_search_with_1(space_file, tmp_path):
 
 
 def test_ctrl_c_before_the_search_returns_130(space_file, tmp_path):
-    process = started("run", space_file(TOY_SPACE), "--home", "home", cwd=tmp_path, TOY_STEP="0.1")
+    process = started("run", space_file(TOY_SPACE), "--home", "home", cwd=tmp_path, fresh=True, TOY_STEP="0.1")
     wait_for(lambda: (tmp_path / "home").exists() or process.poll() is not None)
     _, err = end(process, signal.SIGINT)
     assert process.returncode == 130
