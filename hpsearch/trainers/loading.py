@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from hpsearch.trainers.program import Program
 from hpsearch.trainers.trainer import Trainer, is_section
 from hpsearch.user_modules import PREFIX
 
+CLOSE = 0.8  # how alike a key and a misspelt one are, from 0 to 1
 FAMILY: Mapping[str, type[Trainer]] = {
     "causal_lm": CausalLM,
     "function": Function,
@@ -64,8 +66,13 @@ def default_name(model: Any) -> str:
     """The trainer of a space file that names none, by its section `model`."""
     inner = model.get("choices") if isinstance(model, Mapping) else None
     every = [model, *(inner if isinstance(inner, list) else [])]
-    named = any(isinstance(one, Mapping) and any(key in one for key in ORIGINS) for one in every)
-    return PRETRAINED if named else DEFAULT
+    keys = [key for one in every if isinstance(one, Mapping) for key in one]
+    return PRETRAINED if any(_names_an_origin(key) for key in keys) else DEFAULT
+
+
+def _names_an_origin(key: Any) -> bool:
+    """Whether a key of `model` is one of a pretrained model, or is misspelt so: its error names the right one then."""
+    return bool(get_close_matches(str(key), ORIGINS, n=1, cutoff=CLOSE))
 
 
 def config_of(trainer: Trainer, values: Mapping[str, Any]) -> Config:

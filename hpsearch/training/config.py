@@ -202,14 +202,8 @@ class FitConfig(Protocol):
         """A copy with other sections."""
 
 
-class TrainConfig(Config):
-    """One training of a language model: equal configs on the same CPU give equal curves."""
-
-    data: dict[str, AnySet] = Field(min_length=1)
-    tokenizer: TokenizerConfig = TokenizerConfig()
-    model: ModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
+class DataConfig(Config):
+    """A config with data sets."""
 
     @classmethod
     def identity_of(cls, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,6 +213,16 @@ class TrainConfig(Config):
             for name, data_set in values["data"].items()
         }
         return {**values, "data": data}
+
+
+class TrainConfig(DataConfig):
+    """One training of a language model: equal configs on the same CPU give equal curves."""
+
+    data: dict[str, AnySet] = Field(min_length=1)
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
 
     def corpus_digest(self) -> str:
         """A hash of the values that the tokenized data depend on, besides the contents of the files."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from hpsearch.config import Config, OwnNames, Section, digest
+from hpsearch.config import OwnNames, Section, digest
 from hpsearch.tasks import AnySet, EvaluationConfig
-from hpsearch.training.config import TrainingConfig
+from hpsearch.training.config import DataConfig, TrainingConfig
 
 RATES = {"full": 2e-5, "last_layers": 2e-5, "lora": 2e-4}  # see rules.py
 FROM_SCRATCH = 5e-4  # the rate of an architecture without weights
@@ -24,6 +23,7 @@ class PretrainedConfig(Section):
 
     pretrained: str | None = Field(
         None,
+        min_length=1,
         description=(
             "the folder of a checkpoint (config.json, model.safetensors, a tokenizer), or its name on the hub of "
             "Hugging Face"
@@ -32,11 +32,13 @@ class PretrainedConfig(Section):
     )
     architecture: str | None = Field(
         None,
+        min_length=1,
         description="in place of `pretrained`: a model type of transformers, trained from scratch; needs `tokenizer`",
         examples=["gpt2"],
     )
     tokenizer: str | None = Field(
         None,
+        min_length=1,
         description="the folder or name of the tokenizer; if left out, the checkpoint's own",
         examples=["./my_tokenizer"],
     )
@@ -111,8 +113,14 @@ class FineTuningConfig(TrainingConfig):
     )
     beta2: float = Field(0.999, ge=0, lt=1, description=TrainingConfig.model_fields["beta2"].description)
 
+    @model_validator(mode="after")
+    def _no_graphs(self) -> FineTuningConfig:
+        if self.cuda_graph:
+            raise ValueError("cuda_graph is for hpsearch's own models: leave it out")
+        return self
 
-class FineTuneConfig(Config):
+
+class FineTuneConfig(DataConfig):
     """One fine-tuning: equal configs on the same CPU give equal curves."""
 
     data: dict[str, AnySet] = Field(min_length=1)
@@ -126,15 +134,6 @@ class FineTuneConfig(Config):
     )
     training: FineTuningConfig = FineTuningConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-
-    @classmethod
-    def identity_of(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """All values except the paths of the data, whose contents have fingerprints."""
-        data = {
-            name: {key: value for key, value in data_set.items() if key not in ("files", "dataset")}
-            for name, data_set in values["data"].items()
-        }
-        return {**values, "data": data}
 
     def corpus_digest(self) -> str:
         """A hash of the values that the tokenized data depend on, besides the contents of the files."""

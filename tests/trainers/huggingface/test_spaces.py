@@ -96,6 +96,10 @@ def test_mistakes_are_said_in_one_line(base) -> None:
     assert "give either pretrained" in refused(base, {"pretrained": "encoder", "architecture": "bert"})
     assert "give tokenizer" in refused(base, {"architecture": "gpt2"})
     assert "no such folder" in refused(base, {"pretrained": "./missing"})
+    assert "model.pretrained: string should have at least 1 character" in refused(base, {"pretrained": ""})
+    assert "model.pretraind: unknown key; did you mean 'pretrained'?" in refused(base, {"pretraind": "encoder"})
+    said = refused(base, {"pretrained": "encoder"}, training={"cuda_graph": True})
+    assert "cuda_graph is for hpsearch's own models: leave it out" in said
     said = refused(base, {"architecture": "gtp2", "tokenizer": "decoder"})
     assert "model.architecture: transformers has no 'gtp2'; did you mean" in said
     assert "gpt2" in said
