@@ -5,8 +5,10 @@ import json
 import pytest
 
 import hpsearch
-from hpsearch import events
+from hpsearch import events, journal
 from hpsearch.evidence.looks import looks
+from hpsearch.finalists import Plan, missing
+from hpsearch.journal.history import History
 from hpsearch.views.mlflow.store import Store
 from tests import blank
 
@@ -110,6 +112,9 @@ def test_several_seeds_are_summed_up_and_the_best_on_validation_is_the_model(stu
         (one.seed, n == 0) for n, one in enumerate(result.seeds.results)
     ]
     own, fresh = result.seeds.results
+    history = History.of(journal.read(folder / "home" / "tiny" / "journal.jsonl"))
+    confirmed = missing(history, Plan((study.best.number,), seeds=1), seed=0)
+    assert confirmed == (study.best.number, fresh.seed), "the seed that `hpsearch confirm` takes first"
     assert own.metrics["val/loss"] == pytest.approx(study.best.value)
     assert own.metrics["val/loss"] != fresh.metrics["val/loss"]
     values = [own.metrics["test/loss"], fresh.metrics["test/loss"]]
