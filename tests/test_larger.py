@@ -89,6 +89,8 @@ def test_from_python_nothing_is_written_without_a_path(home, tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UserError, match=r"to: 'large' is not allowed; allowed: a mapping"):
         study.scale_up("large")
+    with pytest.raises(UserError, match=r"to: {} is not allowed; allowed: a mapping"):
+        study.scale_up({})
     with pytest.raises(UserError, match=r"cheapest and trial: only one"):
         study.scale_up({"width": 64}, trial=0, cheapest=True)
 
@@ -98,7 +100,8 @@ def test_from_python_nothing_is_written_without_a_path(home, tmp_path, monkeypat
     [
         (["--for", "{widht: 64}"], r"the larger training: widht: unknown key; did you mean 'width'\?"),
         (["--for", "{width: .nan}"], r"--for: .nan is not allowed; write a finite number"),
-        (["--for", "1024"], r"--for: '1024' is no mapping; allowed: one as in {width: 1024"),
+        (["--for", "1024"], r"--for: '1024' is no mapping of sizes; allowed: one as in {width: 1024"),
+        (["--for", "{}"], r"--for: '{}' is no mapping of sizes; allowed: one as in {width: 1024"),
         (["--for", "{width: 64, width: 128}"], r"--for: key 'width' is given twice"),
         (
             ["--for", "{width: 40}"],

@@ -140,7 +140,7 @@ class Study:
         """
         from hpsearch import larger
 
-        if not isinstance(to, Mapping) or not all(isinstance(key, str) for key in to):
+        if not isinstance(to, Mapping) or not to or not all(isinstance(key, str) for key in to):
             raise UserError(f"to: {to!r} is not allowed; allowed: a mapping, as in {{'width': 1024, 'tokens': 2e9}}")
         plain = {key: value.item() if hasattr(value, "item") else value for key, value in to.items()}  # NumPy's numbers
         chosen, base = self._chosen(cheapest, trial), homes.base_of(self.history, self.folder)

@@ -107,8 +107,9 @@ def _target(text: str) -> dict[str, Any]:
         found = parse(f"for: {text}\n", path="--for").value
     except ConfigError as error:
         raise UserError(f"--for: {str(error).partition(': ')[2]}") from None
-    if list(found) != ["for"] or not isinstance(found["for"], dict):
-        raise UserError(f"--for: {text!r} is no mapping; allowed: one as in {{width: 1024, n_layers: 24, tokens: 2e9}}")
+    if list(found) != ["for"] or not isinstance(found["for"], dict) or not found["for"]:
+        allowed = "{width: 1024, n_layers: 24, tokens: 2e9}"
+        raise UserError(f"--for: {text!r} is no mapping of sizes; allowed: one as in {allowed}")
     return dict(found["for"])
 
 
