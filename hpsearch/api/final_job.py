@@ -21,7 +21,9 @@ from hpsearch.final.training import FinalTraining
 from hpsearch.home.home import Home
 from hpsearch.policies.finalists import fresh_seed
 from hpsearch.preflight.preparation import prepare, settings_for
+from hpsearch.results.evidence.caveats import model_at_chance
 from hpsearch.results.evidence.looks import Look, earlier, line, look_of, record
+from hpsearch.results.evidence.margins import examples_of
 from hpsearch.results.evidence.optimism import OptimismGap, gap
 from hpsearch.results.evidence.seeds import SeedResult, SeedSummary, summary
 from hpsearch.serving import served
@@ -120,6 +122,8 @@ class FinalJob:
             self.show(Testing())
             look = self._look(wanted, prepared.facts)
             metrics = final.test(lambda tested: self._note_look(look, tested))
+            for text in model_at_chance(metrics, lambda name: examples_of(prepared.sets, name), split="test"):
+                self.show(Notice(f"warning: {text}"))
             said, found = self._compared(final, settings)
             over_seeds = self._summary(final)
             self._write(final, found, over_seeds)
@@ -198,6 +202,8 @@ class FinalJob:
         metrics, config = own.metrics, own.config
         value, changed = metrics[objective.metric], self.changed
         said = reproduction(known, config, value, settings, data_changed=changed, measured=own.measured)
+        if said and len(final.trainings) > 1:
+            said = f"seed {own.seed}: {said}"
         if changed or not known or edits(known, config):
             return said, None
         minimize = objective.direction == "minimize"

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from hpsearch.document.scalars import written
 from hpsearch.errors import UserError
-from hpsearch.outcome import MEANINGS, Outcome
+from hpsearch.outcome import ENDINGS, MEANINGS, Outcome
 from hpsearch.output.printable import printable
 from hpsearch.preflight.reference.keys import NAME, SET, TAGS, Key, keys, section_words
 from hpsearch.tasks import LOSSES, TASKS, Metric
@@ -92,6 +92,8 @@ def entry(word: str | None, trainer: Trainer) -> Entry:
         return _of_section(path, known, trainer)
     if (metric := _metric(wanted)) is not None:
         return _of_metric(*metric)
+    if ending := next((one for one in ENDINGS if wanted.split(" ")[0] == one), ""):
+        return Entry(ending, ENDINGS[ending], {"can win": "yes"}, ["training.cooldown", "budget.hours", "overfit"])
     if wanted in MEANINGS:
         return _of_outcome(Outcome.of(wanted))
     named = [key for key in known if key.rpartition(".")[2] == wanted]

@@ -128,7 +128,7 @@ def test_no_trial_starts_that_could_have_no_value_in_time(tmp_path):
     assert study.history.trials[0].outcome == "completed"
     [line] = [event.line for event in seen if isinstance(event, Notice) and "no new trial" in event.line]
     assert line.startswith("no new trial starts: the budget lasts another ")
-    assert line.endswith(" s, and the trials so far had no value before 125 s")
+    assert line.endswith(" s, and as the trials so far tell, a new one has no value of use before 250 s")
 
 
 def slower(message):
