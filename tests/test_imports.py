@@ -114,7 +114,8 @@ INNER = {
         ["draft.origins"],
         ["draft.guesses"],
         ["draft.sets"],
-        ["draft.sizes"],
+        ["draft.plan", "draft.sizes"],
+        ["draft.own_model", "draft.pretrained"],
         ["draft.draft"],
     ],
     "evidence": [

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.document.document import parse
-from hpsearch.draft.draft import Budget, Draft, Machine, draft
+from hpsearch.draft.draft import Draft, draft
+from hpsearch.draft.plan import Budget, Machine
 from hpsearch.draft.questions import Answers
 from hpsearch.space.experiment import Experiment
 

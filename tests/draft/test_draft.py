@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import hpsearch
-from hpsearch.draft.draft import Budget, Machine
+from hpsearch.draft.plan import Budget, Machine
 from hpsearch.errors import UserError
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers.causal_lm.ranges import SIZES, Facts, recommended, vocabulary

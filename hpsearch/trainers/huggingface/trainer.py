@@ -21,6 +21,7 @@ from hpsearch.trainers.causal_lm import constraints
 from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm.export_config import comments, export_config
 from hpsearch.trainers.causal_lm.trainer import files_of, phases_of
+from hpsearch.trainers.costs import CostModel, Sample
 from hpsearch.trainers.huggingface.config import PREPARED, FineTuneConfig, FineTuningConfig, PretrainedConfig
 from hpsearch.trainers.huggingface.dedup_key import dedup_key
 from hpsearch.trainers.huggingface.rules import rules
@@ -28,6 +29,11 @@ from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResu
 from hpsearch.verdict import Phases
 
 PACKAGES = ("transformers", "peft")
+
+
+def missing_packages() -> list[str]:
+    """The packages that a fine-tuning needs and this installation lacks."""
+    return [name for name in PACKAGES if find_spec(name) is None]
 
 
 class HuggingFace(Trainer):
@@ -99,7 +105,7 @@ class HuggingFace(Trainer):
 
     def check(self, space: SpaceView) -> None:
         """Checks that files and checkpoints exist and fit; raises UserError with the place in the space file."""
-        if missing := [name for name in PACKAGES if find_spec(name) is None]:
+        if missing := missing_packages():
             raise ConfigError(f"trainer huggingface: {', '.join(missing)} is not installed; install hpsearch[hf]")
         from hpsearch.trainers.huggingface import preparation
 
@@ -178,6 +184,29 @@ class HuggingFace(Trainer):
     def dedup_key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """The values of model, config and training that have an effect."""
         return dedup_key(config)
+
+    # --------------------------------------------------------------------------------------------------- before it runs
+
+    def measure(self, config: FineTuneConfig, handle: Handle, seconds: float) -> Iterator[Evaluation]:
+        """A few steps, an evaluation and a checkpoint, each with its time."""
+        from hpsearch.trainers.huggingface.parts import parts  # torch, transformers: seconds
+        from hpsearch.training.measuring import measure
+
+        yield from measure(config.resolved(), handle, seconds, parts)
+
+    def work(self, config: FineTuneConfig, sets: Mapping[str, Any]) -> Mapping[str, float]:
+        """See costs.py."""
+        from hpsearch.trainers.huggingface.costs import work  # scipy
+
+        return work(config, sets)
+
+    def cost_model(self, samples: Sequence[Sample], sets: Mapping[str, Any]) -> CostModel:
+        """See costs.py."""
+        from hpsearch.trainers.huggingface.costs import cost_model
+
+        return cost_model(samples, sets)
+
+    # -------------------------------------------------------------------------------------------------- the best config
 
     def export_config(self, config: Any, evaluation: Evaluation) -> Any:
         """The config with the trial's precision and a `stop_at` at the evaluation."""
