@@ -29,6 +29,19 @@ from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResu
 from hpsearch.verdict import Phases
 
 PACKAGES = ("transformers", "peft")
+PLACES = ("pretrained", "tokenizer")  # keys of `model` that name a folder, or a name on the hub
+
+
+def _places(value: Any, key: str = "") -> Iterator[str]:
+    """The values of `pretrained` and `tokenizer` in a section, in its ranges and its sub-configs."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _places(inner, key if name == "choices" else name)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _places(inner, key)
+    elif isinstance(value, str) and key in PLACES:
+        yield value
 
 
 def missing_packages() -> list[str]:
@@ -134,18 +147,14 @@ class HuggingFace(Trainer):
 
     def cannot_prepare(self, space: SpaceView) -> str:
         """The weights of a local folder are no prepared data."""
-        every = [
-            value
-            for key in ("pretrained", "tokenizer")
-            for leaf in space.leaves("model", key)
-            for value in probes(leaf)
-        ]
+        every = [value for key in PLACES for leaf in space.leaves("model", key) for value in probes(leaf)]
         local = [value for value in every if value is not None and (space.base / Path(value).expanduser()).is_dir()]
         return f"the checkpoint {local[0]} is a local folder" if local else ""
 
     def files(self, config: Mapping[str, Any]) -> list[str]:
-        """The files of the data sets as in the space file."""
-        return [file for data_set in config["data"].values() for file in files_of(data_set)]
+        """The files of the data sets, checkpoints and tokenizers, as in the space file; also names on the hub."""
+        data = [file for data_set in config["data"].values() for file in files_of(data_set)]
+        return [*data, *_places(config["model"])]
 
     # ----------------------------------------------------------------------------------------- questions about configs
 
