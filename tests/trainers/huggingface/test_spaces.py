@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import ConfigError, UserError
-from hpsearch.home import base_of
+from hpsearch.home.home import base_of
 from hpsearch.journal.history import History
 from hpsearch.journal.origin import Origin
 from hpsearch.space.experiment import Experiment
