@@ -17,7 +17,7 @@ class Allowance:
     """What is left of the budget's limits of time, over all drivers, while this driver searches."""
 
     def __init__(self, study: Study, devices: Callable[[], Sequence[str]]) -> None:
-        """Begins to count; `devices`: the one of each worker, as it is known by now (on Ray once a worker has started)."""
+        """Begins to count; `devices`: the one of each worker, on Ray as it is known by now."""
         self._study, self._devices = study, devices
         self._started_at, self._seconds_before = time.monotonic(), study.history.seconds
         self._held_at: float | None = None  # since when the search is paused

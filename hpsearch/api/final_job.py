@@ -123,7 +123,7 @@ class FinalJob:
             said, found = self._compared(final, settings)
             over_seeds = self._summary(final)
             self._write(final, found, over_seeds)
-            self._write_card(metrics, prepared, final.signatures, found)
+            self._write_card(metrics, prepared, final.signatures, (found, over_seeds))
             final.set_aside()
             self._finish(final, runs, found, over_seeds)
             final.clear()
@@ -222,12 +222,12 @@ class FinalJob:
         metrics: Mapping[str, float],
         prepared: PreparedData,
         signatures: Mapping[str, str],
-        found: OptimismGap | None,
+        evidence: tuple[OptimismGap | None, SeedSummary | None],
     ) -> None:
         """Writes the model's README.md."""
         experiment = self.experiment
         facts = Facts(
-            experiment.study, metrics, prepared.sets, prepared.contents, experiment.provenance, signatures, found
+            experiment.study, metrics, prepared.sets, prepared.contents, experiment.provenance, signatures, *evidence
         )
         write_card(self.output, facts)
 

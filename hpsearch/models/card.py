@@ -12,6 +12,7 @@ from typing import Any
 from hpsearch.atomic import write_atomically
 from hpsearch.errors import UserError
 from hpsearch.evidence.optimism import OptimismGap
+from hpsearch.evidence.seeds import SeedSummary
 from hpsearch.metrics.ranges import within
 from hpsearch.models.folder import ModelFolder, read_folder
 from hpsearch.printable import printable
@@ -35,6 +36,7 @@ class Facts:
     provenance: Mapping[str, Any] = field(default_factory=dict)  # of best.yaml
     signatures: Mapping[str, str] = field(default_factory=dict)  # how BLEU and chrF were computed
     gap: OptimismGap | None = None
+    seeds: SeedSummary | None = None  # of a training with several
 
 
 def write_card(folder: Path, facts: Facts, *, shown: Path | None = None) -> None:
@@ -52,7 +54,8 @@ def write_card(folder: Path, facts: Facts, *, shown: Path | None = None) -> None
 def card(folder: ModelFolder, facts: Facts, path: str) -> str:
     """The card's text; path: of the model directory in the examples."""
     parts = [_head(folder), _about(folder, facts), _use(folder, path), _metrics(facts), _data(folder, facts)]
-    return "\n\n".join([*parts, _evidence(facts)]) + "\n"
+    parts.insert(4, "" if facts.seeds is None else _seeds(facts.seeds))
+    return "\n\n".join([*filter(None, parts), _evidence(facts)]) + "\n"
 
 
 def _head(folder: ModelFolder) -> str:
@@ -209,6 +212,24 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
     return middle - half, middle + half
+
+
+def _seeds(seeds: SeedSummary) -> str:
+    """What the test metrics are over all seeds, and which of these is the model."""
+    lines = ["## Several seeds", ""]
+    if seeds.spreads:
+        lines.append(_row(["metric", "mean", "standard deviation", "95 % interval of the mean", "seeds"]))
+        lines.append("|---" * 5 + "|")
+    for name, one in seeds.spreads.items():
+        interval = f"{one.low:.4g} to {one.high:.4g}"
+        lines.append(_row([f"`{name}`", f"{one.mean:.5g}", f"{one.deviation:.2g}", interval, str(one.seeds)]))
+    lines += [""] * bool(seeds.spreads)
+    trained = ", ".join(str(one.seed) for one in seeds.results)
+    lost = f" No model came of seed {', '.join(map(str, seeds.lost))}." if seeds.lost else ""
+    lines.append(f"Trained with the seeds {trained}; {seeds.choice}. The metrics above are its own.{lost}")
+    if seeds.spreads:
+        lines[-1] += " The intervals are Student's t over seeds: another test set may differ by more."
+    return "\n".join(lines)
 
 
 # ---------------------------------------------------------------------------------------------------- data and evidence
