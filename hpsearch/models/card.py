@@ -22,6 +22,7 @@ CARD = "README.md"
 TAGS = {"label": "text-classification", "pair": "translation", "text": "text-generation"}
 KINDS = {"hpsearch": "text", "causal": "text", "classifier": "label", "seq2seq": "pair"}  # without noted uses
 EXAMPLES = {"label": "You have won a prize!", "pair": "How are you?", "text": "Once upon a time"}
+NEWLINE = "\n"  # between a text and the answer of a fine-tuned decoder
 Z = 1.96  # of 95 % of a normal distribution
 
 
@@ -126,16 +127,22 @@ def examples(use: SetUse, path: str, *, alone: bool) -> list[str]:
 
 
 def _of_family(folder: ModelFolder, path: str) -> list[str]:
-    """Three lines of Python for a model of transformers that hpsearch fine-tuned."""
+    """Three lines of Python for a model of transformers that hpsearch fine-tuned, with the prefix that it learnt."""
     most = f"max_new_tokens={min(40, max(1, (folder.context or 160) // 4))}"
+    tuned = folder.trained.get("model") or {}
+    prefix = str(tuned.get("prefix") or "")
     if folder.family == "seq2seq":
         loading = "AutoModelForSeq2SeqLM, AutoTokenizer"
         pair = f"AutoModelForSeq2SeqLM.from_pretrained({_quoted(path)}), AutoTokenizer.from_pretrained({_quoted(path)})"
-        written = f'model.generate(**tokenizer({_quoted(EXAMPLES["pair"])}, return_tensors="pt"), {most})'
+        written = f'model.generate(**tokenizer({_quoted(prefix + EXAMPLES["pair"])}, return_tensors="pt"), {most})'
         said = f"print(tokenizer.batch_decode({written}, skip_special_tokens=True))"
         return [f"from transformers import {loading}", f"model, tokenizer = {pair}", said]
     if folder.family == "classifier":
-        task, asked = "text-classification", _quoted(EXAMPLES["label"])
+        task, asked = "text-classification", _quoted(prefix + EXAMPLES["label"])
+    elif folder.answers:
+        text = prefix + EXAMPLES["label" if folder.answers[1] == "classification" else "pair"]
+        chat = f'[{{"role": "user", "content": {_quoted(text)}}}]' if tuned.get("chat_template") else ""
+        task, asked = "text-generation", f"{chat or _quoted(text + NEWLINE)}, return_full_text=False, {most}"
     else:
         task, asked = "text-generation", f"{_quoted(EXAMPLES['text'])}, {most}"
     made = f'model = pipeline("{task}", {_quoted(path)})'
@@ -211,7 +218,7 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     """The 95 % interval of a share of n examples (Wilson 1927)."""
     middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)  # the rounding of 0 and 1 may lie beside them
 
 
 def _seeds(seeds: SeedSummary) -> str:

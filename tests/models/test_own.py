@@ -283,3 +283,6 @@ def test_the_cards_lines_work_as_printed(folder, name, monkeypatch):
 def test_the_interval_of_a_share():
     low, high = wilson(0.5, 100)  # by statsmodels' proportion_confint(50, 100, method="wilson")
     assert (low, high) == pytest.approx((0.40383, 0.59617), abs=1e-5)
+    for n in (1, 5, 8, 19, 588):
+        assert wilson(0.0, n)[0] == 0.0  # and not -5.6e-17
+        assert wilson(1.0, n)[1] == 1.0
