@@ -128,7 +128,9 @@ class FinalJob:
             log = self._log(final, found, over_seeds)
             log.write(self.output)
             final.set_aside()
-            logged = log.finish(dict(enumerate(runs.values())), self.output, self.registration)
+            for training, seed in zip(final.trainings, log.seeds, strict=True):
+                log.end(seed, runs[training.seed], self.output, self.registration)
+            logged = runs[final.chosen.seed]
             self._tell_unregistered(logged)
             final.clear()
         return FinalResult(
@@ -279,10 +281,10 @@ class FinalJob:
         seeds, now = [], time.time()
         for training in final.trainings:
             is_model = training is final.chosen
-            ended = {"status": "FINISHED" if training.best is not None else "FAILED", "ended": now}
+            status = "FINISHED" if training.best is not None else "FAILED"
             metrics = training.metrics | (also if is_model else {})
             about: dict[str, Any] = {"evaluations": training.evaluations, "metrics": metrics, "is_model": is_model}
-            seeds.append(replace(self._begun(training), **about, **ended))
+            seeds.append(replace(self._begun(training), status=status, ended=now, **about))
         return self._log_of(tuple(seeds))
 
     def _tell_unregistered(self, logged: FinalRun) -> None:

@@ -90,6 +90,9 @@ class HuggingFaceModel:
         """
         texts = [self.prefix + text for text in texts]
         found = self.tokenizer(texts, verbose=False)["input_ids"]
+        if not all(found):
+            texts = [text if ids else self._first for text, ids in zip(texts, found, strict=True)]
+            found = self.tokenizer(texts, verbose=False)["input_ids"]
         cut = [longest is not None and len(ids) > longest for ids in found]
         self.tokenizer.padding_side = side
         if self.sets and longest is not None and any(cut):
@@ -98,6 +101,12 @@ class HuggingFaceModel:
         options = {"truncation": True, "max_length": longest} if any(cut) else {}
         batch = self.tokenizer(texts, padding=True, return_tensors="pt", **options)
         return {name: tensor.to(self.device) for name, tensor in batch.items()}, cut
+
+    @property
+    def _first(self) -> str:
+        """In place of a text without tokens: the token that begins documents, else another special one."""
+        kinds = ("bos_token", "cls_token", "eos_token", "sep_token", "unk_token")
+        return next((str(found) for kind in kinds if (found := getattr(self.tokenizer, kind, None))), " ")
 
     def _padded(self, rows: list[list[int]], *, side: str) -> dict[str, Tensor]:
         """Tokens padded on a side, and their attention mask."""
@@ -148,7 +157,7 @@ class CausalModel(HuggingFaceModel):
             inputs = self._padded([kept(ids, room or len(ids), use.truncate) for ids in prompts], side="left")
         else:
             self.tokenizer.truncation_side = "left"
-            inputs, cut = self.encoded([text or self._first for text in texts], longest=room, side="left")
+            inputs, cut = self.encoded(texts, longest=room, side="left")
         inputs.pop("token_type_ids", None)
         width = inputs["input_ids"].shape[1]
         limit = most if self.context is None else min(most, self.context - width)
@@ -173,11 +182,6 @@ class CausalModel(HuggingFaceModel):
         messages = [{"role": "user", "content": text}]
         return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
 
-    @property
-    def _first(self) -> str:
-        """In place of an empty text: the token that begins documents."""
-        return str(self.tokenizer.bos_token or self.tokenizer.eos_token or " ")
-
 
 class ClassifierModel(HuggingFaceModel):
     """A model with a head for labels."""
@@ -188,6 +192,8 @@ class ClassifierModel(HuggingFaceModel):
         if len(labels) < 2 or self.model.config.problem_type in ("regression", "multi_label_classification"):
             what = self.model.config.problem_type or "one label"
             raise UserError(f"{self.model.config.name_or_path}: a model of {what}; allowed: one of several labels")
+        if twice := next((label for label in labels if labels.count(label) > 1), None):
+            raise UserError(f"{self.model.config.name_or_path}: two of its outputs have the label {twice!r}")
         name, ids = self._named("classification"), tuple(range(len(labels)))
         return SetUse(name, "classification", "label", truncate=self._truncate(name), labels=labels, label_ids=ids)
 
