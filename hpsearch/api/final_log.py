@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.atomic import write_json
 from hpsearch.contract import Evaluation
-from hpsearch.error_lines import first_line
 from hpsearch.errors import UserError
-from hpsearch.home import Home
+from hpsearch.home.home import Home
+from hpsearch.output.error_lines import first_line
 from hpsearch.serving import served
+from hpsearch.system.atomic import write_json
 from hpsearch.views.follower import Say
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.registry import Registration

@@ -9,9 +9,9 @@ from hpsearch.api.final_log import FinalLog
 from hpsearch.api.options import home_of, redacted
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
-from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.errors import HpsearchError
 from hpsearch.events import Notice, Show
+from hpsearch.system.environment import refuse_old, stand_in_for_user
 from hpsearch.views.mlflow.registry import Registered, Registration
 from hpsearch.views.mlflow.schema import check_home
 

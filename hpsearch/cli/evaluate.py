@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hpsearch.cli.options import home_option, model_device_option, writing_options
-from hpsearch.printable import printable
-from hpsearch.redaction import redact
+from hpsearch.output.printable import printable
+from hpsearch.output.redaction import redact
 
 if TYPE_CHECKING:
     from hpsearch.api.evaluate import ModelMetrics

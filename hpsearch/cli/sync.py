@@ -22,8 +22,8 @@ Example:
 def sync(space_or_study: str, home_path: Path) -> None:
     """Write to MLflow and the Optuna database what they lack of SPACE_OR_STUDY's journal."""
     from hpsearch.displays.console import say
-    from hpsearch.driver import VIEWS
-    from hpsearch.home import Home, history_of
+    from hpsearch.home.home import Home, history_of
+    from hpsearch.search.driver import VIEWS
     from hpsearch.views import shipping
 
     name, uri = study_named(space_or_study)

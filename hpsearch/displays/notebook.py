@@ -33,8 +33,8 @@ from hpsearch.events import (
     Trained,
 )
 from hpsearch.journal.history import History
-from hpsearch.printable import printable
-from hpsearch.redaction import redact
+from hpsearch.output.printable import printable
+from hpsearch.output.redaction import redact
 
 REDRAW = 0.3  # seconds between two drawings; a new line is drawn at once
 LINES = 10  # most recent lines shown below the bars

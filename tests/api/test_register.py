@@ -16,7 +16,7 @@ from hpsearch.contract import Evaluation, TrainingPoint
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.views.mlflow.store import Store
 from tests import blank
-from tests.serving.models import MAIL, directory
+from tests.serving.directories import MAIL, directory
 from tests.views.mlflow.test_final_model import CONFIG, FACTS, TESTED
 
 BEGAN, ENDED = 1_700_000_000.0, 1_700_000_600.0

@@ -6,11 +6,11 @@ import json
 import pytest
 from rich.console import Console
 
+from hpsearch.journal.queue_file import QueueFile
 from hpsearch.policies.enqueued import EnqueuedPolicy
 from hpsearch.policies.loading import load
-from hpsearch.queue_file import QueueFile
-from hpsearch.requests import Requests
-from hpsearch.search import Search
+from hpsearch.search.loop import Search
+from hpsearch.search.requests import Requests
 from tests.searching import experiment, go, inline, opened
 
 RANGES = """
@@ -92,7 +92,7 @@ def test_a_mistake_is_one_line(call, home, given, said):
 
 def test_a_running_study_is_promised_nothing(call, home, monkeypatch):
     """Whether its budget has room is known to its driver alone."""
-    monkeypatch.setattr("hpsearch.study_lock.is_locked", lambda path: True)
+    monkeypatch.setattr("hpsearch.journal.study_lock.is_locked", lambda path: True)
     code, said, _ = call("enqueue", "toy", "batch_size=32", "--home", home)
     assert code == 0
     assert said.endswith("; study 'toy' is running and tries it next, if its budget has room\n")
