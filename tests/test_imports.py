@@ -308,7 +308,6 @@ DOORS = {
     "numpy": [
         "data",
         "serving.models.hugging_face_measures",
-        "serving.models.own",
         "policies.curves",
         "policies.optuna",
         "tasks.bag_of_words",
@@ -369,7 +368,6 @@ DOORS = {
         "launchers.devices",
         "serving.models.hugging_face",
         "serving.models.hugging_face_measures",
-        "serving.models.own",
         "trainers.huggingface",
         "training",
     ],

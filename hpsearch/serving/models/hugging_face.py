@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -96,7 +95,7 @@ class HuggingFaceModel:
         cut = [longest is not None and len(ids) > longest for ids in found]
         self.tokenizer.padding_side = side
         if self.sets and longest is not None and any(cut):
-            batch = self._padded([kept(ids, longest, truncate) for ids in found], side=side)
+            batch = self._padded([Cut(longest, longest, truncate).prompt(ids) for ids in found], side=side)
             return {name: tensor.to(self.device) for name, tensor in batch.items()}, cut
         options = {"truncation": True, "max_length": longest} if any(cut) else {}
         batch = self.tokenizer(texts, padding=True, return_tensors="pt", **options)
@@ -154,7 +153,9 @@ class CausalModel(HuggingFaceModel):
         if use.kind == "pair":
             prompts = self._asked(texts)
             cut = [room is not None and len(ids) > room for ids in prompts]
-            inputs = self._padded([kept(ids, room or len(ids), use.truncate) for ids in prompts], side="left")
+            if room is not None:
+                prompts = [Cut(room, room, use.truncate).prompt(ids) for ids in prompts]
+            inputs = self._padded(prompts, side="left")
         else:
             self.tokenizer.truncation_side = "left"
             inputs, cut = self.encoded(texts, longest=room, side="left")
@@ -237,14 +238,6 @@ class Seq2SeqModel(HuggingFaceModel):
         limit = most if self.context is None else min(most, self.context)  # the last token is not read
         tokens = self.generated(use, inputs, how, limit, numbers)
         return self.tokenizer.batch_decode(tokens, skip_special_tokens=True), cut
-
-
-def kept(ids: list[int], longest: int, truncate: Truncate) -> list[int]:
-    """At most so many of a prompt's tokens: without its end, its beginning or its middle, as in a fine-tuning."""
-    if len(ids) <= longest:
-        return ids
-    head = int(Cut(longest, longest, truncate).heads(np.array([longest]))[0])
-    return ids[:head] + ids[len(ids) - (longest - head) :]
 
 
 FAMILIES = {"causal": CausalModel, "classifier": ClassifierModel, "seq2seq": Seq2SeqModel}

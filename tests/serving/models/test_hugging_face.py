@@ -235,6 +235,18 @@ def test_an_empty_text_is_a_text_whatever_is_beside_it(folder, kind):
     assert beside.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
 
 
+def test_a_text_without_a_token_to_predict_is_one_line_and_no_perplexity_of_1(folder, tmp_path):
+    """Its tokenizer has no token that begins or ends a text, so the only token has nothing before it."""
+    place = shutil.copytree(folder / "gpt2", tmp_path / "gpt2")
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if (place / name).exists():
+            kept = {k: v for k, v in json.loads((place / name).read_text()).items() if k[:3] not in ("bos", "eos")}
+            (place / name).write_text(json.dumps(kept))
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(DataError, match=r"^data.text: its text is a single token, which leaves none to predict$"):
+        hpsearch.evaluate(place, tmp_path / "a.txt", device="cpu")
+
+
 def test_a_head_with_one_label_twice_is_one_line(folder, tmp_path):
     place = shutil.copytree(folder / "bert", tmp_path / "bert")
     config = json.loads((place / "config.json").read_text())
