@@ -368,6 +368,7 @@ DOORS = {
         "launchers.devices",
         "serving.models.hugging_face",
         "serving.models.hugging_face_measures",
+        "serving.models.own",
         "trainers.huggingface",
         "training",
     ],
