@@ -309,7 +309,6 @@ DOORS = {
     "numpy": [
         "data",
         "serving.models.hugging_face_measures",
-        "serving.models.own",
         "policies.curves",
         "policies.optuna",
         "tasks.bag_of_words",
