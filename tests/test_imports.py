@@ -138,6 +138,7 @@ INNER = {
             "journal.origin",
             "journal.outline",
             "journal.request",
+            "journal.told",
             "journal.trial_history",
         ],
         ["journal.warm"],
