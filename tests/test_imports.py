@@ -268,6 +268,7 @@ DOORS = {
         "views.mlflow.client",
         "views.mlflow.final_model",
         "views.mlflow.packaged",
+        "views.mlflow.pages",
         "views.mlflow.registry",
         "views.mlflow.removal",
         "views.mlflow.store",
