@@ -21,6 +21,7 @@ PACKAGE = Package(ROOT / "hpsearch")
 # Lowest first. A name stands for a file or a folder. A module imports what stands on a lower level, and modules of its
 # own folder: two names of one level know nothing of each other.
 LEVELS = [
+    ["waiting"],
     [
         "config",
         "contract",

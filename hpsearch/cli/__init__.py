@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 
-from hpsearch import __version__
+from hpsearch import __version__, waiting
 from hpsearch.cli import json_errors, lost_output
 from hpsearch.cli.audit import audit
 from hpsearch.cli.check import check
@@ -141,11 +141,17 @@ def main(arguments: list[str] | None = None) -> None:
     guard()
     stand_in_for_user()
     with unfailing(lost_output.tell):
-        _main(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        if not {"--quiet", "--json"} & set(given):
+            waiting.start()
+        try:
+            _main(given)
+        finally:
+            waiting.stop()
 
 
-def _main(arguments: list[str] | None) -> None:
-    json_errors.expect(sys.argv[1:] if arguments is None else arguments)
+def _main(arguments: list[str]) -> None:
+    json_errors.expect(arguments)
     try:
         code = commands.main(arguments, prog_name="hpsearch", standalone_mode=False)
         lost_output.check()

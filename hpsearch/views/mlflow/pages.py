@@ -1,7 +1,8 @@
 """MLflow's own server, whose pages open in the mode "Model training": the app of `mlflow server --app-name hpsearch`.
 
-The mode is a parameter of an address, which links within MLflow's pages drop, and else what the browser's local storage
-has; without either it is "GenAI". So the first page that is loaded notes the mode there, unless a person has chosen one.
+The mode is a parameter of an address, which links within MLflow's pages drop, and else what the browser's local
+storage has; without either it is "GenAI". So the first page that is loaded notes the mode there, unless a person has
+chosen one.
 The name of the key was read in the pages of MLflow 3.17; one that does not know it ignores it.
 """
 
