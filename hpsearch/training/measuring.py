@@ -123,7 +123,7 @@ def _decoding(run: Training, clock: Clock, *, longest: float) -> dict[str, float
         found["decoding"] += references
         found["decoding_none"] += _decoded_in(run, clock, name, tokens=1)
         if early:
-            most = min(config.max_new_tokens, run.config.model.context)
+            most = min(config.max_new_tokens, pairs.context)
             taken = references * most / mean
             taken = taken if taken > longest else _decoded_in(run, clock, name, tokens=most)
             found["decoding_limit"] = found.get("decoding_limit", 0.0) + taken

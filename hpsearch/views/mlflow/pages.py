@@ -22,7 +22,6 @@ CACHED = (b"if-none-match", b"if-modified-since")  # headers of a request for wh
 __all__ = ["app"]
 
 
-@app.middleware("http")
 async def note_mode(request: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
     """Adds SCRIPT to the head of the one page that MLflow has; passes everything else on."""
     if request.scope["path"] != "/":
@@ -35,6 +34,9 @@ async def note_mode(request: Any, call_next: Callable[[Any], Awaitable[Any]]) ->
     response.headers["content-length"] = str(len(page))
     response.body_iterator = _once(page)
     return response
+
+
+app.middleware("http")(note_mode)
 
 
 async def _once(page: bytes) -> AsyncIterator[bytes]:
