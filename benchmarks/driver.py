@@ -29,14 +29,14 @@ from statistics import quantiles
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs in a checkout that was never installed, too
 
-from hpsearch.allowance import spent
 from hpsearch.contract import Command, Evaluation, TrainingPoint, WorkerSettings
 from hpsearch.events import Finished, Measured
 from hpsearch.launchers.messages import Ended, Evaluated, Message, Reply, Task
 from hpsearch.policies.optuna.policy import OptunaPolicy
-from hpsearch.search import Search
+from hpsearch.search.allowance import spent
+from hpsearch.search.loop import Search
+from hpsearch.search.study import Study
 from hpsearch.space.experiment import Experiment
-from hpsearch.study import Study
 from hpsearch.testing.curves import SyntheticCurve
 
 SPACE = """

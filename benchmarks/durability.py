@@ -77,7 +77,7 @@ def nothing(*arguments: Any, **options: Any) -> None:
 @contextlib.contextmanager
 def changed(change: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
     """Meanwhile every function that keeps things is what `change` makes of it."""
-    from hpsearch import study
+    from hpsearch.search import study
     from hpsearch.training import checkpoint, loop
 
     class Journal(study.Journal):
@@ -97,12 +97,12 @@ def changed(change: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> 
 
 def searched(space: str, folder: Path, checkpoint_seconds: float, keep: bool) -> Cost:
     """One study of one trial, with all that keeps it or without."""
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
     from hpsearch.launchers.inline import InlineLauncher
-    from hpsearch.preparation import prepare, settings_for
-    from hpsearch.search import Search
+    from hpsearch.preflight.preparation import prepare, settings_for
+    from hpsearch.search.loop import Search
+    from hpsearch.search.study import Study
     from hpsearch.space.experiment import Experiment
-    from hpsearch.study import Study
 
     experiment, home, clock = (
         Experiment.loads(space, path=str(folder / "space.yaml")),

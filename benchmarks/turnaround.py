@@ -220,8 +220,8 @@ class Bench:
     def __init__(self, place: Path, options: argparse.Namespace) -> None:
         import overhead
 
-        from hpsearch.home import Home
-        from hpsearch.preparation import prepare
+        from hpsearch.home.home import Home
+        from hpsearch.preflight.preparation import prepare
         from hpsearch.space.experiment import Experiment
 
         self.place, self.options = place, options

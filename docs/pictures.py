@@ -26,11 +26,11 @@ from rich.text import Text
 import hpsearch
 from hpsearch import journal
 from hpsearch.displays.bars import UNICODE
-from hpsearch.displays.live import Frame, rows
+from hpsearch.displays.frame import Frame, rows
+from hpsearch.displays.live.plan import Plan
+from hpsearch.displays.live.state import LiveState
 from hpsearch.displays.terminal import finished_in
 from hpsearch.journal.history import History
-from hpsearch.live.plan import Plan
-from hpsearch.live.state import LiveState
 
 IMAGES = Path(__file__).parent / "images"
 MOST_BYTES = 200_000

@@ -1,4 +1,4 @@
-"""Every error hpsearch raises on purpose; `cli.py` prints them as one line.
+"""Every error hpsearch raises on purpose; `cli/` prints them as one line.
 
 HpsearchError               an error that a user can fix (exit code 1)
 ├── UserError               the user's mistake (exit code 2)

@@ -115,7 +115,7 @@ class Watched:
 
     history: History
     folder: Path  # the study's
-    state: str  # "running", or why it does not run: one of `hpsearch.live.following.State`
+    state: str  # "running", or why it does not run: one of `hpsearch.displays.live.following.State`
 
 
 @dataclass(frozen=True)

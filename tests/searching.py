@@ -7,10 +7,10 @@ from hpsearch.contract import Command, Evaluation, WorkerSettings
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
 from hpsearch.policies.optuna.policy import OptunaPolicy
-from hpsearch.process import hostname
-from hpsearch.search import Search
+from hpsearch.search.loop import Search
+from hpsearch.search.study import Study
 from hpsearch.space.experiment import Experiment
-from hpsearch.study import Study
+from hpsearch.system.process import hostname
 from hpsearch.testing.toy import Toy
 
 TOY = "python:hpsearch.testing.toy:Toy"

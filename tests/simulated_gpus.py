@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from hpsearch.contract import Command
 from hpsearch.launchers.messages import Ended, Evaluated, Failed
-from hpsearch.placement.sharing import CONTEXT
+from hpsearch.search.placement.sharing import CONTEXT
 from hpsearch.testing import toy
+from tests.search.test_loop import QUIET, workers
 from tests.searching import RANGES, Scripted, evaluation, experiment, go, toy_with
-from tests.test_search import QUIET, workers
 
 GIB = 2**30
 

@@ -108,7 +108,7 @@ def folder(tmp_path_factory):
     text = "data: {text: {task: text, files: {train: train.txt, valid: valid.txt}}}\nbudget: {trials: 2}\n"
     text += 'trainer: "python:hpsearch.testing.toy:Toy"\ntraining: {epochs: {low: 2, high: 9}}\n'
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpsearch.driver.shipper.start", NoViews)
+        patch.setattr("hpsearch.search.driver.shipper.start", NoViews)
         for name in ("toy", "other"):
             (here / f"{name}.yaml").write_text(text)
             hpsearch.run(here / f"{name}.yaml", home=here / "mlruns", launcher="inline", progress=False)

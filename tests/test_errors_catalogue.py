@@ -13,18 +13,18 @@ import pytest
 import hpsearch
 from hpsearch.api.delete import to_delete
 from hpsearch.api.pause import _await
-from hpsearch.catalogue import deletion
 from hpsearch.cli.options import ask
 from hpsearch.data.tokenizer import Tokenizer
 from hpsearch.document.yaml_errors import explain
 from hpsearch.errors import HpsearchError
-from hpsearch.home import Home
+from hpsearch.final.reproduction import Expected
+from hpsearch.home import deletion
+from hpsearch.home.home import Home
 from hpsearch.journal.history import History
+from hpsearch.journal.study_lock import StudyLock
 from hpsearch.launchers.ray.scratch import Scratch
-from hpsearch.reproduction import Expected
 from hpsearch.space.experiment import Experiment
 from hpsearch.storage.storage import Storage
-from hpsearch.study_lock import StudyLock
 from hpsearch.trainers.function.state import decode
 from hpsearch.views import sqlite
 from tests.error_messages import ROOT, catalogue, pattern, raised, skeleton
@@ -32,7 +32,7 @@ from tests.faults.zygote import NoViews
 
 # What is not written where it is made, or no person sees: "file:function", and why it is no row.
 PASSED_ON = {
-    "attempts.py:failed": "the message of a worker, as in the other rows",
+    "search/attempts.py:failed": "the message of a worker, as in the other rows",
     "cli/lost_output.py:check": "what the system says of the standard output",
     "data/aligned_files.py:pairs": "_unequal",
     "data/columns.py:_value": "record_values: the row 'text is expected'",
@@ -50,13 +50,13 @@ PASSED_ON = {
     "document/ranges.py:internal": "default_config says it",
     "document/validation_errors.py:check_value": "validation_errors.message",
     "document/validation_errors.py:fault": "validation_errors.message, unknown_key",
-    "driver.py:_storage": "with its place",
-    "file_lock.py:locked": "shipping.BUSY",
-    "notifications.py:url_of": "webhook.ALLOWED",
-    "models/folder.py:_uses": "training/uses.py: the row 'its key'",
+    "search/driver.py:_storage": "with its place",
+    "system/file_lock.py:locked": "shipping.BUSY",
+    "api/notifications.py:url_of": "webhook.ALLOWED",
+    "serving/models/folder.py:_uses": "training/uses.py: the row 'its key'",
     "policies/checked.py:_wrong": "the rows of a policy",
     "policies/loading.py:_imported": "user_modules",
-    "preparation.py:_based": "a row of its own",
+    "preflight/preparation.py:_based": "a row of its own",
     "space/default_config.py:_accepted": "the reason of a warning",
     "space/default_config.py:_rules": "trainers/checked.py",
     "space/default_config.py:_check_value": "the row 'is not in its range'",
@@ -94,14 +94,14 @@ PASSED_ON = {
     "trainers/evaluations.py:_text": "the same",
     "views/postgres.py:address": "a row of its own",
     "views/shipping.py:undriven": "StudyBusy with a hint",
-    "warm_start.py:_source": "no study, with its place",
-    "weights.py:_exported": "a row of its own",
+    "search/warm_start.py:_source": "no study, with its place",
+    "final/weights.py:_exported": "a row of its own",
     # No person sees these:
     "data/json_rows.py:_refuse_constant": "caught by the reader of JSON",
     "data/record_values.py:text_of": "columns.py says it with its place",
     "data/record_values.py:label_of": "columns.py says it with its place",
-    "metrics/losses.py:bits_per_byte": "a caller's mistake: an empty text was refused before",
-    "metrics/translation.py:_check": "a caller's mistake",
+    "tasks/scores/losses.py:bits_per_byte": "a caller's mistake: an empty text was refused before",
+    "tasks/scores/translation.py:_check": "a caller's mistake",
     "policies/curves/encoding.py:_axis": "a caller's mistake: the sampler used outside of hpsearch",
     "policies/curves/sampler.py:_refuse_several_objectives": "the same",
     "tasks/__init__.py:register": "a programmer's mistake at import",
@@ -172,7 +172,7 @@ PRODUCED = {
     "<policy>: New: <why>": "tests/policies/test_loading.py::test_a_wrong_answer_ends_the_search_with_its_place",
     "study '<name>': <why>": "tests/api/test_enqueue.py::test_what_cannot_be_tried_is_refused_in_one_line",
     "<checkpoint: ...>; <hpsearch train makes the model anew>": (
-        "tests/test_weights.py::test_weights_that_are_gone_damaged_or_of_other_data_are_one_line"
+        "tests/final/test_weights.py::test_weights_that_are_gone_damaged_or_of_other_data_are_one_line"
     ),
     "<folder>/model.safetensors: <tensor> is <shape>, config.json asks <shape>": (
         "tests/training/test_export.py::test_weights_that_do_not_fit_the_config_are_refused"
@@ -180,8 +180,8 @@ PRODUCED = {
     "<standard output>: <No space left on device>": (
         "tests/cli/test_lost_output.py::test_lost_output_is_an_error_only_if_the_disk_is_full"
     ),
-    "--for: <reason>": "tests/test_larger.py::test_mistakes_are_one_line",
-    "<reason of a worker>": "tests/test_search.py::test_a_mistake_of_the_user_ends_the_search_at_once",
+    "--for: <reason>": "tests/final/test_larger.py::test_mistakes_are_one_line",
+    "<reason of a worker>": "tests/search/test_loop.py::test_a_mistake_of_the_user_ends_the_search_at_once",
     "<HPSEARCH_OPTUNA_URL> <has an option that PostgreSQL does not know: name>; <allowed>": (
         "tests/faults/test_postgres.py::test_a_wrong_address_is_refused_at_the_start"
     ),
@@ -438,7 +438,7 @@ WORDS += [words for *_, words in FILE_CASES.values()] + list(FUNCTIONS.values())
 @pytest.fixture
 def refused(tmp_path, monkeypatch):
     """The message of a run whose data are as given."""
-    monkeypatch.setattr("hpsearch.driver.shipper.start", pytest.fail)  # it must not come so far
+    monkeypatch.setattr("hpsearch.search.driver.shipper.start", pytest.fail)  # it must not come so far
 
     def message(data, **more):
         space = {"study": "s", "trainer": "python:hpsearch.testing.toy:Toy", "data": {"a": data}, **more}
@@ -511,7 +511,7 @@ def studies(tmp_path_factory):
     data = {"text": {"task": "text", "files": {"train": "train.txt", "valid": "valid.txt"}}}
     space = {"trainer": "python:hpsearch.testing.toy:Toy", "data": data, "budget": {"trials": 1}}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpsearch.driver.shipper.start", NoViews)
+        patch.setattr("hpsearch.search.driver.shipper.start", NoViews)
         for name in ("one", "two"):
             hpsearch.run({**space, "study": name}, base=here, home=here / "mlruns", launcher="inline", progress=False)
     return here / "mlruns"
@@ -620,7 +620,7 @@ def test_a_file_system_that_cannot_lock(tmp_path, monkeypatch):
     def refuses(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("hpsearch.study_lock.fcntl.flock", refuses)
+    monkeypatch.setattr("hpsearch.journal.study_lock.fcntl.flock", refuses)
     with pytest.raises(HpsearchError) as caught:
         StudyLock(tmp_path / "lock", what="study 's'")
     assert is_said(str(caught.value), "this file system cannot lock")
@@ -688,7 +688,7 @@ def test_studies_that_cannot_be_repaired_or_shipped(call, tmp_path, monkeypatch)
     code, _, err = call("repair", "--home", tmp_path / "home")
     assert code == 1
     assert is_said(err.strip(), "not intact: <names>")
-    monkeypatch.setattr("hpsearch.home.history_of", lambda *_, **__: History(study="broken"))
+    monkeypatch.setattr("hpsearch.home.home.history_of", lambda *_, **__: History(study="broken"))
     monkeypatch.setattr("hpsearch.views.shipping.sync", lambda *_, **__: {"mlflow": 3})
     code, _, err = call("sync", "broken", "--home", tmp_path / "home")
     assert code == 1
@@ -758,7 +758,7 @@ def test_a_deletion_of_which_a_store_refuses_a_part(studies, tmp_path, monkeypat
     def refuses(*_):
         raise HpsearchError("the server does not answer")
 
-    monkeypatch.setattr("hpsearch.catalogue.deletion._delete_rows", refuses)
+    monkeypatch.setattr("hpsearch.home.deletion._delete_rows", refuses)
     shutil.copytree(studies, tmp_path / "home")
     with pytest.raises(HpsearchError) as caught:
         deletion.delete(Home(tmp_path / "home"), "one", keep_mlflow=True)

@@ -21,54 +21,20 @@ PACKAGE = Package(ROOT / "hpsearch")
 # Lowest first. A name stands for a file or a folder. A module imports what stands on a lower level, and modules of its
 # own folder: two names of one level know nothing of each other.
 LEVELS = [
-    ["waiting"],
-    [
-        "config",
-        "contract",
-        "errors",
-        "failpoints",
-        "horizons",
-        "metrics",
-        "outcome",
-        "output",
-        "printable",
-        "process",
-        "redaction",
-        "served_model",
-        "verdict",
-        "webhook",
-    ],
-    [
-        "atomic",
-        "environment",
-        "error_lines",
-        "evaluation_log",
-        "file_lock",
-        "gpus",
-        "logs",
-        "pending",
-        "samples",
-        "study_lock",
-    ],
-    ["journal", "sealed", "user_modules"],
-    ["data", "pause_file", "pictures", "queue_file", "storage"],
-    ["tasks"],
-    ["evidence"],
-    ["page"],
-    ["document", "training", "views"],
-    ["repair"],
-    ["trainers"],
-    ["adapters", "home", "space"],
-    ["exported", "finalists", "reference"],
-    ["budget"],
-    ["choice", "events", "identity", "launchers", "policies"],
-    ["final_seed", "live", "models"],
-    ["catalogue", "displays", "draft", "final", "preparation", "provenance", "study", "warm_start"],
-    ["baselines", "best", "decisions", "notifications", "planning", "reproduction", "requests", "serving", "weights"],
-    ["allowance", "checking", "larger", "placement"],
-    ["attempts"],
+    ["config", "contract", "errors", "outcome", "output", "verdict"],
+    ["samples", "system"],
+    ["data", "journal"],
+    ["storage", "tasks"],
+    ["document", "results", "training"],
+    ["trainers", "views"],
+    ["adapters", "space"],
+    ["events", "policies"],
+    ["displays"],
+    ["home"],
+    ["launchers"],
+    ["preflight", "serving"],
+    ["final"],
     ["search"],
-    ["driver"],
     ["testing"],
     ["api"],
     ["hpsearch"],
@@ -82,27 +48,24 @@ INNER = {
         ["adapters.names"],
         ["adapters.keras", "adapters.lightning", "adapters.transformers"],
     ],
-    "baselines": [
-        ["baselines.process"],
-        ["baselines.baselines"],
-    ],
-    "budget": [
-        ["budget.deadline", "budget.saturation", "budget.spending"],
-        ["budget.extension"],
-    ],
-    "catalogue": [
-        ["catalogue.caches", "catalogue.listing"],
-        ["catalogue.cleaning", "catalogue.comparison", "catalogue.deletion", "catalogue.renaming"],
-    ],
-    "checking": [
-        ["checking.findings", "checking.surroundings", "checking.trainings"],
-        ["checking.judgement"],
-        ["checking.suite"],
-    ],
     "config": [
         ["config.section"],
         ["config.data", "config.objective", "config.own_names", "config.tokenizer"],
         ["config.config"],
+    ],
+    "displays": [
+        ["displays.amounts", "displays.bars", "displays.json_lines", "displays.live", "displays.logs"],
+        ["displays.text"],
+        ["displays.console", "displays.frame", "displays.trials"],
+        ["displays.lines", "displays.screen"],
+        ["displays.terminal", "displays.training"],
+        ["displays.notebook"],
+        ["displays.show"],
+    ],
+    "displays.live": [
+        ["displays.live.following", "displays.live.plan"],
+        ["displays.live.progress"],
+        ["displays.live.state"],
     ],
     "document": [
         ["document.other_tools", "document.scalars", "document.yaml_errors"],
@@ -110,38 +73,31 @@ INNER = {
         ["document.document"],
         ["document.ranges", "document.validation_errors"],
     ],
-    "draft": [
-        ["draft.languages", "draft.questions", "draft.table", "draft.writing"],
-        ["draft.origins"],
-        ["draft.guesses"],
-        ["draft.sets"],
-        ["draft.sizes"],
-        ["draft.draft"],
+    "final": [
+        ["final.evaluation_log", "final.exported", "final.provenance", "final.weights"],
+        ["final.best", "final.reproduction", "final.seed"],
+        ["final.larger", "final.training"],
     ],
-    "evidence": [
-        [
-            "evidence.idle_gpus",
-            "evidence.looks",
-            "evidence.optimism",
-            "evidence.pruning_audit",
-            "evidence.range_scale",
-            "evidence.seeds",
-        ],
-        ["evidence.caveats", "evidence.cliffs", "evidence.comparisons"],
-        ["evidence.bands"],
-        ["evidence.short_budgets"],
+    "home": [
+        ["home.home", "home.identity", "home.repair"],
+        ["home.caches", "home.listing"],
+        ["home.cleaning", "home.comparison", "home.deletion", "home.renaming"],
     ],
     "journal": [
         [
             "journal.confirmation",
             "journal.device_time",
+            "journal.horizons",
             "journal.lines",
             "journal.origin",
             "journal.outline",
+            "journal.pause_file",
+            "journal.pending",
             "journal.request",
+            "journal.study_lock",
             "journal.told",
-            "journal.trial_history",
         ],
+        ["journal.queue_file", "journal.trial_history"],
         ["journal.warm"],
         ["journal.history", "journal.reader", "journal.writer"],
     ],
@@ -160,41 +116,13 @@ INNER = {
         ["launchers.ray"],
         ["launchers.launch"],
     ],
-    "planning": [
-        ["planning.corners", "planning.outlook", "planning.shares"],
-        ["planning.measuring", "planning.plan"],
-        ["planning.lint"],
-        ["planning.planner"],
-    ],
-    "policies.curves": [
-        ["policies.curves.chain", "policies.curves.conditions", "policies.curves.encoding"],
-        ["policies.curves.process", "policies.curves.rungs", "policies.curves.stretch"],
-        ["policies.curves.curves", "policies.curves.model"],
-        ["policies.curves.sampler"],
-    ],
-    "live": [
-        ["live.following", "live.plan"],
-        ["live.progress"],
-        ["live.state"],
-    ],
-    "metrics": [
-        ["metrics.classification", "metrics.losses", "metrics.ranges", "metrics.script"],
-        ["metrics.translation"],
-    ],
-    "models": [
-        ["models.folder", "models.generation", "models.inputs", "models.predictions"],
-        ["models.card", "models.examples", "models.hugging_face", "models.own"],
-        ["models.own_measures"],
-        ["models.hugging_face_measures", "models.model"],
-        ["models.measuring"],
-    ],
-    "placement": [
-        ["placement.peaks"],
-        ["placement.sharing"],
-        ["placement.placement"],
+    "output": [
+        ["output.printable", "output.redaction", "output.waiting", "output.webhook"],
+        ["output.error_lines", "output.logs", "output.streams"],
     ],
     "policies": [
-        ["policies.policy", "policies.curves"],
+        ["policies.curves", "policies.finalists", "policies.policy"],
+        ["policies.budget", "policies.choice"],
         ["policies.checked", "policies.curve_rules", "policies.promotion"],
         ["policies.audited"],
         ["policies.confirmed"],
@@ -203,26 +131,114 @@ INNER = {
         ["policies.horizons"],
         ["policies.loading"],
     ],
-    "page": [
-        ["page.bundle", "page.figures"],
-        ["page.curves", "page.reproduce", "page.samples", "page.trials", "page.winner", "page.words"],
-        ["page.charts"],
-        ["page.parameters"],
-        ["page.html"],
+    "policies.budget": [
+        ["policies.budget.deadline", "policies.budget.saturation", "policies.budget.spending"],
+        ["policies.budget.extension"],
     ],
-    "pictures": [
-        ["pictures.marks"],
-        ["pictures.drawing"],
-        ["pictures.curves", "pictures.importances", "pictures.scale", "pictures.values"],
-        ["pictures.parameters"],
+    "policies.curves": [
+        ["policies.curves.chain", "policies.curves.conditions", "policies.curves.encoding"],
+        ["policies.curves.process", "policies.curves.rungs", "policies.curves.stretch"],
+        ["policies.curves.curves", "policies.curves.model"],
+        ["policies.curves.sampler"],
     ],
-    "reference": [
-        ["reference.keys", "reference.trainers"],
-        ["reference.entries", "reference.page", "reference.schema"],
+    "preflight": [
+        ["preflight.draft", "preflight.preparation", "preflight.reference"],
+        ["preflight.planning"],
+        ["preflight.checking"],
+    ],
+    "preflight.checking": [
+        ["preflight.checking.findings", "preflight.checking.surroundings", "preflight.checking.trainings"],
+        ["preflight.checking.judgement"],
+        ["preflight.checking.suite"],
+    ],
+    "preflight.draft": [
+        ["preflight.draft.languages", "preflight.draft.questions", "preflight.draft.table", "preflight.draft.writing"],
+        ["preflight.draft.origins"],
+        ["preflight.draft.guesses"],
+        ["preflight.draft.sets"],
+        ["preflight.draft.sizes"],
+        ["preflight.draft.draft"],
+    ],
+    "preflight.planning": [
+        ["preflight.planning.corners", "preflight.planning.outlook", "preflight.planning.shares"],
+        ["preflight.planning.measuring", "preflight.planning.plan"],
+        ["preflight.planning.lint"],
+        ["preflight.planning.planner"],
+    ],
+    "preflight.reference": [
+        ["preflight.reference.keys", "preflight.reference.trainers"],
+        ["preflight.reference.entries", "preflight.reference.page", "preflight.reference.schema"],
+    ],
+    "results": [
+        ["results.evidence", "results.pictures"],
+        ["results.page"],
+    ],
+    "results.evidence": [
+        [
+            "results.evidence.idle_gpus",
+            "results.evidence.looks",
+            "results.evidence.optimism",
+            "results.evidence.pruning_audit",
+            "results.evidence.range_scale",
+            "results.evidence.seeds",
+        ],
+        ["results.evidence.caveats", "results.evidence.cliffs", "results.evidence.comparisons"],
+        ["results.evidence.bands"],
+        ["results.evidence.short_budgets"],
+    ],
+    "results.page": [
+        ["results.page.bundle", "results.page.figures"],
+        [
+            "results.page.curves",
+            "results.page.reproduce",
+            "results.page.samples",
+            "results.page.trials",
+            "results.page.winner",
+            "results.page.words",
+        ],
+        ["results.page.charts"],
+        ["results.page.parameters"],
+        ["results.page.html"],
+    ],
+    "results.pictures": [
+        ["results.pictures.marks"],
+        ["results.pictures.drawing"],
+        [
+            "results.pictures.curves",
+            "results.pictures.importances",
+            "results.pictures.scale",
+            "results.pictures.values",
+        ],
+        ["results.pictures.parameters"],
+    ],
+    "search": [
+        ["search.study", "search.warm_start"],
+        ["search.baselines", "search.decisions", "search.requests"],
+        ["search.allowance", "search.placement"],
+        ["search.attempts"],
+        ["search.loop"],
+        ["search.driver"],
+    ],
+    "search.baselines": [
+        ["search.baselines.process"],
+        ["search.baselines.baselines"],
+    ],
+    "search.placement": [
+        ["search.placement.peaks"],
+        ["search.placement.sharing"],
+        ["search.placement.placement"],
     ],
     "serving": [
+        ["serving.models"],
         ["serving.columns"],
         ["serving.pyfunc"],
+    ],
+    "serving.models": [
+        ["serving.models.folder", "serving.models.generation", "serving.models.inputs", "serving.models.predictions"],
+        ["serving.models.card", "serving.models.examples", "serving.models.hugging_face", "serving.models.own"],
+        ["serving.models.own_measures"],
+        ["serving.models.hugging_face_measures", "serving.models.model"],
+        ["serving.models.measuring"],
     ],
     "storage": [
         ["storage.storage"],
@@ -231,11 +247,28 @@ INNER = {
         ["storage.study_storage"],
         ["storage.checkpoints", "storage.disk_space"],
     ],
+    "system": [
+        [
+            "system.environment",
+            "system.failpoints",
+            "system.file_lock",
+            "system.gpus",
+            "system.process",
+            "system.user_modules",
+        ],
+        ["system.atomic"],
+        ["system.sealed"],
+    ],
     "tasks": [
+        ["tasks.scores"],
         ["tasks.bag_of_words", "tasks.baseline", "tasks.compression"],
         ["tasks.evaluation", "tasks.measure", "tasks.metric"],
         ["tasks.task", "tasks.trivial"],
         ["tasks.classification", "tasks.loading", "tasks.text", "tasks.translation"],
+    ],
+    "tasks.scores": [
+        ["tasks.scores.classification", "tasks.scores.losses", "tasks.scores.ranges", "tasks.scores.script"],
+        ["tasks.scores.translation"],
     ],
     "trainers": [
         ["trainers.costs", "trainers.output_log", "trainers.scaling", "trainers.state"],
@@ -259,11 +292,11 @@ INNER = {
 DOORS = {
     "click": ["cli"],
     "datasets": ["data.hf_datasets"],
-    "filelock": ["file_lock"],
+    "filelock": ["system.file_lock"],
     "fsspec": ["storage.storage"],
-    "jinja2": ["page.html"],
-    "markupsafe": ["page.html"],
-    "matplotlib": ["pictures"],
+    "jinja2": ["results.page.html"],
+    "markupsafe": ["results.page.html"],
+    "matplotlib": ["results.pictures"],
     "mlflow": [
         "serving.pyfunc",
         "views.mlflow.client",
@@ -276,8 +309,8 @@ DOORS = {
     ],
     "numpy": [
         "data",
-        "models.hugging_face_measures",
-        "models.own",
+        "serving.models.hugging_face_measures",
+        "serving.models.own",
         "policies.curves",
         "policies.optuna",
         "tasks.bag_of_words",
@@ -297,21 +330,21 @@ DOORS = {
         "policies.curves.encoding",
         "policies.curves.sampler",
         "policies.optuna",
-        "pictures.importances",
+        "results.pictures.importances",
         "space.space",
         "views.dashboard",
         "views.optuna",
     ],
     "pandas": ["api.study", "serving.pyfunc"],
-    "plotly": ["page.bundle"],
+    "plotly": ["results.page.bundle"],
     "psycopg": ["views.postgres"],
     "pyarrow": ["data.compressed", "data.hf_datasets", "data.rows"],
     "pydantic": [
         "config",
         "document.validation_errors",
-        "placement.peaks",
-        "provenance",
-        "reference",
+        "search.placement.peaks",
+        "final.provenance",
+        "preflight.reference",
         "space",
         "tasks",
         "trainers",
@@ -320,30 +353,30 @@ DOORS = {
     "pydantic_core": ["journal.lines"],
     "ray": ["launchers.ray.actor", "launchers.ray.cluster"],
     "rich": ["cli.explain", "cli.plan", "cli.study_table", "displays"],
-    "ruamel": ["best", "document.document", "document.yaml_reader"],
-    "sacrebleu": ["metrics.translation"],
+    "ruamel": ["final.best", "document.document", "document.yaml_reader"],
+    "sacrebleu": ["tasks.scores.translation"],
     "safetensors": ["trainers.function.state", "training.export"],
     "scipy": [
-        "evidence.seeds",
+        "results.evidence.seeds",
         "policies.curves.model",
         "policies.curves.process",
         "policies.curves.sampler",
         "trainers.causal_lm.costs",
     ],
-    "sklearn": ["metrics.classification", "pictures.importances", "tasks.bag_of_words"],
+    "sklearn": ["tasks.scores.classification", "results.pictures.importances", "tasks.bag_of_words"],
     "sqlalchemy": ["views.mlflow.schema", "views.optuna", "views.sqlite"],
     "tokenizers": ["data.tokenizer"],
     "peft": ["trainers.huggingface.network"],
     "torch": [
         "launchers.devices",
-        "models.hugging_face",
-        "models.hugging_face_measures",
-        "models.own",
+        "serving.models.hugging_face",
+        "serving.models.hugging_face_measures",
+        "serving.models.own",
         "trainers.huggingface",
         "training",
     ],
     "transformers": [
-        "models.hugging_face",
+        "serving.models.hugging_face",
         "trainers.huggingface.checkpoint",
         "trainers.huggingface.network",
         "trainers.huggingface.vocabulary",
@@ -366,15 +399,19 @@ LIGHT = [
     "verdict",
 ]
 
-BELOW_TRAINING = [
-    "atomic",
-    "config",
+BELOW_TRAINING = ["config", "contract", "data", "errors", "system.atomic", "system.sealed", "tasks", "training"]
+
+# A worker gets its task as a value: of a home it knows the folder, of the search nothing.
+BELOW_WORKERS = [
     "contract",
-    "data",
     "errors",
-    "metrics",
-    "sealed",
-    "tasks",
+    "home.home",
+    "launchers",
+    "output",
+    "space",
+    "storage",
+    "system",
+    "trainers",
     "training",
 ]
 
@@ -391,7 +428,10 @@ def test_the_reader_of_imports_sees_what_is_there() -> None:
 def test_every_entry_of_the_tables_names_a_module() -> None:
     levels = [place for level in [*LEVELS, *(level for inner in INNER.values() for level in inner)] for place in level]
     doors = [place for places in DOORS.values() for place in places]
-    assert architecture.missing(PACKAGE, [*levels, *INNER, *doors, *LIGHT, *BELOW_TRAINING, *ABOVE_ALL]) == []
+    assert (
+        architecture.missing(PACKAGE, [*levels, *INNER, *doors, *LIGHT, *BELOW_TRAINING, *BELOW_WORKERS, *ABOVE_ALL])
+        == []
+    )
 
 
 def test_every_module_has_a_level() -> None:
@@ -414,6 +454,10 @@ def test_imports_have_no_cycle() -> None:
 
 def test_training_knows_nothing_of_the_search() -> None:
     assert architecture.escaping(PACKAGE, ["training"], BELOW_TRAINING) == []
+
+
+def test_workers_know_nothing_of_the_search() -> None:
+    assert architecture.escaping(PACKAGE, ["launchers"], BELOW_WORKERS) == []
 
 
 def test_nothing_imports_the_stand_ins_or_the_command_line() -> None:

@@ -27,7 +27,7 @@ import warnings
 from functools import cache
 from pathlib import Path
 
-from hpsearch import environment
+from hpsearch.system import environment
 
 EARLY = [
     "hpsearch.api.run",
@@ -37,11 +37,11 @@ EARLY = [
     "hpsearch.cli.study_table",
     "hpsearch.cli.terminal",
     "hpsearch.data.corpus",
-    "hpsearch.driver",
-    "hpsearch.evidence.caveats",
-    "hpsearch.final",
+    "hpsearch.search.driver",
+    "hpsearch.results.evidence.caveats",
+    "hpsearch.final.training",
     "hpsearch.launchers.local",
-    "hpsearch.search",
+    "hpsearch.search.loop",
     "hpsearch.testing.toy",
     "hpsearch.views.mlflow.view",
     "hpsearch.views.optuna",
@@ -219,7 +219,9 @@ def _run(request):
     os.environ.update(request["environment"])
     sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     tempfile.tempdir = None  # what TMPDIR was when something asked first
-    from hpsearch import cli, driver, failpoints
+    from hpsearch import cli
+    from hpsearch.search import driver
+    from hpsearch.system import failpoints
     from hpsearch.views import shipper
     from tests.faults.zygote import NoViews
 
@@ -282,7 +284,7 @@ class _Forks:
 
 def _become_another():
     """Takes back what a driver has set for itself alone."""
-    from hpsearch import failpoints
+    from hpsearch.system import failpoints
 
     gc.freeze()
     signal.set_wakeup_fd(-1)

@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 
 from hpsearch.contract import Handle, WorkerSettings
-from hpsearch.home import Home
-from hpsearch.preparation import prepare, settings_for
+from hpsearch.home.home import Home
+from hpsearch.preflight.preparation import prepare, settings_for
 from hpsearch.space.experiment import Experiment
 
 OURS: dict[str, dict[str, Any]] = {  # settings of the section `search`

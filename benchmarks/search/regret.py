@@ -4,7 +4,7 @@
 
 A search is a set of trials whose true values lie `spread` seed deviations apart (normal); each is measured once, with
 a seed deviation of 1. `minimum` takes the best measured value. `confirmed` trains the finalists again with fresh
-seeds and takes the best mean, with hpsearch's own code (hpsearch/journal/confirmation.py) and seeds (finalists.py): 3
+seeds and takes the best mean, with hpsearch's own code (journal/confirmation.py) and seeds (policies/finalists.py): 3
 x 3 seeds, or 3 x 1 after at most 12 trials. `optimism` is by how much the measured value of `minimum` flatters its
 trial.
 """
@@ -15,8 +15,8 @@ import argparse
 
 import numpy as np
 
-from hpsearch.finalists import SEEDS, SMALL_STUDY, TOP
 from hpsearch.journal.confirmation import confirmation
+from hpsearch.policies.finalists import SEEDS, SMALL_STUDY, TOP
 
 SPREADS = (0.5, 1.0, 2.0, 4.0)  # of the true values, in seed deviations
 

@@ -12,8 +12,8 @@ import numpy as np
 import table
 
 from hpsearch import Evaluation, GoOn, New, Nothing, Verdict
-from hpsearch.horizons import HORIZONS
 from hpsearch.journal.history import History
+from hpsearch.journal.horizons import HORIZONS
 from hpsearch.policies.horizons import Horizons
 from hpsearch.policies.optuna.policy import OptunaPolicy
 from hpsearch.policies.policy import Policy

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from compare import load
 
-from hpsearch.budget.saturation import FEWEST, expected_gain
 from hpsearch.journal.trial_history import number
+from hpsearch.policies.budget.saturation import FEWEST, expected_gain
 
 SHARES = (0.0025, 0.005, 0.01)  # thresholds, of the best known value
 METHODS = ("hpsearch tpe + successive_halving", "hpsearch curves + promotion", "hpsearch curves")

@@ -8,6 +8,7 @@ enqueue.py      hpsearch.enqueue: a config that it tries next
 study.py        hpsearch.load: a study and its trials as values (trial.py)
 report.py       hpsearch.report: a study as one html page
 train.py        hpsearch.train: the final training and the test
+notifications.py a webhook hears how a search ends
 interrupt.py    Ctrl-C during a search or a training
 arguments.py    the arguments of these functions: of the right kind
 options.py      settings of the space that arguments replace, checked

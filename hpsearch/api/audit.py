@@ -11,8 +11,8 @@ from hpsearch.api.run import run
 from hpsearch.api.study import Study
 from hpsearch.errors import UserError
 from hpsearch.events import Show
-from hpsearch.evidence.pruning_audit import TRIALS, stopped
-from hpsearch.home import Home, history_of
+from hpsearch.home.home import Home, history_of
+from hpsearch.results.evidence.pruning_audit import TRIALS, stopped
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import Budget
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.options import Space, check_changes, experiment_of, opening_turn, redacted
-from hpsearch.checking import suite
-from hpsearch.checking.findings import Conformance
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
-from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.events import Preparing, Show
-from hpsearch.home import Home
+from hpsearch.home.home import Home
+from hpsearch.preflight.checking import suite
+from hpsearch.preflight.checking.findings import Conformance
+from hpsearch.system.environment import refuse_old, stand_in_for_user
 
 SECONDS = 20.0  # of a training, from its first evaluation on
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import study_named
-from hpsearch.catalogue import cleaning
-from hpsearch.catalogue.cleaning import Cleaned
-from hpsearch.catalogue.listing import studies as listed
 from hpsearch.errors import StorageFailed
-from hpsearch.home import Home
+from hpsearch.home import cleaning
+from hpsearch.home.cleaning import Cleaned
+from hpsearch.home.home import Home
+from hpsearch.home.listing import studies as listed
 
 
 def clean(*studies: str | Path, home: str | Path = "mlruns", dry_run: bool = False) -> tuple[Cleaned, ...]:

@@ -12,9 +12,9 @@ from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import study_named
 from hpsearch.api.study import Curve, Study, load
 from hpsearch.api.trial import Trial
-from hpsearch.catalogue.comparison import Comparison, Contender, compared, progress
 from hpsearch.errors import UserError
-from hpsearch.home import Home, history_of
+from hpsearch.home.comparison import Comparison, Contender, compared, progress
+from hpsearch.home.home import Home, history_of
 from hpsearch.journal.confirmation import finite
 
 JOURNAL = "journal.jsonl"

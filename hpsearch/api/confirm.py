@@ -12,7 +12,7 @@ from hpsearch.api.run import run
 from hpsearch.api.study import Study
 from hpsearch.errors import UserError
 from hpsearch.events import Show
-from hpsearch.home import Home, history_of
+from hpsearch.home.home import Home, history_of
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import Budget, Confirm
 

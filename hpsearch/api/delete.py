@@ -6,10 +6,10 @@ from pathlib import Path
 
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import study_named
-from hpsearch.catalogue import deletion
-from hpsearch.catalogue.deletion import Deletion
 from hpsearch.errors import UserError
-from hpsearch.home import Home
+from hpsearch.home import deletion
+from hpsearch.home.deletion import Deletion
+from hpsearch.home.home import Home
 from hpsearch.views.follower import Say
 
 

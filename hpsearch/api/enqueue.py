@@ -9,9 +9,9 @@ from typing import Any
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import recorded, study_named
 from hpsearch.errors import UserError
-from hpsearch.home import Home, hint, history_of
+from hpsearch.home.home import Home, hint, history_of
 from hpsearch.journal.history import History
-from hpsearch.queue_file import QueueFile
+from hpsearch.journal.queue_file import QueueFile
 
 
 def enqueue(study: str | Path, params: Mapping[str, Any], *, home: str | Path = "mlruns") -> dict[str, Any]:

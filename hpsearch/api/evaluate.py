@@ -14,13 +14,13 @@ from hpsearch.api.options import Space, experiment_of, redacted
 from hpsearch.api.predict import load_model
 from hpsearch.data.splits import PARTS
 from hpsearch.errors import UserError
-from hpsearch.evidence.looks import Look, earlier, line, looks, record
-from hpsearch.home import Home
-from hpsearch.models.examples import Examples, of_file, of_space
-from hpsearch.models.folder import ModelFolder
-from hpsearch.models.generation import Generation
-from hpsearch.models.measuring import SetMetrics, measure
-from hpsearch.models.model import Model
+from hpsearch.home.home import Home
+from hpsearch.results.evidence.looks import Look, earlier, line, looks, record
+from hpsearch.serving.models.examples import Examples, of_file, of_space
+from hpsearch.serving.models.folder import ModelFolder
+from hpsearch.serving.models.generation import Generation
+from hpsearch.serving.models.measuring import SetMetrics, measure
+from hpsearch.serving.models.model import Model
 from hpsearch.space.experiment import Experiment
 
 WINNERS = "the test split is for the winner alone: choose among models by --split valid"

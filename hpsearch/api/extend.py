@@ -12,16 +12,16 @@ from hpsearch.api.confirm import experiment_named
 from hpsearch.api.options import check_changes
 from hpsearch.api.run import run
 from hpsearch.api.study import Study, load
-from hpsearch.budget.extension import Extension
-from hpsearch.budget.spending import allowed, extended, limits, spent
 from hpsearch.errors import UserError
 from hpsearch.events import Show
-from hpsearch.home import Home, history_of
+from hpsearch.home.home import Home, history_of
 from hpsearch.journal.history import MAX_TRIALS, History
+from hpsearch.journal.study_lock import is_locked
+from hpsearch.policies.budget.extension import Extension
+from hpsearch.policies.budget.spending import allowed, extended, limits, spent
 from hpsearch.policies.policy import Policy
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import Budget
-from hpsearch.study_lock import is_locked
 
 POLL_SECONDS = 0.1  # between checks whether the driver of a running study has taken its new budget
 

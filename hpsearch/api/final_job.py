@@ -10,26 +10,26 @@ from typing import Any
 
 from hpsearch.api.interrupt import Interrupt
 from hpsearch.api.options import opening_turn
-from hpsearch.atomic import write_json
 from hpsearch.config import Config
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
 from hpsearch.events import Notice, Prepared, Preparing, Show, Testing, Trained
-from hpsearch.evidence.looks import Look, earlier, line, look_of, record
-from hpsearch.evidence.optimism import OptimismGap, gap
-from hpsearch.evidence.seeds import SeedResult, SeedSummary, summary
-from hpsearch.final import FinalTraining
-from hpsearch.final_seed import SeedTraining
-from hpsearch.finalists import fresh_seed
-from hpsearch.home import Home
+from hpsearch.final.provenance import cannot_tell, data_changes, edits, refuse_changed
+from hpsearch.final.reproduction import reproduction
+from hpsearch.final.seed import SeedTraining
+from hpsearch.final.training import FinalTraining
+from hpsearch.home.home import Home
 from hpsearch.journal import iterate
 from hpsearch.journal.told import untold
-from hpsearch.models.card import Facts, write_card
-from hpsearch.preparation import prepare, settings_for
-from hpsearch.provenance import cannot_tell, data_changes, edits, refuse_changed
-from hpsearch.reproduction import reproduction
+from hpsearch.policies.finalists import fresh_seed
+from hpsearch.preflight.preparation import prepare, settings_for
+from hpsearch.results.evidence.looks import Look, earlier, line, look_of, record
+from hpsearch.results.evidence.optimism import OptimismGap, gap
+from hpsearch.results.evidence.seeds import SeedResult, SeedSummary, summary
 from hpsearch.serving import served
+from hpsearch.serving.models.card import Facts, write_card
 from hpsearch.space.experiment import Experiment
+from hpsearch.system.atomic import write_json
 from hpsearch.trainers import Prepared as PreparedData
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.registry import Registered, Registration

@@ -36,7 +36,7 @@ def study_named(space_or_study: str | Path) -> tuple[str, str | None]:
 
 def recorded(history: History, folder: Path) -> Experiment:
     """The experiment of a study as its journal has it; `folder`: where the study is now."""
-    from hpsearch.home import base_of
+    from hpsearch.home.home import base_of
     from hpsearch.space.experiment import Experiment
 
     value = {key: found for key, found in history.origin.experiment.items() if found is not None}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hpsearch.atomic import write_atomically
-from hpsearch.draft.draft import Budget, Draft, Machine
-from hpsearch.draft.draft import draft as drafted
-from hpsearch.draft.questions import Answers, Question
 from hpsearch.errors import ConfigError, UserError
+from hpsearch.preflight.draft.draft import Budget, Draft, Machine
+from hpsearch.preflight.draft.draft import draft as drafted
+from hpsearch.preflight.draft.questions import Answers, Question
 from hpsearch.space.validation import wrong_study
+from hpsearch.system.atomic import write_atomically
 
 
 def new(

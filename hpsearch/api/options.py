@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ConfigError, HpsearchError, UserError
-from hpsearch.home import Home
+from hpsearch.home.home import Home
 from hpsearch.journal.history import MAX_TRIALS
-from hpsearch.redaction import redact
+from hpsearch.output.redaction import redact
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.validation import wrong_study
 

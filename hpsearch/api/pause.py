@@ -8,11 +8,11 @@ from pathlib import Path
 
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import study_named
+from hpsearch.displays.live.following import Follower, State
 from hpsearch.errors import HpsearchError
-from hpsearch.home import Home, hint, history_of
+from hpsearch.home.home import Home, hint, history_of
 from hpsearch.journal.history import History
-from hpsearch.live.following import Follower, State
-from hpsearch.pause_file import PauseFile
+from hpsearch.journal.pause_file import PauseFile
 
 POLL_SECONDS = 0.1  # between checks whether the driver has obeyed
 

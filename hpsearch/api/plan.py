@@ -8,10 +8,10 @@ from hpsearch.api.arguments import check_arguments
 from hpsearch.api.options import Space, check_changes, experiment_of, home_of, opening_turn, redacted
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
-from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.events import Preparing, Show
-from hpsearch.planning import planner
-from hpsearch.planning.plan import Plan
+from hpsearch.preflight.planning import planner
+from hpsearch.preflight.planning.plan import Plan
+from hpsearch.system.environment import refuse_old, stand_in_for_user
 
 SECONDS = 60.0  # of measuring
 

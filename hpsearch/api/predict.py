@@ -6,9 +6,9 @@ from pathlib import Path
 
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.options import redacted
-from hpsearch.environment import refuse_old
 from hpsearch.errors import UserError
-from hpsearch.models.model import Model, load
+from hpsearch.serving.models.model import Model, load
+from hpsearch.system.environment import refuse_old
 
 
 def load_model(folder: str | Path, *, device: str = "auto") -> Model:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpsearch.reference.entries import Entry, entry
-from hpsearch.reference.schema import schema as schema_of
-from hpsearch.reference.trainers import trainer_of
+from hpsearch.preflight.reference.entries import Entry, entry
+from hpsearch.preflight.reference.schema import schema as schema_of
+from hpsearch.preflight.reference.trainers import trainer_of
 
 
 def schema(*, trainer: str | None = None) -> dict[str, Any]:

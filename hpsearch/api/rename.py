@@ -7,8 +7,8 @@ from pathlib import Path
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import study_named
 from hpsearch.api.study import Study, load
-from hpsearch.catalogue import renaming
-from hpsearch.home import Home
+from hpsearch.home import renaming
+from hpsearch.home.home import Home
 from hpsearch.views.follower import Say
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import study_named
-from hpsearch.atomic import write_atomically
 from hpsearch.errors import UserError
-from hpsearch.home import Home, history_of
-from hpsearch.study_lock import is_locked
+from hpsearch.home.home import Home, history_of
+from hpsearch.journal.study_lock import is_locked
+from hpsearch.system.atomic import write_atomically
 
 MOST_SECONDS = 86_400  # between two refreshes
 
@@ -36,7 +36,7 @@ def report(
     running = is_locked(at.study(name) / "lock")
     for trial in history.everything.values():
         trial.running = trial.running and running  # a killed driver leaves its trials marked as running
-    from hpsearch.page import page  # jinja2, matplotlib: only where a page is drawn
+    from hpsearch.results.page import page  # jinja2, matplotlib: only where a page is drawn
 
     html = page(history, at.study(name), running=running, option=at.option, refresh=refresh)
     try:

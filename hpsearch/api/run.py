@@ -10,17 +10,17 @@ from typing import Any
 
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.interrupt import Interrupt
+from hpsearch.api.notifications import notifying
 from hpsearch.api.options import Space, experiment_of, home_of, opening_turn, redacted
 from hpsearch.api.study import Study, load
 from hpsearch.displays.show import displayed
 from hpsearch.displays.terminal import SearchTerminal
-from hpsearch.driver import Driver, opened
-from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.events import Notice, Opened, Preparing, Searched, Shipped, Show
-from hpsearch.notifications import notifying
 from hpsearch.policies.checked import CheckedPolicy
 from hpsearch.policies.policy import Policy
+from hpsearch.search.driver import Driver, opened
 from hpsearch.space.experiment import Experiment
+from hpsearch.system.environment import refuse_old, stand_in_for_user
 
 PATIENCE_WHEN_STOPPED = 4.0  # seconds to wait for MLflow after a stop: the person wants to leave
 

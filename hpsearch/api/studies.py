@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hpsearch.api.arguments import check_arguments
-from hpsearch.catalogue.listing import StudySummary
-from hpsearch.catalogue.listing import studies as listed
-from hpsearch.home import Home
+from hpsearch.home.home import Home
+from hpsearch.home.listing import StudySummary
+from hpsearch.home.listing import studies as listed
 
 
 def studies(home: str | Path = "mlruns") -> tuple[StudySummary, ...]:

@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import hpsearch.home as homes
-from hpsearch import choice
+import hpsearch.home.home as homes
 from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import recorded, study_named
 from hpsearch.api.tables import table
 from hpsearch.api.trial import HEADS, Trial, trial_of
-from hpsearch.choice import Choice
 from hpsearch.errors import UserError
-from hpsearch.evidence.pruning_audit import Audit, audit_of
-from hpsearch.home import Home
+from hpsearch.home.home import Home
 from hpsearch.journal.confirmation import Confirmation
 from hpsearch.journal.history import History
-from hpsearch.study_lock import is_locked
+from hpsearch.journal.study_lock import is_locked
+from hpsearch.policies import choice
+from hpsearch.policies.choice import Choice
+from hpsearch.results.evidence.pruning_audit import Audit, audit_of
 from hpsearch.trainers import ScaleUp, trainer_name
 from hpsearch.trainers import load as load_trainer
 from hpsearch.views.mlflow.store import run_ids
@@ -116,7 +116,7 @@ class Study:
         cheapest: of the trials within two sigma of the best, the one that costs least to train. trial: this one, if it
         was audited as its audit trained it to its end. Raises UserError if no trial has a value yet, or for both.
         """
-        from hpsearch import best
+        from hpsearch.final import best
 
         chosen = self._chosen(cheapest, trial)
         number = choice.winner(self.history).number if chosen is None else chosen.trial.number
@@ -138,7 +138,7 @@ class Study:
         2e9}`; tokens with epochs: of larger data. path: write the config for `hpsearch.train` there, too. cheapest,
         trial: as for `export`. Raises UserError for a target that is wrong, and if the trainer has no rules.
         """
-        from hpsearch import larger
+        from hpsearch.final import larger
 
         if not isinstance(to, Mapping) or not to or not all(isinstance(key, str) for key in to):
             raise UserError(f"to: {to!r} is not allowed; allowed: a mapping, as in {{'width': 1024, 'tokens': 2e9}}")

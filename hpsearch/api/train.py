@@ -12,9 +12,9 @@ from hpsearch.api.interrupt import Interrupt
 from hpsearch.api.options import Space, experiment_of, home_of, opening_turn, redacted
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
-from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.errors import UserError
 from hpsearch.events import Show
+from hpsearch.system.environment import refuse_old, stand_in_for_user
 from hpsearch.trainers import Trainer
 from hpsearch.views.mlflow.registry import Registration
 from hpsearch.views.mlflow.schema import check_home

@@ -17,15 +17,15 @@ from hpsearch.api.options import Space, experiment_of, opening_turn, redacted
 from hpsearch.contract import WorkerSettings
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
-from hpsearch.environment import environment, refuse_old, stand_in_for_user
 from hpsearch.events import Notice, Show, Trained
-from hpsearch.final import FinalTraining
-from hpsearch.home import Home
-from hpsearch.identity import described
-from hpsearch.preparation import settings_for
-from hpsearch.provenance import cannot_tell, data_changes
-from hpsearch.reproduction import Expected, Verification, compared, expected
+from hpsearch.final.provenance import cannot_tell, data_changes
+from hpsearch.final.reproduction import Expected, Verification, compared, expected
+from hpsearch.final.training import FinalTraining
+from hpsearch.home.home import Home
+from hpsearch.home.identity import described
+from hpsearch.preflight.preparation import settings_for
 from hpsearch.space.experiment import Experiment
+from hpsearch.system.environment import environment, refuse_old, stand_in_for_user
 
 
 def verify(

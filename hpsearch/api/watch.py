@@ -9,11 +9,11 @@ from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import study_named
 from hpsearch.api.options import redacted
 from hpsearch.api.study import Study, load
+from hpsearch.displays.live.following import follow
 from hpsearch.displays.show import displayed
 from hpsearch.displays.terminal import SearchTerminal
 from hpsearch.events import Show
-from hpsearch.home import Home, history_of
-from hpsearch.live.following import follow
+from hpsearch.home.home import Home, history_of
 
 
 def watch(

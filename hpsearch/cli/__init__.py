@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 
-from hpsearch import __version__, waiting
+from hpsearch import __version__
 from hpsearch.cli import json_errors, lost_output
 from hpsearch.cli.audit import audit
 from hpsearch.cli.check import check
@@ -53,11 +53,12 @@ from hpsearch.cli.train import train
 from hpsearch.cli.ui import ui
 from hpsearch.cli.verify import verify
 from hpsearch.cli.watch import watch
-from hpsearch.environment import refuse_old, stand_in_for_user
 from hpsearch.errors import HpsearchError, StorageFailed, StudyMismatch
-from hpsearch.output import unfailing
-from hpsearch.printable import printable
-from hpsearch.redaction import guard, redact
+from hpsearch.output import waiting
+from hpsearch.output.printable import printable
+from hpsearch.output.redaction import guard, redact
+from hpsearch.output.streams import unfailing
+from hpsearch.system.environment import refuse_old, stand_in_for_user
 
 NEEDS = {  # packages with a version floor
     "plan": ("torch",),

@@ -41,7 +41,7 @@ def audit(space_or_study: str, trials: int, home_path: Path, quiet: bool, as_jso
     from hpsearch.cli.outputs import output
     from hpsearch.cli.run import search
     from hpsearch.cli.terminal import AuditTerminal
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
 
     home = Home(home_path)
     experiment = auditing(space_or_study, home, trials=trials).override(**changes)

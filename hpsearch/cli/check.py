@@ -13,7 +13,7 @@ import click
 from hpsearch.cli.options import Amount, device_option, home_option
 
 if TYPE_CHECKING:
-    from hpsearch.checking.findings import Conformance, Finding
+    from hpsearch.preflight.checking.findings import Conformance, Finding
 
 MARKS = 7  # characters of the longest mark, and spaces
 NAMES = 13  # the same of names

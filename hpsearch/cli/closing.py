@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from hpsearch.budget.spending import Limit, extended, figure, said, spent
 from hpsearch.displays.text import error_file
-from hpsearch.evidence import idle_gpus
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.launchers.devices import could_share
 from hpsearch.outcome import Outcome
+from hpsearch.policies.budget.spending import Limit, extended, figure, said, spent
+from hpsearch.results.evidence import idle_gpus
 from hpsearch.space.experiment import Experiment
 
 OPTIONS = {"trials": "--trials", "hours": "--hours", "device_hours": "--device-hours", "money": "--money"}

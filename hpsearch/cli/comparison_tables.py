@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hpsearch.api.compare import TrialComparison
-from hpsearch.catalogue.comparison import Comparison, Contender, Verdict
 from hpsearch.displays.bars import glyphs
 from hpsearch.displays.console import Column, console, fits, say, table
 from hpsearch.displays.text import cell, measured, shown
-from hpsearch.identity import described
+from hpsearch.home.comparison import Comparison, Contender, Verdict
+from hpsearch.home.identity import described
 from hpsearch.journal.trial_history import number
 
 STDERR = "_stderr"  # part of the names of metrics that only JSON has

@@ -39,7 +39,7 @@ def confirm(
     from hpsearch.cli.outputs import output
     from hpsearch.cli.run import search
     from hpsearch.cli.terminal import ConfirmTerminal
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
 
     home = Home(home_path)
     experiment = confirming(space_or_study, home, top=top, seeds=seeds).override(**changes)

@@ -10,7 +10,7 @@ import click
 from hpsearch.cli.options import ask, home_option, yes_option
 
 if TYPE_CHECKING:
-    from hpsearch.catalogue.deletion import Deletion
+    from hpsearch.home.deletion import Deletion
 
 
 @click.command(
@@ -31,10 +31,10 @@ def delete(studies: tuple[str, ...], yes: bool, keep_mlflow: bool, home_path: Pa
     interrupted, the same command deletes the rest.
     """
     from hpsearch.api.delete import to_delete
-    from hpsearch.catalogue.deletion import delete as deleted
-    from hpsearch.catalogue.deletion import refuse_registered
     from hpsearch.displays.console import say
-    from hpsearch.home import Home
+    from hpsearch.home.deletion import delete as deleted
+    from hpsearch.home.deletion import refuse_registered
+    from hpsearch.home.home import Home
 
     plans = to_delete(studies, home_path)
     for plan in plans:
@@ -50,7 +50,7 @@ def delete(studies: tuple[str, ...], yes: bool, keep_mlflow: bool, home_path: Pa
 def _said(plan: Deletion, keep_mlflow: bool) -> str:
     """What goes, in a line."""
     from hpsearch.displays.amounts import bytes_text
-    from hpsearch.redaction import redact
+    from hpsearch.output.redaction import redact
 
     runs = "" if plan.runs is None else f", {plan.runs} MLflow run{'s' * (plan.runs != 1)}"
     runs = f", its MLflow runs on {redact(plan.tracking)}" if plan.tracking is not None else runs

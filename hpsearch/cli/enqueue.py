@@ -62,10 +62,10 @@ def _value(text: str) -> Any:
 def _when(space_or_study: str, home_path: Path, values: dict[str, Any]) -> str:
     """Says which run tries it."""
     from hpsearch.api.named import recorded, study_named
-    from hpsearch.budget.spending import allowed, extended
-    from hpsearch.home import Home, history_of
+    from hpsearch.home.home import Home, history_of
+    from hpsearch.journal.study_lock import is_locked
+    from hpsearch.policies.budget.spending import allowed, extended
     from hpsearch.policies.enqueued import needs_room
-    from hpsearch.study_lock import is_locked
 
     name, home = study_named(space_or_study)[0], Home(home_path)
     if is_locked(home.study(name) / "lock"):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from hpsearch.cli.options import home_option, model_device_option, writing_options
-from hpsearch.printable import printable
-from hpsearch.redaction import redact
-from hpsearch.waiting import waiting
+from hpsearch.output.printable import printable
+from hpsearch.output.redaction import redact
+from hpsearch.output.waiting import waiting
 
 if TYPE_CHECKING:
     from hpsearch.api.evaluate import ModelMetrics

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from hpsearch.reference.entries import Entry
+    from hpsearch.preflight.reference.entries import Entry
 
 
 @click.command(

@@ -13,7 +13,7 @@ from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
     from hpsearch.api.study import Study
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
     from hpsearch.journal.trial_history import TrialHistory
     from hpsearch.trainers import ScaleUp
 
@@ -67,9 +67,9 @@ def export(
     from hpsearch.api.study import load
     from hpsearch.displays.console import say
     from hpsearch.displays.text import quoted
-    from hpsearch.home import Home
+    from hpsearch.final.weights import refuse_filled, setting_of, write_model
+    from hpsearch.home.home import Home
     from hpsearch.space.experiment import Experiment
-    from hpsearch.weights import refuse_filled, setting_of, write_model
 
     if cheapest and trial is not None:
         raise UserError("--cheapest and --trial: only one of the two is allowed")
@@ -129,10 +129,10 @@ def _show_larger(found: ScaleUp, output: Path, home: Home, *, as_json: bool) -> 
 
 def _exported(study: Study, output: Path, *, cheapest: bool, trial: int | None) -> TrialHistory:
     """Says which trial was exported, and returns it."""
-    from hpsearch import choice
     from hpsearch.displays.console import say
     from hpsearch.displays.text import about_winner, equals
-    from hpsearch.evidence.caveats import caveats
+    from hpsearch.policies import choice
+    from hpsearch.results.evidence.caveats import caveats
 
     history, winner = study.history, choice.winner(study.history)
     chosen = choice.cheapest(history) if cheapest else None if trial is None else choice.numbered(history, trial)

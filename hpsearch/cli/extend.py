@@ -36,8 +36,8 @@ def extend(
     from hpsearch.cli.run import search
     from hpsearch.cli.terminal import ExtendTerminal
     from hpsearch.events import Notice
-    from hpsearch.home import Home
-    from hpsearch.study_lock import is_locked
+    from hpsearch.home.home import Home
+    from hpsearch.journal.study_lock import is_locked
 
     home = Home(home_path)
     experiment = extending(space_or_study, home, **more)

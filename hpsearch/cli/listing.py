@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hpsearch import process
 from hpsearch.cli.options import home_option
-from hpsearch.printable import printable
+from hpsearch.output.printable import printable
+from hpsearch.system import process
 
 if TYPE_CHECKING:
-    from hpsearch.catalogue.listing import StudySummary
+    from hpsearch.home.listing import StudySummary
 
 
 @click.command(

@@ -7,7 +7,7 @@ import os
 import click
 
 from hpsearch.errors import StorageFailed
-from hpsearch.output import NAMES, loss, reader_gone
+from hpsearch.output.streams import NAMES, loss, reader_gone
 
 CONTINUES = {
     "run": "the search continues; `hpsearch show` lists its trials",

@@ -12,7 +12,7 @@ from hpsearch.cli.options import Amount, device_option
 from hpsearch.journal.history import MAX_TRIALS
 
 if TYPE_CHECKING:
-    from hpsearch.draft.questions import Question
+    from hpsearch.preflight.draft.questions import Question
 
 LISTED = 12  # answers that are offered by number
 
@@ -70,7 +70,7 @@ def new(files: tuple[Path, ...], output: Path, device: str | None, yes: bool, **
 def _ask(question: Question) -> str:
     """Asks at the terminal; the answer is a number."""
     from hpsearch.displays.console import console
-    from hpsearch.printable import printable
+    from hpsearch.output.printable import printable
 
     click.echo(question.text)
     shown = [printable(answer, keep="") for answer in question.answers[:LISTED]]

@@ -15,7 +15,7 @@ from hpsearch.journal.history import MAX_TRIALS
 
 def _home(context: click.Context, param: click.Parameter, path: Path) -> Path:
     """Returns the folder that this --home stands for, and says so if it is another one."""
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
 
     found = Home.at(path).path
     if found.resolve() != path.resolve():

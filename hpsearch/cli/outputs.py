@@ -17,8 +17,8 @@ from hpsearch.displays.json_lines import JsonLines, result
 from hpsearch.displays.text import quoted
 from hpsearch.events import Event, Left, Notice, Opened, Searched, Shipped, Watched
 from hpsearch.journal.history import History
-from hpsearch.printable import printable
-from hpsearch.redaction import redact
+from hpsearch.output.printable import printable
+from hpsearch.output.redaction import redact
 
 
 class Output(AbstractContextManager["Output"], Protocol):

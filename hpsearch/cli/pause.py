@@ -26,7 +26,7 @@ def pause(space_or_study: str, home_path: Path) -> None:
     from hpsearch.api.named import study_named
     from hpsearch.api.pause import pause as paused
     from hpsearch.displays.console import say
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
 
     name, option = study_named(space_or_study)[0], Home(home_path).option
     was_running = paused(space_or_study, home=home_path)

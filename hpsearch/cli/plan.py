@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hpsearch.events import Event, Show
-    from hpsearch.planning.outlook import Outlook
-    from hpsearch.planning.plan import Measured, Memory, Plan
+    from hpsearch.preflight.planning.outlook import Outlook
+    from hpsearch.preflight.planning.plan import Measured, Memory, Plan
 
 MORE = 4  # random configs that are listed beside the named ones
 LIMITS = {

@@ -13,11 +13,11 @@ import click
 
 from hpsearch.cli.options import model_device_option, writing_options
 from hpsearch.errors import UserError
-from hpsearch.waiting import waiting
+from hpsearch.output.waiting import waiting
 
 if TYPE_CHECKING:
-    from hpsearch.models.model import Model
-    from hpsearch.models.predictions import Prediction
+    from hpsearch.serving.models.model import Model
+    from hpsearch.serving.models.predictions import Prediction
 
 
 @click.command(
@@ -76,7 +76,7 @@ def predict(
 
 def _read(model: Model, name: str, file: Path | None, column: str | None) -> Iterable[str]:
     """The texts of the file, or of the standard input."""
-    from hpsearch.models.inputs import texts_in, texts_of
+    from hpsearch.serving.models.inputs import texts_in, texts_of
 
     if file is None or str(file) == "-":
         return texts_in(sys.stdin.buffer, column)

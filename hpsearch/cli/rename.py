@@ -27,10 +27,10 @@ def rename(space_or_study: str, new: str, edit: bool, home_path: Path) -> None:
     If the command is interrupted, the same one finishes it.
     """
     from hpsearch.api.rename import former_name
-    from hpsearch.catalogue.renaming import rename as renamed
-    from hpsearch.catalogue.renaming import space_files
     from hpsearch.displays.console import say
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
+    from hpsearch.home.renaming import rename as renamed
+    from hpsearch.home.renaming import space_files
 
     home, name = Home(home_path), former_name(space_or_study)
     renamed(home, name, new, say=say)
@@ -45,8 +45,8 @@ def rename(space_or_study: str, new: str, edit: bool, home_path: Path) -> None:
 
 def _tell(path: Path, new: str, *, edit: bool) -> None:
     """Edits a space file, or says which line must be changed."""
-    from hpsearch.catalogue import renaming
     from hpsearch.displays.console import say
+    from hpsearch.home import renaming
 
     place = renaming.place_of_name(path)
     if edit:

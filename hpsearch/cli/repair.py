@@ -26,7 +26,7 @@ def repair(space_or_study: str | None, every: bool, home_path: Path) -> None:
 
     Exit code 0: everything is intact at the end; 1: something cannot be repaired; 73: the study is running.
     """
-    from hpsearch.repair import studies
+    from hpsearch.home.repair import studies
 
     if space_or_study is not None and every:
         raise UserError("--all and a study: only one of the two is allowed")
@@ -66,8 +66,8 @@ def _repair_all(names: list[str], home_path: Path) -> None:
 def _repair(name: str, uri: str | None, home_path: Path, *, space: str | None = None) -> bool:
     """Repairs a study, under a heading; returns whether it is intact."""
     from hpsearch.displays.console import say
-    from hpsearch.home import Home, history_of
-    from hpsearch.repair import repair as repair_study
+    from hpsearch.home.home import Home, history_of
+    from hpsearch.home.repair import repair as repair_study
 
     say(f"{name}:")
     home = Home(home_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hpsearch.cli.options import home_option
-from hpsearch.waiting import waiting
+from hpsearch.output.waiting import waiting
 
 
 @click.command(

@@ -46,7 +46,7 @@ def run(space: Path, home_path: Path, quiet: bool, as_json: bool, **changes: Any
     from hpsearch.cli.outputs import output
     from hpsearch.cli.terminal import RunTerminal
     from hpsearch.events import Preparing
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
 
     with output(lambda: RunTerminal(Home(home_path), space), quiet=quiet, as_json=as_json) as shown:
         shown.show(Preparing(f"reading {space}", 0.0))
@@ -61,7 +61,7 @@ def run(space: Path, home_path: Path, quiet: bool, as_json: bool, **changes: Any
 
 def _refuse_second_study(study: str, space: Path, home_path: Path) -> None:
     """Raises UserError if --home is not given and the study exists in the home beside the space file."""
-    from hpsearch.home import Home, elsewhere
+    from hpsearch.home.home import Home, elsewhere
 
     home, held = Home(home_path), f"{study}/journal.jsonl"
     chosen = click.get_current_context().get_parameter_source("home_path") is not ParameterSource.DEFAULT
@@ -93,7 +93,7 @@ def search(experiment: Experiment, home_path: Path, shown: Output) -> int | None
     shown.show(Preparing("importing torch, optuna and mlflow", 0.0))
     import hpsearch
     from hpsearch.cli.signals import noted
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
 
     try:
         with noted(shown.show, since=Opened, until=Searched) as (show, signals):

@@ -26,7 +26,7 @@ def schema(output: Path | None, trainer: str | None) -> None:
     from hpsearch.api.new import write
     from hpsearch.api.reference import schema as made
     from hpsearch.displays.console import say
-    from hpsearch.reference.schema import text_of
+    from hpsearch.preflight.reference.schema import text_of
 
     text = text_of(made(trainer=trainer))
     if output is None:

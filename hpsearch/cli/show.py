@@ -158,8 +158,8 @@ def _write_table(study: Study, kind: str, wanted: _Wanted) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     """Writes a file and says so; raises UserError if that is not possible."""
-    from hpsearch.atomic import write_atomically
     from hpsearch.displays.console import say
+    from hpsearch.system.atomic import write_atomically
 
     try:
         write_atomically(path, content)

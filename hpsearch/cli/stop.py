@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 import click
 
-from hpsearch import process
 from hpsearch.cli.options import home_option
 from hpsearch.errors import ConfigError, HpsearchError
-from hpsearch.study_lock import is_held
+from hpsearch.journal.study_lock import is_held
+from hpsearch.system import process
 
 POLL = 0.1  # seconds between checks whether the search has ended
 NAMING = 1.0  # seconds within which the holder of a lock has written its pid
@@ -93,7 +93,7 @@ def _name(space_or_study: str, home: Path) -> str:
 
 def _refuse(home: Path, name: str, space: str) -> NoReturn:
     """Raises UserError for an unknown study, naming the known ones; HpsearchError for one that is not running."""
-    from hpsearch.home import Home, elsewhere, history_of
+    from hpsearch.home.home import Home, elsewhere, history_of
 
     if not (home / name).is_dir():
         history_of(Home(home), name, space=space)

@@ -6,9 +6,9 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.evidence import bands
-from hpsearch.live.following import state_of
-from hpsearch.queue_file import QueueFile
+from hpsearch.displays.live.following import state_of
+from hpsearch.journal.queue_file import QueueFile
+from hpsearch.results.evidence import bands
 
 if TYPE_CHECKING:
     from hpsearch.api.study import Study

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from hpsearch.cli.study_json import enqueued
 from hpsearch.displays.console import Column, console, fits, table, write
+from hpsearch.displays.live.following import State, state_of
 from hpsearch.displays.text import about_values, about_winner, audited, confirmed, equals, measured, plain
 from hpsearch.displays.text import named as named_trial
 from hpsearch.displays.trials import differing, importance, param_columns
 from hpsearch.journal.request import named
-from hpsearch.live.following import State, state_of
 
 WIDE, SHORT = 110, 8  # columns of a terminal that shows whole MLflow run ids; characters of an id in a narrower one
 

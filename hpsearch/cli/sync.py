@@ -9,7 +9,7 @@ import click
 from hpsearch.api.named import study_named
 from hpsearch.cli.options import home_option
 from hpsearch.errors import HpsearchError
-from hpsearch.waiting import waiting
+from hpsearch.output.waiting import waiting
 
 
 @click.command(
@@ -23,8 +23,8 @@ Example:
 def sync(space_or_study: str, home_path: Path) -> None:
     """Write to MLflow and the Optuna database what they lack of SPACE_OR_STUDY's journal."""
     from hpsearch.displays.console import say
-    from hpsearch.driver import VIEWS
-    from hpsearch.home import Home, history_of
+    from hpsearch.home.home import Home, history_of
+    from hpsearch.search.driver import VIEWS
     from hpsearch.views import shipping
 
     name, uri = study_named(space_or_study)

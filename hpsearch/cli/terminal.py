@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hpsearch.budget.spending import extended, said
 from hpsearch.cli.closing import closing, named
+from hpsearch.displays.live.following import State
 from hpsearch.displays.terminal import SearchTerminal, best_table
 from hpsearch.displays.text import about_winner, confirmed, quoted
 from hpsearch.events import Event, Interrupted, Left, Paused, Searched, Shipped, Started, Watched
-from hpsearch.finalists import not_confirmed
-from hpsearch.home import Home
-from hpsearch.live.following import State
+from hpsearch.home.home import Home
+from hpsearch.policies.budget.spending import extended, said
+from hpsearch.policies.finalists import not_confirmed
 
 
 class RunTerminal(SearchTerminal):

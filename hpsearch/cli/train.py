@@ -76,7 +76,7 @@ def train(
     from hpsearch.cli.training_outputs import training_output
     from hpsearch.displays.text import quoted
     from hpsearch.events import Preparing
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
 
     options: dict[str, Any] = {"output": output, "home": home_path, "seeds": seeds, "data": data}
     options |= {"threads": threads, "data_changed": data_changed, "register": register, "alias": alias}

@@ -16,8 +16,8 @@ from hpsearch.displays.json_lines import JsonLines
 from hpsearch.displays.screen import EVERY
 from hpsearch.displays.training import TrainingTerminal
 from hpsearch.events import Event, Notice, Stepped
-from hpsearch.printable import printable
-from hpsearch.redaction import redact
+from hpsearch.output.printable import printable
+from hpsearch.output.redaction import redact
 
 if TYPE_CHECKING:
     from hpsearch.api.train import FinalResult

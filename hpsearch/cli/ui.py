@@ -21,7 +21,7 @@ from hpsearch.cli.serving import Server, serve
 from hpsearch.errors import HpsearchError, UserError
 
 if TYPE_CHECKING:
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
 
 PATIENCE = 60.0  # seconds in which a server should answer, after which no browser is opened
 DASHBOARD = 8080  # the dashboard's port, if it is free
@@ -87,7 +87,7 @@ def ui(
 
 def _shown(home_path: Path, named: str | None) -> Shown:
     """The study that is named, or the newest one of the home; raises UserError for an unknown one."""
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
 
     home = Home(home_path)
     if named is None:
@@ -100,7 +100,7 @@ def _shown(home_path: Path, named: str | None) -> Shown:
 
 def _of_journal(home: Home, study: str, uri: str | None, *, needed: bool = False) -> Shown:
     """A study with the tracking URI of its journal, if it has one and none is given."""
-    from hpsearch.home import history_of
+    from hpsearch.home.home import history_of
     from hpsearch.journal import iterate
 
     if uri is None and (needed or home.journal(study).exists()):
@@ -113,7 +113,7 @@ def _of_journal(home: Home, study: str, uri: str | None, *, needed: bool = False
 
 def _check(shown: Shown, named: str | None, port: int) -> None:
     """Raises UserError if there is nothing to show, or no port to show it on; follows a home that was moved."""
-    from hpsearch.home import elsewhere
+    from hpsearch.home.home import elsewhere
     from hpsearch.views.mlflow import schema
 
     home = shown.home

@@ -12,7 +12,7 @@ from hpsearch.cli.options import device_option, home_option
 
 if TYPE_CHECKING:
     from hpsearch.events import Show
-    from hpsearch.reproduction import Verification
+    from hpsearch.final.reproduction import Verification
     from hpsearch.space.experiment import Experiment
 
 NOT_REPRODUCED = 3  # exit code

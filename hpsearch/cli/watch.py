@@ -38,7 +38,7 @@ def watch(space_or_study: str, html: Path | None, home_path: Path, quiet: bool, 
     from hpsearch.api.watch import watch as watched
     from hpsearch.cli.outputs import output
     from hpsearch.cli.terminal import WatchTerminal
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
 
     home = Home(home_path)
     with output(lambda: WatchTerminal(home, space_or_study), quiet=quiet, as_json=as_json) as shown:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from hpsearch import sealed
 from hpsearch.config import DataSet, TokenizerConfig, digest
 from hpsearch.data import file_formats, paths, sources
 from hpsearch.data.encodable_set import EncodableSet
@@ -29,7 +28,8 @@ from hpsearch.data.token_arrays import (
     write,
 )
 from hpsearch.data.tokenizer import BASE_SPECIALS, AnyTokenizer, Tokenizer
-from hpsearch.file_lock import locked
+from hpsearch.system import sealed
+from hpsearch.system.file_lock import locked
 
 __all__ = ["Corpus", "CorpusSet", "PairTokens", "Strings", "TextTokens", "label_token", "specials", "task_token"]
 

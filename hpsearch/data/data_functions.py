@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpsearch import user_modules
 from hpsearch.config import DataSet
 from hpsearch.data import dataframes
 from hpsearch.data.columns import row_example
 from hpsearch.data.splits import PARTS, Example, named_parts
 from hpsearch.data.targets import Targets
-from hpsearch.error_lines import with_line
 from hpsearch.errors import DataError, HpsearchError
+from hpsearch.output.error_lines import with_line
+from hpsearch.system import user_modules
 
 
 def find(name: str, origin: str, base: Path) -> Callable[[], Any]:

@@ -22,7 +22,7 @@ from hpsearch.config import DataSet, digest
 from hpsearch.data import sources
 from hpsearch.data.corpus import Contents
 from hpsearch.data.splits import Splits
-from hpsearch.user_modules import PREFIX
+from hpsearch.system.user_modules import PREFIX
 
 LONGEST = 5.0  # seconds; data that take longer to read are not read again
 PATIENCE = 20.0  # seconds that the driver waits for the second reading at most

@@ -12,8 +12,8 @@ from hpsearch.config import DataSet
 from hpsearch.data.locations import described, is_saved, origin
 from hpsearch.data.read_report import ReadReport
 from hpsearch.data.splits import named_parts
-from hpsearch.error_lines import lines
 from hpsearch.errors import DataError
+from hpsearch.output.error_lines import lines
 
 
 def parquet(path: Path, names: list[str]) -> Any:

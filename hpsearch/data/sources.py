@@ -20,7 +20,7 @@ from hpsearch.data.split_checks import check_labels, warnings
 from hpsearch.data.splits import LABEL, Example, Splits
 from hpsearch.data.targets import Targets
 from hpsearch.errors import DataError
-from hpsearch.user_modules import PREFIX
+from hpsearch.system.user_modules import PREFIX
 
 __all__ = ["Example", "Splits", "check_sources", "fingerprint", "identify", "load", "warnings"]
 

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from hpsearch.atomic import write_atomically
-from hpsearch.error_lines import first_line
 from hpsearch.errors import DataError
+from hpsearch.output.error_lines import first_line
+from hpsearch.system.atomic import write_atomically
 
 EOS = "<|endoftext|>"  # between documents, at the end of a translation, and padding
 SEP = "<|sep|>"  # between a prompt and its target

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hpsearch import events
-from hpsearch.budget.spending import extended
 from hpsearch.contract import Evaluation
 from hpsearch.events import Event
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import BestEvaluation, TrialHistory
-from hpsearch.redaction import redact
+from hpsearch.output.redaction import redact
+from hpsearch.policies.budget.spending import extended
 
 WARNING = "warning: "
 VERSION = 1  # of the keys; a new key does not change it

@@ -7,13 +7,13 @@ import math
 from rich.cells import cell_len
 from rich.text import Text
 
-from hpsearch.budget.spending import extended, limits, raised, said
-from hpsearch.displays.live import params as fitting
+from hpsearch.displays.frame import params as fitting
+from hpsearch.displays.live.state import telling
 from hpsearch.displays.text import inline, is_cooled, measured, named, params, plain
 from hpsearch.events import Interrupted, Measured, Opened, Paused, Started
 from hpsearch.journal.trial_history import TrialHistory
-from hpsearch.live.state import telling
 from hpsearch.outcome import Outcome
+from hpsearch.policies.budget.spending import extended, limits, raised, said
 from hpsearch.space.priors import description
 
 

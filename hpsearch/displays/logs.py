@@ -6,8 +6,8 @@ import logging
 from contextlib import AbstractContextManager
 
 from hpsearch.events import Event, Notice, Show
-from hpsearch.logs import warnings_to
-from hpsearch.redaction import redact
+from hpsearch.output.logs import warnings_to
+from hpsearch.output.redaction import redact
 
 _log = logging.getLogger(__name__)
 WARNING = "warning: "

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.displays.bars import UNICODE
+from hpsearch.displays.frame import Frame, rows
 from hpsearch.displays.lines import head, stopped
-from hpsearch.displays.live import Frame, rows
+from hpsearch.displays.live.plan import Plan
+from hpsearch.displays.live.state import LiveState
 from hpsearch.displays.text import about_values, about_winner, measured, named, params
 from hpsearch.displays.training import trained, training
 from hpsearch.events import (
@@ -34,10 +36,8 @@ from hpsearch.events import (
     Trained,
 )
 from hpsearch.journal.history import History
-from hpsearch.live.plan import Plan
-from hpsearch.live.state import LiveState
-from hpsearch.printable import printable
-from hpsearch.redaction import redact
+from hpsearch.output.printable import printable
+from hpsearch.output.redaction import redact
 
 REDRAW = 0.3  # seconds between two drawings; a new line is drawn at once
 LINES = 10  # most recent lines shown below the bars

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from hpsearch.displays.bars import glyphs
 from hpsearch.displays.console import write
-from hpsearch.displays.live import Frame, clock, rows, summary
+from hpsearch.displays.frame import Frame, clock, rows, summary
+from hpsearch.displays.live.state import LiveState
 from hpsearch.displays.text import plain
-from hpsearch.live.state import LiveState
 
 REDRAWS = 4  # a second
 SAID_AFTER = 10.0  # seconds after which a step of the work is said where nothing is redrawn

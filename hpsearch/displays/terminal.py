@@ -13,6 +13,8 @@ from rich.table import Table
 from hpsearch.displays.bars import glyphs
 from hpsearch.displays.console import Column, console, table
 from hpsearch.displays.lines import finished, finished_in, head, started, stopped
+from hpsearch.displays.live.plan import Plan
+from hpsearch.displays.live.state import LiveState
 from hpsearch.displays.screen import Screen, screen
 from hpsearch.displays.text import (
     about_values,
@@ -45,11 +47,9 @@ from hpsearch.events import (
     Started,
     Watched,
 )
-from hpsearch.evidence.caveats import at_chance, computed_differently, constant_objective
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import number
-from hpsearch.live.plan import Plan
-from hpsearch.live.state import LiveState
+from hpsearch.results.evidence.caveats import at_chance, computed_differently, constant_objective
 from hpsearch.space.experiment import Experiment
 
 SHOWN = 5  # trials in the closing table

@@ -10,17 +10,17 @@ from typing import Any, Protocol
 
 from rich.markup import escape
 
-from hpsearch.evidence import bands
-from hpsearch.evidence.comparisons import against_default, beaten, unbeaten, unmeasured
-from hpsearch.evidence.pruning_audit import Audit, Audited, audit_of
-from hpsearch.evidence.short_budgets import short_budgets
+from hpsearch.displays.live.state import telling
 from hpsearch.journal.confirmation import STANDARD_ERRORS, Confirmation, Finalist
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
-from hpsearch.live.state import telling
 from hpsearch.outcome import Outcome
-from hpsearch.printable import printable
-from hpsearch.redaction import redact
+from hpsearch.output.printable import printable
+from hpsearch.output.redaction import redact
+from hpsearch.results.evidence import bands
+from hpsearch.results.evidence.comparisons import against_default, beaten, unbeaten, unmeasured
+from hpsearch.results.evidence.pruning_audit import Audit, Audited, audit_of
+from hpsearch.results.evidence.short_budgets import short_budgets
 
 SHOWN = 5  # trial numbers in a line
 

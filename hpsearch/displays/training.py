@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from hpsearch.displays.console import console
-from hpsearch.displays.live import clock
+from hpsearch.displays.frame import clock
 from hpsearch.displays.screen import Screen, screen
 from hpsearch.displays.text import measured, plain
 from hpsearch.events import Event, Notice, Prepared, Preparing, Resumed, Stepped, Testing, Trained

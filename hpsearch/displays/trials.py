@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hpsearch.displays.text import cell, shown
-from hpsearch.evidence.pruning_audit import spearman
+from hpsearch.results.evidence.pruning_audit import spearman
 
 LINES = (1, 2, 3)  # of params in a row
 

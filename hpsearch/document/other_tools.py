@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpsearch.printable import printable
+from hpsearch.output.printable import printable
 
 LOWS = ("low", "min", "lower", "start", "from", "lo")
 HIGHS = ("high", "max", "upper", "stop", "end", "to", "hi")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from hpsearch.document.document import Fault, Keys
-from hpsearch.printable import printable
+from hpsearch.output.printable import printable
 from hpsearch.tasks import TASKS, TaskSet
 from hpsearch.tasks.loading import FORM
 

@@ -30,7 +30,7 @@ from ruamel.yaml.events import (
 
 from hpsearch.document.yaml_errors import explain
 from hpsearch.errors import ConfigError
-from hpsearch.printable import printable
+from hpsearch.output.printable import printable
 
 MAX_DEPTH = 32
 MAX_ALIASES = 100

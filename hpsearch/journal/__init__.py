@@ -8,6 +8,10 @@ driver cuts it off. Readers skip and count damaged lines, and evaluations whose 
 lines.py     an event as a line, and back          writer.py    the open journal of a driver
 reader.py    events from a journal                 outline.py   the same without most evaluations
 history.py   what the events add up to, by trial    confirmation.py   what fresh seeds say of the best trials
+
+Beside it lie, in files of their own:
+study_lock.py   who searches the study              queue_file.py     what people enqueue
+pause_file.py   a person's pause                    pending.py        what a crash has left of a deletion or a renaming
 """
 
 from hpsearch.journal.lines import ORIGIN, Entry, decode, encode, parsed, without_points

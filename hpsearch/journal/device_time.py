@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from hpsearch import gpus
+from hpsearch.system import gpus
 
 _OWN_GPU = re.compile(r"cuda:\d+(\+\d+)*")  # of this machine: its workers share it
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from hpsearch.redaction import redact
+from hpsearch.output.redaction import redact
 
 _PLACE = re.compile(r"^\S.*?:\d+(:\d+)?: ")  # file, line and column, which change when a comment is added
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.contract import Evaluation
-from hpsearch.horizons import shown
+from hpsearch.journal.horizons import shown
 from hpsearch.outcome import Outcome
 
 

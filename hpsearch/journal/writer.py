@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hpsearch import failpoints
-from hpsearch.atomic import sync_folder
 from hpsearch.errors import HpsearchError, StorageFailed, StudyBusy
 from hpsearch.journal.lines import Entry, encode
+from hpsearch.system import failpoints
+from hpsearch.system.atomic import sync_folder
 
 PATIENCE = 60.0  # seconds for which writes are retried
 RETRY_INTERVAL = 0.5  # seconds

@@ -9,10 +9,10 @@ from collections.abc import MutableMapping
 from dataclasses import replace
 from pathlib import Path
 
-from hpsearch import gpus
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
 from hpsearch.space.settings import Resources
+from hpsearch.system import gpus
 
 MOST_PER_CORE = 8  # workers; more would only use up the memory
 AUTO_PER_GPU = 8  # workers: more trials on one GPU hardly train faster together
@@ -21,8 +21,8 @@ AUTO_PER_GPU = 8  # workers: more trials on one GPU hardly train faster together
 def plan(resources: Resources, *, cache: Path, base: Path) -> list[WorkerSettings]:
     """Returns the settings of each worker: on a CPU one worker a core with one thread, on GPUs `trials_per_gpu` a GPU.
 
-    GPU memory limits how many of a GPU's workers train at once (placement/sharing.py); an idle one uses none of it.
-    With `gpus_per_trial`, each worker has as many GPUs of its own.
+    GPU memory limits how many of a GPU's workers train at once (search/placement/sharing.py); an idle one uses none of
+    it. With `gpus_per_trial`, each worker has as many GPUs of its own.
     One thread is the default because two torch threads beside another busy process ran 10 to 40 times slower.
     Raises UserError for more workers than this machine can run, or a device that it lacks.
     """

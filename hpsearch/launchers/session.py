@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.atomic import make_folder
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle, TrialTask, WorkerSettings
-from hpsearch.error_lines import first_line, message, with_class, with_line
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.launchers.messages import Ended, Evaluated, Failed, Message, Task
 from hpsearch.launchers.usage import Usage
-from hpsearch.redaction import redact
+from hpsearch.output.error_lines import first_line, message, with_class, with_line
+from hpsearch.output.redaction import redact
+from hpsearch.system.atomic import make_folder
 from hpsearch.trainers import DEFAULT, config_of, load
 from hpsearch.trainers.evaluations import closing, evaluations, evaluations_of_many
 from hpsearch.training.memory import ran_out

@@ -16,15 +16,15 @@ from multiprocessing import util
 from multiprocessing.connection import Connection
 from typing import Any
 
-from hpsearch import failpoints
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.launchers import memory, orphans
 from hpsearch.launchers.devices import isolate_gpu
 from hpsearch.launchers.messages import Ended, Evaluated, Heartbeat, Message, Noted, Reply, Task
 from hpsearch.launchers.session import Session, stepped
-from hpsearch.logs import warnings_to
-from hpsearch.output import unfailing
-from hpsearch.redaction import guard
+from hpsearch.output.logs import warnings_to
+from hpsearch.output.redaction import guard
+from hpsearch.output.streams import unfailing
+from hpsearch.system import failpoints
 from hpsearch.trainers import load
 
 HEARTBEAT_SECONDS = 1.0  # between two heartbeats

@@ -5,6 +5,8 @@ loading.py       loads the policy that a space file names         checked.py    
 optuna/          Optuna's samplers and pruners                    promotion.py    who pauses, and who resumes
 curves/          a sampler that learns from learning curves, for any Optuna study
 curve_rules.py   rules on one curve, for any policy
+budget/          what may be spent, and has been, and when a search ends by itself
+finalists.py     which trials are trained again with fresh seeds  choice.py       which trial is exported
 
 These stand around another policy:
 first_trials.py  the default config and known-good configs        enqueued.py     what people enqueue

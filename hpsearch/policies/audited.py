@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from hpsearch.evidence.pruning_audit import sample, stopped
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.policies.curve_rules import CurveRules
 from hpsearch.policies.policy import Decision, Judgement, New, Nothing
+from hpsearch.results.evidence.pruning_audit import sample, stopped
 from hpsearch.space.experiment import Experiment
-from hpsearch.user_modules import PREFIX
+from hpsearch.system.user_modules import PREFIX
 from hpsearch.verdict import Verdict
 
 NOTHING = "no trial was pruned or is paused: there is nothing to audit"

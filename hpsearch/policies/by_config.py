@@ -6,8 +6,8 @@ import math
 from dataclasses import replace
 
 from hpsearch.contract import Evaluation
-from hpsearch.horizons import place
 from hpsearch.journal.history import History
+from hpsearch.journal.horizons import place
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.journal.warm import Warm
 from hpsearch.outcome import Outcome

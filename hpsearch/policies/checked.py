@@ -9,12 +9,12 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from hpsearch.error_lines import with_line
 from hpsearch.errors import ConfigError, HpsearchError, UserError
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.output.error_lines import with_line
+from hpsearch.output.printable import printable
 from hpsearch.policies.policy import Decision, GoOn, Judgement, New, Nothing, Policy
-from hpsearch.printable import printable
 from hpsearch.space.space import Space
 from hpsearch.verdict import Verdict
 

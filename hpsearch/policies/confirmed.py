@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hpsearch.finalists import missing, plan
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.policies.audited import not_finite
+from hpsearch.policies.finalists import missing, plan
 from hpsearch.policies.policy import Decision, Judgement, New, Nothing, Policy
 from hpsearch.space.experiment import Experiment
 

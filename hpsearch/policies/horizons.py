@@ -7,10 +7,10 @@ Each of these trainings is a trial of its own here. Only those of the whole hori
 
 from __future__ import annotations
 
-from hpsearch.budget.spending import extended, left
-from hpsearch.horizons import HORIZONS, horizon_at
 from hpsearch.journal.history import History
+from hpsearch.journal.horizons import HORIZONS, horizon_at
 from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.policies.budget.spending import extended, left
 from hpsearch.policies.by_config import ByConfig
 from hpsearch.policies.curve_rules import CurveRules
 from hpsearch.policies.policy import Decision, GoOn, Judgement, New, Nothing, Policy

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hpsearch import user_modules
-from hpsearch.error_lines import with_line
 from hpsearch.errors import ConfigError, DataError, HpsearchError
+from hpsearch.output.error_lines import with_line
 from hpsearch.policies.checked import CheckedPolicy
 from hpsearch.policies.first_trials import FirstTrials
 from hpsearch.policies.horizons import Horizons
 from hpsearch.policies.optuna.policy import OptunaPolicy
 from hpsearch.policies.policy import Policy
 from hpsearch.space.experiment import Experiment
-from hpsearch.user_modules import PREFIX, REMEDY
+from hpsearch.system import user_modules
+from hpsearch.system.user_modules import PREFIX, REMEDY
 
 
 def load(experiment: Experiment) -> Policy:

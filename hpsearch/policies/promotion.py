@@ -23,14 +23,14 @@ import math
 from collections.abc import Iterator
 from itertools import islice
 
-from hpsearch.budget.spending import extended, kept, left
-from hpsearch.finalists import TOP
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
+from hpsearch.policies.budget.spending import extended, kept, left
 from hpsearch.policies.curves.chain import Curve
 from hpsearch.policies.curves.model import Predictions, rank_correlation
 from hpsearch.policies.curves.rungs import rungs
+from hpsearch.policies.finalists import TOP
 from hpsearch.policies.policy import GoOn
 from hpsearch.space.settings import Budget, Confirm, PromotionPruner
 

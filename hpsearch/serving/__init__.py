@@ -1,5 +1,6 @@
 """Answers requests with a model directory: texts in, labels, translations or continuations out.
 
+models/     a model directory in use: predictions and metrics, of hpsearch's models and of others
 columns.py  what a request and its answer have, read from the directory
 pyfunc.py   MLflow's interface to `hpsearch.load_model`
 

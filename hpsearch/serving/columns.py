@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import UserError
-from hpsearch.models.folder import ModelFolder, read_folder
-from hpsearch.served_model import ServedModel
+from hpsearch.serving.models.folder import ModelFolder, read_folder
+from hpsearch.views.mlflow.served_model import ServedModel
 
 LOADER = "hpsearch.serving"
 EXAMPLE = "An example of a text."

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import UserError
-from hpsearch.models.model import Model, load
 from hpsearch.serving.columns import OPTIONS
+from hpsearch.serving.models.model import Model, load
 
 if TYPE_CHECKING:
     import pandas

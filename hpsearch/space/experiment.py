@@ -19,8 +19,8 @@ from hpsearch.document import validation_errors
 from hpsearch.document.document import GIVEN, Document, Fault, from_mapping, parse, read
 from hpsearch.document.ranges import Branches
 from hpsearch.errors import ConfigError
-from hpsearch.horizons import LAST
-from hpsearch.redaction import redact
+from hpsearch.journal.horizons import LAST
+from hpsearch.output.redaction import redact
 from hpsearch.space.default_config import DefaultConfig, NoDefault, check_first, default_config
 from hpsearch.space.settings import AnyPruner, Budget, PromotionPruner, Resources, Search, Settings, Tracking
 from hpsearch.space.shortened import shortened

@@ -11,9 +11,9 @@ from pydantic import Field, create_model, field_validator, model_validator
 
 from hpsearch.config import Config, Section
 from hpsearch.journal.history import MAX_TRIALS
-from hpsearch.redaction import HIDDEN, NO_PASSWORDS, url_with_password
+from hpsearch.output.redaction import HIDDEN, NO_PASSWORDS, url_with_password
+from hpsearch.output.webhook import ALLOWED, wrong_url
 from hpsearch.trainers import DEFAULT
-from hpsearch.webhook import ALLOWED, wrong_url
 
 # Chosen on stored learning curves (six tables, 2 workers, the time of 16 full trainings, 30 seeds): mean rank by regret
 # 2.0 of 8, compared with 5.3 for Optuna's median pruner, 5.2 for its Hyperband and 7.2 without pruning.

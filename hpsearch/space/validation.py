@@ -15,9 +15,9 @@ from hpsearch.document.document import Document, Fault, Keys
 from hpsearch.document.other_tools import SECTIONS as SECTIONS_OF_OTHERS
 from hpsearch.document.ranges import Branches, Choices
 from hpsearch.errors import ConfigError
-from hpsearch.evidence.bands import LOSSES
-from hpsearch.horizons import HORIZONS
-from hpsearch.redaction import HIDDEN, NO_PASSWORDS, url_with_password
+from hpsearch.journal.horizons import HORIZONS
+from hpsearch.output.redaction import HIDDEN, NO_PASSWORDS, url_with_password
+from hpsearch.results.evidence.bands import LOSSES
 from hpsearch.space.long_cooldown import long_cooldown
 from hpsearch.space.sections import ALLOWED, RANGE_KEYS
 from hpsearch.space.settings import DEFAULT_PRUNER, DEFAULT_TRIALS, RayWorkers, Resources, Search, Settings, settings_of

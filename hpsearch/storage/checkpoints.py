@@ -6,8 +6,6 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from hpsearch import failpoints
-from hpsearch.atomic import make_folder, write_atomically
 from hpsearch.contract import ARTIFACTS, CHECKPOINTS, LOGS, STABLE
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History
@@ -15,6 +13,8 @@ from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.storage.storage import RemoteFiles
 from hpsearch.storage.study_storage import StudyStorage
+from hpsearch.system import failpoints
+from hpsearch.system.atomic import make_folder, write_atomically
 
 KEEP_BEST = 3  # the number of best trials whose best weights are kept
 KEPT = (*LOGS, ARTIFACTS)  # of every trial: what a user's code printed, and what it logged for MLflow

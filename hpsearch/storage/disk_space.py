@@ -7,9 +7,9 @@ import os
 import time
 from pathlib import Path
 
-from hpsearch.atomic import make_folder
 from hpsearch.errors import StorageFailed
 from hpsearch.storage.study_storage import StudyStorage
+from hpsearch.system.atomic import make_folder
 
 LEAST = 1 << 20  # bytes that must fit, even if all files are smaller
 PATIENCE = 60.0  # seconds that a search waits for disk space

@@ -1,6 +1,6 @@
 """Finds damaged checkpoints in a folder or in a storage: reads each checkpoint and verifies its checksum.
 
-torch checkpoints and JSON states carry the same header (sealed.py). A file without that header is damaged.
+torch checkpoints and JSON states carry the same header (system/sealed.py). A file without that header is damaged.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hpsearch.contract import CHECKPOINTS
-from hpsearch.sealed import is_whole
 from hpsearch.storage.snapshots import Snapshots
+from hpsearch.system.sealed import is_whole
 
 
 class CheckResult(NamedTuple):

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.atomic import make_folder
-from hpsearch.error_lines import first_line
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.redaction import redact
+from hpsearch.output.error_lines import first_line
+from hpsearch.output.redaction import redact
+from hpsearch.system.atomic import make_folder
 
 # Protocols without folders. Making one could create a bucket.
 FOLDERLESS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "obs", "tos", "memory"}

@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from hpsearch.atomic import make_folder
 from hpsearch.config import digest
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History
-from hpsearch.sealed import SIZES, is_whole_folder, seal
 from hpsearch.storage.integrity import CheckResult, check_storage
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import RemoteFiles, Storage
+from hpsearch.system.atomic import make_folder
+from hpsearch.system.sealed import SIZES, is_whole_folder, seal
 
 _log = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Union
 
 from pydantic import Field, PlainValidator, SerializeAsAny, TypeAdapter
 
-from hpsearch import user_modules
 from hpsearch.errors import ConfigError
+from hpsearch.system import user_modules
+from hpsearch.system.user_modules import PREFIX, split
 from hpsearch.tasks.baseline import Baseline
 from hpsearch.tasks.classification import ClassificationSet
 from hpsearch.tasks.evaluation import EvaluationConfig
@@ -22,7 +23,6 @@ from hpsearch.tasks.metric import LOSSES, Metric
 from hpsearch.tasks.task import TaskSet
 from hpsearch.tasks.text import TextSet
 from hpsearch.tasks.translation import TranslationSet
-from hpsearch.user_modules import PREFIX, split
 
 __all__ = [
     "LOSSES",

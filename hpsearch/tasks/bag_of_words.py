@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.metrics import script
+from hpsearch.tasks.scores import script
 
 EXAMPLES = 20_000  # of the train split, at most
 LONGEST = 10_000  # characters of a text that are read

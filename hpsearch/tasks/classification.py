@@ -13,12 +13,12 @@ from hpsearch.config import Column, Truncate
 from hpsearch.data.splits import LABEL, Example
 from hpsearch.data.truncation import Cut
 from hpsearch.errors import DataError
-from hpsearch.metrics import classification as metrics_of
-from hpsearch.metrics.losses import Sums
 from hpsearch.tasks.baseline import Baseline, sampled
 from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure, Model, Scores, confusion_sample, sample_rows
 from hpsearch.tasks.metric import Metric
+from hpsearch.tasks.scores import classification as metrics_of
+from hpsearch.tasks.scores.losses import Sums
 from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from hpsearch.config import Section
-from hpsearch.metrics.translation import BleuTokenizer
+from hpsearch.tasks.scores.translation import BleuTokenizer
 
 
 class EvaluationConfig(Section):

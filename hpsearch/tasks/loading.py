@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hpsearch import user_modules
 from hpsearch.errors import ConfigError
+from hpsearch.system import user_modules
 from hpsearch.tasks.task import TaskSet
 
 FORM = 'task: "python:module:Class"'

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from hpsearch.metrics.losses import Sums
+from hpsearch.tasks.scores.losses import Sums
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
     import numpy as np

@@ -11,11 +11,11 @@ from pydantic import Field
 from hpsearch.config import Column, Truncate
 from hpsearch.data.splits import Example
 from hpsearch.data.truncation import Cut
-from hpsearch.metrics.translation import ORDER, Scoring, unavailable
 from hpsearch.tasks.baseline import Baseline
 from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure, Model, Scores, examples_sample, sample_rows
 from hpsearch.tasks.metric import Metric
+from hpsearch.tasks.scores.translation import ORDER, Scoring, unavailable
 from hpsearch.tasks.task import TaskSet
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it

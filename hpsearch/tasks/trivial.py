@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.token_arrays import PairTokens, TextTokens
-from hpsearch.metrics.losses import Sums
 from hpsearch.tasks.measure import Measure, Tokens
 from hpsearch.tasks.metric import LOSSES
+from hpsearch.tasks.scores.losses import Sums
 
 AT_ONCE = 1 << 20  # tokens
 LEAST = 1e-12  # probability of a label that a classifier excludes

@@ -15,7 +15,7 @@ program/       any program
 from hpsearch.config import Config, Objective, Section
 from hpsearch.contract import Command, Evaluation, Handle, TrialTask
 from hpsearch.document.document import Fault
-from hpsearch.sealed import seal
+from hpsearch.system.sealed import seal
 from hpsearch.trainers.costs import Advice, Cost, CostModel, Sample
 from hpsearch.trainers.loading import (
     DEFAULT,

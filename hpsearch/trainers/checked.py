@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from hpsearch.config import Objective
-from hpsearch.error_lines import with_line
 from hpsearch.errors import ConfigError, HpsearchError
+from hpsearch.output.error_lines import with_line
 from hpsearch.trainers.trainer import Shape, Trainer, trains_many
 from hpsearch.verdict import Phases
 

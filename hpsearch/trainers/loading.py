@@ -11,21 +11,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpsearch import tasks, user_modules
-from hpsearch.atomic import make_folder, write_atomically
+from hpsearch import tasks
 from hpsearch.config import Config
 from hpsearch.document.validation_errors import fault
-from hpsearch.error_lines import with_line
 from hpsearch.errors import ConfigError, HpsearchError, TrainingFailed
 from hpsearch.journal.origin import Origin
-from hpsearch.redaction import redact
+from hpsearch.output.error_lines import with_line
+from hpsearch.output.redaction import redact
+from hpsearch.system import user_modules
+from hpsearch.system.atomic import make_folder, write_atomically
+from hpsearch.system.user_modules import PREFIX
 from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.trainers.checked import check_answers
 from hpsearch.trainers.function import Function
 from hpsearch.trainers.huggingface import HuggingFace
 from hpsearch.trainers.program import Program
 from hpsearch.trainers.trainer import Trainer, is_section
-from hpsearch.user_modules import PREFIX
 
 CLOSE = 0.8  # how alike a key and a misspelt one are, from 0 to 1
 FAMILY: Mapping[str, type[Trainer]] = {

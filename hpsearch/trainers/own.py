@@ -17,10 +17,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from hpsearch.atomic import make_folder, write_json
 from hpsearch.config import Config, OwnNames
 from hpsearch.contract import Evaluation, Handle, TrainingPoint
 from hpsearch.errors import UserError
+from hpsearch.system.atomic import make_folder, write_json
 from hpsearch.trainers.evaluations import LARGEST, number
 from hpsearch.trainers.trainer import TestResult, Trainer
 

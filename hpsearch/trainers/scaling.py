@@ -43,7 +43,7 @@ class ScaleUp:
     changes: tuple[Change, ...]  # in the order of a config; values that stay are among them if rules were asked
     sizes: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # `parameters`, `tokens`: before and after
     warnings: tuple[str, ...] = ()
-    trial: int = -1  # the one that it starts from; set by hpsearch/larger.py
+    trial: int = -1  # the one that it starts from; set by hpsearch/final/larger.py
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""

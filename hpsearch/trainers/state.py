@@ -6,10 +6,10 @@ import json
 import logging
 from typing import Any
 
-from hpsearch import sealed
 from hpsearch.config import Config
 from hpsearch.contract import CHECKPOINTS, Handle
 from hpsearch.errors import CheckpointDamaged
+from hpsearch.system import sealed
 
 _log = logging.getLogger(__name__)
 

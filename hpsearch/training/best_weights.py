@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from hpsearch.atomic import write_json
 from hpsearch.contract import Evaluation
+from hpsearch.system.atomic import write_json
 from hpsearch.training import checkpoint
 from hpsearch.training.evaluation import Measured
 

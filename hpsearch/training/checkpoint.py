@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from hpsearch import sealed
 from hpsearch.errors import CheckpointDamaged
+from hpsearch.system import sealed
 
 State = dict[str, Any]
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpsearch.data.corpus import Corpus
-from hpsearch.metrics.losses import Sums
 from hpsearch.tasks.measure import Scores, Tokens, sample_rows
+from hpsearch.tasks.scores.losses import Sums
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
 from hpsearch.training.config import FitConfig

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpsearch import failpoints
-from hpsearch.error_lines import with_class
 from hpsearch.journal import Entry, Tail, iterate
+from hpsearch.output.error_lines import with_class
+from hpsearch.system import failpoints
 from hpsearch.views.sqlite import Found
 
 Say = Callable[[str], None]

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import HpsearchError
-from hpsearch.file_lock import locked
 from hpsearch.journal import Entry, iterate
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
+from hpsearch.system.file_lock import locked
 from hpsearch.views import postgres, sqlite
 from hpsearch.views.follower import BUSY, Say, describe, describe_loss
 
@@ -296,7 +296,7 @@ def frozen_trial(history: History, trial: TrialHistory) -> Any:
     """Returns the trial as an optuna FrozenTrial, params by value; interrupted is WAITING, paused is RUNNING."""
     from optuna.trial import FrozenTrial, TrialState
 
-    from hpsearch.pictures import distributions, local_time
+    from hpsearch.results.pictures import distributions, local_time
 
     known = distributions(history.space)
     params = {name: value for name, value in trial.params.items() if name in known}

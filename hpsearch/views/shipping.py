@@ -21,10 +21,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hpsearch import failpoints, pending
 from hpsearch.errors import HpsearchError, StudyBusy
-from hpsearch.file_lock import locked
-from hpsearch.study_lock import StudyLock
+from hpsearch.journal import pending
+from hpsearch.journal.study_lock import StudyLock
+from hpsearch.system import failpoints
+from hpsearch.system.file_lock import locked
 from hpsearch.views import postgres
 from hpsearch.views.follower import BUSY, Follower, Say, View, lacking
 from hpsearch.views.mlflow import schema

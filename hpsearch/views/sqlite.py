@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.atomic import sync_folder
 from hpsearch.errors import UserError
+from hpsearch.system.atomic import sync_folder
 
 BUSY_TIMEOUT = 20.0  # seconds that a statement waits for another program's lock
 SIDE_FILES = ("-wal", "-shm", "-journal")

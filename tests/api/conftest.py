@@ -8,7 +8,7 @@ from tests.faults.zygote import NoViews
 @pytest.fixture
 def without_views(monkeypatch):
     """Starts no shipping process: creating MLflow's tables takes longer than these searches."""
-    monkeypatch.setattr("hpsearch.driver.shipper.start", NoViews)
+    monkeypatch.setattr("hpsearch.search.driver.shipper.start", NoViews)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def study(tmp_path_factory):
         },
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpsearch.driver.shipper.start", NoViews)
+        patch.setattr("hpsearch.search.driver.shipper.start", NoViews)
         return hpsearch.run(space, base=folder, home=folder / "home", workers=1, progress=False)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import hpsearch
 from hpsearch.events import Finished, Notice
-from hpsearch.queue_file import QueueFile
+from hpsearch.journal.queue_file import QueueFile
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_of_two_at_once_the_second_is_refused(run, tmp_path, monkeypatch):
             at_the_lock.set()
         lock(file, operation)
 
-    monkeypatch.setattr("hpsearch.queue_file.fcntl.flock", flock)
+    monkeypatch.setattr("hpsearch.journal.queue_file.fcntl.flock", flock)
     queue = QueueFile(tmp_path / "home" / "toy")
     with ThreadPoolExecutor() as pool:
         with queue.locked():

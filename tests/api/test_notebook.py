@@ -18,9 +18,9 @@ training: {epochs: {low: 1, high: 4}}
 trainer: "python:hpsearch.testing.toy:Toy"
 """
 IMPORT = """
-import hpsearch, hpsearch.driver
+import hpsearch, hpsearch.search.driver
 from tests.faults.zygote import NoViews
-hpsearch.driver.shipper.start = NoViews  # creating MLflow's tables takes longer than these searches
+hpsearch.search.driver.shipper.start = NoViews  # creating MLflow's tables takes longer than these searches
 
 """
 SEARCH = 'study = hpsearch.run("space.yaml", home="home", workers=1)'

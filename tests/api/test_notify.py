@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 import hpsearch
-from hpsearch import notifications, redaction, webhook
+from hpsearch.api import notifications
+from hpsearch.api.notifications import Told, message
 from hpsearch.events import Finished, Notice, Searched
-from hpsearch.home import Home
-from hpsearch.notifications import Told, message
+from hpsearch.home.home import Home
+from hpsearch.output import redaction, webhook
 from hpsearch.space.experiment import Experiment
 from tests.cli.processes import events, wait_for
-from tests.evidence.test_caveats import history
+from tests.results.evidence.test_caveats import history
 from tests.searching import experiment
 from tests.webhooks import free_port, hang, redirect, served
 
@@ -258,7 +259,7 @@ def test_what_was_told_survives_a_kill_and_a_damaged_file(tmp_path):
 
 PROGRAM = """
 import sys, time
-import hpsearch, hpsearch.driver
+import hpsearch, hpsearch.search.driver
 from hpsearch.events import Shipped
 from tests.faults.zygote import NoViews
 
@@ -266,7 +267,7 @@ def show(event):
     if isinstance(event, Shipped) and "hang" in sys.argv:
         time.sleep(600)
 
-hpsearch.driver.shipper.start = NoViews
+hpsearch.search.driver.shipper.start = NoViews
 hpsearch.run("space.yaml", launcher="inline", progress=show)
 """
 

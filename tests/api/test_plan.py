@@ -9,7 +9,7 @@ import pytest
 
 import hpsearch
 from hpsearch.events import Preparing
-from hpsearch.planning import measuring
+from hpsearch.preflight.planning import measuring
 
 
 @pytest.fixture

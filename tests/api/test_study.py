@@ -124,7 +124,7 @@ def test_a_study_that_is_missing_is_one_line(home):
 
 
 def test_a_trial_is_running_while_a_driver_holds_the_study(home):
-    from hpsearch.study_lock import StudyLock
+    from hpsearch.journal.study_lock import StudyLock
 
     lock = StudyLock(home / "toy" / "lock", what="study 'toy'")
     try:

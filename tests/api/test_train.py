@@ -6,9 +6,9 @@ import pytest
 
 import hpsearch
 from hpsearch import events, journal
-from hpsearch.evidence.looks import looks
-from hpsearch.finalists import Plan, missing
 from hpsearch.journal.history import History
+from hpsearch.policies.finalists import Plan, missing
+from hpsearch.results.evidence.looks import looks
 from hpsearch.views.mlflow.store import Store
 from tests import blank
 

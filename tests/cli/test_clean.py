@@ -6,9 +6,9 @@ import time
 import hpsearch
 from hpsearch import journal
 from hpsearch.journal import encode
+from hpsearch.journal.study_lock import StudyLock
 from hpsearch.outcome import Outcome
 from hpsearch.policies.policy import New
-from hpsearch.study_lock import StudyLock
 from tests.cli.test_run import one_line
 from tests.searching import ask, evaluation, experiment, opened
 
@@ -94,8 +94,8 @@ def test_tokenised_data_that_no_study_uses_go_and_what_is_new_stays(tmp_path, ca
 
 
 def test_data_of_a_searched_tokenizer_are_known_by_its_trials(tmp_path, monkeypatch):
-    from hpsearch.catalogue.caches import used
     from hpsearch.data.corpus import fingerprint
+    from hpsearch.home.caches import used
 
     study = study_of(tmp_path / "toy", ["completed", "completed"])
     history = study.history
@@ -160,6 +160,6 @@ def test_what_cannot_be_deleted_is_one_line(tmp_path, call, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     study_of(tmp_path / "toy", OUTCOMES)
-    monkeypatch.setattr("hpsearch.catalogue.cleaning.shutil.rmtree", refused)
+    monkeypatch.setattr("hpsearch.home.cleaning.shutil.rmtree", refused)
     result = call("clean", "toy", "--yes", "--home", tmp_path)
     one_line(result, 74, r"checkpoints/0001: cannot be deleted: Permission denied$")

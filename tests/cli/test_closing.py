@@ -5,13 +5,13 @@ import pytest
 from hpsearch.cli.closing import closing, why_fruitless
 from hpsearch.cli.terminal import RunTerminal
 from hpsearch.events import Interrupted, Opened, Searched, Shipped
-from hpsearch.evidence import idle_gpus
-from hpsearch.home import Home
+from hpsearch.home.home import Home
 from hpsearch.launchers import devices
 from hpsearch.outcome import Outcome
+from hpsearch.results.evidence import idle_gpus
+from tests.search.test_loop import workers
 from tests.searching import Scripted, ask, evaluation, experiment, go, opened, says
 from tests.simulated_gpus import GIB, SimulatedGpus, slots
-from tests.test_search import workers
 
 QUIET = "search: {pruner: none, overfitting: false}\n"
 

@@ -9,7 +9,7 @@ import pytest
 
 import hpsearch
 from hpsearch.errors import HpsearchError, UserError
-from hpsearch.study_lock import StudyLock
+from hpsearch.journal.study_lock import StudyLock
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.registry import Registration
 from hpsearch.views.mlflow.store import Store
@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_moved(home, call, monkeypatch):  # noqa: F811
     def refused(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("hpsearch.catalogue.deletion.os.rename", refused)
+    monkeypatch.setattr("hpsearch.home.deletion.os.rename", refused)
     result = call("delete", "study", "--yes", "--home", home)
     one_line(result, 74, r"study: cannot be deleted: Permission denied; nothing was changed")
     assert json.loads(call("list", "--json", "--home", home)[1])[0]["state"] == "interrupted"

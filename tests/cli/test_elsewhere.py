@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.home import Home, elsewhere
+from hpsearch.home.home import Home, elsewhere
 from tests.cli.test_run import one_line
 from tests.conftest import TOY_SPACE
 

@@ -6,11 +6,11 @@ import json
 import pytest
 from rich.console import Console
 
+from hpsearch.journal.queue_file import QueueFile
 from hpsearch.policies.enqueued import EnqueuedPolicy
 from hpsearch.policies.loading import load
-from hpsearch.queue_file import QueueFile
-from hpsearch.requests import Requests
-from hpsearch.search import Search
+from hpsearch.search.loop import Search
+from hpsearch.search.requests import Requests
 from tests.api.conftest import NoViews
 from tests.cli.folders import small
 from tests.searching import experiment, go, inline, opened
@@ -94,7 +94,7 @@ def test_a_mistake_is_one_line(call, home, given, said):
 
 def test_a_running_study_is_promised_nothing(call, home, monkeypatch):
     """Whether its budget has room is known to its driver alone."""
-    monkeypatch.setattr("hpsearch.study_lock.is_locked", lambda path: True)
+    monkeypatch.setattr("hpsearch.journal.study_lock.is_locked", lambda path: True)
     code, said, _ = call("enqueue", "toy", "batch_size=32", "--home", home)
     assert code == 0
     assert said.endswith("; study 'toy' is running and tries it next, if its budget has room\n")
@@ -121,7 +121,7 @@ def test_a_spent_budget_is_named(call, home):
 
 def test_the_budget_is_that_of_the_latest_run_not_that_of_the_file(call, tmp_path, monkeypatch):
     """`run --trials 2` of a file of 9 trials has spent the budget."""
-    monkeypatch.setattr("hpsearch.driver.shipper.start", NoViews)
+    monkeypatch.setattr("hpsearch.search.driver.shipper.start", NoViews)
     small(tmp_path, "said", trials=9)
     where = ("--home", tmp_path / "home")
     assert call("run", tmp_path / "space.yaml", *where, "--trials", "2", "--launcher", "inline", "--quiet")[0] == 0

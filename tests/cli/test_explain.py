@@ -6,8 +6,8 @@ from rich.console import Console
 
 import hpsearch
 from hpsearch.cli.explain import _show
-from hpsearch.reference.entries import USUAL
-from hpsearch.reference.schema import text_of
+from hpsearch.preflight.reference.entries import USUAL
+from hpsearch.preflight.reference.schema import text_of
 
 
 def test_explain_prints_the_entry(call):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.home import Home, base_of
+from hpsearch.home.home import Home, base_of
 from hpsearch.journal import encode, read
 from hpsearch.journal.history import History
 from hpsearch.space.experiment import Experiment
@@ -214,7 +214,7 @@ READS_ALL = ["--inh-caps=+dac_override,+dac_read_search", "--ambient-caps=+dac_o
 LOOK = """
 import getpass, os
 from pathlib import Path
-from hpsearch.environment import stand_in_for_user
+from hpsearch.system.environment import stand_in_for_user
 stand_in_for_user()
 print(os.getuid(), getpass.getuser(), Path.home().is_dir(), oct(Path.home().stat().st_mode)[-3:], Path.home())
 """

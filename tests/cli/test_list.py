@@ -8,10 +8,10 @@ import pytest
 
 import hpsearch
 from hpsearch import journal
-from hpsearch.catalogue.listing import StudySummary
 from hpsearch.cli import listing
+from hpsearch.home.listing import StudySummary
 from hpsearch.journal import encode
-from hpsearch.study_lock import StudyLock
+from hpsearch.journal.study_lock import StudyLock
 from tests.cli.test_run import one_line
 from tests.searching import ask, evaluation, experiment, go, opened
 

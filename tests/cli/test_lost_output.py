@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from hpsearch.home import Home, history_of
+from hpsearch.home.home import Home, history_of
 from tests.cli.processes import PROGRAM, environment, events, hpsearch
 
 SPACE = """

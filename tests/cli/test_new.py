@@ -10,7 +10,7 @@ import time
 import pytest
 
 from hpsearch.space.experiment import Experiment
-from tests.draft.files import labelled, rows, sentences
+from tests.preflight.draft.files import labelled, rows, sentences
 
 
 @pytest.fixture

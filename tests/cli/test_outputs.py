@@ -10,7 +10,7 @@ from tests.cli.folders import small
 
 @pytest.fixture
 def run(tmp_path, call, monkeypatch):
-    monkeypatch.setattr("hpsearch.driver.shipper.start", NoViews)
+    monkeypatch.setattr("hpsearch.search.driver.shipper.start", NoViews)
     small(tmp_path, "said", trials=2, text="the same text in both, which is a warning ")
 
     def hpsearch(*options):

@@ -7,9 +7,9 @@ import pytest
 
 import hpsearch
 from hpsearch.errors import HpsearchError, UserError
-from hpsearch.pause_file import PauseFile
-from hpsearch.search import Search
-from hpsearch.study import read_history
+from hpsearch.journal.pause_file import PauseFile
+from hpsearch.search.loop import Search
+from hpsearch.search.study import read_history
 from tests import blank
 from tests.cli.folders import small
 from tests.cli.processes import alive, descendants, end, events, started, wait_for

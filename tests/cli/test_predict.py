@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.cli.test_run import one_line
-from tests.models import made
+from tests.serving.models import made
 
 
 @pytest.fixture(scope="module")

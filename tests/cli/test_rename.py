@@ -5,10 +5,10 @@ import shutil
 import pytest
 
 import hpsearch
-from hpsearch.catalogue.renaming import renamed_text
 from hpsearch.errors import UserError
+from hpsearch.home.renaming import renamed_text
 from hpsearch.journal import encode
-from hpsearch.study_lock import StudyLock
+from hpsearch.journal.study_lock import StudyLock
 from tests.cli.test_run import one_line
 from tests.faults.homes import bytes_of, events, home, names, template  # noqa: F401
 from tests.faults.stores import held, query, runs, trials

@@ -11,13 +11,14 @@ from itertools import zip_longest
 import optuna
 import pytest
 
-from hpsearch import journal, sealed
+from hpsearch import journal
 from hpsearch.journal import encode
 from hpsearch.journal.history import History
+from hpsearch.journal.study_lock import StudyLock
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage
-from hpsearch.study_lock import StudyLock
+from hpsearch.system import sealed
 from hpsearch.views.mlflow.store import Store, moved
 from tests import blank
 from tests.cli.test_run import one_line

@@ -6,7 +6,7 @@ from hpsearch.cli import _wrapped
 from hpsearch.cli.terminal import RunTerminal
 from hpsearch.cli.train import lines
 from hpsearch.events import Finished, Notice, Opened, Searched, Shipped
-from hpsearch.home import Home
+from hpsearch.home.home import Home
 from hpsearch.outcome import Outcome
 from tests.searching import ask, evaluation, experiment, opened
 

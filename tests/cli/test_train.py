@@ -1,4 +1,4 @@
-"""`hpsearch train`: what it refuses, and how it is stopped; tests/test_final.py tests the training."""
+"""`hpsearch train`: what it refuses, and how it is stopped; tests/final/test_training.py tests the training."""
 
 import json
 import re

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from hpsearch.cli.ui import Shown, older
-from hpsearch.home import Home
+from hpsearch.home.home import Home
 from hpsearch.journal import encode
 from hpsearch.views.mlflow.store import experiment_id, run_ids
 from tests.cli.processes import alive, descendants, end, started, wait_for

@@ -11,9 +11,9 @@ import time
 import pytest
 
 from hpsearch import journal
-from hpsearch.live.following import Follower, State, follow
+from hpsearch.displays.live.following import Follower, State, follow
+from hpsearch.journal.study_lock import StudyLock
 from hpsearch.outcome import Outcome
-from hpsearch.study_lock import StudyLock
 from tests.cli.processes import PROGRAM, environment, started
 from tests.cli.screens import Screen
 from tests.searching import ask, evaluation, experiment, opened
@@ -61,7 +61,7 @@ class Driver:
 
 
 def journal_host():
-    from hpsearch.process import hostname
+    from hpsearch.system.process import hostname
 
     return hostname()
 

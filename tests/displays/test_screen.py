@@ -9,7 +9,7 @@ from rich.console import Console
 
 from hpsearch.displays import screen as screens
 from hpsearch.displays.screen import Lines, Redrawn, screen
-from tests.displays.test_live import AT, busy
+from tests.displays.test_frame import AT, busy
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from hpsearch.contract import WorkerSettings
 from hpsearch.displays.bars import UNICODE
+from hpsearch.displays.frame import Frame, rows
 from hpsearch.displays.lines import head
-from hpsearch.displays.live import Frame, rows
 from hpsearch.displays.notebook import Notebook
 from hpsearch.displays.screen import Lines
 from hpsearch.displays.terminal import SearchTerminal

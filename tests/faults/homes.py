@@ -7,8 +7,9 @@ import warnings
 
 import pytest
 
-from hpsearch import failpoints, journal
+from hpsearch import journal
 from hpsearch.cli import main
+from hpsearch.system import failpoints
 from hpsearch.views.mlflow.store import Store, moved
 from tests import blank
 from tests.faults.stores import Small, query, ship

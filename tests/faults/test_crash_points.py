@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import failpoints
+from hpsearch.system import failpoints
 from tests.faults.checker import check, killed_and_resumed, litter
 from tests.faults.runs import facts, folder, history
 
-PACKAGE = Path(failpoints.__file__).parent
+PACKAGE = Path(failpoints.__file__).parents[1]
 RUN = ("run", "space.yaml", "--home", "home")
 OF_VIEWS = {"run_made", "batch_sent", "batch_noted", "run_ended"}  # tests/faults/test_servers.py
 OF_PAUSES = {"pause_begun", "pause_recorded", "resume_begun", "resume_recorded"}
 OF_COOLDOWNS = {"branch_recorded"}  # tests/faults/test_cooldowns.py
 OF_CONFIRMATIONS = {"repeat_begun", "repeat_recorded"}  # tests/faults/test_confirmations.py
-OF_EXTENSIONS = {"extension_recorded"}  # tests/budget/test_extension.py
+OF_EXTENSIONS = {"extension_recorded"}  # tests/policies/budget/test_extension.py
 OF_REQUESTS = {"request_written", "request_begun", "request_recorded"}  # tests/faults/test_requests.py
 OF_WARM_STARTS = {"study_warmed"}  # tests/faults/test_warm_starts.py
 OF_DELETIONS = {"deletion_begun", "files_deleted", "runs_hidden", "runs_deleted", "rows_deleted"}  # test_deletions.py

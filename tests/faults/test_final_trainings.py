@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from hpsearch import failpoints
 from hpsearch.api import final_job
 from hpsearch.cli import main
-from hpsearch.preparation import settings_for
+from hpsearch.preflight.preparation import settings_for
+from hpsearch.system import failpoints
 from hpsearch.views.mlflow.store import Store
 from tests import blank
 from tests.cli.processes import end, started, wait_for
@@ -143,7 +143,7 @@ SLOWLY = """
 import sys, time
 from dataclasses import replace
 from hpsearch.api import final_job
-from hpsearch.preparation import settings_for
+from hpsearch.preflight.preparation import settings_for
 from hpsearch.training import loop
 step = loop.Training.train_step
 def slowly(self):

@@ -215,7 +215,7 @@ def test_f50_what_the_board_prints_is_escaped(capsys, folder):
     from hpsearch.cli.terminal import RunTerminal
     from hpsearch.displays.lines import finished, finished_in
     from hpsearch.displays.text import params
-    from hpsearch.home import Home
+    from hpsearch.home.home import Home
     from hpsearch.journal.trial_history import TrialHistory
 
     board = RunTerminal(Home(folder / "home"), folder / "space.yaml")

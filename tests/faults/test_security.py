@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 import torch
 
-from hpsearch import environment, errors, final
+from hpsearch import errors
 from hpsearch.contract import Command
 from hpsearch.data import sources
 from hpsearch.data.corpus import Corpus
 from hpsearch.data.tokenizer import Tokenizer
+from hpsearch.final import training as final
+from hpsearch.system import environment
 from hpsearch.trainers.causal_lm import CausalLM
 from hpsearch.training import checkpoint, loop
 from tests.cli.conftest import SPACE
@@ -429,13 +431,13 @@ def test_f56_an_old_package_is_refused_in_one_line(tmp_path, command, package, v
 @pytest.mark.parametrize("version", ["2.10.0", "2.10.0a0+git1234", "2.13.0+cpu", "3.0", "10.1"])
 def test_f56_new_ones_are_not(tmp_path, version):
     path = with_package(tmp_path, "torch", version)
-    code = "from hpsearch.environment import refuse_old; refuse_old('torch')"
+    code = "from hpsearch.system.environment import refuse_old; refuse_old('torch')"
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=True)
 
 
 def test_f56_ray_has_a_floor_for_who_launches_with_it(tmp_path):
     path = with_package(tmp_path, "ray", "2.58.0")
-    code = "from hpsearch.environment import refuse_old; refuse_old('ray')"
+    code = "from hpsearch.system.environment import refuse_old; refuse_old('ray')"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": path},
@@ -448,7 +450,7 @@ def test_f56_ray_has_a_floor_for_who_launches_with_it(tmp_path):
 
 def test_f56_looking_costs_milliseconds_and_imports_nothing():
     code = (
-        "import sys, time; from hpsearch.environment import refuse_old; began = time.perf_counter(); "
+        "import sys, time; from hpsearch.system.environment import refuse_old; began = time.perf_counter(); "
         "refuse_old('torch', 'mlflow', 'ray'); print(time.perf_counter() - began, 'torch' in sys.modules)"
     )
     path = os.pathsep.join(sys.path)

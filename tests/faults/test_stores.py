@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import failpoints
 from hpsearch.journal import decode
+from hpsearch.system import failpoints
 from hpsearch.views import shipping
 from hpsearch.views.follower import read_state, state_file
 from hpsearch.views.mlflow.moved import follow

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from hpsearch import environment
+from hpsearch.system import environment
 from tests import warm
 from tests.faults import power
 
@@ -45,7 +45,9 @@ def child(request):
         os.dup2(output, number)
     os.chdir(request["cwd"])
     os.environ.update(request["environment"])
-    from hpsearch import cli, driver, failpoints
+    from hpsearch import cli
+    from hpsearch.search import driver
+    from hpsearch.system import failpoints
     from hpsearch.views import shipper
 
     failpoints.arm(os.environ.get("HPSEARCH_FAILPOINT", ""))

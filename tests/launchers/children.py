@@ -6,8 +6,8 @@ import os
 import subprocess
 import time
 
-from hpsearch.atomic import write_json
 from hpsearch.contract import Evaluation
+from hpsearch.system.atomic import write_json
 from tests.searching import toy_with
 
 

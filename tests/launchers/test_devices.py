@@ -74,7 +74,7 @@ def test_trials_per_gpu_is_the_number_of_workers_on_each_gpu(monkeypatch, tmp_pa
 
 @pytest.mark.parametrize(("cores", "n_gpus", "each"), [(64, 1, 8), (16, 4, 4), (8, 1, 8), (7, 2, 3), (2, 4, 1)])
 def test_auto_is_a_worker_a_core_and_at_most_eight_on_each_gpu(monkeypatch, tmp_path, cores, n_gpus, each):
-    """Memory limits how many of them train at once: tests/placement/test_placement.py."""
+    """Memory limits how many of them train at once: tests/search/placement/test_placement.py."""
     names = [f"cuda:{i}" for i in range(n_gpus)]
     monkeypatch.setattr(devices, "devices", lambda wanted: names)
     monkeypatch.setattr(devices, "cores", lambda: cores)

@@ -8,7 +8,7 @@ from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.local import LocalLauncher
 from hpsearch.launchers.messages import Ended, Evaluated, Reply, Task
 from hpsearch.launchers.session import TRAINER, Session
-from hpsearch.search import Search
+from hpsearch.search.loop import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.training.loop import Training
 from tests.searching import TOY, experiment, opened, toy_with

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from hpsearch import Judgement, New, Nothing, Verdict
-from hpsearch.allowance import spent
 from hpsearch.errors import UserError
-from hpsearch.evidence.pruning_audit import audit_of, sample
 from hpsearch.journal.history import FIRST_REPEAT
 from hpsearch.outcome import Outcome
 from hpsearch.policies.audited import NOTHING, AuditedPolicy
 from hpsearch.policies.checked import CheckedPolicy
+from hpsearch.results.evidence.pruning_audit import audit_of, sample
+from hpsearch.search.allowance import spent
 from tests.searching import experiment, go, inline, losses, opened, trials
 
 SPACE = "seed: 3\nevaluation: {times: 5}\nbudget: {trials: 4}\nsearch: {confirm: false}\n"

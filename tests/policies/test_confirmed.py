@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from hpsearch import Command, Judgement, New, Nothing, Verdict, journal
-from hpsearch.allowance import spent
 from hpsearch.errors import UserError
 from hpsearch.events import Notice, Started
 from hpsearch.journal.history import FIRST_REPEAT, History
@@ -15,8 +14,9 @@ from hpsearch.outcome import Outcome
 from hpsearch.policies.checked import CheckedPolicy
 from hpsearch.policies.confirmed import ConfirmedPolicy
 from hpsearch.policies.optuna.policy import OptunaPolicy
+from hpsearch.search.allowance import spent
+from tests.search.test_loop import workers
 from tests.searching import Scripted, evaluation, experiment, go, opened, says
-from tests.test_search import workers
 
 TWICE = "seed: 3\nevaluation: {times: 5}\nbudget: {trials: 4}\n"
 TWICE += "search: {pruner: successive_halving, confirm: {top: 2, seeds: 2}}\n"

@@ -6,7 +6,7 @@ from hpsearch.journal.history import History
 from hpsearch.policies.first_trials import FirstTrials
 from hpsearch.policies.loading import load
 from hpsearch.policies.policy import GoOn, Judgement, New, Nothing
-from hpsearch.study import read_history
+from hpsearch.search.study import read_history
 from tests.searching import experiment, go, losses, opened, trials
 
 CONDITIONAL = """

@@ -5,8 +5,8 @@ import pytest
 from hpsearch import New
 from hpsearch.displays.text import named
 from hpsearch.errors import UserError
-from hpsearch.horizons import HORIZONS
 from hpsearch.journal.history import History
+from hpsearch.journal.horizons import HORIZONS
 from hpsearch.journal.request import ENQUEUED
 from hpsearch.outcome import Outcome
 from hpsearch.policies.enqueued import EnqueuedPolicy, completed, needs_room

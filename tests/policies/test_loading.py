@@ -9,7 +9,7 @@ from hpsearch.errors import ConfigError, UserError
 from hpsearch.events import Finished
 from hpsearch.policies.loading import load
 from hpsearch.policies.optuna.policy import OptunaPolicy
-from hpsearch.search import Search
+from hpsearch.search.loop import Search
 from tests.searching import experiment, go, inline, opened
 
 OWN = "budget: {{trials: 2}}\nsearch: {{policy: '{}'}}\n"

@@ -3,9 +3,9 @@
 import pytest
 
 from hpsearch import GoOn, Judgement, New, Nothing, Verdict, journal
-from hpsearch.allowance import spent
 from hpsearch.events import Finished, Interrupted, Measured, Paused, Started
 from hpsearch.journal.history import History
+from hpsearch.search.allowance import spent
 from tests.searching import experiment, go, opened, trials
 
 QUIET = "search: {pruner: none, overfitting: false}\n"

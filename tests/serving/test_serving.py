@@ -4,9 +4,9 @@ import pandas
 import pytest
 from mlflow.exceptions import MlflowException
 
-from hpsearch.models.model import load
 from hpsearch.serving import _load_pyfunc, served
-from tests.serving.models import MAIL, PAIRS, PROSE, directory
+from hpsearch.serving.models.model import load
+from tests.serving.directories import MAIL, PAIRS, PROSE, directory
 
 TEXTS = ["buy", "hello there", "a text that is longer than the context of the model"]
 

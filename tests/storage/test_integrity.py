@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from hpsearch import sealed
 from hpsearch.storage.integrity import check_folder, check_storage
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
+from hpsearch.system import sealed
 from hpsearch.trainers import save_state
 from hpsearch.training import checkpoint
 from tests.training.tiny import MIXED, handle, tiny

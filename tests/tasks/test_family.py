@@ -13,8 +13,8 @@ from hpsearch.config import Column
 from hpsearch.data.splits import Example
 from hpsearch.data.token_arrays import Arrays, CorpusSet, Encoder
 from hpsearch.errors import ConfigError
-from hpsearch.home import Home
-from hpsearch.preparation import prepare, settings_for
+from hpsearch.home.home import Home
+from hpsearch.preflight.preparation import prepare, settings_for
 from hpsearch.space.experiment import Experiment
 from hpsearch.tasks import TASKS, EvaluationConfig, Metric, TaskSet, metric_named, register
 from hpsearch.tasks.measure import Measure, Model, Scores, examples_sample

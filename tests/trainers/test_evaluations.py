@@ -9,7 +9,7 @@ import torch
 from hpsearch.contract import Evaluation, TrainingPoint
 from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.launchers.session import Session
-from hpsearch.study import read_history
+from hpsearch.search.study import read_history
 from hpsearch.testing.launchers import task, worker_settings
 from hpsearch.trainers import Trainer, TrialTask
 from hpsearch.trainers.evaluations import evaluations, evaluations_of_many

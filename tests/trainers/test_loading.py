@@ -4,17 +4,17 @@ import sys
 
 import pytest
 
-from hpsearch import best
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import ConfigError, HpsearchError, TrainingFailed
-from hpsearch.final import FinalTraining
-from hpsearch.home import Home
+from hpsearch.final import best
+from hpsearch.final.training import FinalTraining
+from hpsearch.final.weights import write_model
+from hpsearch.home.home import Home
 from hpsearch.launchers.inline import InlineLauncher
-from hpsearch.preparation import prepare
+from hpsearch.preflight.preparation import prepare
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers import Trainer, default, load
 from hpsearch.trainers.causal_lm import CausalLM
-from hpsearch.weights import write_model
 from tests.searching import go
 
 HEAD = "from hpsearch import Evaluation, Section, Trainer\nclass Fit(Section):\n    rate: float = 1.0\n"

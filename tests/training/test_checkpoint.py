@@ -12,9 +12,9 @@ import sys
 import pytest
 import torch
 
-from hpsearch import atomic
-from hpsearch.atomic import write_atomically, write_json
 from hpsearch.errors import CheckpointDamaged
+from hpsearch.system import atomic
+from hpsearch.system.atomic import write_atomically, write_json
 from hpsearch.training import checkpoint
 
 STATE = {
@@ -161,7 +161,7 @@ def test_a_file_that_finds_no_room_leaves_the_old_one(path):
     assert len(old) > 4096
     program = (
         "import pathlib, resource, signal, sys\n"
-        "from hpsearch.atomic import write_atomically\n"
+        "from hpsearch.system.atomic import write_atomically\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
         "write_atomically(pathlib.Path(sys.argv[1]), bytes(100_000))\n"

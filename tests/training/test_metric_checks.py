@@ -2,10 +2,10 @@
 
 import pytest
 
-from hpsearch.driver import opened
 from hpsearch.errors import ConfigError, DataError
-from hpsearch.home import Home
-from hpsearch.preparation import prepare
+from hpsearch.home.home import Home
+from hpsearch.preflight.preparation import prepare
+from hpsearch.search.driver import opened
 from hpsearch.space.experiment import Experiment
 
 

@@ -13,7 +13,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from hpsearch.pictures import local_time
+from hpsearch.results.pictures import local_time
 from hpsearch.views import shipping
 from hpsearch.views.follower import state_file
 

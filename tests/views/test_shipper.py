@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import HpsearchError
-from hpsearch.file_lock import locked
+from hpsearch.system.file_lock import locked
 from hpsearch.views import shipper
 from hpsearch.views.follower import state_file
 from tests.views.conftest import NewStudy, runs_of

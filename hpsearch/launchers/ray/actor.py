@@ -19,8 +19,8 @@ from hpsearch.launchers.ray import local_ray
 from hpsearch.launchers.ray.transfer import TrialTransfer
 from hpsearch.launchers.ray.visibility import SharedFolder, SharedStorage
 from hpsearch.launchers.session import Session, stepped
-from hpsearch.logs import warnings_to
-from hpsearch.redaction import guard, redact
+from hpsearch.output.logs import warnings_to
+from hpsearch.output.redaction import guard, redact
 from hpsearch.trainers import load
 
 

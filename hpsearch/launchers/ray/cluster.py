@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.contract import WorkerSettings
-from hpsearch.environment import refuse_old
-from hpsearch.error_lines import first_line
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.launchers.devices import cores
 from hpsearch.launchers.ray import local_ray
 from hpsearch.launchers.ray.actor import Actor
+from hpsearch.output.error_lines import first_line
 from hpsearch.space.settings import RayWorkers, Resources
+from hpsearch.system.environment import refuse_old
 
 HEAD_TIMEOUT = 45.0  # seconds for Ray's head to answer: after 60 s without it Ray ends this process
 LOCAL_HEAD_TIMEOUT = 10.0  # the same for a Ray of this machine

@@ -13,9 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hpsearch import gpus
 from hpsearch.contract import WorkerSettings
-from hpsearch.error_lines import first_line, lines
 from hpsearch.errors import UserError
 from hpsearch.launchers.local import LONGEST_INTERVAL, REPLACE_AFTER
 from hpsearch.launchers.messages import Ended, Failed, Message, Reply, Task
@@ -24,6 +22,8 @@ from hpsearch.launchers.ray.cluster import Cluster, import_ray
 from hpsearch.launchers.ray.slot import Slot, listening
 from hpsearch.launchers.ray.visibility import SharedFolder, SharedStorage
 from hpsearch.launchers.session import TRAINER
+from hpsearch.output.error_lines import first_line, lines
+from hpsearch.system import gpus
 
 log = logging.getLogger(__name__)
 

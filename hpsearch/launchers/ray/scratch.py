@@ -12,12 +12,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hpsearch.atomic import make_folder
 from hpsearch.errors import StorageFailed, UserError
-from hpsearch.file_lock import acquire, locked
-from hpsearch.sealed import is_whole_folder
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import Storage
+from hpsearch.system.atomic import make_folder
+from hpsearch.system.file_lock import acquire, locked
+from hpsearch.system.sealed import is_whole_folder
 
 
 class Scratch:

@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
-from hpsearch.atomic import make_folder
 from hpsearch.launchers.messages import Task
 from hpsearch.launchers.ray.scratch import Scratch
 from hpsearch.launchers.ray.upload import Upload
 from hpsearch.storage.snapshots import Snapshots
 from hpsearch.storage.storage import RemoteFiles, Storage
+from hpsearch.system.atomic import make_folder
 
 
 class TrialTransfer:

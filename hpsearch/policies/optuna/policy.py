@@ -9,13 +9,13 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from hpsearch.evidence.bands import LOSSES
 from hpsearch.journal.history import History, uncollected
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.policies.curve_rules import CurveRules, why_behind
 from hpsearch.policies.optuna.proposals import OutOfConfigs, Proposals
 from hpsearch.policies.policy import Decision, Judgement, New, Nothing
 from hpsearch.policies.promotion import Promotion
+from hpsearch.results.evidence.bands import LOSSES
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import PromotionPruner
 from hpsearch.verdict import Verdict

@@ -100,7 +100,7 @@ def _steps(space: SpaceView, sets: Mapping[str, Any]) -> Iterator[Advice]:
 
 
 def _depth(space: SpaceView, rows: float) -> Iterator[Advice]:
-    """Sizes that are searched where trials are first compared after few steps (see evidence/short_budgets.py)."""
+    """Sizes that are searched where trials are first compared after few steps: results/evidence/short_budgets.py."""
     pruner = (space.given.get("search") or {}).get("pruner")
     if pruner == "none" or (isinstance(pruner, Mapping) and pruner.get("name") == "none"):
         return

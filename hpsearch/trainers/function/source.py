@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hpsearch import user_modules
 from hpsearch.errors import ConfigError
+from hpsearch.system import user_modules
 
 FORM = "./my_train.py:train or package.module:function"
 _FILE = re.compile(r"(?P<file>.+\.py):(?P<name>[^\W\d]\w*)")

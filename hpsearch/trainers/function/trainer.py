@@ -20,8 +20,8 @@ from pydantic import Field
 from hpsearch.config import Config
 from hpsearch.contract import Evaluation, Handle
 from hpsearch.document.document import Fault
-from hpsearch.error_lines import with_line
 from hpsearch.errors import ConfigError, TrialStopped
+from hpsearch.output.error_lines import with_line
 from hpsearch.trainers.function.source import file_of, load, source_of, takes
 from hpsearch.trainers.function.trial import FunctionTrial
 from hpsearch.trainers.output_log import OutputLog, printing_to

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch import sealed
-from hpsearch.atomic import make_folder
 from hpsearch.config import Config
 from hpsearch.contract import ARTIFACTS, CHECKPOINTS, Command, Evaluation, Handle
 from hpsearch.errors import CheckpointDamaged, TrialStopped
+from hpsearch.system import sealed
+from hpsearch.system.atomic import make_folder
 from hpsearch.trainers.function.state import decode, encode
 from hpsearch.trainers.own import Placing, Report, files_of, gpus_of
 from hpsearch.training import memory

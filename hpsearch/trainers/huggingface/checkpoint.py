@@ -20,8 +20,8 @@ from transformers.utils.hub import cached_file
 
 from hpsearch.config import digest
 from hpsearch.data.file_formats import digest as file_digest
-from hpsearch.error_lines import first_line
 from hpsearch.errors import UserError
+from hpsearch.output.error_lines import first_line
 from hpsearch.tasks import TaskSet
 from hpsearch.trainers.huggingface.config import FineTuneConfig, PretrainedConfig
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hpsearch.data.corpus import Corpus
-from hpsearch.metrics.losses import Sums
+from hpsearch.tasks.scores.losses import Sums
 from hpsearch.trainers.huggingface.batches import HalvesRows
 from hpsearch.trainers.huggingface.checkpoint import Kind
 from hpsearch.trainers.huggingface.config import FineTuneConfig

@@ -17,13 +17,13 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from hpsearch import gpus
-from hpsearch.atomic import write_json
 from hpsearch.config import Config
 from hpsearch.contract import LOGS, Command, Evaluation, Handle, WorkerSettings
 from hpsearch.document.document import Fault, Keys
 from hpsearch.document.validation_errors import shown
 from hpsearch.errors import ConfigError
+from hpsearch.system import gpus
+from hpsearch.system.atomic import write_json
 from hpsearch.trainers.output_log import OutputLog
 from hpsearch.trainers.own import FILES, OwnConfig, OwnTrainer, Placing, Report, files_of, gpus_of, note_tested
 from hpsearch.trainers.program import process

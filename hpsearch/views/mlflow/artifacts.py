@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from hpsearch import pictures
 from hpsearch.journal.history import History
-from hpsearch.page import page
+from hpsearch.results import pictures
+from hpsearch.results.page import page
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow.rows import samples_text
 from hpsearch.views.mlflow.store import Store

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from hpsearch.evidence.comparisons import against_default, beaten, unbeaten
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
+from hpsearch.results.evidence.comparisons import against_default, beaten, unbeaten
 from hpsearch.views.mlflow.rows import describe_range
 
 NOTE = "mlflow.note.content"

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.served_model import ServedModel
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow import registry
 from hpsearch.views.mlflow.datasets import of_metric
@@ -17,6 +16,7 @@ from hpsearch.views.mlflow.descriptions import NOTE
 from hpsearch.views.mlflow.packaged import package
 from hpsearch.views.mlflow.registry import Registered, Registration
 from hpsearch.views.mlflow.rows import PARAM_LENGTH, Row, text
+from hpsearch.views.mlflow.served_model import ServedModel
 from hpsearch.views.mlflow.store import Store
 from hpsearch.views.refusals import is_refusal
 

@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpsearch import process
 from hpsearch.contract import Evaluation
-from hpsearch.served_model import ServedModel
+from hpsearch.system import process
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow.datasets import dataset_inputs
 from hpsearch.views.mlflow.descriptions import NOTE, escaped
 from hpsearch.views.mlflow.final_model import Exported, FinalModel
 from hpsearch.views.mlflow.registry import Registered, Registration
 from hpsearch.views.mlflow.rows import Row, rows_of, text
+from hpsearch.views.mlflow.served_model import ServedModel
 from hpsearch.views.mlflow.store import Store
 
 MOST_TESTED = 12  # values in the description

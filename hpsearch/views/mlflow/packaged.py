@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from hpsearch.served_model import ServedModel
+from hpsearch.views.mlflow.served_model import ServedModel
 
 DATA = "model"  # the folder of the model's own files
 REQUIREMENTS, PYTHON = "requirements.txt", "python_env.yaml"

@@ -8,8 +8,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from hpsearch import failpoints
-from hpsearch.redaction import redact
+from hpsearch.output.redaction import redact
+from hpsearch.system import failpoints
 from hpsearch.views.follower import Say
 from hpsearch.views.mlflow.store import Store
 from hpsearch.views.sqlite import BUSY_TIMEOUT

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError
-from hpsearch.redaction import redact
+from hpsearch.output.redaction import redact
 from hpsearch.views.mlflow import moved
 from hpsearch.views.mlflow.removal import runs_of
 from hpsearch.views.mlflow.store import Store

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hpsearch.errors import UserError
-from hpsearch.redaction import redact
+from hpsearch.output.redaction import redact
 from hpsearch.views import sqlite
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # schemes of MLflow's own stores; the others are servers

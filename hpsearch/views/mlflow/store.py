@@ -12,9 +12,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch import failpoints
-from hpsearch.file_lock import locked
 from hpsearch.journal.trial_history import number
+from hpsearch.system import failpoints
+from hpsearch.system.file_lock import locked
 from hpsearch.views import sqlite
 from hpsearch.views.follower import BUSY, Say, describe, describe_loss, once, read_state, state_file
 from hpsearch.views.mlflow import moved, schema

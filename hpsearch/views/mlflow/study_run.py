@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hpsearch.evidence.pruning_audit import audit_of
 from hpsearch.journal import Entry
 from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.results.evidence.pruning_audit import audit_of
 from hpsearch.views.follower import Say
 from hpsearch.views.mlflow.artifacts import Artifacts
 from hpsearch.views.mlflow.rows import describe_range, provenance, source

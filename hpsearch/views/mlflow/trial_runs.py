@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.contract import ARTIFACTS, Evaluation
-from hpsearch.horizons import shown
 from hpsearch.journal import Entry
+from hpsearch.journal.horizons import shown
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.views.mlflow.artifacts import Artifacts

@@ -10,9 +10,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from hpsearch import pictures
 from hpsearch.journal import Entry, iterate
 from hpsearch.journal.history import History
+from hpsearch.results import pictures
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow import former
 from hpsearch.views.mlflow.arrangement import Arrangement

@@ -6,7 +6,7 @@ import pytest
 
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers, Resources
-from tests.placement.test_gpus_per_trial import SEES
+from tests.search.placement.test_gpus_per_trial import SEES
 from tests.searching import go
 
 ray = pytest.importorskip("ray")

@@ -16,7 +16,7 @@ from hpsearch.events import Finished, Interrupted, Started
 from hpsearch.launchers.messages import Ended, Failed
 from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.visibility import SharedFolder
-from hpsearch.search import Search
+from hpsearch.search.loop import Search
 from hpsearch.space.settings import RayWorkers, Resources
 from hpsearch.testing.launchers import LIMIT, SLOW, TOY, LauncherConformance, drive, place, task, worker_settings
 from tests.cli.processes import TOY as TOY_TRAINER

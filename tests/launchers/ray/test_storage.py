@@ -6,10 +6,10 @@ import pytest
 
 from hpsearch.contract import WorkerSettings
 from hpsearch.events import Finished, Interrupted, Measured, Notice, Started
-from hpsearch.home import Home
+from hpsearch.home.home import Home
 from hpsearch.launchers.inline import InlineLauncher
-from hpsearch.preparation import prepare
-from hpsearch.search import Search
+from hpsearch.preflight.preparation import prepare
+from hpsearch.search.loop import Search
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.settings import RayWorkers, Resources
 from hpsearch.storage.checkpoints import Checkpoints

@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 
 from hpsearch import journal
-from hpsearch.allowance import spent
 from hpsearch.events import Notice
 from hpsearch.policies.optuna.trainings import Trainings
+from hpsearch.search.allowance import spent
+from tests.search.test_loop import healthy, workers
 from tests.searching import Scripted, ask, experiment, go, opened, optuna_trials, policy_of
-from tests.test_search import healthy, workers
 
 QUIET = "search: {{pruner: none, overfitting: false, sampler: {}}}\n"
 TWELVE = """

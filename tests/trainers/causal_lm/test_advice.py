@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.planning import lint
+from hpsearch.preflight.planning import lint
 from hpsearch.space.experiment import Experiment
 
 SPACES = sorted((Path(__file__).parents[3] / "search_spaces").glob("*.yaml"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.repair import repair
+from hpsearch.home.repair import repair
 from hpsearch.views import shipping
 from hpsearch.views.follower import read_state, state_file
 from hpsearch.views.mlflow.arrangement import ranking, shown

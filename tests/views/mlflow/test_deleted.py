@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.repair import repair
+from hpsearch.home.repair import repair
 from hpsearch.views import shipping
 from hpsearch.views.follower import state_file
 from hpsearch.views.mlflow.store import Store, run_ids

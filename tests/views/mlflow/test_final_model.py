@@ -17,7 +17,7 @@ from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.registry import Registration
 from hpsearch.views.mlflow.store import Store
 from tests import blank
-from tests.serving.models import MAIL, directory
+from tests.serving.directories import MAIL, directory
 
 FINGERPRINT = "ab" * 32
 FACTS = {

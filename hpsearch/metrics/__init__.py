@@ -1,1 +1,0 @@
-"""Metrics: losses, classification, translation. scikit-learn and sacrebleu are imported when first needed."""

@@ -1,0 +1,229 @@
+"""Checks a trainer's contract: trains one config of its space several times, and says what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hpsearch.contract import WorkerSettings
+from hpsearch.home.home import Home
+from hpsearch.launchers.devices import plan
+from hpsearch.preflight.checking import judgement
+from hpsearch.preflight.checking.findings import PARTS, Conformance, Finding, not_checked
+from hpsearch.preflight.checking.judgement import Likeness
+from hpsearch.preflight.checking.surroundings import Files, Processes
+from hpsearch.preflight.checking.trainings import Course, Order, Trainings, trainings
+from hpsearch.preflight.planning.corners import SMALLEST, Corner, corners, draws
+from hpsearch.preflight.preparation import prepare
+from hpsearch.space.experiment import Experiment
+
+STARTING = 60.0  # seconds for a worker to start, beside the time of a training
+PATIENCE = 4  # times the first training that a later one may take
+DRAWN = 20  # random configs, of which one is trained if the space has no default one
+TOO_FEW = "a training has one evaluation: there is no place in between to stop it"
+Progress = Callable[[str, float], None]
+
+
+def check(
+    experiment: Experiment, home: Home, *, trial_seconds: float, progress: Progress, quick: bool = False
+) -> Conformance:
+    """Trains a small config of the space in workers of this machine, and returns what its trainer keeps.
+
+    trial_seconds: of each training, at most, from its first evaluation on. quick: only two trainings, one of them
+    paused and resumed. All files go to a temporary folder. Raises UserError for data that do not fit the space, or for
+    workers that this machine does not have.
+    """
+    began, settings = time.monotonic(), _workers(experiment, home)
+    no_study = replace(experiment, study=home.cache.name)  # the traceback of a user's trainer goes there
+    prepared = prepare(no_study, home, progress)
+    corner = smallest(experiment, prepared.sets)
+    with tempfile.TemporaryDirectory(prefix="hpsearch-check-", ignore_cleanup_errors=True) as folder:
+        job = _Job(experiment, settings, Path(folder), prepared.folders, corner, trial_seconds, quick, progress)
+        suite = _Suite(job, home)
+        findings = {one.name: _in_this_study(one, experiment) for one in suite.findings()}
+    return Conformance(
+        experiment.study,
+        experiment.trainer.name,
+        dict(corner.params),
+        settings[0].device,
+        tuple(findings.get(name) or not_checked(name, _why_not(findings, quick)) for name in PARTS),
+        suite.count,
+        time.monotonic() - began,
+        tuple(suite.notes),
+    )
+
+
+def _in_this_study(found: Finding, experiment: Experiment) -> Finding:
+    """The finding with what it means for a study whose pruner pauses trials."""
+    if found.name != "resumes" or found.passed is not False or experiment.pruner.name != "promotion":
+        return found
+    return replace(found, not_promised=f"{found.not_promised}; this study's pruner, promotion, pauses most trials")
+
+
+def _why_not(findings: Mapping[str, Finding], quick: bool) -> str:
+    return "--quick leaves it out" if quick and findings["evaluations"].passed else "there is no training to look at"
+
+
+def smallest(experiment: Experiment, sets: Mapping[str, Any]) -> Corner:
+    """The config of the space that costs least, as far as its trainer says so; else the default one."""
+    random = draws(experiment, sets, DRAWN)
+    found = corners(experiment, sets, random)
+    return next((one for one in found if SMALLEST in one.name), found[0])
+
+
+def _workers(experiment: Experiment, home: Home) -> list[WorkerSettings]:
+    """The settings of two workers on this machine; of one if it has the GPUs of one."""
+    resources = experiment.resources.model_copy(update={"workers": "auto", "trials_per_gpu": 1})
+    found = plan(resources, cache=home.cache.resolve(), base=experiment.base.resolve())
+    return found[:2] if len(found) > 1 or resources.gpus_per_trial > 1 else found * 2
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One check."""
+
+    experiment: Experiment
+    settings: list[WorkerSettings]
+    folder: Path  # for the files of the trainings
+    prepared: dict[str, Path]
+    corner: Corner
+    trial_seconds: float
+    quick: bool
+    progress: Progress
+
+
+class _Suite:
+    """The trainings of a check, one after another."""
+
+    def __init__(self, job: _Job, home: Home) -> None:
+        self._job, self._home, self._done = job, home, 0
+        self.count, self.notes = 0, list[str]()
+        self._kind = job.experiment.trainer.name
+        self._metric = job.experiment.objective.metric
+        self._config = job.corner.config.model_dump(mode="json")
+        self._limit, self._until = STARTING + PATIENCE * job.trial_seconds, Order()
+
+    def findings(self) -> Iterator[Finding]:
+        """Yields what is found, in the order in which it is known."""
+        experiment, watched = self._job.experiment, [self._job.experiment.base, Path.cwd()]
+        files = Files(watched, without=[self._home.path, self._job.folder])
+        processes = Processes()
+        with contextlib.closing(processes), self._open(self._job.settings, "a") as workers:
+            seen = processes.await_workers(workers.workers)
+            self._say("a training")
+            first = workers.train(self._config, Order(after=self._job.trial_seconds, limit=self._limit))
+            found = judgement.evaluations(first, self._metric, kind=self._kind, seconds=self._job.trial_seconds)
+            yield found
+            if found.passed is not True:
+                return
+            yield judgement.finite(first, kind=self._kind)
+            ends_at = experiment.trainer.phases(self._job.corner.config).ends_at
+            yield judgement.progress(first, ends_at, kind=self._kind)
+            self._until = self._as_long_as(first)
+            yield from self._compared(workers, first, processes if seen else None)
+            written = None if files.too_many else files.written()
+            yield judgement.files(written, base=experiment.base.resolve(), kind=self._kind)
+
+    def _compared(self, workers: Trainings, first: Course, processes: Processes | None) -> Iterator[Finding]:
+        """Yields what further trainings tell beside the first one."""
+        quick, middle = self._job.quick, _middle(first)
+        other: Course | None = None
+        if not quick:
+            self._say("the same with another seed")
+            other = workers.train({**self._config, "seed": self._config["seed"] + 1}, self._until)
+        likeness = Likeness(self._metric, first, other)
+        if other is not None:
+            yield from self._repeated(workers, likeness, other)
+        yield from self._paused(workers, likeness, middle)
+        if not quick:
+            yield judgement.memory(workers.memory, leaks=workers.leaks, kind=self._kind)
+        left = None if processes is None or workers.leaks or workers.replaced else processes.left()
+        yield judgement.processes(left, kind=self._kind)
+        if not quick:
+            yield self._killed(likeness, middle, first)
+
+    def _repeated(self, workers: Trainings, likeness: Likeness, other: Course) -> Iterator[Finding]:
+        """Two trainings at once with the seed of the first one; where they differ from it, one more alone."""
+        self._say("the same twice at once")
+        pair = workers.train_together(self._config, self._until)
+        alone = pair[0]
+        if any(one.failure or not likeness.same(one) for one in pair):
+            self._say("the same once more")
+            alone = workers.train(self._config, self._until)
+        found = judgement.seed(likeness, alone, other, kind=self._kind)
+        yield found
+        repeats = not alone.failure and likeness.same(alone)
+        yield judgement.together(likeness, pair, repeats, kind=self._kind)
+
+    def _paused(self, workers: Trainings, likeness: Likeness, middle: int | None) -> Iterator[Finding]:
+        """A training that is told to pause, and goes on in another worker."""
+        if middle is None:
+            yield not_checked("resumes", TOO_FEW)
+            yield not_checked("stops", TOO_FEW)
+            return
+        self._say("a training that pauses")
+        paused = workers.train(self._config, replace(self._until, how="pause", at=middle))
+        grace = float(getattr(self._job.corner.config, "grace", 0.0))
+        gap = likeness.course.gap
+        anew, again = self._starts_anew(paused), None
+        if not anew and not paused.failure and paused.told_after:
+            self._say("and goes on")
+            again = workers.train(self._config, self._until, slot=workers.workers - 1, resumes=paused)
+        yield judgement.stops(paused, gap=gap, grace=grace, kind=self._kind)
+        yield judgement.resumes(likeness, paused, again, anew=anew, kind=self._kind)
+
+    def _killed(self, likeness: Likeness, middle: int | None, first: Course) -> Finding:
+        """A training whose worker is killed once it has had time to save, and one that goes on in its folder."""
+        if middle is None:
+            return not_checked("killed", TOO_FEW)
+        often = replace(self._job.settings[0], checkpoint_seconds=_mean_gap(first) / 4)
+        self._say("a training whose worker is killed")
+        with self._open([often], "b") as workers:
+            died = workers.train(self._config, replace(self._until, how="kill", at=_next(first, middle)))
+            anew, again = self._starts_anew(died), None
+            if not anew and died.told_after:
+                self._say("and goes on")
+                again = workers.train(self._config, self._until, resumes=died)
+        return judgement.killed(likeness, died, again, anew=anew, kind=self._kind)
+
+    def _starts_anew(self, course: Course) -> bool:
+        return bool(course.told_after) and self._job.experiment.trainer.starts_anew(course.folder)
+
+    def _as_long_as(self, first: Course) -> Order:
+        """As far as the first training went."""
+        limit = STARTING + PATIENCE * first.ended_at
+        return Order(limit=limit) if first.whole else Order(at=first.evaluations[-1].index, limit=limit)
+
+    @contextlib.contextmanager
+    def _open(self, settings: list[WorkerSettings], name: str) -> Iterator[Trainings]:
+        folder = self._job.folder / name
+        with trainings(self._job.experiment.trainer.name, settings, folder, self._job.prepared) as workers:
+            try:
+                yield workers
+            finally:
+                self.count += workers.started
+                self.notes += [line for line in workers.notes if line not in self.notes]
+
+    def _say(self, what: str) -> None:
+        self._done += 1
+        self._job.progress(what, min(1.0, self._done / 8))
+
+
+def _middle(course: Course) -> int | None:
+    """The index of an evaluation with others after it; None if there is none."""
+    found = [one.index for one in course.evaluations]
+    return found[(len(found) - 1) // 2] if len(found) > 1 else None
+
+
+def _next(course: Course, index: int) -> int:
+    return next(one.index for one in course.evaluations if one.index > index)
+
+
+def _mean_gap(course: Course) -> float:
+    """Seconds between two evaluations, at which a training may save several times."""
+    return (course.at[-1] - course.at[0]) / (len(course.at) - 1)
