@@ -22,6 +22,8 @@ from hpsearch.final.reproduction import reproduction
 from hpsearch.final.seed import SeedTraining
 from hpsearch.final.training import FinalTraining
 from hpsearch.home.home import Home
+from hpsearch.journal import iterate
+from hpsearch.journal.told import untold
 from hpsearch.policies.finalists import fresh_seed
 from hpsearch.preflight.preparation import prepare, settings_for
 from hpsearch.results.evidence.looks import Look, earlier, line, look_of, record
@@ -59,13 +61,24 @@ class FinalResult:
 def prepared_data(
     experiment: Experiment, home: Home, show: Show, known: Callable[[Mapping[str, Any]], None]
 ) -> PreparedData:
-    """Prepares the data of a final training, and shows what was read; `known` gets their fingerprints."""
+    """Prepares the data of a final training, and shows what was read; `known` gets their fingerprints.
+
+    Warnings that a search of the study has told are not repeated.
+    """
     show(Preparing("reading the data", 0.0))
     prepared = prepare(experiment, home, lambda what, share: show(Preparing(what, share)), known=known)
     show(Prepared(prepared.summary))
-    for warning in prepared.warnings:
+    for warning in untold(prepared.warnings, _told(home.journal(experiment.study))):
         show(Notice(f"warning: {warning}"))
     return prepared
+
+
+def _told(path: Path) -> Iterator[str]:
+    """The warnings that a study's journal has; none if it is not here."""
+    if path.exists():
+        for event in iterate(path, points=False):
+            if event["event"] == "driver_started":
+                yield from event.get("warnings", ())
 
 
 def wanted_config(experiment: Experiment, data: str) -> Config:
