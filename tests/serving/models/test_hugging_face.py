@@ -1,5 +1,6 @@
 """Models of others: their metrics are those that transformers, sacrebleu's command and scikit-learn compute."""
 
+import ast
 import json
 import math
 import re
@@ -13,9 +14,10 @@ from sklearn.metrics import f1_score
 
 import hpsearch
 from hpsearch.errors import DataError, UserError
+from hpsearch.serving import served
 from hpsearch.serving.models.card import KINDS, TAGS, Facts, card
 from hpsearch.serving.models.folder import read_folder
-from tests.serving.models import made
+from tests.serving.directories import made
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +145,23 @@ def test_the_cards_lines_for_a_tuned_model_work_as_printed(folder, kind, monkeyp
     exec(re.search(r"```python\n(.*?)```", text, re.S)[1], {})
     assert capsys.readouterr().out
     assert f"pipeline_tag: {TAGS[KINDS[read_folder(folder / kind).family]]}" in text
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "bert", "bart"])
+def test_the_card_asks_a_tuned_model_as_hpsearch_does(folder, tmp_path, monkeypatch, capsys, kind):
+    """With its prefix, and a decoder with the line end before its answer; the registry's signature has its columns."""
+    monkeypatch.chdir(tmp_path)
+    data = {"gpt2": {"pairs": made.PAIRS}, "bert": {"moods": made.MOODS}, "bart": {"pairs": made.PAIRS}}[kind]
+    model = tuned(folder, tmp_path, kind, data, prefix="> ")
+    exec(re.search(r"```python\n(.*?)```", card(read_folder(tmp_path / kind), Facts("s", {}), kind), re.S)[1], {})
+    printed = capsys.readouterr().out
+    most = {"gpt2": 6, "bert": None, "bart": 10}[kind]  # a quarter of the context
+    found = model("You have won a prize!" if kind == "bert" else "How are you?", max_new_tokens=most, beam_size=1)
+    answer = found.label if kind == "bert" else found.translation
+    assert answer
+    assert answer in ast.literal_eval(printed)[0] if kind == "bart" else repr(answer)[1:-1] in printed
+    columns = {"label", "probability", "probabilities"} if kind == "bert" else {"translation"}
+    assert set(served(tmp_path / kind).outputs) == columns == set(found.to_dict()) - {"text", "source", "truncated"}
 
 
 def test_a_task_that_the_model_does_not_do_is_one_line(folder):
