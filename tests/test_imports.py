@@ -155,7 +155,8 @@ INNER = {
         ["preflight.draft.origins"],
         ["preflight.draft.guesses"],
         ["preflight.draft.sets"],
-        ["preflight.draft.sizes"],
+        ["preflight.draft.plan", "preflight.draft.sizes"],
+        ["preflight.draft.own_model", "preflight.draft.pretrained"],
         ["preflight.draft.draft"],
     ],
     "preflight.planning": [

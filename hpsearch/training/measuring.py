@@ -10,10 +10,10 @@ import torch
 
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle
 from hpsearch.training import step_graph
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.config import FitConfig
 from hpsearch.training.device import peak_memory, total_memory
-from hpsearch.training.evaluation import Evaluator
 from hpsearch.training.loop import Training
+from hpsearch.training.parts import Build, parts
 
 WARM = 3  # steps that are not timed: the allocator, and on a GPU the kernels, are new to them
 STEPS_SHARE = 0.6  # of the time for steps; the rest is for evaluating and saving
@@ -22,21 +22,26 @@ PATIENCE = 2.0  # times the seconds that an evaluation may take beside them; a l
 LARGEST = 256 << 20  # bytes of a checkpoint that is written to time it
 
 
-def measure(config: TrainConfig, handle: Handle, seconds: float) -> Iterator[Evaluation]:
+def measure(config: FitConfig, handle: Handle, seconds: float, build: Build = parts) -> Iterator[Evaluation]:
     """Measures a config for about `seconds`; yields one Evaluation whose metrics are times in seconds and counts.
 
     build: until the first step; step: of a step; step_tokens: read by it; evaluation: a pass over the validation split
     without decoding; decoding: of the sample; checkpoint: to write one; checkpoint_bytes; steps: that were timed.
     """
     clock = Clock(torch.device(handle.settings.device))
-    run = Training(config, handle)
-    build = clock.lap()
+    run = Training(config, handle, build)
+    building = clock.lap()
     warm_up(run, handle)
     clock.lap()
     before, tokens = run.step, run.tokens
     _train(run, handle, until=lambda: clock.passed() > STEPS_SHARE * seconds)
     spent, steps = clock.lap(), max(1, run.step - before)
-    found = {"build": build, "step": spent / steps, "step_tokens": (run.tokens - tokens) / steps, "steps": float(steps)}
+    found = {
+        "build": building,
+        "step": spent / steps,
+        "step_tokens": (run.tokens - tokens) / steps,
+        "steps": float(steps),
+    }
     if handle.command() is not Command.CONTINUE:
         return
     per_token = spent / max(1, run.tokens - tokens)
@@ -123,7 +128,7 @@ def _decoding(run: Training, clock: Clock) -> dict[str, float]:
         config = run.config.model_copy(
             update={"evaluation": run.config.evaluation.model_copy(update={"max_new_tokens": longest})}
         )
-        shortened = Evaluator(run.evaluator.corpus, {name: pairs}, config, sample=few)
+        shortened = run.evaluator.part({name: pairs}, config, sample=few)
         clock.lap()
         shortened.decode(run.model)
         total += clock.lap() * wanted / few
@@ -132,7 +137,7 @@ def _decoding(run: Training, clock: Clock) -> dict[str, float]:
 
 def _checkpoint(run: Training, clock: Clock) -> dict[str, float]:
     """The bytes of a checkpoint, and the time to write it; a large one is not written."""
-    weights = sum(weight.nbytes for weight in run.model.parameters())
+    weights = sum(weight.nbytes for weight in run.model.parameters() if weight.requires_grad)
     optimizer = sum(
         value.nbytes for state in run.optimizer.state.values() for value in state.values() if torch.is_tensor(value)
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hpsearch.errors import UserError
+from hpsearch.trainers.huggingface.folders import ADAPTER
 from hpsearch.training.uses import SetUse, read_uses
 
 Family = Literal["hpsearch", "causal", "classifier", "seq2seq"]
@@ -86,7 +87,7 @@ def _uses(path: Path, config: dict[str, Any]) -> tuple[SetUse, ...]:
 def _lacking(path: Path) -> str:
     """What a folder without config.json is."""
     if (path / "adapter_config.json").exists():
-        return "an adapter without its model; merge both (merge_and_unload of peft), save that, and give its folder"
+        return ADAPTER
     if (path / "checkpoints").is_dir():
         return "its training has not ended; `hpsearch train` with the same output goes on with it"
     if (path / "hpsearch.json").exists():

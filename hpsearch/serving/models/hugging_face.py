@@ -254,7 +254,7 @@ def _loaded(loader: str, path: Path) -> Any:
         import transformers
     except ImportError as error:
         raise UserError(
-            f"{path}: only transformers reads this model, and it is not installed: pip install transformers"
+            f"{path}: only transformers reads this model, and it is not installed: pip install 'hpsearch[hf]'"
         ) from error
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     if loader != "AutoTokenizer":
