@@ -17,6 +17,7 @@ from hpsearch.displays.training import trained, training
 from hpsearch.events import (
     Event,
     Interrupted,
+    Left,
     Measured,
     Notice,
     OfPause,
@@ -31,6 +32,7 @@ from hpsearch.events import (
     Stepped,
     Testing,
     Trained,
+    Watched,
 )
 from hpsearch.journal.history import History
 from hpsearch.output.printable import printable
@@ -88,6 +90,14 @@ class Notebook:
             self._bars[0] = Bar(event.what, event.share)
         elif isinstance(event, Opened):
             self._open(event)
+        elif isinstance(event, Watched):
+            self._watch(event)
+        elif isinstance(event, Left):
+            self._bars.clear()
+            best = event.history.leader()
+            about = [] if best is None else [ended(event.history, stopped=False).partition("; ")[2]]
+            self._lines += ["; ".join([f"study {event.history.study}: {event.state}", *about])]
+            self._lines += about_winner(event.history)
         elif isinstance(event, Trained):
             self._bars[0] = Bar(training(event), event.share, trained(event))
         elif isinstance(event, Stepped):
@@ -113,11 +123,23 @@ class Notebook:
         self._title = f"{event.history.study}: {self._metric}, {event.history.direction}"
         self._lines += head(event)
 
+    def _watch(self, event: Watched) -> None:
+        """Shows a study that another process searches, with a bar for each trial in training."""
+        history = event.history
+        self._bars.clear()
+        self._metric = history.metric
+        self._title = f"{history.study}: {history.metric}, {history.direction} ({event.state})"
+        for trial in history.everything.values():
+            if trial.running:
+                last = max((one.progress for one in trial.evaluations.values()), default=0.0)
+                self._bars[trial.number] = Bar(named(trial), last)
+
     def _note_trial(self, event: OfTrial) -> None:
         trial = event.trial
         if isinstance(event, Measured):
             shown = value(event, self._metric)
-            self._bars[trial.number] = replace(self._bars[trial.number], share=event.evaluation.progress, value=shown)
+            bar = self._bars.get(trial.number) or Bar(named(trial))
+            self._bars[trial.number] = replace(bar, share=event.evaluation.progress, value=shown)
             return
         self._bars.pop(trial.number, None)
         if isinstance(event, Started):
