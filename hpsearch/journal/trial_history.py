@@ -123,8 +123,8 @@ class TrialHistory:
         }
 
     @property
-    def resampled(self) -> dict[str, Any]:
-        """The sampled values of the params that its value is not of (`trained_params`); empty: it is of all."""
+    def replaced(self) -> dict[str, Any]:
+        """The sampled values in place of which `trained_params` has others; empty: none."""
         trained = self.trained_params
         return {name: value for name, value in self.params.items() if value != trained[name]}
 

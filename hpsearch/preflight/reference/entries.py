@@ -315,7 +315,8 @@ def _of_metric(word: str, metric: Metric) -> Entry:
     if metric.best is not None:
         facts["best"] = f"{metric.best:g}"
     if metric.chance is not None:
-        facts["chance"] = f"up to {metric.chance[0]:g} no better than chance"
+        limit = "2 / sqrt(n - 1) on n examples" if metric.name == "mcc" else f"{metric.chance[0]:g}"
+        facts["chance"] = f"up to {limit} no better than chance"
     if metric.constant:
         facts["if it never changes"] = metric.constant
     facts["example"] = f"objective: {{metric: val/{metric.name}}}"

@@ -73,7 +73,7 @@ def _judged(evaluation: Evaluation) -> Iterator[str]:
 def _at_chance_on(history: History, winner: TrialHistory, evaluation: Evaluation, metric: str) -> str | None:
     prefix, known = metric.rsplit("/", 1)[0], _metric(metric)
     limit, clear = known.chance or (-math.inf, math.inf)
-    limit = chance(limit, examples_of(history.origin.data.get("sets") or {}, metric))
+    limit = chance(metric, limit, examples_of(history.origin.data.get("sets") or {}, metric))
     clear = max(clear, limit)
     perfect = evaluation.metrics.get(f"{prefix}/{known.perfect_by}") == 1.0
     if perfect or not number(evaluation.metrics[metric]) <= limit:
@@ -103,8 +103,8 @@ def model_at_chance(
         if not name.startswith(f"{split}/") or known.chance is None or metrics.get(_beside(name, known)) == 1.0:
             continue
         n = examples(name)
-        if number(value) <= (limit := chance(known.chance[0], n)):
-            few = "" if n is None else f": of {n:,} examples, up to {limit:.2g} may be luck"
+        if number(value) <= (limit := chance(name, known.chance[0], n)):
+            few = "" if n is None or known.name != "mcc" else f": of {n:,} examples, up to {limit:.2g} may be luck"
             found.append(f"the model is no better than chance on its {split} data ({name} {value:.3g}){few}")
     return found
 

@@ -57,6 +57,11 @@ def _variance(share: float, examples: int) -> float:
     return added * (1 - added) / (examples + 2)
 
 
-def chance(limit: float, examples: int | None) -> float:
-    """Up to which Matthews correlation answers are no better than chance; `limit`: if the examples are unknown."""
-    return limit if examples is None else STANDARD_ERRORS / math.sqrt(max(examples - 1, 1))
+def chance(metric: str, limit: float, examples: int | None) -> float:
+    """Up to which value of a metric answers are no better than chance.
+
+    limit: of another metric than Matthews correlation, or if the examples are unknown.
+    """
+    if examples is None or metric.rpartition("/")[2] != "mcc":
+        return limit
+    return STANDARD_ERRORS / math.sqrt(max(examples - 1, 1))

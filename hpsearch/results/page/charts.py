@@ -52,7 +52,7 @@ def optimisation(history: History) -> Chart | None:
     data = [*points(trials, [t.number for t in trials], values, meta=hours)]
     data += [*_best_so_far(history, trials, hours), *_default_line(history, trials, hours)]
     layout = {
-        "xaxis": {"title": {"text": "trial"}, "tick0": 0, "dtick": _step(trials[-1].number)},
+        "xaxis": {"title": {"text": "trial"}, "tick0": 0, "dtick": tick_step(trials[-1].number)},
         "yaxis": {"title": {"text": label(history.metric)}, "range": list(axis_limits(values, history.direction))},
     }
     ended = f"{count(len(trials), 'trial')} that have ended"
@@ -60,7 +60,7 @@ def optimisation(history: History) -> Chart | None:
     return Chart("history", "The search over time", f"{text(history.metric)} of {ended}{best}.", data, layout)
 
 
-def _step(last: int) -> int:
+def tick_step(last: int) -> int:
     """The distance between the ticks of trial numbers: a whole number, for at most ten ticks or so."""
     step = 1
     while 10 * step < last:  # 1, 2, 5, 10, 20, 50, ...

@@ -69,7 +69,7 @@ def _best(history: History, trial: TrialHistory) -> str:
     place = f"at evaluation {best.index}, {best.progress:.0%} of its training, epoch {best.epoch:.3g}"
     if best.branch:
         place = f"at the end of its cool-down from evaluation {best.index}, epoch {best.epoch:.3g}"
-    others = "; ".join(f"{escaped(name)} {escaped(str(trial.told_params[name]))}" for name in trial.resampled)
+    others = "; ".join(f"{escaped(name)} {escaped(str(trial.told_params[name]))}" for name in trial.replaced)
     trained = f" It is the value of a shorter training (sampled -> trained: {others})." if others else ""
     return f"Best {escaped(history.metric)}: {best.value:.5g}, {place}.{trained}"
 

@@ -144,7 +144,7 @@ class TrialRuns:
         if trial.ending:
             tags["ending"] = trial.ending
         trained = trial.trained_params  # MLflow's params, logged at the beginning, cannot change: the sampled ones
-        tags |= {f"trained.{name}": text(trained[name]) for name in trial.resampled}
+        tags |= {f"trained.{name}": text(trained[name]) for name in trial.replaced}
         self._end(event, Outcome.of(event["outcome"]).mlflow_status, tags)
 
     def _end(self, event: Entry, status: str, tags: dict[str, Any]) -> None:

@@ -37,12 +37,13 @@ def test_the_margin_of_losses_is_of_what_two_models_do_not_share():
 
 def test_the_chance_limit_is_two_standard_deviations_over_permutations():
     """Of 31 examples 2 / sqrt(30) = 0.365; scikit-learn's mcc over permuted answers deviates by half of that."""
-    assert chance(0.1, 31) == pytest.approx(0.36515, abs=1e-5)
-    assert chance(0.1, 401) == pytest.approx(0.1)
-    assert chance(0.1, None) == 0.1
+    assert chance("val/mcc", 0.1, 31) == pytest.approx(0.36515, abs=1e-5)
+    assert chance("val/mcc", 0.1, 401) == pytest.approx(0.1)
+    assert chance("val/mcc", 0.1, None) == 0.1
+    assert chance("val/bleu", 1.0, 31) == 1.0
     truth, draw = [0] * 16 + [1] * 15, random.Random(0)
     found = [matthews_corrcoef(truth, draw.sample(truth, len(truth))) for _ in range(300)]
-    assert statistics.pstdev(found) == pytest.approx(chance(0.1, 31) / 2, rel=0.15)
+    assert statistics.pstdev(found) == pytest.approx(chance("val/mcc", 0.1, 31) / 2, rel=0.15)
 
 
 def test_the_examples_are_those_of_the_metrics_split_and_set():
