@@ -37,6 +37,7 @@ class Trial:
     cut: float | None = (
         None  # share of its training after which the end of the budget had it cool down; None: it did not
     )
+    ending: str = ""  # what its outcome does not say: "cut by the budget at 5 %", "cooled down"
     device_seconds: float = 0.0  # with a worker, over all attempts: `seconds`, and starting, loading, saving, testing
 
     def __repr__(self) -> str:
@@ -50,7 +51,13 @@ class Trial:
         """Returns the trial as a row of a table; `mark`: adds the star of the best trial."""
         value = "" if self.value is None else f"{self.value:.4g}"
         epoch = f"{self.best.epoch:.3g}" if self.best and self.best.epoch else ""
-        return [f"{self.number}{' *' if mark else ''}", self.outcome, value, epoch, self._params()]
+        return [
+            f"{self.number}{' *' if mark else ''}",
+            ", ".join(filter(None, (self.outcome, self.ending))),
+            value,
+            epoch,
+            self._params(),
+        ]
 
     def _params(self) -> str:
         return " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.params.items())
@@ -82,5 +89,6 @@ def trial_of(history: History, trial: TrialHistory, runs: dict[int, str]) -> Tri
         seed=trial.config.get("seed"),
         sampled=dict(trial.params),
         cut=trial.cut,
+        ending=trial.ending,
         device_seconds=trial.seconds_so_far(history.last),
     )

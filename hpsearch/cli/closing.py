@@ -112,7 +112,8 @@ def _more(limit: Limit) -> str:
 def named(history: History, trial: TrialHistory) -> str:
     """Names a trial by its number, state, value and best epoch."""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
-    return f"trial {trial.number} ({history.trials[trial.number].status}), {history.metric} {trial.value:.6g}{at}"
+    status = ", ".join(filter(None, (history.trials[trial.number].status, trial.ending)))
+    return f"trial {trial.number} ({status}), {history.metric} {trial.value:.6g}{at}"
 
 
 def _why_no_winner(history: History) -> str:

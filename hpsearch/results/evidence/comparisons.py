@@ -123,6 +123,11 @@ def _confirmed_against_default(history: History, default: TrialHistory) -> str |
     margin = found.margin_between(ours, theirs)
     by = f"{abs(theirs.mean - ours.mean):.3g}" + ("" if margin is None else f" ± {margin:.2g}")
     named = f"the default config (trial {default.number}, {theirs.mean:.4g})"
+    few = _margin(history, history.metric, ours.mean, theirs.mean, {})
+    if few is not None and abs(theirs.mean - ours.mean) <= few:  # all seeds are measured on the same few examples
+        return (
+            f"with fresh seeds the winner is no different from {named}: they differ by {by}, ± {few:.2g}{_few(history)}"
+        )
     if found.is_tie(ours, theirs):
         return f"with fresh seeds the winner is a tie with {named}: they differ by {by}"
     return f"with fresh seeds the winner is better than {named} by {by}"

@@ -6,11 +6,12 @@ import statistics
 import pytest
 from sklearn.metrics import matthews_corrcoef
 
+from hpsearch.journal.history import FIRST_REPEAT
 from hpsearch.journal.origin import Origin
 from hpsearch.results.evidence.caveats import at_chance, model_at_chance
 from hpsearch.results.evidence.comparisons import against_default, beaten, comparisons, unbeaten
 from hpsearch.results.evidence.margins import chance, examples_of, margin
-from tests.results.evidence.test_caveats import one
+from tests.results.evidence.test_caveats import event, one
 from tests.results.evidence.test_comparisons import TFIDF, with_baselines, with_default
 
 F1 = {"metric": "val/f1_macro", "direction": "maximize"}
@@ -64,6 +65,21 @@ def test_less_than_one_example_is_no_different():
     assert against_default(sized(study, 10_000)) == (
         "the winner is better than the default config (trial 0, 0.5397) by 0.0246 ± 0.014"
     )
+
+
+def test_fresh_seeds_do_not_make_up_for_few_examples():
+    """0.56 and 0.54 by two seeds each that hardly differ: clear of the seeds, and less than one of 31 examples."""
+    study = sized(with_default([{"val/f1_macro": 0.54}], [{"val/f1_macro": 0.56}], **F1), 31)
+    for trial, values in ((1, (0.56, 0.561)), (0, (0.54, 0.541))):
+        for repeat, value in enumerate(values):
+            asked = {"params": {}, "internal": {}, "config": {}, "confirms": trial, "repeat": repeat + 1}
+            number = FIRST_REPEAT + 2 * trial + repeat
+            study.add(event("trial_asked", trial=number, **asked))
+            study.add(event("trial_finished", trial=number, outcome="completed", value=value, best_evaluation=None))
+    assert against_default(study).startswith(
+        "with fresh seeds the winner is no different from the default config (trial 0, 0.5405): they differ by 0.02 ± "
+    )
+    assert against_default(study).endswith(", ± 0.24 of 31 validation examples")
 
 
 def test_a_baseline_is_beaten_only_by_more_than_the_margin():
