@@ -134,7 +134,7 @@ def test_what_did_not_happen_is_not_said(tmp_path: Path) -> None:
     assert "lead over the default" not in html
     assert "it is the default config" in html
     assert "good values</th>" not in html
-    axis = data_of(html)["history"]["layout"]["xaxis"]
+    axis = data_of(html)["charts"]["history"]["layout"]["xaxis"]
     assert (axis["tick0"], axis["dtick"]) == (0, 1)
     found.trials[1].outcome = Outcome.PRUNED
     assert "Successive halving stopped 1 early." in visible(page(found, tmp_path))
