@@ -68,6 +68,7 @@ class TrialHistory:
     best: BestEvaluation | None = None
     reason: str = ""
     seconds: float = 0.0
+    cooled_at: float | None = None  # share of its training at which its latest cool-down ended; None: it had none
     gain: float | None = None  # of a pruned trial: by how much its last evaluation was better than the one before
     started: float = field(default=0.0, compare=False)  # unix seconds; 0: it is not in training
     trained: float = field(default=0.0, compare=False)  # seconds of its earlier attempts, as the driver measured them
@@ -134,10 +135,11 @@ class TrialHistory:
 
         A judgement that has a trial cool down (overfit) is an outcome of its own. Between 0 and 1.
         """
-        ends = [self.best] if self.best is not None and self.best.branch else list(self.branches.values())
-        if self.outcome is not Outcome.COMPLETED or not ends:
+        if self.outcome is not Outcome.COMPLETED:
             return None
-        return min(1.0, max(end.progress for end in ends))
+        if self.best is not None and self.best.branch:
+            return min(1.0, self.best.progress)
+        return None if self.cooled_at is None else min(1.0, self.cooled_at)  # its value is of the curve before
 
     @property
     def is_whole(self) -> bool:

@@ -176,6 +176,7 @@ class Study:
             seconds=seconds,
             signatures=signatures,
             **({"gain": self.history.latest_gain(trial)} if outcome is Outcome.PRUNED else {}),
+            **({"cooled_at": max(one.progress for one in trial.branches.values())} if trial.branches else {}),
             **_description(trial),
         )
         self.journal.sync()

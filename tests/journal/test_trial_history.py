@@ -11,7 +11,7 @@ def trial(outcome="completed", *, share=0.05, best=True, **params):
     """A trial of 2.4 epochs that left its curve to cool down, and ended there after a share of its training."""
     end = Evaluation(1, 5, share, {"val/loss": 3.0}, branch={"training": {"epochs": 0.16, "warmup": 0.3}})
     found = TrialHistory(0, params={"epochs": 2.4, "batch_size": 32, **params}, outcome=Outcome(outcome))
-    found.branches[1] = end
+    found.branches[1], found.cooled_at = end, share
     found.best = BestEvaluation.of(end, "val/loss") if best else BestEvaluation(2, 3.0, progress=0.4)
     return found
 
