@@ -421,8 +421,7 @@ class History:
         trial.value, trial.best = event.get("value"), BestEvaluation.from_dict(event.get("best_evaluation"))
         trial.reason, trial.seconds = event.get("reason") or "", event.get("seconds") or 0.0
         trial.gain = event.get("gain")
-        ends = [end.progress for end in trial.branches.values()]
-        trial.cooled_at = event.get("cooled_at", max(ends, default=None))
+        trial.reached = event.get("reached", trial.furthest if trial.branches else None)
 
 
 _OF_KIND: Mapping[str, Callable[[History, TrialHistory, Entry], None]] = {

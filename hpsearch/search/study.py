@@ -176,7 +176,7 @@ class Study:
             seconds=seconds,
             signatures=signatures,
             **({"gain": self.history.latest_gain(trial)} if outcome is Outcome.PRUNED else {}),
-            **({"cooled_at": max(one.progress for one in trial.branches.values())} if trial.branches else {}),
+            **({"reached": trial.furthest} if trial.branches else {}),
             **_description(trial),
         )
         self.journal.sync()

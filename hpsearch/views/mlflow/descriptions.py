@@ -57,7 +57,10 @@ def _ended(trial: TrialHistory) -> str:
     last = max(trial.evaluations.values(), key=lambda e: e.index, default=None)
     if last is not None and trial.outcome is not Outcome.COMPLETED:
         how += f" at {last.progress:.0%} of its training"
-    how += f", {trial.ending}" if trial.ending else ""
+    if trial.cut is not None:
+        how = f"{trial.ending.capitalize()} of its training, so that it had a value in time"
+    elif trial.ending:
+        how += f", {trial.ending}"
     reason = escaped(trial.reason[:LONGEST_REASON])
     return how + (f": {reason}" if reason else "") + (f";{rest}" if rest else "")
 
