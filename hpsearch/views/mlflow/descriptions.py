@@ -10,6 +10,7 @@ from typing import Any
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
+from hpsearch.results.evidence.caveats import at_chance
 from hpsearch.results.evidence.comparisons import against_default, beaten, unbeaten
 from hpsearch.views.mlflow.rows import describe_range
 
@@ -118,7 +119,7 @@ def _result(history: History) -> str:
         mean = f"{found.winner.mean:.5g}" + ("" if margin is None else f" ± {margin:.2g}")
         seeds = f"{len(found.winner.values)} fresh seed{'s' * (len(found.winner.values) > 1)}"
         value += f" in the search, {mean} with {seeds}, by which it was chosen"
-    more = [against_default(history), beaten(history), *unbeaten(history)]
+    more = [against_default(history), beaten(history), *at_chance(history), *unbeaten(history)]
     said = "".join(f" {escaped(line[:1].upper() + line[1:])}." for line in more if line)
     return f"**Best: trial {best.number}**, {value}.{said} {total}"
 
