@@ -241,6 +241,16 @@ INNER = {
         ["serving.models.hugging_face_measures", "serving.models.model"],
         ["serving.models.measuring"],
     ],
+    "space": [
+        ["space.budget", "space.middle", "space.pruners", "space.random_values", "space.resources", "space.sections"],
+        ["space.own_names", "space.search", "space.shortened"],
+        ["space.settings", "space.space"],
+        ["space.default_config", "space.space_file"],
+        ["space.long_cooldown"],
+        ["space.validation"],
+        ["space.experiment"],
+        ["space.priors"],
+    ],
     "storage": [
         ["storage.storage"],
         ["storage.snapshots"],
