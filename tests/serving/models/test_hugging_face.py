@@ -17,7 +17,7 @@ from hpsearch.errors import DataError, UserError
 from hpsearch.serving import served
 from hpsearch.serving.models.card import KINDS, TAGS, Facts, card
 from hpsearch.serving.models.folder import read_folder
-from tests.serving.directories import made
+from tests.serving.models import made
 
 
 @pytest.fixture(scope="module")

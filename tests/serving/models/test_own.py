@@ -19,7 +19,7 @@ from hpsearch.serving.models.folder import read_folder
 from hpsearch.training.batches import rows_of
 from hpsearch.training.evaluation import Evaluator
 from hpsearch.training.export import load_pretrained
-from tests.serving.directories import made
+from tests.serving.models import made
 from tests.training import tiny
 
 
