@@ -95,6 +95,7 @@ INNER = {
             "journal.pending",
             "journal.request",
             "journal.study_lock",
+            "journal.told",
         ],
         ["journal.queue_file", "journal.trial_history"],
         ["journal.warm"],
@@ -116,8 +117,8 @@ INNER = {
         ["launchers.launch"],
     ],
     "output": [
-        ["output.printable", "output.redaction", "output.streams", "output.webhook"],
-        ["output.error_lines", "output.logs"],
+        ["output.printable", "output.redaction", "output.waiting", "output.webhook"],
+        ["output.error_lines", "output.logs", "output.streams"],
     ],
     "policies": [
         ["policies.curves", "policies.finalists", "policies.policy"],
@@ -302,6 +303,7 @@ DOORS = {
         "views.mlflow.client",
         "views.mlflow.final_model",
         "views.mlflow.packaged",
+        "views.mlflow.pages",
         "views.mlflow.registry",
         "views.mlflow.removal",
         "views.mlflow.store",
@@ -309,7 +311,6 @@ DOORS = {
     "numpy": [
         "data",
         "serving.models.hugging_face_measures",
-        "serving.models.own",
         "policies.curves",
         "policies.optuna",
         "tasks.bag_of_words",

@@ -22,6 +22,8 @@ from hpsearch.final.reproduction import reproduction
 from hpsearch.final.seed import SeedTraining
 from hpsearch.final.training import FinalTraining
 from hpsearch.home.home import Home
+from hpsearch.journal import iterate
+from hpsearch.journal.told import untold
 from hpsearch.policies.finalists import fresh_seed
 from hpsearch.preflight.preparation import prepare, settings_for
 from hpsearch.results.evidence.looks import Look, earlier, line, look_of, record
@@ -59,13 +61,24 @@ class FinalResult:
 def prepared_data(
     experiment: Experiment, home: Home, show: Show, known: Callable[[Mapping[str, Any]], None]
 ) -> PreparedData:
-    """Prepares the data of a final training, and shows what was read; `known` gets their fingerprints."""
+    """Prepares the data of a final training, and shows what was read; `known` gets their fingerprints.
+
+    Warnings that a search of the study has told are not repeated.
+    """
     show(Preparing("reading the data", 0.0))
     prepared = prepare(experiment, home, lambda what, share: show(Preparing(what, share)), known=known)
     show(Prepared(prepared.summary))
-    for warning in prepared.warnings:
+    for warning in untold(prepared.warnings, _told(home.journal(experiment.study))):
         show(Notice(f"warning: {warning}"))
     return prepared
+
+
+def _told(path: Path) -> Iterator[str]:
+    """The warnings that a study's journal has; none if it is not here."""
+    if path.exists():
+        for event in iterate(path, points=False):
+            if event["event"] == "driver_started":
+                yield from event.get("warnings", ())
 
 
 def wanted_config(experiment: Experiment, data: str) -> Config:
@@ -128,7 +141,9 @@ class FinalJob:
             log = self._log(final, found, over_seeds)
             log.write(self.output)
             final.set_aside()
-            logged = log.finish(dict(enumerate(runs.values())), self.output, self.registration)
+            for training, seed in zip(final.trainings, log.seeds, strict=True):
+                log.end(seed, runs[training.seed], self.output, self.registration)
+            logged = runs[final.chosen.seed]
             self._tell_unregistered(logged)
             final.clear()
         return FinalResult(
@@ -279,10 +294,10 @@ class FinalJob:
         seeds, now = [], time.time()
         for training in final.trainings:
             is_model = training is final.chosen
-            ended = {"status": "FINISHED" if training.best is not None else "FAILED", "ended": now}
+            status = "FINISHED" if training.best is not None else "FAILED"
             metrics = training.metrics | (also if is_model else {})
             about: dict[str, Any] = {"evaluations": training.evaluations, "metrics": metrics, "is_model": is_model}
-            seeds.append(replace(self._begun(training), **about, **ended))
+            seeds.append(replace(self._begun(training), status=status, ended=now, **about))
         return self._log_of(tuple(seeds))
 
     def _tell_unregistered(self, logged: FinalRun) -> None:

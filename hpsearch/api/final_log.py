@@ -69,7 +69,7 @@ class FinalLog:
         if not folder.is_dir():
             raise UserError(f"{folder}: {'is a file' if folder.exists() else 'no such folder'}; {EXPECTED}")
         if not (folder / FILE).exists() or not (folder / "metrics.json").exists():
-            raise UserError(f"{folder}: has no {FILE} of a final training that has ended; {EXPECTED}")
+            raise UserError(f"{folder}: has no run.json of a final training that has ended; {EXPECTED}")
         try:
             raw = json.loads((folder / FILE).read_text(encoding="utf-8"))
             return cls(**{**raw, "seeds": tuple(SeedLog.from_dict(one) for one in raw["seeds"])})
@@ -83,12 +83,9 @@ class FinalLog:
         run.start(dict(seed.config), dict(self.provenance), dict(seed.tags), **about)
         return run
 
-    def finish(self, runs: Mapping[int, FinalRun], folder: Path, registration: Registration | None) -> FinalRun:
-        """Ends the runs, of the seeds by their places; returns that of the model, which it logs and registers."""
-        for place, seed in enumerate(self.seeds):
-            about: dict[str, Any] = {"status": seed.status, "ended": seed.ended, "timeout": PATIENCE}
-            if seed.is_model:
-                model = runs[place]
-                about |= {"folder": folder, "served": served(folder), "registration": registration}
-            runs[place].finish(dict(seed.metrics), **about)
-        return model
+    def end(self, seed: SeedLog, run: FinalRun, folder: Path, registration: Registration | None) -> None:
+        """Ends the run of a seed, with its results; that of the model logs and registers it."""
+        about: dict[str, Any] = {"status": seed.status, "ended": seed.ended, "timeout": PATIENCE}
+        if seed.is_model:
+            about |= {"folder": folder, "served": served(folder), "registration": registration}
+        run.finish(dict(seed.metrics), **about)

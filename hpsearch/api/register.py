@@ -39,15 +39,16 @@ def register(
     with redacted():
         check_arguments(folder=folder, register=name, alias=alias, home=home, progress=progress)
         wanted, log, lines = Registration(name, alias), FinalLog.read(Path(folder)), list[str]()
-        at = home_of(home)
+        at, model = home_of(home), None
         check_home(at.path, log.tracking)
-        runs = {place: log.begin(seed, at, say=lines.append) for place, seed in enumerate(log.seeds)}
-        for place, seed in enumerate(log.seeds):
+        for seed in log.seeds:
+            run = log.begin(seed, at, say=lines.append)
             for evaluation in seed.evaluations:
-                runs[place].evaluation(evaluation)
-        model = log.finish(runs, Path(folder), wanted)
-        if model.registered is None:
-            reason = model.fault or (lines[-1] if lines else "MLflow does not answer in time")
+                run.evaluation(evaluation)
+            log.end(seed, run, Path(folder), wanted)
+            model = run if seed.is_model else model
+        if model is None or model.registered is None:
+            reason = (model and model.fault) or (lines[-1] if lines else "MLflow does not answer in time")
             raise HpsearchError(f"{folder}: not registered as {name}: {reason}")
     with displayed(progress, in_terminal=TrainingTerminal) as show:
         for line in lines:

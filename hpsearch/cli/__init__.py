@@ -55,6 +55,7 @@ from hpsearch.cli.ui import ui
 from hpsearch.cli.verify import verify
 from hpsearch.cli.watch import watch
 from hpsearch.errors import HpsearchError, StorageFailed, StudyMismatch
+from hpsearch.output import waiting
 from hpsearch.output.printable import printable
 from hpsearch.output.redaction import guard, redact
 from hpsearch.output.streams import unfailing
@@ -143,11 +144,17 @@ def main(arguments: list[str] | None = None) -> None:
     guard()
     stand_in_for_user()
     with unfailing(lost_output.tell):
-        _main(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        if not {"--quiet", "--json"} & set(given):
+            waiting.start()
+        try:
+            _main(given)
+        finally:
+            waiting.stop()
 
 
-def _main(arguments: list[str] | None) -> None:
-    json_errors.expect(sys.argv[1:] if arguments is None else arguments)
+def _main(arguments: list[str]) -> None:
+    json_errors.expect(arguments)
     try:
         code = commands.main(arguments, prog_name="hpsearch", standalone_mode=False)
         lost_output.check()

@@ -1,11 +1,13 @@
 """F3, F84 with a user's own code: functions that save and do not, a program, a trainer class; killed, and resumed."""
 
+import json
 import os
 import time
 from collections import Counter
 
 import pytest
 
+from tests import blank
 from tests.cli.processes import events
 from tests.faults.nemesis import Nemesis
 from tests.faults.runs import facts
@@ -140,3 +142,37 @@ def test_kills_at_random_moments_change_nothing(zygote, tmp_path, report, kind, 
     assert Counter(one["trial"] for one in events(journal, "trial_finished")) == dict.fromkeys(range(trials), 1)
     seen = Counter((one["trial"], one["evaluation"]["index"]) for one in events(journal, "evaluation"))
     assert seen == {(trial, index): 1 for trial in range(trials) for index in range(1, 5)}
+
+
+# ------------------------------------------------------------------------------------------------ the final training
+
+TRAIN = ("train", "best.yaml", "-o", "model", "--home", "home")
+
+
+def final(path, kind):
+    """A folder with a config to train, and an empty home."""
+    folder(path, kind)
+    space = (path / "space.yaml").read_text().replace("{low: 0.01, high: 0.5, log: true}", "0.1")
+    (path / "best.yaml").write_text(space)
+    blank.home(path / "home")
+    return path
+
+
+def came_to(path):
+    """The metrics, and the curve as MLflow is told of it."""
+    [seed] = json.loads((path / "model/run.json").read_text())["seeds"]
+    curve = [(one["index"], one["step"], one["metrics"]) for one in seed["evaluations"]]
+    return json.loads((path / "model/metrics.json").read_text()), curve
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_final_training_that_is_killed_comes_to_the_numbers_of_an_undisturbed_one(zygote, tmp_path, kind):
+    """Killed in the middle of its training, then once it has ended."""
+    whole, cwd = final(tmp_path / "whole", kind), final(tmp_path / "killed", kind)
+    assert (done := zygote.run(whole, *TRAIN)).code == 0, done.said
+    for point in ("file_renamed:3", "training_ended:1"):
+        killed = zygote.run(cwd, *TRAIN, HPSEARCH_FAILPOINT=point)
+        assert killed.code == -9, f"{point} is not passed: {killed.said}"
+    assert (done := zygote.run(cwd, *TRAIN, HPSEARCH_FAILPOINT="")).code == 0, done.said
+    assert came_to(cwd) == came_to(whole)
+    assert [index for index, _, _ in came_to(whole)[1]] == [1, 2, 3, 4]

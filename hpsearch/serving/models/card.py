@@ -182,7 +182,7 @@ def _markers(uses: tuple[SetUse, ...]) -> Iterator[str]:
 
 def _metrics(facts: Facts) -> str:
     named = {name: value for name, value in facts.metrics.items() if not name.endswith("stderr")}
-    names = sorted({name.partition("/")[2] for name in named})
+    names = sorted({name.removeprefix("val/").removeprefix("test/") for name in named})
     tested = any(name.startswith("test/") for name in named)
     splits = ("val", "test") if tested else ("val",)
     lines = ["## Metrics", "", _row(["metric", *({"val": "validation", "test": "test"}[one] for one in splits)])]
@@ -197,6 +197,8 @@ def _metrics(facts: Facts) -> str:
 
 def _value(facts: Facts, split: str, name: str) -> str:
     value = facts.metrics.get(f"{split}/{name}")
+    if value is None and split == "val":
+        value = facts.metrics.get(name)  # an objective of another name
     if value is None:
         return ""
     interval = _interval(facts, split, name, value)

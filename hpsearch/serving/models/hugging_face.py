@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -90,14 +89,23 @@ class HuggingFaceModel:
         """
         texts = [self.prefix + text for text in texts]
         found = self.tokenizer(texts, verbose=False)["input_ids"]
+        if not all(found):
+            texts = [text if ids else self._first for text, ids in zip(texts, found, strict=True)]
+            found = self.tokenizer(texts, verbose=False)["input_ids"]
         cut = [longest is not None and len(ids) > longest for ids in found]
         self.tokenizer.padding_side = side
         if self.sets and longest is not None and any(cut):
-            batch = self._padded([kept(ids, longest, truncate) for ids in found], side=side)
+            batch = self._padded([Cut(longest, longest, truncate).prompt(ids) for ids in found], side=side)
             return {name: tensor.to(self.device) for name, tensor in batch.items()}, cut
         options = {"truncation": True, "max_length": longest} if any(cut) else {}
         batch = self.tokenizer(texts, padding=True, return_tensors="pt", **options)
         return {name: tensor.to(self.device) for name, tensor in batch.items()}, cut
+
+    @property
+    def _first(self) -> str:
+        """In place of a text without tokens: the token that begins documents, else another special one."""
+        kinds = ("bos_token", "cls_token", "eos_token", "sep_token", "unk_token")
+        return next((str(found) for kind in kinds if (found := getattr(self.tokenizer, kind, None))), " ")
 
     def _padded(self, rows: list[list[int]], *, side: str) -> dict[str, Tensor]:
         """Tokens padded on a side, and their attention mask."""
@@ -145,10 +153,12 @@ class CausalModel(HuggingFaceModel):
         if use.kind == "pair":
             prompts = self._asked(texts)
             cut = [room is not None and len(ids) > room for ids in prompts]
-            inputs = self._padded([kept(ids, room or len(ids), use.truncate) for ids in prompts], side="left")
+            if room is not None:
+                prompts = [Cut(room, room, use.truncate).prompt(ids) for ids in prompts]
+            inputs = self._padded(prompts, side="left")
         else:
             self.tokenizer.truncation_side = "left"
-            inputs, cut = self.encoded([text or self._first for text in texts], longest=room, side="left")
+            inputs, cut = self.encoded(texts, longest=room, side="left")
         inputs.pop("token_type_ids", None)
         width = inputs["input_ids"].shape[1]
         limit = most if self.context is None else min(most, self.context - width)
@@ -173,11 +183,6 @@ class CausalModel(HuggingFaceModel):
         messages = [{"role": "user", "content": text}]
         return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
 
-    @property
-    def _first(self) -> str:
-        """In place of an empty text: the token that begins documents."""
-        return str(self.tokenizer.bos_token or self.tokenizer.eos_token or " ")
-
 
 class ClassifierModel(HuggingFaceModel):
     """A model with a head for labels."""
@@ -188,6 +193,8 @@ class ClassifierModel(HuggingFaceModel):
         if len(labels) < 2 or self.model.config.problem_type in ("regression", "multi_label_classification"):
             what = self.model.config.problem_type or "one label"
             raise UserError(f"{self.model.config.name_or_path}: a model of {what}; allowed: one of several labels")
+        if twice := next((label for label in labels if labels.count(label) > 1), None):
+            raise UserError(f"{self.model.config.name_or_path}: two of its outputs have the label {twice!r}")
         name, ids = self._named("classification"), tuple(range(len(labels)))
         return SetUse(name, "classification", "label", truncate=self._truncate(name), labels=labels, label_ids=ids)
 
@@ -231,14 +238,6 @@ class Seq2SeqModel(HuggingFaceModel):
         limit = most if self.context is None else min(most, self.context)  # the last token is not read
         tokens = self.generated(use, inputs, how, limit, numbers)
         return self.tokenizer.batch_decode(tokens, skip_special_tokens=True), cut
-
-
-def kept(ids: list[int], longest: int, truncate: Truncate) -> list[int]:
-    """At most so many of a prompt's tokens: without its end, its beginning or its middle, as in a fine-tuning."""
-    if len(ids) <= longest:
-        return ids
-    head = int(Cut(longest, longest, truncate).heads(np.array([longest]))[0])
-    return ids[:head] + ids[len(ids) - (longest - head) :]
 
 
 FAMILIES = {"causal": CausalModel, "classifier": ClassifierModel, "seq2seq": Seq2SeqModel}

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hpsearch.data.token_arrays import CorpusSet, PairTokens, TextTokens
-from hpsearch.errors import UserError
+from hpsearch.errors import DataError, UserError
 from hpsearch.serving.models.examples import Examples
 from hpsearch.serving.models.generation import Generation
 from hpsearch.serving.models.hugging_face import CausalModel, ClassifierModel, HuggingFaceModel, Seq2SeqModel
@@ -86,8 +86,10 @@ class OnText:
 
     @torch.inference_mode()
     def losses(self) -> Sums:
-        """The losses of all tokens but the first."""
+        """The losses of all tokens but the first; raises DataError if there is no other one."""
         text = self.tokens
+        if len(text.tokens) < 2:
+            raise DataError(f"data.{self.on.name}: its text is a single token, which leaves none to predict")
         sums = Sums(n_bytes=text.n_bytes)
         for window in self.windows(torch.from_numpy(text.tokens.astype(np.int64))):
             logits = self.model.model(input_ids=window[:, :-1]).logits

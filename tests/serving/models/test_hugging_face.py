@@ -220,6 +220,42 @@ def test_a_directory_that_is_no_model_is_one_line(folder, tmp_path, changes, sai
     assert "\n" not in str(caught.value)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["bert", "bart"])
+def test_an_empty_text_is_a_text_whatever_is_beside_it(folder, kind):
+    """Its tokenizer gives it no token: it is read as the token that begins texts."""
+    model = hpsearch.load_model(folder / kind, device="cpu")
+    options = {} if kind == "bert" else {"max_new_tokens": 4}
+    alone, beside = model("", **options), model(["", "red sun", "red " * 30], **options)[0]
+    if kind == "bart":
+        assert alone == beside
+        return
+    theirs = model.backend.model(torch.tensor([[257]])).logits[0].softmax(-1).tolist()
+    assert alone.probabilities == pytest.approx(dict(zip(("warm", "mild", "cold"), theirs, strict=True)), abs=1e-6)
+    assert beside.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+
+
+def test_a_text_without_a_token_to_predict_is_one_line_and_no_perplexity_of_1(folder, tmp_path):
+    """Its tokenizer has no token that begins or ends a text, so the only token has nothing before it."""
+    place = shutil.copytree(folder / "gpt2", tmp_path / "gpt2")
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if (place / name).exists():
+            kept = {k: v for k, v in json.loads((place / name).read_text()).items() if k[:3] not in ("bos", "eos")}
+            (place / name).write_text(json.dumps(kept))
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(DataError, match=r"^data.text: its text is a single token, which leaves none to predict$"):
+        hpsearch.evaluate(place, tmp_path / "a.txt", device="cpu")
+
+
+def test_a_head_with_one_label_twice_is_one_line(folder, tmp_path):
+    place = shutil.copytree(folder / "bert", tmp_path / "bert")
+    config = json.loads((place / "config.json").read_text())
+    config |= {"id2label": {"0": "a", "1": "b", "2": "a"}, "label2id": {"a": 2, "b": 1}}
+    (place / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"bert: two of its outputs have the label 'a'$"):
+        hpsearch.load_model(place, device="cpu")
+
+
 def test_a_head_for_numbers_is_one_line(folder, tmp_path):
     config = json.loads((folder / "bert" / "config.json").read_text()) | {"problem_type": "regression"}
     with pytest.raises(UserError, match=r"a model of regression; allowed: one of several labels"):

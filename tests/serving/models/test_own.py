@@ -280,6 +280,15 @@ def test_the_cards_lines_work_as_printed(folder, name, monkeypatch):
             assert repr(ours.translation) in printed.getvalue()
 
 
+def test_the_card_names_an_objective_that_is_of_no_split(folder):
+    text = card(read_folder(folder / "text"), Facts("a", {"accuracy": 0.5, "my/score": 2.0, "test/loss": 3.0}), "model")
+    assert [line for line in text.splitlines() if line.startswith("| `")][:3] == [
+        "| `accuracy` | 0.5 |  |",
+        "| `loss` |  | 3 |",
+        "| `my/score` | 2 |  |",
+    ]
+
+
 def test_the_interval_of_a_share():
     low, high = wilson(0.5, 100)  # by statsmodels' proportion_confint(50, 100, method="wilson")
     assert (low, high) == pytest.approx((0.40383, 0.59617), abs=1e-5)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import hpsearch
-from hpsearch.serving.models.hugging_face import kept
+from hpsearch.data.truncation import Cut
 from tests import blank
 from tests.trainers.huggingface import tiny
 
@@ -23,7 +23,7 @@ MADE = {"classification": tiny.labelled, "translation": tiny.pairs, "text": tiny
 
 
 def tuned(folder: Path, kind: str) -> dict[str, Any]:
-    """A space of a fine-tuning with a context of 5 tokens, which most texts exceed."""
+    """A space of a fine-tuning with a context of 8 tokens, which most texts exceed."""
     tiny.checkpoint(kind, folder / kind)
     data = DATA[kind]
     files = {
@@ -37,7 +37,7 @@ def tuned(folder: Path, kind: str) -> dict[str, Any]:
             (folder / split).write_text("".join(json.dumps(row) + "\n" for row in long))
     return {
         "study": "tuned",
-        "model": {"pretrained": kind, "context": 5},
+        "model": {"pretrained": kind, "context": 8},
         "training": {"learning_rate": 1e-2, "batch_size": 8, "epochs": 4},
         "evaluation": {"times": 2, "max_new_tokens": 4, "beam_size": 2, "decode_sample": 4},
         "data": {"mine": {**data, "files": files}},
@@ -60,8 +60,9 @@ def test_evaluate_gives_the_figures_of_the_final_test(tmp_path: Path, kind: str)
     ("truncate", "said"), [("right", [1, 2, 3, 7]), ("left", [1, 5, 6, 7]), ("middle", [1, 2, 6, 7])]
 )
 def test_a_long_prompt_keeps_its_first_and_its_last_token(truncate: Any, said: list[int]) -> None:
-    assert kept([1, 2, 3, 4, 5, 6, 7], 4, truncate) == said
-    assert kept([1, 2, 3], 4, truncate) == [1, 2, 3]
+    cut = Cut(4, 4, truncate)
+    assert cut.prompt([1, 2, 3, 4, 5, 6, 7]) == said
+    assert cut.prompt([1, 2, 3]) == [1, 2, 3]
 
 
 @torch.no_grad()
