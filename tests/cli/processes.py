@@ -20,9 +20,9 @@ def environment(**extra):
     return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **extra}
 
 
-def hpsearch(*arguments, cwd, timeout=600, fresh=False, views=True, **extra):
-    """Runs a command to its end; returns its exit code and output. `fresh`, `views`: see `started`."""
-    process = started(*arguments, cwd=cwd, fresh=fresh, views=views, **extra)
+def hpsearch(*arguments, cwd, timeout=600, **options):
+    """Runs a command to its end; returns its exit code and output. `options`: see `started`."""
+    process = started(*arguments, cwd=cwd, **options)
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     except BaseException:
@@ -31,14 +31,15 @@ def hpsearch(*arguments, cwd, timeout=600, fresh=False, views=True, **extra):
     return subprocess.CompletedProcess(["hpsearch", *map(str, arguments)], process.returncode, stdout, stderr)
 
 
-def started(*arguments, cwd, fresh=False, views=True, **extra):
+def started(*arguments, cwd, fresh=False, views=True, pictures=False, **extra):
     """Starts a command in its own session, as a terminal does; returns the process.
 
     It is a fork of a process that has imported everything, `fresh`: a new interpreter. Without `views` a fork ships
-    nothing to MLflow and Optuna's database.
+    nothing to MLflow and Optuna's database. Without `pictures` it draws none for MLflow, which take
+    as long as all else.
     """
     if warm.AVAILABLE and not fresh:
-        return warm.Warm(arguments, cwd=cwd, environment=environment(**extra), views=views)
+        return warm.Warm(arguments, cwd=cwd, environment=environment(**extra), views=views, pictures=pictures)
     return subprocess.Popen(
         [*PROGRAM, *map(str, arguments)],
         cwd=cwd,
