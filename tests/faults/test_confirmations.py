@@ -52,7 +52,7 @@ def undisturbed(zygote, tmp_path_factory):
     return facts(cwd), repeats(cwd)
 
 
-CASES = [(point, range(1, 500) if point in OWN else SOME) for point in POINTS]
+CASES = [pytest.param(point, range(1, 500) if point in OWN else SOME, id=point) for point in POINTS]
 CASES += [
     pytest.param(point, range(1, 500, AMONG), id=f"{point}, more", marks=pytest.mark.slow)
     for point in POINTS

@@ -43,7 +43,7 @@ def undisturbed(zygote, tmp_path_factory):
     return facts(cwd)
 
 
-CASES = [("branch_recorded", range(1, 500)), *((point, SOME) for point in POINTS[1:])]
+CASES = [pytest.param(point, SOME if point in POINTS[1:] else range(1, 500), id=point) for point in POINTS]
 CASES += [
     pytest.param(point, range(1, 500, AMONG), id=f"{point}, more", marks=pytest.mark.slow) for point in POINTS[1:]
 ]

@@ -14,9 +14,10 @@ from tests.policies import pausing
 
 RUN = ("run", "space.yaml", "--home", "home")
 SOME, EVERY = (1, 2, 5), range(1, 500)  # passes of a point
-SLOW = [*sorted(OF_PAUSES), *POINTS]
-CASES = [*((point, SOME) for point in sorted(OF_PAUSES))]
-CASES += [pytest.param(point, EVERY, id=f"{point}, every", marks=pytest.mark.slow) for point in SLOW]
+CASES = [pytest.param(point, SOME, id=point) for point in sorted(OF_PAUSES)]
+CASES += [
+    pytest.param(point, EVERY, id=f"{point}, every", marks=pytest.mark.slow) for point in [*sorted(OF_PAUSES), *POINTS]
+]
 
 
 def study(path, *, trials=3):
