@@ -95,6 +95,7 @@ INNER = {
             "journal.pending",
             "journal.request",
             "journal.study_lock",
+            "journal.told",
         ],
         ["journal.queue_file", "journal.trial_history"],
         ["journal.warm"],
@@ -116,8 +117,8 @@ INNER = {
         ["launchers.launch"],
     ],
     "output": [
-        ["output.printable", "output.redaction", "output.streams", "output.webhook"],
-        ["output.error_lines", "output.logs"],
+        ["output.printable", "output.redaction", "output.waiting", "output.webhook"],
+        ["output.error_lines", "output.logs", "output.streams"],
     ],
     "policies": [
         ["policies.curves", "policies.finalists", "policies.policy"],
@@ -155,7 +156,8 @@ INNER = {
         ["preflight.draft.origins"],
         ["preflight.draft.guesses"],
         ["preflight.draft.sets"],
-        ["preflight.draft.sizes"],
+        ["preflight.draft.plan", "preflight.draft.sizes"],
+        ["preflight.draft.own_model", "preflight.draft.pretrained"],
         ["preflight.draft.draft"],
     ],
     "preflight.planning": [
@@ -301,6 +303,7 @@ DOORS = {
         "views.mlflow.client",
         "views.mlflow.final_model",
         "views.mlflow.packaged",
+        "views.mlflow.pages",
         "views.mlflow.registry",
         "views.mlflow.removal",
         "views.mlflow.store",
@@ -308,7 +311,6 @@ DOORS = {
     "numpy": [
         "data",
         "serving.models.hugging_face_measures",
-        "serving.models.own",
         "policies.curves",
         "policies.optuna",
         "tasks.bag_of_words",

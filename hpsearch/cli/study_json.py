@@ -25,6 +25,7 @@ def as_dict(study: Study) -> dict[str, Any]:
         "default": study.default.number if study.default else None,
         "bands": bands.as_dict(bands.of(study.history)),
         "baselines": study.history.baselines,
+        "warnings": study.history.warnings,
         "hours": study.seconds / 3600,
         "device_hours": study.device_hours,
         "trials": [_as_dict(study, trial) for trial in study.trials],

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 def print_study(study: Study, trials: Sequence[Trial], *, verbose: bool, table_only: bool = False) -> None:
-    """Prints a table of these trials, and what is known of the study; `verbose`: with MLflow run ids."""
+    """Prints a table of these trials, and what is known of the study.
+
+    verbose: with MLflow run ids, and the warnings that its runs have told, each once.
+    """
     to = console()
     for line in _print_trials(study, trials, to, verbose=verbose):
         write(to, plain(line))
@@ -40,6 +43,7 @@ def print_study(study: Study, trials: Sequence[Trial], *, verbose: bool, table_o
         *about_winner(study.history),
         *about_values(study.history),
         *_waiting(study),
+        *(f"warning: {line}" for line in study.history.warnings if verbose),
     ]:
         write(to, plain(line))
 

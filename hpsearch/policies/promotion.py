@@ -164,9 +164,10 @@ class Promotion:
 
     def _last_chance(self, paused: list[TrialHistory], history: History) -> TrialHistory | None:
         """The paused trial that may win and would not be trained out in time if it waited longer."""
-        budget, devices = extended(self._budget, history), history.devices.held
+        budget = extended(self._budget, history)
         spent = {"seconds": history.seconds, "device_seconds": history.device_seconds}
-        rest = left(budget, **spent).without(kept(budget, self._confirm, history, workers=devices)).on(devices)
+        reserve = kept(budget, self._confirm, history, workers=history.workers)
+        rest = left(budget, **spent).without(reserve).on(history.devices.spending)
         if rest > LEAD * max(map(_seconds_to_end, paused)):
             return None
         found = self._winner(paused, history)

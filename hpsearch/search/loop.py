@@ -71,7 +71,7 @@ class Search:
         self._attempts = Attempts(study, self._placement, checkpoints, self._disk_space)
         self._interrupting = False  # a person or the end of the budget's time ends the search
         self._pause, self._holding, self._held = pause, False, False  # a pause is asked for; it has begun
-        self._allowance = Allowance(study, [device_of(one.device, n) for n, one in enumerate(launcher.settings)])
+        self._allowance = Allowance(study, lambda: [device_of(s.device, n) for n, s in enumerate(launcher.settings)])
 
     def run(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Searches until the budget is spent or `stopping()`; interrupted trials are resumed by the next run.

@@ -92,6 +92,13 @@ def test_too_many_workers_on_a_gpu_are_refused(monkeypatch, tmp_path):
     assert str(caught.value) == said
 
 
+def test_trials_with_several_gpus_each_share_none(monkeypatch):
+    """`trials_per_gpu` is refused beside gpus_per_trial, so no advice names it."""
+    monkeypatch.setattr(devices, "cores", lambda: 16)
+    assert devices.could_share(Resources(device="cuda"), 2)
+    assert not devices.could_share(Resources(device="cuda", gpus_per_trial=2), 2)
+
+
 def test_trials_per_gpu_does_not_apply_to_cpus(tmp_path):
     assert len(plan(tmp_path, trials_per_gpu=3)) == len(plan(tmp_path, trials_per_gpu="auto")) == len(plan(tmp_path))
 

@@ -107,6 +107,13 @@ PARTS: Mapping[str, Part] = {
             _ANY: "write to handle.folder alone; take no fixed port and no fixed file name elsewhere",
         },
     ),
+    "group": Part(
+        "trials that one worker trains together are not those that it would train alone: use trials_per_worker: 1",
+        {
+            _ANY: "in train_many keep weights, random numbers, batches and steps of each task apart (or let shape tell "
+            "apart what it cannot); read each task.handle.command(), and yield (trial, None) when it pauses"
+        },
+    ),
     "memory": Part(
         "a worker grows with each trial: it is replaced from time to time, and large trials may run out of memory",
         {_ANY: "keep no data, model or curve in a global variable, a cache or a closure after the training"},
@@ -148,6 +155,9 @@ PARTS: Mapping[str, Part] = {
         },
     ),
 }
+
+
+GROUP = "group"  # of trials that one worker trains together: a part where the space file wants such
 
 
 def keeps(name: str, line: str) -> Finding:

@@ -90,6 +90,12 @@ class Likeness:
         self.metric, self.course = metric, course
         self.seeds = SEEDS if other_seed is None else difference(course, other_seed, metric)  # between two seeds
 
+    def of(self, course: Course) -> Likeness:
+        """The same closeness, of another training's curve."""
+        found = Likeness(self.metric, course, None)
+        found.seeds = self.seeds
+        return found
+
     def same(self, other: Course) -> bool:
         """Whether a training has the curve of the first one, as far as it went."""
         found = difference(self.course, other, self.metric)
@@ -131,6 +137,46 @@ def together(likeness: Likeness, courses: Sequence[Course], repeats: bool, *, ki
         line = f"two trainings at once differ from one alone ({likeness.metric} {likeness.said(off)})"
         return fails("together", line, kind=kind)
     return keeps("together", "two trainings at once have the curve of one alone")
+
+
+def group(likenesses: Sequence[Likeness], courses: Sequence[Course], *, kind: str) -> Finding:
+    """Whether trials that were trained together have the curves that they have alone.
+
+    likenesses: each with the curve of one of the courses when it was trained alone.
+    """
+    failed = next((one.failure for one in courses if one.failure), "")
+    if failed:
+        return fails("group", f"of {len(courses)} trials trained together, one failed: {failed}", kind=kind)
+    for alone, course in zip(likenesses, courses, strict=True):
+        if not alone.same(course):
+            line = f"a trial of {len(courses)} trained together differs from the same alone"
+            return fails("group", f"{line} ({alone.metric} {alone.said(course)})", kind=kind)
+        lost = alone.course.values(alone.metric).keys() - course.values(alone.metric).keys()
+        if lost and not course.told_after:
+            line = f"a trial of {len(courses)} trained together ended without evaluation {min(lost)}"
+            return fails("group", line, kind=kind)
+    return keeps("group", f"{len(courses)} trials trained together have the curves that they have alone")
+
+
+def stopped_alone(likeness: Likeness, paused: Course, again: Course | None, *, anew: bool, kind: str) -> Finding:
+    """Whether one trial of a group pauses without the others, which have gone on, and goes on by itself.
+
+    anew: it has saved nothing to go on from.
+    """
+    later = len(paused.evaluations) - paused.told_after
+    if later > 1 or not (isinstance(paused.end, Ended) and paused.end.command is Command.PAUSE):
+        line = f"a trial that is told to pause goes on with its group, for {later} evaluations"
+        return fails("group", line, kind=kind)
+    if anew:
+        return fails("group", "a trial that pauses in its group does not save its state: it starts anew", kind=kind)
+    if again is None or again.failure:
+        why = again.failure if again else "not started"
+        return fails("group", f"a trial that paused in its group does not go on by itself: {why}", kind=kind)
+    if not likeness.same(again):
+        off = f"({likeness.metric} {likeness.said(again)})"
+        return fails("group", f"a trial that paused in its group goes on to another curve {off}", kind=kind)
+    line = "trials trained together have the curves that they have alone"
+    return keeps("group", f"{line}; one of them pauses, and resumes, without the others")
 
 
 def memory(series: Mapping[int, Sequence[int]], *, leaks: bool, kind: str) -> Finding:

@@ -120,12 +120,21 @@ class Trainings:
             self._start(config, order, slot, None)
         return self._await()
 
+    def train_group(self, members: Sequence[tuple[Mapping[str, Any], Order]]) -> list[Course]:
+        """Trains several configs together in one worker (`Trainer.train_many`), each as far as its order goes."""
+        self.launcher.train(0, [self._task(config, order, 0, None) for config, order in members])
+        return self._await()
+
     def _start(self, config: Mapping[str, Any], order: Order, slot: int, resumes: Course | None) -> None:
+        self.launcher.train(slot, [self._task(config, order, slot, resumes)])
+
+    def _task(self, config: Mapping[str, Any], order: Order, slot: int, resumes: Course | None) -> Task:
+        """A task that is in training from now on."""
         trial, attempt = (self.started, 1) if resumes is None else (resumes.trial, 2)
         self.started += 1
         folder = self._folder / f"{trial:04d}"
         self._running[trial] = _Running(Course(folder, trial), order, slot)
-        self.launcher.train(slot, [Task(trial, attempt, dict(config), folder, self._prepared)])
+        return Task(trial, attempt, dict(config), folder, self._prepared)
 
     def _await(self) -> list[Course]:
         """Waits for the end of all trainings."""
@@ -151,7 +160,7 @@ class Trainings:
         running.course.end, running.course.ended_at = message, running.passed
         if isinstance(message, Failed):
             running.course.place = _place(message.details, self.launcher.settings[running.slot].base)
-        if isinstance(message, Ended):
+        if isinstance(message, Ended) and message.worker_memory:  # 0: others of its group are still in training
             pid = self.launcher.pid(running.slot)
             self.memory.setdefault(pid, []).append(message.worker_memory)
             self.leaks = self.leaks or message.leaks_memory

@@ -16,8 +16,9 @@ from hpsearch.outcome import MEANINGS, Outcome
 from hpsearch.output.printable import printable
 from hpsearch.preflight.reference.keys import NAME, SET, TAGS, Key, keys, section_words
 from hpsearch.tasks import LOSSES, TASKS, Metric
-from hpsearch.trainers import DEFAULT, Rule, Trainer
+from hpsearch.trainers import DEFAULT, PRETRAINED, Rule, Trainer
 from hpsearch.trainers.causal_lm.ranges import RULES, Facts, recommended
+from hpsearch.trainers.huggingface import ranges as pretrained
 
 TYPICAL = Facts(
     tokens=1_000_000, targets=1_000_000, rows=8_000, vocab_size=2000
@@ -175,6 +176,8 @@ def _range(key: Key) -> str:
 def _recommended(key: Key, trainer: Trainer) -> tuple[Any, str, str] | None:
     """A typical range, the rule in words, and its source."""
     found = _pair(key)
+    if trainer.name == PRETRAINED and found in pretrained.RULES:
+        return pretrained.recommended(pretrained.Facts())[found]
     if trainer.name != DEFAULT or found not in RULES:
         return None
     return recommended(TYPICAL)[found].written, RULES[found].about, RULES[found].source
@@ -184,12 +187,14 @@ def _ruled(key: Key, trainer: Trainer) -> Rule | None:
     """What the rules recommend for the default config, where it does not depend on the data."""
     section, name = _pair(key)
     try:
-        return trainer.rules(trainer.config.model_validate(_LEAST), {}).get(section, {}).get(name)
+        least = _LEAST | _TUNED if trainer.name == PRETRAINED else _LEAST
+        return trainer.rules(trainer.config.model_validate(least), {}).get(section, {}).get(name)
     except ValueError:
         return None
 
 
 _LEAST = {"data": {"texts": {"task": "text", "files": "texts.txt"}}}  # a config with all defaults
+_TUNED = {"model": {"pretrained": "./my_model"}}
 
 
 def _pair(key: Key) -> tuple[str, str]:

@@ -182,7 +182,7 @@ def warnings(history: History) -> list[str]:
     """What is doubtful, a sentence each."""
     lines = [*caveats(history), *unbeaten(history), *bands.at_edges(bands.of(history))]
     lines += [line.removeprefix(WARNING) for line in short_budgets(history)]
-    lines += history.baselines_failed
+    lines += [*history.baselines_failed, *history.warnings]
     failed = [trial for trial in history.trials.values() if trial.outcome is Outcome.FAILED]
     if failed:
         lines.append(f"{count(len(failed), 'trial')} failed; the first: {_named(failed[0])}: {failed[0].reason}")

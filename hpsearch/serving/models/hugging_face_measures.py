@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hpsearch.data.token_arrays import CorpusSet, PairTokens, TextTokens
-from hpsearch.errors import UserError
+from hpsearch.errors import DataError, UserError
 from hpsearch.serving.models.examples import Examples
 from hpsearch.serving.models.generation import Generation
 from hpsearch.serving.models.hugging_face import CausalModel, ClassifierModel, HuggingFaceModel, Seq2SeqModel
@@ -24,6 +24,7 @@ from hpsearch.training.evaluation import Measured
 
 CONTEXT = 1024  # tokens of a window, for a model that names no limit
 LOGITS = 1 << 26  # held at once
+IGNORED = -100  # a target that is none, as transformers has it
 AT_ONCE = 16  # texts that are labelled or translated at once
 
 
@@ -85,8 +86,10 @@ class OnText:
 
     @torch.inference_mode()
     def losses(self) -> Sums:
-        """The losses of all tokens but the first."""
+        """The losses of all tokens but the first; raises DataError if there is no other one."""
         text = self.tokens
+        if len(text.tokens) < 2:
+            raise DataError(f"data.{self.on.name}: its text is a single token, which leaves none to predict")
         sums = Sums(n_bytes=text.n_bytes)
         for window in self.windows(torch.from_numpy(text.tokens.astype(np.int64))):
             logits = self.model.model(input_ids=window[:, :-1]).logits
@@ -183,17 +186,19 @@ class OnTranslations(_OnPairs):
 
     @torch.inference_mode()
     def losses(self) -> Sums:
-        """The losses of the references' tokens after their sources."""
-        sums = self.empty()
+        """The losses of the references' tokens after their sources; of a long reference the first tokens."""
+        sums = Sums()
+        options: dict[str, Any] = {"side": self.model.tokenizer.padding_side, "truncate": self.model.uses[0].truncate}
         for batch in self.batches():
-            inputs, _ = self.model.encoded(
-                [one[self.first] for one in batch], longest=self.model.context, side=self.model.tokenizer.padding_side
-            )
+            inputs, _ = self.model.encoded([one[self.first] for one in batch], longest=self.model.context, **options)
             inputs.pop("token_type_ids", None)
-            targets = self._targets([one[self.second] for one in batch])
+            targets, n_bytes = self._targets([one[self.second] for one in batch])
+            sums.n_bytes += n_bytes
             logits = self.model.model(**inputs, labels=targets).logits
-            nll = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=-100)
-            _count(sums, nll[targets.flatten() != -100])
+            nll = F.cross_entropy(
+                logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=IGNORED
+            )
+            _count(sums, nll[targets.flatten() != IGNORED])
         return sums
 
     def decode(self) -> tuple[Sequence[int], list[str]]:
@@ -204,12 +209,19 @@ class OnTranslations(_OnPairs):
             outputs += self.model.write(self.model.uses[0], sources, self.how, numbers)[0]
         return range(len(self.on.examples)), outputs
 
-    def _targets(self, texts: list[str]) -> Tensor:
-        """The tokens (B, T) of the references, up to the context; -100 where there are none."""
-        limit = {} if self.model.context is None else {"truncation": True, "max_length": self.model.context}
-        found: Any = self.model.tokenizer(text_target=texts, padding=True, return_tensors="pt", **limit)
-        ids: Tensor = found["input_ids"].masked_fill(found["attention_mask"] == 0, -100)
-        return ids.to(self.model.device)
+    def _targets(self, texts: list[str]) -> tuple[Tensor, int]:
+        """The tokens (B, T) of the references, up to the context, with -100 where there are none; and their bytes."""
+        tokenizer, longest = self.model.tokenizer, self.model.context
+        found: list[list[int]] = tokenizer(text_target=texts, verbose=False)["input_ids"]
+        n_bytes, rows = 0, []
+        for text, ids in zip(texts, found, strict=True):
+            size, row = len(text.encode()), ids[:longest]
+            if len(row) < len(ids):
+                size = min(size, len(tokenizer.decode(row, skip_special_tokens=True).strip().encode()))
+            n_bytes += size
+            rows.append(torch.tensor(row, dtype=torch.long))
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED)
+        return padded.to(self.model.device), n_bytes
 
 
 def _count(sums: Sums, nll: Tensor) -> None:

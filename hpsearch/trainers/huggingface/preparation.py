@@ -19,6 +19,7 @@ from hpsearch.trainers.huggingface import checkpoint
 from hpsearch.trainers.huggingface.config import FineTuneConfig
 from hpsearch.trainers.huggingface.corpus import contents_of
 from hpsearch.trainers.huggingface.corpus import prepare as encode
+from hpsearch.trainers.huggingface.kinds import check_tasks
 from hpsearch.trainers.trainer import Prepared, SpaceView
 from hpsearch.training import metric_checks
 
@@ -32,8 +33,7 @@ def check(space: SpaceView) -> None:
         with _placed(space, config):
             found = checkpoint.config_of(config, space.base)
             kind, name = checkpoint.kind_of(found), _name(config)
-            checkpoint.check_tasks(kind, config.data, name)
-            checkpoint.check_weights(config.model, space.base)
+            check_tasks(kind, config.data, name)
             highest = {key: _highest(space, key) for key in ("context", "last_layers")}
             checkpoint.check_sizes(config.model, found, name, **highest)
             _check_comparable(space, kind)

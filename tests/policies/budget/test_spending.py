@@ -14,7 +14,7 @@ from hpsearch.outcome import Outcome
 from hpsearch.policies.budget.spending import TimeLeft, extended, left, limits, raised, said, spent
 from hpsearch.policies.confirmed import ConfirmedPolicy
 from hpsearch.policies.optuna.policy import OptunaPolicy
-from hpsearch.search.allowance import reserved
+from hpsearch.search.allowance import Allowance, reserved
 from hpsearch.space.settings import Budget, Confirm
 from tests.policies.test_finalists import study as finished
 from tests.search.test_loop import QUIET, workers
@@ -77,6 +77,16 @@ def test_the_share_of_the_confirmation_is_kept_in_time_of_devices_too(tmp_path):
     assert reserved(study, workers=4) == TimeLeft(0.0, pytest.approx(22.0))
     study.history.devices.seconds = 50.0  # two trials share a device
     assert reserved(study, workers=4) == TimeLeft(0.0, pytest.approx(11.0))
+    study.journal.close()
+
+
+def test_the_rest_of_a_search_is_shared_by_the_devices_of_its_workers_as_they_are_known_by_now(tmp_path):
+    """On Ray all workers are cuda:0 until they have started: then two of two GPUs each spend the hour in 15 minutes."""
+    study, known = opened(experiment("budget: {device_hours: 1}\n"), tmp_path / "home"), ["cuda:0"] * 2
+    allowance = Allowance(study, lambda: known)
+    assert allowance.seconds() == pytest.approx(3600, abs=5)
+    known[:] = ["cuda:0+1@a of worker 0", "cuda:0+1@b of worker 1"]
+    assert allowance.seconds() == pytest.approx(900, abs=5)
     study.journal.close()
 
 

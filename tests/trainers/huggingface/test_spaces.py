@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hpsearch.errors import ConfigError, UserError
+from hpsearch.home.home import base_of
+from hpsearch.journal.history import History
+from hpsearch.journal.origin import Origin
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers.huggingface import trainer
 from hpsearch.trainers.huggingface.config import FineTuneConfig
@@ -185,6 +189,25 @@ def test_a_local_checkpoint_is_not_brought_to_nodes_without_a_shared_folder(base
         ConfigError, match="the checkpoint encoder is a local folder, and only data that the driver has"
     ):
         space(base, {"pretrained": "encoder"}, resources=ray)
+
+
+def test_a_study_that_was_moved_finds_its_checkpoint(base, tmp_path) -> None:
+    """In a copy of the project, also where the checkpoint stayed; a name on the hub says nothing of the place."""
+    for name in ("old", "new"):
+        (tmp_path / name / "mlruns").mkdir(parents=True)
+        shutil.copy(base / "labelled.jsonl", tmp_path / name)
+    names = ["me/on-the-hub", "./encoder", {"pretrained": "encoder", "tuning": "lora"}]
+    (tmp_path / "old" / "encoder").mkdir()
+    origin = Origin(
+        study="tuned",
+        base=str(tmp_path / "old"),
+        folder=str(tmp_path / "old" / "mlruns" / "tuned"),
+        experiment=space(base, {"pretrained": {"choices": names}}).normalised(),
+    )
+    here = tmp_path / "new" / "mlruns" / "tuned"
+    assert base_of(History(origin=origin), here) == tmp_path / "old"
+    (tmp_path / "new" / "encoder").mkdir()
+    assert base_of(History(origin=origin), here) == tmp_path / "new"
 
 
 def test_losses_are_not_compared_between_vocabularies(base) -> None:
