@@ -504,6 +504,12 @@ def test_help_loads_nothing_heavy() -> None:
     assert loaded_by(code) == []
 
 
+def test_a_driver_starts_without_scipys_statistics() -> None:
+    """They take as long as all else that a driver imports, and `curves` and `promotion` alone use them."""
+    code = "import sys, hpsearch.search.driver; assert 'scipy.stats' not in sys.modules"
+    assert loaded_by(code) == ["optuna"]
+
+
 def test_a_heavy_module_is_seen() -> None:
     assert "pyarrow" in loaded_by("import pyarrow")
 
