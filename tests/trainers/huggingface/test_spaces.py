@@ -136,7 +136,11 @@ def test_mistakes_are_said_in_one_line(base) -> None:
         ),
         (["model: {pretrained: vit}"], "2:21", "vit: "),
         (
-            ["model: {context: 32, pretrained: {choices: [decoder, encoder-decoder]}}", "objective:", "  metric: val/loss"],
+            [
+                "model: {context: 32, pretrained: {choices: [decoder, encoder-decoder]}}",
+                "objective:",
+                "  metric: val/loss",
+            ],
             "4:11",
             "val/loss cannot be compared",
         ),
