@@ -207,4 +207,6 @@ _DESCRIBED: Mapping[type, Any] = {
     events.Stepped: lambda e: {"event": "stepped", "seed": e.seed, "step": e.step, "share": e.share},
     events.Trained: _trained,
     events.Testing: lambda e: {"event": "testing"},
+    events.Judging: lambda e: {"event": "judging", **vars(e)},
+    events.Judged: lambda e: {"event": "judged", **vars(e)},
 }

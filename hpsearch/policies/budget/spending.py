@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from hpsearch.journal.history import History
 from hpsearch.policies.finalists import reserve, reserve_of_devices
-from hpsearch.space.settings import Budget, Confirm
+from hpsearch.space.budget import Budget
+from hpsearch.space.search import Confirm
 
 LIMITS = ("trials", "hours", "device_hours", "money")  # of a budget; the first that is reached ends the study
 NEARLY = 0.9  # share of a limit of time from which it is what has ended a search

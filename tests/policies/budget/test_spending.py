@@ -15,7 +15,8 @@ from hpsearch.policies.budget.spending import TimeLeft, ended_by, extended, left
 from hpsearch.policies.confirmed import ConfirmedPolicy
 from hpsearch.policies.optuna.policy import OptunaPolicy
 from hpsearch.search.allowance import Allowance, reserved
-from hpsearch.space.settings import Budget, Confirm
+from hpsearch.space.budget import Budget
+from hpsearch.space.search import Confirm
 from tests.policies.test_finalists import study as finished
 from tests.search.test_loop import QUIET, workers
 from tests.searching import Scripted, experiment, go, opened, says
