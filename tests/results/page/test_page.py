@@ -146,6 +146,7 @@ def test_a_trial_that_the_budget_cut_is_named_so(tmp_path: Path) -> None:
     said = visible(page(found, tmp_path))
     assert "trial 1: val/loss 2.5 at epoch 1.8; it was cut by the budget at 45 % of its training" in said
     assert f"{found.trials[1].params['epochs']:.3g} -> 2" in said
+    assert "completed, cut by the budget at 45 %" in said
 
 
 @pytest.mark.parametrize(
