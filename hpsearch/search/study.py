@@ -103,10 +103,11 @@ class Study:
         number = max(repeats, default=FIRST_REPEAT - 1) + 1
         repeat = 1 + sum(one.confirms == trial.number and not one.audits for one in repeats.values())
         if new.audit:
-            config, left = trial.config, {"audits": _left(trial, self.history.metric)}
+            config, params, left = trial.config, trial.params, {"audits": _left(trial, self.history.metric)}
         else:
-            config, left = exported(self.experiment.trainer, trial).model_dump(mode="json") | {"seed": new.seed}, {}
-        said = {"params": trial.params, "internal": trial.internal, "config": config, **left, **_until(new.until)}
+            config = exported(self.experiment.trainer, trial).model_dump(mode="json") | {"seed": new.seed}
+            params, left = trial.trained_params, {}  # of a cool-down, those of the shorter training
+        said = {"params": params, "internal": trial.internal, "config": config, **left, **_until(new.until)}
         self.record("trial_asked", trial=number, confirms=trial.number, repeat=repeat, **said)
         failpoints.hit("repeat_recorded")
         return number

@@ -15,6 +15,9 @@ from tests.cli.test_run import one_line
 from tests.searching import ask, evaluation, experiment, go, opened
 
 TRIAL = {
+    "cut": type(None),
+    "device_seconds": float,
+    "sampled_params": dict,
     "number": int, "outcome": str, "state": str, "params": dict, "value": float, "best_evaluation": dict,
     "metrics": dict, "reason": str, "seconds": float, "peak_memory": int, "mlflow_run_id": str,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -11,7 +12,7 @@ from hpsearch.errors import StudyMismatch
 from hpsearch.events import Finished
 from hpsearch.outcome import Outcome
 from hpsearch.policies.optuna.proposals import WORST
-from hpsearch.policies.policy import Judgement
+from hpsearch.policies.policy import Judgement, New
 from hpsearch.search.study import Study
 from hpsearch.space.experiment import Experiment
 from hpsearch.verdict import Verdict
@@ -350,3 +351,17 @@ def test_budget_pruner_sampler_and_workers_may_change(tmp_path):
     other = "budget: {trials: 3, hours: 1}\nsearch: {pruner: median, sampler: random}\nresources: {workers: 3}\n"
     study, _ = go(experiment(other), tmp_path / "home")
     assert [t.outcome is not None for t in study.history.trials.values()] == [True] * 3
+
+
+def test_a_repeat_names_the_params_that_it_trains(tmp_path):
+    """Its trial sampled 6 epochs, and cooled down to end after 2: these are trained again, with another seed."""
+    study = opened(experiment(ranges="training: {learning_rate: 1e-3, epochs: {low: 1, high: 8}}"), tmp_path / "s")
+    number = study.accept(New({"epochs": 6.0}, seed=1))
+    study.start(number, device="cpu", threads=1, worker=0)
+    study.report(number, evaluation(1, 3.0))
+    study.report(number, replace(evaluation(1, 2.5), branch={"training": {"epochs": 2.0}}))
+    trial = study.finish(number, Outcome.COMPLETED)
+    repeat = study.history.repeats[study.accept(New({"epochs": 6.0}, seed=2, repeats=number))]
+    assert (trial.params, trial.trained_params, repeat.params) == ({"epochs": 6.0}, {"epochs": 2.0}, {"epochs": 2.0})
+    assert repeat.config["training"]["epochs"] == 2.0
+    study.journal.close()
