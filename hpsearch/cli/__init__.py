@@ -41,6 +41,7 @@ from hpsearch.cli.new import new
 from hpsearch.cli.pause import pause, resume
 from hpsearch.cli.plan import plan
 from hpsearch.cli.predict import predict
+from hpsearch.cli.register import register
 from hpsearch.cli.rename import rename
 from hpsearch.cli.repair import repair
 from hpsearch.cli.report import report
@@ -68,6 +69,7 @@ NEEDS = {  # packages with a version floor
     "audit": ("torch", "mlflow"),
     "extend": ("torch", "mlflow"),
     "train": ("torch", "mlflow"),
+    "register": ("mlflow",),
     "verify": ("torch",),
     "predict": ("torch",),
     "evaluate": ("torch",),
@@ -129,7 +131,7 @@ commands.add_section("Before", new, plan, check, explain, schema)
 commands.add_section("Search", run, watch, pause, resume, extend, enqueue, stop)
 commands.add_section("Look and compare", list_studies, show, compare, report, ui)
 commands.add_section("Trust", confirm, audit, verify)
-commands.add_section("Use the winner", export, train, predict, evaluate)
+commands.add_section("Use the winner", export, train, register, predict, evaluate)
 commands.add_section("Keep in order", rename, clean, delete, sync, repair, completion)
 
 

@@ -22,6 +22,7 @@ from hpsearch.events import (
     Event,
     Finished,
     Interrupted,
+    Left,
     Notice,
     OfPause,
     OfTrial,
@@ -34,6 +35,7 @@ from hpsearch.events import (
     Stepped,
     Testing,
     Trained,
+    Watched,
 )
 from hpsearch.journal.history import History
 from hpsearch.output.printable import printable
@@ -102,6 +104,14 @@ class Notebook:
             self._bar = Bar(event.what, event.share)
         elif isinstance(event, Opened):
             self._open(event)
+        elif isinstance(event, Watched):
+            self._watch(event)
+        elif isinstance(event, Left):
+            self._search = None
+            best = event.history.leader()
+            about = [] if best is None else [ended(event.history, stopped=False).partition("; ")[2]]
+            self._lines += ["; ".join([f"study {event.history.study}: {event.state}", *about])]
+            self._lines += about_winner(event.history)
         elif isinstance(event, Trained):
             self._bar = Bar(training(event), event.share, trained(event))
         elif isinstance(event, Stepped):
@@ -125,6 +135,13 @@ class Notebook:
         self._search = event.history, Plan.of(event.experiment, workers=len(event.workers))
         self._title = f"{event.history.study}: {event.history.metric}, {event.history.direction}"
         self._lines += head(event)
+
+    def _watch(self, event: Watched) -> None:
+        """Shows a study that another process searches, as a terminal does."""
+        history = event.history
+        self._bar = None
+        self._search = history, Plan.recorded(history)
+        self._title = f"{history.study}: {history.metric}, {history.direction} ({event.state})"
 
     def _note_trial(self, event: OfTrial) -> None:
         """Notes how a trial has ended; the state of the search has all else."""

@@ -162,6 +162,11 @@ class History:
         return self.searched + (max(0.0, self.last - self.began) if self.began is not None else 0.0)
 
     @property
+    def workers(self) -> int:
+        """The workers of the latest driver; without one, the trials in training: at least one."""
+        return max(1, self.driver.get("workers") or self.devices.trials)
+
+    @property
     def device_seconds(self) -> float:
         """Seconds in which a device was held for trials, over all devices and drivers (see DeviceTime)."""
         return self.devices.until(self.last)

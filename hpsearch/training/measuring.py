@@ -11,10 +11,10 @@ import torch
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle
 from hpsearch.training import step_graph
 from hpsearch.training.answer_length import decoding_steps, is_long
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.config import FitConfig
 from hpsearch.training.device import peak_memory, total_memory
-from hpsearch.training.evaluation import Evaluator
 from hpsearch.training.loop import Training
+from hpsearch.training.parts import Build, parts
 
 WARM = 3  # steps that are not timed: the allocator, and on a GPU the kernels, are new to them
 STEPS_SHARE = 0.6  # of the time for steps; the rest is for evaluating and saving
@@ -23,7 +23,7 @@ PATIENCE = 2.0  # times the seconds that an evaluation may take beside them; a l
 LARGEST = 256 << 20  # bytes of a checkpoint that is written to time it
 
 
-def measure(config: TrainConfig, handle: Handle, seconds: float) -> Iterator[Evaluation]:
+def measure(config: FitConfig, handle: Handle, seconds: float, build: Build = parts) -> Iterator[Evaluation]:
     """Measures a config for about `seconds`; yields one Evaluation whose metrics are times in seconds and counts.
 
     build: until the first step; step: of a step; step_tokens: read by it; evaluation: a pass over the validation split
@@ -31,14 +31,19 @@ def measure(config: TrainConfig, handle: Handle, seconds: float) -> Iterator[Eva
     token, up to the limit (see answer_length.py); checkpoint: to write one; checkpoint_bytes; steps: that were timed.
     """
     clock = Clock(torch.device(handle.settings.device))
-    run = Training(config, handle)
-    build = clock.lap()
+    run = Training(config, handle, build)
+    building = clock.lap()
     warm_up(run, handle)
     clock.lap()
     before, tokens = run.step, run.tokens
     _train(run, handle, until=lambda: clock.passed() > STEPS_SHARE * seconds)
     spent, steps = clock.lap(), max(1, run.step - before)
-    found = {"build": build, "step": spent / steps, "step_tokens": (run.tokens - tokens) / steps, "steps": float(steps)}
+    found = {
+        "build": building,
+        "step": spent / steps,
+        "step_tokens": (run.tokens - tokens) / steps,
+        "steps": float(steps),
+    }
     if handle.command() is not Command.CONTINUE:
         return
     per_token = spent / max(1, run.tokens - tokens)
@@ -137,7 +142,7 @@ def _decoded_in(run: Training, clock: Clock, name: str, *, tokens: int) -> float
     few = min(wanted, max(1, evaluator.decoded.size // run.config.evaluation.beam_size))
     evaluation = run.config.evaluation.model_copy(update={"max_new_tokens": tokens})
     config = run.config.model_copy(update={"evaluation": evaluation})
-    shortened = Evaluator(evaluator.corpus, {name: pairs}, config, sample=few)
+    shortened = evaluator.part({name: pairs}, config, sample=few)
     clock.lap()
     shortened.decode(run.model)
     return clock.lap() * wanted / few
@@ -145,7 +150,7 @@ def _decoded_in(run: Training, clock: Clock, name: str, *, tokens: int) -> float
 
 def _checkpoint(run: Training, clock: Clock) -> dict[str, float]:
     """The bytes of a checkpoint, and the time to write it; a large one is not written."""
-    weights = sum(weight.nbytes for weight in run.model.parameters())
+    weights = sum(weight.nbytes for weight in run.model.parameters() if weight.requires_grad)
     optimizer = sum(
         value.nbytes for state in run.optimizer.state.values() for value in state.values() if torch.is_tensor(value)
     )

@@ -1,6 +1,7 @@
 """A search in a terminal and in a notebook: a bar for each trial, also of those that one worker trains together."""
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from hpsearch.contract import WorkerSettings
 from hpsearch.displays.bars import UNICODE
 from hpsearch.displays.frame import Frame, rows
 from hpsearch.displays.lines import head
+from hpsearch.displays.live.following import State
 from hpsearch.displays.notebook import Notebook
 from hpsearch.displays.screen import Lines
 from hpsearch.displays.terminal import SearchTerminal
-from hpsearch.events import Finished, Interrupted, Measured, Opened, Paused, Started
+from hpsearch.events import Finished, Interrupted, Left, Measured, Opened, Paused, Started, Watched
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
@@ -117,3 +119,17 @@ def test_both_say_the_same_at_the_start(display):
 def test_the_head_says_how_many_trials_a_worker_trains():
     event = opened(f"trainer: '{TOY}'\nresources: {{trials_per_worker: 8}}\n")
     assert "  workers: cpu (1 thread), cpu (1 thread); up to 8 trials each" in head(event)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_notebook_shows_a_search_that_runs_already_and_how_it_was_left(state):
+    found, running = Drawing(), replace(trial(3), running=True)
+    history = opened().history
+    history.trials[3] = running
+    found.show(Watched(history, Path("home/toy"), str(state)))
+    assert f"toy: val/loss, minimize ({state})" in repr(found)
+    running.evaluations[5] = evaluation(5, 2.5)
+    found.show(Measured(running, 0, evaluation(5, 2.5)))
+    assert re.search("trial 3 .* 25% 2.5000", repr(found))
+    found.show(Left(history, Path("home/toy"), str(state)))
+    assert repr(found).splitlines()[-1] == f"study toy: {state}"
