@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,12 @@ from hpsearch.api.arguments import check_arguments
 from hpsearch.api.named import study_named
 from hpsearch.api.options import redacted
 from hpsearch.api.study import Study, load
-from hpsearch.displays.live.following import follow
+from hpsearch.displays.live.following import POLL_SECONDS, follow
 from hpsearch.displays.show import displayed
 from hpsearch.displays.terminal import SearchTerminal
-from hpsearch.events import Show
+from hpsearch.events import Notice, Preparing, Show
 from hpsearch.home.home import Home, history_of
+from hpsearch.journal.study_lock import is_locked
 
 
 def watch(
@@ -26,17 +28,39 @@ def watch(
     """Shows the search that another process runs, here or on a machine that sees the home, until it ends.
 
     study: its name, or its space file. Reads the journal alone, and writes nothing; a search that does not run is shown
-    as it is. progress: as for `hpsearch.run`, with the events Watched and Left in place of Opened and Searched.
-    stopping: called twice a second; once it returns True, `watch` returns. Ctrl-C leaves the search alone.
+    as it is, and one that starts is waited for. progress: as for `hpsearch.run`, with the events Watched and Left in
+    place of Opened and Searched. stopping: called twice a second; once it returns True, `watch` returns. Ctrl-C leaves
+    the search alone.
 
     Returns the study. Raises UserError for an unknown study, JournalDamaged.
     """
     with redacted():
         check_arguments(study=study, home=home, progress=progress, stopping=stopping)
         name, at = study_named(study)[0], Home.at(Path(home))
-        if not at.journal(name).exists():
-            history_of(at, name, space=study)  # raises UserError, and names the studies that there are
+        stopping = stopping or (lambda: False)
         with displayed(progress, in_terminal=SearchTerminal) as show:
-            for event in follow(at.study(name), stopping=stopping or (lambda: False)):
+            _await_journal(at, name, show=show, stopping=stopping)
+            if not at.journal(name).exists():
+                history_of(at, name, space=study)  # raises UserError, and names the studies that there are
+            for event in follow(at.study(name), stopping=stopping):
                 show(event)
         return load(name, home=at.path)
+
+
+def _await_journal(home: Home, name: str, *, show: Show, stopping: Callable[[], bool]) -> None:
+    """Waits while a driver prepares a study of which the journal has nothing yet."""
+    said = False
+    while not _has_begun(home.journal(name)) and is_locked(home.study(name) / "lock") and not stopping():
+        if not said:
+            show(Notice(f"study {name} starts: its driver prepares the data"))
+            said = True
+        show(Preparing("waiting for its first trial", 0.0))
+        time.sleep(POLL_SECONDS)
+
+
+def _has_begun(journal: Path) -> bool:
+    try:
+        with journal.open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except FileNotFoundError:
+        return False

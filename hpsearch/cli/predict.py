@@ -13,6 +13,7 @@ import click
 
 from hpsearch.cli.options import model_device_option, writing_options
 from hpsearch.errors import UserError
+from hpsearch.output.waiting import waiting
 
 if TYPE_CHECKING:
     from hpsearch.serving.models.model import Model
@@ -64,7 +65,8 @@ def predict(
         raise click.UsageError("give FILE or --text, not both")
     import hpsearch
 
-    loaded = hpsearch.load_model(model, device=device)
+    with waiting("loading the model"):
+        loaded = hpsearch.load_model(model, device=device)
     use = loaded.use(set_name, task)
     given = texts or _read(loaded, use.name, file, column)
     at_once = 1 if file is None and not texts and sys.stdin.isatty() else batch_size  # a person waits for each

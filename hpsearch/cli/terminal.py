@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hpsearch.cli.closing import closing, named
-from hpsearch.displays.live.following import State
+from hpsearch.cli.closing import closing, more_of, named
+from hpsearch.displays.live.following import State, ended
 from hpsearch.displays.terminal import SearchTerminal, best_table
 from hpsearch.displays.text import about_winner, confirmed, quoted
 from hpsearch.events import Event, Interrupted, Left, Paused, Searched, Shipped, Started, Watched
 from hpsearch.home.home import Home
-from hpsearch.policies.budget.spending import extended, said
+from hpsearch.policies.budget.spending import ended_by, extended, said
 from hpsearch.policies.finalists import not_confirmed
 
 
@@ -162,11 +162,17 @@ class WatchTerminal(SearchTerminal):
             self.console.print(best_table(history, self.console), soft_wrap=False)
         for line in [*confirmed(history), *about_winner(history)]:
             self.say(line)
-        self.say(f"study {history.study} {_ENDED[State(event.state)]}{self._again(State(event.state))}")
+        state = State(event.state)
+        self.say(f"study {history.study} {left(state, history.stopped)}{self._again(state)}")
 
     def _again(self, state: State) -> str:
-        if state is State.FINISHED:
-            return f"; more of it: hpsearch extend {self._history.study}{self.home.option} --trials N"
+        if state.goes_on:
+            return f"; hpsearch watch {self._study}{self.home.option} shows it"
+        if state is State.FINISHED or (state is State.FINISHING and ended(self._history.stopped) is State.FINISHED):
+            limits = ended_by(self._history)
+            spent = f" (spent: {', '.join(map(str, limits))})" if limits else ""
+            options = more_of(limits) or "--trials N"
+            return f"{spent}; more of it: hpsearch extend {self._history.study}{self.home.option} {options}"
         named = f"run {self._study}" if Path(self._study).suffix in (".yaml", ".yml") else f"extend {self._study}"
         return f"; it resumes with: hpsearch {named}{self.home.option}"
 
@@ -174,7 +180,18 @@ class WatchTerminal(SearchTerminal):
         return f"`hpsearch resume {self._history.study}{self.home.option}`"
 
 
-_ENDED = {
+def left(state: State, stopped: str | None) -> str:
+    """Says how a study was left; `stopped`: how its latest search ended, as the journal has it."""
+    if state is State.FINISHING:
+        return f"{left(ended(stopped), stopped)} (its process still writes what comes last)"
+    return _LEFT[state]
+
+
+_LEFT = {
+    State.RUNNING: "is searched again",
+    State.STARTING: "is searched again",
+    State.PAUSED: "is searched again, and is paused",
+    State.ELSEWHERE: "is searched on another machine",
     State.FINISHED: "has finished",
     State.STOPPED: "was stopped",
     State.FAILED: "ended with an error",

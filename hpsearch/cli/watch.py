@@ -32,8 +32,9 @@ Examples:
 def watch(space_or_study: str, html: Path | None, home_path: Path, quiet: bool, as_json: bool) -> None:
     """Show the search of SPACE_OR_STUDY as its own terminal does, until it ends.
 
-    It reads the study's journal alone and changes nothing, from any machine that sees the home. A study that is not
-    searched is shown as it is. Ctrl-C ends the view and leaves the search alone.
+    It reads the study's journal alone and changes nothing, from any machine that sees the home. A study that is
+    about to start is waited for; one that is not searched is shown as it is. Ctrl-C ends the view and leaves the
+    search alone.
     """
     from hpsearch.api.watch import watch as watched
     from hpsearch.cli.outputs import output

@@ -14,6 +14,7 @@ from hpsearch.errors import UserError
 from hpsearch.journal.history import History
 from hpsearch.journal.outline import outline
 from hpsearch.journal.pending import refuse
+from hpsearch.journal.study_lock import is_locked
 from hpsearch.system.atomic import make_folder
 
 SHOWN = 3  # nearest names in a message
@@ -128,6 +129,11 @@ def history_of(home: Home, study: str, *, curves: bool = True, space: str | Path
         if told := hint(home, study, space):
             raise UserError(f"no study '{study}' in {home.path}{told}")
         refuse(home.path, study)
+        if is_locked(home.study(study) / "lock"):
+            raise UserError(
+                f"study '{study}' in {home.path} starts: its driver prepares the data, it has no trial yet; "
+                f"hpsearch watch {study}{home.option} waits for it"
+            )
         raise UserError(f"no study '{study}' in {home.path}; {_known(home, study)}")
     history = History.of(journal.iterate(path, points=False) if curves else outline(path))
     history.trials, history.repeats = dict(sorted(history.trials.items())), dict(sorted(history.repeats.items()))

@@ -10,8 +10,13 @@ import time
 
 import pytest
 
+import hpsearch
 from hpsearch import journal
+from hpsearch.cli.terminal import WatchTerminal
 from hpsearch.displays.live.following import Follower, State, follow
+from hpsearch.events import Left, Notice, Watched
+from hpsearch.home.home import Home
+from hpsearch.journal.history import History
 from hpsearch.journal.study_lock import StudyLock
 from hpsearch.outcome import Outcome
 from tests.cli.processes import PROGRAM, environment, started
@@ -104,7 +109,9 @@ def test_the_view_follows_the_search_and_ends_with_it(driver):
         assert screen.end() == 0
         said = screen.everything
     assert "toy: 1 completed, 1 overfit" in said
-    assert "study toy has finished; more of it: hpsearch extend toy --home home --trials N" in said
+    assert re.search(
+        r"study toy has finished( \(spent: .*\))?; more of it: hpsearch extend toy --home home --trials ", said
+    )
 
 
 def test_ctrl_c_ends_the_view_and_leaves_the_search_alone(driver):
@@ -152,6 +159,69 @@ def test_without_a_terminal_that_redraws_there_are_lines(driver, extra):
         assert b"\x1b" not in screen.raw
     assert "trial 1 finished: completed val/loss 3.0000" in said
     assert "study toy was stopped; it resumes with: hpsearch extend toy --home home" in said
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("reason", [None, "finished", "interrupted", "failed", "a reason of another version"])
+def test_every_state_in_which_a_study_is_left_is_said(state, reason, tmp_path, capsys):
+    history = History(study="toy", metric="val/loss", direction="minimize", stopped=reason)
+    terminal = WatchTerminal(Home(tmp_path), "toy")
+    for event in (Watched, Left):
+        terminal.show(event(history, tmp_path, str(state)))
+    terminal.screen.clear()
+    last = " ".join(capsys.readouterr().out.split()).partition("study toy ")[2].partition("study toy ")[2]
+    goes_on = "is searched again" if state is not State.ELSEWHERE else "is searched on another machine"
+    begins = {
+        State.FINISHED: "has finished;",
+        State.STOPPED: "was stopped;",
+        State.FAILED: "ended with an error;",
+        State.INTERRUPTED: "is not running: ",
+        State.FINISHING: {"finished": "has finished (", "failed": "ended with an error ("}.get(reason, "was stopped ("),
+    }
+    assert last.startswith(begins.get(state, goes_on)), last
+    assert f"hpsearch {'watch' if state.goes_on else 'extend'} toy --home" in last
+
+
+def test_a_view_that_comes_while_the_driver_writes_what_comes_last_ends_with_the_result(driver, call):
+    driver.trial(3.0, 2.5, outcome=Outcome.COMPLETED)
+    driver.study.record("driver_stopped", reason="finished")  # the lock is held on
+    code, out, err = call("watch", "toy", "--home", driver.home)
+    assert (code, err) == (0, "")
+    assert "study toy has finished (its process still writes what comes last); more of it: hpsearch extend toy" in out
+
+
+def test_a_study_that_starts_is_waited_for(tmp_path, call):
+    (tmp_path / "home" / "toy").mkdir(parents=True)
+    lock = StudyLock(tmp_path / "home" / "toy" / "lock", what="study 'toy'")
+    code, _, err = call("show", "toy", "--home", tmp_path / "home")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "starts: its driver prepares the data, it has no trial yet; hpsearch watch toy --home" in err
+    seen = []
+
+    def show(event):
+        seen.append(event)
+        if len(seen) == 3:  # it has looked twice
+            lock.release()
+            Driver(tmp_path / "home").stop()
+
+    hpsearch.watch("toy", home=tmp_path / "home", progress=show)
+    assert seen[0] == Notice("study toy starts: its driver prepares the data")
+    assert names(seen) == ["Notice", "Preparing", "Preparing", "Watched", "Left"]
+
+
+def test_a_study_whose_driver_ends_before_its_first_trial_is_one_line(tmp_path):
+    (tmp_path / "home" / "toy").mkdir(parents=True)
+    lock = StudyLock(tmp_path / "home" / "toy" / "lock", what="study 'toy'")
+    seen = []
+
+    def show(event):
+        if not seen:
+            lock.release()
+        seen.append(event)
+
+    with pytest.raises(hpsearch.UserError, match=r"no study 'toy' in .*it has no study yet"):
+        hpsearch.watch("toy", home=tmp_path / "home", progress=show)
+    assert names(seen) == ["Notice", "Preparing"]
 
 
 class piped:  # noqa: N801 - used like `watch`

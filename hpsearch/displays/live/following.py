@@ -61,6 +61,11 @@ class State(StrEnum):
 _ENDS = {"finished": State.FINISHED, "interrupted": State.STOPPED, "failed": State.FAILED}
 
 
+def ended(stopped: str | None) -> State:
+    """How a search ended that the journal says has stopped."""
+    return _ENDS.get(stopped or "", State.STOPPED)
+
+
 def state_of(history: History, folder: Path) -> State:
     """Returns whether the study in a folder is searched: the lock of the operating system says so, then the journal."""
     if is_locked(folder / "lock"):
@@ -68,7 +73,7 @@ def state_of(history: History, folder: Path) -> State:
             return State.FINISHING if _is_the_same_driver(history, folder) else State.STARTING
         return State.PAUSED if history.on_hold else State.RUNNING
     if history.stopped is not None:
-        return _ENDS.get(history.stopped, State.STOPPED)
+        return ended(history.stopped)
     is_foreign = history.driver.get("host", hostname()) != hostname()
     is_recent = time.time() - history.last < SILENCE_SECONDS
     return State.ELSEWHERE if is_foreign and is_recent else State.INTERRUPTED
@@ -106,7 +111,7 @@ class Follower:
     def state(self) -> State:
         """Whether the study is searched."""
         if self._has_ended and self.history.stopped is not None:
-            return _ENDS.get(self.history.stopped, State.STOPPED)
+            return ended(self.history.stopped)
         return state_of(self.history, self.folder)
 
     def _begin(self) -> tuple[History, Tail]:

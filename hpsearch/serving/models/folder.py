@@ -19,6 +19,7 @@ ENDINGS: dict[str, Family] = {  # of the architecture's name
     "ForConditionalGeneration": "seq2seq",
     "MTModel": "seq2seq",
 }
+KINDS = {"causal": "text", "classifier": "label", "seq2seq": "pair"}  # what models of others do
 EXPECTED = "a model directory is expected, as `hpsearch train -o` writes one"
 
 
@@ -39,6 +40,21 @@ class ModelFolder:
             if isinstance(found := self.config.get(key), int) and found > 0:
                 return found
         return None
+
+    @property
+    def answers(self) -> tuple[str, str] | None:
+        """Name and task of the only data set, not of running text, on which hpsearch fine-tuned a causal model."""
+        sets = list((self.trained.get("data") or {}).items())
+        if self.family != "causal" or len(sets) != 1 or sets[0][1].get("task") == "text":
+            return None
+        return sets[0][0], str(sets[0][1].get("task"))
+
+    @property
+    def kinds(self) -> list[str]:
+        """What it does with the texts of each of its data sets: `label`, `pair` (it answers) or `text`."""
+        if self.family == "hpsearch":
+            return [use.kind for use in self.uses]
+        return ["pair" if self.answers else KINDS[self.family]]
 
 
 def read_folder(path: Path) -> ModelFolder:

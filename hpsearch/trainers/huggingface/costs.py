@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.trainers.causal_lm.costs import CHECKPOINT_SECONDS, STATES, amounts, evaluations, fit
+from hpsearch.trainers.causal_lm.costs import CHECKPOINT_SECONDS, STATES, amounts, fit
 from hpsearch.trainers.costs import Cost, CostModel, Sample
 from hpsearch.trainers.huggingface.config import FineTuneConfig
+from hpsearch.training.answer_length import decoding_steps
 
 Array = NDArray[np.float64]
 # Seconds of a step, and of a token, of an encoder of 22M parameters on one core: only their ratio counts.
@@ -30,7 +31,7 @@ SHARES = {"full": 1.0, "last_layers": 0.6, "lora": 0.7}  # of a step's time, abo
 def work(config: FineTuneConfig, sets: Mapping[str, Any]) -> dict[str, float]:
     """What the cost grows with: time, memory, and what decides over them."""
     found, share = amounts(config, sets), SHARES[config.model.tuning]  # type: ignore[arg-type]  # the same sections
-    times, _ = evaluations(config, found.steps)  # type: ignore[arg-type]
+    times = min(config.evaluation.times, found.steps)
     seconds = share * float(_step(found.steps, found.tokens) @ STEP_PRIOR)
     return {
         "seconds": seconds + times * float(_step(1.0, found.valid) @ STEP_PRIOR) / 3,
@@ -77,8 +78,8 @@ class _UnitCosts:
         """The cost of a whole training."""
         size = amounts(config, self._sets)  # type: ignore[arg-type]  # the same sections
         training = float(_step(size.steps, size.tokens) @ self._step)
-        times, decoded = evaluations(config, size.steps)  # type: ignore[arg-type]
-        evaluating = times * self._evaluation + decoded * self._decoding
+        times, decoded = min(config.evaluation.times, size.steps), decoding_steps(config.evaluation, size.steps)
+        evaluating = times * self._evaluation + len(decoded) * self._decoding
         saves = 1 + (training + evaluating) // CHECKPOINT_SECONDS
         weights, state = int(self._weights), int(self._state)
         kept = STATES * state if config.training.schedule == "wsd" else 0
