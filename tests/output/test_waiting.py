@@ -12,7 +12,7 @@ import pytest
 
 HEAD = """
 import sys, time
-from hpsearch.output.streams import waiting
+from hpsearch.output import waiting
 from hpsearch.output.streams import unfailing
 from hpsearch.output.waiting import waiting as during
 """
