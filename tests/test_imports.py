@@ -178,12 +178,14 @@ INNER = {
         [
             "results.evidence.idle_gpus",
             "results.evidence.looks",
+            "results.evidence.margins",
             "results.evidence.optimism",
             "results.evidence.pruning_audit",
             "results.evidence.range_scale",
             "results.evidence.seeds",
         ],
-        ["results.evidence.caveats", "results.evidence.cliffs", "results.evidence.comparisons"],
+        ["results.evidence.caveats", "results.evidence.cliffs"],
+        ["results.evidence.comparisons"],
         ["results.evidence.bands"],
         ["results.evidence.band_lines", "results.evidence.short_budgets"],
     ],
@@ -508,6 +510,12 @@ def test_light_modules_load_nothing_heavy(module: str) -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = "import hpsearch.cli\ntry: hpsearch.cli.main(['--help'])\nexcept SystemExit as end: assert not end.code"
     assert loaded_by(code) == []
+
+
+def test_a_driver_starts_without_scipys_statistics() -> None:
+    """They take as long as all else that a driver imports, and `curves` and `promotion` alone use them."""
+    code = "import sys, hpsearch.search.driver; assert 'scipy.stats' not in sys.modules"
+    assert loaded_by(code) == ["optuna"]
 
 
 def test_a_heavy_module_is_seen() -> None:
