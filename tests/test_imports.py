@@ -178,12 +178,14 @@ INNER = {
         [
             "results.evidence.idle_gpus",
             "results.evidence.looks",
+            "results.evidence.margins",
             "results.evidence.optimism",
             "results.evidence.pruning_audit",
             "results.evidence.range_scale",
             "results.evidence.seeds",
         ],
-        ["results.evidence.caveats", "results.evidence.cliffs", "results.evidence.comparisons"],
+        ["results.evidence.caveats", "results.evidence.cliffs"],
+        ["results.evidence.comparisons"],
         ["results.evidence.bands"],
         ["results.evidence.short_budgets"],
     ],
@@ -240,6 +242,16 @@ INNER = {
         ["serving.models.own_measures"],
         ["serving.models.hugging_face_measures", "serving.models.model"],
         ["serving.models.measuring"],
+    ],
+    "space": [
+        ["space.budget", "space.middle", "space.pruners", "space.random_values", "space.resources", "space.sections"],
+        ["space.own_names", "space.search", "space.shortened"],
+        ["space.settings", "space.space"],
+        ["space.default_config", "space.space_file"],
+        ["space.long_cooldown"],
+        ["space.validation"],
+        ["space.experiment"],
+        ["space.priors"],
     ],
     "storage": [
         ["storage.storage"],
@@ -490,6 +502,12 @@ def test_light_modules_load_nothing_heavy(module: str) -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = "import hpsearch.cli\ntry: hpsearch.cli.main(['--help'])\nexcept SystemExit as end: assert not end.code"
     assert loaded_by(code) == []
+
+
+def test_a_driver_starts_without_scipys_statistics() -> None:
+    """They take as long as all else that a driver imports, and `curves` and `promotion` alone use them."""
+    code = "import sys, hpsearch.search.driver; assert 'scipy.stats' not in sys.modules"
+    assert loaded_by(code) == ["optuna"]
 
 
 def test_a_heavy_module_is_seen() -> None:

@@ -23,7 +23,7 @@ from hpsearch.preflight.checking.trainings import Course, Order, Trainings, trai
 from hpsearch.preflight.planning.corners import SMALLEST, Corner, corners, draws
 from hpsearch.preflight.preparation import prepare
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import RayWorkers
+from hpsearch.space.resources import RayWorkers
 
 STARTING = 60.0  # seconds for a worker to start, beside the time of a training
 PATIENCE = 4  # times the first training that a later one may take
