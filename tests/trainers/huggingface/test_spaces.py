@@ -132,8 +132,14 @@ def test_mistakes_are_said_in_one_line(base) -> None:
             "model.context: 4096, but encoder reads at most",
         ),
         (
-            ["model:", "  pretrained: encoder", "  tuning: last_layers", "  last_layers: {low: 1, high: 3}"],
-            "5:30",
+            [
+                "model:",
+                "  pretrained: encoder",
+                "  context: 32",
+                "  tuning: last_layers",
+                "  last_layers: {low: 1, high: 3}",
+            ],
+            "6:16",
             "model.last_layers: 3, but encoder has 2 layers",
         ),
         (["model: {pretrained: vit}"], "2:21", "vit: "),
