@@ -26,7 +26,9 @@ from hpsearch.journal import iterate
 from hpsearch.journal.told import untold
 from hpsearch.policies.finalists import fresh_seed
 from hpsearch.preflight.preparation import prepare, settings_for
+from hpsearch.results.evidence.caveats import model_at_chance
 from hpsearch.results.evidence.looks import Look, earlier, line, look_of, record
+from hpsearch.results.evidence.margins import examples_of
 from hpsearch.results.evidence.optimism import OptimismGap, gap
 from hpsearch.results.evidence.seeds import SeedResult, SeedSummary, summary
 from hpsearch.serving.models.card import Facts, write_card
@@ -134,6 +136,8 @@ class FinalJob:
             self.show(Testing())
             look = self._look(wanted, prepared.facts)
             metrics = final.test(lambda tested: self._note_look(look, tested))
+            for text in model_at_chance(metrics, lambda name: examples_of(prepared.sets, name), split="test"):
+                self.show(Notice(f"warning: {text}"))
             said, found = self._compared(final, settings)
             over_seeds = self._summary(final)
             self._write(final, found, over_seeds)
@@ -217,6 +221,8 @@ class FinalJob:
         metrics, config = own.metrics, own.config
         value, changed = metrics[objective.metric], self.changed
         said = reproduction(known, config, value, settings, data_changed=changed, measured=own.measured)
+        if said and len(final.trainings) > 1:
+            said = f"seed {own.seed}: {said}"
         if changed or not known or edits(known, config):
             return said, None
         minimize = objective.direction == "minimize"

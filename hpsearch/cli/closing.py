@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hpsearch.displays.text import error_file
@@ -76,8 +76,13 @@ def _spent(history: History, experiment: Experiment, *, more: str) -> str:
     interrupted = f"; trials interrupted: {waiting}" if waiting else ""
     if history.is_fruitless:
         return f"spent: {said(budget, history)}"
-    options = " ".join(f"{OPTIONS[limit.name]} {_more(limit)}" for limit in reached)
+    options = more_of(reached)
     return f"spent: {said(budget, history)}{interrupted}{f'; for more: {more} {options}' if reached else ''}"
+
+
+def more_of(reached: Iterable[Limit]) -> str:
+    """The options of `hpsearch extend` that raise these limits by as much again."""
+    return " ".join(f"{OPTIONS[limit.name]} {_more(limit)}" for limit in reached)
 
 
 def _idle_gpus(history: History, experiment: Experiment) -> Iterator[str]:
@@ -107,7 +112,8 @@ def _more(limit: Limit) -> str:
 def named(history: History, trial: TrialHistory) -> str:
     """Names a trial by its number, state, value and best epoch."""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
-    return f"trial {trial.number} ({history.trials[trial.number].status}), {history.metric} {trial.value:.6g}{at}"
+    status = ", ".join(filter(None, (history.trials[trial.number].status, trial.ending)))
+    return f"trial {trial.number} ({status}), {history.metric} {trial.value:.6g}{at}"
 
 
 def _why_no_winner(history: History) -> str:

@@ -137,7 +137,8 @@ def _exported(study: Study, output: Path, *, cheapest: bool, trial: int | None) 
     history, winner = study.history, choice.winner(study.history)
     chosen = choice.cheapest(history) if cheapest else None if trial is None else choice.numbered(history, trial)
     found = winner if chosen is None else chosen.trial
-    say(f"{output}: trial {found.number}, {study.metric} {found.value:.6g} ({study.trials[found.number].outcome})")
+    status = ", ".join(filter(None, (study.trials[found.number].outcome, found.ending)))
+    say(f"{output}: trial {found.number}, {study.metric} {found.value:.6g} ({status})")
     if chosen is not None:
         lines = list(chosen.lines)
     else:

@@ -51,7 +51,7 @@ def print_study(study: Study, trials: Sequence[Trial], *, verbose: bool, table_o
 def _print_trials(study: Study, shown: Sequence[Trial], to: Console, *, verbose: bool) -> Iterator[str]:
     """Prints the table; yields the lines below it: params that are the same in all trials, or were left out."""
 
-    params = [trial.params for trial in shown]
+    params = [study.history.trial(trial.number).told_params for trial in shown]
     names, same = differing(params)
     ended = [trial for trial in study.trials if trial.value is not None]
     values, theirs = [float(trial.value or 0.0) for trial in ended], [trial.params for trial in ended]
@@ -130,12 +130,11 @@ def _run(trial: Trial, to: Console) -> str:
 def _cells(study: Study, trial: Trial, *, epochs: bool) -> list[str]:
     """The cells of a trial before its params; `epochs`: with the epoch of its best evaluation."""
 
+    known = study.history.trial(trial.number)
     value = trial.best.metrics[study.metric] if trial.value is None and trial.best else trial.value
     return [
         f"{trial.number}{' *' if study.best and trial.number == study.best.number else ''}",
-        trial.outcome
-        + ", cooled down" * bool(trial.best and trial.best.branch)
-        + (f", {stage}" if (stage := study.history.trial(trial.number).stage) else ""),
+        ", ".join(filter(None, (trial.outcome, known.ending, known.stage))),
         "" if value is None else measured(value),
         *([f"{trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""] if epochs else []),
     ]

@@ -24,7 +24,6 @@ from hpsearch.displays.text import (
     confirmed,
     equals,
     error_file,
-    is_cooled,
     measured,
     plain,
     short_params,
@@ -266,7 +265,7 @@ def best_table(history: History, to: Console) -> Table:
     rows = []
     for trial in history.ranked(unfinished=True)[:SHOWN]:
         epoch = f"{trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
-        status = history.trials[trial.number].status + ", cooled down" * is_cooled(trial)
+        status = ", ".join(filter(None, (history.trials[trial.number].status, trial.ending)))
         rows.append(
             [
                 str(trial.number),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
-from hpsearch.space.settings import Resources
+from hpsearch.space.resources import Resources
 from hpsearch.system import gpus
 
 MOST_PER_CORE = 8  # workers; more would only use up the memory

@@ -32,7 +32,9 @@ from hpsearch.policies.curves.model import Predictions, rank_correlation
 from hpsearch.policies.curves.rungs import rungs
 from hpsearch.policies.finalists import TOP
 from hpsearch.policies.policy import GoOn
-from hpsearch.space.settings import Budget, Confirm, PromotionPruner
+from hpsearch.space.budget import Budget
+from hpsearch.space.pruners import PromotionPruner
+from hpsearch.space.search import Confirm
 
 PROBES = 10  # trials
 FEWEST_PROBED = 6  # of them that have reached the second rung, before the first one is judged

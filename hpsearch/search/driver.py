@@ -47,7 +47,7 @@ from hpsearch.search.loop import Search, nothing_left
 from hpsearch.search.requests import Requests
 from hpsearch.search.study import Study, read_history
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import RayWorkers
+from hpsearch.space.resources import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage, upload_prepared

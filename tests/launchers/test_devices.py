@@ -7,7 +7,7 @@ import pytest
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
 from hpsearch.launchers import devices
-from hpsearch.space.settings import Resources
+from hpsearch.space.resources import Resources
 
 
 def plan(tmp_path, workers="auto", device="cpu", **wanted):

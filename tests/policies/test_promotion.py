@@ -6,7 +6,8 @@ from hpsearch.journal.history import History
 from hpsearch.outcome import Outcome
 from hpsearch.policies.policy import GoOn, New, Nothing
 from hpsearch.policies.promotion import FEWEST_PROBED, PROBES, Promotion
-from hpsearch.space.settings import Budget, Confirm, Search
+from hpsearch.space.budget import Budget
+from hpsearch.space.search import Confirm, Search
 from tests.searching import evaluation, experiment, go, losses, opened, policy_of, trials
 
 PROMOTION = "search: {{pruner: promotion, sampler: {}, overfitting: false}}\nbudget: {{trials: {}}}\n"

@@ -17,15 +17,15 @@ from hpsearch.policies.optuna.priors import Draws, PriorSampler
 from hpsearch.policies.optuna.seeds import mix
 from hpsearch.policies.optuna.shortlist import Part, Shortlist
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import (
+from hpsearch.space.pruners import (
     AnyPruner,
     HyperbandPruner,
     MedianPruner,
     PatientPruner,
     PercentilePruner,
-    Search,
     SuccessiveHalvingPruner,
 )
+from hpsearch.space.search import Search
 
 FEWEST_STARTUP, MOST_STARTUP = 4, 10  # random trials before TPE or a Gaussian process is fitted
 

@@ -18,6 +18,7 @@ class Finding:
     line: str  # what was seen
     not_promised: str = ""  # what a study with this trainer does not have; empty unless it fails
     mend: str = ""  # what the trainer must do
+    output: tuple[str, ...] = ()  # the last lines that a training printed which failed
 
     @property
     def mark(self) -> str:
@@ -170,7 +171,11 @@ def not_checked(name: str, why: str) -> Finding:
     return Finding(name, None, f"not checked: {why}")
 
 
-def fails(name: str, line: str, *, kind: str, lacks: str = "") -> Finding:
-    """The finding that a trainer of this kind does not keep a part; lacks: what is not promised, if not as in PARTS."""
+def fails(name: str, line: str, *, kind: str, lacks: str = "", mend: str = "") -> Finding:
+    """The finding that a trainer of this kind does not keep a part.
+
+    lacks, mend: what is not promised, and what to do, where it is not what PARTS says.
+    """
     part = PARTS[name]
-    return Finding(name, False, line, lacks or part.not_promised, f"{part.mend.get(kind, part.mend[_ANY])} ({PAGE})")
+    mend = mend or part.mend.get(kind, part.mend[_ANY])
+    return Finding(name, False, line, lacks or part.not_promised, f"{mend} ({PAGE})")

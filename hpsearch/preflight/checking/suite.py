@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hpsearch.config import OwnNames
 from hpsearch.contract import WorkerSettings
+from hpsearch.events import Judged, Judging, Preparing, Show
 from hpsearch.home.home import Home
 from hpsearch.launchers.devices import plan
 from hpsearch.preflight.checking import judgement
@@ -21,7 +23,7 @@ from hpsearch.preflight.checking.trainings import Course, Order, Trainings, trai
 from hpsearch.preflight.planning.corners import SMALLEST, Corner, corners, draws
 from hpsearch.preflight.preparation import prepare
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import RayWorkers
+from hpsearch.space.resources import RayWorkers
 
 STARTING = 60.0  # seconds for a worker to start, beside the time of a training
 PATIENCE = 4  # times the first training that a later one may take
@@ -37,16 +39,19 @@ TOO_FEW = "a training has one evaluation: there is no place in between to stop i
 Progress = Callable[[str, float], None]
 
 
-def check(
-    experiment: Experiment, home: Home, *, trial_seconds: float, progress: Progress, quick: bool = False
-) -> Conformance:
+def check(experiment: Experiment, home: Home, *, trial_seconds: float, show: Show, quick: bool = False) -> Conformance:
     """Trains a small config of the space in workers of this machine, and returns what its trainer keeps.
 
     trial_seconds: of each training, at most, from its first evaluation on. quick: only two trainings, one of them
     paused and resumed. All files go to a temporary folder. Raises UserError for data that do not fit the space, or for
-    workers that this machine does not have.
+    workers that this machine does not have. `show` receives each finding as soon as it is known.
     """
+
+    def progress(what: str, share: float) -> None:
+        show(Preparing(what, share))
+
     began, settings = time.monotonic(), _workers(experiment, home)
+    parts = tuple(name for name in PARTS if name != GROUP or _groups(experiment))
     no_study = replace(experiment, study=home.cache.name)  # the traceback of a user's trainer goes there
     prepared = prepare(no_study, home, progress)
     corner = smallest(experiment, prepared.sets)
@@ -54,17 +59,17 @@ def check(
         mate = None if quick or not _groups(experiment) else _mate(experiment, prepared.sets, corner)
         job = _Job(experiment, settings, Path(folder), prepared.folders, corner, trial_seconds, quick, progress, mate)
         suite = _Suite(job, home)
-        findings = {one.name: _in_this_study(one, experiment) for one in suite.findings()}
+        show(Judging(experiment.study, experiment.trainer.name, settings[0].device, dict(corner.params), parts))
+        findings = dict[str, Finding]()
+        for one in suite.findings():
+            findings[one.name] = _in_this_study(one, experiment)
+            show(Judged(**vars(findings[one.name])))
     return Conformance(
         experiment.study,
         experiment.trainer.name,
         dict(corner.params),
         settings[0].device,
-        tuple(
-            findings.get(name) or not_checked(name, _why_not(findings, quick))
-            for name in PARTS
-            if name != GROUP or _groups(experiment)
-        ),
+        tuple(findings.get(name) or not_checked(name, _why_not(findings, quick)) for name in parts),
         suite.count,
         time.monotonic() - began,
         (*suite.notes, *([ON_RAY] if isinstance(experiment.resources.launcher, RayWorkers) else [])),
@@ -129,6 +134,7 @@ class _Suite:
     def __init__(self, job: _Job, home: Home) -> None:
         self._job, self._home, self._done = job, home, 0
         self.count, self.notes = 0, list[str]()
+        self._ended: Callable[[], None] = lambda: None  # after each training
         self._kind = job.experiment.trainer.name
         self._metric = job.experiment.objective.metric
         self._config = job.corner.config.model_dump(mode="json")
@@ -141,9 +147,13 @@ class _Suite:
         processes = Processes()
         with contextlib.closing(processes), self._open(self._job.settings, "a") as workers:
             seen = processes.await_workers(workers.workers)
+            files.idle()
+            self._ended = workers.ended = files.trained
             self._say("a training")
             first = workers.train(self._config, Order(after=self._job.trial_seconds, limit=self._limit))
-            found = judgement.evaluations(first, self._metric, kind=self._kind, seconds=self._job.trial_seconds)
+            found = judgement.evaluations(
+                first, self._metric, kind=self._kind, seconds=self._job.trial_seconds, names=self._names
+            )
             yield found
             if found.passed is not True:
                 return
@@ -152,8 +162,23 @@ class _Suite:
             yield judgement.progress(first, ends_at, kind=self._kind)
             self._until = self._as_long_as(first)
             yield from self._compared(workers, first, processes if seen else None)
-            written = None if files.too_many else files.written()
-            yield judgement.files(written, base=experiment.base.resolve(), kind=self._kind)
+            yield self._written(files, processes)
+
+    def _written(self, files: Files, processes: Processes) -> Finding:
+        """Whether the trainings have written files elsewhere."""
+        base = self._job.experiment.base.resolve()
+        if files.too_many:
+            return judgement.files(None, base=base, kind=self._kind)
+        written, unknown = files.written(processes.open_elsewhere)
+        if unknown and not written:
+            return judgement.changed_meanwhile(unknown, base=base)
+        return judgement.files(written, base=base, kind=self._kind)
+
+    @property
+    def _names(self) -> list[str]:
+        """The names in the config that a function or program of the user's gets."""
+        own = getattr(self._job.corner.config, "config", None)
+        return list(own.nested) if isinstance(own, OwnNames) else []
 
     def _compared(self, workers: Trainings, first: Course, processes: Processes | None) -> Iterator[Finding]:
         """Yields what further trainings tell beside the first one."""
@@ -260,6 +285,7 @@ class _Suite:
     def _open(self, settings: list[WorkerSettings], name: str) -> Iterator[Trainings]:
         folder = self._job.folder / name
         with trainings(self._job.experiment.trainer.name, settings, folder, self._job.prepared) as workers:
+            workers.ended = self._ended
             try:
                 yield workers
             finally:

@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -95,6 +95,7 @@ class Trainings:
         self._pids = [launcher.pid(slot) for slot in range(self.workers)]
         self.memory: dict[int, list[int]] = {}  # process of a worker -> bytes after each of its trainings
         self.leaks = False
+        self.ended: Callable[[], None] = lambda: None  # called after each training, or several at once
         self._folder, self._prepared = folder, dict(prepared)
         self._running: dict[int, _Running] = {}
 
@@ -146,6 +147,7 @@ class Trainings:
                 if running.passed > running.order.limit and not running.course.overdue:
                     running.course.overdue = True
                     self._kill(running.slot)
+        self.ended()
         return [running.course for running in started]
 
     def _take(self, message: Message) -> None:

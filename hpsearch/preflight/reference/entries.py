@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from hpsearch.document.scalars import written
 from hpsearch.errors import UserError
-from hpsearch.outcome import MEANINGS, Outcome
+from hpsearch.outcome import ENDINGS, MEANINGS, Outcome
 from hpsearch.output.printable import printable
 from hpsearch.preflight.reference.keys import NAME, SET, TAGS, Key, keys, section_words
 from hpsearch.tasks import LOSSES, TASKS, Metric
@@ -93,6 +93,8 @@ def entry(word: str | None, trainer: Trainer) -> Entry:
         return _of_section(path, known, trainer)
     if (metric := _metric(wanted)) is not None:
         return _of_metric(*metric)
+    if ending := next((one for one in ENDINGS if wanted.split(" ")[0] == one), ""):
+        return Entry(ending, ENDINGS[ending], {"can win": "yes"}, ["training.cooldown", "budget.hours", "overfit"])
     if wanted in MEANINGS:
         return _of_outcome(Outcome.of(wanted))
     named = [key for key in known if key.rpartition(".")[2] == wanted]
@@ -313,7 +315,8 @@ def _of_metric(word: str, metric: Metric) -> Entry:
     if metric.best is not None:
         facts["best"] = f"{metric.best:g}"
     if metric.chance is not None:
-        facts["chance"] = f"up to {metric.chance[0]:g} no better than chance"
+        limit = "2 / sqrt(n - 1) on n examples" if metric.name == "mcc" else f"{metric.chance[0]:g}"
+        facts["chance"] = f"up to {limit} no better than chance"
     if metric.constant:
         facts["if it never changes"] = metric.constant
     facts["example"] = f"objective: {{metric: val/{metric.name}}}"

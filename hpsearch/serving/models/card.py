@@ -142,7 +142,8 @@ def _of_family(folder: ModelFolder, path: str) -> list[str]:
     elif folder.answers:
         text = prefix + EXAMPLES["label" if folder.answers[1] == "classification" else "pair"]
         chat = f'[{{"role": "user", "content": {_quoted(text)}}}]' if tuned.get("chat_template") else ""
-        task, asked = "text-generation", f"{chat or _quoted(text + NEWLINE)}, return_full_text=False, {most}"
+        options = f"return_full_text=False, do_sample=False, {most}"
+        task, asked = "text-generation", f"{chat or _quoted(text + NEWLINE)}, {options}"
     else:
         task, asked = "text-generation", f"{_quoted(EXAMPLES['text'])}, {most}"
     made = f'model = pipeline("{task}", {_quoted(path)})'

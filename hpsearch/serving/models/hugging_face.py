@@ -47,6 +47,8 @@ class HuggingFaceModel:
         self.chats = bool(tuned.get("chat_template"))
         self.trained: dict[str, Any] = folder.trained.get("data") or {}  # the sets of that fine-tuning
         self.sets = {name: str(one.get("task")) for name, one in self.trained.items()}
+        training = folder.trained.get("training") or {}
+        self.precision = str(training.get("precision") or "auto") if self.sets else "fp32"  # of its evaluations
         self.evaluation: dict[str, Any] = (folder.trained.get("evaluation") or {}) if self.sets else {}
         self._answered = folder.answers
         self.uses: tuple[SetUse, ...] = (self._use(),)

@@ -20,6 +20,7 @@ from hpsearch.serving.models.hugging_face import CausalModel, ClassifierModel, H
 from hpsearch.serving.models.own_measures import check_labels
 from hpsearch.tasks.measure import Measure, Scores
 from hpsearch.tasks.scores.losses import Sums
+from hpsearch.training.device import autocast, fast_bf16
 from hpsearch.training.evaluation import Measured
 
 CONTEXT = 1024  # tokens of a window, for a model that names no limit
@@ -42,7 +43,14 @@ def measured(model: HuggingFaceModel, on: Examples, how: Generation) -> Measured
         )
     adapter: Any = ADAPTERS[type(model)](model, on, how)
     measure = on.section.measure(adapter.corpus_set, on.evaluation, metric="val/loss")
-    return scored(measure, adapter)
+    with autocast(precision(model), model.device):
+        return scored(measure, adapter)
+
+
+def precision(model: HuggingFaceModel) -> str:
+    """The precision of the products: that of the fine-tuning by hpsearch, float32 for other models."""
+    wanted = model.precision
+    return wanted if wanted in ("bf16", "fp32") else "bf16" if fast_bf16(model.device) else "fp32"
 
 
 def scored(measure: Measure, model: Any) -> Measured:

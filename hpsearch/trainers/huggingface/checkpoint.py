@@ -20,6 +20,7 @@ from transformers.utils.hub import cached_file
 
 from hpsearch.config import digest
 from hpsearch.data.file_formats import digest as file_digest
+from hpsearch.document.document import Fault
 from hpsearch.errors import UserError
 from hpsearch.output.error_lines import first_line
 from hpsearch.trainers.huggingface.config import FineTuneConfig, PretrainedConfig
@@ -51,7 +52,7 @@ def config_of(config: FineTuneConfig, base: Path) -> Any:
         found = transformers.AutoConfig.from_pretrained(place(name, base), trust_remote_code=model.trust_remote_code)
     for key, value in own.items():
         if not hasattr(found, key):
-            raise UserError(f"config.{key}: {name} has no such value{_near(key, found.to_dict())}")
+            raise _unknown(key, name, found)
         setattr(found, key, value)
     return found
 
@@ -61,15 +62,20 @@ def _of_architecture(name: str, own: Mapping[str, Any]) -> Any:
     if name not in known:
         near = difflib.get_close_matches(name, list(known), n=3)
         also = f"did you mean {', '.join(near)}?" if near else "allowed: a model type of transformers, such as gpt2"
-        raise UserError(f"model.architecture: transformers has no {name!r}; {also}")
+        raise Fault(("model", "architecture"), f"transformers has no {name!r}; {also}")
     default = known[name]()
     for key in own:
         if not hasattr(default, key):
-            raise UserError(f"config.{key}: {name} has no such value{_near(key, default.to_dict())}")
+            raise _unknown(key, name, default)
     try:
         return known[name](**own)
     except Exception as error:  # each architecture checks its values in its own way
-        raise UserError(f"config: {name} refuses these values ({first_line(error)[:LONGEST]})") from error
+        raise Fault(("config",), f"{name} refuses these values ({first_line(error)[:LONGEST]})") from error
+
+
+def _unknown(key: str, name: str, config: Any) -> Fault:
+    """The error of a value that the model's config does not have."""
+    return Fault(("config", *key.split(".")), f"{name} has no such value{_near(key, config.to_dict())}")
 
 
 def _near(key: str, known: Mapping[str, Any]) -> str:
@@ -93,10 +99,10 @@ def check_sizes(model: PretrainedConfig, config: Any, name: str, *, context: int
     """Raises UserError for a context or a number of layers that the model does not have."""
     longest = longest_of(config)
     if longest is not None and context > longest:
-        raise UserError(f"model.context: {context}, but {name} reads at most {longest} tokens")
+        raise Fault(("model", "context"), f"{context}, but {name} reads at most {longest} tokens")
     layers = getattr(config, "num_hidden_layers", None)
     if model.tuning == "last_layers" and layers is not None and last_layers > layers:
-        raise UserError(f"model.last_layers: {last_layers}, but {name} has {layers} layers")
+        raise Fault(("model", "last_layers"), f"{last_layers}, but {name} has {layers} layers")
 
 
 def longest_of(config: Any) -> int | None:

@@ -10,6 +10,7 @@ from hpsearch.errors import UserError
 
 ADAPTER = "an adapter without its model; merge both (merge_and_unload of peft), save that, and give its folder"
 OTHER_WEIGHTS = ("pytorch_model*.bin", "tf_model.h5", "flax_model.msgpack", "*.gguf", "*.onnx")
+SAVED = "a folder that transformers' save_pretrained wrote"
 CONFIG = "config.json"
 
 
@@ -32,10 +33,12 @@ def check_folder(folder: Path, name: str) -> None:
     """Raises UserError for an adapter, for a folder without config.json, and for weights that may hold code."""
     if (folder / "adapter_config.json").is_file():
         raise UserError(f"{name}: {ADAPTER}")
+    if not is_checkpoint(folder):
+        raise UserError(f"{name}: has no config.json and no weights; allowed: {SAVED}")
     if not any(folder.glob("*.safetensors")):
         raise UserError(f"{name}: has no weights as safetensors{_others(folder)}; allowed: model.safetensors")
     if not (folder / CONFIG).is_file():
-        raise UserError(f"{name}: has no config.json; allowed: a folder that transformers' save_pretrained wrote")
+        raise UserError(f"{name}: has no config.json; allowed: {SAVED}")
 
 
 def _others(folder: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from hpsearch.errors import UserError
+from hpsearch.document.document import Fault
 from hpsearch.tasks import TaskSet
 
 Kind: TypeAlias = Literal["encoder", "decoder", "encoder-decoder"]
@@ -22,17 +22,15 @@ def kind_in(values: Mapping[str, Any]) -> Kind:
 
 
 def check_tasks(kind: Kind, data: Mapping[str, TaskSet], name: str) -> None:
-    """Raises UserError for a data set that a model of this kind cannot learn."""
+    """Raises Fault for a data set that a model of this kind cannot learn."""
     if kind == "encoder" and len(data) > 1:
         sets = ", ".join(data)
-        raise UserError(f"{name} is an encoder, which learns one data set; these are {len(data)}: {sets}")
+        raise Fault(("data",), f"{name} is an encoder, which learns one data set; these are {len(data)}: {sets}")
     for key, data_set in data.items():
         if kind == "encoder" and data_set.target_key != "label":
-            raise UserError(
-                f"data.{key}: {name} is an encoder, which learns no {data_set.task_name}; allowed: classification"
-            )
+            wrong = f"{name} is an encoder, which learns no {data_set.task_name}; allowed: classification"
+            raise Fault(("data", key), wrong)
         if kind == "encoder-decoder" and not data_set.has_prompts:
             allowed = "translation, classification"
-            raise UserError(
-                f"data.{key}: {name} is an encoder-decoder, which learns no {data_set.task_name}; allowed: {allowed}"
-            )
+            wrong = f"{name} is an encoder-decoder, which learns no {data_set.task_name}; allowed: {allowed}"
+            raise Fault(("data", key), wrong)

@@ -11,11 +11,12 @@ from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.launchers.messages import Evaluated
 from hpsearch.outcome import Outcome
-from hpsearch.policies.budget.spending import TimeLeft, extended, left, limits, raised, said, spent
+from hpsearch.policies.budget.spending import TimeLeft, ended_by, extended, left, limits, raised, said, spent
 from hpsearch.policies.confirmed import ConfirmedPolicy
 from hpsearch.policies.optuna.policy import OptunaPolicy
 from hpsearch.search.allowance import Allowance, reserved
-from hpsearch.space.settings import Budget, Confirm
+from hpsearch.space.budget import Budget
+from hpsearch.space.search import Confirm
 from tests.policies.test_finalists import study as finished
 from tests.search.test_loop import QUIET, workers
 from tests.searching import Scripted, experiment, go, opened, says
@@ -34,6 +35,23 @@ def test_what_is_spent_is_told_of_each_limit():
     assert said(Budget(hours=1), history()) == "0.5 of 1 h"
     assert said(Budget(hours=1, price_per_hour=2), history()) == "0.5 of 1 h, money 6.2 at 2 a device-hour"
     assert limits(budget) == ["20 trials", "20 device-hours", "money 50 at 2.5 a device-hour"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "extension", "limits"),
+    [
+        ({"trials": 10, "hours": 0.5}, {}, ["0.5 of 0.5 h"]),
+        ({"trials": 10, "hours": 0.55}, {}, ["0.5 of 0.55 h"]),  # 0.9 of it: no further trial had fitted
+        ({"trials": 10, "hours": 0.6}, {}, []),  # another reason
+        ({"trials": 3, "hours": 0.52}, {}, ["3 of 3 trials"]),
+        ({"trials": 3, "hours": 5.0}, {"trials": 6}, []),
+        (None, {}, []),
+    ],
+)
+def test_the_limit_that_ended_a_study_is_known_from_its_journal(allowed, extension, limits):
+    found = history()
+    found.allowed, found.extension = allowed, extension
+    assert list(map(str, ended_by(found))) == limits
 
 
 def test_trials_that_are_told_have_ended_and_may_be_more_than_a_later_run_allows():
@@ -138,7 +156,7 @@ def test_no_trial_starts_that_could_have_no_value_in_time(tmp_path):
     assert study.history.trials[0].outcome == "completed"
     [line] = [event.line for event in seen if isinstance(event, Notice) and "no new trial" in event.line]
     assert line.startswith("no new trial starts: the budget lasts another ")
-    assert line.endswith(" s, and the trials so far had no value before 125 s")
+    assert line.endswith(" s, and as the trials so far tell, a new one has no value of use before 125 s")
 
 
 def slower(message):

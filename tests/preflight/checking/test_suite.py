@@ -7,9 +7,9 @@ import tempfile
 import pytest
 
 import hpsearch
-from hpsearch.events import Preparing
+from hpsearch.events import Judged, Preparing
 from hpsearch.preflight.checking import suite
-from hpsearch.preflight.checking.findings import GROUP, PARTS, fails
+from hpsearch.preflight.checking.findings import GROUP, PARTS, Finding, fails
 from hpsearch.space.experiment import Experiment
 from tests.documents import block
 from tests.preflight.checking.trainers import BROKEN, DEAF, DISTURBED, GOOD, STUBBORN, TO_OTHER_CURVES
@@ -52,6 +52,11 @@ def test_a_function_that_keeps_everything(checked):
     assert found.ok
     assert (found.study, found.trainer, found.device, found.notes) == ("mine", "function", "cpu", ())
     assert found.trainings == 8  # alone, another seed, two at once, paused, resumed, killed, resumed
+    assert isinstance(told[-1], Judged)
+    judged = [Finding(**vars(one)) for one in told if isinstance(one, Judged)]
+    assert sorted(judged, key=lambda one: one.name) == sorted(found.findings, key=lambda one: one.name)
+    first = next(at for at, one in enumerate(told) if isinstance(one, Judged))
+    assert Preparing("the same with another seed", 0.25) in told[first:]  # each is told as soon as it is known
     assert {one.what for one in told if isinstance(one, Preparing)} >= {"a training", "a training that pauses"}
     assert "after evaluation 2, it goes on to the same curve, to the last bit" in found.finding("resumes").line
     assert "after evaluation 3, it goes on to the same curve, to the last bit" in found.finding("killed").line
@@ -86,6 +91,7 @@ def test_where_nothing_trains_nothing_else_is_known(checked):
     found = checked("def train(config):\n    raise KeyError('lr')\n")
     assert marks(found) == {name: False if name == "evaluations" else None for name in PARTS if name != GROUP}
     assert "the training failed: KeyError: 'lr'" in found.finding("evaluations").line
+    assert found.finding("evaluations").mend.startswith("correct the error that the training raised at mine.py:2")
     assert found.finding("seed").line == "not checked: there is no training to look at"
     assert found.trainings == 1
 
@@ -117,6 +123,8 @@ def test_a_function_that_resumes_to_another_curve(checked):
     found = checked(TO_OTHER_CURVES)
     assert [one.name for one in found.failed] == ["resumes", "killed"]
     assert all("goes on to another curve (val/loss " in one.line for one in found.failed)
+    assert all("has another result than the same trial undisturbed" in one.not_promised for one in found.failed)
+    assert all("random numbers" in one.mend for one in found.failed)
 
 
 @pytest.mark.slow
