@@ -18,6 +18,7 @@ from hpsearch.outcome import Outcome
 from hpsearch.output.printable import printable
 from hpsearch.output.redaction import redact
 from hpsearch.results.evidence import band_lines, bands
+from hpsearch.results.evidence.caveats import at_chance
 from hpsearch.results.evidence.comparisons import against_default, beaten, unbeaten, unmeasured
 from hpsearch.results.evidence.pruning_audit import Audit, Audited, audit_of
 from hpsearch.results.evidence.short_budgets import short_budgets
@@ -189,7 +190,7 @@ def _duration(seconds: float) -> str:
 def about_winner(history: History) -> list[str]:
     """Lines that compare the winner with the default config and the baselines; the last ones may be warnings."""
     good = [line for line in (against_default(history), beaten(history)) if line]
-    return [*good, *(f"warning: {line}" for line in unbeaten(history))]
+    return [*good, *(f"warning: {line}" for line in [*at_chance(history), *unbeaten(history)])]
 
 
 def about_values(history: History) -> list[str]:

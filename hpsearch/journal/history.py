@@ -395,6 +395,7 @@ class History:
         trial.value, trial.best = event.get("value"), BestEvaluation.from_dict(event.get("best_evaluation"))
         trial.reason, trial.seconds = event.get("reason") or "", event.get("seconds") or 0.0
         trial.gain = event.get("gain")
+        trial.reached = event.get("reached", trial.furthest if trial.branches else None)
 
 
 _OF_KIND: Mapping[str, Callable[[History, TrialHistory, Entry], None]] = {

@@ -177,6 +177,7 @@ class Study:
             seconds=seconds,
             signatures=signatures,
             **({"gain": self.history.latest_gain(trial)} if outcome is Outcome.PRUNED else {}),
+            **({"reached": trial.furthest} if trial.branches else {}),
             **_description(trial),
         )
         self.journal.sync()
