@@ -234,7 +234,7 @@ class SearchTerminal:
     def _warn_of_lag(self, event: Shipped) -> None:
         behind = ", ".join(f"{name} lacks {n} events" for name, n in event.lacking.items() if n)
         if behind:
-            self.say(f"warning: {behind}; {self._sync()} writes them")
+            self.say(f"warning: {behind}, for want of time; {self._sync()} writes them, before you look at MLflow")
 
     def _sync(self) -> str:
         """The command that writes what the views lack."""

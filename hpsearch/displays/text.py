@@ -17,7 +17,7 @@ from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.output.printable import printable
 from hpsearch.output.redaction import redact
-from hpsearch.results.evidence import bands
+from hpsearch.results.evidence import band_lines, bands
 from hpsearch.results.evidence.caveats import at_chance
 from hpsearch.results.evidence.comparisons import against_default, beaten, unbeaten, unmeasured
 from hpsearch.results.evidence.pruning_audit import Audit, Audited, audit_of
@@ -195,7 +195,7 @@ def about_winner(history: History) -> list[str]:
 
 def about_values(history: History) -> list[str]:
     """Lines about the values of good trials, and about values at the edge of a range; some are warnings."""
-    return [*bands.lines(bands.of(history)), *short_budgets(history)]
+    return [*band_lines.lines(bands.of(history)), *short_budgets(history)]
 
 
 def shown(value: Any) -> str:
