@@ -48,7 +48,7 @@ from hpsearch.events import (
 )
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import number
-from hpsearch.results.evidence.caveats import at_chance, computed_differently, constant_objective
+from hpsearch.results.evidence.caveats import computed_differently, constant_objective
 from hpsearch.space.experiment import Experiment
 
 SHOWN = 5  # trials in the closing table
@@ -228,7 +228,7 @@ class SearchTerminal:
             self._say_if_constant()
             for line in [*about_winner(self._history), *about_values(self._history)]:
                 self.say(line)
-            for line in [*at_chance(self._history), *computed_differently(self._history)]:
+            for line in computed_differently(self._history):
                 self.say(f"warning: {line}")
 
     def _warn_of_lag(self, event: Shipped) -> None:
