@@ -149,6 +149,7 @@ INNER = {
     "preflight.checking": [
         ["preflight.checking.findings", "preflight.checking.surroundings", "preflight.checking.trainings"],
         ["preflight.checking.crashes"],
+        ["preflight.checking.crashes"],
         ["preflight.checking.judgement"],
         ["preflight.checking.suite"],
     ],
