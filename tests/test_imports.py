@@ -149,7 +149,6 @@ INNER = {
     "preflight.checking": [
         ["preflight.checking.findings", "preflight.checking.surroundings", "preflight.checking.trainings"],
         ["preflight.checking.crashes"],
-        ["preflight.checking.crashes"],
         ["preflight.checking.judgement"],
         ["preflight.checking.suite"],
     ],
