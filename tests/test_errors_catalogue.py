@@ -161,6 +161,9 @@ def elsewhere(message):
 
 # Rows that other tests produce without three of their words in a row.
 PRODUCED = {
+    "<n>, but <model> has <n> layers": (
+        "tests/trainers/huggingface/test_spaces.py::test_a_mistake_is_placed_at_its_own_value"
+    ),
     "is no valid config: <why>": "tests/api/test_enqueue.py::test_what_cannot_be_tried_is_refused_in_one_line",
     "<place>: search.warm_start: <no study ...>": (
         "tests/api/test_warm_start.py::test_what_cannot_be_learnt_from_is_refused_in_one_line"

@@ -165,6 +165,8 @@ def main() -> None:
     folder, home, opened = Path(task["study_folder"]), Path(task["home"]), set[str]()
 
     def on_open(name: str) -> None:
+        if name not in opened and (sys.platform == "linux" or not opened):
+            _lower_priority()  # of the thread of this view on Linux, elsewhere of the process
         opened.add(name)
         if len(opened) == len(task["names"]):
             send({"ready": True})
@@ -177,7 +179,6 @@ def main() -> None:
 
     with locked(folder / "views" / "lock"):
         load(task["names"])
-        _lower_priority()
         loops = [threading.Thread(target=run, args=(name,)) for name in task["names"]]
         for loop in loops:
             loop.start()
@@ -201,8 +202,8 @@ def _step_back() -> None:
 def load(names: Iterable[str]) -> None:
     """Imports what the views need when they open: some seconds of a core.
 
-    It comes before `_lower_priority`: on a machine whose cores are all busy, a process of low priority takes minutes
-    for it, which a short study would wait for at its end.
+    The priority is lowered only when a view is open: on a machine whose cores are all busy, a process of low priority
+    takes minutes to get there, which a short study would wait for at its end.
     """
     for name in names:
         with contextlib.suppress(ImportError):  # the view says what is missing

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -71,7 +70,7 @@ def test_a_server_that_is_down_stops_nothing(client: Any, new_study: NewStudy) -
     assert "S3CRET" not in said[0]
 
 
-def test_the_process_imports_before_it_lowers_its_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_opens_its_views_before_it_lowers_its_priority(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a short study on a busy machine waits a minute for the import of MLflow, and gives up."""
     did: list[Any] = []
     monkeypatch.setattr(shipping, "_load", did.append)
@@ -79,18 +78,22 @@ def test_the_process_imports_before_it_lowers_its_priority(monkeypatch: pytest.M
     monkeypatch.setattr(shipping, "_step_back", lambda: None)
     monkeypatch.setattr(shipping, "_sender", lambda: did.append)
     monkeypatch.setattr(shipping, "_read_commands", lambda finishing: None)
-    monkeypatch.setattr(shipping, "view_named", lambda name, *_, **__: did.append(f"view {name}") or _stop())
+    monkeypatch.setattr(shipping, "view_named", lambda name, *_, **__: did.append(f"view {name}"))
+    monkeypatch.setattr(
+        shipping, "Follower", lambda view, folder, say, on_open: did.append("open") or on_open() or _Done()
+    )
+    monkeypatch.setattr(shipping, "follow", lambda *_, **__: None)
     monkeypatch.setattr("os._exit", lambda code: did.append(code))
-    monkeypatch.setattr(threading, "excepthook", lambda given: None)
     with tempfile.TemporaryDirectory() as folder:
         task = {"study_folder": folder, "home": folder, "tracking": None, "names": ["mlflow"]}
         monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(task) + "\n"))
         shipping.main()
-    assert did == ["mlflow", "priority", "view mlflow", 0]
+    assert did == ["mlflow", "view mlflow", "open", "priority", {"ready": True}, 0]
 
 
-def _stop() -> Any:
-    raise RuntimeError("enough")
+class _Done:
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def test_what_a_view_imports_when_it_opens_is_loaded_before() -> None:
