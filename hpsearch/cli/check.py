@@ -70,7 +70,9 @@ def _print(found: Conformance) -> None:
 
 
 def _lines(found: Conformance) -> Iterator[str]:
-    params = ", ".join(f"{name}={value}" for name, value in found.params.items()) or "the only one"
+    from hpsearch.journal.branch_labels import unfolded
+
+    params = ", ".join(f"{name}={value}" for name, value in unfolded(found.params).items()) or "the only one"
     yield f"check of {found.study}: trainer {found.trainer} on {found.device}; config: {params}"
     for one in found.findings:
         yield from _finding(one)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from hpsearch.displays.text import error_file
+from hpsearch.displays.text import error_file, measured
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.launchers.devices import could_share
 from hpsearch.outcome import Outcome
-from hpsearch.policies.budget.spending import Limit, extended, figure, said, spent
+from hpsearch.policies.budget.spending import Limit, extended, said, spent
 from hpsearch.results.evidence import idle_gpus
 from hpsearch.space.experiment import Experiment
 
@@ -77,7 +78,9 @@ def _spent(history: History, experiment: Experiment, *, more: str) -> str:
     if history.is_fruitless:
         return f"spent: {said(budget, history)}"
     options = " ".join(f"{OPTIONS[limit.name]} {_more(limit)}" for limit in reached)
-    return f"spent: {said(budget, history)}{interrupted}{f'; for more: {more} {options}' if reached else ''}"
+    return (
+        f"spent: {said(budget, history)}{interrupted}{f'; to add as much again: {more} {options}' if reached else ''}"
+    )
 
 
 def _idle_gpus(history: History, experiment: Experiment) -> Iterator[str]:
@@ -101,13 +104,14 @@ def _is_kept(limit: Limit, history: History) -> bool:
 
 def _more(limit: Limit) -> str:
     """As much again; of hours that are far overdrawn, as much as was spent."""
-    return f"{limit.total:g}" if limit.name == "trials" else figure(max(limit.total, limit.spent))
+    return f"{limit.total:g}" if limit.name == "trials" else f"{max(limit.total, limit.spent):.2g}"
 
 
 def named(history: History, trial: TrialHistory) -> str:
     """Names a trial by its number, state, value and best epoch."""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
-    return f"trial {trial.number} ({history.trials[trial.number].status}), {history.metric} {trial.value:.6g}{at}"
+    value = math.nan if trial.value is None else trial.value
+    return f"trial {trial.number} ({history.trials[trial.number].status}), {history.metric} {measured(value)}{at}"
 
 
 def _why_no_winner(history: History) -> str:

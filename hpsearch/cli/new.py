@@ -36,7 +36,7 @@ Examples:
 @click.option("--source", metavar="COLUMN", help="Column (or language of the file) that is translated.")
 @click.option("--target", metavar="COLUMN", help="Column (or language of the file) of the translations.")
 @click.option("--encoding", help="Of the files, if it is not UTF-8: cp1252, gb18030, ...")
-@click.option("--study", metavar="NAME", help="Name of the study.")
+@click.option("--study", metavar="NAME", help="Name of the study; default: that of the file, without .yaml.")
 @click.option("--trials", type=click.IntRange(1, MAX_TRIALS), help="Trials of the study.")
 @click.option("--hours", type=Amount(), help="Hours of the study; models are sized for them.")
 @device_option
@@ -61,10 +61,13 @@ def new(files: tuple[Path, ...], output: Path, device: str | None, yes: bool, **
         say(line)
     for line in found.warnings:
         say(f"warning: {line}")
-    say(f"{output}: written; each value has its reason beside it")
+    say(f"{output}: written, study {found.study}; each value has its reason beside it")
     say("next:")
     say(f"  hpsearch plan {quoted(output)}    does it fit, and how long does it take?")
     say(f"  hpsearch run {quoted(output)}     search; the same command resumes")
+    say(
+        f"  hpsearch watch {found.study}    the study {found.study} from another terminal; show, report, ... name it so"
+    )
 
 
 def _ask(question: Question) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from rich.markup import escape
 
 from hpsearch.displays.live.state import telling
+from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.confirmation import STANDARD_ERRORS, Confirmation, Finalist
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
@@ -67,7 +68,7 @@ def error_file(folder: Path, trial: TrialHistory) -> str:
 
 def params(trial: HasParams) -> str:
     """A trial's params in one line."""
-    return " ".join(f"{name}={shown(value)}" for name, value in trial.params.items())
+    return " ".join(f"{name}={shown(value)}" for name, value in unfolded(trial.params).items())
 
 
 def short_params(trial: TrialHistory, default: TrialHistory | None) -> str:

@@ -141,3 +141,10 @@ def test_a_notebook_shows_a_search_that_runs_already_and_how_it_was_left(state):
     assert "trial 4 35% 2.2500" in repr(found)
     found.show(Left(history, Path("home/toy"), str(state)))
     assert repr(found).splitlines()[-1] == f"study toy: {state}"
+
+
+def test_a_confirmation_names_no_ranges_that_it_searches():
+    event = opened("seed: 1\ntraining: {epochs: {low: 1, high: 4}}\n")
+    assert [line for line in head(event) if line.startswith("  searching epochs")]
+    confirming = replace(event, experiment=replace(event.experiment, searches=False))
+    assert not [line for line in head(confirming) if "searching" in line]
