@@ -63,11 +63,14 @@ def new(files: tuple[Path, ...], output: Path, device: str | None, yes: bool, **
         say(f"warning: {line}")
     say(f"{output}: written, study {found.study}; each value has its reason beside it")
     say("next:")
-    say(f"  hpsearch plan {quoted(output)}    does it fit, and how long does it take?")
-    say(f"  hpsearch run {quoted(output)}     search; the same command resumes")
-    say(
-        f"  hpsearch watch {found.study}    the study {found.study} from another terminal; show, report, ... name it so"
-    )
+    commands = {
+        f"hpsearch plan {quoted(output)}": "does it fit, and how long does it take?",
+        f"hpsearch run {quoted(output)}": "search; the same command resumes",
+        f"hpsearch watch {found.study}": "the study from another terminal; show, report, export take its name, too",
+    }
+    width = max(map(len, commands))
+    for command, what in commands.items():
+        say(f"  {command:<{width}}    {what}")
 
 
 def _ask(question: Question) -> str:

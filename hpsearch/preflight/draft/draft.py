@@ -201,7 +201,7 @@ def _text(every: Sequence[Found], measured: Sizes, plan: _Plan, found_lines: Seq
     head += [f"  hpsearch plan {output.name}    does it fit, and how long does it take?"]
     head += [f"  hpsearch run {output.name}     searches; the same command resumes"]
     head += [
-        f"  hpsearch watch {plan.study}    the search from another terminal; show, report, export know this name too"
+        f"  hpsearch watch {plan.study}    the study from another terminal; show, report, export take its name, too"
     ]
     given = plan.budget.written(plan.machine)
     limit = "the first limit that is reached ends the study" if len(given) > 1 else "of the study, restarts included"
