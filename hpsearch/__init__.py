@@ -12,6 +12,7 @@
     found = hpsearch.verify("best.yaml")    # does the config reproduce its trial?
     found = hpsearch.check("space.yaml")    # does its trainer resume, stop, honour the seed?
     result = hpsearch.train("best.yaml")    # the final training and the test
+    hpsearch.register("model", "mail sorter")  # the model as a version in MLflow's registry
     model = hpsearch.load_model("model")    # model(text): a label, a translation, a continuation
     found = hpsearch.evaluate("model", "space.yaml")  # its metrics; also of models of others
 
@@ -50,6 +51,7 @@ _MODULES = {
     "hpsearch.api.reference": ["explain", "schema"],
     "hpsearch.api.plan": ["plan"],
     "hpsearch.api.predict": ["load_model"],
+    "hpsearch.api.register": ["register"],
     "hpsearch.api.report": ["report"],
     "hpsearch.api.pause": ["pause", "resume"],
     "hpsearch.api.rename": ["rename"],
@@ -96,6 +98,7 @@ _MODULES = {
     "hpsearch.trainers.scaling": ["ScaleUp"],
     "hpsearch.trainers.trainer": ["Rule", "Shape", "Trainer"],
     "hpsearch.verdict": ["Phases", "Verdict"],
+    "hpsearch.views.mlflow.registry": ["Registered"],
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_MODULE_OF)

@@ -16,6 +16,7 @@ from hpsearch.api.plan import plan as plan
 from hpsearch.api.predict import load_model as load_model
 from hpsearch.api.reference import explain as explain
 from hpsearch.api.reference import schema as schema
+from hpsearch.api.register import register as register
 from hpsearch.api.rename import rename as rename
 from hpsearch.api.report import report as report
 from hpsearch.api.run import run as run
@@ -81,5 +82,6 @@ from hpsearch.trainers.trainer import Shape as Shape
 from hpsearch.trainers.trainer import Trainer as Trainer
 from hpsearch.verdict import Phases as Phases
 from hpsearch.verdict import Verdict as Verdict
+from hpsearch.views.mlflow.registry import Registered as Registered
 
 __version__: str

@@ -4,14 +4,16 @@ A search: Preparing (several), Opened, then Started, Measured, Paused, Interrupt
 end Searched and Shipped. SearchPaused and SearchResumed when a person pauses it. `hpsearch.watch` begins with Watched
 in place of Opened, and ends with Left.
 A final training: Preparing (several), Prepared, Stepped now and then, Trained for each evaluation, Testing; Resumed
-where an earlier call of it was stopped or killed. A Notice may come at any time.
+where an earlier call of it was stopped or killed.
+A check: Preparing (several), Judging, then Judged for each part as it is known. A Notice may come at any time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hpsearch.contract import Evaluation, WorkerSettings
 from hpsearch.journal.history import History
@@ -202,9 +204,36 @@ class Testing:
     """The training has ended; the best weights are being tested."""
 
 
+# ------------------------------------------------------------------------------------------------------------ a check
+
+
+@dataclass(frozen=True)
+class Judging:
+    """A check begins to train a config."""
+
+    study: str
+    trainer: str
+    device: str
+    params: Mapping[str, Any]  # of the config, as trials have them
+    parts: tuple[str, ...]  # of the contract, which will be judged
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A part of the contract was judged."""
+
+    name: str
+    passed: bool | None  # None: it was not checked
+    line: str  # what was seen
+    not_promised: str = ""
+    mend: str = ""
+    output: tuple[str, ...] = ()  # the last lines of a training that failed
+
+
 OfTrial = Started | Measured | Finished | Paused | Interrupted
 OfTraining = Prepared | Resumed | Stepped | Trained | Testing
 OfWatching = Watched | Left
 OfPause = SearchPaused | SearchResumed
-Event = Notice | Preparing | Opened | OfTrial | OfPause | OfWatching | Searched | Shipped | OfTraining
+OfCheck = Judging | Judged
+Event = Notice | Preparing | Opened | OfTrial | OfPause | OfWatching | Searched | Shipped | OfTraining | OfCheck
 Show = Callable[[Event], None]

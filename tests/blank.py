@@ -22,7 +22,18 @@ def home(path):
 @cache
 def _stores():
     """The stores that all others are copies of, one for each process that runs tests."""
+    remember_revisions()
     made = Path(tempfile.mkdtemp(prefix="hpsearch-blank-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     shipping.prepare(made, None)
     return made
+
+
+@cache
+def remember_revisions():
+    """Has alembic read each revision of a schema once in this process: Optuna has it read all at every opening."""
+    from alembic import util
+
+    read = util.load_python_file
+    remembered = cache(read)
+    util.load_python_file = lambda folder, name: (read if name == "env.py" else remembered)(folder, name)

@@ -10,6 +10,8 @@ import textwrap
 import pytest
 
 from hpsearch.cli import main
+from hpsearch.views.mlflow.store import Store
+from tests import warm
 from tests.browser import browser, browser_page  # noqa: F401  (fixtures)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the machine is shared with workers
@@ -19,6 +21,12 @@ os.environ.pop("COLUMNS", None)  # it may be set in the workers of xdist, and pi
 # Each process that a test starts would compile the package again, half a second in all.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A picture takes longer than all else that is shipped of a short study: tests that look at one set this.
+Store.draws = False
+
+# A driver in this process forks its shipping process: a fresh one takes three seconds to import MLflow.
+warm.fork_shipping()
 
 # Short studies wait for the disk more than for the processor, because each line is synced: temporary folders are in
 # memory where there is room. (xdist's workers get their folders from the first process.)

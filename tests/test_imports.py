@@ -95,6 +95,7 @@ INNER = {
             "journal.pause_file",
             "journal.pending",
             "journal.study_lock",
+            "journal.told",
         ],
         ["journal.request"],
         ["journal.queue_file", "journal.trial_history"],
@@ -117,8 +118,8 @@ INNER = {
         ["launchers.launch"],
     ],
     "output": [
-        ["output.printable", "output.redaction", "output.streams", "output.webhook"],
-        ["output.error_lines", "output.logs"],
+        ["output.printable", "output.redaction", "output.waiting", "output.webhook"],
+        ["output.error_lines", "output.logs", "output.streams"],
     ],
     "policies": [
         ["policies.curves", "policies.finalists", "policies.policy"],
@@ -157,7 +158,8 @@ INNER = {
         ["preflight.draft.origins"],
         ["preflight.draft.guesses"],
         ["preflight.draft.sets"],
-        ["preflight.draft.sizes"],
+        ["preflight.draft.plan", "preflight.draft.sizes"],
+        ["preflight.draft.own_model", "preflight.draft.pretrained"],
         ["preflight.draft.draft"],
     ],
     "preflight.planning": [
@@ -178,12 +180,14 @@ INNER = {
         [
             "results.evidence.idle_gpus",
             "results.evidence.looks",
+            "results.evidence.margins",
             "results.evidence.optimism",
             "results.evidence.pruning_audit",
             "results.evidence.range_scale",
             "results.evidence.seeds",
         ],
-        ["results.evidence.caveats", "results.evidence.cliffs", "results.evidence.comparisons"],
+        ["results.evidence.caveats", "results.evidence.cliffs"],
+        ["results.evidence.comparisons"],
         ["results.evidence.bands"],
         ["results.evidence.short_budgets"],
     ],
@@ -240,6 +244,16 @@ INNER = {
         ["serving.models.own_measures"],
         ["serving.models.hugging_face_measures", "serving.models.model"],
         ["serving.models.measuring"],
+    ],
+    "space": [
+        ["space.budget", "space.middle", "space.pruners", "space.random_values", "space.resources", "space.sections"],
+        ["space.own_names", "space.search", "space.shortened"],
+        ["space.settings", "space.space"],
+        ["space.default_config", "space.space_file"],
+        ["space.long_cooldown"],
+        ["space.validation"],
+        ["space.experiment"],
+        ["space.priors"],
     ],
     "storage": [
         ["storage.storage"],
@@ -304,6 +318,7 @@ DOORS = {
         "views.mlflow.client",
         "views.mlflow.final_model",
         "views.mlflow.packaged",
+        "views.mlflow.pages",
         "views.mlflow.registry",
         "views.mlflow.removal",
         "views.mlflow.store",
@@ -311,7 +326,6 @@ DOORS = {
     "numpy": [
         "data",
         "serving.models.hugging_face_measures",
-        "serving.models.own",
         "policies.curves",
         "policies.optuna",
         "tasks.bag_of_words",
@@ -491,6 +505,12 @@ def test_light_modules_load_nothing_heavy(module: str) -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = "import hpsearch.cli\ntry: hpsearch.cli.main(['--help'])\nexcept SystemExit as end: assert not end.code"
     assert loaded_by(code) == []
+
+
+def test_a_driver_starts_without_scipys_statistics() -> None:
+    """They take as long as all else that a driver imports, and `curves` and `promotion` alone use them."""
+    code = "import sys, hpsearch.search.driver; assert 'scipy.stats' not in sys.modules"
+    assert loaded_by(code) == ["optuna"]
 
 
 def test_a_heavy_module_is_seen() -> None:

@@ -41,6 +41,7 @@ def test_the_wheel_needs_nothing_of_the_checkout(wheel):
     [entry] = [files.read(name).decode() for name in files.namelist() if name.endswith("entry_points.txt")]
     [metadata] = [files.read(name).decode() for name in files.namelist() if name.endswith("METADATA")]
     assert "hpsearch = hpsearch.cli:main" in entry
+    assert "[mlflow.app]\nhpsearch = hpsearch.views.mlflow.pages:app" in entry
     assert "Provides-Extra: samples" in metadata
     assert "Requires-Python: >=3.11" in metadata
 

@@ -28,6 +28,7 @@ from functools import cache
 from pathlib import Path
 
 from hpsearch.system import environment
+from hpsearch.views.shipper import Shipper
 
 EARLY = [
     "hpsearch.api.run",
@@ -41,6 +42,7 @@ EARLY = [
     "hpsearch.results.evidence.caveats",
     "hpsearch.final.training",
     "hpsearch.launchers.local",
+    "hpsearch.policies.curves.sampler",
     "hpsearch.search.loop",
     "hpsearch.testing.toy",
     "hpsearch.views.mlflow.view",
@@ -48,24 +50,27 @@ EARLY = [
     "hpsearch.views.shipper",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.tracking",
+    "scipy.stats",
     "sklearn.ensemble",
 ]
 ROOT = Path(__file__).parents[1]
 AVAILABLE = hasattr(os, "pidfd_open")
 WORKER = b"forked-worker"  # the name of a forked worker in /proc/PID/comm
 PR_SET_NAME = 15  # man 2 prctl
+FRESH = Shipper._spawn
 
 
 class Warm:
     """A command that runs, with the methods of `subprocess.Popen` that tests call."""
 
-    def __init__(self, arguments, *, cwd, environment, views=True):
+    def __init__(self, arguments, *, cwd, environment, views=True, pictures=False):
         self.returncode, self._said = None, None
         ends = [os.pipe(), os.pipe()]
         self.stdout, self.stderr = (os.fdopen(read, encoding="utf-8", errors="strict") for read, _ in ends)
         self._connection = socket.socket(socket.AF_UNIX)
         self._connection.connect(_server())
-        request = {"arguments": list(map(str, arguments)), "cwd": str(cwd), "environment": environment, "views": views}
+        request = {"arguments": list(map(str, arguments)), "cwd": str(cwd), "environment": environment}
+        request |= {"views": views, "pictures": pictures}
         content = json.dumps(request).encode()
         fds = array.array("i", [write for _, write in ends])
         self._connection.sendmsg([len(content).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
@@ -158,6 +163,7 @@ def main():
     for name in EARLY:
         importlib.import_module(name)  # some set variables
     environment.versions()
+    open_a_store()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
         listener.listen(16)
@@ -166,6 +172,16 @@ def main():
         request = _serve(listener)
     if request is not None:
         _run(request | {"started_with": started_with})
+
+
+def open_a_store():
+    """Has the forks of this process know the revisions of Optuna's schema."""
+    from optuna.storages import RDBStorage
+
+    from tests import blank
+
+    blank.remember_revisions()
+    RDBStorage("sqlite://").engine.dispose()
 
 
 def _serve(listener):
@@ -222,14 +238,15 @@ def _run(request):
     from hpsearch import cli
     from hpsearch.search import driver
     from hpsearch.system import failpoints
-    from hpsearch.views import shipper
+    from hpsearch.views.mlflow.store import Store
     from tests.faults.zygote import NoViews
 
     sys.argv = ["hpsearch", *request["arguments"]]
     failpoints.arm(os.environ.get("HPSEARCH_FAILPOINT", ""))
     fork_workers()
+    Store.draws = request["pictures"]
     if request["views"]:
-        shipper.Shipper._spawn = shipping
+        fork_shipping()
     else:
         driver.shipper.start = NoViews
     try:
@@ -294,6 +311,22 @@ def _become_another():
 
 
 # ----------------------------------------------------------------------------------------------- the shipping process
+
+
+def fork_shipping():
+    """Has the drivers of this process fork their shipping processes."""
+    if AVAILABLE:
+        Shipper._spawn = shipping
+
+
+@contextlib.contextmanager
+def fresh_shipping():
+    """Has the drivers of this process start interpreters as shipping processes, as a user's do."""
+    forks, Shipper._spawn = Shipper._spawn, FRESH
+    try:
+        yield
+    finally:
+        Shipper._spawn = forks
 
 
 def shipping(shipper):

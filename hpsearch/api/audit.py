@@ -13,8 +13,8 @@ from hpsearch.errors import UserError
 from hpsearch.events import Show
 from hpsearch.home.home import Home, history_of
 from hpsearch.results.evidence.pruning_audit import TRIALS, stopped
+from hpsearch.space.budget import Budget
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import Budget
 
 
 def audit(

@@ -11,7 +11,7 @@ from hpsearch.api.arguments import check_arguments
 from hpsearch.api.options import Space, check_changes, experiment_of, opening_turn, redacted
 from hpsearch.displays.show import displayed
 from hpsearch.displays.training import TrainingTerminal
-from hpsearch.events import Preparing, Show
+from hpsearch.events import Show
 from hpsearch.home.home import Home
 from hpsearch.preflight.checking import suite
 from hpsearch.preflight.checking.findings import Conformance
@@ -48,11 +48,7 @@ def check(
         with opening_turn:
             experiment = experiment_of(space, base=base, device=device)
         with displayed(progress, in_terminal=TrainingTerminal) as show, _cached(home) as at:
-
-            def shown(what: str, share: float) -> None:
-                show(Preparing(what, share))
-
-            return suite.check(experiment, at, trial_seconds=trial_seconds, progress=shown, quick=quick)
+            return suite.check(experiment, at, trial_seconds=trial_seconds, show=show, quick=quick)
 
 
 @contextlib.contextmanager

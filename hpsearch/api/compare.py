@@ -53,6 +53,8 @@ class TrialComparison:
                 "epoch": trial.best.epoch if trial.best else None,
                 "seconds": trial.seconds,
                 "params": trial.params,
+                "sampled_params": trial.sampled,
+                "cut": trial.cut,
                 "curve": {"epoch": curve.x, "value": [finite(value) for value in curve.values]},
             }
             for trial, curve in zip(self.trials, self.curves(), strict=True)

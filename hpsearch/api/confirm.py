@@ -13,8 +13,9 @@ from hpsearch.api.study import Study
 from hpsearch.errors import UserError
 from hpsearch.events import Show
 from hpsearch.home.home import Home, history_of
+from hpsearch.space.budget import Budget
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import Budget, Confirm
+from hpsearch.space.search import Confirm
 
 TOP, SEEDS, MOST = 3, 3, 100
 

@@ -15,6 +15,7 @@ from hpsearch.api.predict import load_model
 from hpsearch.data.splits import PARTS
 from hpsearch.errors import UserError
 from hpsearch.home.home import Home
+from hpsearch.results.evidence.caveats import model_at_chance
 from hpsearch.results.evidence.looks import Look, earlier, line, looks, record
 from hpsearch.serving.models.examples import Examples, of_file, of_space
 from hpsearch.serving.models.folder import ModelFolder
@@ -82,7 +83,14 @@ def evaluate(
             if split == "test":
                 warnings += _looked(experiment, loaded.folder, chosen, Path(home))
         found = {one.name: one for one in measure(loaded, chosen, how)}
+        warnings += [line for one in found.values() for line in _at_chance(one)]
     return ModelMetrics(loaded.folder.path, found, tuple(warnings))
+
+
+def _at_chance(found: SetMetrics) -> list[str]:
+    """A warning if the model is no better than chance on a set."""
+    named = {f"{found.split}/{found.name}/{name}": value for name, value in found.metrics.items()}
+    return [f"warning: {text}" for text in model_at_chance(named, lambda _: found.examples, split=found.split)]
 
 
 def is_file(data: Space) -> bool:

@@ -20,8 +20,8 @@ from hpsearch.journal.study_lock import is_locked
 from hpsearch.policies.budget.extension import Extension
 from hpsearch.policies.budget.spending import allowed, extended, limits, spent
 from hpsearch.policies.policy import Policy
+from hpsearch.space.budget import Budget
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import Budget
 
 POLL_SECONDS = 0.1  # between checks whether the driver of a running study has taken its new budget
 

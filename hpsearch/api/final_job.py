@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hpsearch.api.final_log import FinalLog, SeedLog
 from hpsearch.api.interrupt import Interrupt
 from hpsearch.api.options import opening_turn
 from hpsearch.config import Config
@@ -19,12 +22,15 @@ from hpsearch.final.reproduction import reproduction
 from hpsearch.final.seed import SeedTraining
 from hpsearch.final.training import FinalTraining
 from hpsearch.home.home import Home
+from hpsearch.journal import iterate
+from hpsearch.journal.told import untold
 from hpsearch.policies.finalists import fresh_seed
 from hpsearch.preflight.preparation import prepare, settings_for
+from hpsearch.results.evidence.caveats import model_at_chance
 from hpsearch.results.evidence.looks import Look, earlier, line, look_of, record
+from hpsearch.results.evidence.margins import examples_of
 from hpsearch.results.evidence.optimism import OptimismGap, gap
 from hpsearch.results.evidence.seeds import SeedResult, SeedSummary, summary
-from hpsearch.serving import served
 from hpsearch.serving.models.card import Facts, write_card
 from hpsearch.space.experiment import Experiment
 from hpsearch.system.atomic import write_json
@@ -32,7 +38,6 @@ from hpsearch.trainers import Prepared as PreparedData
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.registry import Registered, Registration
 
-PATIENCE = 600.0  # seconds to wait for an MLflow that is slow; one that is down fails at once
 PATIENCE_WHEN_FAILED = 4.0  # after an error
 WHOLE = "train+valid"
 
@@ -58,13 +63,24 @@ class FinalResult:
 def prepared_data(
     experiment: Experiment, home: Home, show: Show, known: Callable[[Mapping[str, Any]], None]
 ) -> PreparedData:
-    """Prepares the data of a final training, and shows what was read; `known` gets their fingerprints."""
+    """Prepares the data of a final training, and shows what was read; `known` gets their fingerprints.
+
+    Warnings that a search of the study has told are not repeated.
+    """
     show(Preparing("reading the data", 0.0))
     prepared = prepare(experiment, home, lambda what, share: show(Preparing(what, share)), known=known)
     show(Prepared(prepared.summary))
-    for warning in prepared.warnings:
+    for warning in untold(prepared.warnings, _told(home.journal(experiment.study))):
         show(Notice(f"warning: {warning}"))
     return prepared
+
+
+def _told(path: Path) -> Iterator[str]:
+    """The warnings that a study's journal has; none if it is not here."""
+    if path.exists():
+        for event in iterate(path, points=False):
+            if event["event"] == "driver_started":
+                yield from event.get("warnings", ())
 
 
 def wanted_config(experiment: Experiment, data: str) -> Config:
@@ -120,12 +136,19 @@ class FinalJob:
             self.show(Testing())
             look = self._look(wanted, prepared.facts)
             metrics = final.test(lambda tested: self._note_look(look, tested))
+            for text in model_at_chance(metrics, lambda name: examples_of(prepared.sets, name), split="test"):
+                self.show(Notice(f"warning: {text}"))
             said, found = self._compared(final, settings)
             over_seeds = self._summary(final)
             self._write(final, found, over_seeds)
-            self._write_card(metrics, prepared, final.signatures, found)
+            self._write_card(metrics, prepared, final.signatures, (found, over_seeds))
+            log = self._log(final, found, over_seeds)
+            log.write(self.output)
             final.set_aside()
-            self._finish(final, runs, found, over_seeds)
+            for training, seed in zip(final.trainings, log.seeds, strict=True):
+                log.end(seed, runs[training.seed], self.output, self.registration)
+            logged = runs[final.chosen.seed]
+            self._tell_unregistered(logged)
             final.clear()
         return FinalResult(
             metrics,
@@ -138,7 +161,7 @@ class FinalJob:
             seed=final.chosen.seed,
             seeds=over_seeds,
             data=self.data,
-            registered=runs[final.chosen.seed].registered,
+            registered=logged.registered,
         )
 
     # ------------------------------------------------------------------------------------------------------- training
@@ -198,6 +221,8 @@ class FinalJob:
         metrics, config = own.metrics, own.config
         value, changed = metrics[objective.metric], self.changed
         said = reproduction(known, config, value, settings, data_changed=changed, measured=own.measured)
+        if said and len(final.trainings) > 1:
+            said = f"seed {own.seed}: {said}"
         if changed or not known or edits(known, config):
             return said, None
         minimize = objective.direction == "minimize"
@@ -222,12 +247,12 @@ class FinalJob:
         metrics: Mapping[str, float],
         prepared: PreparedData,
         signatures: Mapping[str, str],
-        found: OptimismGap | None,
+        evidence: tuple[OptimismGap | None, SeedSummary | None],
     ) -> None:
         """Writes the model's README.md."""
         experiment = self.experiment
         facts = Facts(
-            experiment.study, metrics, prepared.sets, prepared.contents, experiment.provenance, signatures, found
+            experiment.study, metrics, prepared.sets, prepared.contents, experiment.provenance, signatures, *evidence
         )
         write_card(self.output, facts)
 
@@ -252,44 +277,40 @@ class FinalJob:
 
     def _run_of(self, training: SeedTraining) -> FinalRun:
         """The MLflow run of a seed; that of an earlier call continues."""
-        run = FinalRun(
-            self.home.path,
-            self.experiment.tracking.uri,
-            self.experiment.study,
-            say=lambda text: self.show(Notice(text)),
-        )
-        name = "final" if training.number == 1 else f"final, seed {training.seed}"
+        seed = self._begun(training)
+        return self._log_of((seed,)).begin(seed, self.home, say=lambda text: self.show(Notice(text)))
+
+    def _begun(self, training: SeedTraining) -> SeedLog:
+        """What is known of a seed's training at its beginning."""
         tags = {
             "hpsearch.seed": training.seed,
             "hpsearch.trained_on": self.data,
             "hpsearch.config": training.config.digest(),
         }
-        values = training.config.model_dump(mode="json")
-        run.start(values, self.experiment.provenance, tags, name=name, began=training.began, data=self.facts)
-        return run
+        name = "final" if training.number == 1 else f"final, seed {training.seed}"
+        return SeedLog(name, training.config.model_dump(mode="json"), tags, training.began)
 
-    def _finish(
-        self,
-        final: FinalTraining,
-        runs: Mapping[int, FinalRun],
-        found: OptimismGap | None,
-        over_seeds: SeedSummary | None,
-    ) -> None:
-        """Ends the runs: that of the model's seed has the model, the gap, and mean and deviation over seeds."""
+    def _log_of(self, seeds: tuple[SeedLog, ...]) -> FinalLog:
+        experiment = self.experiment
+        return FinalLog(experiment.study, experiment.tracking.uri, experiment.provenance, self.facts, seeds)
+
+    def _log(self, final: FinalTraining, found: OptimismGap | None, over_seeds: SeedSummary | None) -> FinalLog:
+        """What came of each seed: the model's has the gap as well, and mean and deviation over seeds."""
+        also = (found.metrics() if found is not None else {}) | (over_seeds.metrics() if over_seeds is not None else {})
+        seeds, now = [], time.time()
         for training in final.trainings:
-            metrics, run = training.metrics, runs[training.seed]
-            if training is not final.chosen:
-                run.finish(metrics, status="FINISHED" if training.best is not None else "FAILED", timeout=PATIENCE)
-                continue
-            metrics = metrics | (found.metrics() if found is not None else {})
-            metrics = metrics | (over_seeds.metrics() if over_seeds is not None else {})
-            run.finish(
-                metrics,
-                self.output,
-                served=served(self.output),
-                registration=self.registration,
-                timeout=PATIENCE,
-            )
+            is_model = training is final.chosen
+            status = "FINISHED" if training.best is not None else "FAILED"
+            metrics = training.metrics | (also if is_model else {})
+            about: dict[str, Any] = {"evaluations": training.evaluations, "metrics": metrics, "is_model": is_model}
+            seeds.append(replace(self._begun(training), status=status, ended=now, **about))
+        return self._log_of(tuple(seeds))
+
+    def _tell_unregistered(self, logged: FinalRun) -> None:
+        """Says how a model is registered later, if MLflow was down."""
+        if self.registration is not None and logged.registered is None and logged.fault:
+            name = json.dumps(self.registration.name, ensure_ascii=False)
+            self.show(Notice(f"once MLflow answers, `hpsearch register {self.output} {name}` registers the model"))
 
     @contextlib.contextmanager
     def _logged(self) -> Iterator[dict[int, FinalRun]]:

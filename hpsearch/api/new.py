@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hpsearch.errors import ConfigError, UserError
-from hpsearch.preflight.draft.draft import Budget, Draft, Machine
+from hpsearch.preflight.draft.draft import Draft
 from hpsearch.preflight.draft.draft import draft as drafted
+from hpsearch.preflight.draft.plan import Budget, Machine
 from hpsearch.preflight.draft.questions import Answers, Question
 from hpsearch.space.validation import wrong_study
 from hpsearch.system.atomic import write_atomically
@@ -23,6 +24,7 @@ def new(
     source: str | None = None,
     target: str | None = None,
     encoding: str | None = None,
+    pretrained: str | Path | Sequence[str | Path] = (),
     study: str | None = None,
     trials: int | None = None,
     hours: float | None = None,
@@ -35,7 +37,8 @@ def new(
 
     files: labelled texts, pairs or texts as csv, tsv, json, jsonl or parquet; two line-aligned text files; .txt files;
     a folder of these; a folder of the `datasets` library. Files whose names differ in train, valid and test are the
-    splits of a set; several sets become one mixed study.
+    splits of a set; several sets become one mixed study. A folder with a checkpoint of transformers among them, or
+    `pretrained` (a folder, or a name on the hub; several are choices), is fine-tuned.
 
     output: the file to write; None: nothing is written, and paths are relative to the working folder. task, text,
     label, source, target, encoding: what the files do not tell. device: where the trials will train (auto, cpu, cuda,
@@ -53,7 +56,16 @@ def new(
     given = [files] if isinstance(files, str | Path) else list(files)
     answers = Answers(task, [text] if isinstance(text, str) else text, label, source, target, encoding, first, ask)
     machine, budget = Machine.of(device), Budget(trials, hours)
-    made = drafted([Path(one) for one in given], place, answers=answers, study=study, budget=budget, machine=machine)
+    models = [pretrained] if isinstance(pretrained, str | Path) else pretrained
+    made = drafted(
+        [Path(one) for one in given],
+        place,
+        answers=answers,
+        checkpoints=[str(one) for one in models],
+        study=study,
+        budget=budget,
+        machine=machine,
+    )
     if output is not None:
         write(place, made.text)
     return made

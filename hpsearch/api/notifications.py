@@ -185,7 +185,7 @@ def message(
         "direction": experiment.objective.direction,
         "value": best.value if best else None,
         "trial": best.number if best else None,
-        "params": dict(best.params) if best else {},
+        "params": best.trained_params if best else {},
         "trials": len(history.trials),
         "outcomes": dict(outcomes),
         "seconds": round(history.seconds, 1),

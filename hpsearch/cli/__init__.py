@@ -41,6 +41,7 @@ from hpsearch.cli.new import new
 from hpsearch.cli.pause import pause, resume
 from hpsearch.cli.plan import plan
 from hpsearch.cli.predict import predict
+from hpsearch.cli.register import register
 from hpsearch.cli.rename import rename
 from hpsearch.cli.repair import repair
 from hpsearch.cli.report import report
@@ -54,6 +55,7 @@ from hpsearch.cli.ui import ui
 from hpsearch.cli.verify import verify
 from hpsearch.cli.watch import watch
 from hpsearch.errors import HpsearchError, StorageFailed, StudyMismatch
+from hpsearch.output import waiting
 from hpsearch.output.printable import printable
 from hpsearch.output.redaction import guard, redact
 from hpsearch.output.streams import unfailing
@@ -67,6 +69,7 @@ NEEDS = {  # packages with a version floor
     "audit": ("torch", "mlflow"),
     "extend": ("torch", "mlflow"),
     "train": ("torch", "mlflow"),
+    "register": ("mlflow",),
     "verify": ("torch",),
     "predict": ("torch",),
     "evaluate": ("torch",),
@@ -128,7 +131,7 @@ commands.add_section("Before", new, plan, check, explain, schema)
 commands.add_section("Search", run, watch, pause, resume, extend, enqueue, stop)
 commands.add_section("Look and compare", list_studies, show, compare, report, ui)
 commands.add_section("Trust", confirm, audit, verify)
-commands.add_section("Use the winner", export, train, predict, evaluate)
+commands.add_section("Use the winner", export, train, register, predict, evaluate)
 commands.add_section("Keep in order", rename, clean, delete, sync, repair, completion)
 
 
@@ -141,11 +144,17 @@ def main(arguments: list[str] | None = None) -> None:
     guard()
     stand_in_for_user()
     with unfailing(lost_output.tell):
-        _main(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        if not {"--quiet", "--json"} & set(given):
+            waiting.start()
+        try:
+            _main(given)
+        finally:
+            waiting.stop()
 
 
-def _main(arguments: list[str] | None) -> None:
-    json_errors.expect(sys.argv[1:] if arguments is None else arguments)
+def _main(arguments: list[str]) -> None:
+    json_errors.expect(arguments)
     try:
         code = commands.main(arguments, prog_name="hpsearch", standalone_mode=False)
         lost_output.check()

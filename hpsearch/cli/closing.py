@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hpsearch.displays.text import error_file, measured
@@ -77,10 +77,13 @@ def _spent(history: History, experiment: Experiment, *, more: str) -> str:
     interrupted = f"; trials interrupted: {waiting}" if waiting else ""
     if history.is_fruitless:
         return f"spent: {said(budget, history)}"
-    options = " ".join(f"{OPTIONS[limit.name]} {_more(limit)}" for limit in reached)
-    return (
-        f"spent: {said(budget, history)}{interrupted}{f'; to add as much again: {more} {options}' if reached else ''}"
-    )
+    add = f"; to add as much again: {more} {more_of(reached)}" if reached else ""
+    return f"spent: {said(budget, history)}{interrupted}{add}"
+
+
+def more_of(reached: Iterable[Limit]) -> str:
+    """The options of `hpsearch extend` that raise these limits by as much again."""
+    return " ".join(f"{OPTIONS[limit.name]} {_more(limit)}" for limit in reached)
 
 
 def _idle_gpus(history: History, experiment: Experiment) -> Iterator[str]:
@@ -110,8 +113,9 @@ def _more(limit: Limit) -> str:
 def named(history: History, trial: TrialHistory) -> str:
     """Names a trial by its number, state, value and best epoch."""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
+    status = ", ".join(filter(None, (history.trials[trial.number].status, trial.ending)))
     value = math.nan if trial.value is None else trial.value
-    return f"trial {trial.number} ({history.trials[trial.number].status}), {history.metric} {measured(value)}{at}"
+    return f"trial {trial.number} ({status}), {history.metric} {measured(value)}{at}"
 
 
 def _why_no_winner(history: History) -> str:

@@ -48,13 +48,14 @@ def print_trials(found: TrialComparison) -> None:
     """Prints the trials beside each other."""
     trials, study = found.trials, found.study
     best = None if study.best is None else study.best.number
+    known = [(trial, study.history.trial(trial.number)) for trial in trials]
     rows: Rows = [
-        ("outcome", [str(trial.outcome) for trial in trials]),
+        ("outcome", [", ".join(filter(None, (str(trial.outcome), trial.ending))) for trial, one in known]),
         (study.metric, [_measured(trial.value) for trial in trials]),
         ("at epoch", [f"{trial.best.epoch:.3g}" if trial.best and trial.best.epoch else "" for trial in trials]),
         ("seconds", [f"{trial.seconds:.3g}" if trial.seconds else "" for trial in trials]),
     ]
-    rows += [(name, [_param(value) for value in values]) for name, values in found.params().items()]
+    rows += [(name, [_param(one.told_params.get(name)) for _, one in known]) for name in found.params()]
     others = {name: values for name, values in found.metrics().items() if name != study.metric and STDERR not in name}
     rows += [(name, [_measured(value) for value in values]) for name, values in others.items()]
     draw = glyphs(console()).sparkline
@@ -69,12 +70,17 @@ def _winners(found: Comparison) -> Rows:
     rows: Rows = [
         ("trials", [f"{len(one.history.finished)}/{len(one.history.trials)}" for one in studies]),
         ("device time", [_time(one.history.device_seconds) for one in studies]),
-        ("winner", ["" if one.winner is None else f"trial {one.winner.number}" for one in studies]),
+        ("winner", [_winner(one) for one in studies]),
         *((metric, [_of(one, metric) for one in studies]) for metric in _metrics(found)),
         ("fresh seeds", [_confirmed(one) for one in studies]),
         ("default config", [_default(one) for one in studies]),
     ]
     return rows + [(name, [_param(value) for value in values]) for name, values in found.params().items()]
+
+
+def _winner(one: Contender) -> str:
+    """The number of a study's winner, and how it ended if not like others."""
+    return "" if one.winner is None else ", ".join(filter(None, (f"trial {one.winner.number}", one.winner.ending)))
 
 
 def _metrics(found: Comparison) -> list[str]:

@@ -64,7 +64,7 @@ def _when(space_or_study: str, home_path: Path, values: dict[str, Any]) -> str:
     from hpsearch.api.named import recorded, study_named
     from hpsearch.home.home import Home, history_of
     from hpsearch.journal.study_lock import is_locked
-    from hpsearch.policies.budget.spending import extended
+    from hpsearch.policies.budget.spending import allowed, extended
     from hpsearch.policies.enqueued import needs_room
 
     name, home = study_named(space_or_study)[0], Home(home_path)
@@ -72,7 +72,8 @@ def _when(space_or_study: str, home_path: Path, values: dict[str, Any]) -> str:
         return f"study '{name}' is running and tries it next, if its budget has room"
     history = history_of(home, name, curves=False)
     experiment = recorded(history, home.study(name))
-    trials, internal = extended(experiment.budget, history).trials, experiment.space.internal(values)
+    trials = extended(allowed(experiment.budget, history), history).trials
+    internal = experiment.space.internal(values)
     if trials is not None and history.configs >= trials and needs_room(experiment.space, history, internal):
         return f"the budget is spent: hpsearch extend {name}{home.option} --trials 1 tries it"
     return "the next `hpsearch run` tries it"

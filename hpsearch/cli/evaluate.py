@@ -12,6 +12,7 @@ import click
 from hpsearch.cli.options import home_option, model_device_option, writing_options
 from hpsearch.output.printable import printable
 from hpsearch.output.redaction import redact
+from hpsearch.output.waiting import waiting
 
 if TYPE_CHECKING:
     from hpsearch.api.evaluate import ModelMetrics
@@ -63,18 +64,20 @@ def evaluate(
     """
     import hpsearch
 
-    found = hpsearch.evaluate(
-        model,
-        data,
-        split=split,
-        sets=sets,
-        task=task,
-        columns=dict(_column(one) for one in columns),
-        home=home_path,
-        device=device,
-        max_new_tokens=max_new_tokens,
-        beam_size=beam_size,
-    )
+    named = dict(_column(one) for one in columns)
+    with waiting("measuring the model"):
+        found = hpsearch.evaluate(
+            model,
+            data,
+            split=split,
+            sets=sets,
+            task=task,
+            columns=named,
+            home=home_path,
+            device=device,
+            max_new_tokens=max_new_tokens,
+            beam_size=beam_size,
+        )
     for line in found.warnings:
         click.echo(printable(redact(line)), err=True)
     if as_json:

@@ -139,8 +139,8 @@ def _exported(study: Study, output: Path, *, cheapest: bool, trial: int | None) 
     history, winner = study.history, choice.winner(study.history)
     chosen = choice.cheapest(history) if cheapest else None if trial is None else choice.numbered(history, trial)
     found = winner if chosen is None else chosen.trial
-    value, outcome = measured(found.value or 0.0), study.trials[found.number].outcome
-    say(f"{output}: trial {found.number}, {study.metric} {value} ({outcome})")
+    status = ", ".join(filter(None, (study.trials[found.number].outcome, found.ending)))
+    say(f"{output}: trial {found.number}, {study.metric} {measured(found.value or 0.0)} ({status})")
     if chosen is not None:
         lines = list(chosen.lines)
     else:

@@ -76,7 +76,8 @@ def _cells(one: StudySummary) -> list[str]:
 def _state(one: StudySummary) -> str:
     """The state, of a running study with its process."""
     if one.driver is None:
-        return one.state
+        limits = [name.replace("_", " ") for name in one.ended_by if name != "trials"]
+        return f"{one.state}, {' and '.join(limits)} spent" if limits else one.state
     host = one.driver.get("host")
     where = f" on {host}" if host and host != process.hostname() else ""
     return f"{one.state}, pid {one.driver['pid']}{where}" if "pid" in one.driver else one.state

@@ -24,6 +24,7 @@ Examples:
   hpsearch new reviews.csv
   hpsearch new train.tsv valid.tsv test.tsv --label intent -o intents.yaml
   hpsearch new train.en train.fr
+  hpsearch new reviews.csv ./my_bert
   hpsearch new corpus/ --hours 8""",
 )
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
@@ -36,6 +37,9 @@ Examples:
 @click.option("--source", metavar="COLUMN", help="Column (or language of the file) that is translated.")
 @click.option("--target", metavar="COLUMN", help="Column (or language of the file) of the translations.")
 @click.option("--encoding", help="Of the files, if it is not UTF-8: cp1252, gb18030, ...")
+@click.option(
+    "--pretrained", multiple=True, metavar="MODEL", help="Fine-tune this model: a folder, or a name on the hub."
+)
 @click.option("--study", metavar="NAME", help="Name of the study; default: that of the file, without .yaml.")
 @click.option("--trials", type=click.IntRange(1, MAX_TRIALS), help="Trials of the study.")
 @click.option("--hours", type=Amount(), help="Hours of the study; models are sized for them.")
@@ -46,8 +50,9 @@ def new(files: tuple[Path, ...], output: Path, device: str | None, yes: bool, **
     """Look at FILES and write a commented space file that runs as it is.
 
     FILES: a csv, tsv, json, jsonl or parquet file of labelled texts, pairs or texts, or its train, valid and test
-    parts; two line-aligned text files; .txt files; a folder of these, or of the datasets library. What they do not
-    tell is asked at a terminal; the options answer it beforehand.
+    parts; two line-aligned text files; .txt files; a folder of these, or of the datasets library. A folder with a
+    checkpoint of transformers among them is fine-tuned. What they do not tell is asked at a terminal; the options
+    answer it beforehand.
     """
     from hpsearch.api.new import new as made
     from hpsearch.displays.console import say

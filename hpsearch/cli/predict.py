@@ -13,6 +13,7 @@ import click
 
 from hpsearch.cli.options import force_option, model_device_option, writing_options
 from hpsearch.errors import UserError
+from hpsearch.output.waiting import waiting
 
 if TYPE_CHECKING:
     from hpsearch.serving.models.model import Model
@@ -69,7 +70,8 @@ def predict(
 
     if output is not None:
         refuse_other(output, is_predictions, force=force)
-    loaded = hpsearch.load_model(model, device=device)
+    with waiting("loading the model"):
+        loaded = hpsearch.load_model(model, device=device)
     use = loaded.use(set_name, task)
     given = texts or _read(loaded, use.name, file, column)
     at_once = 1 if file is None and not texts and sys.stdin.isatty() else batch_size  # a person waits for each

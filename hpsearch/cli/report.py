@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hpsearch.cli.options import force_option, home_option
+from hpsearch.output.waiting import waiting
 
 
 @click.command(
@@ -41,5 +42,6 @@ def report(space_or_study: str, output: Path, refresh: int | None, force: bool, 
     from hpsearch.api.report import report as write
     from hpsearch.displays.console import say
 
-    path = write(space_or_study, output, home=home_path, refresh=refresh, force=force)
+    with waiting("drawing the report"):
+        path = write(space_or_study, output, home=home_path, refresh=refresh, force=force)
     say(f"{path}: {path.stat().st_size / 1e6:.1f} MB; it needs no network: open it in a browser")

@@ -45,7 +45,7 @@ class Server:
         )
 
 
-def serve(servers: Sequence[Server], *, started: Callable[[], None] = lambda: None) -> int:
+def serve(servers: Sequence[Server], *, started: Callable[[], object] = lambda: None) -> int:
     """Runs servers until the first of them ends; returns its exit code. All end, with their children, with this one.
 
     started: called once they have been started. A keeper process in between holds the reading end of a pipe, which

@@ -57,7 +57,7 @@ Examples:
     show_default=True,
     help="Most trials in the table: the best ones, and those that are running.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="With the MLflow run of each trial.")
+@click.option("-v", "--verbose", is_flag=True, help="With MLflow runs, and warnings of the data.")
 @force_option
 @home_option
 def show(space_or_study: str, home_path: Path, **options: Any) -> None:

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 def print_study(study: Study, trials: Sequence[Trial], *, verbose: bool, table_only: bool = False) -> None:
-    """Prints a table of these trials, and what is known of the study; `verbose`: with MLflow run ids."""
+    """Prints a table of these trials, and what is known of the study.
+
+    verbose: with MLflow run ids, and the warnings that its runs have told, each once.
+    """
     to = console()
     for line in _print_trials(study, trials, to, verbose=verbose):
         write(to, plain(line))
@@ -42,6 +45,7 @@ def print_study(study: Study, trials: Sequence[Trial], *, verbose: bool, table_o
         *about_winner(study.history),
         *about_values(study.history),
         *_waiting(study),
+        *(f"warning: {line}" for line in study.history.warnings if verbose),
     ]:
         write(to, plain(line))
 
@@ -49,7 +53,7 @@ def print_study(study: Study, trials: Sequence[Trial], *, verbose: bool, table_o
 def _print_trials(study: Study, shown: Sequence[Trial], to: Console, *, verbose: bool) -> Iterator[str]:
     """Prints the table; yields the lines below it: params that are the same in all trials, or were left out."""
 
-    params = [unfolded(trial.params) for trial in shown]
+    params = [unfolded(study.history.trial(trial.number).told_params) for trial in shown]
     names, same = differing(params)
     ended = [trial for trial in study.trials if trial.value is not None]
     values, theirs = [float(trial.value or 0.0) for trial in ended], [unfolded(trial.params) for trial in ended]
@@ -126,12 +130,11 @@ def _run(trial: Trial, to: Console) -> str:
 
 def _cells(study: Study, trial: Trial, *, place: str) -> list[str]:
     """The cells of a trial before its params; `place`: epoch or step of its best evaluation, or nothing."""
+    known = study.history.trial(trial.number)
     value = trial.best.metrics[study.metric] if trial.value is None and trial.best else trial.value
     return [
         f"{trial.number}{' *' if study.best and trial.number == study.best.number else ''}",
-        trial.outcome
-        + ", cooled down" * bool(trial.best and trial.best.branch)
-        + (f", {stage}" if (stage := study.history.trial(trial.number).stage) else ""),
+        ", ".join(filter(None, (trial.outcome, known.ending, known.stage))),
         "" if value is None else measured(value),
         *([at(trial.best, place)] if place else []),
     ]

@@ -9,6 +9,7 @@ import click
 from hpsearch.api.named import study_named
 from hpsearch.cli.options import home_option
 from hpsearch.errors import HpsearchError
+from hpsearch.output.waiting import waiting
 
 
 @click.command(
@@ -30,7 +31,8 @@ def sync(space_or_study: str, home_path: Path) -> None:
     home = Home(home_path)
     history = history_of(home, name, space=space_or_study)
     uri = uri or history.origin.experiment.get("tracking", {}).get("uri")
-    lacking = shipping.sync(home.study(name), home.path, uri, VIEWS, say=say)
+    with waiting("writing what MLflow and the Optuna database lack"):
+        lacking = shipping.sync(home.study(name), home.path, uri, VIEWS, say=say)
     for view, count in lacking.items():
         say(f"{view}: " + (f"still lacks {count} events" if count else "has everything"))
     if any(lacking.values()):

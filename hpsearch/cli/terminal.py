@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hpsearch.cli.closing import closing, named
+from hpsearch.cli.closing import closing, more_of, named
 from hpsearch.displays.live.following import State, ended
 from hpsearch.displays.terminal import SearchTerminal, best_table
 from hpsearch.displays.text import about_winner, confirmed, quoted
 from hpsearch.events import Event, Interrupted, Left, Paused, Searched, Shipped, Started, Watched
 from hpsearch.home.home import Home
-from hpsearch.policies.budget.spending import extended, said
+from hpsearch.policies.budget.spending import ended_by, extended, said
 from hpsearch.policies.finalists import not_confirmed
 
 
@@ -169,7 +169,10 @@ class WatchTerminal(SearchTerminal):
         if state.goes_on:
             return f"; hpsearch watch {self._study}{self.home.option} shows it"
         if state is State.FINISHED or (state is State.FINISHING and ended(self._history.stopped) is State.FINISHED):
-            return f"; more of it: hpsearch extend {self._history.study}{self.home.option} --trials N"
+            limits = ended_by(self._history)
+            spent = f" (spent: {', '.join(map(str, limits))})" if limits else ""
+            options = more_of(limits) or "--trials N"
+            return f"{spent}; more of it: hpsearch extend {self._history.study}{self.home.option} {options}"
         named = f"run {self._study}" if Path(self._study).suffix in (".yaml", ".yml") else f"extend {self._study}"
         return f"; it resumes with: hpsearch {named}{self.home.option}"
 

@@ -101,7 +101,10 @@ def about(experiment: Experiment, result: FinalResult, output: Path) -> Iterator
     from hpsearch.displays.text import quoted
 
     metric, trainer = experiment.objective.metric, experiment.trainer
-    yield from [*(lines(result.metrics, result.signatures) or [trainer.untested]), *result.untested]
+    tested = lines(result.metrics, result.signatures)
+    if tested and result.seeds is not None:
+        yield f"the test of the model, which is that of seed {result.seed}:"
+    yield from [*(tested or [trainer.untested]), *result.untested]
     if result.reproduction or metric in result.metrics:
         yield result.reproduction or f"{metric} {result.metrics[metric]:.6g}"
     yield from result.seeds.lines() if result.seeds is not None else []

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hpsearch.home.home import Home
 
 PATIENCE = 60.0  # seconds in which a server should answer, after which no browser is opened
+SAID_EVERY = 2.0  # seconds between two lines in a terminal about a server that does not answer yet
 DASHBOARD = 8080  # the dashboard's port, if it is free
 
 
@@ -85,7 +86,7 @@ def ui(
     servers = [replace(one, verbose=verbose) for one in servers]
     page = _page(shown, port, charts)
     click.echo("\n".join([f"MLflow: {page}", *lines, *older(shown), _ending(shown, port, len(servers))]))
-    sys.exit(serve(servers, started=lambda: _open_later(page, port) if opens else None))
+    sys.exit(serve(servers, started=lambda: _await(page, port, opens=opens)))
 
 
 def _shown(home_path: Path, named: str | None) -> Shown:
@@ -194,19 +195,28 @@ def _can_open() -> bool:
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _open_later(page: str, port: int) -> None:
-    """Opens the page once the server answers, in a thread."""
+def _await(page: str, port: int, *, opens: bool) -> threading.Thread:
+    """Opens the page once the server answers, if that is wanted; until then a terminal reads that it starts."""
 
     def wait() -> None:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    webbrowser.open(page)
-                    return
+        began = said = time.monotonic()
+        while not _answers(port) and time.monotonic() - began < PATIENCE:
+            if sys.stdout.isatty() and time.monotonic() - said >= SAID_EVERY:
+                said = time.monotonic()
+                click.echo(f"MLflow is starting ({said - began:.0f} s)")
             time.sleep(0.2)
+        if opens and _answers(port):
+            webbrowser.open(page)
 
-    threading.Thread(target=wait, name="browser", daemon=True).start()
+    thread = threading.Thread(target=wait, name="browser", daemon=True)
+    thread.start()
+    return thread
+
+
+def _answers(port: int) -> bool:
+    """Whether a server listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _is_free(port: int) -> bool:

@@ -47,6 +47,15 @@ class Cut:
             return np.minimum(kept, 1)
         return kept - 1 if self.truncate == "right" else 1 + (kept - 1) // 2
 
+    def prompt(self, ids: list[int]) -> list[int]:
+        """The tokens of one prompt that are kept."""
+        import numpy as np
+
+        if len(ids) <= self.longest_prompt:
+            return ids
+        head = int(self.heads(np.array([self.longest_prompt]))[0])
+        return ids[:head] + ids[len(ids) - (self.longest_prompt - head) :]
+
 
 def text_rows(n_tokens: int, context: int) -> int:
     """The number of rows of an epoch of running text: each token is a target once; the last row may be shorter."""

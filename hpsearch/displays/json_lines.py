@@ -99,9 +99,12 @@ def counted(history: History) -> dict[str, int]:
 
 def _trial(trial: TrialHistory) -> dict[str, Any]:
     """What every event of a trial says of it."""
-    repeat = {} if trial.confirms is None else {"confirms": trial.confirms, "repeat": trial.repeat}
+    repeat: dict[str, Any] = {} if trial.confirms is None else {"confirms": trial.confirms, "repeat": trial.repeat}
     horizon = {} if trial.horizon == 1 and trial.of is None else {"horizon": trial.horizon, "of": trial.of}
-    kept = {"trial": trial.number, "name": trial.name, "params": trial.params, "value": trial.value}
+    kept = {"trial": trial.number, "name": trial.name, "params": trial.trained_params, "sampled_params": trial.params}
+    kept |= {"value": trial.value}
+    if trial.cut is not None:
+        repeat |= {"cut": trial.cut}
     return {**kept, "outcome": trial.outcome and str(trial.outcome), **repeat, **horizon}
 
 
@@ -204,4 +207,6 @@ _DESCRIBED: Mapping[type, Any] = {
     events.Stepped: lambda e: {"event": "stepped", "seed": e.seed, "step": e.step, "share": e.share},
     events.Trained: _trained,
     events.Testing: lambda e: {"event": "testing"},
+    events.Judging: lambda e: {"event": "judging", **vars(e)},
+    events.Judged: lambda e: {"event": "judged", **vars(e)},
 }

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from hpsearch.displays.frame import params as fitting
 from hpsearch.displays.live.state import telling
-from hpsearch.displays.text import inline, is_cooled, measured, named, params, plain
+from hpsearch.displays.text import inline, measured, named, params, plain
 from hpsearch.events import Interrupted, Measured, Opened, Paused, Started
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
@@ -80,7 +80,7 @@ def finished(trial: TrialHistory, metric: str, *, see: str = "") -> str:
     outcome = f"[{trial.status.colour}]{trial.status}[/]"
     value = f" {metric} {measured(trial.value)}" if trial.value is not None else ""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
-    at += ", cooled down" if is_cooled(trial) else ""
+    at += f", {trial.ending}" if trial.ending else ""
     words = f"[dim]{plain(params(trial))}[/]"
     file = f"; see {plain(see)}" if see else ""
     return f"{named(trial)} finished: {outcome}{value}{at}, {trial.seconds:.0f} s  {words}{_why(trial)}{file}"
@@ -93,12 +93,12 @@ def finished_in(
     value = "" if trial.value is None else f"  {measured(trial.value)}"
     best = " best" if is_best else ""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
-    at += ", cooled down" if is_cooled(trial) else ""
+    at += f", {trial.ending}" if trial.ending else ""
     text = Text.assemble(f"{named(trial)} ", (str(trial.status).replace("_", " "), trial.status.colour))
     text.append(value, style="bold").append(best, style="green").append(f"{at}, {trial.seconds:.0f} s")
     why = inline(_why(trial))
     left = width - text.cell_len - 2 - min(cell_len(why), width // 2)
-    text.append(f"  {fitting(telling(trial.params, default), left)}".rstrip(), style="dim").append(why)
+    text.append(f"  {fitting(telling(trial.told_params, default), left)}".rstrip(), style="dim").append(why)
     if text.cell_len > width:
         text.truncate(width - 1)
         text.append(cut)

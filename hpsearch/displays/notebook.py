@@ -8,17 +8,21 @@ from __future__ import annotations
 import html
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.displays.lines import head, started, stopped, value
+from hpsearch.displays.bars import UNICODE
+from hpsearch.displays.frame import Frame, rows
+from hpsearch.displays.lines import head, stopped
+from hpsearch.displays.live.plan import Plan
+from hpsearch.displays.live.state import LiveState
 from hpsearch.displays.text import about_values, about_winner, measured, named, params
 from hpsearch.displays.training import trained, training
 from hpsearch.events import (
     Event,
+    Finished,
     Interrupted,
     Left,
-    Measured,
     Notice,
     OfPause,
     OfTrial,
@@ -28,7 +32,6 @@ from hpsearch.events import (
     Resumed,
     Searched,
     SearchPaused,
-    Started,
     Stepped,
     Testing,
     Trained,
@@ -40,11 +43,12 @@ from hpsearch.output.redaction import redact
 
 REDRAW = 0.3  # seconds between two drawings; a new line is drawn at once
 LINES = 10  # most recent lines shown below the bars
+WIDTH, HEIGHT = 110, 24  # characters and lines of the state of a search, which is that of a terminal
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A trial or a step of the work, its progress and its latest value."""
+    """A step of the work or a final training, its progress and its latest value."""
 
     name: str
     share: float = 0.0
@@ -60,8 +64,8 @@ class Notebook:
 
     def __init__(self) -> None:
         self._title, self._lines = "", list[str]()
-        self._bars = dict[int, Bar]()  # by trial; 0 outside of a search
-        self._metric = ""
+        self._bar: Bar | None = None  # outside of a search
+        self._search: tuple[History, Plan] | None = None  # that is going on
         self._handle: Any = None
         self._drawn = 0.0
 
@@ -75,40 +79,49 @@ class Notebook:
             self._draw()
 
     def _repr_html_(self) -> str:
-        rows = "".join(bar._repr_html_() for _, bar in sorted(self._bars.items()))
+        live = "\n".join(map(escaped, self._live()))
+        shown = f"<pre>{live}</pre>" if live else f"<table>{self._bar._repr_html_() if self._bar else ''}</table>"
         lines = "<br>".join(escaped(line) for line in self._lines[-LINES:])
-        return f"<b>{escaped(self._title)}</b><table>{rows}</table><small>{lines}</small>"
+        return f"<b>{escaped(self._title)}</b>{shown}<small>{lines}</small>"
 
     def __repr__(self) -> str:
-        bars = [f"{bar.name} {bar.share:.0%} {bar.value}" for _, bar in sorted(self._bars.items())]
-        return printable(redact("\n".join([self._title, *bars, *self._lines[-LINES:]])), keep="\n")
+        bars = [f"{bar.name} {bar.share:.0%} {bar.value}" for bar in filter(None, [self._bar])]
+        shown = [self._title, *bars, *self._live(), *self._lines[-LINES:]]
+        return printable(redact("\n".join(shown)), keep="\n")
+
+    def _live(self) -> list[str]:
+        """The state of the search now, as a terminal shows it; nothing outside of one."""
+        if self._search is None:
+            return []
+        state = LiveState.of(*self._search, at=time.time(), note=self._lines[-1] if self._lines else "")
+        frame = Frame(WIDTH, HEIGHT, UNICODE, state.at)
+        return [row.plain.rstrip() for row in rows(state, frame) if row.plain.strip()]
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Notice):
             self._lines.append(event.line)
         elif isinstance(event, Preparing):
-            self._bars[0] = Bar(event.what, event.share)
+            self._bar = Bar(event.what, event.share)
         elif isinstance(event, Opened):
             self._open(event)
         elif isinstance(event, Watched):
             self._watch(event)
         elif isinstance(event, Left):
-            self._bars.clear()
+            self._search = None
             best = event.history.leader()
             about = [] if best is None else [ended(event.history, stopped=False).partition("; ")[2]]
             self._lines += ["; ".join([f"study {event.history.study}: {event.state}", *about])]
             self._lines += about_winner(event.history)
         elif isinstance(event, Trained):
-            self._bars[0] = Bar(training(event), event.share, trained(event))
+            self._bar = Bar(training(event), event.share, trained(event))
         elif isinstance(event, Stepped):
-            before = self._bars.get(0)
-            self._bars[0] = Bar(training(event), event.share, before.value if before is not None else "")
+            self._bar = Bar(training(event), event.share, self._bar.value if self._bar is not None else "")
         elif isinstance(event, Resumed):
             self._lines.append(event.line)
         elif isinstance(event, Testing):
-            self._bars[0] = Bar("testing", 1.0)
+            self._bar = Bar("testing", 1.0)
         elif isinstance(event, Searched):
-            self._bars.clear()
+            self._search = None
             self._lines.append(ended(event.history, stopped=event.stopped))
             self._lines += [*about_winner(event.history), *about_values(event.history)]
         elif isinstance(event, OfPause):
@@ -118,37 +131,30 @@ class Notebook:
             self._note_trial(event)
 
     def _open(self, event: Opened) -> None:
-        self._bars.clear()
-        self._metric = event.history.metric
-        self._title = f"{event.history.study}: {self._metric}, {event.history.direction}"
+        self._bar = None
+        self._search = event.history, Plan.of(event.experiment, workers=len(event.workers))
+        self._title = f"{event.history.study}: {event.history.metric}, {event.history.direction}"
         self._lines += head(event)
 
     def _watch(self, event: Watched) -> None:
-        """Shows a study that another process searches, with a bar for each trial in training."""
+        """Shows a study that another process searches, as a terminal does."""
         history = event.history
-        self._bars.clear()
-        self._metric = history.metric
+        self._bar = None
+        self._search = history, Plan.recorded(history)
         self._title = f"{history.study}: {history.metric}, {history.direction} ({event.state})"
-        for trial in history.everything.values():
-            if trial.running:
-                last = max((one.progress for one in trial.evaluations.values()), default=0.0)
-                self._bars[trial.number] = Bar(named(trial), last)
 
     def _note_trial(self, event: OfTrial) -> None:
-        trial = event.trial
-        if isinstance(event, Measured):
-            shown = value(event, self._metric)
-            bar = self._bars.get(trial.number) or Bar(named(trial))
-            self._bars[trial.number] = replace(bar, share=event.evaluation.progress, value=shown)
-            return
-        self._bars.pop(trial.number, None)
-        if isinstance(event, Started):
-            self._bars[trial.number] = Bar(started(event))
-        elif isinstance(event, Paused | Interrupted):
+        """Notes how a trial has ended; the state of the search has all else."""
+        if isinstance(event, Paused | Interrupted):
             self._lines.append(stopped(event))
-        else:
+        elif isinstance(event, Finished):
+            trial = event.trial
             last = f" {self._metric} {measured(trial.value)}" if trial.value is not None else ""
             self._lines.append(f"{named(trial)} finished: {trial.outcome}{last}  {params(trial)}")
+
+    @property
+    def _metric(self) -> str:
+        return "" if self._search is None else self._search[0].metric
 
     def _draw(self) -> None:
         if self._handle is None:

@@ -25,7 +25,6 @@ from hpsearch.displays.text import (
     confirmed,
     equals,
     error_file,
-    is_cooled,
     measured,
     plain,
     short_params,
@@ -268,7 +267,7 @@ def best_table(history: History, to: Console) -> Table:
     ]
     rows = []
     for trial in ranked:
-        status = history.trials[trial.number].status + ", cooled down" * is_cooled(trial)
+        status = ", ".join(filter(None, (history.trials[trial.number].status, trial.ending)))
         rows.append(
             [
                 str(trial.number),

@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rich.markup import escape
 
@@ -41,19 +41,6 @@ def inline(text: str) -> str:
     return printable(redact(text), keep="")
 
 
-def is_cooled(trial: TrialHistory) -> bool:
-    """Whether the trial's value is that of the end of a cool-down."""
-    return trial.best is not None and bool(trial.best.branch)
-
-
-class HasParams(Protocol):
-    """A trial, from the journal or loaded."""
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Its params by name."""
-
-
 def error_file(folder: Path, trial: TrialHistory) -> str:
     """The file with what failed in a trial, from the working folder if it is below; empty: there is none.
 
@@ -66,14 +53,14 @@ def error_file(folder: Path, trial: TrialHistory) -> str:
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
 
 
-def params(trial: HasParams) -> str:
-    """A trial's params in one line."""
-    return " ".join(f"{name}={shown(value)}" for name, value in unfolded(trial.params).items())
+def params(trial: TrialHistory) -> str:
+    """A trial's params in one line; the sampled value beside another one that its value is of."""
+    return " ".join(f"{name}={shown(value)}" for name, value in unfolded(trial.told_params).items())
 
 
 def short_params(trial: TrialHistory, default: TrialHistory | None) -> str:
     """A trial's params by their short names, those that differ from the default config's first."""
-    return " ".join(f"{name}={shown(value)}" for name, value in telling(trial.trained_params, default).items())
+    return " ".join(f"{name}={shown(value)}" for name, value in telling(trial.told_params, default).items())
 
 
 def named(trial: TrialHistory) -> str:

@@ -202,7 +202,8 @@ def reproduction(
     if found == expected:
         return f"{metric} {found:.6g}: {trial}'s value, reproduced to the last bit"
     if expected in measured:
-        return f"{metric} {found:.6g}: better than {trial}'s value {expected:.6g}, which it reproduced to the last bit"
+        own = f"{metric} {expected:.6g}: {trial}'s value, reproduced to the last bit"
+        return f"{own}; another evaluation of this training was better, {found:.6g}, and the model is of that one"
     difference = f"{metric} {found:.6g}, {trial}'s was {expected:.6g} (difference {found - expected:+.2g})"
     return f"{difference}: {_why(known, settings, close=math.isclose(found, expected, rel_tol=CLOSE))}"
 

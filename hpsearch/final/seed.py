@@ -64,6 +64,11 @@ class SeedTraining:
         """The time of its first call, in unix seconds: by it the run in MLflow is found again."""
         return self._log.began
 
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """Its evaluations so far, with their first times."""
+        return tuple(self._log.known.values())
+
     @cached_property
     def _log(self) -> EvaluationLog:
         self._is_resumed = self.folder.exists()

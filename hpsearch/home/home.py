@@ -90,8 +90,9 @@ def base_of(history: History, folder: Path) -> Path:
     here = Path(os.path.normpath(folder.resolve() / os.path.relpath(base, former))) if former else base
     if here == base or not here.is_dir():
         return base
-    plain = (file for file in trainers.input_paths(history.origin) if not set(file) & set("*?[$"))
-    return here if all((here / file).exists() for file in plain) or not base.is_dir() else base
+    plain = [file for file in trainers.input_paths(history.origin) if not set(file) & set("*?[$")]
+    known = [file for file in plain if any((place / file).exists() for place in (base, here))] or plain
+    return here if all((here / file).exists() for file in known) or not base.is_dir() else base
 
 
 def elsewhere(home: Home, held: str, *, space: str | Path | None = None, above: bool = True) -> Path | None:

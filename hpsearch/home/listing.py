@@ -23,6 +23,7 @@ from hpsearch.journal.history import History
 from hpsearch.journal.outline import outline
 from hpsearch.journal.pending import Pending, deletions, renaming
 from hpsearch.journal.study_lock import holder
+from hpsearch.policies.budget.spending import ended_by
 
 OWN = ("lock", "views", "error.txt")  # what a folder may hold of a study that has no journal yet
 
@@ -51,6 +52,7 @@ class StudySummary:
     done: int = 0  # trials that have ended or are paused
     trials: int = 0  # that have begun
     total: int | None = None  # trials of the budget; None: it does not limit them
+    ended_by: tuple[str, ...] = ()  # limits of the budget that ended a finished study: trials, hours, ...
     driver: Mapping[str, Any] | None = None  # of a running study: pid, host, since
     reason: str = ""  # why it is damaged, or what finishes its deletion
 
@@ -116,11 +118,11 @@ def _summary(home: Home, name: str, history: History, driver: Mapping[str, Any] 
     leader, confirmed, folder = history.leader(), history.confirmation, home.study(name)
     mean = None if confirmed is None else finite(confirmed.winner.mean)
     value = leader.value if leader is not None and mean is None else mean
-    total = trials_of(history, folder)
+    total, state = trials_of(history, folder), _state(home, name, history)
     return StudySummary(
         name=name,
         folder=folder,
-        state=_state(home, name, history),
+        state=state,
         last=history.last,
         bytes=_bytes(home, name),
         created=history.created,
@@ -133,6 +135,7 @@ def _summary(home: Home, name: str, history: History, driver: Mapping[str, Any] 
         done=history.ended,
         trials=history.configs,
         total=None if total is None else max(total, history.configs),
+        ended_by=tuple(one.name for one in ended_by(history)) if state == "finished" else (),
         driver=driver,
     )
 

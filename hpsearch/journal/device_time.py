@@ -21,6 +21,7 @@ class DeviceTime:
     """
 
     seconds: float = 0.0  # of what has ended
+    each: int = 1  # devices of the trial that was started last
     _since: dict[str, float] = field(default_factory=dict)  # device -> when it was taken, unix seconds
     _holder: dict[int, str] = field(default_factory=dict)  # trial -> its device
 
@@ -29,10 +30,21 @@ class DeviceTime:
         """The number of devices that are held now."""
         return gpus.count(self._since)
 
+    @property
+    def trials(self) -> int:
+        """The number of trials that have a device now."""
+        return len(self._holder)
+
+    @property
+    def spending(self) -> int:
+        """The number of devices that the rest of a search holds at least: those held now, or those of one trial."""
+        return max(self.held, self.each)
+
     def started(self, trial: int, *, device: str, worker: int, at: float) -> None:
         """Notes that a worker trains a trial."""
         self.ended(trial, at=at)
         self._holder[trial] = place = device_of(device, worker)
+        self.each = gpus.count([place])
         self._since.setdefault(place, at)
 
     def ended(self, trial: int, *, at: float) -> None:

@@ -26,7 +26,7 @@ OF_HORIZONS = ("horizon", "of")  # of a trial at a shorter horizon than its conf
 FIRST_REPEAT = 1_000_000  # numbers from here on are of repeats
 MAX_TRIALS = FIRST_REPEAT  # of a budget
 _OF_A_TRIAL = ("evaluation", "trial_")  # how the names of a trial's events begin
-_NOT_OF_A_DRIVER = ("event", "origin", "after")  # keys of a driver_started event
+_NOT_OF_A_DRIVER = ("event", "origin", "after", "warnings")  # keys of a driver_started event
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class History:
     baselines: list[Entry] = field(default_factory=list)  # name, metrics, note of each; empty: not measured
     baselines_failed: list[str] = field(default_factory=list)  # a line for each that could not be measured
     baselines_by: str = ""  # the code that measured them
+    warnings: list[str] = field(default_factory=list)  # about the space and the data, each told by one run
     allowed_trials: int | None = None  # the budget's, set by the driver; None: no limit
     closed: bool = False  # set by the driver: the search has ended for this run, what is left are repeats
     _continuing: set[int] = field(default_factory=set)  # trials of a config that an earlier one tried
@@ -159,6 +160,11 @@ class History:
     def seconds(self) -> float:
         """Seconds of searching, over all drivers."""
         return self.searched + (max(0.0, self.last - self.began) if self.began is not None else 0.0)
+
+    @property
+    def workers(self) -> int:
+        """The workers of the latest driver; without one, the trials in training: at least one."""
+        return max(1, self.driver.get("workers") or self.devices.trials)
 
     @property
     def device_seconds(self) -> float:
@@ -312,6 +318,7 @@ class History:
             trial.stop(trial.last)  # its worker went with the driver
         self.on_hold = False
         if event["event"] == "driver_started":
+            self.warnings += [line for line in event.get("warnings", ()) if line not in self.warnings]
             self.driver = {name: value for name, value in event.items() if name not in _NOT_OF_A_DRIVER}
             if event.get("searches", True) and not event.get("audits"):  # others train no trials of a budget
                 self.allowed = event.get("budget", self.allowed)

@@ -11,6 +11,8 @@ from hpsearch.contract import Evaluation
 from hpsearch.journal.horizons import shown
 from hpsearch.outcome import Outcome
 
+NEARLY = 0.9  # share of a training from which its value says of the config what a whole one says
+
 
 @dataclass(frozen=True)
 class BestEvaluation:
@@ -112,6 +114,44 @@ class TrialHistory:
         return {name: changed.get(name.partition(".")[0], value) for name, value in self.params.items()}
 
     @property
+    def told_params(self) -> dict[str, Any]:
+        """`trained_params` for people: the text "38.5 -> 36.1" where another value than that was sampled."""
+        trained = self.trained_params
+        return {
+            name: value if value == trained[name] else f"{_told(value)} -> {_told(trained[name])}"
+            for name, value in self.params.items()
+        }
+
+    @property
+    def replaced(self) -> dict[str, Any]:
+        """The sampled values in place of which `trained_params` has others; empty: none."""
+        trained = self.trained_params
+        return {name: value for name, value in self.params.items() if value != trained[name]}
+
+    @property
+    def cut(self) -> float | None:
+        """The share of its training after which the end of the budget had it end, cooled down; None: it did not.
+
+        A judgement that has a trial cool down (overfit) is an outcome of its own. Between 0 and 1.
+        """
+        ends = [self.best] if self.best is not None and self.best.branch else list(self.branches.values())
+        if self.outcome is not Outcome.COMPLETED or not ends:
+            return None
+        return min(1.0, max(end.progress for end in ends))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the trial ended on equal terms with others: it counts, and the budget has not cut it short."""
+        return self.counts and (self.cut is None or self.cut >= NEARLY)
+
+    @property
+    def ending(self) -> str:
+        """What its outcome does not say of its end: "cut by the budget at 5 %", "cooled down"; empty: nothing."""
+        if self.cut is not None:
+            return f"cut by the budget at {self.cut:.0%}".replace("%", " %")
+        return "cooled down" if self.best is not None and self.best.branch else ""
+
+    @property
     def measured(self) -> list[Evaluation]:
         """All evaluations, those of the curve first."""
         return [*self.evaluations.values(), *self.branches.values()]
@@ -154,6 +194,10 @@ class TrialHistory:
 def interval_loss(metrics: dict[str, Any]) -> float:
     """Returns the mean training loss since the previous evaluation, nan if unknown. (It was `train/loss` once.)"""
     return number(metrics.get("train/interval_loss", metrics.get("train/loss")))
+
+
+def _told(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def number(value: Any) -> float:

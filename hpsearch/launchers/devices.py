@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
-from hpsearch.space.settings import Resources
+from hpsearch.space.resources import Resources
 from hpsearch.system import gpus
 
 MOST_PER_CORE = 8  # workers; more would only use up the memory
@@ -75,8 +75,9 @@ def _grouped(names: list[str], resources: Resources) -> list[str]:
 
 def could_share(resources: Resources, n_gpus: int) -> bool:
     """Whether `trials_per_gpu: auto` would let trials share this machine's GPUs, each of which trains one at a time."""
-    one_each = resources.trials_per_gpu == 1 and resources.trials_per_worker == 1 and resources.workers == "auto"
-    return one_each and resources.launcher.name == "local" and _per_gpu("auto", max(1, n_gpus)) > 1
+    one_each = resources.trials_per_gpu == resources.trials_per_worker == resources.gpus_per_trial == 1
+    is_free = resources.workers == "auto" and resources.launcher.name == "local"
+    return one_each and is_free and _per_gpu("auto", max(1, n_gpus)) > 1
 
 
 def _per_gpu(wanted: int | str, n_gpus: int) -> int:

@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+from hpsearch.output import waiting
+
 NAMES = {1: "standard output", 2: "standard error"}
 Lost = Callable[[int, OSError], None]  # (file descriptor, why)
 
@@ -31,6 +33,10 @@ class _Unfailing(io.FileIO):
 
     def write(self, data) -> int:  # type: ignore[no-untyped-def]  # any buffer
         """Returns the number of bytes written; all of them after a failure."""
+        with waiting.written(memoryview(data)):
+            return self._write(data)
+
+    def _write(self, data) -> int:  # type: ignore[no-untyped-def]
         while True:
             try:
                 written = super().write(data)

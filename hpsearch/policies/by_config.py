@@ -34,7 +34,7 @@ class ByConfig:
         if history is not self._history:
             self._reset(history)
         self.configs.allowed_trials, self.configs.origin = history.allowed_trials, history.origin
-        self.configs.searched, self.configs.last = history.seconds, history.last
+        self.configs.searched, self.configs.last, self.configs.driver = history.seconds, history.last, history.driver
         self.configs.devices, self.configs.extension = history.devices, history.extension
         self.configs.warm = {name: _final(warm) for name, warm in history.warm.items()}
         for number in range(self._seen, len(history.trials)):

@@ -10,7 +10,7 @@ from hpsearch.contract import Evaluation
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, interval_loss
 from hpsearch.policies.policy import Judgement
-from hpsearch.space.settings import Overfitting
+from hpsearch.space.search import Overfitting
 from hpsearch.trainers import Trainer, default
 from hpsearch.verdict import LAST_SIGMAS, Phases, Point, Verdict, diverged, is_last_stable, overfitting, stale
 from hpsearch.verdict import reason as explain

@@ -13,7 +13,7 @@ from itertools import product
 
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
-from hpsearch.space.settings import Confirm
+from hpsearch.space.search import Confirm
 
 FEWEST_TRIALS = 10  # of a study that is confirmed without being asked to
 SMALL_STUDY = 12  # trials; up to here one seed

@@ -62,7 +62,7 @@ class Horizons:
             return None
         budget = extended(self._budget, history)
         time = left(budget, seconds=history.seconds, device_seconds=history.device_seconds)
-        return best if MARGIN * best.seconds / best.horizon >= time.on(1) else None
+        return best if MARGIN * best.seconds / best.horizon >= time.on(history.devices.spending) else None
 
 
 def _missing(history: History) -> TrialHistory | None:

@@ -32,7 +32,9 @@ from hpsearch.policies.curves.model import Predictions, rank_correlation
 from hpsearch.policies.curves.rungs import rungs
 from hpsearch.policies.finalists import TOP
 from hpsearch.policies.policy import GoOn
-from hpsearch.space.settings import Budget, Confirm, PromotionPruner
+from hpsearch.space.budget import Budget
+from hpsearch.space.pruners import PromotionPruner
+from hpsearch.space.search import Confirm
 
 PROBES = 10  # trials
 FEWEST_PROBED = 6  # of them that have reached the second rung, before the first one is judged
@@ -164,9 +166,10 @@ class Promotion:
 
     def _last_chance(self, paused: list[TrialHistory], history: History) -> TrialHistory | None:
         """The paused trial that may win and would not be trained out in time if it waited longer."""
-        budget, devices = extended(self._budget, history), history.devices.held
+        budget = extended(self._budget, history)
         spent = {"seconds": history.seconds, "device_seconds": history.device_seconds}
-        rest = left(budget, **spent).without(kept(budget, self._confirm, history, workers=devices)).on(devices)
+        reserve = kept(budget, self._confirm, history, workers=history.workers)
+        rest = left(budget, **spent).without(reserve).on(history.devices.spending)
         if rest > LEAD * max(map(_seconds_to_end, paused)):
             return None
         found = self._winner(paused, history)

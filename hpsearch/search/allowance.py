@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hpsearch.policies.budget.extension import Extension
 from hpsearch.policies.budget.spending import TimeLeft, kept, left
@@ -16,8 +16,8 @@ from hpsearch.system import gpus
 class Allowance:
     """What is left of the budget's limits of time, over all drivers, while this driver searches."""
 
-    def __init__(self, study: Study, devices: Sequence[str]) -> None:
-        """Begins to count; `devices`: the one of each worker."""
+    def __init__(self, study: Study, devices: Callable[[], Sequence[str]]) -> None:
+        """Begins to count; `devices`: the one of each worker, on Ray as it is known by now."""
         self._study, self._devices = study, devices
         self._started_at, self._seconds_before = time.monotonic(), study.history.seconds
         self._held_at: float | None = None  # since when the search is paused
@@ -43,7 +43,7 @@ class Allowance:
         """What is left without what is kept for the confirmation of the trials so far."""
         ended = len(self._study.history.finished)
         if self._kept[0] != ended:
-            self._kept = ended, reserved(self._study, workers=len(self._devices))
+            self._kept = ended, reserved(self._study, workers=len(self._devices()))
         return self.left().without(self._kept[1])
 
     def is_for_confirmation(self) -> bool:
@@ -61,7 +61,7 @@ class Allowance:
     def _held(self) -> int:
         """The number of devices that the rest of the search holds: all of them, or those in use if no trial is new."""
         found = self._study.history.devices.held
-        return found if self._study.history.room == 0 else gpus.count(set(self._devices))
+        return found if self._study.history.room == 0 else gpus.count(set(self._devices()))
 
 
 def take_extension(study: Study) -> bool:

@@ -25,6 +25,7 @@ from hpsearch.journal import pending
 from hpsearch.journal.history import History
 from hpsearch.journal.pause_file import PauseFile
 from hpsearch.journal.study_lock import StudyLock
+from hpsearch.journal.told import untold
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.journal.warm import WARMED
 from hpsearch.launchers.launch import open_launcher
@@ -46,7 +47,7 @@ from hpsearch.search.loop import Search, nothing_left
 from hpsearch.search.requests import Requests
 from hpsearch.search.study import Study, read_history
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import RayWorkers
+from hpsearch.space.resources import RayWorkers
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage, upload_prepared
@@ -79,6 +80,7 @@ class Driver:
     shipper: shipper.Shipper
     idle: bool  # nothing is left to train: the budget is spent, or the policy has no trial
     say: Say
+    warnings: list[str]  # about the space and the data, which no earlier run has told
 
     def run(self, stopping: Callable[[], bool]) -> Generator[Event, None, None]:
         """Searches until the budget is spent or `stopping()`; records the driver's end, however it ends."""
@@ -88,8 +90,7 @@ class Driver:
             with contextlib.closing(self._baselines()) as baselines:  # the last run may have been stopped before them
                 yield from baselines.await_results(stopping)
             return
-        for line in self._first_trials():
-            yield Notice(line)
+        yield from map(Notice, self._first_trials())
         with contextlib.closing(self._baselines()) as baselines:
             self._record_start()
             with self._recording_the_end(stopping):
@@ -104,7 +105,9 @@ class Driver:
         if isinstance(policy, FirstTrials):
             if not history.trials and (line := policy.description(history)):
                 yield line
-            yield from (f"warning: {line}" for line in [*policy.doubts(history), *policy.repeated(history)])
+            doubts = untold([*policy.doubts(history), *policy.repeated(history)], history.warnings)
+            self.warnings.extend(doubts)
+            yield from (f"warning: {line}" for line in doubts)
 
     def _search(self, stopping: Callable[[], bool], baselines: Baselines) -> Iterator[Event]:
         """Trains the trials; records the baselines that are measured meanwhile."""
@@ -155,6 +158,7 @@ class Driver:
             budget=self.experiment.budget.model_dump(mode="json", exclude_none=True),
             confirm=self.experiment.search.confirm.model_dump(mode="json", exclude_none=True),
             **({"audits": self.experiment.audits} if self.experiment.audits else {}),
+            **({"warnings": self.warnings} if self.warnings else {}),
             origin=self.study.history.origin.to_dict(),
         )
 
@@ -240,7 +244,9 @@ def opened(
         progress(_starting(experiment), 0.0)
         workers = stack.enter_context(open_launcher(experiment, home, folder, trainer=name))  # torch loads meanwhile
         prepared = prepare(experiment, home, progress, history=history)
-        _warn(experiment, prepared, say)
+        warnings = untold([*experiment.warnings, *prepared.warnings, *prepared.untested], history.warnings)
+        for line in warnings:
+            say(f"warning: {line}")
         stored = _stored(storage, prepared, progress)
         progress("opening the study", 0.0)
         study = stack.enter_context(_study(experiment, folder, prepared, history))
@@ -252,7 +258,7 @@ def opened(
         requests = Requests(study, folder)
         idle = spent(study, decides, workers=len(workers.settings)) and not requests.waiting()
         parts = (study, workers, prepared, decides, chosen, requests, checkpoints, views)
-        yield Driver(experiment, home, folder, *parts, idle, say)
+        yield Driver(experiment, home, folder, *parts, idle, say, warnings)
 
 
 def _starting(experiment: Experiment) -> str:
@@ -291,11 +297,6 @@ def _storage(experiment: Experiment) -> Storage | None:
         return Storage(launcher.storage)
     except UserError as error:
         raise UserError(f"{experiment.where('resources', 'launcher', 'storage')}: {error}") from None
-
-
-def _warn(experiment: Experiment, prepared: Prepared, say: Say) -> None:
-    for warning in [*experiment.warnings, *prepared.warnings, *prepared.untested]:
-        say(f"warning: {warning}")
 
 
 def _warm(study: Study, sources: list[History], prepared: Prepared, say: Say) -> None:

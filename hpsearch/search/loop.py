@@ -71,7 +71,7 @@ class Search:
         self._attempts = Attempts(study, self._placement, checkpoints, self._disk_space)
         self._interrupting = False  # a person or the end of the budget's time ends the search
         self._pause, self._holding, self._held = pause, False, False  # a pause is asked for; it has begun
-        self._allowance = Allowance(study, [device_of(one.device, n) for n, one in enumerate(launcher.settings)])
+        self._allowance = Allowance(study, lambda: [device_of(s.device, n) for n, s in enumerate(launcher.settings)])
 
     def run(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Searches until the budget is spent or `stopping()`; interrupted trials are resumed by the next run.
@@ -251,7 +251,7 @@ class Search:
             yield Notice("the rest of the budget is for training the best trials again with fresh seeds")
 
     def _start_no_more(self) -> Iterator[Event]:
-        """Starts no further trial once none of those so far had a value within the time that is left."""
+        """Starts no further trial once a new one has no value of use within the time that is left."""
         if self._interrupting or self.study.history.closed or self._placement.is_ending:
             return
         seconds = self._allowance.seconds_to_search()
@@ -260,7 +260,7 @@ class Search:
         soonest = soonest_value(self.study.history.trials.values(), self._phases)
         if soonest is not None and soonest > seconds:
             self._placement.end()
-            left, needs = max(0.0, seconds), "the trials so far had no value before"
+            left, needs = max(0.0, seconds), "as the trials so far tell, a new one has no value of use before"
             yield Notice(f"no new trial starts: the budget lasts another {left:.3g} s, and {needs} {soonest:.3g} s")
 
     def _cool_in_time(self) -> Iterator[Event]:

@@ -20,9 +20,9 @@ from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.policies.budget.spending import extended
 from hpsearch.policies.policy import New
+from hpsearch.space.budget import Budget
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.priors import description
-from hpsearch.space.settings import Budget
 from hpsearch.system import failpoints
 from hpsearch.system.environment import environment
 

@@ -17,7 +17,6 @@ ANSWERS = {  # what a use of a kind answers: columns, as `hpsearch predict` name
     "pair": {"translation": "string"},
     "text": {"completion": "string"},
 }
-KINDS = {"causal": "text", "classifier": "label", "seq2seq": "pair"}  # what models of others are for
 OPTIONS = {"max_new_tokens": 0, "beam_size": 0, "temperature": 0.0, "seed": 0}  # 0: as the model was evaluated
 
 
@@ -27,7 +26,7 @@ def served(path: Path) -> ServedModel | None:
         folder = read_folder(path)
     except UserError:
         return None
-    kinds = [use.kind for use in folder.uses] if folder.family == "hpsearch" else [KINDS[folder.family]]
+    kinds = folder.kinds
     names = [use.name for use in folder.uses] if len(kinds) > 1 else []
     outputs = {column: kind for one in dict.fromkeys(kinds) for column, kind in ANSWERS[one].items()}
     return ServedModel(

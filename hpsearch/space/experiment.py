@@ -21,8 +21,12 @@ from hpsearch.document.ranges import Branches
 from hpsearch.errors import ConfigError
 from hpsearch.journal.horizons import LAST
 from hpsearch.output.redaction import redact
+from hpsearch.space.budget import Budget
 from hpsearch.space.default_config import DefaultConfig, NoDefault, check_first, default_config
-from hpsearch.space.settings import AnyPruner, Budget, PromotionPruner, Resources, Search, Settings, Tracking
+from hpsearch.space.pruners import AnyPruner, PromotionPruner
+from hpsearch.space.resources import Resources
+from hpsearch.space.search import Search
+from hpsearch.space.settings import Settings, Tracking
 from hpsearch.space.shortened import shortened
 from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile

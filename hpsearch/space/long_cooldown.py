@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpsearch.document.ranges import Branches, Choices, Range
-from hpsearch.space.settings import Overfitting
+from hpsearch.space.search import Overfitting
 from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile
 

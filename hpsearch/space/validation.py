@@ -18,9 +18,13 @@ from hpsearch.errors import ConfigError
 from hpsearch.journal.horizons import HORIZONS
 from hpsearch.output.redaction import HIDDEN, NO_PASSWORDS, url_with_password
 from hpsearch.results.evidence.bands import LOSSES
+from hpsearch.space.budget import DEFAULT_TRIALS
 from hpsearch.space.long_cooldown import long_cooldown
+from hpsearch.space.pruners import DEFAULT_PRUNER
+from hpsearch.space.resources import RayWorkers, Resources
+from hpsearch.space.search import Search
 from hpsearch.space.sections import ALLOWED, RANGE_KEYS
-from hpsearch.space.settings import DEFAULT_PRUNER, DEFAULT_TRIALS, RayWorkers, Resources, Search, Settings, settings_of
+from hpsearch.space.settings import Settings, settings_of
 from hpsearch.space.shortened import shortened
 from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile

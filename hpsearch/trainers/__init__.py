@@ -20,6 +20,7 @@ from hpsearch.trainers.costs import Advice, Cost, CostModel, Sample
 from hpsearch.trainers.loading import (
     DEFAULT,
     KEYS,
+    PRETRAINED,
     config_file,
     config_of,
     default,
@@ -37,6 +38,7 @@ from hpsearch.verdict import Phases
 __all__ = [
     "DEFAULT",
     "KEYS",
+    "PRETRAINED",
     "Advice",
     "Change",
     "Command",

@@ -81,6 +81,10 @@ class Evaluator:
         """The model on one set."""
         return OnSet(self, model, name)
 
+    def part(self, rows: dict[str, Rows], config: Any, *, sample: int) -> Evaluator:
+        """The evaluator of some of the sets, by another config."""
+        return Evaluator(self.corpus, rows, config, sample=sample)
+
     @property
     def backoffs(self) -> dict[str, BatchBackoff]:
         """The backoffs by name, as checkpoints keep them."""

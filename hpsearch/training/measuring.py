@@ -10,10 +10,11 @@ import torch
 
 from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle
 from hpsearch.training import step_graph
-from hpsearch.training.config import TrainConfig
+from hpsearch.training.answer_length import decoding_steps, is_long
+from hpsearch.training.config import FitConfig
 from hpsearch.training.device import peak_memory, total_memory
-from hpsearch.training.evaluation import Evaluator
 from hpsearch.training.loop import Training
+from hpsearch.training.parts import Build, parts
 
 WARM = 3  # steps that are not timed: the allocator, and on a GPU the kernels, are new to them
 STEPS_SHARE = 0.6  # of the time for steps; the rest is for evaluating and saving
@@ -22,26 +23,32 @@ PATIENCE = 2.0  # times the seconds that an evaluation may take beside them; a l
 LARGEST = 256 << 20  # bytes of a checkpoint that is written to time it
 
 
-def measure(config: TrainConfig, handle: Handle, seconds: float) -> Iterator[Evaluation]:
+def measure(config: FitConfig, handle: Handle, seconds: float, build: Build = parts) -> Iterator[Evaluation]:
     """Measures a config for about `seconds`; yields one Evaluation whose metrics are times in seconds and counts.
 
     build: until the first step; step: of a step; step_tokens: read by it; evaluation: a pass over the validation split
-    without decoding; decoding: of the sample; checkpoint: to write one; checkpoint_bytes; steps: that were timed.
+    without decoding; decoding, decoding_none, decoding_limit: of the sample, up to the references' length, of one
+    token, up to the limit (see answer_length.py); checkpoint: to write one; checkpoint_bytes; steps: that were timed.
     """
     clock = Clock(torch.device(handle.settings.device))
-    run = Training(config, handle)
-    build = clock.lap()
+    run = Training(config, handle, build)
+    building = clock.lap()
     warm_up(run, handle)
     clock.lap()
     before, tokens = run.step, run.tokens
     _train(run, handle, until=lambda: clock.passed() > STEPS_SHARE * seconds)
     spent, steps = clock.lap(), max(1, run.step - before)
-    found = {"build": build, "step": spent / steps, "step_tokens": (run.tokens - tokens) / steps, "steps": float(steps)}
+    found = {
+        "build": building,
+        "step": spent / steps,
+        "step_tokens": (run.tokens - tokens) / steps,
+        "steps": float(steps),
+    }
     if handle.command() is not Command.CONTINUE:
         return
     per_token = spent / max(1, run.tokens - tokens)
     found |= _evaluation(run, clock, longest=PATIENCE * seconds, per_token=FORWARD * per_token)
-    found |= _decoding(run, clock)
+    found |= _decoding(run, clock, longest=PATIENCE * seconds)
     found |= _checkpoint(run, clock)
     yield Evaluation(
         index=1,
@@ -103,36 +110,47 @@ def _evaluation(run: Training, clock: Clock, *, longest: float, per_token: float
     return {"evaluation": clock.lap()}
 
 
-def _decoding(run: Training, clock: Clock) -> dict[str, float]:
-    """The time to decode the sample, from that of one batch of it; none if nothing is decoded.
+def _decoding(run: Training, clock: Clock, *, longest: float) -> dict[str, float]:
+    """The times to decode the sample, each from that of one batch of it; none if nothing is decoded.
 
-    A model that has learnt nothing never ends a sequence. So that it decodes what a trained one does, it stops where
-    the mean reference of the batch ends.
+    A model that has learnt nothing ends a sequence at once or never. So the length is given: one token, that of the
+    batch's mean reference, as a trained model has it, and, if evaluations come so early, the limit.
     """
-    names = run.evaluator.decoded_sets()
+    names, config = run.evaluator.decoded_sets(), run.config.evaluation
     if not names:
         return {}
-    sample, size = run.config.evaluation.decode_sample, run.evaluator.decoded.size
-    rows = max(1, size // run.config.evaluation.beam_size)
-    total = 0.0
+    found = dict.fromkeys(("decoding", "decoding_none"), 0.0)
+    early = any(is_long(step) for step in decoding_steps(config, run.length))
     for name in sorted(names):
         pairs = run.evaluator.rows[name]
-        wanted = min(sample, pairs.n_rows)
-        few = min(wanted, rows)
-        longest = max(1, min(run.config.evaluation.max_new_tokens, math.ceil(float(pairs.targets.mean()))))  # type: ignore[union-attr]
-        config = run.config.model_copy(
-            update={"evaluation": run.config.evaluation.model_copy(update={"max_new_tokens": longest})}
-        )
-        shortened = Evaluator(run.evaluator.corpus, {name: pairs}, config, sample=few)
-        clock.lap()
-        shortened.decode(run.model)
-        total += clock.lap() * wanted / few
-    return {"decoding": total}
+        mean = max(1, min(config.max_new_tokens, math.ceil(float(pairs.targets.mean()))))  # type: ignore[union-attr]
+        references = _decoded_in(run, clock, name, tokens=mean)
+        found["decoding"] += references
+        found["decoding_none"] += _decoded_in(run, clock, name, tokens=1)
+        if early:
+            most = min(config.max_new_tokens, pairs.context)
+            taken = references * most / mean
+            taken = taken if taken > longest else _decoded_in(run, clock, name, tokens=most)
+            found["decoding_limit"] = found.get("decoding_limit", 0.0) + taken
+    return found
+
+
+def _decoded_in(run: Training, clock: Clock, name: str, *, tokens: int) -> float:
+    """The seconds to decode the sample of a set up to a number of tokens, from those of one batch."""
+    evaluator, pairs = run.evaluator, run.evaluator.rows[name]
+    wanted = min(run.config.evaluation.decode_sample, pairs.n_rows)
+    few = min(wanted, max(1, evaluator.decoded.size // run.config.evaluation.beam_size))
+    evaluation = run.config.evaluation.model_copy(update={"max_new_tokens": tokens})
+    config = run.config.model_copy(update={"evaluation": evaluation})
+    shortened = evaluator.part({name: pairs}, config, sample=few)
+    clock.lap()
+    shortened.decode(run.model)
+    return clock.lap() * wanted / few
 
 
 def _checkpoint(run: Training, clock: Clock) -> dict[str, float]:
     """The bytes of a checkpoint, and the time to write it; a large one is not written."""
-    weights = sum(weight.nbytes for weight in run.model.parameters())
+    weights = sum(weight.nbytes for weight in run.model.parameters() if weight.requires_grad)
     optimizer = sum(
         value.nbytes for state in run.optimizer.state.values() for value in state.values() if torch.is_tensor(value)
     )

@@ -18,6 +18,7 @@ data:
     label: mood
 model: {n_layers: 1, width: 16, n_heads: 2, context: 64}
 evaluation: {times: 2}
+search: {baselines: false}
 training: {learning_rate: {low: 1e-3, high: 1e-2, log: true}, epochs: 1, batch_size: 16}
 resources: {launcher: inline}
 """

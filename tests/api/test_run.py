@@ -15,6 +15,7 @@ import pytest
 import hpsearch
 from hpsearch.events import Finished, Measured, Notice, Opened, Preparing, Searched, Shipped, Started
 from hpsearch.testing.toy import Toy
+from tests import blank
 from tests.cli.processes import TOY
 
 pytestmark = pytest.mark.usefixtures("without_views")
@@ -270,13 +271,17 @@ print(*sorted(f"{study.name} {study.trials[0].outcome}" for study in found), sys
 
 @pytest.mark.parametrize(
     ("script", "said"),
-    [(SCRIPT, "completed completed"), (IN_THREADS, "one completed three completed two completed True")],
+    [
+        (SCRIPT, "completed completed"),
+        pytest.param(IN_THREADS, "one completed three completed two completed True", marks=pytest.mark.slow),
+    ],
     ids=["one search", "three threads"],
 )
 def test_a_script_needs_no_main_guard(tmp_path, space_file, script, said):
     ranges = "training: {epochs: {low: 1, high: 4}}\n"
     space_file("study: toy\nbudget: {trials: 2}\nsearch: {pruner: none, overfitting: false}\n" + TOY + ranges)
     (tmp_path / "script.py").write_text(script)
+    blank.home(tmp_path / "home")
     path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "script.py"],

@@ -123,6 +123,11 @@ def test_several_seeds_are_summed_up_and_the_best_on_validation_is_the_model(stu
     assert (result.seed, result.seeds.chosen, result.seeds.metric) == (winner.seed, winner.seed, "val/loss")
     assert result.metrics == winner.metrics == json.loads((folder / "seeds" / "metrics.json").read_text())
     assert json.loads((folder / "seeds" / "final.json").read_text())["seeds"]["chosen"] == winner.seed
+    card = (result.folder / "README.md").read_text()
+    spread = result.seeds.spreads["test/loss"]
+    interval = f"{spread.low:.4g} to {spread.high:.4g}"
+    assert f"| `test/loss` | {spread.mean:.5g} | {spread.deviation:.2g} | {interval} | 2 |" in card
+    assert f"the model is that of seed {winner.seed}, the best of 2 by val/loss, not by its test" in card
     assert "val/loss" in result.reproduction
     store = Store((folder / "home").resolve(), None)
     store.prepare()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import lru_cache
 from pathlib import Path
 
 from hpsearch import journal
@@ -20,9 +21,9 @@ def environment(**extra):
     return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **extra}
 
 
-def hpsearch(*arguments, cwd, timeout=600, fresh=False, views=True, **extra):
-    """Runs a command to its end; returns its exit code and output. `fresh`, `views`: see `started`."""
-    process = started(*arguments, cwd=cwd, fresh=fresh, views=views, **extra)
+def hpsearch(*arguments, cwd, timeout=600, **options):
+    """Runs a command to its end; returns its exit code and output. `options`: see `started`."""
+    process = started(*arguments, cwd=cwd, **options)
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     except BaseException:
@@ -31,14 +32,15 @@ def hpsearch(*arguments, cwd, timeout=600, fresh=False, views=True, **extra):
     return subprocess.CompletedProcess(["hpsearch", *map(str, arguments)], process.returncode, stdout, stderr)
 
 
-def started(*arguments, cwd, fresh=False, views=True, **extra):
+def started(*arguments, cwd, fresh=False, views=True, pictures=False, **extra):
     """Starts a command in its own session, as a terminal does; returns the process.
 
     It is a fork of a process that has imported everything, `fresh`: a new interpreter. Without `views` a fork ships
-    nothing to MLflow and Optuna's database.
+    nothing to MLflow and Optuna's database. Without `pictures` it draws none for MLflow, which take
+    as long as all else.
     """
     if warm.AVAILABLE and not fresh:
-        return warm.Warm(arguments, cwd=cwd, environment=environment(**extra), views=views)
+        return warm.Warm(arguments, cwd=cwd, environment=environment(**extra), views=views, pictures=pictures)
     return subprocess.Popen(
         [*PROGRAM, *map(str, arguments)],
         cwd=cwd,
@@ -63,8 +65,18 @@ def wait_for(condition, *, limit=600.0):
 
 def events(path, name=None):
     """The events of a journal (of one name) as far as they are on the disk."""
-    found = journal.read(path) if path.exists() and path.stat().st_size else []
+    try:
+        now = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    found = _read(path, now.st_ino, now.st_size, now.st_mtime_ns) if now.st_size else []
     return [event for event in found if name in (None, event["event"])]
+
+
+@lru_cache(maxsize=8)
+def _read(path, inode, size, changed):
+    """A journal as it was then: who waits for an event asks fifty times a second."""
+    return journal.read(path)
 
 
 def descendants(pid):

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from hpsearch.preflight.checking.findings import GROUP, PARTS
 from tests.cli.processes import alive, descendants, end, started, wait_for
 
 SPACE = "study: mine\ntrain: ./mine.py:train\nresources: {device: cpu}\n"
@@ -29,9 +30,11 @@ def test_what_fails_is_said_in_words(checked, tmp_path):
     assert (code, err) == (1, "")
     assert lines[0] == "check of mine: trainer function on cpu; config: the only one"
     assert lines[1] == "FAILS  evaluations  the training failed: KeyError: 'width' (mine.py:2)"
-    assert lines[2] == "       not promised: there is nothing to search by: every trial fails"
-    assert lines[3].startswith('       mend it:      yield {"val/loss": ...}')
-    assert lines[4] == "-      finite       not checked: there is no training to look at"
+    assert lines[2] == "       not promised: every trial that fails like this one is lost"
+    assert lines[3].startswith("       mend it:      correct the error that the training raised at mine.py:2, or catch")
+    unchecked = ", ".join(name for name in PARTS if name not in ("evaluations", GROUP))
+    assert lines[4] == f"-      not checked: there is no training to look at ({unchecked})"
+    assert len(lines) == 6
     assert lines[-1].startswith("1 of 11 parts of the contract fail; 1 training, ")
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == ["mine.py", "space.yaml"]
 
@@ -84,15 +87,23 @@ def test_ctrl_c_ends_it_at_once_and_cleans_up(tmp_path):
     (tmp_path / "mine.py").write_text(LASTING)
     (tmp_path / "space.yaml").write_text(SPACE)
     (tmp_path / "temporary").mkdir()
-    process = started("check", "space.yaml", cwd=tmp_path, TMPDIR=str(tmp_path / "temporary"))
+    options = ("--trial-seconds", "1")
+    process = started("check", "space.yaml", *options, cwd=tmp_path, TMPDIR=str(tmp_path / "temporary"))
     try:
-        wait_for(lambda: list((tmp_path / "temporary").glob("hpsearch-check-*/a/*")) or process.poll() is not None)
+        second = "hpsearch-check-*/a/0001"
+        wait_for(lambda: list((tmp_path / "temporary").glob(second)) or process.poll() is not None)
         family = descendants(process.pid)
         out, err = end(process, signal.SIGINT)
     finally:
         end(process)
     assert process.returncode == 130, err
     assert "Traceback" not in out + err
+    lines = out.splitlines()
+    assert [line.split()[:2] for line in lines[1:4]] == [["ok", name] for name in ("evaluations", "finite", "progress")]
+    assert lines[4:] == [
+        "interrupted: 3 of 11 parts were judged, 0 of them fail",
+        "not judged: seed, together, memory, files, processes, resumes, stops, killed",
+    ]
     wait_for(lambda: not alive(family))
     assert list((tmp_path / "temporary").iterdir()) == []
     assert not (tmp_path / "mlruns").exists()

@@ -11,6 +11,8 @@ from hpsearch.policies.enqueued import EnqueuedPolicy
 from hpsearch.policies.loading import load
 from hpsearch.search.loop import Search
 from hpsearch.search.requests import Requests
+from tests.api.conftest import NoViews
+from tests.cli.folders import small
 from tests.searching import experiment, go, inline, opened
 
 RANGES = """
@@ -115,3 +117,14 @@ def test_a_spent_budget_is_named(call, home):
     code, said, _ = call("enqueue", "toy", "batch_size=32", "--home", home)
     assert code == 0
     assert said.endswith(f"; the budget is spent: hpsearch extend toy --home {home} --trials 1 tries it\n")
+
+
+def test_the_budget_is_that_of_the_latest_run_not_that_of_the_file(call, tmp_path, monkeypatch):
+    """`run --trials 2` of a file of 9 trials has spent the budget."""
+    monkeypatch.setattr("hpsearch.search.driver.shipper.start", NoViews)
+    small(tmp_path, "said", trials=9)
+    where = ("--home", tmp_path / "home")
+    assert call("run", tmp_path / "space.yaml", *where, "--trials", "2", "--launcher", "inline", "--quiet")[0] == 0
+    code, said, errors = call("enqueue", "said", "learning_rate=3e-3", "epochs=3", *where)
+    assert (code, errors) == (0, "")
+    assert f"; the budget is spent: hpsearch extend said {where[0]} {where[1]} --trials 1 tries it" in said

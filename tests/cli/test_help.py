@@ -34,6 +34,7 @@ COMMANDS = {
     "audit",
     "export",
     "train",
+    "register",
     "predict",
     "evaluate",
     "verify",

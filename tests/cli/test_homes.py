@@ -147,10 +147,10 @@ def test_the_export_of_an_older_journal_says_where_it_was(tmp_path):
 @pytest.mark.slow
 def test_a_project_moved_during_a_study_resumes(tmp_path):
     old, new = project(tmp_path / "old"), tmp_path / "new"
-    assert hpsearch("run", "space.yaml", "--launcher", "inline", cwd=old).returncode == 0
+    assert hpsearch("run", "space.yaml", "--launcher", "inline", cwd=old, pictures=True).returncode == 0
     os.rename(old, new)
     old.touch()  # nothing can be made there
-    done = hpsearch("run", "space.yaml", "--trials", "2", "--launcher", "inline", cwd=new)
+    done = hpsearch("run", "space.yaml", "--trials", "2", "--launcher", "inline", cwd=new, pictures=True)
     assert done.returncode == 0, done
     assert done.stdout.count("was moved or copied from") == 1
     assert "lacks" not in done.stdout

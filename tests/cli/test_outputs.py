@@ -51,6 +51,35 @@ def test_quiet_prints_warnings_and_the_winner_with_its_file(run, tmp_path):
     assert "are also in train" in err
 
 
+def test_a_warning_of_the_data_is_told_once_and_kept(run, tmp_path, call):
+    study = ("said", "--home", tmp_path / "home")
+    space = tmp_path / "space.yaml"
+    assert "are also in train" in run("--trials", "1", "--quiet")[2]
+    space.write_text("# a comment that moves each line\n" + space.read_text())
+    best = tmp_path / "home" / "said" / "best.yaml"
+    for again in (
+        ("run", space, "--home", tmp_path / "home", "--launcher", "inline", "--json"),  # resumes: a second trial
+        ("run", space, "--home", tmp_path / "home", "--launcher", "inline", "--json"),  # has nothing left
+        ("confirm", space, "--home", tmp_path / "home", "--top", "1", "--seeds", "1", "--json"),
+        ("train", best, "--home", tmp_path / "home", "-o", tmp_path / "model", "--json"),
+    ):
+        code, out, err = call(*again)
+        assert (code, "are also in train" in out + err) == (0, False)
+    assert "are also in train" not in call("show", *study)[1]
+    assert call("show", *study, "-v")[1].count("are also in train") == 1
+    assert len([w for w in json.loads(call("show", *study, "--json")[1])["warnings"] if "also in train" in w]) == 1
+    page = tmp_path / "report.html"
+    assert call("report", *study, "-o", page)[0] == 0
+    assert page.read_text().count("are also in train") == 1
+
+
+def test_a_final_training_without_its_study_tells_what_is_odd_about_the_data(run, tmp_path, call):
+    run("--trials", "1")
+    best = tmp_path / "home" / "said" / "best.yaml"
+    code, _, err = call("train", best, "--home", tmp_path / "other", "-o", tmp_path / "model", "--quiet")
+    assert (code, err.count("are also in train")) == (0, 1)
+
+
 def test_a_mistake_is_an_object_with_the_exit_code(run, tmp_path, call):
     code, out, err = call("run", tmp_path / "none.yaml", "--json")
     assert code == 2

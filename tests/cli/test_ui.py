@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -304,18 +303,25 @@ def test_a_browser_is_opened_for_a_person_at_a_screen(monkeypatch):
     assert not _can_open()
 
 
-def test_the_page_is_opened_once_the_server_answers(monkeypatch):
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_terminal_reads_that_it_starts_until_the_server_answers(monkeypatch, *, opens):
+    """Then the page is opened, if that is wanted."""
     command = importlib.import_module("hpsearch.cli.ui")  # `hpsearch.cli.ui` is the command of this name
-    opened = []
+    opened, said = [], []
     monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("click.echo", said.append)
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(command, "SAID_EVERY", 0.1)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
-        command._open_later("http://page", port)
-        time.sleep(0.3)
+        waits = command._await("http://page", port, opens=opens)
+        wait_for(lambda: len(said) >= 2)
         assert opened == []
         server.listen()
-        wait_for(lambda: opened == ["http://page"])
+        waits.join(60)
+    assert opened == ["http://page"] * opens
+    assert all(re.fullmatch(r"MLflow is starting \(\d+ s\)", line) for line in said)
 
 
 def listeners(pids):

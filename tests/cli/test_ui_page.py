@@ -1,5 +1,6 @@
 """The pages that `hpsearch ui` opens, in a real browser: table, charts, a run, its artifacts, optuna-dashboard."""
 
+import os
 import re
 
 import pytest
@@ -18,17 +19,26 @@ KNOWN = (
 
 
 @pytest.fixture(scope="module")
-def served(story):
+def served(story, tmp_path_factory):
     """`hpsearch ui story --no-browser`: what it printed, by the first word of each line."""
-    yield from serving(story.cwd, "story", "--home", "home")
+    yield from serving(story.cwd, "story", "--home", "home", path=plugged(tmp_path_factory.mktemp("metadata")))
 
 
-def serving(cwd, *arguments):
+def plugged(folder):
+    """A path on which the entry point of pyproject.toml is found, also by an environment that was made before it."""
+    metadata = folder / "plugged-0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 0\n")
+    (metadata / "entry_points.txt").write_text("[mlflow.app]\nhpsearch = hpsearch.views.mlflow.pages:app\n")
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def serving(cwd, *arguments, path):
     synced = hpsearch("sync", arguments[0], *arguments[1:], cwd=cwd)  # a busy machine ends a run before its views
     assert synced.returncode == 0, synced.stdout + synced.stderr
     port, dashboard = free_port(), free_port()
     ports = ("--port", port, "--dashboard-port", dashboard)
-    process = started("ui", *arguments, *ports, "--no-browser", cwd=cwd)
+    process = started("ui", *arguments, *ports, "--no-browser", cwd=cwd, fresh=True, PYTHONPATH=path)
     try:
         links = dict(
             re.findall(r"^(MLflow|Optuna): (\S+)$", process.stdout.readline() + process.stdout.readline(), re.M)
@@ -106,6 +116,7 @@ def test_a_run_says_how_it_ended_and_has_its_files(served, story, opened):
     page.get_by_role("link", name=f"trial-{best['number']:04d}", exact=True).click()
     reads(page, "Best val/loss:")
     assert run_ids(story.home, "story")[best["number"]] in page.url
+    for_trainings(page)
     page.get_by_role("tab", name="Artifacts").click()
     page.get_by_text("config.yaml").first.click()
     reads(page, "learning_rate")
@@ -123,6 +134,23 @@ def test_the_study_is_described_with_links_that_lead_somewhere(served, story, op
     assert address.endswith(f"/runs/{run}/artifacts/space.yaml")
     page = opened(f"{served['MLflow'].split('#')[0]}#{address.partition('#')[2]}")
     reads(page, "study: story")
+
+
+def test_any_door_opens_in_the_mode_for_trainings_until_a_person_chooses_the_other(served, opened):
+    root = served["MLflow"].split("#")[0]
+    page = opened(root)
+    page.get_by_role("link", name="Experiments").first.click()
+    page.get_by_role("link", name="story", exact=True).first.click()
+    for_trainings(page)
+    page.get_by_text("GenAI", exact=True).click()
+    page = opened(root)
+    assert page.evaluate("localStorage.getItem('mlflow.workflowType_v1')") == '"genai"'
+
+
+def for_trainings(page):
+    """Waits for MLflow's sidebar of the mode "Model training", which has models and no sessions."""
+    page.get_by_role("link", name="Models", exact=True).wait_for()
+    assert page.get_by_role("link", name="Sessions").count() == 0
 
 
 @pytest.mark.parametrize("key", ["nosuch", "hpsearch%20%3Cscript%3E"])
@@ -160,9 +188,10 @@ evaluation: {times: 10, decode_every: 5, decode_sample: 50}
 def test_a_real_study_of_forty_trials(tmp_path, opened):
     """Translation and classification: the table with the metrics of both tasks, and charts in each section."""
     (tmp_path / "space.yaml").write_text(FORTY)
+    path = plugged(tmp_path)
     done = hpsearch("run", "space.yaml", "--home", "home", cwd=tmp_path, timeout=3000)
     assert done.returncode == 0, done.stdout + done.stderr
-    for links in serving(tmp_path, "forty", "--home", "home"):
+    for links in serving(tmp_path, "forty", "--home", "home", path=path):
         page = opened(links["MLflow"])
         page.get_by_text("40 matching runs").wait_for()
         winner = re.search(r"the winner is trial (\d+)", done.stdout)

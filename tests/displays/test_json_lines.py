@@ -65,7 +65,8 @@ def test_a_trial_is_named_with_what_it_measured(searched):
     started, measured = (next(e for e in seen if isinstance(e, kind)) for kind in (Started, Measured))
     found = written(events.Watched(study.history, Path(), "running"), started, measured, Finished(first, 0))
     assert [one["trial"] for one in found[1:]] == [0, 0, 0]
-    assert found[1]["params"] == first.params
+    assert found[1]["params"] == first.trained_params
+    assert found[1]["sampled_params"] == first.params
     assert found[2]["value"] == found[2]["metrics"]["val/loss"] == first.evaluations[1].metrics["val/loss"]
     assert (found[3]["outcome"], found[3]["value"]) == (str(first.outcome), first.value)
     assert found[3]["best_evaluation"]["index"] == first.best.index

@@ -15,9 +15,10 @@ RUN = ("run", "space.yaml", "--home", "home", "--workers", "2")
 class Nemesis:
     """Kills the processes of one study and records what happened."""
 
-    def __init__(self, zygote, cwd, seed, *, views=True, **environment):
+    def __init__(self, zygote, cwd, seed, *, views=True, pictures=False, **environment):
         """`environment`: variables of all drivers but the last, which is not killed."""
         self.zygote, self.cwd, self.views = zygote, cwd, views
+        self._shown = {"views": views, "pictures": pictures}
         self.draw = random.Random(seed)
         self._always = {"TOY_HISTORY": str(cwd / "acknowledged.jsonl")}
         self._environment = environment
@@ -68,15 +69,15 @@ class Nemesis:
 
     def finish(self, *options):
         """Runs the study to its end."""
-        done = self.zygote.run(self.cwd, *RUN, *options, views=self.views, **self._always, TOY_STEP="0")
+        done = self.zygote.run(self.cwd, *RUN, *options, **self._shown, **self._always, TOY_STEP="0")
         self.said += done.said
         assert done.code == 0, self.said
         if self.views and "hpsearch sync" in done.said:  # busy with other work, MLflow had not written all by then
-            later = self.zygote.run(self.cwd, "sync", *RUN[1:4], views=self.views, **self._always)
+            later = self.zygote.run(self.cwd, "sync", *RUN[1:4], **self._shown, **self._always)
             assert later.code == 0, later.said
 
     def _start(self):
-        return self.zygote.start(self.cwd, *RUN, views=self.views, **self._always, **self._environment)
+        return self.zygote.start(self.cwd, *RUN, **self._shown, **self._always, **self._environment)
 
     def _end(self, family):
         done = self.zygote.wait()

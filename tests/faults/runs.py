@@ -57,7 +57,7 @@ class Zygote:
         )
         self.running = None  # process number of a command without a `wait`
 
-    def start(self, cwd, *arguments, views=False, **environment):
+    def start(self, cwd, *arguments, views=False, pictures=False, **environment):
         """Starts a command and returns its pid. Kills the command of a test that failed before it called `wait`."""
         if self.unanswered is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -67,7 +67,7 @@ class Zygote:
             blank.home(cwd / "home")
         self.output = cwd / "output.txt"
         request = {"arguments": list(arguments), "cwd": str(cwd), "environment": environment}
-        request |= {"views": views, "output": str(self.output)}
+        request |= {"views": views, "pictures": pictures, "output": str(self.output)}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         self.unanswered = int(self.process.stdout.readline())

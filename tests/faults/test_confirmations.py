@@ -15,7 +15,8 @@ from tests.faults.runs import facts, folder, history, values
 RUN = ("run", "space.yaml", "--home", "home")
 POINTS = ["repeat_begun", "repeat_recorded", "trial_placed", "report_done", "tell_begun", "tell_done", "trial_swept"]
 OWN = {"repeat_begun", "repeat_recorded"}
-AMONG = 3  # of the passes of a point that trials pass too, one in so many is tried
+SOME = (5, 13, 21)  # passes of the other points that are tried: most of them of repeats
+AMONG = 3  # `-m slow` tries one in so many
 REPEATS = 4
 
 
@@ -51,9 +52,17 @@ def undisturbed(zygote, tmp_path_factory):
     return facts(cwd), repeats(cwd)
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_at_a_point_and_resumed_it_is_as_if_it_had_not_been(zygote, tmp_path, undisturbed, point):
-    crashes, passes = 0, range(1, 500, 1 if point in OWN else AMONG)
+CASES = [pytest.param(point, range(1, 500) if point in OWN else SOME, id=point) for point in POINTS]
+CASES += [
+    pytest.param(point, range(1, 500, AMONG), id=f"{point}, more", marks=pytest.mark.slow)
+    for point in POINTS
+    if point not in OWN
+]
+
+
+@pytest.mark.parametrize(("point", "passes"), CASES)
+def test_killed_at_a_point_and_resumed_it_is_as_if_it_had_not_been(zygote, tmp_path, undisturbed, point, passes):
+    crashes = 0
     for cwd in killed_and_resumed(zygote, ((k, study(tmp_path / str(k))) for k in passes), point):
         assert (facts(cwd), repeats(cwd)) == undisturbed
         crashes += 1

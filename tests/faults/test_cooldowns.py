@@ -14,7 +14,8 @@ from tests.faults.runs import facts, folder, history
 
 RUN = ("run", "space.yaml", "--home", "home")
 POINTS = ["branch_recorded", "report_begun", "report_done", "journal_synced", "tell_begun", "tell_done", "file_renamed"]
-AMONG = 5  # of the passes of a point that trials without a cool-down pass too, one in so many is tried
+SOME = (1, 8, 21, 34)  # passes that are tried of a point that trials without a cool-down pass too
+AMONG = 5  # `-m slow` tries one in so many
 
 
 def study(path):
@@ -42,9 +43,15 @@ def undisturbed(zygote, tmp_path_factory):
     return facts(cwd)
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_at_a_point_and_resumed_it_is_as_if_it_had_not_been(zygote, tmp_path, undisturbed, point):
-    crashes, passes = 0, range(1, 500, 1 if point == "branch_recorded" else AMONG)
+CASES = [pytest.param(point, SOME if point in POINTS[1:] else range(1, 500), id=point) for point in POINTS]
+CASES += [
+    pytest.param(point, range(1, 500, AMONG), id=f"{point}, more", marks=pytest.mark.slow) for point in POINTS[1:]
+]
+
+
+@pytest.mark.parametrize(("point", "passes"), CASES)
+def test_killed_at_a_point_and_resumed_it_is_as_if_it_had_not_been(zygote, tmp_path, undisturbed, point, passes):
+    crashes = 0
     for cwd in killed_and_resumed(zygote, ((k, study(tmp_path / str(k))) for k in passes), point):
         assert facts(cwd) == undisturbed
         crashes += 1

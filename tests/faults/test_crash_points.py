@@ -90,8 +90,17 @@ def test_crashes_in_a_row_also_while_resuming_change_nothing(zygote, tmp_path, u
     assert not (found := check(cwd, said=said, views=False)), (points, found)
 
 
-@pytest.mark.parametrize("at", ["drawn", pytest.param("first", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("point", POINTS)
+OF_WORKERS = ["trial_placed", "report_begun", "report_done", "tell_begun", "retry_recorded", "journal_synced"]
+DRAWN = [*((point, "drawn") for point in OF_WORKERS)]
+DRAWN += [
+    pytest.param(point, at, marks=pytest.mark.slow)
+    for at in ("drawn", "first")
+    for point in POINTS
+    if at == "first" or point not in OF_WORKERS
+]
+
+
+@pytest.mark.parametrize(("point", "at"), DRAWN)
 def test_workers_of_their_own_die_and_go_on_alike(zygote, tmp_path, undisturbed, point, at):
     """F3: the same with a worker process, killed at a pass drawn from the first ten, or at the first."""
     k = 1 if at == "first" else random.Random(point).randint(1, 10)

@@ -13,7 +13,11 @@ from tests.faults.test_crash_points import OF_PAUSES, POINTS
 from tests.policies import pausing
 
 RUN = ("run", "space.yaml", "--home", "home")
-CASES = [*sorted(OF_PAUSES), *(pytest.param(point, marks=pytest.mark.slow) for point in POINTS)]
+SOME, EVERY = (1, 2, 5), range(1, 500)  # passes of a point
+CASES = [pytest.param(point, SOME, id=point) for point in sorted(OF_PAUSES)]
+CASES += [
+    pytest.param(point, EVERY, id=f"{point}, every", marks=pytest.mark.slow) for point in [*sorted(OF_PAUSES), *POINTS]
+]
 
 
 def study(path, *, trials=3):
@@ -36,11 +40,11 @@ def undisturbed(zygote, tmp_path_factory):
     return facts(cwd)
 
 
-@pytest.mark.parametrize("point", CASES)
-def test_killed_at_a_point_and_resumed_it_is_as_if_it_had_not_been(zygote, tmp_path, undisturbed, point):
+@pytest.mark.parametrize(("point", "passes"), CASES)
+def test_killed_at_a_point_and_resumed_it_is_as_if_it_had_not_been(zygote, tmp_path, undisturbed, point, passes):
     """F73: killed at the k-th pass and resumed; k rises until a run ends without a crash."""
     crashes = 0
-    for cwd in killed_and_resumed(zygote, ((k, study(tmp_path / str(k))) for k in range(1, 500)), point):
+    for cwd in killed_and_resumed(zygote, ((k, study(tmp_path / str(k))) for k in passes), point):
         assert facts(cwd) == undisturbed
         assert resumed_by_themselves(cwd) == []
         crashes += 1

@@ -158,7 +158,7 @@ def tried(tmp_path_factory, echo):
         for thread in threads:
             thread.join(timeout=1)
         folder, _, variables = processes["ok"]  # with all at once MLflow may lag
-        hpsearch("sync", "story", "--home", "left/home", cwd=folder, **variables)
+        hpsearch("sync", "story", "--home", "left/home", cwd=folder, pictures=True, **variables)
         yield found
     finally:
         for _, process, _ in processes.values():
@@ -305,7 +305,8 @@ def test_f54_the_final_training_says_no_secret_either(tmp_path, echo):
         "tokenizer: {kind: bytes}\nmodel: {n_layers: 1, width: 16, n_heads: 2, context: 32}\nevaluation: {times: 2}\n"
     )
     (folder / "best.yaml").write_text(text + tiny + f"tracking: {{uri: 'http://127.0.0.1:{echo.server_port}'}}\n")
-    done = hpsearch("train", "best.yaml", "--home", "left/home", "-o", "left/model", cwd=folder, **variables)
+    train = ("train", "best.yaml", "--home", "left/home", "-o", "left/model")
+    done = hpsearch(*train, cwd=folder, pictures=True, **variables)
     found = Tried(folder, done.returncode, done.stdout, done.stderr)
     assert done.returncode == 0, done.stderr
     assert "the final training cannot be logged to MLflow" in found.out

@@ -91,7 +91,7 @@ def test_soak(zygote, tmp_path, disk, report):
     text = (cwd / "space.yaml").read_text().replace("max_retries: 1000", "max_retries: 100000, stall_timeout: 2")
     (cwd / "space.yaml").write_text(f"{text}tracking: {{uri: '{server.uri}'}}\n")
     (cwd / "acknowledged.jsonl").symlink_to(tmp_path / "acknowledged.jsonl")  # where there is always room for a line
-    nemesis = Nemesis(zygote, cwd, SEED, TOY_STEP="0.02", TOY_CHECKPOINT="20")
+    nemesis = Nemesis(zygote, cwd, SEED, pictures=True, TOY_STEP="0.02", TOY_CHECKPOINT="20")
     blows = Blows(nemesis.draw, server, disk)
     try:
         nemesis.anything(60 * MINUTES, blows.all())

@@ -1,7 +1,7 @@
 """A process that has imported everything and forks `hpsearch` for each request, which takes 20 ms.
 
 A request is a line of JSON on standard input, {"arguments": [...], "cwd": ..., "environment": {...}, "views": bool,
-"output": path}; the answer is the child's pid, then its exit code and its seconds.
+"pictures": bool, "output": path}; the answer is the child's pid, then its exit code and its seconds.
 """
 
 import gc
@@ -48,7 +48,7 @@ def child(request):
     from hpsearch import cli
     from hpsearch.search import driver
     from hpsearch.system import failpoints
-    from hpsearch.views import shipper
+    from hpsearch.views.mlflow.store import Store
 
     failpoints.arm(os.environ.get("HPSEARCH_FAILPOINT", ""))
     if shadow := os.environ.get("POWER_SHADOW"):
@@ -59,7 +59,8 @@ def child(request):
         limited(int(limit))
     if warm.AVAILABLE and not OWN_TO_DRIVERS & os.environ.keys():
         warm.fork_workers()
-        shipper.Shipper._spawn = warm.shipping
+        warm.fork_shipping()
+    Store.draws = request["pictures"]
     if not request["views"]:
         driver.shipper.start = NoViews
     cli.main(request["arguments"])
@@ -82,6 +83,7 @@ def main():
     for name in warm.EARLY:
         importlib.import_module(name)
     environment.versions()
+    warm.open_a_store()
     gc.freeze()  # else the first collection of each fork copies all that is imported
     for line in sys.stdin:
         request, began = json.loads(line), time.monotonic()

@@ -215,6 +215,8 @@ def test_what_is_said_of_the_reproduction(searched, tmp_path):
     assert "another processor or package version" in line(value * 1.001, device="cpu@a-node-of-a-cluster")
     assert "NOT reproduced" in line(value * 1.1)
     better = reproduction(experiment.provenance, config, value - 0.1, settings, measured=[value, value - 0.1])
-    said = f"better than trial {number}'s value {value:.6g}, which it reproduced to the last bit"
-    assert better == f"val/loss {value - 0.1:.6g}: {said}"
+    assert better == (
+        f"val/loss {value:.6g}: trial {number}'s value, reproduced to the last bit; another evaluation of this "
+        f"training was better, {value - 0.1:.6g}, and the model is of that one"
+    )
     assert reproduction({}, config, value, settings) is None

@@ -17,6 +17,7 @@ from hpsearch.storage.study_storage import StudyStorage
 from hpsearch.training.config import TrainConfig
 from hpsearch.training.export import load_pretrained
 from tests.cli.test_run import one_line
+from tests.faults.zygote import NoViews
 
 SPACE = """
 study: small
@@ -39,6 +40,12 @@ class All:
     def judge(self, history, trial):
         return Judgement(Verdict.PAUSE, "every trial pauses")
 """
+
+
+@pytest.fixture(autouse=True)
+def unseen(monkeypatch):
+    """Nothing here looks at MLflow."""
+    monkeypatch.setattr("hpsearch.search.driver.shipper.start", NoViews)
 
 
 @pytest.fixture

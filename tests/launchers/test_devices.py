@@ -7,7 +7,7 @@ import pytest
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
 from hpsearch.launchers import devices
-from hpsearch.space.settings import Resources
+from hpsearch.space.resources import Resources
 
 
 def plan(tmp_path, workers="auto", device="cpu", **wanted):
@@ -90,6 +90,13 @@ def test_too_many_workers_on_a_gpu_are_refused(monkeypatch, tmp_path):
         plan(tmp_path, trials_per_gpu=17)
     said = "trials_per_gpu: 17 are more workers than 4 cores can run for 2 GPU(s); allowed here: auto, or up to 16"
     assert str(caught.value) == said
+
+
+def test_trials_with_several_gpus_each_share_none(monkeypatch):
+    """`trials_per_gpu` is refused beside gpus_per_trial, so no advice names it."""
+    monkeypatch.setattr(devices, "cores", lambda: 16)
+    assert devices.could_share(Resources(device="cuda"), 2)
+    assert not devices.could_share(Resources(device="cuda", gpus_per_trial=2), 2)
 
 
 def test_trials_per_gpu_does_not_apply_to_cpus(tmp_path):

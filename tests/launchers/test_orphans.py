@@ -32,7 +32,7 @@ def training(tmp_path, monkeypatch):
 def trained(launcher, folder):
     """Trains up to the first evaluation; returns the pids of the worker and its child processes."""
     place(launcher, task(folder))
-    found = said(launcher, limit=60)
+    found = said(launcher, limit=600)
     assert isinstance(found, Evaluated), found
     family = json.loads((folder / "0000" / "pids.json").read_text())
     assert len(family) == 4
@@ -102,5 +102,5 @@ def test_a_driver_that_does_not_close_its_launcher_ends(tmp_path):
         "from hpsearch.testing.launchers import worker_settings;"
         "launcher = LocalLauncher([worker_settings(Path(sys.argv[1]))], trainer='python:hpsearch.testing.toy:Toy')"
     )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], timeout=60, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], timeout=600, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

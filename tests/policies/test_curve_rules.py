@@ -9,7 +9,7 @@ from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.policies.curve_rules import CurveRules, points, why_behind
 from hpsearch.policies.policy import Judgement
-from hpsearch.space.settings import Overfitting
+from hpsearch.space.search import Overfitting
 from hpsearch.training.config import TrainConfig
 from hpsearch.verdict import Verdict
 from tests.searching import evaluation

@@ -7,7 +7,7 @@ from hpsearch.journal.history import FIRST_REPEAT, History
 from hpsearch.journal.trial_history import BestEvaluation, TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.policies.finalists import expected, fresh_seed, missing, not_confirmed, plan, reserve
-from hpsearch.space.settings import Confirm
+from hpsearch.space.search import Confirm
 
 DEFAULT = Confirm()
 

@@ -6,7 +6,7 @@ from hpsearch import New
 from hpsearch.displays.text import named
 from hpsearch.errors import UserError
 from hpsearch.journal.history import History
-from hpsearch.journal.horizons import HORIZONS
+from hpsearch.journal.horizons import HORIZONS, place
 from hpsearch.journal.request import ENQUEUED
 from hpsearch.outcome import Outcome
 from hpsearch.policies.enqueued import EnqueuedPolicy, completed, needs_room
@@ -190,6 +190,33 @@ def test_when_the_hours_are_just_enough_the_best_config_is_trained_whole():
     assert (decision.horizon, decision.of) == (WHOLE, 0)
     assert study.history.trials[study.ask()].horizon == WHOLE
     assert study.policy.next(study.history).horizon == SHORT  # one is enough
+
+
+def test_device_hours_are_spent_by_all_gpus_of_a_trial():
+    """The whole training takes 3,600 s, of two GPUs 7,200 device-seconds.
+
+    Its promotion comes 1.5 times the rest of 3,467 s before the end, 10,400 device-seconds, whatever else is tried;
+    without a policy that promotes, 1.2 times the whole of it, 8,640 device-seconds.
+    """
+    study = Simulated(wanted(SHIFTED.replace("trials: 12", "device_hours: 4")))
+    for _ in range(3):
+        number = study.ask()
+        study.add("trial_started", number, attempt=1, device="cuda:0+1", threads=1, worker=0)
+        study.end(number, 1.0 + study.now, seconds=400.0 / 3)
+    alone = Horizons(study.space, Trying())
+    for left, promoted, last in ENDS:
+        study.history.devices.seconds = 14_400 - left
+        assert (study.policy.next(study.history).horizon, alone.next(study.history).horizon) == (promoted, last)
+
+
+ENDS = [(10_500, SHORT, SHORT), (10_300, WHOLE, SHORT), (8_700, WHOLE, SHORT), (8_600, WHOLE, WHOLE)]
+
+
+class Trying:
+    """A policy that tries one new config after the other at the shortest horizon."""
+
+    def next(self, history):
+        return New({"learning_rate": 0.01, "batch_size": 8}, until=place(SHORT))
 
 
 def test_before_the_hours_end_a_config_that_may_win_is_trained_whole():

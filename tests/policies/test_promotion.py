@@ -6,7 +6,8 @@ from hpsearch.journal.history import History
 from hpsearch.outcome import Outcome
 from hpsearch.policies.policy import GoOn, New, Nothing
 from hpsearch.policies.promotion import FEWEST_PROBED, PROBES, Promotion
-from hpsearch.space.settings import Budget, Confirm, Search
+from hpsearch.space.budget import Budget
+from hpsearch.space.search import Confirm, Search
 from tests.searching import evaluation, experiment, go, losses, opened, policy_of, trials
 
 PROMOTION = "search: {{pruner: promotion, sampler: {}, overfitting: false}}\nbudget: {{trials: {}}}\n"
@@ -229,6 +230,46 @@ def test_before_the_hours_are_over_the_best_one_is_trained_out(seconds, ends):
         found.add({"event": "trial_paused", "trial": number, "time": 3.0, "evaluation": 1})
     budget = Budget(hours=seconds / 3600)
     assert Promotion(OURS, evaluations=20, budget=budget).next(found) == ends
+
+
+@pytest.mark.parametrize(("left", "ends"), [(60.0, None), (56.0, GoOn(1, until=None))])
+def test_a_trial_of_two_gpus_spends_device_hours_twice_as_fast(left, ends):
+    """Its rest takes 19 s; it resumes 28.5 s before the end: 57 device-seconds, though no trial holds a device now."""
+    found = History()
+    found.add({"event": "driver_started", "time": 0.0, "workers": 1})
+    for number, value in enumerate((3.0, 1.0, 2.0)):
+        about = {"trial": number, "attempt": 1}
+        found.add({"event": "trial_asked", "trial": number, "time": number, "config": {"a": 1}})
+        found.add({"event": "trial_started", **about, "time": number, "device": "cuda:0+1", "threads": 1, "worker": 0})
+        seen = {"index": 1, "step": 1, "progress": 0.05, "seconds": 1.0, "metrics": {"val/loss": value}}
+        found.add({"event": "evaluation", **about, "time": number + 1.0, "evaluation": seen})
+        found.add({"event": "trial_paused", **about, "time": number + 1.0, "evaluation": 1})
+    assert found.device_seconds == 6.0
+    budget = Budget(device_hours=(6.0 + left) / 3600)
+    assert Promotion(OURS, evaluations=20, budget=budget).next(found) == ends
+
+
+@pytest.mark.parametrize(("left", "ends"), [(29.0, None), (28.0, GoOn(1, until=None))])
+def test_what_the_confirmation_takes_is_shared_by_workers_and_not_by_gpus(left, ends):
+    """Four repeats of 100 s on two workers of two GPUs each take 200 s, with the margin of a tenth 220 s."""
+    found = History()
+    found.add({"event": "driver_started", "time": 0.0, "workers": 2})
+    for number, device in enumerate(("cuda:0+1", "cuda:0+1", "cuda:0+1", "cuda:2+3")):
+        place = {"device": device, "threads": 1, "worker": int(device == "cuda:2+3")}
+        found.add({"event": "trial_asked", "trial": number, "time": 1.0, "config": {"a": 1}})
+        found.add({"event": "trial_started", "trial": number, "attempt": 1, "time": 2.0, **place})
+        if number > 1:
+            continue  # in training, without an evaluation
+        seen = {"index": 1, "step": 1, "progress": 0.05, "seconds": 1.0, "metrics": {"val/loss": 9.0 - 8 * number}}
+        found.add({"event": "evaluation", "trial": number, "time": 3.0, "evaluation": seen})
+        if number == 0:
+            ended = {"outcome": "completed", "value": 9.0, "seconds": 100.0}
+            found.add({"event": "trial_finished", "trial": number, "time": 10.0, **ended})
+        else:
+            found.add({"event": "trial_paused", "trial": number, "time": 10.0, "evaluation": 1})
+    assert (found.devices.held, found.workers) == (4, 2)
+    budget, confirm = Budget(hours=(10.0 + 220.0 + left) / 3600), Confirm(top=1, seeds=4)
+    assert Promotion(OURS, evaluations=20, budget=budget, confirm=confirm).next(found) == ends
 
 
 def test_the_others_wait_while_the_best_one_is_in_training():

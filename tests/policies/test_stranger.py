@@ -1,9 +1,12 @@
 """The policy of docs/space.md, of public names alone: a file beside a space file, run by the command line."""
 
+import pytest
+
 from hpsearch import journal
 from hpsearch.journal.history import History
 from tests.cli.processes import TOY
 from tests.documents import block
+from tests.faults.zygote import NoViews
 
 SPACE = """
 study: halves
@@ -14,6 +17,12 @@ training:
   learning_rate: {low: 1e-3, high: 1e-2, log: true}
   epochs: {low: 2, high: 9}
 """
+
+
+@pytest.fixture(autouse=True)
+def unseen(monkeypatch):
+    """Nothing here looks at MLflow."""
+    monkeypatch.setattr("hpsearch.search.driver.shipper.start", NoViews)
 
 
 def test_random_search_with_a_pause(space_file, tmp_path, call):

@@ -147,7 +147,7 @@ def test_a_range_of_contexts_that_cut_targets_is_refused_with_its_place_before_a
     assert not (tmp_path / "home" / "cut").exists()
 
 
-def test_what_is_cut_is_warned_of_at_each_run(tmp_path, space_file):
+def test_what_is_cut_is_warned_of_until_a_search_has_begun(tmp_path, space_file):
     body = "study: cut\ntokenizer: {kind: bytes}\nmodel: {n_layers: 1, context: 16}\ntraining: {batch_size: 2}\n"
     for _ in range(2):
         said = []

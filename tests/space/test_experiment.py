@@ -12,7 +12,7 @@ import pytest
 from hpsearch.document.document import dump
 from hpsearch.errors import ConfigError
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import DEFAULT_PRUNER
+from hpsearch.space.pruners import DEFAULT_PRUNER
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

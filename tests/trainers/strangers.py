@@ -62,7 +62,7 @@ from hpsearch import Shape
 
 class Polynomials(Polynomial):
     def shape(self, config):
-        return Shape((config.fit.degree,), "")
+        return Shape((config.fit.degree, config.seed), "")  # the data depend on the seed
 
     def train_many(self, tasks):
         with open(os.environ.get("FIT_GROUPS", os.devnull), "a") as file:

@@ -25,7 +25,7 @@ def project(tmp_path_factory):
     (folder / "space.yaml").write_text(SPACE)
     blank.home(folder / "home")
     journal = folder / "home/curves/journal.jsonl"
-    process = started(*RUN, cwd=folder, FIT_STEP="0.05", NO_TORCH="1", fresh=True)
+    process = started(*RUN, cwd=folder, FIT_STEP="0.05")  # a fork, which has torch; the next one must not
     try:
         wait_for(lambda: len(events(journal, "evaluation")) >= 3 or process.poll() is not None)
     finally:

@@ -33,6 +33,14 @@ def test_a_text_has_steps_an_evaluation_and_a_checkpoint(folder):
 def test_pairs_are_decoded(folder):
     [found] = measured(tiny({"pairs": PAIRS}, training={"epochs": 50}), folder)
     assert found.metrics["decoding"] > 0
+    assert found.metrics["decoding_none"] > 0
+
+
+@pytest.mark.parametrize(("epochs", "times", "early"), [(5, 5, True), (500, 1, False)])
+def test_answers_up_to_the_limit_are_timed_if_evaluations_come_early(folder, epochs, times, early):
+    config = tiny({"pairs": PAIRS}, training={"epochs": epochs}, evaluation={"times": times})
+    [found] = measured(config, folder)
+    assert ("decoding_limit" in found.metrics) == early
 
 
 def test_mixed_sets_are_measured_together(folder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,9 +14,18 @@ from hpsearch.errors import HpsearchError
 from hpsearch.system.file_lock import locked
 from hpsearch.views import shipper
 from hpsearch.views.follower import state_file
+from tests import warm
 from tests.views.conftest import NewStudy, runs_of
 
 
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """The shipping process is a new interpreter, as that of a user is."""
+    with warm.fresh_shipping():
+        yield
+
+
+@pytest.mark.usefixtures("fresh")
 def test_a_process_ships_while_the_journal_grows(client: Any, new_study: NewStudy) -> None:
     study, said, seen = new_study("process"), [], []
     started = shipper.start(study.folder, study.home, None, ["mlflow"], say=said.append)
@@ -29,6 +39,7 @@ def test_a_process_ships_while_the_journal_grows(client: Any, new_study: NewStud
     assert len(runs_of(client, "process")) == 5
 
 
+@pytest.mark.usefixtures("fresh")
 def test_a_killed_shipping_process_is_restarted(client: Any, new_study: NewStudy) -> None:
     study = new_study("shot")
     started = shipper.start(study.folder, study.home, None, ["mlflow"])

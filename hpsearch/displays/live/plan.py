@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.journal.history import History
+from hpsearch.space.budget import Budget
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import Budget, Confirm
+from hpsearch.space.search import Confirm
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from hpsearch.displays.live.progress import Progress, elapsed, is_confirming, pr
 from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
+from hpsearch.results.evidence.comparisons import lead_margin
 
 
 @dataclass(frozen=True)
@@ -199,13 +200,15 @@ def _best(history: History, default: TrialHistory | None) -> Best | None:
     base = None
     if default is not None and found is not None:
         base = one.mean if (one := found.of(default.number)) is not None else None
-    elif default is not None and default.counts:
+    elif default is not None and default.is_whole:
         base = default.value
     lead = None if base is None or not math.isfinite(base - value) else sign * (base - value)
+    if lead is not None and lead <= (lead_margin(history, best, base or 0.0) or 0.0) and lead > 0:
+        lead = None  # so few examples cannot tell
     return Best(
         best.number,
         value,
-        telling(best.trained_params, default),
+        telling(best.told_params, default),
         epoch=best.best.epoch if best.best is not None else 0.0,
         lead=lead,
         is_default=default is not None and best.number == default.number,

@@ -19,7 +19,7 @@ from hpsearch.launchers.devices import cores
 from hpsearch.launchers.ray import local_ray
 from hpsearch.launchers.ray.actor import Actor
 from hpsearch.output.error_lines import first_line
-from hpsearch.space.settings import RayWorkers, Resources
+from hpsearch.space.resources import RayWorkers, Resources
 from hpsearch.system.environment import refuse_old
 
 HEAD_TIMEOUT = 45.0  # seconds for Ray's head to answer: after 60 s without it Ray ends this process

@@ -5,11 +5,13 @@ Pure functions.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterable
 
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.verdict import Phases
 
+USEFUL = 0.25  # share of a training: cut shorter, its value tells of its length rather than of its config
 MARGIN = 1.2  # times the expected duration of a cool-down: paces vary, and its end is evaluated
 
 
@@ -30,11 +32,23 @@ def must_cool_down(trial: TrialHistory, phases: Phases, *, seconds_left: float, 
 
 
 def soonest_value(trials: Iterable[TrialHistory], phases: Callable[[TrialHistory], Phases]) -> float | None:
-    """Seconds of the shortest training that had a value, of those that the trials so far tell of; None: of none.
+    """Seconds after which a new trial has a value of use, as the trials so far tell; None: they do not.
 
-    That is a training to the first evaluation after the warm-up, and the cool-down from there, if it has one.
+    That is the shortest training that had a value (to the first evaluation after the warm-up, and the cool-down from
+    there, if it has one), and at least USEFUL of the median training.
     """
-    return min((found for trial in trials if (found := _soonest(trial, phases)) is not None), default=None)
+    trials = list(trials)
+    soonest = [found for trial in trials if (found := _soonest(trial, phases)) is not None]
+    if not soonest:
+        return None
+    useful = USEFUL * statistics.median(_whole(trial, phases) for trial in trials if _soonest(trial, phases))
+    return max(min(soonest), useful)
+
+
+def _whole(trial: TrialHistory, phases: Callable[[TrialHistory], Phases]) -> float:
+    """Seconds of a trial's whole training, at the pace of its latest evaluation."""
+    latest = trial.evaluations[max(trial.evaluations)]
+    return latest.seconds / latest.progress * phases(trial).ends_at
 
 
 def _soonest(trial: TrialHistory, phases: Callable[[TrialHistory], Phases]) -> float | None:

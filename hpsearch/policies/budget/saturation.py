@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import number
 from hpsearch.results.evidence import bands
-from hpsearch.space.settings import Stop
+from hpsearch.space.search import Stop
 
 FEWEST = 24  # trials that have ended, before a search may: by fewer it is misled (benchmarks/search/README.md)
 LEAST_VALUES = 5  # of them that have a final value

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from hpsearch.journal.history import History
 from hpsearch.policies.finalists import reserve, reserve_of_devices
-from hpsearch.space.settings import Budget, Confirm
+from hpsearch.space.budget import Budget
+from hpsearch.space.search import Confirm
 
 LIMITS = ("trials", "hours", "device_hours", "money")  # of a budget; the first that is reached ends the study
+NEARLY = 0.9  # share of a limit of time from which it is what has ended a search
 UNITS = {"trials": " trials", "hours": " h", "device_hours": " device-hours", "money": ""}
 SHORT = {"hours": " min", "device_hours": " device-minutes"}  # of limits below an hour
 LEAST = 0.0005  # a smaller number is said as 0
@@ -89,6 +91,23 @@ def spent(budget: Budget, history: History) -> list[Limit]:
     money = device_hours * (budget.price_per_hour or 0.0)
     found = zip(LIMITS, (history.configs, hours, device_hours, money), strict=True)
     return [Limit(name, used, total) for name, used in found if (total := getattr(budget, name)) is not None]
+
+
+def ended_by(history: History) -> list[Limit]:
+    """The limits of its budget that have ended a study, by its journal: those that are spent, or of time nearly so.
+
+    (The last trials of a search end before its hours do: see deadline.py.) Empty: another reason has ended it, or the
+    budget was not recorded.
+    """
+    known = {**(history.origin.experiment.get("budget") or {}), **(history.allowed or {})}
+    known = {name: known.get(name) for name in (*LIMITS, "price_per_hour") if known.get(name) is not None}
+    try:
+        budget = extended(Budget(**known), history)
+    except ValueError:  # of another version
+        return []
+    found = spent(budget, history)
+    reached = [one for one in found if one.is_reached]
+    return reached or [one for one in found if one.name != "trials" and one.spent >= NEARLY * one.total]
 
 
 def limits(budget: Budget) -> list[str]:

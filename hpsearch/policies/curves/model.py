@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
-from scipy.stats import rankdata
 
 from hpsearch.policies.curves.chain import UNKNOWN_SPREAD, Chain, Curve
 from hpsearch.policies.curves.process import Process
@@ -114,6 +113,8 @@ def trust(process: Process, beyond_first: Mask) -> float:
 
 def rank_correlation(a: Sequence[float] | Array, b: Sequence[float] | Array) -> float:
     """Spearman's rank correlation; 0 if all values of one are equal."""
+    from scipy.stats import rankdata  # as long as all else that a driver imports
+
     ranks = rankdata(a), rankdata(b)
     if min(np.ptp(rank) for rank in ranks) == 0:
         return 0.0

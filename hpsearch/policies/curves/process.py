@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
-from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
 ROOT_5 = np.sqrt(5.0)
@@ -114,6 +113,8 @@ def squared_distances(a: Array, b: Array, groups: tuple[slice, ...]) -> Array:
 
 def tuned(squares: Array, values: Array, variances: Array) -> Kernel:
     """The kernel with the highest posterior density, by L-BFGS from the medians of the priors."""
+    from scipy.optimize import minimize  # imported by a driver only when it is used
+
     d = len(squares)
     start = np.r_[np.full(d, np.log(USUAL_LENGTH)), 0.0, np.log(USUAL_NOISE)]
     bounds = [(np.log(0.02), np.log(20.0))] * d + [(np.log(0.02), np.log(50.0)), (np.log(1e-3), np.log(2.0))]

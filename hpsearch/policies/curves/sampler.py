@@ -12,7 +12,6 @@ import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
-from scipy.stats import qmc
 
 from hpsearch.policies.curves.conditions import Conditions
 from hpsearch.policies.curves.curves import Curves, known
@@ -105,6 +104,8 @@ class CurvesSampler(optuna.samplers.BaseSampler):
 
     def _spread(self, encoding: Encoding, number: int) -> dict[str, Any]:
         """Point `number` of the scrambled Sobol sequence, through the prior."""
+        from scipy.stats import qmc
+
         sequence = qmc.Sobol(len(encoding), scramble=True, rng=np.random.default_rng(self._seed))
         if number:
             sequence.fast_forward(number)

@@ -17,7 +17,7 @@ from hpsearch.policies.policy import Decision, Judgement, New, Nothing
 from hpsearch.policies.promotion import Promotion
 from hpsearch.results.evidence.bands import LOSSES
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import PromotionPruner
+from hpsearch.space.pruners import PromotionPruner
 from hpsearch.verdict import Verdict
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import optuna
 
 from hpsearch.policies.optuna.samplers import FEWEST_STARTUP, MOST_STARTUP, make_pruner
-from hpsearch.space.settings import AnyPruner
+from hpsearch.space.pruners import AnyPruner
 
 # In standard deviations of the random trials' values. With 1.0, 40 trials with the default pruner and sampler have 0.54
 # of their trainings, as in a real study of 40 trials (0.535; translation and classification, 2026-11-26), and 16 trials

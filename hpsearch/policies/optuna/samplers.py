@@ -13,20 +13,19 @@ from typing import Any, cast
 import numpy as np
 import optuna
 
-from hpsearch.policies.curves.sampler import CurvesSampler
 from hpsearch.policies.optuna.priors import Draws, PriorSampler
 from hpsearch.policies.optuna.seeds import mix
 from hpsearch.policies.optuna.shortlist import Part, Shortlist
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import (
+from hpsearch.space.pruners import (
     AnyPruner,
     HyperbandPruner,
     MedianPruner,
     PatientPruner,
     PercentilePruner,
-    Search,
     SuccessiveHalvingPruner,
 )
+from hpsearch.space.search import Search
 
 FEWEST_STARTUP, MOST_STARTUP = 4, 10  # random trials before TPE or a Gaussian process is fitted
 
@@ -171,6 +170,8 @@ class Sobol(optuna.samplers.QMCSampler):
 
 def _curves(experiment: Experiment, draws: Draws | None) -> optuna.samplers.BaseSampler:
     """The sampler that reads curves. It derives what it draws from the seed and each trial's number itself."""
+    from hpsearch.policies.curves.sampler import CurvesSampler  # imports scipy's optimizers
+
     space = experiment.space
     drawn = [name for name in space.params if not space.distribution(name).single()]
     return CurvesSampler(

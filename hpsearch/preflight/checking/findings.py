@@ -18,6 +18,7 @@ class Finding:
     line: str  # what was seen
     not_promised: str = ""  # what a study with this trainer does not have; empty unless it fails
     mend: str = ""  # what the trainer must do
+    output: tuple[str, ...] = ()  # the last lines that a training printed which failed
 
     @property
     def mark(self) -> str:
@@ -107,6 +108,13 @@ PARTS: Mapping[str, Part] = {
             _ANY: "write to handle.folder alone; take no fixed port and no fixed file name elsewhere",
         },
     ),
+    "group": Part(
+        "trials that one worker trains together are not those that it would train alone: use trials_per_worker: 1",
+        {
+            _ANY: "in train_many keep weights, random numbers, batches and steps of each task apart (or let shape tell "
+            "apart what it cannot); read each task.handle.command(), and yield (trial, None) when it pauses"
+        },
+    ),
     "memory": Part(
         "a worker grows with each trial: it is replaced from time to time, and large trials may run out of memory",
         {_ANY: "keep no data, model or curve in a global variable, a cache or a closure after the training"},
@@ -150,6 +158,9 @@ PARTS: Mapping[str, Part] = {
 }
 
 
+GROUP = "group"  # of trials that one worker trains together: a part where the space file wants such
+
+
 def keeps(name: str, line: str) -> Finding:
     """The finding that a trainer keeps a part."""
     return Finding(name, True, line)
@@ -160,7 +171,11 @@ def not_checked(name: str, why: str) -> Finding:
     return Finding(name, None, f"not checked: {why}")
 
 
-def fails(name: str, line: str, *, kind: str, lacks: str = "") -> Finding:
-    """The finding that a trainer of this kind does not keep a part; lacks: what is not promised, if not as in PARTS."""
+def fails(name: str, line: str, *, kind: str, lacks: str = "", mend: str = "") -> Finding:
+    """The finding that a trainer of this kind does not keep a part.
+
+    lacks, mend: what is not promised, and what to do, where it is not what PARTS says.
+    """
     part = PARTS[name]
-    return Finding(name, False, line, lacks or part.not_promised, f"{part.mend.get(kind, part.mend[_ANY])} ({PAGE})")
+    mend = mend or part.mend.get(kind, part.mend[_ANY])
+    return Finding(name, False, line, lacks or part.not_promised, f"{mend} ({PAGE})")

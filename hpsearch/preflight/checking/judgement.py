@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from hpsearch.contract import Command
 from hpsearch.launchers.messages import Ended
+from hpsearch.preflight.checking.crashes import last_lines, remedy
 from hpsearch.preflight.checking.findings import Finding, fails, keeps, not_checked
 from hpsearch.preflight.checking.trainings import Course
 
 NO_NOISE = (
     "the confirmation, which trains the best again with fresh seeds, measures no noise: a lucky winner seems sure"
 )
+UNKNOWN = "nothing is known of the rest of the contract; a pruner cannot judge what is not evaluated"
+SOONER = "evaluate sooner, or give each training more time: --trial-seconds"
+PAUSES = "(Ctrl-C, `hpsearch pause`, the promotion pruner)"
+KILLS = "(kill -9, a crash, a lost node)"
+OTHER_RESULT = "has another result than the same trial undisturbed: `hpsearch verify` may not reproduce it"
+STATE = "save all that a step depends on, and load it: weights, optimizer, schedule, random numbers, place in the data"
 TINY = 1e-12  # below this a relative difference of two curves is rounding
 SHARE = 0.1  # of the difference of two seeds: curves that are closer are the same, but for rounding (GPUs)
 SEEDS = 0.01  # the difference of two seeds where it is not measured
@@ -26,19 +34,28 @@ GRACE = 15.0  # seconds to end, beside two gaps between evaluations and the prog
 AT_ONCE = 1.0  # seconds in which several evaluations are one: a program's output comes in blocks
 
 
-def evaluations(course: Course, objective: str, *, kind: str, seconds: float) -> Finding:
-    """Whether it yields evaluations with the objective."""
+def evaluations(course: Course, objective: str, *, kind: str, seconds: float, names: Sequence[str] = ()) -> Finding:
+    """Whether it yields evaluations with the objective; names: of the config that a function or program gets."""
     name, count = "evaluations", len(course.evaluations)
     if course.failure and not course.overdue:
-        return fails(name, f"the training failed: {course.failure}", kind=kind)
+        return _failed(name, "the training failed", course, kind, names)
     if not count:
-        return fails(name, f"no evaluation within {seconds:g} s; --trial-seconds gives it more", kind=kind)
+        line = f"no evaluation within {seconds:g} s; --trial-seconds gives it more"
+        found = fails(name, line, kind=kind, lacks=UNKNOWN, mend=SOONER)
+        return replace(found, output=last_lines(course))
     lacking = next((one for one in course.evaluations if objective not in one.metrics), None)
     if lacking is not None:
         named = ", ".join(lacking.metrics) or "no metric"
         return fails(name, f"evaluation {lacking.index} has no {objective}, the objective; it has {named}", kind=kind)
     whole = "a whole training" if course.whole else f"{course.at[-1]:.1f} s of a training"
     return keeps(name, f"{count} evaluation{'s' * (count > 1)} with {objective} in {whole}")
+
+
+def _failed(name: str, what: str, course: Course, kind: str, names: Sequence[str] = (), lacks: str = "") -> Finding:
+    """The finding of a training that failed: what to do follows from how it did."""
+    found = remedy(course, kind=kind, names=names)
+    line = f"{what}: {course.failure}"
+    return replace(fails(name, line, kind=kind, lacks=lacks or found.lacks, mend=found.mend), output=last_lines(course))
 
 
 def finite(course: Course, *, kind: str) -> Finding:
@@ -90,6 +107,12 @@ class Likeness:
         self.metric, self.course = metric, course
         self.seeds = SEEDS if other_seed is None else difference(course, other_seed, metric)  # between two seeds
 
+    def of(self, course: Course) -> Likeness:
+        """The same closeness, of another training's curve."""
+        found = Likeness(self.metric, course, None)
+        found.seeds = self.seeds
+        return found
+
     def same(self, other: Course) -> bool:
         """Whether a training has the curve of the first one, as far as it went."""
         found = difference(self.course, other, self.metric)
@@ -107,7 +130,7 @@ def seed(likeness: Likeness, repeated: Course, other: Course, *, kind: str) -> F
     """Whether the same seed gives the same curve, and another seed another one."""
     for course in (repeated, other):
         if course.failure:
-            return fails("seed", f"a second training failed: {course.failure}", kind=kind)
+            return _failed("seed", "a second training failed", course, kind)
     if difference(likeness.course, repeated, likeness.metric) > TINY and not likeness.same(repeated):
         off = likeness.said(repeated)
         return fails("seed", f"two trainings with one seed differ ({likeness.metric} {off})", kind=kind)
@@ -121,9 +144,10 @@ def together(likeness: Likeness, courses: Sequence[Course], repeats: bool, *, ki
     """Whether trainings at once have the curve of one that was alone; repeats: whether its seed repeats at all."""
     if len(courses) < 2:
         return not_checked("together", "this machine has the GPUs of one worker")
-    failed = next((one.failure for one in courses if one.failure), "")
-    if failed:
-        return fails("together", f"of two trainings at once, one failed: {failed}", kind=kind)
+    failed = next((one for one in courses if one.failure), None)
+    if failed is not None:
+        found = fails("together", f"of two trainings at once, one failed: {failed.failure}", kind=kind)
+        return replace(found, output=last_lines(failed))
     if not repeats:
         return not_checked("together", "two trainings with one seed differ, also one after the other")
     off = next((one for one in courses if not likeness.same(one)), None)
@@ -131,6 +155,46 @@ def together(likeness: Likeness, courses: Sequence[Course], repeats: bool, *, ki
         line = f"two trainings at once differ from one alone ({likeness.metric} {likeness.said(off)})"
         return fails("together", line, kind=kind)
     return keeps("together", "two trainings at once have the curve of one alone")
+
+
+def group(likenesses: Sequence[Likeness], courses: Sequence[Course], *, kind: str) -> Finding:
+    """Whether trials that were trained together have the curves that they have alone.
+
+    likenesses: each with the curve of one of the courses when it was trained alone.
+    """
+    failed = next((one.failure for one in courses if one.failure), "")
+    if failed:
+        return fails("group", f"of {len(courses)} trials trained together, one failed: {failed}", kind=kind)
+    for alone, course in zip(likenesses, courses, strict=True):
+        if not alone.same(course):
+            line = f"a trial of {len(courses)} trained together differs from the same alone"
+            return fails("group", f"{line} ({alone.metric} {alone.said(course)})", kind=kind)
+        lost = alone.course.values(alone.metric).keys() - course.values(alone.metric).keys()
+        if lost and not course.told_after:
+            line = f"a trial of {len(courses)} trained together ended without evaluation {min(lost)}"
+            return fails("group", line, kind=kind)
+    return keeps("group", f"{len(courses)} trials trained together have the curves that they have alone")
+
+
+def stopped_alone(likeness: Likeness, paused: Course, again: Course | None, *, anew: bool, kind: str) -> Finding:
+    """Whether one trial of a group pauses without the others, which have gone on, and goes on by itself.
+
+    anew: it has saved nothing to go on from.
+    """
+    later = len(paused.evaluations) - paused.told_after
+    if later > 1 or not (isinstance(paused.end, Ended) and paused.end.command is Command.PAUSE):
+        line = f"a trial that is told to pause goes on with its group, for {later} evaluations"
+        return fails("group", line, kind=kind)
+    if anew:
+        return fails("group", "a trial that pauses in its group does not save its state: it starts anew", kind=kind)
+    if again is None or again.failure:
+        why = again.failure if again else "not started"
+        return fails("group", f"a trial that paused in its group does not go on by itself: {why}", kind=kind)
+    if not likeness.same(again):
+        off = f"({likeness.metric} {likeness.said(again)})"
+        return fails("group", f"a trial that paused in its group goes on to another curve {off}", kind=kind)
+    line = "trials trained together have the curves that they have alone"
+    return keeps("group", f"{line}; one of them pauses, and resumes, without the others")
 
 
 def memory(series: Mapping[int, Sequence[int]], *, leaks: bool, kind: str) -> Finding:
@@ -156,6 +220,13 @@ def files(written: Sequence[Path] | None, *, base: Path, kind: str) -> Finding:
         return keeps("files", "it writes in its folder alone")
     names = [_relative_to(path, base) for path in written]
     return fails("files", f"it wrote elsewhere: {_listed(names)}", kind=kind)
+
+
+def changed_meanwhile(changed: Sequence[Path], *, base: Path) -> Finding:
+    """Files elsewhere that changed while it was checked, of which it is not known what wrote them."""
+    names = _listed([_relative_to(path, base) for path in changed])
+    line = f"changed meanwhile, perhaps by something else: {names}; check again while nothing else writes there"
+    return not_checked("files", line)
 
 
 def processes(left: Sequence[str] | None, *, kind: str) -> Finding:
@@ -184,18 +255,25 @@ def _continued(
     before, again, anew = courses
     if not before.told_after:
         return not_checked(name, f"it ended before it could be {what}: {before.failure or 'too few evaluations'}")
+    trial = f"a trial that is {what} {PAUSES if name == 'resumes' else KILLS}"
     if name == "resumes" and before.failure:
-        return fails(name, f"a training that was told to pause failed: {before.failure}", kind=kind)
+        lacks = f"{trial} fails"
+        return _failed(name, "a training that was told to pause failed", before, kind, lacks=lacks)
     if anew:
         return fails(name, f"it does not save its state: a {what} training starts anew", kind=kind)
-    if again is None or again.failure:
-        return fails(name, f"a {what} training does not go on: {again.failure if again else 'not started'}", kind=kind)
+    if again is not None and again.failure:
+        lacks = f"{trial} fails where it resumes"
+        return _failed(name, f"a {what} training does not go on", again, kind, lacks=lacks)
+    if again is None:
+        return fails(name, f"a {what} training does not go on: not started", kind=kind)
     lost = before.values(likeness.metric).keys() - again.values(likeness.metric).keys()
     if not likeness.same(again):
         off = likeness.said(again)
-        return fails(name, f"a {what} training goes on to another curve ({likeness.metric} {off})", kind=kind)
+        line = f"a {what} training goes on to another curve ({likeness.metric} {off})"
+        return fails(name, line, kind=kind, lacks=f"{trial} {OTHER_RESULT}", mend=STATE)
     if lost and max(lost) > min(again.values(likeness.metric), default=0):
-        return fails(name, f"a {what} training goes on without evaluation {min(lost)}", kind=kind)
+        lacks = f"{trial} loses evaluations, so that its best one may be missing"
+        return fails(name, f"a {what} training goes on without evaluation {min(lost)}", kind=kind, lacks=lacks)
     at = before.told_after
     return keeps(name, f"{what} after evaluation {at}, it goes on to the same curve, {likeness.said(again)}")
 
@@ -209,7 +287,9 @@ def stops(course: Course, *, gap: float, grace: float, kind: str) -> Finding:
     if course.overdue:
         return fails("stops", f"it did not stop within {took:.0f} s", kind=kind)
     if grace and took >= grace:
-        return fails("stops", f"it did not end at SIGTERM, and was killed after {grace:g} s", kind=kind)
+        line = f"it did not end at SIGTERM, and was killed after {grace:g} s"
+        lacks = f"Ctrl-C, `hpsearch stop` and a pruner wait {grace:g} s for it (grace); what it has not saved is lost"
+        return fails("stops", line, kind=kind, lacks=lacks)
     obeyed = isinstance(course.end, Ended) and course.end.command is not Command.CONTINUE
     if not obeyed and later > 1 and kind != "program":
         return fails("stops", f"it went on for {later} evaluations, to its end", kind=kind)

@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -95,6 +95,7 @@ class Trainings:
         self._pids = [launcher.pid(slot) for slot in range(self.workers)]
         self.memory: dict[int, list[int]] = {}  # process of a worker -> bytes after each of its trainings
         self.leaks = False
+        self.ended: Callable[[], None] = lambda: None  # called after each training, or several at once
         self._folder, self._prepared = folder, dict(prepared)
         self._running: dict[int, _Running] = {}
 
@@ -120,12 +121,21 @@ class Trainings:
             self._start(config, order, slot, None)
         return self._await()
 
+    def train_group(self, members: Sequence[tuple[Mapping[str, Any], Order]]) -> list[Course]:
+        """Trains several configs together in one worker (`Trainer.train_many`), each as far as its order goes."""
+        self.launcher.train(0, [self._task(config, order, 0, None) for config, order in members])
+        return self._await()
+
     def _start(self, config: Mapping[str, Any], order: Order, slot: int, resumes: Course | None) -> None:
+        self.launcher.train(slot, [self._task(config, order, slot, resumes)])
+
+    def _task(self, config: Mapping[str, Any], order: Order, slot: int, resumes: Course | None) -> Task:
+        """A task that is in training from now on."""
         trial, attempt = (self.started, 1) if resumes is None else (resumes.trial, 2)
         self.started += 1
         folder = self._folder / f"{trial:04d}"
         self._running[trial] = _Running(Course(folder, trial), order, slot)
-        self.launcher.train(slot, [Task(trial, attempt, dict(config), folder, self._prepared)])
+        return Task(trial, attempt, dict(config), folder, self._prepared)
 
     def _await(self) -> list[Course]:
         """Waits for the end of all trainings."""
@@ -137,6 +147,7 @@ class Trainings:
                 if running.passed > running.order.limit and not running.course.overdue:
                     running.course.overdue = True
                     self._kill(running.slot)
+        self.ended()
         return [running.course for running in started]
 
     def _take(self, message: Message) -> None:
@@ -151,7 +162,7 @@ class Trainings:
         running.course.end, running.course.ended_at = message, running.passed
         if isinstance(message, Failed):
             running.course.place = _place(message.details, self.launcher.settings[running.slot].base)
-        if isinstance(message, Ended):
+        if isinstance(message, Ended) and message.worker_memory:  # 0: others of its group are still in training
             pid = self.launcher.pid(running.slot)
             self.memory.setdefault(pid, []).append(message.worker_memory)
             self.leaks = self.leaks or message.leaks_memory

@@ -19,12 +19,12 @@ from hpsearch.output.printable import printable
 from hpsearch.preflight.draft.languages import LANGUAGES
 from hpsearch.preflight.draft.questions import Answers, Question
 from hpsearch.trainers.causal_lm.constraints import SET
+from hpsearch.trainers.huggingface.folders import is_checkpoint
 
 SNIFFED_BYTES, MOST_CONTROL = 4096, 0.05  # from which a binary file is told, and the share of control characters
 CONTROL = frozenset({*range(32), 127}) - frozenset(b"\t\n\v\f\r\x1b\0")
 SNIFFED = 50  # lines from which a text file's columns are guessed
 GENERIC = {"", "data", "dataset", "datasets", "train", "corpus", "files", "raw"}  # names that say nothing of a set
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_config.json", "tf_model.h5")
 SIDES = re.compile(r"(?i)(?:^|[._-])(src|source|tgt|target|trg)(?:[._-]|$)")
 SOURCES = ("src", "source")
 _SPLIT = re.compile(r"(?i)(?:^|[._-])(train(?:ing)?|valid(?:ation)?|val|dev|test)(?=[._-]|\d|$)")
@@ -51,7 +51,7 @@ class Origin:
 
 
 def origins(given: Sequence[Path], answers: Answers) -> tuple[list[Origin], list[str]]:
-    """The sets in the files and folders, and lines about checkpoints among them.
+    """The sets in the files and folders, and the folders among them that are checkpoints of pretrained models.
 
     Raises DataError for what is missing or holds no data, UserError for a checkpoint alone.
     """
@@ -65,10 +65,11 @@ def origins(given: Sequence[Path], answers: Answers) -> tuple[list[Origin], list
         _refuse_binary(path)
     found = [origin for folder in folders for origin in [_of_folder(folder, answers)]]
     found += _of_files(files, answers)
-    about = [about_checkpoint(path) for path in checkpoints]
+    if not found and checkpoints:
+        raise UserError(f"{checkpoints[0]}: a pretrained model; give the files to tune it on, too")
     if not found:
-        raise UserError(f"{about[0]} Give the files to train on, too" if about else f"{NOTHING}{_for_example()}")
-    return _with_names(found), about
+        raise UserError(f"{NOTHING}{_for_example()}")
+    return _with_names(found), [str(path) for path in checkpoints]
 
 
 def _expanded(path: Path) -> list[Path]:
@@ -112,22 +113,6 @@ def _for_example() -> str:
     """The data in the working folder, for a message."""
     there = sorted(path.name for path in Path().iterdir() if file_formats.known_format(path) and path.is_file())
     return f". In this folder: hpsearch new {printable(there[0], keep='')}" if there else ""
-
-
-# -------------------------------------------------------------------------------------------------------- checkpoints
-
-
-def is_checkpoint(folder: Path) -> bool:
-    """Whether a folder holds a model of transformers."""
-    return any(next(folder.glob(pattern), None) is not None for pattern in WEIGHTS)
-
-
-def about_checkpoint(folder: Path) -> str:
-    """What is possible with a pretrained model today."""
-    said = f"{folder}: a pretrained model; hpsearch trains models from scratch and does not start from its weights."
-    if (folder / "tokenizer.json").is_file():
-        said += f" Its tokenizer can be used: tokenizer: {{kind: file, file: {folder / 'tokenizer.json'}}}."
-    return said
 
 
 # ------------------------------------------------------------------------------------------------------------ folders

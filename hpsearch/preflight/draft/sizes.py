@@ -32,7 +32,7 @@ class Lengths:
     @classmethod
     def of(cls, one: Found, tokenizer: Tokenizer) -> Lengths:
         """Those of evenly spaced training examples."""
-        some = _spaced(one.splits.train, MEASURED)
+        some = spaced(one.splits.train, MEASURED)
         prompts = [n + 2 for n in _tokens(tokenizer, map(_prompt, some))]
         if one.task == "classification":
             return cls(prompts, [1] * len(prompts))
@@ -57,7 +57,7 @@ class Sizes:
 
 def sizes(every: Sequence[Found]) -> Sizes:
     """Measures the sets."""
-    n_bytes = sum(len(text.encode()) for one in every for text in _texts(one.splits.train))
+    n_bytes = sum(len(text.encode()) for one in every for text in texts(one.splits.train))
     only_labels = all(one.task == "classification" for one in every)
     vocab_size = vocabulary(n_bytes, labels=only_labels) if n_bytes >= FEWEST_BYTES else 0
     sample = [text for one in every for text in _sampled(one, SAMPLE // len(every))]
@@ -70,22 +70,22 @@ def sizes(every: Sequence[Found]) -> Sizes:
     ratio = sum(_tokens(tokenizer, sample)) / max(1, sum(len(text.encode()) for text in sample))
     lengths = {one.name: Lengths.of(one, tokenizer) for one in every if one.section.has_prompts}
     pairs = [lengths[one.name] for one in every if one.task == "translation"]
-    new_tokens = max((_rounded(1.5 * _share(one.targets, 0.999)) for one in pairs), default=0)
+    new_tokens = max((rounded(1.5 * share_of(one.targets, 0.999)) for one in pairs), default=0)
     context = max((_context(one, lengths[one.name], new_tokens) for one in every if one.name in lengths), default=None)
     found = [(one, lengths[one.name]) for one in every if one.name in lengths]
     whole = [prompt + target for _, some in found for prompt, target in zip(some.prompts, some.targets, strict=True)]
     cut = sum(int(_cut(one, some, context or 0, new_tokens)) for one, some in found)
     examples = sum(len(one.splits.train) for one in every if one.section.has_prompts)
     extra = 3 * examples  # task, separator and label or end
-    texts = (text for one in every if not one.section.has_prompts for text in _texts(one.splits.train))
-    running = round(sum(len(text.encode()) for text in texts) * ratio)
+    plain = (text for one in every if not one.section.has_prompts for text in texts(one.splits.train))
+    running = round(sum(len(text.encode()) for text in plain) * ratio)
     of_targets = sum(_mean(lengths[one.name].targets) * len(one.splits.train) for one in every if one.name in lengths)
     return Sizes(
         n_bytes=n_bytes,
         tokens=max(1, round(n_bytes * ratio) + extra),
         vocab_size=vocab_size,
         context=context,
-        longest=_share(whole, SHORT) - 1 if whole else 0,
+        longest=share_of(whole, SHORT) - 1 if whole else 0,
         cut=round(1000 * cut / max(1, len(whole))),
         new_tokens=new_tokens,
         examples=examples,
@@ -119,7 +119,7 @@ def _cut(one: Found, lengths: Lengths, context: int, new_tokens: int) -> int:
     return sum(left < prompt or right < target for left, right, prompt, target in kept)
 
 
-def _share(values: Sequence[int], share: float) -> int:
+def share_of(values: Sequence[int], share: float) -> int:
     """The value that this share of the values does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] if ordered else 0
@@ -129,7 +129,8 @@ def _mean(values: Sequence[int]) -> float:
     return sum(values) / max(1, len(values))
 
 
-def _rounded(number: float) -> int:
+def rounded(number: float) -> int:
+    """The next multiple of 8, at least 16."""
     return max(2 * STEP, math.ceil(number / STEP) * STEP)
 
 
@@ -137,17 +138,19 @@ def _prompt(example: Example) -> str:
     return next(iter(example.values()))
 
 
-def _texts(examples: Sequence[Example]) -> Iterator[str]:
+def texts(examples: Sequence[Example]) -> Iterator[str]:
+    """Their texts, without labels."""
     return (text for example in examples for key, text in example.items() if key != LABEL)
 
 
 def _sampled(one: Found, characters: int) -> list[str]:
     """Texts of evenly spaced training examples, about so many characters in all."""
-    total = sum(map(len, _texts(one.splits.train)))
-    some = _spaced(one.splits.train, max(1, round(len(one.splits.train) * characters / max(1, total))))
-    return [text[:characters] for text in _texts(some)]
+    total = sum(map(len, texts(one.splits.train)))
+    some = spaced(one.splits.train, max(1, round(len(one.splits.train) * characters / max(1, total))))
+    return [text[:characters] for text in texts(some)]
 
 
-def _spaced(examples: Sequence[Example], most: int) -> list[Example]:
+def spaced(examples: Sequence[Example], most: int) -> list[Example]:
+    """At most so many of the examples, evenly spaced."""
     n = len(examples)
     return [examples[i * n // most] for i in range(most)] if most < n else list(examples)

@@ -16,7 +16,7 @@ from hpsearch.preflight.planning.plan import Plan
 from hpsearch.results.evidence import idle_gpus
 from hpsearch.space.default_config import NoDefault
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import HyperbandPruner, PromotionPruner, SuccessiveHalvingPruner
+from hpsearch.space.pruners import HyperbandPruner, PromotionPruner, SuccessiveHalvingPruner
 from hpsearch.trainers import Advice, Prepared
 
 DECADE = 30.0  # high / low of a linear range, from which most of its draws lie at its upper end

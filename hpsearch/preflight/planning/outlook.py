@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hpsearch.policies.finalists import expected
-from hpsearch.space.settings import Budget, Confirm
+from hpsearch.space.budget import Budget
+from hpsearch.space.search import Confirm
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from hpsearch.preflight.planning.plan import Measured, Memory, Plan, TrialTime
 from hpsearch.preflight.preparation import prepare
 from hpsearch.results.evidence import idle_gpus
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import RayWorkers
+from hpsearch.space.resources import RayWorkers
 from hpsearch.storage.checkpoints import KEEP_BEST
 from hpsearch.system import gpus
 from hpsearch.trainers import Cost, CostModel, Prepared, Sample

@@ -18,7 +18,7 @@ from hpsearch.outcome import Outcome
 from hpsearch.policies.curves.rungs import rungs
 from hpsearch.policies.finalists import TOP
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import PromotionPruner
+from hpsearch.space.pruners import PromotionPruner
 
 FEWEST = 10  # trials of a study that says something
 LATEST = 5  # studies of the home that are read

@@ -12,12 +12,13 @@ from pydantic import BaseModel
 
 from hpsearch.document.scalars import written
 from hpsearch.errors import UserError
-from hpsearch.outcome import MEANINGS, Outcome
+from hpsearch.outcome import ENDINGS, MEANINGS, Outcome
 from hpsearch.output.printable import printable
 from hpsearch.preflight.reference.keys import NAME, SET, TAGS, Key, keys, section_words
 from hpsearch.tasks import LOSSES, TASKS, Metric
-from hpsearch.trainers import DEFAULT, Rule, Trainer
+from hpsearch.trainers import DEFAULT, PRETRAINED, Rule, Trainer
 from hpsearch.trainers.causal_lm.ranges import RULES, Facts, recommended
+from hpsearch.trainers.huggingface import ranges as pretrained
 
 TYPICAL = Facts(
     tokens=1_000_000, targets=1_000_000, rows=8_000, vocab_size=2000
@@ -104,6 +105,8 @@ def entry(word: str | None, trainer: Trainer) -> Entry:
         return _of_section(path, known, trainer)
     if (metric := _metric(wanted)) is not None:
         return _of_metric(*metric)
+    if ending := next((one for one in ENDINGS if wanted.split(" ")[0] == one), ""):
+        return Entry(ending, ENDINGS[ending], {"can win": "yes"}, ["training.cooldown", "budget.hours", "overfit"])
     if wanted in MEANINGS:
         return _of_outcome(Outcome.of(wanted))
     named = [key for key in known if key.rpartition(".")[2] == wanted]
@@ -187,6 +190,8 @@ def _range(key: Key) -> str:
 def _recommended(key: Key, trainer: Trainer) -> tuple[Any, str, str] | None:
     """A typical range, the rule in words, and its source."""
     found = _pair(key)
+    if trainer.name == PRETRAINED and found in pretrained.RULES:
+        return pretrained.recommended(pretrained.Facts())[found]
     if trainer.name != DEFAULT or found not in RULES:
         return None
     return recommended(TYPICAL)[found].written, RULES[found].about, RULES[found].source
@@ -196,12 +201,14 @@ def _ruled(key: Key, trainer: Trainer) -> Rule | None:
     """What the rules recommend for the default config, where it does not depend on the data."""
     section, name = _pair(key)
     try:
-        return trainer.rules(trainer.config.model_validate(_LEAST), {}).get(section, {}).get(name)
+        least = _LEAST | _TUNED if trainer.name == PRETRAINED else _LEAST
+        return trainer.rules(trainer.config.model_validate(least), {}).get(section, {}).get(name)
     except ValueError:
         return None
 
 
 _LEAST = {"data": {"texts": {"task": "text", "files": "texts.txt"}}}  # a config with all defaults
+_TUNED = {"model": {"pretrained": "./my_model"}}
 
 
 def _pair(key: Key) -> tuple[str, str]:
@@ -320,7 +327,8 @@ def _of_metric(word: str, metric: Metric) -> Entry:
     if metric.best is not None:
         facts["best"] = f"{metric.best:g}"
     if metric.chance is not None:
-        facts["chance"] = f"up to {metric.chance[0]:g} no better than chance"
+        limit = "2 / sqrt(n - 1) on n examples" if metric.name == "mcc" else f"{metric.chance[0]:g}"
+        facts["chance"] = f"up to {limit} no better than chance"
     if metric.constant:
         facts["if it never changes"] = metric.constant
     facts["example"] = f"objective: {{metric: val/{metric.name}}}"

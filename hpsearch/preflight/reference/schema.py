@@ -14,8 +14,11 @@ from pydantic import BaseModel, TypeAdapter
 
 from hpsearch.config import OwnNames
 from hpsearch.preflight.reference.keys import models_in, plain_tasks, section_words, tag_of
+from hpsearch.space.pruners import DEFAULT_PRUNER
+from hpsearch.space.resources import Resources
+from hpsearch.space.search import Search
 from hpsearch.space.sections import MAX_CHOICES, OFF
-from hpsearch.space.settings import DEFAULT_PRUNER, Resources, Search, settings_of
+from hpsearch.space.settings import settings_of
 from hpsearch.space.validation import STUDY
 from hpsearch.trainers import DEFAULT, Trainer
 from hpsearch.trainers.causal_lm.constraints import SET
@@ -204,7 +207,7 @@ def _union(annotation: Any) -> list[Any]:
 
 
 def _short_forms(model: type[BaseModel], name: str) -> list[Schema]:
-    """Other ways to write a value, which validators of the section read (space/settings.py, config/data.py)."""
+    """Other ways to write a value, which validators of the section read (space/search.py, config/data.py)."""
     field = model.model_fields[name]
     names = [tag for one in models_in(field.annotation) if (tag := tag_of(one))]
     if model is Search and name == "pruner":

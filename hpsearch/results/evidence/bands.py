@@ -7,8 +7,9 @@ one fresh seed each has moved the finalists by more, it is what these shifts sho
 
 The recommended value is the middle of the band, or of the half that is away from a cliff (cliffs.py).
 
-Values in, values out; `of` reads them from a history. Pruned, paused and interrupted trials do not count: their values
-are not final. One that has not ended may only show that there is no cliff: what works already does not fail.
+Values in, values out; `of` reads them from a history. Pruned, paused and interrupted trials do not count, nor do those
+that the end of the budget has cut short (`TrialHistory.is_whole`): their values are not final, and sigma is that of
+whole trainings. One that has not ended may only show that there is no cliff: what works already does not fail.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Sample:
 
     params: Mapping[str, Any]
     value: float
-    final: bool = True  # False: the trial has not ended, and the value is its best one so far
+    final: bool = True  # False: the trial has not ended, or the budget has cut it short: whole it may be better
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def of(history: History, *, sigma: float | None = None) -> Bands:
     ranked, sigma = _ranked(history), _measured(history) if sigma is None else sigma
     if sigma is None and not history.metric.endswith(LOSSES):
         return bands((), history.space)  # nothing can be assumed of other metrics
-    samples = [Sample(_trained(trial, history.space), number(trial.value), trial.counts) for trial in ranked]
+    samples = [Sample(_trained(trial, history.space), number(trial.value), trial.is_whole) for trial in ranked]
     return bands(samples, history.space, sigma=sigma, diverged=_diverged(history), shifts=_shifts(history))
 
 
@@ -172,8 +173,10 @@ def bands(
         *(other for one in samples if one not in good and (other := _beside(one, best, CLIFF * width)) is not None),
         *(Other(params, True, diverged=True) for params in diverged),
     ]
-    found = tuple(_band(name, space[name], best, good, others) for name in best.params if _varies(space.get(name)))
     searched = sum(map(_varies, space.values()))
+    if len(final) < fewest(searched):  # on a handful of trials a bad value may have any reason; divergence has one
+        others = [other for other in others if other.diverged or not other.fails]
+    found = tuple(_band(name, space[name], best, good, others) for name in best.params if _varies(space.get(name)))
     enough = len(final) >= fewest(searched) and FEW_GOOD <= len(good) < len(final)
     idle = tuple(band.name for band in found if enough and _is_idle(band, good))
     return Bands(found, width, sigma is None, len(good), len(final), idle, searched, repeats)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from hpsearch.contract import Evaluation
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
+from hpsearch.results.evidence.margins import chance, examples_of
 from hpsearch.tasks import Metric, metric_named
 
 TRIALS, EVALUATIONS = 2, 3  # fewest trials, and evaluations of each, that show a constant objective
@@ -71,9 +72,11 @@ def _judged(evaluation: Evaluation) -> Iterator[str]:
 
 def _at_chance_on(history: History, winner: TrialHistory, evaluation: Evaluation, metric: str) -> str | None:
     prefix, known = metric.rsplit("/", 1)[0], _metric(metric)
-    chance, clear = known.chance or (-math.inf, math.inf)
+    limit, clear = known.chance or (-math.inf, math.inf)
+    limit = chance(metric, limit, examples_of(history.origin.data.get("sets") or {}, metric))
+    clear = max(clear, limit)
     perfect = evaluation.metrics.get(f"{prefix}/{known.perfect_by}") == 1.0
-    if perfect or not number(evaluation.metrics[metric]) <= chance:
+    if perfect or not number(evaluation.metrics[metric]) <= limit:
         return None
     where = f"on data set '{name}'" if (name := metric.removeprefix("val/").rpartition("/")[0]) else "on its data"
     how = f"is best by {history.metric}" if history.confirmation is None else "is the winner by fresh seeds"
@@ -85,6 +88,30 @@ def _at_chance_on(history: History, winner: TrialHistory, evaluation: Evaluation
             better = f"{prefix}/{known.chosen_by or known.name}"
             return f"{said}; trial {other.number} is ({values}): objective.metric {better} chooses by that set"
     return f"{said}, and no other trial is clearly better: train longer, or look at the data"
+
+
+def model_at_chance(
+    metrics: Mapping[str, float], examples: Callable[[str], int | None], *, split: str = "test"
+) -> list[str]:
+    """A warning for each metric of a model on a split (test/mcc, test/SET/mcc) that is no better than chance.
+
+    examples: of the split that a metric is of; None: unknown.
+    """
+    found = []
+    for name, value in sorted(metrics.items()):
+        known = _metric(name)
+        if not name.startswith(f"{split}/") or known.chance is None or metrics.get(_beside(name, known)) == 1.0:
+            continue
+        n = examples(name)
+        if number(value) <= (limit := chance(name, known.chance[0], n)):
+            few = "" if n is None or known.name != "mcc" else f": of {n:,} examples, up to {limit:.2g} may be luck"
+            found.append(f"the model is no better than chance on its {split} data ({name} {value:.3g}){few}")
+    return found
+
+
+def _beside(name: str, known: Metric) -> str:
+    """The name of the metric that is 1 for a perfect model, beside another of the same set."""
+    return f"{name.rsplit('/', 1)[0]}/{known.perfect_by}"
 
 
 def computed_differently(history: History) -> list[str]:

@@ -2,7 +2,8 @@
 
 Within one step beyond the end of a band (a factor of 2 where the range has `log`, a tenth of the range or the next
 value elsewhere) every trial has diverged or is worse than the best one by more than ten sigma, and one has diverged or
-there are two. Only final values can be too bad: a trial that has not ended may become better.
+there are two. Only final values can be too bad: a trial that has not ended, or that the budget has cut short, may
+become better. Of a handful of trials (bands.fewest) only those that diverged show a cliff.
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ from typing import Any
 
 from hpsearch.contract import Evaluation
 from hpsearch.journal.history import History
-from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.journal.trial_history import TrialHistory, number
+from hpsearch.results.evidence.caveats import at_chance
+from hpsearch.results.evidence.margins import examples_of, margin
 from hpsearch.tasks import metric_named
 
 SHOWN = 5  # trial numbers in a line
@@ -23,7 +25,13 @@ class Comparison:
     metric: str
     baseline: float
     winner: float
-    beaten: bool  # whether the winner is better; equal values do not beat
+    beaten: bool  # whether the winner is better, by more than `margin`; equal values do not beat
+    margin: float | None = None  # 2 standard errors of the difference, by the number of examples; None: unknown
+
+    @property
+    def tie(self) -> bool:
+        """Whether the two values cannot be told apart by so few examples."""
+        return self.margin is not None and abs(self.winner - self.baseline) <= self.margin
 
 
 def comparisons(history: History) -> list[Comparison]:
@@ -49,11 +57,37 @@ def against_default(history: History) -> str:
     if best is None:
         return f"the default config, trial {default.number}, has no value: it is {default.status}"
     value = f"{history.metric} {best.value:.4g}"
-    if not default.counts:
-        so_far = f"the default config, trial {default.number}, is {default.status} at {value}"
+    if not default.is_whole:
+        how = f"was {default.ending}," if default.counts else f"is {default.status}"
+        so_far = f"the default config, trial {default.number}, {how} at {value}"
         return f"{so_far}: by how much the winner is better is not measured"
     gap, named = abs(winner.value - best.value), f"the default config (trial {default.number}, {best.value:.4g})"
-    return f"the winner is better than {named} by {gap:.3g}" if gap else f"the winner is a tie with {named}"
+    found = lead_margin(history, winner, best.value)
+    if gap and found is not None and gap <= found:
+        return f"the winner is no different from {named}: they differ by {gap:.3g} ± {found:.2g}{_few(history)}"
+    by = f"{gap:.3g}" + ("" if found is None else f" ± {found:.2g}")
+    return f"the winner is better than {named} by {by}" if gap else f"the winner is a tie with {named}"
+
+
+def lead_margin(history: History, winner: TrialHistory, other: float) -> float | None:
+    """2 standard errors of the difference of the winner's value and another of the objective; None: unknown."""
+    evaluation = history.best_evaluation(winner.number)
+    return _margin(
+        history, history.metric, number(winner.value), other, {} if evaluation is None else evaluation.metrics
+    )
+
+
+def _margin(history: History, metric: str, ours: float, theirs: float, measured: Mapping[str, float]) -> float | None:
+    examples = examples_of(history.origin.data.get("sets") or {}, metric)
+    stderr = number(measured.get(f"{metric}_stderr"))
+    return margin(metric, ours, theirs, examples=examples, stderr=stderr if math.isfinite(stderr) else 0.0)
+
+
+def _few(history: History, metric: str = "") -> str:
+    """How many examples a margin is of; empty for a loss."""
+    found = examples_of(history.origin.data.get("sets") or {}, metric or history.metric)
+    known = (metric or history.metric).rpartition("/")[2]
+    return f" of {found:,} validation examples" if found and not known.endswith("loss") else ""
 
 
 def unmeasured(history: History) -> str:
@@ -89,6 +123,11 @@ def _confirmed_against_default(history: History, default: TrialHistory) -> str |
     margin = found.margin_between(ours, theirs)
     by = f"{abs(theirs.mean - ours.mean):.3g}" + ("" if margin is None else f" ± {margin:.2g}")
     named = f"the default config (trial {default.number}, {theirs.mean:.4g})"
+    few = _margin(history, history.metric, ours.mean, theirs.mean, {})
+    if few is not None and abs(theirs.mean - ours.mean) <= few:  # all seeds are measured on the same few examples
+        return (
+            f"with fresh seeds the winner is no different from {named}: they differ by {by}, ± {few:.2g}{_few(history)}"
+        )
     if found.is_tie(ours, theirs):
         return f"with fresh seeds the winner is a tie with {named}: they differ by {by}"
     return f"with fresh seeds the winner is better than {named} by {by}"
@@ -96,19 +135,29 @@ def _confirmed_against_default(history: History, default: TrialHistory) -> str |
 
 def beaten(history: History) -> str:
     """The line that names the baselines that the winner beats; empty if there are none."""
-    good = [f"{one.name} ({one.metric} {one.baseline:.4g})" for one in comparisons(history) if one.beaten]
+    if at_chance(history):  # one verdict: what is no better than chance beats nothing
+        return ""
+    good = [f"{one.name} ({one.metric} {one.baseline:.4g}{_by(one)})" for one in comparisons(history) if one.beaten]
     return f"the winner beats {' and '.join(good)}" if good else ""
+
+
+def _by(one: Comparison) -> str:
+    return "" if one.margin is None else f", by {abs(one.winner - one.baseline):.3g} ± {one.margin:.2g}"
 
 
 def unbeaten(history: History) -> list[str]:
     """A warning for each baseline that the winner does not beat; of equal values it says that they are."""
-    return [
-        f"the winner equals {one.name}: {one.metric} {one.winner:.4g}"
-        if one.winner == one.baseline
-        else f"the winner does not beat {one.name}: {one.metric} {one.winner:.4g} against {one.baseline:.4g}"
-        for one in comparisons(history)
-        if not one.beaten
-    ]
+    return [_unbeaten(history, one) for one in comparisons(history) if not one.beaten]
+
+
+def _unbeaten(history: History, one: Comparison) -> str:
+    if one.winner == one.baseline:
+        return f"the winner equals {one.name}: {one.metric} {one.winner:.4g}"
+    values = f"{one.metric} {one.winner:.4g} against {one.baseline:.4g}"
+    if one.tie:
+        by = f"{abs(one.winner - one.baseline):.3g} ± {one.margin:.2g}{_few(history, one.metric)}"
+        return f"the winner is no different from {one.name}: {values}, a difference of {by}"
+    return f"the winner does not beat {one.name}: {values}"
 
 
 def named(history: History, baseline: Mapping[str, Any]) -> str:
@@ -124,7 +173,9 @@ def _compared(history: History, baseline: Mapping[str, Any], evaluation: Evaluat
         return None
     ours, theirs = evaluation.metrics[metric], baseline["metrics"][metric]
     lower = history.direction if metric == history.metric else metric_named(metric.rsplit("/", 1)[-1]).direction
-    return Comparison(baseline["name"], metric, theirs, ours, ours < theirs if lower == "minimize" else ours > theirs)
+    found = _margin(history, metric, ours, theirs, evaluation.metrics)
+    lead = theirs - ours if lower == "minimize" else ours - theirs
+    return Comparison(baseline["name"], metric, theirs, ours, lead > (found or 0.0), found)
 
 
 def _metric(history: History, baseline: Mapping[str, Any], known: Mapping[str, float]) -> str | None:

@@ -56,13 +56,23 @@ class SeedSummary:
         for name, one in self.spreads.items():
             interval = f"95 % interval of the mean {one.low:.4g} to {one.high:.4g}"
             yield f"{name:{width}}  {one.mean:.5g} ± {one.deviation:.2g} over {one.seeds} seeds; {interval}"
-        if lost := [str(one.seed) for one in self.results if not one.metrics]:
-            yield f"warning: no model came of seed {', '.join(lost)}: not among these"
+        if self.lost:
+            yield f"warning: no model came of seed {', '.join(map(str, self.lost))}: not among these"
+        yield self.choice
+
+    @property
+    def lost(self) -> list[int]:
+        """The seeds of which no model came."""
+        return [one.seed for one in self.results if not one.metrics]
+
+    @property
+    def choice(self) -> str:
+        """Which seed is the model, and why, in a line."""
         if self.metric:
             why = f"the best of {len(self.results)} by {self.metric}, not by its test"
         else:
             why = "the config's own: no validation data were held out to choose by, and the test is not to choose by"
-        yield f"the model is that of seed {self.chosen}, {why}"
+        return f"the model is that of seed {self.chosen}, {why}"
 
 
 def summary(results: Sequence[SeedResult], *, chosen: int, metric: str) -> SeedSummary:

@@ -27,6 +27,7 @@ def short_budgets(history: History) -> list[str]:
 
 def _penalised(history: History, name: str, least: float) -> str:
     trials = [trial for trial in history.trials.values() if isinstance(trial.params.get(name), int | float)]
+    trials = [trial for trial in trials if trial.is_whole or not trial.counts]  # the budget has cut the others short
     whole = [trial.params[name] for trial in trials if trial.counts]
     larger = [trial for trial in trials if whole and trial.params[name] > max(whole)]
     stopped = [trial for trial in larger if _fell(history, trial, least)]

@@ -52,12 +52,20 @@ def optimisation(history: History) -> Chart | None:
     data = [*points(trials, [t.number for t in trials], values, meta=hours)]
     data += [*_best_so_far(history, trials, hours), *_default_line(history, trials, hours)]
     layout = {
-        "xaxis": {"title": {"text": "trial"}},
+        "xaxis": {"title": {"text": "trial"}, "tick0": 0, "dtick": tick_step(trials[-1].number)},
         "yaxis": {"title": {"text": label(history.metric)}, "range": list(axis_limits(values, history.direction))},
     }
     ended = f"{count(len(trials), 'trial')} that have ended"
     best = f"; the best value so far is {figure(history.leader().value)}" if history.leader() else ""  # type: ignore[union-attr]
     return Chart("history", "The search over time", f"{text(history.metric)} of {ended}{best}.", data, layout)
+
+
+def tick_step(last: int) -> int:
+    """The distance between the ticks of trial numbers: a whole number, for at most ten ticks or so."""
+    step = 1
+    while 10 * step < last:  # 1, 2, 5, 10, 20, 50, ...
+        step = step * 5 // 2 if str(step).startswith("2") else 2 * step
+    return step
 
 
 def _best_so_far(history: History, trials: Sequence[TrialHistory], hours: Sequence[float]) -> Iterator[dict[str, Any]]:
@@ -92,7 +100,8 @@ def _default_line(history: History, trials: Sequence[TrialHistory], hours: Seque
     default = history.default()
     place = None if default is None else history.best_place(default.number)
     if default is not None and place is not None and math.isfinite(place.value):
-        name = f"default config: {figure(place.value)}" + ("" if default.counts else f" ({default.status})")
+        open_ = "" if default.is_whole else f" ({default.ending or default.status})"
+        name = f"default config: {figure(place.value)}{open_}"
         yield {
             "type": "scatter", "mode": "lines", "name": name, "x": [0, trials[-1].number], "y": [place.value] * 2,
             "line": {"color": "#8a8f98", "width": 1.5, "dash": "dash"}, "meta": [[0, max(hours)], [place.value] * 2],

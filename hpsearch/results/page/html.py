@@ -18,7 +18,7 @@ from hpsearch.outcome import Outcome
 from hpsearch.results.page import charts, curves, parameters, reproduce, samples, trials, winner, words
 from hpsearch.results.page.bundle import packed_json, plotly_js
 from hpsearch.results.page.charts import Chart
-from hpsearch.results.page.figures import count, duration, figure, text
+from hpsearch.results.page.figures import NONE, count, duration, figure, text
 from hpsearch.results.pictures import Importances, importances_of
 from hpsearch.results.pictures.drawing import SHOWN, WINNER
 from hpsearch.results.pictures.marks import MARKS
@@ -46,6 +46,7 @@ def page(history: History, folder: Path, *, running: bool = False, option: str =
     browser reads the page again while the study runs.
     """
     best, names = history.leader(), trials.columns(history)
+    values = [] if best is None else winner.values(history, best)
     found = samples.samples(history, folder)
     drawn = list(_charts(history, found))
     return _template().render(
@@ -62,7 +63,9 @@ def page(history: History, folder: Path, *, running: bool = False, option: str =
         warnings=words.warnings(history),
         lessons=words.good_values(history),
         winner=best,
-        values=[] if best is None else winner.values(history, best),
+        values=values,
+        has_good=any(one.good != NONE for one in values),
+        has_notes=any(one.note for one in values),
         fresh=winner.fresh_seeds(history),
         baselines=winner.baselines(history),
         metrics=[] if best is None else winner.metrics(history, best),

@@ -179,6 +179,7 @@
         if (at >= 0) figure.data.push(dots("selected", [trace.x[at]], [trace.y[at]], [selected], "#d0226f", "circle-open", 15));
       }
     }
+    if (byTime) delete figure.layout.xaxis.dtick;
     if (byTime) figure.layout.xaxis.title.text = "hours since the study's start";
     return figure;
   }
@@ -209,7 +210,7 @@
     const figure = themed(id === "curves" ? curves() : stored(id));
     const isFirst = !drawn.has(id);
     drawn.set(id, element);
-    const settings = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+    const settings = { responsive: true, displaylogo: false, displayModeBar: (figure.layout.height ?? 440) >= 320 ? "hover" : false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
     Plotly.react(element, figure.data, figure.layout, settings);
     element.style.minHeight = "";
     if (!isFirst) return;

@@ -61,7 +61,7 @@ def _ordered(history: History) -> list[TrialHistory]:
 
 
 def _row(history: History, trial: TrialHistory, names: list[str], *, won: bool) -> Row:
-    value, seconds = score(history, trial), trial.seconds_so_far(history.last)
+    value, seconds = score(history, trial), _seconds(history, trial)
     place = history.best_place(trial.number)
     epoch = place.epoch if place is not None else 0.0
     cells = [
@@ -69,18 +69,24 @@ def _row(history: History, trial: TrialHistory, names: list[str], *, won: bool) 
         Cell(figure(epoch, 3) if epoch else NONE, _order(epoch) if epoch else ""),
         Cell(f"{_progress(trial):.0%}", _order(_progress(trial))),
         Cell(duration(seconds), _order(seconds)),
-        *(_param(trial.params.get(name)) for name in names),
+        *(_param(trial.told_params.get(name), trial.trained_params.get(name)) for name in names),
     ]
-    return Row(trial.number, str(trial.status), cells, text(trial.reason), won)
+    reason = ": ".join(filter(None, (trial.ending, text(trial.reason))))
+    return Row(trial.number, str(trial.status), cells, reason, won)
 
 
 def _progress(trial: TrialHistory) -> float:
     return max((e.progress for e in trial.evaluations.values()), default=0.0)
 
 
-def _param(value: Any) -> Cell:
+def _seconds(history: History, trial: TrialHistory) -> float:
+    """Seconds of training and evaluating, as `show` says; of a trial that has not ended, those with a worker."""
+    return trial.seconds or trial.seconds_so_far(history.last)
+
+
+def _param(told: Any, value: Any) -> Cell:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return Cell(NONE if value is None else shown(value), _order(float(value)) if is_number else "")
+    return Cell(NONE if told is None else shown(told), _order(float(value)) if is_number else "")
 
 
 def _order(value: float) -> str:
@@ -92,8 +98,9 @@ def hover(history: History, trial: TrialHistory) -> str:
     value = score(history, trial)
     status = str(Outcome.PAUSED if trial.paused else trial.status).replace("_", " ")
     at = "" if math.isnan(value) else f", {label(history.metric)} {figure(number(value))}"
-    lines = [f"<b>trial {trial.number}</b>: {status}{at}"]
-    lines += [f"{label(name, 30)} = {_value(v)}" for name, v in list(trial.params.items())[:MOST_LINES]]
+    ending = f", {trial.ending}" if trial.ending else ""
+    lines = [f"<b>trial {trial.number}</b>: {status}{ending}{at}"]
+    lines += [f"{label(name, 30)} = {_value(v)}" for name, v in list(trial.told_params.items())[:MOST_LINES]]
     if trial.reason:
         lines.append(label(trial.reason, 70))
     return "<br>".join(lines)

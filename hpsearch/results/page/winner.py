@@ -11,7 +11,7 @@ from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.results.evidence import bands
 from hpsearch.results.evidence.bands import Band
-from hpsearch.results.evidence.comparisons import comparisons
+from hpsearch.results.evidence.comparisons import Comparison, comparisons
 from hpsearch.results.page.figures import NONE, figure, shown, text
 
 
@@ -40,8 +40,8 @@ def values(history: History, best: TrialHistory) -> list[Value]:
     """The winner's hyperparameters."""
     found = bands.of(history)
     band = {one.name: one for one in found.bands}
-    trained = best.trained_params
-    return [_value(name, trained[name], history.space.get(name), band.get(name), found) for name in best.params]
+    told = best.told_params
+    return [_value(name, told[name], history.space.get(name), band.get(name), found) for name in best.params]
 
 
 def _value(name: str, value: Any, limits: Mapping[str, Any] | None, band: Band | None, found: bands.Bands) -> Value:
@@ -105,11 +105,12 @@ def fresh_seeds(history: History) -> Table | None:
 def baselines(history: History) -> Table | None:
     """The baselines beside the winner, by the metric that both have; None without any."""
     found = comparisons(history)
-    rows = [
-        (text(one.name), text(one.metric), figure(one.baseline), figure(one.winner), "yes" if one.beaten else "no")
-        for one in found
-    ]
+    rows = [(text(one.name), text(one.metric), figure(one.baseline), figure(one.winner), _beaten(one)) for one in found]
     return Table(("baseline", "metric", "baseline", "winner", "beaten"), rows) if rows else None
+
+
+def _beaten(one: Comparison) -> str:
+    return "no different" if one.tie else "yes" if one.beaten else "no"
 
 
 def metrics(history: History, best: TrialHistory) -> list[tuple[str, str]]:

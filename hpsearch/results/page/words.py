@@ -14,7 +14,7 @@ from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
 from hpsearch.results.evidence import bands
 from hpsearch.results.evidence.caveats import caveats
-from hpsearch.results.evidence.comparisons import against_default, beaten, unbeaten, unmeasured
+from hpsearch.results.evidence.comparisons import against_default, beaten, lead_margin, unbeaten, unmeasured
 from hpsearch.results.evidence.pruning_audit import audit_of
 from hpsearch.results.evidence.short_budgets import short_budgets
 from hpsearch.results.page.figures import NONE, count, duration, figure, listed, text
@@ -53,14 +53,14 @@ def state(history: History, *, running: bool) -> str:
 
 def searched(history: History) -> list[str]:
     """What was searched, on which data, for how long."""
-    experiment, names = history.origin.experiment, [text(name) for name in history.space]
+    names = [text(name) for name in history.space]
     lower = "lower" if history.direction == "minimize" else "higher"
     said = [
         f"{count(history.configs, 'config')} of {count(len(names), 'hyperparameter')} were tried: {listed(names, 12)}.",
         *filter(None, [_data(history)]),
         f"The objective is {text(history.metric)}: {lower} is better.",
     ]
-    if how := _how(experiment):
+    if how := _how(history):
         said.append(how)
     held = duration(history.device_seconds)
     said.append(f"The search took {duration(history.seconds)}, and {held} of device time{_budget(history)}.")
@@ -82,15 +82,20 @@ def _set(name: str, section: Mapping[str, Any], splits: Mapping[str, Any] | None
     return f"{name} ({kind}{f', {train:,} training tokens' if isinstance(train, int) else ''})"
 
 
-def _how(experiment: Mapping[str, Any]) -> str:
+def _how(history: History) -> str:
+    experiment = history.origin.experiment
     search = experiment.get("search") or {}
     policy, pruner = search.get("policy", ""), (search.get("pruner") or {}).get("name", "")
     if policy and policy != "optuna":
         return f"The policy {text(policy)} chose the configs."
     if not search.get("sampler"):
         return ""
-    stops = f", {text(pruner).replace('_', ' ')} stopped the worse ones early" if pruner not in ("", "none") else ""
-    return f"The sampler {text(search['sampler'])} chose the configs{stops}."
+    stopped = sum(trial.outcome is Outcome.PRUNED for trial in history.trials.values())
+    given = sum(bool(trial.label) for trial in history.longest())  # the default config, first and enqueued ones
+    drawn = history.configs - given
+    chose = [f"The sampler {text(search['sampler'])} chose {count(drawn, 'config')}."] if drawn > 0 else []
+    stops = [f"{text(pruner).replace('_', ' ').capitalize()} stopped {stopped} early."] if stopped else []
+    return " ".join([*chose, *stops])
 
 
 def _budget(history: History) -> str:
@@ -116,6 +121,8 @@ def _named(trial: TrialHistory) -> str:
 
 
 def _ending(best: TrialHistory) -> str:
+    if best.cut is not None:
+        return f"; it was {best.ending} of its training, so that it had a value in time"
     if best.best is not None and best.best.branch:
         return ", at the end of its cool-down"
     if best.outcome is Outcome.OVERFIT:
@@ -182,7 +189,7 @@ def warnings(history: History) -> list[str]:
     """What is doubtful, a sentence each."""
     lines = [*caveats(history), *unbeaten(history), *bands.at_edges(bands.of(history))]
     lines += [line.removeprefix(WARNING) for line in short_budgets(history)]
-    lines += history.baselines_failed
+    lines += [*history.baselines_failed, *history.warnings]
     failed = [trial for trial in history.trials.values() if trial.outcome is Outcome.FAILED]
     if failed:
         lines.append(f"{count(len(failed), 'trial')} failed; the first: {_named(failed[0])}: {failed[0].reason}")
@@ -232,11 +239,13 @@ def _lead(history: History) -> Card:
     if best is None or default is None or place is None:
         return Card(name, NONE, "not measured" if default is None else f"trial {default.number}: {default.status}")
     if best.number == default.number:
-        return Card(name, "0", "the default config is the winner")
+        return Card("winner", f"trial {best.number}", "it is the default config")
     gap = number(best.value) - place.value
     gap = -gap if history.direction == "minimize" else gap
-    open_ = "" if default.counts else f", {default.status}"
-    return Card(name, figure(gap, 3), f"trial {default.number}: {figure(place.value)}{open_}")
+    open_ = "" if default.is_whole else f", {default.ending or default.status}"
+    found = lead_margin(history, best, place.value)
+    by = "" if found is None else f" ± {figure(found, 2)}"
+    return Card(name, figure(gap, 3) + by, f"trial {default.number}: {figure(place.value)}{open_}")
 
 
 def _lead_by_seeds(history: History, default: int) -> str:

@@ -3,7 +3,8 @@
 The value of a trial that was cut short says how long it was trained before it says anything else: over best values
 fANOVA finds `epochs` important for that alone. Of trained-out trials there are few, and all are good, because the
 pruner has kept them for what fANOVA looks for. So a trial that was cut short counts by what is expected at its end: its
-best value plus the median of what the trained-out trials gained from that place on. (Of nine ways to compute the shares
+best value plus the median of what the trained-out trials gained from that place on; one that the end of the budget had
+cool down counts likewise, by its curve before that. (Of nine ways to compute the shares
 of simulated pruned studies of 40 trials, this one had the smallest mean error; that of trained-out trials alone was 1.4
 to 1.8 times as large.) Values worse than nine tenths of all count as that: a few exploded losses would be all of the
 variance.
@@ -41,7 +42,7 @@ class Importances:
 
     shares: Mapping[str, float]  # the largest first
     trials: int
-    cut: int  # trials of these that were cut short: pruned, paused, diverged, out of memory
+    cut: int  # trials of these that were cut short: pruned, paused, diverged, out of memory, by the budget
 
     @property
     def basis(self) -> str:
@@ -95,7 +96,7 @@ def importances_of(history: History) -> Importances | None:
     shared = [name for name in everywhere if len({_value(trial, name) for trial in trials}) > 1]
     if len(trials) < FEWEST_FOR_IMPORTANCES or not shared:
         return None
-    cut = sum(trial.outcome not in SPENT or trial.horizon < 1 for trial in trials)
+    cut = sum(not _is_spent(trial) or trial.horizon < 1 for trial in trials)
     values = _finals(compared)
     if not values:
         return None
@@ -164,7 +165,17 @@ def _config(history: History, trials: list[TrialHistory]) -> _Config:
 
 def _end(trial: TrialHistory) -> list[tuple[float, float]]:
     """(1, value) of a training that was trained out, whatever its best evaluation; none of another one."""
-    return [(1.0, number(trial.value))] if trial.outcome in SPENT else []
+    return [(1.0, number(trial.value))] if _is_spent(trial) else []
+
+
+def _is_spent(trial: TrialHistory) -> bool:
+    """Whether a trial was trained out."""
+    return trial.outcome in SPENT and not _is_cut(trial)
+
+
+def _is_cut(trial: TrialHistory) -> bool:
+    """Whether the end of the budget has cut a trial short, so that its value is of another length."""
+    return trial.counts and not trial.is_whole
 
 
 def _finals(compared: Sequence[_Config]) -> list[float]:
@@ -190,8 +201,8 @@ def _gain(ends: Sequence[_Config], place: Place) -> float:
 
 
 def _value(trial: TrialHistory, name: str) -> Any:
-    """The value of a hyperparameter that the trial's value is of; of a shorter horizon, that of the whole one."""
-    return trial.trained_params[name] if trial.horizon == 1 else trial.params[name]
+    """The value of a hyperparameter that the trial's value is of; of a shorter training, that of the whole one."""
+    return trial.params[name] if trial.horizon < 1 or _is_cut(trial) else trial.trained_params[name]
 
 
 def _nearest(distribution: Any, value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from hpsearch.errors import UserError
 from hpsearch.output.printable import printable
 from hpsearch.results.evidence.optimism import OptimismGap
+from hpsearch.results.evidence.seeds import SeedSummary
 from hpsearch.serving.models.folder import ModelFolder, read_folder
 from hpsearch.system.atomic import write_atomically
 from hpsearch.tasks.scores.ranges import within
@@ -21,6 +22,7 @@ CARD = "README.md"
 TAGS = {"label": "text-classification", "pair": "translation", "text": "text-generation"}
 KINDS = {"hpsearch": "text", "causal": "text", "classifier": "label", "seq2seq": "pair"}  # without noted uses
 EXAMPLES = {"label": "You have won a prize!", "pair": "How are you?", "text": "Once upon a time"}
+NEWLINE = "\n"  # between a text and the answer of a fine-tuned decoder
 Z = 1.96  # of 95 % of a normal distribution
 
 
@@ -35,6 +37,7 @@ class Facts:
     provenance: Mapping[str, Any] = field(default_factory=dict)  # of best.yaml
     signatures: Mapping[str, str] = field(default_factory=dict)  # how BLEU and chrF were computed
     gap: OptimismGap | None = None
+    seeds: SeedSummary | None = None  # of a training with several
 
 
 def write_card(folder: Path, facts: Facts, *, shown: Path | None = None) -> None:
@@ -52,7 +55,8 @@ def write_card(folder: Path, facts: Facts, *, shown: Path | None = None) -> None
 def card(folder: ModelFolder, facts: Facts, path: str) -> str:
     """The card's text; path: of the model directory in the examples."""
     parts = [_head(folder), _about(folder, facts), _use(folder, path), _metrics(facts), _data(folder, facts)]
-    return "\n\n".join([*parts, _evidence(facts)]) + "\n"
+    parts.insert(4, "" if facts.seeds is None else _seeds(facts.seeds))
+    return "\n\n".join([*filter(None, parts), _evidence(facts)]) + "\n"
 
 
 def _head(folder: ModelFolder) -> str:
@@ -123,16 +127,23 @@ def examples(use: SetUse, path: str, *, alone: bool) -> list[str]:
 
 
 def _of_family(folder: ModelFolder, path: str) -> list[str]:
-    """Three lines of Python for a model of transformers that hpsearch fine-tuned."""
+    """Three lines of Python for a model of transformers that hpsearch fine-tuned, with the prefix that it learnt."""
     most = f"max_new_tokens={min(40, max(1, (folder.context or 160) // 4))}"
+    tuned = folder.trained.get("model") or {}
+    prefix = str(tuned.get("prefix") or "")
     if folder.family == "seq2seq":
         loading = "AutoModelForSeq2SeqLM, AutoTokenizer"
         pair = f"AutoModelForSeq2SeqLM.from_pretrained({_quoted(path)}), AutoTokenizer.from_pretrained({_quoted(path)})"
-        written = f'model.generate(**tokenizer({_quoted(EXAMPLES["pair"])}, return_tensors="pt"), {most})'
+        written = f'model.generate(**tokenizer({_quoted(prefix + EXAMPLES["pair"])}, return_tensors="pt"), {most})'
         said = f"print(tokenizer.batch_decode({written}, skip_special_tokens=True))"
         return [f"from transformers import {loading}", f"model, tokenizer = {pair}", said]
     if folder.family == "classifier":
-        task, asked = "text-classification", _quoted(EXAMPLES["label"])
+        task, asked = "text-classification", _quoted(prefix + EXAMPLES["label"])
+    elif folder.answers:
+        text = prefix + EXAMPLES["label" if folder.answers[1] == "classification" else "pair"]
+        chat = f'[{{"role": "user", "content": {_quoted(text)}}}]' if tuned.get("chat_template") else ""
+        options = f"return_full_text=False, do_sample=False, {most}"
+        task, asked = "text-generation", f"{chat or _quoted(text + NEWLINE)}, {options}"
     else:
         task, asked = "text-generation", f"{_quoted(EXAMPLES['text'])}, {most}"
     made = f'model = pipeline("{task}", {_quoted(path)})'
@@ -172,7 +183,7 @@ def _markers(uses: tuple[SetUse, ...]) -> Iterator[str]:
 
 def _metrics(facts: Facts) -> str:
     named = {name: value for name, value in facts.metrics.items() if not name.endswith("stderr")}
-    names = sorted({name.partition("/")[2] for name in named})
+    names = sorted({name.removeprefix("val/").removeprefix("test/") for name in named})
     tested = any(name.startswith("test/") for name in named)
     splits = ("val", "test") if tested else ("val",)
     lines = ["## Metrics", "", _row(["metric", *({"val": "validation", "test": "test"}[one] for one in splits)])]
@@ -187,6 +198,8 @@ def _metrics(facts: Facts) -> str:
 
 def _value(facts: Facts, split: str, name: str) -> str:
     value = facts.metrics.get(f"{split}/{name}")
+    if value is None and split == "val":
+        value = facts.metrics.get(name)  # an objective of another name
     if value is None:
         return ""
     interval = _interval(facts, split, name, value)
@@ -208,7 +221,25 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     """The 95 % interval of a share of n examples (Wilson 1927)."""
     middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)  # the rounding of 0 and 1 may lie beside them
+
+
+def _seeds(seeds: SeedSummary) -> str:
+    """What the test metrics are over all seeds, and which of these is the model."""
+    lines = ["## Several seeds", ""]
+    if seeds.spreads:
+        lines.append(_row(["metric", "mean", "standard deviation", "95 % interval of the mean", "seeds"]))
+        lines.append("|---" * 5 + "|")
+    for name, one in seeds.spreads.items():
+        interval = f"{one.low:.4g} to {one.high:.4g}"
+        lines.append(_row([f"`{name}`", f"{one.mean:.5g}", f"{one.deviation:.2g}", interval, str(one.seeds)]))
+    lines += [""] * bool(seeds.spreads)
+    trained = ", ".join(str(one.seed) for one in seeds.results)
+    lost = f" No model came of seed {', '.join(map(str, seeds.lost))}." if seeds.lost else ""
+    lines.append(f"Trained with the seeds {trained}; {seeds.choice}. The metrics above are its own.{lost}")
+    if seeds.spreads:
+        lines[-1] += " The intervals are Student's t over seeds: another test set may differ by more."
+    return "\n".join(lines)
 
 
 # ---------------------------------------------------------------------------------------------------- data and evidence

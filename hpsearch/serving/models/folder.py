@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hpsearch.errors import UserError
+from hpsearch.trainers.huggingface.folders import ADAPTER
 from hpsearch.training.uses import SetUse, read_uses
 
 Family = Literal["hpsearch", "causal", "classifier", "seq2seq"]
@@ -18,6 +19,7 @@ ENDINGS: dict[str, Family] = {  # of the architecture's name
     "ForConditionalGeneration": "seq2seq",
     "MTModel": "seq2seq",
 }
+KINDS = {"causal": "text", "classifier": "label", "seq2seq": "pair"}  # what models of others do
 EXPECTED = "a model directory is expected, as `hpsearch train -o` writes one"
 
 
@@ -38,6 +40,21 @@ class ModelFolder:
             if isinstance(found := self.config.get(key), int) and found > 0:
                 return found
         return None
+
+    @property
+    def answers(self) -> tuple[str, str] | None:
+        """Name and task of the only data set, not of running text, on which hpsearch fine-tuned a causal model."""
+        sets = list((self.trained.get("data") or {}).items())
+        if self.family != "causal" or len(sets) != 1 or sets[0][1].get("task") == "text":
+            return None
+        return sets[0][0], str(sets[0][1].get("task"))
+
+    @property
+    def kinds(self) -> list[str]:
+        """What it does with the texts of each of its data sets: `label`, `pair` (it answers) or `text`."""
+        if self.family == "hpsearch":
+            return [use.kind for use in self.uses]
+        return ["pair" if self.answers else KINDS[self.family]]
 
 
 def read_folder(path: Path) -> ModelFolder:
@@ -70,7 +87,7 @@ def _uses(path: Path, config: dict[str, Any]) -> tuple[SetUse, ...]:
 def _lacking(path: Path) -> str:
     """What a folder without config.json is."""
     if (path / "adapter_config.json").exists():
-        return "an adapter without its model; merge both (merge_and_unload of peft), save that, and give its folder"
+        return ADAPTER
     if (path / "checkpoints").is_dir():
         return "its training has not ended; `hpsearch train` with the same output goes on with it"
     if (path / "hpsearch.json").exists():

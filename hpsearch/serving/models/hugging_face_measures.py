@@ -13,17 +13,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hpsearch.data.token_arrays import CorpusSet, PairTokens, TextTokens
-from hpsearch.errors import UserError
+from hpsearch.errors import DataError, UserError
 from hpsearch.serving.models.examples import Examples
 from hpsearch.serving.models.generation import Generation
 from hpsearch.serving.models.hugging_face import CausalModel, ClassifierModel, HuggingFaceModel, Seq2SeqModel
 from hpsearch.serving.models.own_measures import check_labels
 from hpsearch.tasks.measure import Measure, Scores
 from hpsearch.tasks.scores.losses import Sums
+from hpsearch.training.device import autocast, fast_bf16
 from hpsearch.training.evaluation import Measured
 
 CONTEXT = 1024  # tokens of a window, for a model that names no limit
 LOGITS = 1 << 26  # held at once
+IGNORED = -100  # a target that is none, as transformers has it
 AT_ONCE = 16  # texts that are labelled or translated at once
 
 
@@ -41,7 +43,14 @@ def measured(model: HuggingFaceModel, on: Examples, how: Generation) -> Measured
         )
     adapter: Any = ADAPTERS[type(model)](model, on, how)
     measure = on.section.measure(adapter.corpus_set, on.evaluation, metric="val/loss")
-    return scored(measure, adapter)
+    with autocast(precision(model), model.device):
+        return scored(measure, adapter)
+
+
+def precision(model: HuggingFaceModel) -> str:
+    """The precision of the products: that of the fine-tuning by hpsearch, float32 for other models."""
+    wanted = model.precision
+    return wanted if wanted in ("bf16", "fp32") else "bf16" if fast_bf16(model.device) else "fp32"
 
 
 def scored(measure: Measure, model: Any) -> Measured:
@@ -85,8 +94,10 @@ class OnText:
 
     @torch.inference_mode()
     def losses(self) -> Sums:
-        """The losses of all tokens but the first."""
+        """The losses of all tokens but the first; raises DataError if there is no other one."""
         text = self.tokens
+        if len(text.tokens) < 2:
+            raise DataError(f"data.{self.on.name}: its text is a single token, which leaves none to predict")
         sums = Sums(n_bytes=text.n_bytes)
         for window in self.windows(torch.from_numpy(text.tokens.astype(np.int64))):
             logits = self.model.model(input_ids=window[:, :-1]).logits
@@ -183,17 +194,19 @@ class OnTranslations(_OnPairs):
 
     @torch.inference_mode()
     def losses(self) -> Sums:
-        """The losses of the references' tokens after their sources."""
-        sums = self.empty()
+        """The losses of the references' tokens after their sources; of a long reference the first tokens."""
+        sums = Sums()
+        options: dict[str, Any] = {"side": self.model.tokenizer.padding_side, "truncate": self.model.uses[0].truncate}
         for batch in self.batches():
-            inputs, _ = self.model.encoded(
-                [one[self.first] for one in batch], longest=self.model.context, side=self.model.tokenizer.padding_side
-            )
+            inputs, _ = self.model.encoded([one[self.first] for one in batch], longest=self.model.context, **options)
             inputs.pop("token_type_ids", None)
-            targets = self._targets([one[self.second] for one in batch])
+            targets, n_bytes = self._targets([one[self.second] for one in batch])
+            sums.n_bytes += n_bytes
             logits = self.model.model(**inputs, labels=targets).logits
-            nll = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=-100)
-            _count(sums, nll[targets.flatten() != -100])
+            nll = F.cross_entropy(
+                logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=IGNORED
+            )
+            _count(sums, nll[targets.flatten() != IGNORED])
         return sums
 
     def decode(self) -> tuple[Sequence[int], list[str]]:
@@ -204,12 +217,19 @@ class OnTranslations(_OnPairs):
             outputs += self.model.write(self.model.uses[0], sources, self.how, numbers)[0]
         return range(len(self.on.examples)), outputs
 
-    def _targets(self, texts: list[str]) -> Tensor:
-        """The tokens (B, T) of the references, up to the context; -100 where there are none."""
-        limit = {} if self.model.context is None else {"truncation": True, "max_length": self.model.context}
-        found: Any = self.model.tokenizer(text_target=texts, padding=True, return_tensors="pt", **limit)
-        ids: Tensor = found["input_ids"].masked_fill(found["attention_mask"] == 0, -100)
-        return ids.to(self.model.device)
+    def _targets(self, texts: list[str]) -> tuple[Tensor, int]:
+        """The tokens (B, T) of the references, up to the context, with -100 where there are none; and their bytes."""
+        tokenizer, longest = self.model.tokenizer, self.model.context
+        found: list[list[int]] = tokenizer(text_target=texts, verbose=False)["input_ids"]
+        n_bytes, rows = 0, []
+        for text, ids in zip(texts, found, strict=True):
+            size, row = len(text.encode()), ids[:longest]
+            if len(row) < len(ids):
+                size = min(size, len(tokenizer.decode(row, skip_special_tokens=True).strip().encode()))
+            n_bytes += size
+            rows.append(torch.tensor(row, dtype=torch.long))
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED)
+        return padded.to(self.model.device), n_bytes
 
 
 def _count(sums: Sums, nll: Tensor) -> None:

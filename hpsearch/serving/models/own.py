@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from hpsearch.data.tokenizer import Tokenizer
@@ -73,11 +72,5 @@ class OwnModel:
         """The prompts of the texts, cut as in the training."""
         before, after = (self.tokenizer.id(marker) for marker in use.markers)
         whole = [[before, *ids, after] for ids in self.tokenizer.encode(list(texts))]
-        lengths, cut = np.array([len(ids) for ids in whole]), use.cut(self.context)
-        kept = np.minimum(lengths, cut.longest_prompt)
-        heads = cut.heads(kept)
-        prompts = [
-            ids if len(ids) == n else ids[:head] + ids[len(ids) - (n - head) :]
-            for ids, n, head in zip(whole, kept.tolist(), heads.tolist(), strict=True)
-        ]
-        return prompts, (kept < lengths).tolist()
+        cut = use.cut(self.context)
+        return [cut.prompt(ids) for ids in whole], [len(ids) > cut.longest_prompt for ids in whole]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-_SHARES = ("accuracy", "exact_match", "f1", "f1_macro", "f1_micro", "f1_weighted", "precision", "recall")
+SHARES = ("accuracy", "f1", "f1_macro", "f1_micro", "f1_weighted", "precision", "recall")
 _RANGES = {
-    **dict.fromkeys(_SHARES, (0.0, 1.0)),
+    **dict.fromkeys((*SHARES, "exact_match"), (0.0, 1.0)),
     **dict.fromkeys(("bleu", "chrf"), (0.0, 100.0)),
     **dict.fromkeys(("bits_per_byte", "loss", "ter"), (0.0, math.inf)),
     "mcc": (-1.0, 1.0),

@@ -24,6 +24,8 @@ from hpsearch.contract import WorkerSettings
 from hpsearch.data.truncation import text_rows
 from hpsearch.trainers.causal_lm.rules import parameters
 from hpsearch.trainers.costs import Cost, CostModel, Sample
+from hpsearch.training import answer_length
+from hpsearch.training.answer_length import decoding_steps
 from hpsearch.training.config import TrainConfig
 
 Array = NDArray[np.float64]
@@ -33,6 +35,7 @@ PASS_PRIOR = STEP_PRIOR * np.array([1.0, 1 / 3, 0.01, 1 / 3, 1 / 3, 1 / 3, 1 / 3
 MEMORY_PRIOR = np.array([4e8, 20.0, 60.0, 8.0, 8.0])  # bytes: of the process, a weight, an activation, a logit, a score
 DECODE_PRIOR = np.array([1e-2, 1e-3, 1e-8, 1e-8])  # seconds: a constant, a layer, its matrices, the output layer
 SAVE_PRIOR = np.array([1e-2, 4e-8])  # seconds: a file, a weight
+DECODED = {"none": "decoding_none", "references": "decoding", "limit": "decoding_limit"}  # length -> its measurement
 PULL = 0.03  # weight of the prior of one term, beside the relative error of one measurement
 CHECKPOINT_SECONDS = WorkerSettings.checkpoint_seconds
 STATES = 5  # that a wsd training keeps to cool down from, at most: those from 0.85 of the way to its best evaluation on
@@ -98,7 +101,8 @@ class _UnitCosts:
         peaks = [float(sample.memory) for sample in samples]
         self._step = fit(steps, measured("step"), STEP_PRIOR)
         self._pass = fit(passes, measured("evaluation"), PASS_PRIOR)
-        self._decoding = fit([decode_terms(one) for one in configs], measured("decoding"), DECODE_PRIOR)
+        decode = [decode_terms(one) for one in configs]
+        self._decoding = {name: fit(decode, measured(key), DECODE_PRIOR) for name, key in DECODED.items()}
         self._saving = fit([_weights(one) for one in configs], measured("checkpoint"), SAVE_PRIOR)
         self._memory = fit([memory_terms(one) for one in configs], peaks, MEMORY_PRIOR)
         self._build = fmean(measured("build"))
@@ -110,9 +114,10 @@ class _UnitCosts:
         """The cost of a whole training."""
         size, n = amounts(config, self._sets), _n_weights(config)
         training = float(step_terms(config, size.steps, size.tokens) @ self._step)
-        times, decoded = evaluations(config, size.steps)
+        times, decoded = min(config.evaluation.times, size.steps), decoding_steps(config.evaluation, size.steps)
         evaluating = times * float(step_terms(config, 1.0, size.valid) @ self._pass)
-        evaluating += decoded * float(decode_terms(config) @ self._decoding)
+        one = {name: float(decode_terms(config) @ fitted) for name, fitted in self._decoding.items()}
+        evaluating += sum(answer_length.expected(step, **one) for step in decoded)
         saves = 1 + (training + evaluating) // CHECKPOINT_SECONDS
         weights, state = int(self._weights * n), int(self._state * n)
         kept = STATES * state if config.training.schedule == "wsd" else 0
@@ -168,14 +173,6 @@ def memory_terms(config: TrainConfig) -> Array:
         ],
         dtype=np.float64,
     )
-
-
-def evaluations(config: TrainConfig, steps: float) -> tuple[float, float]:
-    """The number of evaluations of a whole training, and of those that decode."""
-    times, every = config.evaluation.times, config.evaluation.decode_every
-    decoded = times // every + (times % every > 0)
-    again = 1 if every > 1 else 0  # the best one is decoded at the end if it was not
-    return min(times, steps), min(decoded + again, steps + again)
 
 
 def fit(terms: Sequence[Array], measured: Sequence[float], prior: Array) -> Array:

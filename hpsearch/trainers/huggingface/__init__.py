@@ -3,6 +3,9 @@
 trainer.py      the trainer: its methods call the other files
 config.py       the sections of a space file
 checkpoint.py   a checkpoint's config, kind and fingerprint; mistakes in one line
+kinds.py        encoders, decoders, encoder-decoders, and what each can learn
+folders.py      whether a folder holds a checkpoint that can be tuned
+inspection.py   what a checkpoint is, for a draft of a space file
 vocabulary.py   the checkpoint's tokenizer, and how it encodes data sets
 corpus.py       the encoded data
 preparation.py  checks checkpoints and data, encodes the data
@@ -12,6 +15,8 @@ evaluator.py    the metrics
 parts.py        all of it together, for the loop of training/
 final.py        the test and the model directory of a final training
 rules.py        recommended values
+ranges.py       recommended ranges
+costs.py        what a training costs, for `hpsearch plan`
 dedup_key.py    which configs are the same training
 """
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from hpsearch.config import Truncate
 from hpsearch.data.corpus import Corpus, PairTokens, TextTokens
 from hpsearch.data.truncation import Cut
-from hpsearch.trainers.huggingface.checkpoint import Kind
 from hpsearch.trainers.huggingface.config import FineTuneConfig
+from hpsearch.trainers.huggingface.kinds import Kind
 from hpsearch.training.batches import PAD_TO, Batch, PairRows, Rows, TextRows, send
 
 IGNORED = -100  # padding of targets, as transformers has it

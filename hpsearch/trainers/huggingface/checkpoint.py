@@ -12,7 +12,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import transformers
 from transformers.models.auto import modeling_auto
@@ -20,12 +20,12 @@ from transformers.utils.hub import cached_file
 
 from hpsearch.config import digest
 from hpsearch.data.file_formats import digest as file_digest
+from hpsearch.document.document import Fault
 from hpsearch.errors import UserError
 from hpsearch.output.error_lines import first_line
-from hpsearch.tasks import TaskSet
 from hpsearch.trainers.huggingface.config import FineTuneConfig, PretrainedConfig
-
-Kind: TypeAlias = Literal["encoder", "decoder", "encoder-decoder"]
+from hpsearch.trainers.huggingface.folders import check_folder
+from hpsearch.trainers.huggingface.kinds import Kind
 
 READ = (".json", ".safetensors", ".txt", ".model", ".jinja", ".py")  # endings of files that a model is made of
 LONGEST = 200  # characters of what transformers says
@@ -47,11 +47,12 @@ def config_of(config: FineTuneConfig, base: Path) -> Any:
     if model.architecture is not None:
         return _of_architecture(model.architecture, own)
     name = str(model.pretrained)
+    check_weights(model, base)
     with reading(name):
         found = transformers.AutoConfig.from_pretrained(place(name, base), trust_remote_code=model.trust_remote_code)
     for key, value in own.items():
         if not hasattr(found, key):
-            raise UserError(f"config.{key}: {name} has no such value{_near(key, found.to_dict())}")
+            raise _unknown(key, name, found)
         setattr(found, key, value)
     return found
 
@@ -61,15 +62,20 @@ def _of_architecture(name: str, own: Mapping[str, Any]) -> Any:
     if name not in known:
         near = difflib.get_close_matches(name, list(known), n=3)
         also = f"did you mean {', '.join(near)}?" if near else "allowed: a model type of transformers, such as gpt2"
-        raise UserError(f"model.architecture: transformers has no {name!r}; {also}")
+        raise Fault(("model", "architecture"), f"transformers has no {name!r}; {also}")
     default = known[name]()
     for key in own:
         if not hasattr(default, key):
-            raise UserError(f"config.{key}: {name} has no such value{_near(key, default.to_dict())}")
+            raise _unknown(key, name, default)
     try:
         return known[name](**own)
     except Exception as error:  # each architecture checks its values in its own way
-        raise UserError(f"config: {name} refuses these values ({first_line(error)[:LONGEST]})") from error
+        raise Fault(("config",), f"{name} refuses these values ({first_line(error)[:LONGEST]})") from error
+
+
+def _unknown(key: str, name: str, config: Any) -> Fault:
+    """The error of a value that the model's config does not have."""
+    return Fault(("config", *key.split(".")), f"{name} has no such value{_near(key, config.to_dict())}")
 
 
 def _near(key: str, known: Mapping[str, Any]) -> str:
@@ -89,31 +95,14 @@ def kind_of(config: Any) -> Kind:
     raise UserError(f"a model of type {name!r} is no language model; allowed: encoders, decoders, encoder-decoders")
 
 
-def check_tasks(kind: Kind, data: Mapping[str, TaskSet], name: str) -> None:
-    """Raises UserError for a data set that a model of this kind cannot learn."""
-    if kind == "encoder" and len(data) > 1:
-        sets = ", ".join(data)
-        raise UserError(f"{name} is an encoder, which learns one data set; these are {len(data)}: {sets}")
-    for key, data_set in data.items():
-        if kind == "encoder" and data_set.target_key != "label":
-            raise UserError(
-                f"data.{key}: {name} is an encoder, which learns no {data_set.task_name}; allowed: classification"
-            )
-        if kind == "encoder-decoder" and not data_set.has_prompts:
-            allowed = "translation, classification"
-            raise UserError(
-                f"data.{key}: {name} is an encoder-decoder, which learns no {data_set.task_name}; allowed: {allowed}"
-            )
-
-
 def check_sizes(model: PretrainedConfig, config: Any, name: str, *, context: int, last_layers: int) -> None:
     """Raises UserError for a context or a number of layers that the model does not have."""
     longest = longest_of(config)
     if longest is not None and context > longest:
-        raise UserError(f"model.context: {context}, but {name} reads at most {longest} tokens")
+        raise Fault(("model", "context"), f"{context}, but {name} reads at most {longest} tokens")
     layers = getattr(config, "num_hidden_layers", None)
     if model.tuning == "last_layers" and layers is not None and last_layers > layers:
-        raise UserError(f"model.last_layers: {last_layers}, but {name} has {layers} layers")
+        raise Fault(("model", "last_layers"), f"{last_layers}, but {name} has {layers} layers")
 
 
 def longest_of(config: Any) -> int | None:
@@ -127,8 +116,8 @@ def longest_of(config: Any) -> int | None:
 def check_weights(model: PretrainedConfig, base: Path) -> None:
     """Raises UserError for a folder without weights that hold no code."""
     folder = Path(place(str(model.pretrained), base)) if model.pretrained else None
-    if folder is not None and folder.is_dir() and not any(folder.glob("*.safetensors")):
-        raise UserError(f"{model.pretrained}: has no weights as safetensors; allowed: model.safetensors")
+    if folder is not None and folder.is_dir():
+        check_folder(folder, str(model.pretrained))
 
 
 def fingerprint(model: PretrainedConfig, base: Path) -> str:

@@ -14,8 +14,8 @@ from torch import Tensor
 from hpsearch.data.corpus import Corpus
 from hpsearch.tasks.scores.losses import Sums
 from hpsearch.trainers.huggingface.batches import HalvesRows
-from hpsearch.trainers.huggingface.checkpoint import Kind
 from hpsearch.trainers.huggingface.config import FineTuneConfig
+from hpsearch.trainers.huggingface.kinds import Kind
 from hpsearch.trainers.huggingface.network import Network
 from hpsearch.trainers.huggingface.vocabulary import PretrainedTokenizer, PretrainedVocabulary
 from hpsearch.training.batches import Rows
@@ -50,6 +50,10 @@ class PretrainedEvaluator(Evaluator):
     def on(self, model: Any, name: str) -> OnSet:
         """The model on one set."""
         return OnPretrained(self, model, name)
+
+    def part(self, rows: dict[str, Rows], config: Any, *, sample: int) -> PretrainedEvaluator:
+        """The evaluator of some of the sets, by another config."""
+        return PretrainedEvaluator(self.corpus, rows, config, self.kind, sample=sample)
 
     def answers(self, name: str) -> list[list[int]]:
         """The tokens of each label of a set."""

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from hpsearch.errors import UserError
 from hpsearch.trainers.huggingface import checkpoint
 from hpsearch.trainers.huggingface.batches import HalvesBatch
-from hpsearch.trainers.huggingface.checkpoint import Kind
 from hpsearch.trainers.huggingface.config import FineTuneConfig
+from hpsearch.trainers.huggingface.kinds import Kind
 from hpsearch.trainers.huggingface.vocabulary import PretrainedTokenizer
 from hpsearch.training.batches import Batch
 
@@ -144,7 +144,6 @@ def _loaded(plan: Plan) -> tuple[Any, set[str]]:
         if model.architecture is not None:
             _fit_tokenizer(config, plan)
             return auto.from_config(config), set()
-        checkpoint.check_weights(model, plan.base)
         found, about = auto.from_pretrained(
             checkpoint.place(plan.name, plan.base),
             config=config,

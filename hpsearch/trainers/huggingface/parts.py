@@ -10,10 +10,10 @@ from hpsearch.contract import Handle, WorkerSettings
 from hpsearch.data.corpus import Corpus
 from hpsearch.trainers.huggingface import checkpoint
 from hpsearch.trainers.huggingface.batches import rows_of
-from hpsearch.trainers.huggingface.checkpoint import Kind
 from hpsearch.trainers.huggingface.config import FineTuneConfig
 from hpsearch.trainers.huggingface.corpus import open_corpus
 from hpsearch.trainers.huggingface.evaluator import PretrainedEvaluator
+from hpsearch.trainers.huggingface.kinds import Kind, check_tasks
 from hpsearch.trainers.huggingface.network import Network, Plan, loss_sum
 from hpsearch.trainers.huggingface.vocabulary import PretrainedTokenizer
 from hpsearch.training.corpus import state_digest
@@ -34,7 +34,7 @@ class FineTuning:
     def of(cls, config: FineTuneConfig, settings: WorkerSettings, device: torch.device) -> FineTuning:
         """Opens the data; raises UserError if the model cannot learn them."""
         kind = checkpoint.kind_of(checkpoint.config_of(config, settings.base))
-        checkpoint.check_tasks(kind, config.data, str(config.model.pretrained or config.model.architecture))
+        check_tasks(kind, config.data, str(config.model.pretrained or config.model.architecture))
         return cls(config, open_corpus(config, settings), kind, settings, device)
 
     @property

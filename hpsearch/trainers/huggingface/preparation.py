@@ -11,14 +11,16 @@ from typing import Any
 from hpsearch.config import digest
 from hpsearch.data import determinism
 from hpsearch.data.corpus import Contents
+from hpsearch.document.document import Fault
 from hpsearch.document.ranges import probes
 from hpsearch.errors import ConfigError, UserError
 from hpsearch.trainers.causal_lm import data_checks
 from hpsearch.trainers.causal_lm import preparation as own
-from hpsearch.trainers.huggingface import checkpoint
+from hpsearch.trainers.huggingface import checkpoint, evaluation_costs
 from hpsearch.trainers.huggingface.config import FineTuneConfig
 from hpsearch.trainers.huggingface.corpus import contents_of
 from hpsearch.trainers.huggingface.corpus import prepare as encode
+from hpsearch.trainers.huggingface.kinds import check_tasks
 from hpsearch.trainers.trainer import Prepared, SpaceView
 from hpsearch.training import metric_checks
 
@@ -32,8 +34,7 @@ def check(space: SpaceView) -> None:
         with _placed(space, config):
             found = checkpoint.config_of(config, space.base)
             kind, name = checkpoint.kind_of(found), _name(config)
-            checkpoint.check_tasks(kind, config.data, name)
-            checkpoint.check_weights(config.model, space.base)
+            check_tasks(kind, config.data, name)
             highest = {key: _highest(space, key) for key in ("context", "last_layers")}
             checkpoint.check_sizes(config.model, found, name, **highest)
             _check_comparable(space, kind)
@@ -67,7 +68,12 @@ def prepare(
         fingerprint=facts["fingerprint"],
         contents=facts["contents"],
         sets=corpora[0].counts,
-        warnings=[*corpora[0].warnings, *doubts, *data_checks.check(space, corpora[0])],
+        warnings=[
+            *corpora[0].warnings,
+            *doubts,
+            *data_checks.check(space, corpora[0]),
+            *evaluation_costs.doubts(space, corpora[0].counts),
+        ],
         summary=corpora[0].summary,
         untested=corpora[0].untested,
     )
@@ -106,14 +112,16 @@ def _check_comparable(space: SpaceView, kind: str) -> None:
     names = {value for leaf in space.leaves("model", "pretrained") for value in probes(leaf)}
     if kind != "encoder" and len(names) > 1 and metric in ("loss", "perplexity"):
         reason = "cannot be compared between the vocabularies of several checkpoints; use val/bits_per_byte"
-        raise UserError(f"{space.config.objective.metric} {reason}")
+        raise Fault(("objective", "metric"), f"{space.config.objective.metric} {reason}")
 
 
 @contextlib.contextmanager
 def _placed(space: SpaceView, config: FineTuneConfig) -> Iterator[None]:
-    """Adds the place of the checkpoint in the space file to a UserError that has none."""
+    """Adds the place in the space file to a UserError that has none: of the keys that it names, or the checkpoint's."""
     try:
         yield
+    except Fault as fault:
+        raise ConfigError(f"{space.where(*fault.keys)}: {fault}") from fault
     except UserError as error:
         if type(error) is not UserError:
             raise

@@ -21,6 +21,7 @@ from hpsearch.trainers.causal_lm import constraints
 from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm.export_config import comments, export_config
 from hpsearch.trainers.causal_lm.trainer import files_of, phases_of
+from hpsearch.trainers.costs import CostModel, Sample
 from hpsearch.trainers.huggingface.config import PREPARED, FineTuneConfig, FineTuningConfig, PretrainedConfig
 from hpsearch.trainers.huggingface.dedup_key import dedup_key
 from hpsearch.trainers.huggingface.rules import rules
@@ -28,6 +29,24 @@ from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResu
 from hpsearch.verdict import Phases
 
 PACKAGES = ("transformers", "peft")
+PLACES = ("pretrained", "tokenizer")  # keys of `model` that name a folder, or a name on the hub
+
+
+def _places(value: Any, key: str = "") -> Iterator[str]:
+    """The values of `pretrained` and `tokenizer` in a section, in its ranges and its sub-configs."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _places(inner, key if name == "choices" else name)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _places(inner, key)
+    elif isinstance(value, str) and key in PLACES:
+        yield value
+
+
+def missing_packages() -> list[str]:
+    """The packages that a fine-tuning needs and this installation lacks."""
+    return [name for name in PACKAGES if find_spec(name) is None]
 
 
 class HuggingFace(Trainer):
@@ -99,7 +118,7 @@ class HuggingFace(Trainer):
 
     def check(self, space: SpaceView) -> None:
         """Checks that files and checkpoints exist and fit; raises UserError with the place in the space file."""
-        if missing := [name for name in PACKAGES if find_spec(name) is None]:
+        if missing := missing_packages():
             raise ConfigError(f"trainer huggingface: {', '.join(missing)} is not installed; install hpsearch[hf]")
         from hpsearch.trainers.huggingface import preparation
 
@@ -128,18 +147,14 @@ class HuggingFace(Trainer):
 
     def cannot_prepare(self, space: SpaceView) -> str:
         """The weights of a local folder are no prepared data."""
-        every = [
-            value
-            for key in ("pretrained", "tokenizer")
-            for leaf in space.leaves("model", key)
-            for value in probes(leaf)
-        ]
+        every = [value for key in PLACES for leaf in space.leaves("model", key) for value in probes(leaf)]
         local = [value for value in every if value is not None and (space.base / Path(value).expanduser()).is_dir()]
         return f"the checkpoint {local[0]} is a local folder" if local else ""
 
     def files(self, config: Mapping[str, Any]) -> list[str]:
-        """The files of the data sets as in the space file."""
-        return [file for data_set in config["data"].values() for file in files_of(data_set)]
+        """The files of the data sets, checkpoints and tokenizers, as in the space file; also names on the hub."""
+        data = [file for data_set in config["data"].values() for file in files_of(data_set)]
+        return [*data, *_places(config["model"])]
 
     # ----------------------------------------------------------------------------------------- questions about configs
 
@@ -178,6 +193,29 @@ class HuggingFace(Trainer):
     def dedup_key(self, config: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """The values of model, config and training that have an effect."""
         return dedup_key(config)
+
+    # --------------------------------------------------------------------------------------------------- before it runs
+
+    def measure(self, config: FineTuneConfig, handle: Handle, seconds: float) -> Iterator[Evaluation]:
+        """A few steps, an evaluation and a checkpoint, each with its time."""
+        from hpsearch.trainers.huggingface.parts import parts  # torch, transformers: seconds
+        from hpsearch.training.measuring import measure
+
+        yield from measure(config.resolved(), handle, seconds, parts)
+
+    def work(self, config: FineTuneConfig, sets: Mapping[str, Any]) -> Mapping[str, float]:
+        """See costs.py."""
+        from hpsearch.trainers.huggingface.costs import work  # scipy
+
+        return work(config, sets)
+
+    def cost_model(self, samples: Sequence[Sample], sets: Mapping[str, Any]) -> CostModel:
+        """See costs.py."""
+        from hpsearch.trainers.huggingface.costs import cost_model
+
+        return cost_model(samples, sets)
+
+    # -------------------------------------------------------------------------------------------------- the best config
 
     def export_config(self, config: Any, evaluation: Evaluation) -> Any:
         """The config with the trial's precision and a `stop_at` at the evaluation."""

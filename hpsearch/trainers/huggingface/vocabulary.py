@@ -16,8 +16,9 @@ import transformers
 
 from hpsearch.data.token_arrays import Arrays, Encoder, label_arrays, pair_arrays, text_arrays
 from hpsearch.errors import UserError
-from hpsearch.trainers.huggingface.checkpoint import Kind, place, reading
+from hpsearch.trainers.huggingface.checkpoint import place, reading
 from hpsearch.trainers.huggingface.config import PretrainedConfig
+from hpsearch.trainers.huggingface.kinds import Kind
 
 SEPARATOR = "\n"  # between a prompt and its target
 BATCH = 1024  # texts that are encoded at once

@@ -10,5 +10,5 @@ arrangement.py  what arranges MLflow's pages: saved_view.py (table and charts), 
 former.py       removes what an older version wrote otherwise
 schema.py       refuses databases of other MLflow versions
 moved.py        updates the artifact paths of a home that was moved
-ui.py           the command of the MLflow UI
+ui.py           the command of the MLflow UI; pages.py has it open in the mode for trainings
 """

@@ -57,6 +57,7 @@ def _ended(trial: TrialHistory) -> str:
     last = max(trial.evaluations.values(), key=lambda e: e.index, default=None)
     if last is not None and trial.outcome is not Outcome.COMPLETED:
         how += f" at {last.progress:.0%} of its training"
+    how += f", {trial.ending}" if trial.ending else ""
     reason = escaped(trial.reason[:LONGEST_REASON])
     return how + (f": {reason}" if reason else "") + (f";{rest}" if rest else "")
 
@@ -68,7 +69,9 @@ def _best(history: History, trial: TrialHistory) -> str:
     place = f"at evaluation {best.index}, {best.progress:.0%} of its training, epoch {best.epoch:.3g}"
     if best.branch:
         place = f"at the end of its cool-down from evaluation {best.index}, epoch {best.epoch:.3g}"
-    return f"Best {escaped(history.metric)}: {best.value:.5g}, {place}."
+    others = "; ".join(f"{escaped(name)} {escaped(str(trial.told_params[name]))}" for name in trial.replaced)
+    trained = f" It is the value of a shorter training (sampled -> trained: {others})." if others else ""
+    return f"Best {escaped(history.metric)}: {best.value:.5g}, {place}.{trained}"
 
 
 def of_study(history: History, *, experiment: str, run: str, option: str = "", files: Collection[str] = FILES) -> str:

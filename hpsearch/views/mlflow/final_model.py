@@ -27,6 +27,7 @@ OF_TRAINING = {  # files that say how a training went
     "metrics.json",
     "optimism.json",
     "README.md",
+    "run.json",
     "samples.json",
     "signatures.json",
 }
@@ -104,6 +105,7 @@ class FinalModel:
     def _log(self, run_id: str, exported: Exported, also: str | None) -> None:
         if self._model is None:
             self._model = self._found(run_id) or self._created(run_id, exported)
+            self._is_uploaded = str(self._model.status) == "READY"
         if not self._is_uploaded:
             self._upload(run_id, exported)
             self._is_uploaded = True

@@ -49,6 +49,7 @@ class FinalRun:
         self._params: dict[str, Any] = {}
         self._tags: dict[str, Any] = {}  # of the model
         self._rows: dict[str, list[Row]] = {}  # of the evaluations, by metric
+        self.fault = ""  # of the latest call that failed
         self.run_id: str | None = None  # set once MLflow has created the run
         self._calls: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue()
         self._failed: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
@@ -88,15 +89,17 @@ class FinalRun:
         served: ServedModel | None = None,
         registration: Registration | None = None,
         status: str = "FINISHED",
+        ended: float | None = None,
         timeout: float = 60,
     ) -> None:
         """Adds final metrics (test scores) and the model in a folder, ends the run.
 
         served: how the model answers requests; None: in a way that hpsearch does not know. registration: how the model
-        is registered; None: it is logged alone. Waits at most `timeout` seconds, and longer for a large model.
+        is registered; None: it is logged alone. ended: the unix time of the end (default: now). Waits at most `timeout`
+        seconds, and longer for a large model.
         """
         model = None if folder is None else (folder, served, registration)
-        self._calls.put((self._finish, (metrics, model, status, time.time())))
+        self._calls.put((self._finish, (metrics, model, status, time.time() if ended is None else ended)))
         self._calls.put(None)
         self._thread.join(timeout + (size_of(folder) / SLOWEST if folder is not None else 0))
         if self._thread.is_alive() or self._failed:
@@ -121,6 +124,7 @@ class FinalRun:
         try:
             call[0](*call[1])
         except Exception as error:
+            self.fault = describe(error)
             self._say(f"the final training cannot be logged to MLflow; training continues ({describe(error)})")
             self._failed.append(call)
 

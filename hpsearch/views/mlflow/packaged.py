@@ -20,7 +20,7 @@ DATA = "model"  # the folder of the model's own files
 REQUIREMENTS, PYTHON = "requirements.txt", "python_env.yaml"
 EXAMPLE, REQUEST = "input_example.json", "serving_input_example.json"
 PACKAGES = ("hpsearch", "mlflow")
-LEFT_OUT = "checkpoints"  # a folder of a training that has not ended
+LEFT_OUT = {"checkpoints", "run.json"}  # of a training that has not ended; what its run has
 
 
 def package(folder: Path, into: Path, served: ServedModel | None, *, about: Mapping[str, Any]) -> None:
@@ -59,9 +59,9 @@ def _link(folder: Path, into: Path) -> int:
 
 def _files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        if Path(place) == folder and LEFT_OUT in folders:
-            folders.remove(LEFT_OUT)
-        yield from (Path(place, name) for name in sorted(names))
+        left_out = LEFT_OUT if Path(place) == folder else set()
+        folders[:] = [name for name in folders if name not in left_out]
+        yield from (Path(place, name) for name in sorted(names) if name not in left_out)
 
 
 def _signature(served: ServedModel) -> Any:

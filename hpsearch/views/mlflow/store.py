@@ -265,8 +265,14 @@ class Store:
         for one in datasets:
             fields = {key: value for key, value in one.items() if key != CONTEXT}
             inputs.append(DatasetInput(Dataset(**fields), [InputTag("mlflow.data.context", one[CONTEXT])]))
-        if inputs:
-            self._tolerant(run_id, self.client.log_inputs, inputs)
+        if not inputs:
+            return
+        try:
+            self.client.log_inputs(run_id, inputs)
+        except Exception as error:
+            if not is_refusal(error, own=self.own):
+                raise
+            self._tolerant(run_id, self.client.log_inputs, inputs)  # another process may just have made the data sets
 
     def model_metrics(self, run_id: str, model_id: str, rows: Iterable[tuple[Row, Mapping[str, str] | None]]) -> None:
         """Stores metric rows of a run as those of a model too, each with the data set that it was measured on."""

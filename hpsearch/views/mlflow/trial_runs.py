@@ -13,7 +13,7 @@ from hpsearch.outcome import Outcome
 from hpsearch.views.mlflow.artifacts import Artifacts
 from hpsearch.views.mlflow.datasets import SEARCHED
 from hpsearch.views.mlflow.descriptions import NOTE, of_trial
-from hpsearch.views.mlflow.rows import best_rows, rows_of
+from hpsearch.views.mlflow.rows import best_rows, rows_of, text
 from hpsearch.views.mlflow.runs import Handler, Runs
 
 GROUP, AUDIT = "confirmation", "audit"  # tags of the runs of repeats, and of audits
@@ -141,6 +141,10 @@ class TrialRuns:
         if best is not None:
             self._runs.pending(run_id).rows += best_rows(best, history.metric, event["time"])
         tags = {"outcome": event["outcome"], "reason": event.get("reason"), **signatures}
+        if trial.ending:
+            tags["ending"] = trial.ending
+        trained = trial.trained_params  # MLflow's params, logged at the beginning, cannot change: the sampled ones
+        tags |= {f"trained.{name}": text(trained[name]) for name in trial.replaced}
         self._end(event, Outcome.of(event["outcome"]).mlflow_status, tags)
 
     def _end(self, event: Entry, status: str, tags: dict[str, Any]) -> None:

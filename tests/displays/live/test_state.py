@@ -9,7 +9,8 @@ from hpsearch.displays.live.plan import Plan
 from hpsearch.displays.live.progress import progress
 from hpsearch.displays.live.state import LiveState, Memory, telling
 from hpsearch.journal.history import FIRST_REPEAT, History
-from hpsearch.space.settings import Budget, Confirm
+from hpsearch.space.budget import Budget
+from hpsearch.space.search import Confirm
 from tests.searching import evaluation
 
 AT = 1_000_000.0

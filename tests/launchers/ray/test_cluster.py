@@ -14,7 +14,7 @@ import os, signal
 from pathlib import Path
 from hpsearch.errors import TrainingFailed
 from hpsearch.launchers.ray import cluster as module
-from hpsearch.space.settings import RayWorkers, Resources
+from hpsearch.space.resources import RayWorkers, Resources
 from tests.cli.processes import descendants
 
 module.LOCAL_HEAD_TIMEOUT = 1.0

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import RayWorkers, Resources
+from hpsearch.space.resources import RayWorkers, Resources
 from tests.search.placement.test_gpus_per_trial import SEES
 from tests.searching import go
 

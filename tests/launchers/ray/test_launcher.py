@@ -17,7 +17,7 @@ from hpsearch.launchers.messages import Ended, Failed
 from hpsearch.launchers.ray.actor import Actor
 from hpsearch.launchers.ray.visibility import SharedFolder
 from hpsearch.search.loop import Search
-from hpsearch.space.settings import RayWorkers, Resources
+from hpsearch.space.resources import RayWorkers, Resources
 from hpsearch.testing.launchers import LIMIT, SLOW, TOY, LauncherConformance, drive, place, task, worker_settings
 from tests.cli.processes import TOY as TOY_TRAINER
 from tests.cli.processes import alive, descendants, events, hpsearch, started, wait_for

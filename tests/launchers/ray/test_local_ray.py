@@ -14,7 +14,7 @@ import os, signal
 from pathlib import Path
 import ray
 from hpsearch.launchers.ray.cluster import Cluster
-from hpsearch.space.settings import RayWorkers, Resources
+from hpsearch.space.resources import RayWorkers, Resources
 from tests.cli.processes import alive, descendants, wait_for
 
 heard = signal.pthread_sigmask(signal.SIG_BLOCK, [])

@@ -11,7 +11,7 @@ from hpsearch.launchers.inline import InlineLauncher
 from hpsearch.preflight.preparation import prepare
 from hpsearch.search.loop import Search
 from hpsearch.space.experiment import Experiment
-from hpsearch.space.settings import RayWorkers, Resources
+from hpsearch.space.resources import RayWorkers, Resources
 from hpsearch.storage.checkpoints import Checkpoints
 from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage, upload_prepared

@@ -95,4 +95,15 @@ def test_the_soonest_value_is_that_of_the_fastest_trial_with_its_cooldown():
     trials = [trial(0.01), trial(0.2), trial(0.4)]  # in the warm-up, 200 and 400 seconds
     assert soonest_value(trials, lambda _: WSD) == pytest.approx(200 * 1.25)
     assert soonest_value(trials, lambda _: Phases(0.3, 1.0, 1.0)) == pytest.approx(400)
+
+
+def test_a_value_of_use_takes_a_quarter_of_a_training():
+    """At 5 % a trial of 1000 s has a value after 62.5 s; it tells of its length, so none starts with less than 250."""
+    trials = [trial(0.05), trial(0.1, seconds=30), trial(0.2)]  # whole: 1000, 300 and 1000 seconds
+    assert soonest_value(trials, lambda _: WSD) == pytest.approx(0.25 * 1000)
+    assert soonest_value([trial(0.05)], lambda _: Phases(0.0, 1.0, 0.6)) == pytest.approx(0.25 * 600)  # it stops at 0.6
+
+
+def test_a_trial_in_its_warmup_tells_nothing():
+    trials = [trial(0.01)]
     assert soonest_value(trials[:1], lambda _: WSD) is None

@@ -15,7 +15,7 @@ from hpsearch.policies.budget.extension import NAME, TAKEN, Extension
 from hpsearch.policies.budget.spending import allowed
 from hpsearch.search.allowance import take_extension
 from hpsearch.search.loop import Search
-from hpsearch.space.settings import Budget
+from hpsearch.space.budget import Budget
 from tests.api.conftest import space, without_views  # noqa: F401
 from tests.search.test_loop import QUIET, healthy, workers
 from tests.searching import Scripted, experiment, go, opened, says

@@ -12,7 +12,7 @@ from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.policies.budget.saturation import FEWEST, expected_gain, saturation
-from hpsearch.space.settings import Stop
+from hpsearch.space.search import Stop
 from tests.search.test_loop import workers
 from tests.searching import Scripted, experiment, go, says
 

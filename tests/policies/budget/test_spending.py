@@ -11,11 +11,12 @@ from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.launchers.messages import Evaluated
 from hpsearch.outcome import Outcome
-from hpsearch.policies.budget.spending import TimeLeft, extended, figure, left, limits, raised, said, spent
+from hpsearch.policies.budget.spending import TimeLeft, ended_by, extended, figure, left, limits, raised, said, spent
 from hpsearch.policies.confirmed import ConfirmedPolicy
 from hpsearch.policies.optuna.policy import OptunaPolicy
-from hpsearch.search.allowance import reserved
-from hpsearch.space.settings import Budget, Confirm
+from hpsearch.search.allowance import Allowance, reserved
+from hpsearch.space.budget import Budget
+from hpsearch.space.search import Confirm
 from tests.policies.test_finalists import study as finished
 from tests.search.test_loop import QUIET, workers
 from tests.searching import Scripted, experiment, go, opened, says
@@ -45,6 +46,23 @@ def test_what_is_spent_is_told_of_each_limit():
     assert limits(Budget(hours=0.05)) == ["3 min"]
     assert limits(Budget(hours=1.5)) == ["1.5 h"]
     assert limits(budget) == ["20 trials", "20 device-hours", "money 50 at 2.5 a device-hour"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "extension", "limits"),
+    [
+        ({"trials": 10, "hours": 0.5}, {}, ["0.5 of 0.5 h"]),
+        ({"trials": 10, "hours": 0.55}, {}, ["0.5 of 0.55 h"]),  # 0.9 of it: no further trial had fitted
+        ({"trials": 10, "hours": 0.6}, {}, []),  # another reason
+        ({"trials": 3, "hours": 0.52}, {}, ["3 of 3 trials"]),
+        ({"trials": 3, "hours": 5.0}, {"trials": 6}, []),
+        (None, {}, []),
+    ],
+)
+def test_the_limit_that_ended_a_study_is_known_from_its_journal(allowed, extension, limits):
+    found = history()
+    found.allowed, found.extension = allowed, extension
+    assert list(map(str, ended_by(found))) == limits
 
 
 def test_trials_that_are_told_have_ended_and_may_be_more_than_a_later_run_allows():
@@ -88,6 +106,16 @@ def test_the_share_of_the_confirmation_is_kept_in_time_of_devices_too(tmp_path):
     assert reserved(study, workers=4) == TimeLeft(0.0, pytest.approx(22.0))
     study.history.devices.seconds = 50.0  # two trials share a device
     assert reserved(study, workers=4) == TimeLeft(0.0, pytest.approx(11.0))
+    study.journal.close()
+
+
+def test_the_rest_of_a_search_is_shared_by_the_devices_of_its_workers_as_they_are_known_by_now(tmp_path):
+    """On Ray all workers are cuda:0 until they have started: then two of two GPUs each spend the hour in 15 minutes."""
+    study, known = opened(experiment("budget: {device_hours: 1}\n"), tmp_path / "home"), ["cuda:0"] * 2
+    allowance = Allowance(study, lambda: known)
+    assert allowance.seconds() == pytest.approx(3600, abs=5)
+    known[:] = ["cuda:0+1@a of worker 0", "cuda:0+1@b of worker 1"]
+    assert allowance.seconds() == pytest.approx(900, abs=5)
     study.journal.close()
 
 
@@ -139,7 +167,7 @@ def test_no_trial_starts_that_could_have_no_value_in_time(tmp_path):
     assert study.history.trials[0].outcome == "completed"
     [line] = [event.line for event in seen if isinstance(event, Notice) and "no new trial" in event.line]
     assert line.startswith("no new trial starts: the budget lasts another ")
-    assert line.endswith(" s, and the trials so far had no value before 125 s")
+    assert line.endswith(" s, and as the trials so far tell, a new one has no value of use before 125 s")
 
 
 def slower(message):

@@ -8,7 +8,8 @@ import pytest
 
 from hpsearch.outcome import Outcome
 from hpsearch.policies.policy import GoOn
-from hpsearch.space.settings import AnyPruner, Search, WrappedName
+from hpsearch.space.pruners import AnyPruner, WrappedName
+from hpsearch.space.search import Search
 from hpsearch.verdict import Verdict
 from tests.searching import evaluation, experiment, opened, policy_of
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hpsearch.policies.optuna.pruning import expected_share
-from hpsearch.space.settings import Search
+from hpsearch.space.search import Search
 
 
 def share(pruner, *, sampler="tpe", trials=40, evaluations=20):

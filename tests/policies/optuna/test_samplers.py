@@ -7,7 +7,7 @@ import pytest
 
 from hpsearch.policies.optuna.samplers import AmongPeers, BoundedTPE, make_pruner
 from hpsearch.policies.optuna.shortlist import Shortlist
-from hpsearch.space.settings import Search
+from hpsearch.space.search import Search
 
 RANGE = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
 

@@ -45,6 +45,22 @@ def test_every_part_says_what_is_not_promised_and_how_to_mend_it():
             assert len(found.mend) > 40
 
 
+def test_the_promise_follows_the_finding():
+    """A training that goes on to another curve does not start anew."""
+    for judge, when in ((judgement.resumes, "Ctrl-C"), (judgement.killed, "kill -9")):
+        stopped = course(3.0, 2.0, whole=False, told_after=2)
+        other = judge(LIKE, stopped, OFF, anew=False, **OWN)
+        assert "has another result than the same trial undisturbed" in other.not_promised
+        assert "starts anew" not in other.not_promised
+        assert when in other.not_promised
+        assert "random numbers" in other.mend
+        anew = judge(LIKE, stopped, None, anew=True, **OWN)
+        assert "starts anew: its time so far is lost" in anew.not_promised
+        fell = judge(LIKE, stopped, course(failure="ValueError: no"), anew=False, **OWN)
+        assert fell.not_promised.endswith("fails where it resumes")
+        assert fell.mend.startswith("correct the error that the training raised")
+
+
 def test_a_result_is_ok_if_nothing_fails():
     found = [keeps("seed", "x"), not_checked("memory", "why")]
     assert Conformance("s", "function", {}, "cpu", tuple(found)).ok

@@ -1,18 +1,19 @@
 """`hpsearch.check` on trainers that keep their contract, and on those that break parts of it, in real workers."""
 
+import hashlib
 import os
 import tempfile
 
 import pytest
 
 import hpsearch
-from hpsearch.events import Preparing
+from hpsearch.events import Judged, Preparing
 from hpsearch.preflight.checking import suite
-from hpsearch.preflight.checking.findings import PARTS, fails
+from hpsearch.preflight.checking.findings import GROUP, PARTS, Finding, fails
 from hpsearch.space.experiment import Experiment
 from tests.documents import block
 from tests.preflight.checking.trainers import BROKEN, DEAF, DISTURBED, GOOD, STUBBORN, TO_OTHER_CURVES
-from tests.trainers.strangers import POLYNOMIAL
+from tests.trainers.strangers import POLYNOMIAL, POLYNOMIALS
 
 
 @pytest.fixture
@@ -33,7 +34,8 @@ def checked(tmp_path, monkeypatch):
         assert list((tmp_path / "temporary").iterdir()) == []
         assert {path.name for path in folder.iterdir()} <= {file, "__pycache__", "elsewhere.txt"}
         assert "HPSEARCH_CHECK" not in os.environ
-        assert [one.name for one in found.findings] == list(PARTS)
+        grouped = "trials_per_worker" in str(given)
+        assert [one.name for one in found.findings] == [name for name in PARTS if name != GROUP or grouped]
         return found
 
     return run
@@ -46,10 +48,15 @@ def marks(found):
 def test_a_function_that_keeps_everything(checked):
     told = []
     found = checked(GOOD, progress=told.append)
-    assert marks(found) == dict.fromkeys(PARTS, True)
+    assert marks(found) == dict.fromkeys(set(PARTS) - {GROUP}, True)
     assert found.ok
     assert (found.study, found.trainer, found.device, found.notes) == ("mine", "function", "cpu", ())
     assert found.trainings == 8  # alone, another seed, two at once, paused, resumed, killed, resumed
+    assert isinstance(told[-1], Judged)
+    judged = [Finding(**vars(one)) for one in told if isinstance(one, Judged)]
+    assert sorted(judged, key=lambda one: one.name) == sorted(found.findings, key=lambda one: one.name)
+    first = next(at for at, one in enumerate(told) if isinstance(one, Judged))
+    assert Preparing("the same with another seed", 0.25) in told[first:]  # each is told as soon as it is known
     assert {one.what for one in told if isinstance(one, Preparing)} >= {"a training", "a training that pauses"}
     assert "after evaluation 2, it goes on to the same curve, to the last bit" in found.finding("resumes").line
     assert "after evaluation 3, it goes on to the same curve, to the last bit" in found.finding("killed").line
@@ -59,7 +66,7 @@ def test_a_function_that_breaks_most_of_it(checked):
     """All in one check, since each starts workers."""
     found = checked(BROKEN)
     kept = {"evaluations", "finite", "together", "stops"}
-    assert marks(found) == {name: name in kept for name in PARTS}
+    assert marks(found) == {name: name in kept for name in PARTS if name != GROUP}
     said = {one.name: one.line for one in found.failed}
     assert said["progress"] == "it does not say its progress"
     assert said["seed"] == "another seed gives the same curve: the training does not use it"
@@ -75,15 +82,16 @@ def test_a_function_that_breaks_most_of_it(checked):
 def test_quick_leaves_most_out(checked):
     found = checked(GOOD, quick=True)
     left_out = {"seed", "together", "memory", "killed"}
-    assert marks(found) == {name: None if name in left_out else True for name in PARTS}
+    assert marks(found) == {name: None if name in left_out else True for name in PARTS if name != GROUP}
     assert found.finding("seed").line == "not checked: --quick leaves it out"
     assert found.trainings == 3
 
 
 def test_where_nothing_trains_nothing_else_is_known(checked):
     found = checked("def train(config):\n    raise KeyError('lr')\n")
-    assert marks(found) == {name: False if name == "evaluations" else None for name in PARTS}
+    assert marks(found) == {name: False if name == "evaluations" else None for name in PARTS if name != GROUP}
     assert "the training failed: KeyError: 'lr'" in found.finding("evaluations").line
+    assert found.finding("evaluations").mend.startswith("correct the error that the training raised at mine.py:2")
     assert found.finding("seed").line == "not checked: there is no training to look at"
     assert found.trainings == 1
 
@@ -115,6 +123,8 @@ def test_a_function_that_resumes_to_another_curve(checked):
     found = checked(TO_OTHER_CURVES)
     assert [one.name for one in found.failed] == ["resumes", "killed"]
     assert all("goes on to another curve (val/loss " in one.line for one in found.failed)
+    assert all("has another result than the same trial undisturbed" in one.not_promised for one in found.failed)
+    assert all("random numbers" in one.mend for one in found.failed)
 
 
 @pytest.mark.slow
@@ -142,6 +152,63 @@ def test_a_trainer_of_ones_own(checked):
     found = checked(POLYNOMIAL, file="polynomial.py", space=space)
     assert found.ok, found.failed
     assert set(found.params) == {"degree", "learning_rate"}
+
+
+def grouped(checked, code, **options):
+    """The finding of a trainer that trains up to three trials together."""
+    fit = {"degree": {"choices": [2]}, "learning_rate": {"low": 0.01, "high": 0.5, "log": True}}
+    resources = {"device": "cpu", "trials_per_worker": 3}
+    module = f"polynomials_{hashlib.sha256(code.encode()).hexdigest()[:8]}"  # this process imports each code once
+    space = {"study": "curves", "trainer": f"python:{module}:Polynomials", "fit": fit, "resources": resources}
+    return checked(code, file=f"{module}.py", space=space, **options)
+
+
+def test_trials_that_one_worker_trains_together_have_the_curves_that_they_have_alone(checked):
+    found = grouped(checked, POLYNOMIALS)
+    assert found.ok, found.failed
+    assert (
+        found.trainings == 12
+    )  # as ever 8, another config alone, two in a group (the third has another shape), resumed
+    assert found.finding(GROUP).line == (
+        "trials trained together have the curves that they have alone; "
+        "one of them pauses, and resumes, without the others"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        (
+            "task.config.fit.learning_rate for task in",
+            "config.fit.learning_rate for task in",
+            "differs from the same alone",
+        ),
+        ("(config.fit.degree, config.seed)", "(config.fit.degree,)", "3 trained together differs from the same alone"),
+        (
+            "or task.handle.command() is not Command.CONTINUE:",
+            "or task.handle.command() is None:",
+            "told to pause goes on",
+        ),
+        ("save_state(task.config, task.handle, state)", "pass", "does not save its state: it starts anew"),
+        ("while running:", "while running or 1 / 0:", "together, one failed: ZeroDivisionError"),
+    ],
+)
+def test_trials_that_are_mixed_up_in_a_group(checked, right, wrong, said):
+    """The first one's rate or data for all; no command; no state; an error of the group."""
+    assert POLYNOMIALS.count(right) == 1
+    found = grouped(checked, POLYNOMIALS.replace(right, wrong))
+    assert [one.name for one in found.failed] == [GROUP]
+    assert said in found.finding(GROUP).line
+    assert "trials_per_worker: 1" in found.finding(GROUP).not_promised
+
+
+@pytest.mark.slow
+def test_a_study_on_ray_is_told_what_was_not_checked(checked):
+    space = {"study": "mine", "train": "./mine.py:train", "resources": {"device": "cpu", "launcher": "ray"}}
+    found = checked(GOOD, space=space, quick=True)
+    assert found.ok
+    assert found.notes == (suite.ON_RAY,)
 
 
 def test_a_study_that_pauses_its_trials_says_what_that_costs(tmp_path):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.document.document import parse
-from hpsearch.preflight.draft.draft import Budget, Draft, Machine, draft
+from hpsearch.preflight.draft.draft import Draft, draft
+from hpsearch.preflight.draft.plan import Budget, Machine
 from hpsearch.preflight.draft.questions import Answers
 from hpsearch.space.experiment import Experiment
 

@@ -7,7 +7,7 @@ import pytest
 
 import hpsearch
 from hpsearch.errors import UserError
-from hpsearch.preflight.draft.draft import Budget, Machine
+from hpsearch.preflight.draft.plan import Budget, Machine
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers.causal_lm.ranges import SIZES, Facts, recommended, vocabulary
 from hpsearch.training.config import ModelConfig

@@ -173,18 +173,6 @@ def test_several_sets_are_a_mixed_study(tmp_path):
         drafted(reviews, pairs, task="text")
 
 
-def test_a_checkpoint_is_named_with_what_it_is_good_for(tmp_path):
-    folder = tmp_path / "llama"
-    folder.mkdir()
-    for name in ("config.json", "model.safetensors", "tokenizer.json"):
-        (folder / name).write_text("{}")
-    with pytest.raises(UserError) as caught:
-        drafted(folder, output=tmp_path / "space.yaml")
-    assert "trains models from scratch and does not start from its weights" in str(caught.value)
-    assert f"tokenizer: {{kind: file, file: {folder / 'tokenizer.json'}}}" in str(caught.value)
-    assert "from scratch" in drafted(labelled(tmp_path / "a.csv"), folder).warnings[0]
-
-
 def test_folders_without_data_and_of_several_sets(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no data in this folder, it is empty"):

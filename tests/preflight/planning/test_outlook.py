@@ -5,7 +5,8 @@ import math
 import pytest
 
 from hpsearch.preflight.planning.outlook import Pace, outlook
-from hpsearch.space.settings import Budget, Confirm
+from hpsearch.space.budget import Budget
+from hpsearch.space.search import Confirm
 
 OFF = Confirm(enabled=False)
 PACE = Pace(seconds=100.0, share=1.0, start=10.0, workers=1, devices=1)

@@ -12,8 +12,10 @@ from hpsearch.outcome import MEANINGS, Outcome
 from hpsearch.preflight.reference.entries import _metrics, entry
 from hpsearch.preflight.reference.keys import keys
 from hpsearch.preflight.reference.page import rewritten
+from hpsearch.preflight.reference.trainers import trainer_of
 from hpsearch.trainers import default
 from hpsearch.trainers.causal_lm.ranges import RULES
+from hpsearch.trainers.huggingface import ranges
 
 ROOT = Path(__file__).parents[3]
 KEYS = [key.path for key in keys(default())]
@@ -124,11 +126,22 @@ def test_every_metric_says_what_it_measures(name):
 def test_every_outcome_has_a_meaning():
     assert set(MEANINGS) == set(Outcome)
     assert hpsearch.explain("overfit").facts["can win"].startswith("yes")
+    assert "stable phase" in hpsearch.explain("cooled").words
+    assert hpsearch.explain("cooled down").name == "cooled"
+    assert "40 %" in hpsearch.explain("cut by the budget").words
     assert hpsearch.explain("diverged").facts["can win"] == "no"
 
 
 def test_every_rule_of_a_range_is_of_a_key_that_may_have_one():
     assert {f"{section}.{key}" for section, key in RULES} <= {key.path for key in keys(default()) if key.ranged}
+    tuning = {key.path for key in keys(trainer_of("huggingface")) if key.ranged}
+    assert {f"{section}.{key}" for section, key in ranges.RULES} <= tuning
+
+
+def test_the_ranges_of_a_pretrained_model_are_named_with_their_sources():
+    facts = hpsearch.explain("training.learning_rate", trainer="huggingface").facts
+    assert "LoRA ten times these" in facts["recommended"]
+    assert "arXiv 2003.10555" in facts["recommended"]
 
 
 def test_a_section_lists_its_keys():

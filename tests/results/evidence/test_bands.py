@@ -127,13 +127,15 @@ def test_a_cliff_where_trials_diverge():
 
 
 def test_a_cliff_where_trials_are_far_worse_takes_two_of_them():
-    found = rates((1e-3, 4.0), (2e-3, 4.03), (8e-4, 4.5), (6e-4, 4.21))
+    more = [(2e-3, 4.035)] * 4  # a handful of trials shows no cliff
+    found = rates((1e-3, 4.0), (2e-3, 4.03), (8e-4, 4.5), (6e-4, 4.21), *more)
     assert found.bands[0].cliff == Cliff("lower", 8e-4, diverged=False)
     assert said(found)[1] == (
         "warning: learning_rate: trials are worse by more than 10 sigma from 0.0008 down; the best has 0.001: "
         "choose from the upper half of the band of good values"
     )
-    assert rates((1e-3, 4.0), (2e-3, 4.03), (8e-4, 4.5)).bands[0].cliff is None
+    assert rates((1e-3, 4.0), (2e-3, 4.03), (8e-4, 4.5), *more, more[0]).bands[0].cliff is None
+    assert rates((1e-3, 4.0), (2e-3, 4.03), (8e-4, 4.5), (6e-4, 4.21), *more[1:]).bands[0].cliff is None  # 7 trials
 
 
 def test_what_is_no_cliff():
@@ -261,6 +263,7 @@ def test_a_trial_that_cooled_down_early_has_the_epochs_that_it_trained():
     for trial in study.trials.values():
         trial.params = {"epochs": 25.0, "batch_size": 16}
     study.trials[0].best = replace(study.trials[0].best, branch={"training": {"epochs": 8.5, "warmup": 0.1}})
+    study.trials[0].outcome = Outcome.OVERFIT
     found = bands.of(study)
     assert [(one.name, one.best, one.values) for one in found.bands] == [
         ("epochs", 8.5, (8.5, 25.0)),
@@ -289,8 +292,27 @@ def test_trials_that_have_not_ended_are_no_cliff():
     found = bands.of(losses(*GOOD, *paused))
     assert (found.bands[0].cliff, found.trials) == (None, 2)
     trained = [(rate, Outcome.COMPLETED, loss) for rate, _, loss in paused]
-    assert bands.of(losses(*GOOD, *trained)).bands[0].cliff == Cliff("upper", 4.1e-3, diverged=False)
+    more = [(1e-3, Outcome.COMPLETED, 4.03)] * 4
+    assert bands.of(losses(*GOOD, *trained, *more)).bands[0].cliff == Cliff("upper", 4.1e-3, diverged=False)
     assert bands.of(losses(*paused)).bands == ()
+
+
+def test_trials_that_the_budget_cut_short_are_no_cliff_and_no_good_value():
+    """Two of 8 trials cooled down after 5 and 14 % of their epochs: what they lack is training, not a lower rate."""
+    far = [(4.1e-3, Outcome.COMPLETED, 5.5), (5e-3, Outcome.COMPLETED, 5.6)]
+    more = [(1e-3, Outcome.COMPLETED, 4.03)] * 4
+    study = losses(*GOOD, *more, *far)
+    assert bands.of(study).bands[0].cliff is not None
+    for number, share in ((len(study.trials) - 2, 0.05), (len(study.trials) - 1, 0.14)):
+        best = study.trials[number].best
+        study.trials[number].best = replace(best, progress=share, branch={"training": {"epochs": 24 * share}})
+    assert (bands.of(study).bands[0].cliff, bands.of(study).trials) == (None, 6)
+    last = study.trials[len(study.trials) - 1]
+    assert (last.cut, last.is_whole, last.ending) == (0.14, False, "cut by the budget at 14 %")
+    last.best = replace(last.best, progress=0.93)  # nearly whole
+    assert (last.is_whole, bands.of(study).trials) == (True, 7)
+    last.outcome = Outcome.OVERFIT  # a verdict on equal terms
+    assert (last.cut, last.ending, last.is_whole) == (None, "cooled down", True)
 
 
 def test_beside_a_diverged_trial_one_that_has_not_ended_counts_only_if_it_works():
@@ -343,7 +365,8 @@ def test_no_cliff_is_said_beside_a_best_value_at_the_edge():
     assert (found.bands[0].edge, found.bands[0].cliff) == ("upper", None)
     assert [line.split(":")[0] for line in said(found)[1:]] == ["warning"]
     assert "better values may lie beyond" in said(found)[1]
-    found = bands.bands(samples("learning_rate", (7e-3, 4.0), (6e-3, 4.01), *far), {"learning_rate": RATE})
+    more = [(6e-3, 4.01)] * 4
+    found = bands.bands(samples("learning_rate", (7e-3, 4.0), (6e-3, 4.01), *more, *far), {"learning_rate": RATE})
     assert (found.bands[0].edge, found.bands[0].cliff) == ("", Cliff("upper", 9.5e-3, diverged=False))
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from plotly import graph_objects
 
+from hpsearch.outcome import Outcome
 from hpsearch.results.page import page
+from hpsearch.results.page.charts import tick_step
 from hpsearch.results.page.curves import curves
 from tests.results.page.studies import (
     HOSTILE,
@@ -120,6 +122,37 @@ def test_a_cool_down_is_said_and_drawn(tmp_path: Path) -> None:
     assert data_of(html)["curves"]["trials"][1]["peak"]["values"] == {"val/loss": 2.5}
     low, high = data_of(html)["curves"]["ranges"]["val/loss"]
     assert low < 2.5 < high
+
+
+def test_what_did_not_happen_is_not_said(tmp_path: Path) -> None:
+    """Two trials, the default config and another one; none was stopped, no other one is as good."""
+    found = study([trial(0, "completed", falling(20), label="default"), trial(1, "completed", falling(20, to=4.0))])
+    found.origin.experiment["search"] = {"sampler": "tpe", "pruner": {"name": "successive_halving"}}  # type: ignore[index]
+    html = page(found, tmp_path)
+    assert "The sampler tpe chose 1 config. The search took" in visible(html)
+    assert "stopped" not in visible(html).split("How sure that is")[0]
+    assert "lead over the default" not in html
+    assert "it is the default config" in html
+    assert "good values</th>" not in html
+    axis = data_of(html)["history"]["layout"]["xaxis"]
+    assert (axis["tick0"], axis["dtick"]) == (0, 1)
+    found.trials[1].outcome = Outcome.PRUNED
+    assert "Successive halving stopped 1 early." in visible(page(found, tmp_path))
+
+
+def test_a_trial_that_the_budget_cut_is_named_so(tmp_path: Path) -> None:
+    found = cooled(mixed(8))
+    found.trials[1].outcome = Outcome.COMPLETED
+    said = visible(page(found, tmp_path))
+    assert "trial 1: val/loss 2.5 at epoch 1.8; it was cut by the budget at 45 % of its training" in said
+    assert f"{found.trials[1].params['epochs']:.3g} -> 2" in said
+
+
+@pytest.mark.parametrize(
+    ("last", "step"), [(0, 1), (10, 1), (11, 2), (21, 5), (50, 5), (51, 10), (199, 20), (999, 100)]
+)
+def test_ticks_of_trial_numbers_are_whole(last: int, step: int) -> None:
+    assert tick_step(last) == step
 
 
 def test_hostile_text_is_text_everywhere(tmp_path: Path) -> None:

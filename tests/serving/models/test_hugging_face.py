@@ -1,5 +1,6 @@
 """Models of others: their metrics are those that transformers, sacrebleu's command and scikit-learn compute."""
 
+import ast
 import json
 import math
 import re
@@ -13,6 +14,7 @@ from sklearn.metrics import f1_score
 
 import hpsearch
 from hpsearch.errors import DataError, UserError
+from hpsearch.serving import served
 from hpsearch.serving.models.card import KINDS, TAGS, Facts, card
 from hpsearch.serving.models.folder import read_folder
 from tests.serving.models import made
@@ -145,6 +147,23 @@ def test_the_cards_lines_for_a_tuned_model_work_as_printed(folder, kind, monkeyp
     assert f"pipeline_tag: {TAGS[KINDS[read_folder(folder / kind).family]]}" in text
 
 
+@pytest.mark.parametrize("kind", ["gpt2", "bert", "bart"])
+def test_the_card_asks_a_tuned_model_as_hpsearch_does(folder, tmp_path, monkeypatch, capsys, kind):
+    """With its prefix, and a decoder with the line end before its answer; the registry's signature has its columns."""
+    monkeypatch.chdir(tmp_path)
+    data = {"gpt2": {"pairs": made.PAIRS}, "bert": {"moods": made.MOODS}, "bart": {"pairs": made.PAIRS}}[kind]
+    model = tuned(folder, tmp_path, kind, data, prefix="> ")
+    exec(re.search(r"```python\n(.*?)```", card(read_folder(tmp_path / kind), Facts("s", {}), kind), re.S)[1], {})
+    printed = capsys.readouterr().out
+    most = {"gpt2": 6, "bert": None, "bart": 10}[kind]  # a quarter of the context
+    found = model("You have won a prize!" if kind == "bert" else "How are you?", max_new_tokens=most, beam_size=1)
+    answer = found.label if kind == "bert" else found.translation
+    assert answer
+    assert answer in ast.literal_eval(printed)[0] if kind == "bart" else repr(answer)[1:-1] in printed
+    columns = {"label", "probability", "probabilities"} if kind == "bert" else {"translation"}
+    assert set(served(tmp_path / kind).outputs) == columns == set(found.to_dict()) - {"text", "source", "truncated"}
+
+
 def test_a_task_that_the_model_does_not_do_is_one_line(folder):
     space = {"study": "s", "data": {"text": made.TEXT, "moods": made.MOODS}}
     with pytest.raises(UserError, match=r"^data.text: text cannot be measured on this kind of model; allowed: class"):
@@ -199,6 +218,43 @@ def test_a_directory_that_is_no_model_is_one_line(folder, tmp_path, changes, sai
         hpsearch.load_model(broken(folder, tmp_path, **changes), device="cpu")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["bert", "bart"])
+def test_an_empty_text_is_a_text_whatever_is_beside_it(folder, kind):
+    """Its tokenizer gives it no token: it is read as the token that begins texts."""
+    model = hpsearch.load_model(folder / kind, device="cpu")
+    options = {} if kind == "bert" else {"max_new_tokens": 4}
+    alone, beside = model("", **options), model(["", "red sun", "red " * 30], **options)[0]
+    if kind == "bart":
+        assert alone == beside
+        return
+    begins = model.backend.tokenizer.bos_token_id
+    theirs = model.backend.model(torch.tensor([[begins]])).logits[0].softmax(-1).tolist()
+    assert alone.probabilities == pytest.approx(dict(zip(("warm", "mild", "cold"), theirs, strict=True)), abs=1e-6)
+    assert beside.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+
+
+def test_a_text_without_a_token_to_predict_is_one_line_and_no_perplexity_of_1(folder, tmp_path):
+    """Its tokenizer has no token that begins or ends a text, so the only token has nothing before it."""
+    place = shutil.copytree(folder / "gpt2", tmp_path / "gpt2")
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if (place / name).exists():
+            kept = {k: v for k, v in json.loads((place / name).read_text()).items() if k[:3] not in ("bos", "eos")}
+            (place / name).write_text(json.dumps(kept))
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(DataError, match=r"^data.text: its text is a single token, which leaves none to predict$"):
+        hpsearch.evaluate(place, tmp_path / "a.txt", device="cpu")
+
+
+def test_a_head_with_one_label_twice_is_one_line(folder, tmp_path):
+    place = shutil.copytree(folder / "bert", tmp_path / "bert")
+    config = json.loads((place / "config.json").read_text())
+    config |= {"id2label": {"0": "a", "1": "b", "2": "a"}, "label2id": {"a": 2, "b": 1}}
+    (place / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"bert: two of its outputs have the label 'a'$"):
+        hpsearch.load_model(place, device="cpu")
 
 
 def test_a_head_for_numbers_is_one_line(folder, tmp_path):

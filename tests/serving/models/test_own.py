@@ -9,9 +9,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 import hpsearch
 from hpsearch.errors import UserError
+from hpsearch.results.evidence.seeds import SeedResult, summary
 from hpsearch.serving.models.card import Facts, card, wilson
 from hpsearch.serving.models.folder import read_folder
 from hpsearch.training.batches import rows_of
@@ -240,6 +242,19 @@ def test_a_tokenizer_of_another_model_is_one_line(folder, tmp_path):
 # --------------------------------------------------------------------------------------------------------------- card
 
 
+def test_a_card_of_several_seeds_has_their_mean_and_says_which_one_is_the_model(folder):
+    values = [2.0, 2.2, 2.1]
+    results = [SeedResult(seed, {"val/loss": v, "test/loss": v}) for seed, v in zip((7, 8, 9), values, strict=True)]
+    seeds = summary([*results, SeedResult(11, {})], chosen=7, metric="val/loss")
+    text = card(read_folder(folder / "text"), Facts("a", {"test/loss": 2.0}, seeds=seeds), "model")
+    low, high = stats.t.interval(0.95, 2, loc=2.1, scale=stats.sem(values))
+    assert f"| `test/loss` | 2.1 | 0.1 | {low:.4g} to {high:.4g} | 3 |" in text
+    assert "Trained with the seeds 7, 8, 9, 11; the model is that of seed 7, the best of 4 by val/loss" in text
+    assert "No model came of seed 11." in text
+    assert text.index("## Metrics") < text.index("## Several seeds") < text.index("## Data")
+    assert "Several seeds" not in card(read_folder(folder / "text"), Facts("a", {"test/loss": 2.0}), "model")
+
+
 @pytest.mark.parametrize("name", ["labels", "pairs", "text", "several"])
 def test_the_cards_lines_work_as_printed(folder, name, monkeypatch):
     monkeypatch.chdir(folder)
@@ -265,6 +280,18 @@ def test_the_cards_lines_work_as_printed(folder, name, monkeypatch):
             assert repr(ours.translation) in printed.getvalue()
 
 
+def test_the_card_names_an_objective_that_is_of_no_split(folder):
+    text = card(read_folder(folder / "text"), Facts("a", {"accuracy": 0.5, "my/score": 2.0, "test/loss": 3.0}), "model")
+    assert [line for line in text.splitlines() if line.startswith("| `")][:3] == [
+        "| `accuracy` | 0.5 |  |",
+        "| `loss` |  | 3 |",
+        "| `my/score` | 2 |  |",
+    ]
+
+
 def test_the_interval_of_a_share():
     low, high = wilson(0.5, 100)  # by statsmodels' proportion_confint(50, 100, method="wilson")
     assert (low, high) == pytest.approx((0.40383, 0.59617), abs=1e-5)
+    for n in (1, 5, 8, 19, 588):
+        assert wilson(0.0, n)[0] == 0.0  # and not -5.6e-17
+        assert wilson(1.0, n)[1] == 1.0

@@ -97,11 +97,19 @@ def test_no_unit_cost_is_negative():
 def test_evaluations_decoding_and_checkpoints_are_counted():
     one = config(epochs=2)
     model = costs.cost_model([sample(one, evaluation=0.5, decoding=1.0)], SETS)
-    assert model(one).evaluating == pytest.approx(20 * 0.5 + 20 * 1.0, rel=0.01)  # decoded each time
-    seldom = config(epochs=2, decode_every=3)
-    assert costs.evaluations(seldom, 1000) == (20, 8)  # 3, 6, ..., 18, the last one, and the best one at the end
-    assert costs.evaluations(one, 7) == (7, 7)  # not more often than there are steps
+    # 252 steps, decoded after 13, 26, ..., 252: the first time nothing, as little as was measured of it
+    assert model(one).evaluating == pytest.approx(20 * 0.5 + 19 * 1.0, rel=0.01)
     assert model(one).other == pytest.approx(0.25 + 0.1, rel=0.05)  # built once, best.pt written once
+
+
+def test_early_evaluations_decode_nothing_or_to_the_limit():
+    one = config(epochs=2)
+    measured = sample(one, decoding=1.0)
+    measured.evaluations[0].metrics.update(decoding_none=0.25, decoding_limit=5.25)
+    expected = costs.cost_model([measured], SETS)(one)
+    # of 20 evaluations in 252 steps 1 comes before step 15, 6 before step 100 (26, 38, 51, 63, 76, 89), 13 later
+    decoded = 0.25 + 6 * (0.25 + 0.4 * 5.0) + 13 * 1.0
+    assert expected.evaluating == pytest.approx(20 * 0.5 + decoded, rel=0.01)
 
 
 def test_a_training_of_minutes_keeps_checkpoints():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hpsearch.errors import ConfigError, UserError
+from hpsearch.home.home import base_of
+from hpsearch.journal.history import History
+from hpsearch.journal.origin import Origin
 from hpsearch.space.experiment import Experiment
-from hpsearch.trainers.huggingface import trainer
+from hpsearch.trainers.huggingface import evaluation_costs, trainer
 from hpsearch.trainers.huggingface.config import FineTuneConfig
 from hpsearch.trainers.huggingface.corpus import contents_of
 from tests.trainers.huggingface import tiny
@@ -112,6 +116,77 @@ def test_mistakes_are_said_in_one_line(base) -> None:
     assert "no range" in refused(base, {"pretrained": "decoder", "prefix": {"choices": ["a", "b"]}})
 
 
+@pytest.mark.parametrize(
+    ("lines", "place", "said"),
+    [
+        (
+            ["model: {pretrained: encoder}", "config: {hidden_dropout: 0.1}"],
+            "3:26",
+            "config.hidden_dropout: encoder has",
+        ),
+        (
+            ["model:", "  pretrained: encoder", "  context: 4096"],
+            "4:12",
+            "model.context: 4096, but encoder reads at most",
+        ),
+        (
+            ["model:", "  pretrained: encoder", "  tuning: last_layers", "  last_layers: {low: 1, high: 3}"],
+            "5:30",
+            "model.last_layers: 3, but encoder has 2 layers",
+        ),
+        (["model: {pretrained: vit}"], "2:21", "vit: "),
+        (
+            [
+                "model: {context: 32, pretrained: {choices: [decoder, encoder-decoder]}}",
+                "objective:",
+                "  metric: val/loss",
+            ],
+            "4:11",
+            "val/loss cannot be compared",
+        ),
+    ],
+)
+def test_a_mistake_is_placed_at_its_own_value(base, lines, place, said) -> None:
+    data = "data: {reviews: {task: classification, files: labelled.jsonl}}"
+    (base / "space.yaml").write_text("\n".join([data, *lines, "budget: {trials: 3}\n"]))
+    experiment = Experiment.load(base / "space.yaml")
+    with pytest.raises(ConfigError) as caught:
+        experiment.trainer.check(experiment.space_file)
+    assert f"space.yaml:{place}: " in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_set_that_the_model_cannot_learn_is_placed_at_the_set(base) -> None:
+    text = "data:\n  text: {task: text, files: text.jsonl}\nmodel: {pretrained: encoder}\nbudget: {trials: 3}\n"
+    (base / "text.yaml").write_text(text)
+    experiment = Experiment.load(base / "text.yaml")
+    with pytest.raises(ConfigError, match=r"text\.yaml:2:9: data\.text: encoder is an encoder, which learns no text"):
+        experiment.trainer.check(experiment.space_file)
+
+
+def test_a_folder_that_is_no_checkpoint_is_called_that(base, tmp_path) -> None:
+    for name, files, said in [
+        ("empty", [], "has no config.json and no weights; allowed: a folder that"),
+        ("adapter", ["adapter_config.json", "adapter_model.safetensors"], "an adapter without its model; merge both"),
+        ("old", ["config.json", "pytorch_model.bin"], "there is pytorch_model.bin; save it again with save_pretrained"),
+    ]:
+        (tmp_path / name).mkdir()
+        for file in files:
+            (tmp_path / name / file).write_text("{}")
+        assert said in refused(base, {"pretrained": str(tmp_path / name)})
+
+
+def test_evaluations_that_cost_more_than_the_training_are_said_by_counts(base) -> None:
+    """20 evaluations of 558 rows against 1,499 rows that are trained once: 20 * 558 / 3 / 1499 = 2.48 times."""
+    sets = {"reviews": {"train": {"tokens": 1499 * 20}, "valid": {"tokens": 558 * 20}}}
+    [said] = evaluation_costs.doubts(space(base, {"pretrained": "encoder"}, training={"epochs": 1}).space_file, sets)
+    assert said.startswith("evaluation.times: evaluations take about 2.5 times as long as the training (20 evaluations")
+    assert said.endswith("take times: 4")  # 0.5 * 1499 / (558 / 3) = 4.03
+    for section in ({"training": {"epochs": 1}, "evaluation": {"times": 4}}, {"training": {"epochs": 3}}):
+        found = [*evaluation_costs.doubts(space(base, {"pretrained": "encoder"}, **section).space_file, sets)]
+        assert found == []
+
+
 def test_mistakes_of_an_architecture_are_said_in_one_line(base) -> None:
     gpt2 = {"architecture": "gpt2", "tokenizer": "decoder"}
     assert "an architecture has no weights to keep: tuning must be full" in refused(base, {**gpt2, "tuning": "lora"})
@@ -185,6 +260,25 @@ def test_a_local_checkpoint_is_not_brought_to_nodes_without_a_shared_folder(base
         ConfigError, match="the checkpoint encoder is a local folder, and only data that the driver has"
     ):
         space(base, {"pretrained": "encoder"}, resources=ray)
+
+
+def test_a_study_that_was_moved_finds_its_checkpoint(base, tmp_path) -> None:
+    """In a copy of the project, also where the checkpoint stayed; a name on the hub says nothing of the place."""
+    for name in ("old", "new"):
+        (tmp_path / name / "mlruns").mkdir(parents=True)
+        shutil.copy(base / "labelled.jsonl", tmp_path / name)
+    names = ["me/on-the-hub", "./encoder", {"pretrained": "encoder", "tuning": "lora"}]
+    (tmp_path / "old" / "encoder").mkdir()
+    origin = Origin(
+        study="tuned",
+        base=str(tmp_path / "old"),
+        folder=str(tmp_path / "old" / "mlruns" / "tuned"),
+        experiment=space(base, {"pretrained": {"choices": names}}).normalised(),
+    )
+    here = tmp_path / "new" / "mlruns" / "tuned"
+    assert base_of(History(origin=origin), here) == tmp_path / "old"
+    (tmp_path / "new" / "encoder").mkdir()
+    assert base_of(History(origin=origin), here) == tmp_path / "new"
 
 
 def test_losses_are_not_compared_between_vocabularies(base) -> None:

@@ -45,7 +45,9 @@ def all_rows(home: Path) -> list[tuple[Any, ...]]:
 def shipped(client: Any, new_study: NewStudy) -> Any:
     study = new_study("shipped")
     study.later(event="driver_stopped", reason="interrupted")
-    assert ship(study) == {"mlflow": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "draws", True)
+        assert ship(study) == {"mlflow": 0}
     return study
 
 
@@ -243,7 +245,8 @@ def test_no_run_of_a_killed_driver_stays_running(client: Any, new_study: NewStud
     assert run.info.end_time == 1000 * started["time"]
 
 
-def test_the_winners_samples_and_config(client: Any, new_study: NewStudy) -> None:
+def test_the_winners_samples_and_config(client: Any, new_study: NewStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "draws", True)
     study = new_study("won")
     checkpoint = study.folder / "checkpoints" / "0001"
     checkpoint.mkdir(parents=True)
