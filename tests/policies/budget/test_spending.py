@@ -51,8 +51,8 @@ def test_what_is_spent_is_told_of_each_limit():
 @pytest.mark.parametrize(
     ("allowed", "extension", "limits"),
     [
-        ({"trials": 10, "hours": 0.5}, {}, ["0.5 of 0.5 h"]),
-        ({"trials": 10, "hours": 0.55}, {}, ["0.5 of 0.55 h"]),  # 0.9 of it: no further trial had fitted
+        ({"trials": 10, "hours": 0.5}, {}, ["30 of 30 min"]),
+        ({"trials": 10, "hours": 0.55}, {}, ["30 of 33 min"]),  # 0.9 of it: no further trial had fitted
         ({"trials": 10, "hours": 0.6}, {}, []),  # another reason
         ({"trials": 3, "hours": 0.52}, {}, ["3 of 3 trials"]),
         ({"trials": 3, "hours": 5.0}, {"trials": 6}, []),
