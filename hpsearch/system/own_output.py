@@ -17,6 +17,7 @@ from hpsearch.errors import UserError
 CHECKSUM = b"# As hpsearch wrote it, if the SHA-256 of the lines above is "
 MOST = 16 << 20  # bytes of a config that are read; a larger file is none
 HEAD = 4096  # bytes by which other files are known
+COLUMNS = {b"number", b"outcome", b"seconds", b"mlflow_run_id"}  # of every table of trials
 FOOTER = 1 << 20  # last bytes of a parquet file
 
 Known = Callable[[Path], bool]
@@ -69,8 +70,9 @@ def is_table(path: Path) -> bool:
     if head.startswith(b"PAR1"):  # the names of its columns are in the last block
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - FOOTER))
-            return {b"outcome", b"seconds", b"mlflow_run_id"} <= set(re.findall(rb"\w+", file.read()))
-    return head.startswith((b"number,outcome,value,seconds,epoch,mlflow_run_id", b'{\n "study": '))
+            return set(re.findall(rb"\w+", file.read())) >= COLUMNS
+    columns = set(head.partition(b"\n")[0].strip().split(b","))
+    return columns >= COLUMNS or head.startswith(b'{\n "study": ')
 
 
 def is_predictions(path: Path) -> bool:
