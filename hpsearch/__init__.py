@@ -96,7 +96,8 @@ _MODULES = {
     "hpsearch.trainers.function.trial": ["FunctionTrial"],
     "hpsearch.trainers.state": ["load_state", "save_state"],
     "hpsearch.trainers.scaling": ["ScaleUp"],
-    "hpsearch.trainers.trainer": ["Rule", "Shape", "Trainer"],
+    "hpsearch.trainers.trainer": ["Trainer"],
+    "hpsearch.trainers.values": ["Rule", "Shape"],
     "hpsearch.verdict": ["Phases", "Verdict"],
     "hpsearch.views.mlflow.registry": ["Registered"],
 }

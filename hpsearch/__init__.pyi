@@ -77,9 +77,9 @@ from hpsearch.trainers.function.trial import FunctionTrial as FunctionTrial
 from hpsearch.trainers.scaling import ScaleUp as ScaleUp
 from hpsearch.trainers.state import load_state as load_state
 from hpsearch.trainers.state import save_state as save_state
-from hpsearch.trainers.trainer import Rule as Rule
-from hpsearch.trainers.trainer import Shape as Shape
 from hpsearch.trainers.trainer import Trainer as Trainer
+from hpsearch.trainers.values import Rule as Rule
+from hpsearch.trainers.values import Shape as Shape
 from hpsearch.verdict import Phases as Phases
 from hpsearch.verdict import Verdict as Verdict
 from hpsearch.views.mlflow.registry import Registered as Registered

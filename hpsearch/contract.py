@@ -22,6 +22,7 @@ CHECKPOINTS = ("last.pt", "previous.pt")  # a training resumes from the first in
 STABLE = "stable-*.pt"  # states that a training may go back to, to cool down; it deletes them at its end
 
 
+ROUGH = "rough"  # a metric of `Trainer.measure`: a better measurement follows if there is time
 LOGS = ("log.txt", "log.1.txt")  # what a user's code printed: the latest, and what came before
 ARTIFACTS = "artifacts"  # a folder: files that go to the trial's run in MLflow at its end
 

@@ -99,7 +99,7 @@ INNER = {
         ],
         ["journal.request"],
         ["journal.queue_file", "journal.trial_history"],
-        ["journal.warm"],
+        ["journal.export", "journal.warm"],
         ["journal.history", "journal.reader", "journal.writer"],
     ],
     "launchers": [
@@ -149,6 +149,7 @@ INNER = {
     ],
     "preflight.checking": [
         ["preflight.checking.findings", "preflight.checking.surroundings", "preflight.checking.trainings"],
+        ["preflight.checking.crashes"],
         ["preflight.checking.judgement"],
         ["preflight.checking.suite"],
     ],
@@ -189,7 +190,7 @@ INNER = {
         ["results.evidence.caveats", "results.evidence.cliffs"],
         ["results.evidence.comparisons"],
         ["results.evidence.bands"],
-        ["results.evidence.short_budgets"],
+        ["results.evidence.band_lines", "results.evidence.short_budgets"],
     ],
     "results.page": [
         ["results.page.bundle", "results.page.figures"],
@@ -269,6 +270,7 @@ INNER = {
             "system.file_lock",
             "system.gpus",
             "system.process",
+            "system.uncollected",
             "system.user_modules",
         ],
         ["system.atomic"],
@@ -286,7 +288,14 @@ INNER = {
         ["tasks.scores.translation"],
     ],
     "trainers": [
-        ["trainers.costs", "trainers.output_log", "trainers.scaling", "trainers.state"],
+        [
+            "trainers.costs",
+            "trainers.output_log",
+            "trainers.scaling",
+            "trainers.space_view",
+            "trainers.state",
+            "trainers.values",
+        ],
         ["trainers.trainer"],
         ["trainers.causal_lm", "trainers.checked", "trainers.evaluations"],
         ["trainers.huggingface", "trainers.own"],

@@ -145,7 +145,7 @@ def _exported(study: Study, output: Path, *, cheapest: bool, trial: int | None) 
         lines = list(chosen.lines)
     else:
         lines = [*filter(None, [equals(history, winner)]), *about_winner(history)]
-        lines += [f"warning: {line}" for line in caveats(history)]
+        lines += [text for line in caveats(history) if (text := f"warning: {line}") not in lines]
     for line in lines:
         say(line)
     return found

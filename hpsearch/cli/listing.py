@@ -70,10 +70,10 @@ def _cells(one: StudySummary) -> list[str]:
     """A row of the table."""
     from hpsearch.displays.amounts import ago, bytes_text
 
-    return [one.name, _state(one), _trials(one), _best(one), ago(one.last), bytes_text(one.bytes)]
+    return [one.name, shown_state(one), _trials(one), _best(one), ago(one.last), bytes_text(one.bytes)]
 
 
-def _state(one: StudySummary) -> str:
+def shown_state(one: StudySummary) -> str:
     """The state, of a running study with its process."""
     if one.driver is None:
         limits = [name.replace("_", " ") for name in one.ended_by if name != "trials"]

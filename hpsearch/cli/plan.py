@@ -127,8 +127,10 @@ def _print_measured(found: Plan, to: Console) -> None:
         Column("memory", needed=1),
         Column("params that count", short="params", wraps=True),
     ]
-    count, few = len(found.measured), f"; {len(rows)} of them are shown" * (len(rows) < len(found.measured))
-    title = f"{count} config{'s' * (count != 1)} measured in {_time(found.spent)}{few}"
+    count = sum(not one.failure for one in found.measured)
+    lost = f", {len(found.measured) - count} not" * (count < len(found.measured))
+    few = f"; {len(rows)} of them are shown" * (len(rows) < len(found.measured))
+    title = f"{count} config{'s' * (count != 1)} measured in {_time(found.spent)}{lost}{few}"
     to.print(table(to, title, columns, rows), soft_wrap=False)
 
 
@@ -138,7 +140,7 @@ def _row(one: Measured, names: tuple[str, ...]) -> list[str]:
 
     params = unfolded({name: value for name, value in one.params.items() if name in names})
     words = " ".join(f"{name}={shown(value)}" for name, value in params.items())
-    seconds = "failed" if one.seconds is None else _time(one.seconds)
+    seconds = "-" if one.seconds is None else _time(one.seconds)
     memory = "" if one.memory is None else _bytes(one.memory)
     failed = f": {one.failure}" if one.failure else ""
     return [cell((one.name or "random") + failed), seconds, memory, cell(words)]

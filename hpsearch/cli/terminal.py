@@ -69,6 +69,8 @@ class RunTerminal(SearchTerminal):
         if event.exported is None:
             return
         self.say("next:")
+        if any(event.lacking.values()):
+            self.say(f"  {self._sync().strip('`')}    write what MLflow lacks")
         self.say(f"  hpsearch ui{self.home.option}    compare the trials")
         command = f"hpsearch train {quoted(event.exported)}{self.home.option} -o model"
         self.say(f"  {command}    train the winner, test it, write the model")

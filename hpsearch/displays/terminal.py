@@ -49,7 +49,7 @@ from hpsearch.events import (
 )
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import number
-from hpsearch.results.evidence.caveats import at_chance, computed_differently, constant_objective
+from hpsearch.results.evidence.caveats import computed_differently, constant_objective
 from hpsearch.space.experiment import Experiment
 
 SHOWN = 5  # trials in the closing table
@@ -229,13 +229,13 @@ class SearchTerminal:
             self._say_if_constant()
             for line in [*about_winner(self._history), *about_values(self._history)]:
                 self.say(line)
-            for line in [*at_chance(self._history), *computed_differently(self._history)]:
+            for line in computed_differently(self._history):
                 self.say(f"warning: {line}")
 
     def _warn_of_lag(self, event: Shipped) -> None:
         behind = ", ".join(f"{name} lacks {n} events" for name, n in event.lacking.items() if n)
         if behind:
-            self.say(f"warning: {behind}; {self._sync()} writes them")
+            self.say(f"warning: {behind}, for want of time; {self._sync()} writes them, before you look at MLflow")
 
     def _sync(self) -> str:
         """The command that writes what the views lack."""

@@ -18,7 +18,8 @@ from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.output.printable import printable
 from hpsearch.output.redaction import redact
-from hpsearch.results.evidence import bands
+from hpsearch.results.evidence import band_lines, bands
+from hpsearch.results.evidence.caveats import at_chance
 from hpsearch.results.evidence.comparisons import against_default, beaten, unbeaten, unmeasured
 from hpsearch.results.evidence.pruning_audit import Audit, Audited, audit_of
 from hpsearch.results.evidence.short_budgets import short_budgets
@@ -190,12 +191,12 @@ def _duration(seconds: float) -> str:
 def about_winner(history: History) -> list[str]:
     """Lines that compare the winner with the default config and the baselines; the last ones may be warnings."""
     good = [line for line in (against_default(history), beaten(history)) if line]
-    return [*good, *(f"warning: {line}" for line in unbeaten(history))]
+    return [*good, *(f"warning: {line}" for line in [*at_chance(history), *unbeaten(history)])]
 
 
 def about_values(history: History) -> list[str]:
     """Lines about the values of good trials, and about values at the edge of a range; some are warnings."""
-    return [*bands.lines(bands.of(history)), *short_budgets(history)]
+    return [*band_lines.lines(bands.of(history)), *short_budgets(history)]
 
 
 def shown(value: Any) -> str:

@@ -21,6 +21,7 @@ from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
 from hpsearch.output.printable import printable
 from hpsearch.policies.choice import Choice, winner
+from hpsearch.results.evidence.caveats import at_chance
 from hpsearch.results.evidence.comparisons import against_default, beaten, unbeaten
 from hpsearch.system import gpus
 from hpsearch.system.atomic import write_atomically
@@ -114,7 +115,10 @@ def written(path: Path, text: str) -> None:
 
 def _heading(history: History) -> str:
     """The first lines of the winner's file, which compare it with the default config and the baselines."""
-    good, bad = [against_default(history), beaten(history)], [f"warning: {line}" for line in unbeaten(history)]
+    good, bad = (
+        [against_default(history), beaten(history)],
+        [f"warning: {line}" for line in [*at_chance(history), *unbeaten(history)]],
+    )
     return lines([f"The best of {len(history.trials)} trials of study {history.study}.", *good, *bad])
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import math
 from collections import ChainMap, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpsearch.contract import Evaluation
 from hpsearch.journal.confirmation import Confirmation, confirmation
 from hpsearch.journal.device_time import DeviceTime
+from hpsearch.journal.export import Export
 from hpsearch.journal.origin import Origin
 from hpsearch.journal.request import ENQUEUED, REFUSED, Request
 from hpsearch.journal.trial_history import BestEvaluation, TrialHistory, number
 from hpsearch.journal.warm import WARMED, Warm
 from hpsearch.outcome import Outcome
+from hpsearch.system.uncollected import uncollected
 
 Entry = dict[str, Any]
 DESCRIPTION = ("params", "internal", "config")  # of a trial
@@ -27,32 +27,6 @@ FIRST_REPEAT = 1_000_000  # numbers from here on are of repeats
 MAX_TRIALS = FIRST_REPEAT  # of a budget
 _OF_A_TRIAL = ("evaluation", "trial_")  # how the names of a trial's events begin
 _NOT_OF_A_DRIVER = ("event", "origin", "after", "warnings")  # keys of a driver_started event
-
-
-@dataclass(frozen=True)
-class Export:
-    """The latest best.yaml of a study: where it was written, and the trial in it."""
-
-    path: str
-    trial: int
-    outcome: str | None = None  # None in this and the next two: an older version did not record it
-    value: float | None = None
-    best: BestEvaluation | None = None
-
-    @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> Export:
-        """Returns the export of a study_exported event."""
-        best = BestEvaluation.from_dict(event.get("best_evaluation"))
-        return cls(event["path"], event["trial"], event.get("outcome"), event.get("value"), best)
-
-    def is_of(self, trial: TrialHistory) -> bool:
-        """Whether an export of the trial as it is now would have the same contents."""
-        return (
-            self.trial == trial.number
-            and self.outcome in (None, trial.outcome)
-            and self.value in (None, trial.value)
-            and self.best in (None, trial.best)
-        )
 
 
 @dataclass
@@ -421,6 +395,7 @@ class History:
         trial.value, trial.best = event.get("value"), BestEvaluation.from_dict(event.get("best_evaluation"))
         trial.reason, trial.seconds = event.get("reason") or "", event.get("seconds") or 0.0
         trial.gain = event.get("gain")
+        trial.reached = event.get("reached", trial.furthest if trial.branches else None)
 
 
 _OF_KIND: Mapping[str, Callable[[History, TrialHistory, Entry], None]] = {
@@ -432,18 +407,3 @@ _OF_KIND: Mapping[str, Callable[[History, TrialHistory, Entry], None]] = {
     "trial_resumed": History._trial_resumed,
     "trial_started": History._trial_started,
 }
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Disables Python's cyclic garbage collector while many long-lived values are made.
-
-    It would scan all of them again and again: two thirds of the time to read a long journal.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -68,6 +68,7 @@ class TrialHistory:
     best: BestEvaluation | None = None
     reason: str = ""
     seconds: float = 0.0
+    reached: float | None = None  # of one that cooled down: the share of its training to which any of it came
     gain: float | None = None  # of a pruned trial: by how much its last evaluation was better than the one before
     started: float = field(default=0.0, compare=False)  # unix seconds; 0: it is not in training
     trained: float = field(default=0.0, compare=False)  # seconds of its earlier attempts, as the driver measured them
@@ -130,14 +131,15 @@ class TrialHistory:
 
     @property
     def cut(self) -> float | None:
-        """The share of its training after which the end of the budget had it end, cooled down; None: it did not.
+        """The share of its training to which it came before the end of the budget had it cool down; None: it did not.
 
         A judgement that has a trial cool down (overfit) is an outcome of its own. Between 0 and 1.
         """
-        ends = [self.best] if self.best is not None and self.best.branch else list(self.branches.values())
-        if self.outcome is not Outcome.COMPLETED or not ends:
+        if self.outcome is not Outcome.COMPLETED:
             return None
-        return min(1.0, max(end.progress for end in ends))
+        if self.reached is not None:
+            return min(1.0, self.reached)
+        return min(1.0, self.best.progress) if self.best is not None and self.best.branch else None
 
     @property
     def is_whole(self) -> bool:
@@ -155,6 +157,11 @@ class TrialHistory:
     def measured(self) -> list[Evaluation]:
         """All evaluations, those of the curve first."""
         return [*self.evaluations.values(), *self.branches.values()]
+
+    @property
+    def furthest(self) -> float:
+        """The largest share of its training at which it was evaluated, 0 to 1."""
+        return max((evaluation.progress for evaluation in self.measured), default=0.0)
 
     def at(self, place: BestEvaluation) -> Evaluation | None:
         """The evaluation at a place; None if the journal has lost it."""

@@ -14,7 +14,7 @@ from hpsearch.contract import Evaluation
 from hpsearch.final.exported import exported
 from hpsearch.home.identity import RULES, check_identity
 from hpsearch.journal import Journal
-from hpsearch.journal.history import DESCRIPTION, FIRST_REPEAT, OF_HORIZONS, OF_REPEATS, History, uncollected
+from hpsearch.journal.history import DESCRIPTION, FIRST_REPEAT, OF_HORIZONS, OF_REPEATS, History
 from hpsearch.journal.origin import LAYOUT
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
@@ -25,6 +25,7 @@ from hpsearch.space.experiment import Experiment
 from hpsearch.space.priors import description
 from hpsearch.system import failpoints
 from hpsearch.system.environment import environment
+from hpsearch.system.uncollected import uncollected
 
 _log = logging.getLogger(__name__)
 
@@ -176,6 +177,7 @@ class Study:
             seconds=seconds,
             signatures=signatures,
             **({"gain": self.history.latest_gain(trial)} if outcome is Outcome.PRUNED else {}),
+            **({"reached": trial.furthest} if trial.branches else {}),
             **_description(trial),
         )
         self.journal.sync()

@@ -1,6 +1,7 @@
 """Trainers: what a search trains, and how. A space file names one, or its keys do; the default is `causal_lm`.
 
 trainer.py     the base class of trainers    loading.py   loads a trainer by name
+values.py      what its methods return       space_view.py   a space file as it sees it
 state.py       a state as a JSON file         causal_lm/   language models of the Llama kind
 checked.py     errors and answers of a user's trainer
 costs.py       what a training costs, for `hpsearch plan`
@@ -31,8 +32,10 @@ from hpsearch.trainers.loading import (
     trainer_name,
 )
 from hpsearch.trainers.scaling import Change, ScaleUp
+from hpsearch.trainers.space_view import SpaceView
 from hpsearch.trainers.state import load_state, save_state
-from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer, trains_many
+from hpsearch.trainers.trainer import Trainer, trains_many
+from hpsearch.trainers.values import Prepared, Rule, Shape, TestResult
 from hpsearch.verdict import Phases
 
 __all__ = [

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from hpsearch.config import Objective
 from hpsearch.errors import ConfigError, HpsearchError
 from hpsearch.output.error_lines import with_line
-from hpsearch.trainers.trainer import Shape, Trainer, trains_many
+from hpsearch.trainers.trainer import Trainer, trains_many
+from hpsearch.trainers.values import Shape
 from hpsearch.verdict import Phases
 
 LONGEST = 100  # characters of an answer in an error

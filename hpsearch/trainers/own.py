@@ -22,7 +22,8 @@ from hpsearch.contract import Evaluation, Handle, TrainingPoint
 from hpsearch.errors import UserError
 from hpsearch.system.atomic import make_folder, write_json
 from hpsearch.trainers.evaluations import LARGEST, number
-from hpsearch.trainers.trainer import TestResult, Trainer
+from hpsearch.trainers.trainer import Trainer
+from hpsearch.trainers.values import TestResult
 
 GRID = 20  # evaluations of a training that reports its progress
 PLACES = ("step", "steps", "progress", "epoch", "tokens")  # names in a report that are no metrics

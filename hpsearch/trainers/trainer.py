@@ -1,11 +1,10 @@
-"""The base class of trainers, and the values that a trainer exchanges with the search."""
+"""The base class of trainers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, create_model
 
@@ -15,87 +14,9 @@ from hpsearch.document.ranges import Leaf, probes
 from hpsearch.tasks.baseline import Baseline
 from hpsearch.trainers.costs import Advice, CostModel, Sample, by_progress
 from hpsearch.trainers.scaling import ScaleUp
+from hpsearch.trainers.space_view import SpaceView
+from hpsearch.trainers.values import Prepared, Rule, Shape, TestResult
 from hpsearch.verdict import Phases
-
-
-class SpaceView(Protocol):
-    """A space file as its trainer sees it."""
-
-    @property
-    def config(self) -> Any:
-        """One config of the space: each range has one of its values."""
-
-    @property
-    def given(self) -> Mapping[str, Any]:
-        """The file's own values, without defaults."""
-
-    @property
-    def base(self) -> Path:
-        """The folder that relative paths start from."""
-
-    def leaves(self, section: str, key: str) -> list[Leaf]:
-        """Every value or range that a key may have in a trial, those of sub-configs included."""
-
-    def varies(self, section: str) -> bool:
-        """Whether the section contains a range."""
-
-    def keys(self, section: str) -> Mapping[str, bool]:
-        """Every key that a trial may have in a section, and whether its value varies between trials."""
-
-    def where(self, *keys: str | int) -> str:
-        """`path:line:column` of a value, for the beginning of an error message."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What `prepare` returns: the data for all trainings of a space, and messages about them."""
-
-    folders: dict[str, Path] = field(
-        default_factory=dict
-    )  # name (chosen by the trainer) -> folder; train finds them in handle.settings.prepared
-    fingerprint: str = ""  # of all data; a study is only resumed on the same data
-    contents: dict[str, str] = field(default_factory=dict)  # name of a data set -> its fingerprint
-    sets: dict[str, Any] = field(default_factory=dict)  # counts by data set and split, for display
-    warnings: list[str] = field(default_factory=list)
-    summary: list[str] = field(default_factory=list)  # lines about what was read
-    untested: list[str] = field(default_factory=list)  # lines about data sets that have no test split
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The part that the journal records."""
-        return {"fingerprint": self.fingerprint, "contents": self.contents, "sets": self.sets}
-
-
-@dataclass(frozen=True)
-class TestResult:
-    """What the trainer measured on the test data."""
-
-    __test__: ClassVar[bool] = False  # pytest collects classes named Test...
-
-    metrics: dict[str, float] = field(default_factory=dict)  # test/...; val/... replace those of the best evaluation
-    signatures: dict[str, str] = field(default_factory=dict)  # how metrics were computed, by name
-    samples: dict[str, Any] = field(default_factory=dict)  # JSON-able
-
-
-class Shape(NamedTuple):
-    """The memory class of a config: a training with larger sizes and equal `kinds` needs at least as much memory."""
-
-    sizes: tuple[float, ...]
-    kinds: str
-
-    def covers(self, other: Shape) -> bool:
-        """Whether a trial of this shape needs at least as much memory as one of the other shape."""
-        return self.kinds == other.kinds and all(a >= b for a, b in zip(self.sizes, other.sizes, strict=True))
-
-
-class Rule(NamedTuple):
-    """A recommended value of a key, and where it comes from, in a few words."""
-
-    value: float
-    source: str
-    spread: float | None = None  # standard deviation of good values around it, for `search.prior`; None: not known
-    decades: bool = False  # the spread is in decades, not in the key's own units
-    doubt: str = ""  # why it may not hold for this config, in a line
 
 
 class Trainer:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from hpsearch.contract import CHECKPOINTS, Command, Evaluation, Handle
+from hpsearch.contract import CHECKPOINTS, ROUGH, Command, Evaluation, Handle
 from hpsearch.training import step_graph
 from hpsearch.training.answer_length import decoding_steps, is_long
 from hpsearch.training.config import FitConfig
@@ -19,12 +19,15 @@ from hpsearch.training.parts import Build, parts
 WARM = 3  # steps that are not timed: the allocator, and on a GPU the kernels, are new to them
 STEPS_SHARE = 0.6  # of the time for steps; the rest is for evaluating and saving
 FORWARD = 1 / 3  # of the time of a step: forward without backward (about 2 of 6 operations for a weight and token)
+ROUGH_SHARE = 0.2  # of the time for the first steps, from which a rough measurement is told before the others
 PATIENCE = 2.0  # times the seconds that an evaluation may take beside them; a longer one is estimated
 LARGEST = 256 << 20  # bytes of a checkpoint that is written to time it
 
 
 def measure(config: FitConfig, handle: Handle, seconds: float, build: Build = parts) -> Iterator[Evaluation]:
-    """Measures a config for about `seconds`; yields one Evaluation whose metrics are times in seconds and counts.
+    """Measures a config for about `seconds`; yields an Evaluation whose metrics are times in seconds and counts.
+
+    Of a slow model it yields a rough one (metric `rough`) before, by its first steps alone.
 
     build: until the first step; step: of a step; step_tokens: read by it; evaluation: a pass over the validation split
     without decoding; decoding, decoding_none, decoding_limit: of the sample, up to the references' length, of one
@@ -34,7 +37,11 @@ def measure(config: FitConfig, handle: Handle, seconds: float, build: Build = pa
     run = Training(config, handle, build)
     building = clock.lap()
     warm_up(run, handle)
-    clock.lap()
+    warm, rough = clock.lap(), 0
+    if not run.evaluator.decoded_sets() and warm > ROUGH_SHARE * seconds:
+        rough = 1
+        yield _evaluated(run, clock, _roughly(run, building, warm), index=1)
+        clock.lap()
     before, tokens = run.step, run.tokens
     _train(run, handle, until=lambda: clock.passed() > STEPS_SHARE * seconds)
     spent, steps = clock.lap(), max(1, run.step - before)
@@ -50,8 +57,20 @@ def measure(config: FitConfig, handle: Handle, seconds: float, build: Build = pa
     found |= _evaluation(run, clock, longest=PATIENCE * seconds, per_token=FORWARD * per_token)
     found |= _decoding(run, clock, longest=PATIENCE * seconds)
     found |= _checkpoint(run, clock)
-    yield Evaluation(
-        index=1,
+    yield _evaluated(run, clock, found, index=1 + rough)
+
+
+def _roughly(run: Training, building: float, warm: float) -> dict[str, float]:
+    """What the first steps tell of a slow model, whose evaluation and checkpoint may not end in time."""
+    steps = max(1, run.step)
+    per_token = FORWARD * warm / max(1, run.tokens)
+    found = {"build": building, "step": warm / steps, "step_tokens": run.tokens / steps, "steps": float(steps)}
+    return {**found, "evaluation": per_token * _valid_tokens(run), "estimated": 1.0, ROUGH: 1.0, **_sizes(run)}
+
+
+def _evaluated(run: Training, clock: Clock, found: dict[str, float], *, index: int) -> Evaluation:
+    return Evaluation(
+        index=index,
         step=run.step,
         progress=min(1.0, run.step / run.length),
         tokens=run.tokens,
@@ -99,10 +118,14 @@ def _train(run: Training, handle: Handle, *, until: Callable[[], bool]) -> None:
         run.train_step()
 
 
+def _valid_tokens(run: Training) -> float:
+    counts = run.evaluator.corpus.counts
+    return float(sum(counts[name]["valid"]["tokens"] for name in run.evaluator.rows))
+
+
 def _evaluation(run: Training, clock: Clock, *, longest: float, per_token: float) -> dict[str, float]:
     """The time of a pass over the validation split; estimated by the steps' where it would take too long."""
-    counts = run.evaluator.corpus.counts
-    expected = per_token * sum(counts[name]["valid"]["tokens"] for name in run.evaluator.rows)
+    expected = per_token * _valid_tokens(run)
     if expected > longest:
         return {"evaluation": expected, "estimated": 1.0}
     clock.lap()
@@ -150,12 +173,8 @@ def _decoded_in(run: Training, clock: Clock, name: str, *, tokens: int) -> float
 
 def _checkpoint(run: Training, clock: Clock) -> dict[str, float]:
     """The bytes of a checkpoint, and the time to write it; a large one is not written."""
-    weights = sum(weight.nbytes for weight in run.model.parameters() if weight.requires_grad)
-    optimizer = sum(
-        value.nbytes for state in run.optimizer.state.values() for value in state.values() if torch.is_tensor(value)
-    )
-    sizes = {"weights_bytes": float(weights), "state_bytes": float(weights + optimizer)}
-    if weights + optimizer > LARGEST:
+    sizes = _sizes(run)
+    if sizes["state_bytes"] > LARGEST:
         return sizes
     clock.lap()
     run.save()
@@ -163,3 +182,12 @@ def _checkpoint(run: Training, clock: Clock) -> dict[str, float]:
     for name in CHECKPOINTS:
         (run.handle.folder / name).unlink(missing_ok=True)
     return sizes | {"checkpoint": taken}
+
+
+def _sizes(run: Training) -> dict[str, float]:
+    """The bytes of the weights that are trained, and of a checkpoint with the optimizer's state."""
+    weights = sum(weight.nbytes for weight in run.model.parameters() if weight.requires_grad)
+    optimizer = sum(
+        value.nbytes for state in run.optimizer.state.values() for value in state.values() if torch.is_tensor(value)
+    )
+    return {"weights_bytes": float(weights), "state_bytes": float(weights + optimizer)}

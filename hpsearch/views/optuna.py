@@ -281,6 +281,12 @@ def server_storage(url: str, name: str) -> RDBStorage:
         raise
 
 
+def load() -> None:
+    """Imports what a storage needs: seconds of a core."""
+    import optuna.storages
+    import optuna.study  # noqa: F401
+
+
 def release(storage: RDBStorage) -> None:
     """Closes a storage's connections."""
     storage.remove_session()

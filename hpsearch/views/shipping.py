@@ -176,6 +176,8 @@ def main() -> None:
         follower.close()
 
     with locked(folder / "views" / "lock"):
+        load(task["names"])
+        _lower_priority()
         loops = [threading.Thread(target=run, args=(name,)) for name in task["names"]]
         for loop in loops:
             loop.start()
@@ -185,17 +187,43 @@ def main() -> None:
 
 
 def _step_back() -> None:
-    """Lowers the priority below training and the driver, ignores Ctrl-C, makes new files private.
+    """Ignores Ctrl-C, makes new files private.
 
     The process dies with the driver: on Linux at once, elsewhere when the pipe closes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o077)
-    if hasattr(os, "nice"):
-        os.nice(10)
     if sys.platform == "linux":
         pr_set_pdeathsig = 1  # man 2 prctl
         ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def load(names: Iterable[str]) -> None:
+    """Imports what the views need when they open: some seconds of a core.
+
+    It comes before `_lower_priority`: on a machine whose cores are all busy, a process of low priority takes minutes
+    for it, which a short study would wait for at its end.
+    """
+    for name in names:
+        with contextlib.suppress(ImportError):  # the view says what is missing
+            _load(name)
+
+
+def _load(name: str) -> None:
+    if name == "mlflow":
+        from hpsearch.views.mlflow import client
+
+        client.load()
+    elif name == "optuna":
+        from hpsearch.views import optuna
+
+        optuna.load()
+
+
+def _lower_priority() -> None:
+    """Lowers the priority below training and the driver."""
+    if hasattr(os, "nice"):
+        os.nice(10)
 
 
 def _sender() -> Callable[[dict[str, Any]], None]:

@@ -60,9 +60,8 @@ def test_a_widened_range_and_an_added_parameter_keep_what_was_learnt(searched, o
     assert study.trials[1].value == old.best.value  # of the same data and seed
     assert f"study 'old': 5 of its 5 trials inform the sampler; its trial {old.best.number} is tried first" in lines
     assert len(study.history.warm["old"].trials) == 5
-    assert searched(study="wide", training=RANGES | ADDED, search=WARM, trials=4)[1] == [
-        line for line in lines if line.startswith("warning: training.batch_size")
-    ]
+    assert any(line.startswith("warning: training.batch_size") for line in lines)
+    assert searched(study="wide", training=RANGES | ADDED, search=WARM, trials=4)[1] == []  # told before
 
 
 def test_they_are_the_samplers_knowledge_with_their_curves(searched, old):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -174,3 +175,16 @@ def test_no_command_makes_a_home_that_it_only_reads(tmp_path, call, command):
     assert code in (1, 2)
     assert len(err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "ended_by", "said"),
+    [
+        ("finished", ("trials", "device_hours"), "finished, device hours spent"),
+        ("finished", ("hours", "money"), "finished, hours and money spent"),
+        ("finished", ("trials",), "finished"),  # the column of trials says it
+        ("stopped", (), "stopped"),
+    ],
+)
+def test_the_limit_that_ended_a_study_is_named(state, ended_by, said):
+    assert listing.shown_state(StudySummary("s", Path("s"), state, 1.0, 2, ended_by=ended_by)) == said

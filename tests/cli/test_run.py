@@ -199,7 +199,7 @@ def test_a_changed_space_is_refused_with_the_difference(call, story):
 def test_failing_trials_end_the_search_with_1(space_file, tmp_path):
     search = "search: {pruner: none, max_consecutive_failures: 2}\ntraining: {epochs: {low: 1, high: 4}}\n"
     path = space_file("study: toy\nbudget: {trials: 6}\nmodel: {dropout: 0.5}\n" + search + TOY)
-    process = started("run", path, "--home", "home", "--workers", "1", cwd=tmp_path)
+    process = started("run", path, "--home", "home", "--workers", "1", cwd=tmp_path, views=False)
     out, err = process.communicate(timeout=600)
     said = r"2 trials failed and none completed since; the last: trial 1: RuntimeError: a bug"
     one_line((process.returncode, out, err), 1, said)

@@ -12,7 +12,7 @@ import pytest
 
 from hpsearch.contract import Evaluation
 from hpsearch.journal.history import History
-from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.journal.trial_history import BestEvaluation, TrialHistory
 from hpsearch.outcome import Outcome
 from hpsearch.results import pictures
 from hpsearch.results.pictures.drawing import SHOWN
@@ -143,6 +143,21 @@ def test_how_long_a_trial_was_trained_is_no_importance() -> None:
     assert (found.trials, found.cut) == (60, sum(random.Random(i).random() > 0.4 for i in range(60)))
     assert found.basis == f"60 trials, {found.cut} of them cut short, which count by their expected end"
     assert found.caution == ""
+
+
+def test_a_trial_that_the_budget_cut_counts_by_its_expected_end() -> None:
+    """The same, but the bad trials cooled down where the others were pruned, and have a value and fewer `b` of that."""
+    told = pruned_study(60)
+    for trial in told.trials.values():
+        if trial.outcome is Outcome.PRUNED:
+            last = trial.evaluations[max(trial.evaluations)]
+            trial.value, share = last.metrics["val/loss"] - 0.2, last.index / 20
+            branch = {"training": {"b": 1}}
+            trial.outcome, trial.best = Outcome.COMPLETED, BestEvaluation(last.index, progress=share, branch=branch)
+    found = pictures.importances_of(told)
+    assert found is not None
+    assert found.shares["a"] > 0.9
+    assert found.cut == sum(random.Random(i).random() > 0.4 for i in range(60))
 
 
 def test_few_trials_are_said_to_be_few() -> None:

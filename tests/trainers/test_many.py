@@ -41,7 +41,7 @@ def project(tmp_path_factory):
     """A folder whose study lost a worker and then its driver by kill -9, and was resumed to its end."""
     folder = written(tmp_path_factory.mktemp("many"))
     journal, groups = folder / "home/curves/journal.jsonl", folder / "groups.jsonl"
-    process = started(*RUN, cwd=folder, FIT_STEP="0.05", FIT_GROUPS=str(groups))  # a fork, which has torch
+    process = started(*RUN, cwd=folder, views=False, FIT_STEP="0.05", FIT_GROUPS=str(groups))  # has torch
     try:
         wait_for(lambda: len(events(journal, "evaluation")) >= 3 or process.poll() is not None)
         os.kill(next(pid for pid in descendants(process.pid) if is_worker(pid)), signal.SIGKILL)

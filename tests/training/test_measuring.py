@@ -2,14 +2,14 @@
 
 import pytest
 
-from hpsearch.contract import Command
+from hpsearch.contract import ROUGH, Command
 from hpsearch.training.measuring import measure
 from tests.training.tiny import MIXED, PAIRS, TEXT, handle, opened, tiny
 
 
 def measured(config, folder, seconds=0.2, **given):
     opened(config, folder)
-    return list(measure(config, handle(folder, **given), seconds))
+    return list(measure(config, handle(folder, **given), seconds))[-1:]  # on a slow machine a rough one comes before
 
 
 @pytest.fixture
@@ -64,3 +64,20 @@ def test_an_evaluation_that_would_take_too_long_is_estimated(folder, monkeypatch
 
 def test_a_command_ends_it(folder):
     assert measured(tiny({"text": TEXT}, training={"epochs": 50}), folder, command=lambda: Command.PAUSE) == []
+
+
+def test_a_slow_model_is_measured_roughly_by_its_first_steps(folder, monkeypatch):
+    """All that a cost model needs is there before an evaluation of the validation split has ended."""
+    monkeypatch.setattr("hpsearch.training.measuring.ROUGH_SHARE", 0.0)
+    config = tiny({"text": TEXT}, training={"epochs": 500})
+    opened(config, folder)
+    rough, found = measure(config, handle(folder), 0.2)
+    assert (rough.index, found.index) == (1, 2)
+    assert ROUGH in rough.metrics
+    assert ROUGH not in found.metrics
+    needed = {"build", "step", "step_tokens", "steps", "evaluation", "weights_bytes", "state_bytes"}
+    assert needed <= rough.metrics.keys()
+    valid = sum(one["valid"]["tokens"] for one in opened(config, folder).counts.values())
+    per_token = rough.metrics["step"] / rough.metrics["step_tokens"]
+    assert rough.metrics["evaluation"] == pytest.approx(valid * per_token / 3)
+    assert rough.metrics["state_bytes"] == found.metrics["state_bytes"]

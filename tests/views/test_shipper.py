@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
+import subprocess
+import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +18,7 @@ import pytest
 
 from hpsearch.errors import HpsearchError
 from hpsearch.system.file_lock import locked
-from hpsearch.views import shipper
+from hpsearch.views import shipper, shipping
 from hpsearch.views.follower import state_file
 from tests import warm
 from tests.views.conftest import NewStudy, runs_of
@@ -63,3 +69,32 @@ def test_a_server_that_is_down_stops_nothing(client: Any, new_study: NewStudy) -
     assert started.finish(600) == {"mlflow": len(study.events)}
     assert len(said) == 1
     assert "S3CRET" not in said[0]
+
+
+def test_the_process_imports_before_it_lowers_its_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a short study on a busy machine waits a minute for the import of MLflow, and gives up."""
+    did: list[Any] = []
+    monkeypatch.setattr(shipping, "_load", did.append)
+    monkeypatch.setattr(shipping, "_lower_priority", lambda: did.append("priority"))
+    monkeypatch.setattr(shipping, "_step_back", lambda: None)
+    monkeypatch.setattr(shipping, "_sender", lambda: did.append)
+    monkeypatch.setattr(shipping, "_read_commands", lambda finishing: None)
+    monkeypatch.setattr(shipping, "view_named", lambda name, *_, **__: did.append(f"view {name}") or _stop())
+    monkeypatch.setattr("os._exit", lambda code: did.append(code))
+    monkeypatch.setattr(threading, "excepthook", lambda given: None)
+    with tempfile.TemporaryDirectory() as folder:
+        task = {"study_folder": folder, "home": folder, "tracking": None, "names": ["mlflow"]}
+        monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(task) + "\n"))
+        shipping.main()
+    assert did == ["mlflow", "priority", "view mlflow", 0]
+
+
+def _stop() -> Any:
+    raise RuntimeError("enough")
+
+
+def test_what_a_view_imports_when_it_opens_is_loaded_before() -> None:
+    code = "import sys; from hpsearch.views import shipping; shipping.load(['mlflow', 'optuna', 'none'])"
+    names = "'mlflow.store.tracking.sqlalchemy_store', 'optuna.storages', 'matplotlib.figure'"
+    found = subprocess.run([sys.executable, "-c", f"{code}; print([n in sys.modules for n in ({names})])"], stdout=-1)
+    assert found.stdout.split() == [b"[True,", b"True,", b"True]"]

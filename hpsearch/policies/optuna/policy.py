@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from hpsearch.journal.history import History, uncollected
+from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.policies.curve_rules import CurveRules, why_behind
 from hpsearch.policies.optuna.proposals import OutOfConfigs, Proposals
@@ -18,6 +18,7 @@ from hpsearch.policies.promotion import Promotion
 from hpsearch.results.evidence.bands import LOSSES
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.pruners import PromotionPruner
+from hpsearch.system.uncollected import uncollected
 from hpsearch.verdict import Verdict
 
 

@@ -20,7 +20,7 @@ from hpsearch.space.pruners import HyperbandPruner, PromotionPruner, SuccessiveH
 from hpsearch.trainers import Advice, Prepared
 
 DECADE = 30.0  # high / low of a linear range, from which most of its draws lie at its upper end
-OUTSIDE = 1.5  # factor by which a recommended value may lie outside of its range
+OUTSIDE = 1.2  # factor by which a recommended value may lie outside of its range: below, trial 0 is moved by little
 FEWEST, MOST = 4, 10  # trials that the samplers draw at random before they learn (policies/optuna/samplers.py)
 DEARER = 1.0  # evaluations may take as long as the training between two of them
 _KEY = re.compile(r"([a-z_]+\.[\w.-]+?)(?=[ :])")  # the key that a line of a trainer begins with

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpsearch.contract import Command, Evaluation
+from hpsearch.contract import ROUGH, Command, Evaluation
 from hpsearch.home.home import Home
 from hpsearch.launchers.launch import open_launcher
 from hpsearch.launchers.messages import Evaluated, Failed, Launcher, Message, Noted, Reply, Task
@@ -18,11 +18,11 @@ from hpsearch.space.experiment import Experiment
 from hpsearch.trainers import Sample
 
 POLL = 0.1  # seconds
-STARTING = 30.0  # seconds for workers to start, beside the time of the plan
+STARTING = 90.0  # seconds for workers to start and to build their first model, beside the time of the plan
 SLOTS = 10  # configs that fit into the time, about
 LEAST, MOST = 0.5, 6.0  # seconds for a config
 ROUNDS = 2  # how often a config is measured at most
-UNTIMED = "no evaluation within the time of the plan; --seconds gives it more"
+UNTIMED = "not measured: neither started nor made its first steps within {seconds:.0f} s; --seconds gives it more"
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ class Bench:
         running.at.append(passed)
         if not self.start:
             self.start = max(1e-3, passed - message.evaluation.seconds)
-        command = Command.STOP if passed - self.start > self._each else Command.CONTINUE
+        over = passed - self.start > self._each and ROUGH not in message.evaluation.metrics
+        command = Command.STOP if over else Command.CONTINUE
         self.launcher.reply(message.slot, Reply(message.trial, command, message.evaluation.index))
 
     def _concluded(self, running: _Running, message: Message | None) -> Measurement:
@@ -139,7 +140,8 @@ class Bench:
         if isinstance(message, Failed):
             return Measurement(corner, failure=message.reason, kind=message.kind)
         if not running.evaluations:
-            return Measurement(corner, failure=UNTIMED, kind="untimed")
+            passed = time.monotonic() - running.began
+            return Measurement(corner, failure=UNTIMED.format(seconds=passed), kind="untimed")
         ends_at = self._experiment.trainer.phases(corner.config).ends_at
         return Measurement(corner, Sample(corner.config, tuple(running.evaluations), tuple(running.at), ends_at))
 

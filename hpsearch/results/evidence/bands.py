@@ -14,7 +14,7 @@ whole trainings. One that has not ended may only show that there is no cliff: wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -193,63 +193,6 @@ def fewest(n: int) -> int:
     return max(FEWEST, n + 2)
 
 
-def lines(found: Bands) -> Iterator[str]:
-    """Yields the bands in one line, and then what is doubtful; warnings begin with "warning: "."""
-    if not found.bands:
-        return
-    near = f"within two sigma ({_sigma(found)}) of the best"
-    if found.good < 2:
-        yield f"no other trial is {near}: there is no band of good values"
-    else:
-        values = "; ".join(f"{band.name} {_span(band)}{_recommended(band)}" for band in found.bands)
-        yield f"good values, of the {found.good} trials {near}: {values}"
-    yield from (f"warning: {line}" for line in at_edges(found))
-    for band in found.bands:
-        if band.cliff is not None:
-            yield _cliff_line(band, band.cliff)
-    yield from on_effects(found)
-
-
-def at_edges(found: Bands) -> Iterator[str]:
-    """Yields a line for each hyperparameter whose best value is at an edge of its range."""
-    for band in found.bands:
-        if band.edge and band.name not in found.idle:
-            yield (
-                f"{band.name} {_shown(band.best)} of the best trial is at the {band.edge} edge of its range: "
-                "better values may lie beyond"
-            )
-
-
-def on_effects(found: Bands) -> Iterator[str]:
-    """Yields a line on which hyperparameters seem not to matter, or why that cannot be said."""
-    near = f"within two sigma ({_sigma(found)}) of the best"
-    if found.few and len(found.bands) > 1:
-        yield f"too few trials ({found.trials}) to say which of the {found.searched} hyperparameters matter"
-    elif not found.few and found.good == found.trials:
-        yield f"all {found.trials} trials are {near}: in these ranges no hyperparameter matters"
-    elif found.idle:
-        yield from _idle(found)
-
-
-def _idle(found: Bands) -> Iterator[str]:
-    """A line for the hyperparameters that seem not to matter, and one for each whose range is too narrow to tell."""
-    narrow = [band for band in found.bands if band.name in found.idle and band.narrow is not None]
-    others = [name for name in found.idle if name not in {band.name for band in narrow}]
-    if others:
-        verb = "seems" if len(others) == 1 else "seem"
-        yield f"{', '.join(others)} {verb} not to matter: good trials have values from all over the range"
-    for band in narrow:
-        low, high = map(_shown, band.narrow or ())
-        yield f"{band.name} makes no difference from {low} to {high}, but that range is narrow: a wider one says more"
-
-
-def _sigma(found: Bands) -> str:
-    """Two sigma, and whether it is assumed."""
-    how = source(found.assumed, found.repeats)
-    share = f": {ASSUMED:.1%} of the best value" if how == "assumed" else ""
-    return f"{SIGMAS * found.sigma:.2g}{', ' * bool(how)}{how}{share}"
-
-
 def as_dict(found: Bands) -> dict[str, Any]:
     """The bands as JSON-able data."""
     each = {
@@ -284,7 +227,7 @@ def _varies(limits: Mapping[str, Any] | None) -> bool:
 def _band(name: str, limits: Mapping[str, Any], best: Sample, good: Sequence[Sample], others: Sequence[Other]) -> Band:
     there = [sample.params[name] for sample in good if name in sample.params]
     choices = limits.get("choices")
-    if choices is not None and not all(_is_number(choice) for choice in choices):
+    if choices is not None and not all(is_number(choice) for choice in choices):
         values = tuple(choice for choice in choices if choice in there)
         return Band(name, best.params[name], values, len(values) / len(choices), recommended=best.params[name])
     place = RangeScale(limits)
@@ -318,38 +261,6 @@ def _is_idle(band: Band, good: Sequence[Sample]) -> bool:
     return band.share >= WIDE and sum(band.name in sample.params for sample in good) >= FEW_GOOD
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value of a hyperparameter has an order."""
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _span(band: Band) -> str:
-    if all(_is_number(value) for value in band.values) and len(band.values) > 1:
-        return f"{_shown(band.values[0])} to {_shown(band.values[-1])}"
-    return ", ".join(map(_shown, band.values))
-
-
-def _recommended(band: Band) -> str:
-    """The recommended value, where it says more than the band itself."""
-    is_span = len(band.values) > 1 and all(map(_is_number, band.values))
-    return f" (recommended: {_shown(band.recommended)})" if is_span else ""
-
-
-def _cliff_line(band: Band, cliff: Cliff) -> str:
-    what = "diverge" if cliff.diverged else f"are worse by more than {CLIFF:g} sigma"
-    beyond = "on" if cliff.side == "upper" else "down"
-    half = "lower" if cliff.side == "upper" else "upper"
-    choose = (
-        f"choose from the {half} half of the band of good values"
-        if len(band.values) > 1
-        else f"choose no {_other(half)} value"
-    )
-    place = f"from {_shown(cliff.start)} {beyond}; the best has {_shown(band.best)}"
-    return f"warning: {band.name}: trials {what} {place}: {choose}"
-
-
-def _other(half: str) -> str:
-    return "higher" if half == "lower" else "lower"
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

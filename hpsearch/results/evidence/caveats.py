@@ -73,20 +73,22 @@ def _judged(evaluation: Evaluation) -> Iterator[str]:
 def _at_chance_on(history: History, winner: TrialHistory, evaluation: Evaluation, metric: str) -> str | None:
     prefix, known = metric.rsplit("/", 1)[0], _metric(metric)
     limit, clear = known.chance or (-math.inf, math.inf)
-    limit = chance(metric, limit, examples_of(history.origin.data.get("sets") or {}, metric))
+    examples = examples_of(history.origin.data.get("sets") or {}, metric)
+    limit = chance(metric, limit, examples)
     clear = max(clear, limit)
     perfect = evaluation.metrics.get(f"{prefix}/{known.perfect_by}") == 1.0
     if perfect or not number(evaluation.metrics[metric]) <= limit:
         return None
     where = f"on data set '{name}'" if (name := metric.removeprefix("val/").rpartition("/")[0]) else "on its data"
     how = f"is best by {history.metric}" if history.confirmation is None else "is the winner by fresh seeds"
-    said = f"trial {winner.number} {how}, but no better than chance {where} ({_values(evaluation, metric)})"
+    values = f"{_values(evaluation, metric)}{_luck(known, limit, examples)}"
+    said = f"trial {winner.number} {how}, but no better than chance {where} ({values})"
     for other in (trial for trial in history.ranked() if trial.number != winner.number):
         found = _best_evaluation(other)
         if found is not None and number(found.metrics.get(metric)) >= clear:
-            values = f"{_values(found, metric)}; {history.metric} {other.value:.4g} against {winner.value:.4g}"
+            theirs = f"{_values(found, metric)}; {history.metric} {other.value:.4g} against {winner.value:.4g}"
             better = f"{prefix}/{known.chosen_by or known.name}"
-            return f"{said}; trial {other.number} is ({values}): objective.metric {better} chooses by that set"
+            return f"{said}; trial {other.number} is ({theirs}): objective.metric {better} chooses by that set"
     return f"{said}, and no other trial is clearly better: train longer, or look at the data"
 
 
@@ -104,9 +106,16 @@ def model_at_chance(
             continue
         n = examples(name)
         if number(value) <= (limit := chance(name, known.chance[0], n)):
-            few = "" if n is None or known.name != "mcc" else f": of {n:,} examples, up to {limit:.2g} may be luck"
-            found.append(f"the model is no better than chance on its {split} data ({name} {value:.3g}){few}")
+            few = _luck(known, limit, n)
+            found.append(f"the model is no better than chance on its {split} data ({name} {value:.3g}{few})")
     return found
+
+
+def _luck(known: Metric, limit: float, examples: int | None) -> str:
+    """Where a limit that rests on the number of examples comes from; empty for another one."""
+    if examples is None or known.name != "mcc":
+        return ""
+    return f"; of {examples:,} examples up to {limit:.2g} may be luck"
 
 
 def _beside(name: str, known: Metric) -> str:

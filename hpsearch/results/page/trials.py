@@ -31,6 +31,7 @@ class Row:
     number: int
     outcome: str
     cells: list[Cell]
+    ending: str  # what the outcome does not say: cut by the budget at 5 %
     reason: str
     won: bool
 
@@ -71,8 +72,7 @@ def _row(history: History, trial: TrialHistory, names: list[str], *, won: bool) 
         Cell(duration(seconds), _order(seconds)),
         *(_param(trial.told_params.get(name), trial.trained_params.get(name)) for name in names),
     ]
-    reason = ": ".join(filter(None, (trial.ending, text(trial.reason))))
-    return Row(trial.number, str(trial.status), cells, reason, won)
+    return Row(trial.number, str(trial.status), cells, trial.ending, text(trial.reason), won)
 
 
 def _progress(trial: TrialHistory) -> float:

@@ -12,7 +12,7 @@ from hpsearch.journal.confirmation import Confirmation
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
-from hpsearch.results.evidence import bands
+from hpsearch.results.evidence import band_lines, bands
 from hpsearch.results.evidence.caveats import caveats
 from hpsearch.results.evidence.comparisons import against_default, beaten, lead_margin, unbeaten, unmeasured
 from hpsearch.results.evidence.pruning_audit import audit_of
@@ -187,7 +187,7 @@ def _audited(history: History) -> Iterator[str]:
 
 def warnings(history: History) -> list[str]:
     """What is doubtful, a sentence each."""
-    lines = [*caveats(history), *unbeaten(history), *bands.at_edges(bands.of(history))]
+    lines = [*caveats(history), *unbeaten(history), *band_lines.at_edges(bands.of(history))]
     lines += [line.removeprefix(WARNING) for line in short_budgets(history)]
     lines += [*history.baselines_failed, *history.warnings]
     failed = [trial for trial in history.trials.values() if trial.outcome is Outcome.FAILED]
@@ -208,7 +208,7 @@ def good_values(history: History) -> list[str]:
         if found.good > 1
         else ("unknown, because no other trial is within two sigma of the best")
     )
-    return [_sentence(line, history.space) for line in (f"Good values: {near}{assumed}", *bands.on_effects(found))]
+    return [_sentence(line, history.space) for line in (f"Good values: {near}{assumed}", *band_lines.on_effects(found))]
 
 
 def _sentence(line: str, names: Collection[str] = ()) -> str:

@@ -10,7 +10,7 @@ from hpsearch.data.truncation import text_rows
 from hpsearch.document.document import Keys
 from hpsearch.document.ranges import Number, ends
 from hpsearch.trainers.costs import Advice
-from hpsearch.trainers.trainer import SpaceView
+from hpsearch.trainers.space_view import SpaceView
 from hpsearch.training.config import TrainConfig
 
 REPEATS, WORTHLESS = 4, 16  # epochs of repeated data: nearly as good as new; beyond, of little worth (2305.16264)

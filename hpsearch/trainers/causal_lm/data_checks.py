@@ -14,7 +14,7 @@ from hpsearch.document.document import Keys, dotted
 from hpsearch.document.ranges import Choices, ends
 from hpsearch.errors import ConfigError
 from hpsearch.tasks import LOSSES, TaskSet
-from hpsearch.trainers.trainer import SpaceView
+from hpsearch.trainers.space_view import SpaceView
 
 FEW = 0.01  # share of the examples that may be cut without a word on what to do
 LOST = {"right": "end", "left": "beginning", "middle": "middle"}

@@ -8,7 +8,7 @@ from typing import Any
 from hpsearch.contract import Handle
 from hpsearch.data.corpus import Corpus
 from hpsearch.errors import TrainingFailed
-from hpsearch.trainers.trainer import TestResult
+from hpsearch.trainers.values import TestResult
 from hpsearch.training import checkpoint
 from hpsearch.training.batches import rows_of
 from hpsearch.training.config import TrainConfig

@@ -9,7 +9,7 @@ from hpsearch.config import Objective
 from hpsearch.document import validation_errors
 from hpsearch.document.document import Fault
 from hpsearch.tasks import LOSSES, TASKS, TaskSet
-from hpsearch.trainers.trainer import SpaceView
+from hpsearch.trainers.space_view import SpaceView
 
 
 def metrics(data: Mapping[str, TaskSet]) -> dict[str, str]:

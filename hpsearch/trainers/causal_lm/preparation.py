@@ -13,7 +13,8 @@ from hpsearch.data import determinism, sources
 from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.errors import ConfigError, DataError
 from hpsearch.trainers.causal_lm import data_checks
-from hpsearch.trainers.trainer import Prepared, SpaceView
+from hpsearch.trainers.space_view import SpaceView
+from hpsearch.trainers.values import Prepared
 from hpsearch.training import metric_checks
 from hpsearch.training.config import FitConfig, TrainConfig
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hpsearch.trainers.trainer import Rule
+from hpsearch.trainers.values import Rule
 from hpsearch.training.config import ModelConfig, TrainConfig
 
 STEP_LAW = "Step Law, arXiv 2503.04715"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hpsearch.trainers.trainer import Shape
+from hpsearch.trainers.values import Shape
 from hpsearch.training.config import TrainConfig
 
 

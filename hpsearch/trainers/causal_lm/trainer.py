@@ -23,7 +23,9 @@ from hpsearch.trainers.causal_lm.rules import rules
 from hpsearch.trainers.causal_lm.scale_up import scaled
 from hpsearch.trainers.costs import Advice, CostModel, Sample
 from hpsearch.trainers.scaling import ScaleUp
-from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer
+from hpsearch.trainers.space_view import SpaceView
+from hpsearch.trainers.trainer import Trainer
+from hpsearch.trainers.values import Prepared, Rule, Shape, TestResult
 from hpsearch.training.config import ModelConfig, TrainConfig, TrainingConfig, WholeTrainConfig
 from hpsearch.verdict import Phases
 

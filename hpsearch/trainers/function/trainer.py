@@ -26,7 +26,7 @@ from hpsearch.trainers.function.source import file_of, load, source_of, takes
 from hpsearch.trainers.function.trial import FunctionTrial
 from hpsearch.trainers.output_log import OutputLog, printing_to
 from hpsearch.trainers.own import OwnConfig, OwnTrainer, Report, note_tested
-from hpsearch.trainers.trainer import SpaceView
+from hpsearch.trainers.space_view import SpaceView
 from hpsearch.training import memory
 
 _log = logging.getLogger(__name__)

@@ -167,6 +167,10 @@ def _reason(error: Exception) -> str:
         return "it needs code that comes with it, which only model.trust_remote_code: true allows"
     if "safetensors" in said and "does not appear" in said:
         return "it has no weights as safetensors; allowed: model.safetensors"
+    if "SentencePiece library" in said:
+        return "its tokenizer needs a package that is not installed: pip install sentencepiece"
+    if "to build an AutoTokenizer" in said:
+        return "it has no tokenizer; allowed: its files in the same folder, or model.tokenizer: FOLDER or NAME"
     if "not a valid model identifier" in said or "is not a local folder" in said:
         return "no such folder, and no such name on the hub"
     return said[:LONGEST] or type(error).__name__

@@ -8,7 +8,7 @@ from typing import Any
 
 from hpsearch.trainers.causal_lm.data_checks import Range
 from hpsearch.trainers.huggingface.config import FineTuneConfig
-from hpsearch.trainers.trainer import SpaceView
+from hpsearch.trainers.space_view import SpaceView
 
 FORWARD = 1 / 3  # of the time of a row that is trained: forward without backward
 DEARER = 1.0  # times the training that all evaluations may take without a word

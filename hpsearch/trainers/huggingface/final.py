@@ -13,7 +13,7 @@ from hpsearch.trainers.causal_lm.kept_weights import kept
 from hpsearch.trainers.huggingface.config import FineTuneConfig
 from hpsearch.trainers.huggingface.network import Network
 from hpsearch.trainers.huggingface.parts import FineTuning
-from hpsearch.trainers.trainer import TestResult
+from hpsearch.trainers.values import TestResult
 from hpsearch.training import checkpoint
 from hpsearch.training.corpus import state_digest
 from hpsearch.training.device import prepare_device

@@ -15,6 +15,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.pytorch_utils import Conv1D
 
 from hpsearch.errors import UserError
 from hpsearch.trainers.huggingface import checkpoint
@@ -29,7 +30,7 @@ AUTO = {
     "decoder": transformers.AutoModelForCausalLM,
     "encoder-decoder": transformers.AutoModelForSeq2SeqLM,
 }
-TASKS = {"encoder": "SEQ_CLS", "decoder": "CAUSAL_LM", "encoder-decoder": "SEQ_2_SEQ_LM"}  # as peft names them
+ALL = "all-linear"  # of `lora_targets`: all but the output layer
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,12 @@ class Network(nn.Module):
         tuning = plan.config.model.tuning
         self._adapted: Any = None
         if tuning == "lora":
-            self._adapted = (_adapted(model, plan),)  # in a tuple: its weights are those of `hf`
+            self._adapted = (_adapted(model, plan, drawn),)  # in a tuple: its weights are those of `hf`
         elif tuning == "last_layers":
             freeze(model, plan.config.model.last_layers, plan.name)
         self.hf = self._adapted[0].get_base_model() if self._adapted else model
-        _train(new, self.hf)
+        for weight in new:  # also where the others are frozen
+            weight.requires_grad_(True)
         if plan.config.model.gradient_checkpointing:
             with checkpoint.reading(plan.name):
                 self.hf.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -156,16 +158,6 @@ def _loaded(plan: Plan) -> tuple[Any, set[str]]:
     return found, {*about["missing_keys"], *(one[0] for one in about["mismatched_keys"])}
 
 
-def _train(new: Sequence[nn.Parameter], model: nn.Module) -> None:
-    """Trains weights that the checkpoint lacks, also where the others are frozen; peft has copies of some."""
-    from peft.utils import ModulesToSaveWrapper
-
-    wrapped = [one for one in model.modules() if isinstance(one, ModulesToSaveWrapper)]
-    originals = {id(weight) for one in wrapped for weight in one.original_module.parameters()}
-    for weight in new:
-        weight.requires_grad_(id(weight) not in originals)
-
-
 @contextlib.contextmanager
 def _in_float32() -> Iterator[None]:
     default = torch.get_default_dtype()
@@ -194,30 +186,50 @@ def _fit_tokenizer(config: Any, plan: Plan) -> None:
         config.decoder_start_token_id = plan.tokenizer.pad_id
 
 
-def _adapted(model: Any, plan: Plan) -> Any:
-    """The model with LoRA's layers, which alone are trained, with a new head; raises UserError."""
+def _adapted(model: Any, plan: Plan, drawn: set[str]) -> Any:
+    """The model with LoRA's layers, which alone are trained; raises UserError.
+
+    Layers whose weights are drawn anew are trained as they are: there is nothing to keep of them.
+    """
     from peft import LoraConfig, get_peft_model
 
     settings = plan.config.model
-    targets: Any = settings.lora_targets
-    if targets != "all-linear":
-        targets = [name.strip() for name in targets.split(",") if name.strip()]
     lora = LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,  # type: ignore[arg-type]  # any number
         lora_dropout=settings.lora_dropout,
-        target_modules=targets,
-        task_type=TASKS[plan.kind],
+        target_modules=_targets(model, plan, {name.rpartition(".")[0] for name in drawn}),
     )
     with checkpoint.reading(plan.name):
         try:
             return get_peft_model(model, lora)
-        except ValueError as error:
-            linear = {name.rpartition(".")[2] for name, one in model.named_modules() if isinstance(one, nn.Linear)}
-            allowed = f"all-linear, or some of {', '.join(sorted(linear))}"
-            raise UserError(
-                f"model.lora_targets: {settings.lora_targets}: not in {plan.name}; allowed: {allowed}"
-            ) from error
+        except ValueError as error:  # a layer that is no matrix
+            raise _no_targets(model, plan) from error
+
+
+def _targets(model: Any, plan: Plan, drawn: set[str]) -> list[str]:
+    """The whole names of the layers that get updates; raises UserError if there are none."""
+    wanted = [name.strip() for name in plan.config.model.lora_targets.split(",") if name.strip()]
+    output = model.get_output_embeddings()
+    found = []
+    for name, one in model.named_modules():
+        if name in drawn or one is output:
+            continue
+        if isinstance(one, nn.Linear | Conv1D) if wanted == [ALL] else _is_named(name, wanted):
+            found.append(name)
+    if not found:
+        raise _no_targets(model, plan)
+    return found
+
+
+def _is_named(name: str, ends: Sequence[str]) -> bool:
+    return any(name == end or name.endswith(f".{end}") for end in ends)
+
+
+def _no_targets(model: nn.Module, plan: Plan) -> UserError:
+    linear = {name.rpartition(".")[2] for name, one in model.named_modules() if isinstance(one, nn.Linear | Conv1D)}
+    allowed = f"{ALL}, or some of {', '.join(sorted(linear))}"
+    return UserError(f"model.lora_targets: {plan.config.model.lora_targets}: not in {plan.name}; allowed: {allowed}")
 
 
 def freeze(model: nn.Module, last: int, name: str) -> None:

@@ -21,7 +21,8 @@ from hpsearch.trainers.huggingface.config import FineTuneConfig
 from hpsearch.trainers.huggingface.corpus import contents_of
 from hpsearch.trainers.huggingface.corpus import prepare as encode
 from hpsearch.trainers.huggingface.kinds import check_tasks
-from hpsearch.trainers.trainer import Prepared, SpaceView
+from hpsearch.trainers.space_view import SpaceView
+from hpsearch.trainers.values import Prepared
 from hpsearch.training import metric_checks
 
 ORIGINS = ("pretrained", "architecture")

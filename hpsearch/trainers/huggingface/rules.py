@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.trainers.huggingface.config import FROM_SCRATCH, RATES, FineTuneConfig
-from hpsearch.trainers.trainer import Rule
+from hpsearch.trainers.values import Rule
 
 BERT = "fine-tuning of BERT, arXiv 1810.04805, A.3"
 LORA = "ten times the rate of full fine-tuning, LoRA Without Regret (2025)"

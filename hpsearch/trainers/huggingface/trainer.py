@@ -25,7 +25,9 @@ from hpsearch.trainers.costs import CostModel, Sample
 from hpsearch.trainers.huggingface.config import PREPARED, FineTuneConfig, FineTuningConfig, PretrainedConfig
 from hpsearch.trainers.huggingface.dedup_key import dedup_key
 from hpsearch.trainers.huggingface.rules import rules
-from hpsearch.trainers.trainer import Prepared, Rule, Shape, SpaceView, TestResult, Trainer
+from hpsearch.trainers.space_view import SpaceView
+from hpsearch.trainers.trainer import Trainer
+from hpsearch.trainers.values import Prepared, Rule, Shape, TestResult
 from hpsearch.verdict import Phases
 
 PACKAGES = ("transformers", "peft")

@@ -37,8 +37,8 @@ from hpsearch.trainers.program.template import (
     placeholders,
     program_of,
 )
+from hpsearch.trainers.space_view import SpaceView
 from hpsearch.trainers.state import load_state, save_state
-from hpsearch.trainers.trainer import SpaceView
 
 RESUME = 75  # exit code: start me again (EX_TEMPFAIL of sysexits.h)
 NO_MEMORY = (137, -9)  # killed, mostly because memory ran out

@@ -9,6 +9,14 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 
+def load() -> None:
+    """Imports what a client, its first runs and pictures need: seconds of a core."""
+    from mlflow import entities, tracking  # noqa: F401
+    from mlflow.store.tracking import sqlalchemy_store  # noqa: F401
+
+    from hpsearch.results.pictures import drawing  # noqa: F401  matplotlib
+
+
 def connected(uri: str, *, ask: bool = False) -> MlflowClient:
     """Returns a client of a store; `ask`: sends a first request, which also creates the tables."""
     from mlflow.tracking import MlflowClient

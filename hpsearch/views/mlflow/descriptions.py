@@ -10,6 +10,7 @@ from typing import Any
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
+from hpsearch.results.evidence.caveats import at_chance
 from hpsearch.results.evidence.comparisons import against_default, beaten, unbeaten
 from hpsearch.views.mlflow.rows import describe_range
 
@@ -57,7 +58,10 @@ def _ended(trial: TrialHistory) -> str:
     last = max(trial.evaluations.values(), key=lambda e: e.index, default=None)
     if last is not None and trial.outcome is not Outcome.COMPLETED:
         how += f" at {last.progress:.0%} of its training"
-    how += f", {trial.ending}" if trial.ending else ""
+    if trial.cut is not None:
+        how = f"{trial.ending.capitalize()} of its training, so that it had a value in time"
+    elif trial.ending:
+        how += f", {trial.ending}"
     reason = escaped(trial.reason[:LONGEST_REASON])
     return how + (f": {reason}" if reason else "") + (f";{rest}" if rest else "")
 
@@ -115,7 +119,7 @@ def _result(history: History) -> str:
         mean = f"{found.winner.mean:.5g}" + ("" if margin is None else f" ± {margin:.2g}")
         seeds = f"{len(found.winner.values)} fresh seed{'s' * (len(found.winner.values) > 1)}"
         value += f" in the search, {mean} with {seeds}, by which it was chosen"
-    more = [against_default(history), beaten(history), *unbeaten(history)]
+    more = [against_default(history), beaten(history), *at_chance(history), *unbeaten(history)]
     said = "".join(f" {escaped(line[:1].upper() + line[1:])}." for line in more if line)
     return f"**Best: trial {best.number}**, {value}.{said} {total}"
 

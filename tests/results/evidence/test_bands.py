@@ -8,7 +8,7 @@ import pytest
 from hpsearch.journal.history import FIRST_REPEAT
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
-from hpsearch.results.evidence import bands
+from hpsearch.results.evidence import band_lines, bands
 from hpsearch.results.evidence.bands import Sample
 from hpsearch.results.evidence.cliffs import Cliff
 from tests.results.evidence.test_caveats import history
@@ -182,7 +182,7 @@ def test_a_hyperparameter_does_not_matter_if_good_values_are_all_over_its_range(
 
 
 def said(found):
-    return list(bands.lines(found))
+    return list(band_lines.lines(found))
 
 
 @pytest.mark.parametrize("limits", [{"low": 1, "high": 2, "step": 1, "log": False}, {"choices": [1, 2]}])

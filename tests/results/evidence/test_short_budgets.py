@@ -70,3 +70,12 @@ def test_nothing_is_said_of_a_study_whose_trainer_names_no_sizes(tmp_path):
     found = study(tmp_path / "s", *WHOLE, (4, Outcome.PRUNED, STEEP), (6, None, STEEP)).history
     found.origin = replace(found.origin, sizes=())
     assert short_budgets(found) == []
+
+
+def test_trials_that_the_budget_cut_are_no_whole_ones(tmp_path):
+    """A larger one that cooled down after 5 % was not trained out: those above 2 still say that they were stopped."""
+    made = study(tmp_path / "s", *WHOLE, (5, Outcome.COMPLETED, STEEP), (4, Outcome.PRUNED, STEEP), (6, None, STEEP))
+    assert short_budgets(made.history) == []  # one of 5 layers was trained out, and only one above it was not
+    cut = made.history.trials[2]
+    cut.best = replace(cut.best, progress=0.05, branch={"training": {"epochs": 0.1}})
+    assert short_budgets(made.history) == [SAID]

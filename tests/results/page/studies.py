@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.contract import Evaluation
-from hpsearch.journal.history import Export, History
+from hpsearch.journal.export import Export
+from hpsearch.journal.history import History
 from hpsearch.journal.origin import Origin
 from hpsearch.journal.trial_history import BestEvaluation, TrialHistory
 from hpsearch.outcome import Outcome

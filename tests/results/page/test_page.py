@@ -134,7 +134,7 @@ def test_what_did_not_happen_is_not_said(tmp_path: Path) -> None:
     assert "lead over the default" not in html
     assert "it is the default config" in html
     assert "good values</th>" not in html
-    axis = data_of(html)["history"]["layout"]["xaxis"]
+    axis = data_of(html)["charts"]["history"]["layout"]["xaxis"]
     assert (axis["tick0"], axis["dtick"]) == (0, 1)
     found.trials[1].outcome = Outcome.PRUNED
     assert "Successive halving stopped 1 early." in visible(page(found, tmp_path))
@@ -146,6 +146,7 @@ def test_a_trial_that_the_budget_cut_is_named_so(tmp_path: Path) -> None:
     said = visible(page(found, tmp_path))
     assert "trial 1: val/loss 2.5 at epoch 1.8; it was cut by the budget at 45 % of its training" in said
     assert f"{found.trials[1].params['epochs']:.3g} -> 2" in said
+    assert "completed, cut by the budget at 45 %" in said
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def children(pid):
 def test_a_killed_driver_leaves_no_process_behind(space_file, tmp_path):
     space_file(f"study: toy\ntrainer: '{HERE}Slow'\nresources: {{launcher: inline}}\n")
     root = str(Path(__file__).parents[3])
-    driver = started("run", "space.yaml", cwd=tmp_path, TOY_STEP="0.1", PYTHONPATH=root)
+    driver = started("run", "space.yaml", cwd=tmp_path, views=False, TOY_STEP="0.1", PYTHONPATH=root)
     [child] = wait_for(lambda: children(driver.pid))
     driver.kill()
     driver.communicate()

@@ -63,7 +63,7 @@ def test_a_few_steps_are_measured(tmp_path: Path):
     tiny.checkpoint("encoder", tmp_path / "encoder")
     tiny.labelled(tmp_path / "labelled.jsonl", 120)
     handle = tiny.handle(tmp_path, tmp_path / "run")
-    [found] = HuggingFace().measure(config(epochs=50.0, tuning="lora"), handle, 0.2)
+    *_, found = HuggingFace().measure(config(epochs=50.0, tuning="lora"), handle, 0.2)
     assert min(found.metrics[name] for name in ("build", "step", "step_tokens", "evaluation", "checkpoint")) > 0
     assert found.metrics["state_bytes"] == pytest.approx(3 * found.metrics["weights_bytes"], rel=0.1)
     assert not list((tmp_path / "run").iterdir())

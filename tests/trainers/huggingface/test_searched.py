@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 import transformers
 
 from hpsearch.journal.history import History
-from tests.cli.processes import end, events, hpsearch, started, wait_for
+from tests.cli.processes import descendants, end, events, hpsearch, started, wait_for
+from tests.faults.nemesis import is_worker, kill
 from tests.trainers.huggingface import tiny
 
 SPACE = """
@@ -66,6 +68,26 @@ def test_a_study_that_was_killed_comes_to_what_an_undisturbed_one_does(undisturb
     done = hpsearch(*RUN, cwd=folder)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert curves(folder) == curves(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["worker", "all"])
+def test_kills_at_random_moments_change_no_bit(undisturbed, tmp_path, victim) -> None:
+    """kill -9 of a worker, which the driver replaces, or of the driver with its workers, after some evaluation."""
+    folder, after = made(tmp_path / victim), random.randint(1, 16)
+    process = started(*RUN, cwd=folder)
+    try:
+        wait_for(lambda: len(events(folder / "home/tuned/journal.jsonl", "evaluation")) >= after)
+        found = descendants(process.pid)
+        for pid in found if victim == "all" else filter(is_worker, found):
+            kill(pid)
+        if victim == "worker":
+            process.wait(timeout=600)
+    finally:
+        end(process)
+    done = hpsearch(*RUN, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert curves(folder) == curves(undisturbed), after
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from hpsearch.journal.history import History
 from hpsearch.journal.origin import Origin
 from hpsearch.space.experiment import Experiment
 from hpsearch.trainers.huggingface import evaluation_costs, trainer
-from hpsearch.trainers.huggingface.config import FineTuneConfig
+from hpsearch.trainers.huggingface.config import FineTuneConfig, PretrainedConfig
 from hpsearch.trainers.huggingface.corpus import contents_of
-from tests.trainers.huggingface import tiny
+from hpsearch.trainers.huggingface.vocabulary import PretrainedVocabulary
+from tests.trainers.huggingface import architectures, tiny
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +132,14 @@ def test_mistakes_are_said_in_one_line(base) -> None:
             "model.context: 4096, but encoder reads at most",
         ),
         (
-            ["model:", "  pretrained: encoder", "  tuning: last_layers", "  last_layers: {low: 1, high: 3}"],
-            "5:30",
+            [
+                "model:",
+                "  pretrained: encoder",
+                "  context: 32",
+                "  tuning: last_layers",
+                "  last_layers: {low: 1, high: 3}",
+            ],
+            "6:16",
             "model.last_layers: 3, but encoder has 2 layers",
         ),
         (["model: {pretrained: vit}"], "2:21", "vit: "),
@@ -224,6 +232,24 @@ def test_weights_that_are_no_safetensors_are_refused(base, tmp_path) -> None:
     tiny.checkpoint("encoder", tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").rename(tmp_path / "model" / "pytorch_model.bin")
     assert "safetensors" in refused(base, {"pretrained": str(tmp_path / "model")})
+
+
+def test_a_tokenizer_that_cannot_be_read_is_named(base, tmp_path) -> None:
+    """Marian's own tokenizer needs sentencepiece, which hpsearch does not bring."""
+    folder = tmp_path / "marian"
+    architectures.made("marian", folder)
+    for path in folder.glob("token*"):
+        path.unlink()
+    model = PretrainedConfig(pretrained=str(folder))
+    with pytest.raises(UserError, match="cannot be read: it has no tokenizer; allowed: its files in the same folder"):
+        PretrainedVocabulary.of(model, "encoder-decoder", base)
+    if find_spec("sentencepiece") is None:
+        (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "MarianTokenizer"}')
+        (folder / "vocab.json").write_text("{}")
+        for name in ("source.spm", "target.spm"):
+            (folder / name).write_bytes(b"")
+        with pytest.raises(UserError, match="a package that is not installed: pip install sentencepiece"):
+            PretrainedVocabulary.of(model, "encoder-decoder", base)
 
 
 def test_the_data_are_encoded_for_each_checkpoint_that_is_a_choice(base, tmp_path) -> None:

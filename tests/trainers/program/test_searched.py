@@ -47,7 +47,7 @@ def made(folder):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = made(tmp_path_factory.mktemp("undisturbed"))
-    done = hpsearch(*RUN, cwd=folder)
+    done = hpsearch(*RUN, cwd=folder, views=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return folder
 
@@ -78,7 +78,7 @@ def test_every_trial_ends_with_its_whole_curve(undisturbed):
 def test_a_study_that_was_killed_comes_to_what_an_undisturbed_one_does(undisturbed, tmp_path, victim):
     folder = made(tmp_path / "killed")
     journal = folder / "home/mine/journal.jsonl"
-    process = started(*RUN, cwd=folder, STEP="0.05")
+    process = started(*RUN, cwd=folder, views=False, STEP="0.05")
     try:
         wait_for(lambda: len(events(journal, "evaluation")) >= 13 or process.poll() is not None)
         (pid,) = programs(folder)
@@ -93,7 +93,7 @@ def test_a_study_that_was_killed_comes_to_what_an_undisturbed_one_does(undisturb
         else:
             process.communicate(timeout=600)
     wait_for(lambda: programs(folder) == [], limit=60)
-    done = hpsearch(*RUN, cwd=folder)
+    done = hpsearch(*RUN, cwd=folder, views=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert curves(folder) == curves(undisturbed)
 
@@ -114,7 +114,7 @@ def test_a_program_that_fails_says_its_last_line_and_keeps_its_output(tmp_path):
     folder = made(tmp_path / "failing")
     (folder / "train.py").write_text("print('before')\nraise KeyError('lr')\n")
     (folder / "space.yaml").write_text(SPACE.replace("trials: 3", "trials: 1"))
-    done = hpsearch(*RUN, cwd=folder)
+    done = hpsearch(*RUN, cwd=folder, views=False)
     assert done.returncode == 1
     assert "exit code 1: KeyError: 'lr'" in done.stdout + done.stderr
     assert "before\n" in (folder / "home/mine/checkpoints/0000/log.txt").read_text()
@@ -124,7 +124,7 @@ def test_a_program_that_fails_says_its_last_line_and_keeps_its_output(tmp_path):
 def test_a_program_that_is_missing_fails_the_search_with_its_error_and_the_file_that_has_it(tmp_path):
     folder = made(tmp_path / "missing")
     (folder / "train.py").unlink()
-    done = hpsearch(*RUN, cwd=folder)
+    done = hpsearch(*RUN, cwd=folder, views=False)
     assert done.returncode == 1
     [error] = done.stderr.splitlines()
     assert error.startswith("error: no winner: no trial has a value (3 failed); trial 0: ProgramFailed: exit code 2: ")
@@ -134,7 +134,7 @@ def test_a_program_that_is_missing_fails_the_search_with_its_error_and_the_file_
     assert "; see home/mine/checkpoints/0002/error.txt\n" in done.stdout
     listed = json.loads(hpsearch("list", "--json", "--home", "home", cwd=folder).stdout)
     assert "failed" in json.dumps(listed)
-    again = hpsearch(*RUN, "--json", cwd=folder)
+    again = hpsearch(*RUN, "--json", cwd=folder, views=False)
     last = json.loads(again.stdout.splitlines()[-1])
     assert (again.returncode, last["event"], last["exit_code"]) == (1, "error", 1)
     assert last["message"] == error.removeprefix("error: ")
