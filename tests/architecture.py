@@ -16,6 +16,7 @@ Levels = list[list[str]]
 # Where the two names differ; pydantic names the very pydantic_core that it goes with.
 DISTRIBUTIONS = {
     "optuna_dashboard": "optuna-dashboard",
+    "charset_normalizer": "charset-normalizer",
     "sklearn": "scikit-learn",
     "ruamel": "ruamel.yaml",
     "pydantic_core": "pydantic",

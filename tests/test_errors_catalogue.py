@@ -555,7 +555,7 @@ COMMANDS = [
     (("compare", "one", "two", "--trials", "1,2"), "trials: they are of one study"),
     (("rename", "one", "one"), "study '<name>' has that name"),
     (("rename", "one", "two"), "is taken: <path> exists"),
-    (("watch", "none"), "no study '<name>' in <home>; <there are: names>"),
+    (("report", "none"), "no study '<name>' in <home>; <there are: names>"),
 ]
 WORDS += [words for _, words in COMMANDS] + ["Invalid value for"]
 

@@ -56,7 +56,7 @@ INNER = {
     "displays": [
         ["displays.amounts", "displays.bars", "displays.json_lines", "displays.live", "displays.logs"],
         ["displays.text"],
-        ["displays.console", "displays.frame", "displays.trials"],
+        ["displays.console", "displays.frame", "displays.places", "displays.trials"],
         ["displays.lines", "displays.screen"],
         ["displays.terminal", "displays.training"],
         ["displays.notebook"],
@@ -85,6 +85,7 @@ INNER = {
     ],
     "journal": [
         [
+            "journal.branch_labels",
             "journal.confirmation",
             "journal.device_time",
             "journal.horizons",
@@ -93,10 +94,10 @@ INNER = {
             "journal.outline",
             "journal.pause_file",
             "journal.pending",
-            "journal.request",
             "journal.study_lock",
             "journal.told",
         ],
+        ["journal.request"],
         ["journal.queue_file", "journal.trial_history"],
         ["journal.export", "journal.warm"],
         ["journal.history", "journal.reader", "journal.writer"],
@@ -154,6 +155,7 @@ INNER = {
     ],
     "preflight.draft": [
         ["preflight.draft.languages", "preflight.draft.questions", "preflight.draft.table", "preflight.draft.writing"],
+        ["preflight.draft.encoding"],
         ["preflight.draft.origins"],
         ["preflight.draft.guesses"],
         ["preflight.draft.sets"],
@@ -272,7 +274,7 @@ INNER = {
             "system.user_modules",
         ],
         ["system.atomic"],
-        ["system.sealed"],
+        ["system.own_output", "system.sealed"],
     ],
     "tasks": [
         ["tasks.scores"],
@@ -312,6 +314,7 @@ INNER = {
 
 # The places (files or folders) that may import a dependency. Each dependency is here, each door is in use.
 DOORS = {
+    "charset_normalizer": ["preflight.draft.encoding"],
     "click": ["cli"],
     "datasets": ["data.hf_datasets"],
     "filelock": ["system.file_lock"],

@@ -11,6 +11,7 @@ from hpsearch.errors import UserError
 from hpsearch.home.home import Home, history_of
 from hpsearch.journal.study_lock import is_locked
 from hpsearch.system.atomic import write_atomically
+from hpsearch.system.own_output import is_page, refuse_other
 
 MOST_SECONDS = 86_400  # between two refreshes
 
@@ -21,17 +22,20 @@ def report(
     *,
     home: str | Path = "mlruns",
     refresh: int | None = None,
+    force: bool = False,
 ) -> Path:
     """Writes a study's report, given its name or its space file: one html file that needs no network (2 MB).
 
     It reads the journal only, so it works during a search. refresh: seconds after which a browser reads the file again
     while the study runs; who redraws it calls this function. The file has its old or its new content at any time.
-    Returns its path. Raises UserError if the home has no such study, or the file cannot be written.
+    force: replace a file that is no report, too. Returns its path. Raises UserError if the home has no such study, if
+    another file is there, or if it cannot be written.
     """
     check_arguments(study=study, home=home)
     _check(output, refresh)
     name, _ = study_named(study)
     at, path = Home.at(Path(home)), Path(output)
+    refuse_other(path, is_page, force=force)
     history = history_of(at, name, space=study)
     running = is_locked(at.study(name) / "lock")
     for trial in history.everything.values():

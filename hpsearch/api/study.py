@@ -23,6 +23,7 @@ from hpsearch.journal.study_lock import is_locked
 from hpsearch.policies import choice
 from hpsearch.policies.choice import Choice
 from hpsearch.results.evidence.pruning_audit import Audit, audit_of
+from hpsearch.system.own_output import is_config, refuse_other
 from hpsearch.trainers import ScaleUp, trainer_name
 from hpsearch.trainers import load as load_trainer
 from hpsearch.views.mlflow.store import run_ids
@@ -109,15 +110,22 @@ class Study:
         return deepcopy(self.history.trials[self._trial(trial).number].config)
 
     def export(
-        self, path: str | Path = "best.yaml", *, cheapest: bool = False, trial: int | Trial | None = None
+        self,
+        path: str | Path = "best.yaml",
+        *,
+        cheapest: bool = False,
+        trial: int | Trial | None = None,
+        force: bool = False,
     ) -> Path:
         """Writes a trial as a config for `hpsearch.train`: the winner, or another one.
 
         cheapest: of the trials within two sigma of the best, the one that costs least to train. trial: this one, if it
-        was audited as its audit trained it to its end. Raises UserError if no trial has a value yet, or for both.
+        was audited as its audit trained it to its end. force: replace a file that hpsearch did not write, or that was
+        edited since. Raises UserError for such a file otherwise, if no trial has a value yet, or for both of these.
         """
         from hpsearch.final import best
 
+        refuse_other(Path(path), is_config, force=force)
         chosen = self._chosen(cheapest, trial)
         number = choice.winner(self.history).number if chosen is None else chosen.trial.number
         base, run_id = homes.base_of(self.history, self.folder), self.trials[number].mlflow_run_id
@@ -131,15 +139,18 @@ class Study:
         *,
         cheapest: bool = False,
         trial: int | Trial | None = None,
+        force: bool = False,
     ) -> ScaleUp:
         """Returns what a larger training than the winner's is to have, by published rules; they are no measurements.
 
         to: some of width, n_layers, n_heads, context, tokens, epochs, batch_size, as in `{"width": 1024, "tokens":
         2e9}`; tokens with epochs: of larger data. path: write the config for `hpsearch.train` there, too. cheapest,
-        trial: as for `export`. Raises UserError for a target that is wrong, and if the trainer has no rules.
+        trial, force: as for `export`. Raises UserError for a target that is wrong, and if the trainer has no rules.
         """
         from hpsearch.final import larger
 
+        if path is not None:
+            refuse_other(Path(path), is_config, force=force)
         if not isinstance(to, Mapping) or not to or not all(isinstance(key, str) for key in to):
             raise UserError(f"to: {to!r} is not allowed; allowed: a mapping, as in {{'width': 1024, 'tokens': 2e9}}")
         plain = {key: value.item() if hasattr(value, "item") else value for key, value in to.items()}  # NumPy's numbers

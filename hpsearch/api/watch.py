@@ -17,6 +17,8 @@ from hpsearch.events import Notice, Preparing, Show
 from hpsearch.home.home import Home, history_of
 from hpsearch.journal.study_lock import is_locked
 
+PATIENCE = 30.0  # seconds in which `hpsearch run` comes up, also on a slow machine
+
 
 def watch(
     study: str | Path,
@@ -39,7 +41,7 @@ def watch(
         name, at = study_named(study)[0], Home.at(Path(home))
         stopping = stopping or (lambda: False)
         with displayed(progress, in_terminal=SearchTerminal) as show:
-            _await_journal(at, name, show=show, stopping=stopping)
+            _await_journal(at, name, study, show=show, stopping=stopping)
             if not at.journal(name).exists():
                 history_of(at, name, space=study)  # raises UserError, and names the studies that there are
             for event in follow(at.study(name), stopping=stopping):
@@ -47,13 +49,23 @@ def watch(
         return load(name, home=at.path)
 
 
-def _await_journal(home: Home, name: str, *, show: Show, stopping: Callable[[], bool]) -> None:
-    """Waits while a driver prepares a study of which the journal has nothing yet."""
-    said = False
-    while not _has_begun(home.journal(name)) and is_locked(home.study(name) / "lock") and not stopping():
-        if not said:
-            show(Notice(f"study {name} starts: its driver prepares the data"))
-            said = True
+def _await_journal(home: Home, name: str, space: str | Path, *, show: Show, stopping: Callable[[], bool]) -> None:
+    """Waits while a driver prepares a study of which the journal has nothing yet, and a while for it to come up.
+
+    A driver takes the study's lock once it has imported its libraries. Where another study seems to be meant, returns
+    at once.
+    """
+    until, said = time.monotonic() + PATIENCE, ""
+    while not _has_begun(home.journal(name)) and not stopping():
+        if is_locked(home.study(name) / "lock"):
+            line = f"study {name} starts: its driver prepares the data"
+        elif time.monotonic() > until or said.startswith("study") or home.is_mistaken(name, space):
+            return
+        else:
+            line = f"no study {name} in {home.path} yet; waiting {PATIENCE:.0f} s for its run to come up"
+        if line != said:
+            show(Notice(line))
+            said = line
         show(Preparing("waiting for its first trial", 0.0))
         time.sleep(POLL_SECONDS)
 

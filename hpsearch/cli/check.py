@@ -83,10 +83,11 @@ class _Lines:
     def show(self, event: Event) -> None:
         """Prints a finding; how far the check is goes to a terminal alone."""
         from hpsearch.events import Judged, Judging, Notice
+        from hpsearch.journal.branch_labels import unfolded
 
         if isinstance(event, Judging):
             self._parts = event.parts
-            params = ", ".join(f"{name}={value}" for name, value in event.params.items()) or "the only one"
+            params = ", ".join(f"{name}={value}" for name, value in unfolded(event.params).items()) or "the only one"
             self._say(f"check of {event.study}: trainer {event.trainer} on {event.device}; config: {params}")
         elif isinstance(event, Judged):
             self._judged[event.name] = event.passed

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hpsearch.displays.text import error_file
+from hpsearch.displays.text import error_file, measured
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.launchers.devices import could_share
 from hpsearch.outcome import Outcome
-from hpsearch.policies.budget.spending import Limit, extended, figure, said, spent
+from hpsearch.policies.budget.spending import Limit, extended, said, spent
 from hpsearch.results.evidence import idle_gpus
 from hpsearch.space.experiment import Experiment
 
@@ -76,8 +77,8 @@ def _spent(history: History, experiment: Experiment, *, more: str) -> str:
     interrupted = f"; trials interrupted: {waiting}" if waiting else ""
     if history.is_fruitless:
         return f"spent: {said(budget, history)}"
-    options = more_of(reached)
-    return f"spent: {said(budget, history)}{interrupted}{f'; for more: {more} {options}' if reached else ''}"
+    add = f"; to add as much again: {more} {more_of(reached)}" if reached else ""
+    return f"spent: {said(budget, history)}{interrupted}{add}"
 
 
 def more_of(reached: Iterable[Limit]) -> str:
@@ -106,14 +107,15 @@ def _is_kept(limit: Limit, history: History) -> bool:
 
 def _more(limit: Limit) -> str:
     """As much again; of hours that are far overdrawn, as much as was spent."""
-    return f"{limit.total:g}" if limit.name == "trials" else figure(max(limit.total, limit.spent))
+    return f"{limit.total:g}" if limit.name == "trials" else f"{max(limit.total, limit.spent):.2g}"
 
 
 def named(history: History, trial: TrialHistory) -> str:
     """Names a trial by its number, state, value and best epoch."""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
     status = ", ".join(filter(None, (history.trials[trial.number].status, trial.ending)))
-    return f"trial {trial.number} ({status}), {history.metric} {trial.value:.6g}{at}"
+    value = math.nan if trial.value is None else trial.value
+    return f"trial {trial.number} ({status}), {history.metric} {measured(value)}{at}"
 
 
 def _why_no_winner(history: History) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpsearch.cli.options import home_option
+from hpsearch.cli.options import force_option, home_option
 from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ Examples:
     help="A larger training by published rules: width, n_layers, n_heads, context, tokens, epochs, batch_size.",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --for: JSON of all values and their rules, for programs.")
+@force_option
 @home_option
 def export(
     space_or_study: str,
@@ -56,6 +57,7 @@ def export(
     trial: int | None,
     target: str | None,
     as_json: bool,
+    force: bool,
     home_path: Path,
 ) -> None:
     """Write the best trial of SPACE_OR_STUDY as a config without ranges, with its provenance.
@@ -80,13 +82,13 @@ def export(
     study, home = load(space_or_study, home=home_path), Home(home_path)
     if target is not None:
         output = output or Path("larger.yaml")
-        found = study.scale_up(_target(target), output, cheapest=cheapest, trial=trial)
+        found = study.scale_up(_target(target), output, cheapest=cheapest, trial=trial, force=force)
         _show_larger(found, output, home, as_json=as_json)
         return
     output = output or Path("best.yaml")
     if model is not None:
         refuse_filled(model)
-    study.export(output, cheapest=cheapest, trial=trial)
+    study.export(output, cheapest=cheapest, trial=trial, force=force)
     exported = Experiment.load(output)
     exported.train_config()  # the exported file is valid
     winner = _exported(study, output, cheapest=cheapest, trial=trial)
@@ -130,7 +132,7 @@ def _show_larger(found: ScaleUp, output: Path, home: Home, *, as_json: bool) -> 
 def _exported(study: Study, output: Path, *, cheapest: bool, trial: int | None) -> TrialHistory:
     """Says which trial was exported, and returns it."""
     from hpsearch.displays.console import say
-    from hpsearch.displays.text import about_winner, equals
+    from hpsearch.displays.text import about_winner, equals, measured
     from hpsearch.policies import choice
     from hpsearch.results.evidence.caveats import caveats
 
@@ -138,7 +140,7 @@ def _exported(study: Study, output: Path, *, cheapest: bool, trial: int | None) 
     chosen = choice.cheapest(history) if cheapest else None if trial is None else choice.numbered(history, trial)
     found = winner if chosen is None else chosen.trial
     status = ", ".join(filter(None, (study.trials[found.number].outcome, found.ending)))
-    say(f"{output}: trial {found.number}, {study.metric} {found.value:.6g} ({status})")
+    say(f"{output}: trial {found.number}, {study.metric} {measured(found.value or 0.0)} ({status})")
     if chosen is not None:
         lines = list(chosen.lines)
     else:

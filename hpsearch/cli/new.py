@@ -40,7 +40,7 @@ Examples:
 @click.option(
     "--pretrained", multiple=True, metavar="MODEL", help="Fine-tune this model: a folder, or a name on the hub."
 )
-@click.option("--study", metavar="NAME", help="Name of the study.")
+@click.option("--study", metavar="NAME", help="Name of the study; default: that of the file, without .yaml.")
 @click.option("--trials", type=click.IntRange(1, MAX_TRIALS), help="Trials of the study.")
 @click.option("--hours", type=Amount(), help="Hours of the study; models are sized for them.")
 @device_option
@@ -66,10 +66,16 @@ def new(files: tuple[Path, ...], output: Path, device: str | None, yes: bool, **
         say(line)
     for line in found.warnings:
         say(f"warning: {line}")
-    say(f"{output}: written; each value has its reason beside it")
+    say(f"{output}: written, study {found.study}; each value has its reason beside it")
     say("next:")
-    say(f"  hpsearch plan {quoted(output)}    does it fit, and how long does it take?")
-    say(f"  hpsearch run {quoted(output)}     search; the same command resumes")
+    commands = {
+        f"hpsearch plan {quoted(output)}": "does it fit, and how long does it take?",
+        f"hpsearch run {quoted(output)}": "search; the same command resumes",
+        f"hpsearch watch {found.study}": "the study from another terminal; show, report, export take its name, too",
+    }
+    width = max(map(len, commands))
+    for command, what in commands.items():
+        say(f"  {command:<{width}}    {what}")
 
 
 def _ask(question: Question) -> str:

@@ -131,3 +131,8 @@ def ask(question: str, *, yes: bool, doing: str) -> None:
         raise UserError(f"standard input is no terminal, so nobody can be asked: --yes {doing} without asking")
     if not click.confirm(question, err=True):
         raise UserError("nothing was changed")
+
+
+force_option = click.option(
+    "--force", is_flag=True, help="Replace the file even if something else wrote it, or a person edited it."
+)

@@ -136,12 +136,14 @@ def _print_measured(found: Plan, to: Console) -> None:
 
 def _row(one: Measured, names: tuple[str, ...]) -> list[str]:
     from hpsearch.displays.text import cell, shown
+    from hpsearch.journal.branch_labels import unfolded
 
-    params = " ".join(f"{name}={shown(value)}" for name, value in one.params.items() if name in names)
+    params = unfolded({name: value for name, value in one.params.items() if name in names})
+    words = " ".join(f"{name}={shown(value)}" for name, value in params.items())
     seconds = "-" if one.seconds is None else _time(one.seconds)
     memory = "" if one.memory is None else _bytes(one.memory)
     failed = f": {one.failure}" if one.failure else ""
-    return [cell((one.name or "random") + failed), seconds, memory, cell(params)]
+    return [cell((one.name or "random") + failed), seconds, memory, cell(words)]
 
 
 def _lines(found: Plan) -> Iterator[str]:

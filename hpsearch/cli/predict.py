@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from hpsearch.cli.options import model_device_option, writing_options
+from hpsearch.cli.options import force_option, model_device_option, writing_options
 from hpsearch.errors import UserError
 from hpsearch.output.waiting import waiting
 
@@ -39,6 +39,7 @@ Examples:
 @writing_options
 @click.option("--temperature", type=float, default=0.0, show_default=True, help="0: the likeliest text; 1: drawn.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn.")
+@force_option
 @model_device_option
 def predict(
     model: Path,
@@ -53,6 +54,7 @@ def predict(
     beam_size: int | None,
     temperature: float,
     seed: int,
+    force: bool,
     device: str,
 ) -> None:
     """Complete, translate or label the texts of FILE with MODEL, by what it was trained for: one JSON object a line.
@@ -64,7 +66,10 @@ def predict(
     if texts and file is not None:
         raise click.UsageError("give FILE or --text, not both")
     import hpsearch
+    from hpsearch.system.own_output import is_predictions, refuse_other
 
+    if output is not None:
+        refuse_other(output, is_predictions, force=force)
     with waiting("loading the model"):
         loaded = hpsearch.load_model(model, device=device)
     use = loaded.use(set_name, task)

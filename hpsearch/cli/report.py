@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hpsearch.cli.options import home_option
+from hpsearch.cli.options import force_option, home_option
 from hpsearch.output.waiting import waiting
 
 
@@ -32,8 +32,9 @@ Examples:
     metavar="SECONDS",
     help="While the study runs, a browser reads the file again after so many seconds.",
 )
+@force_option
 @home_option
-def report(space_or_study: str, output: Path, refresh: int | None, home_path: Path) -> None:
+def report(space_or_study: str, output: Path, refresh: int | None, force: bool, home_path: Path) -> None:
     """Write SPACE_OR_STUDY as one html page that needs no network: what was found and how sure it is, charts, tables.
 
     It reads the journal only and works during a search.
@@ -42,5 +43,5 @@ def report(space_or_study: str, output: Path, refresh: int | None, home_path: Pa
     from hpsearch.displays.console import say
 
     with waiting("drawing the report"):
-        path = write(space_or_study, output, home=home_path, refresh=refresh)
+        path = write(space_or_study, output, home=home_path, refresh=refresh, force=force)
     say(f"{path}: {path.stat().st_size / 1e6:.1f} MB; it needs no network: open it in a browser")

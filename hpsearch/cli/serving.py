@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+LAST = 8192  # bytes that are kept of what a server prints
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Variables that would give MLflow and uvicorn another address, other hosts, no checks or another store.
 DROPPED = (
@@ -28,6 +29,7 @@ class Server:
 
     command: Sequence[str]
     added: dict[str, str]
+    verbose: bool = False  # whether what it prints goes to our terminal; else its end is printed if it fails
 
     def start(self) -> subprocess.Popen[bytes]:
         """Starts it in a session of its own; on Linux it gets SIGTERM if this process is killed."""
@@ -36,6 +38,8 @@ class Server:
             self.command,
             env=environment,
             stdin=subprocess.DEVNULL,
+            stdout=None if self.verbose else subprocess.PIPE,
+            stderr=None if self.verbose else subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )
@@ -77,14 +81,36 @@ def _keep(servers: Sequence[Server], alive: int) -> NoReturn:
         for number in STOPPED_BY:
             signal.signal(number, lambda number, frame: None)
         running += [server.start() for server in servers]
-        while running[0].poll() is None and not select.select([alive], [], [], 0.2)[0]:
-            pass
+        said = _read_until_end(running, alive)
+        if code := running[0].poll() or 0:
+            os.write(2, said)
     finally:
         try:
             _end(running)
             code = running[0].returncode
         finally:
             os._exit(code if code >= 0 else 128 - code)
+
+
+def _read_until_end(running: Sequence[subprocess.Popen[bytes]], alive: int) -> bytes:
+    """Reads what the servers print until the first ends or the pipe `alive` closes; returns the first one's last lines.
+
+    Unread, a server would wait once its pipe is full.
+    """
+    outputs = [process.stdout.fileno() for process in running if process.stdout is not None]
+    first, said = running[0].stdout, b""
+    while True:
+        has_ended = running[0].poll() is not None  # before the reading: what it printed last is read still
+        ready = select.select([alive, *outputs], [], [], 0.2)[0]
+        if alive in ready:
+            return b""
+        for output in ready:
+            if not (found := os.read(output, 1 << 16)):
+                outputs.remove(output)
+            elif first is not None and output == first.fileno():
+                said = (said + found)[-LAST:]
+        if has_ended and not ready:
+            return said
 
 
 def _die_with_parent() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from hpsearch.cli.options import home_option
+from hpsearch.cli.options import force_option, home_option
 from hpsearch.errors import UserError
+from hpsearch.journal.branch_labels import unfolded
 from hpsearch.outcome import Outcome
 
 KINDS = ("table", "csv", "parquet", "json")
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 Examples:
   hpsearch show search_spaces/quickstart.yaml --top 10
   hpsearch show quickstart --outcome pruned --sort trial -v
+  hpsearch show quickstart --sort -learning_rate --top 10
   hpsearch show quickstart --json | jq .best.params
   hpsearch show quickstart -o trials.parquet""",
 )
@@ -40,10 +44,10 @@ Examples:
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File for csv, parquet or JSON.")
 @click.option(
     "--sort",
-    type=click.Choice(["best", "trial"]),
+    metavar="COLUMN",
     default="best",
     show_default=True,
-    help="The best trial first, or by number.",
+    help="best, trial, outcome, value, epoch, seconds, memory, a param or a metric; -COLUMN: the largest first.",
 )
 @click.option("--outcome", "outcomes", multiple=True, type=click.Choice(OUTCOMES), help="Only these; may be repeated.")
 @click.option(
@@ -54,6 +58,7 @@ Examples:
     help="Most trials in the table: the best ones, and those that are running.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="With MLflow runs, and warnings of the data.")
+@force_option
 @home_option
 def show(space_or_study: str, home_path: Path, **options: Any) -> None:
     """List the trials of SPACE_OR_STUDY: outcome, best value, epoch of the best value, params.
@@ -63,10 +68,13 @@ def show(space_or_study: str, home_path: Path, **options: Any) -> None:
     """
     from hpsearch.api.study import load
     from hpsearch.cli.study_json import as_dict
+    from hpsearch.system.own_output import is_table, refuse_other
 
     chose_top = click.get_current_context().get_parameter_source("top") is ParameterSource.COMMANDLINE
     wanted = _Wanted(**options, is_part=chose_top or bool(options["outcomes"]))
     kind = wanted.checked_kind()
+    if wanted.output is not None:
+        refuse_other(wanted.output, is_table, force=wanted.force)
     study = load(space_or_study, home=home_path, curves=False)
     if kind == "table":
         _print(study, wanted)
@@ -83,10 +91,11 @@ class _Wanted:
     as_json: bool
     kind: str | None
     output: Path | None
-    sort: str
+    sort: str  # best, trial, or a column
     outcomes: tuple[str, ...]
     top: int
     verbose: bool
+    force: bool
     is_part: bool  # some trials were asked for, and no more
 
     def checked_kind(self) -> str:
@@ -106,7 +115,9 @@ class _Wanted:
     def sorted(self, study: Study) -> list[Trial]:
         """The trials with the wanted outcomes in the wanted order."""
         found = [trial for trial in study.trials if not self.outcomes or trial.outcome in self.outcomes]
-        return found if self.sort == "trial" else sorted(found, key=_order(study))
+        if self.sort == "best":
+            return sorted(found, key=_order(study))
+        return sorted_by(self.sort, found)
 
     def shown(self, study: Study) -> list[Trial]:
         """The best `top` of them, and those that are running."""
@@ -137,6 +148,44 @@ def _order(study: Study) -> Callable[[Trial], tuple[int, float, int]]:
         return place if math.isfinite(value) else 3, value, trial.number
 
     return key
+
+
+def sorted_by(column: str, trials: Sequence[Trial]) -> list[Trial]:
+    """The trials by a column, those without a value of it last; `-COLUMN`: the largest first.
+
+    A param or a metric may be named by its last part. Raises UserError for an unknown column.
+    """
+    name = column.removeprefix("-")
+    rows = {trial.number: _columns(trial) for trial in trials}
+    known = list(dict.fromkeys(key for row in rows.values() for key in row)) or [name]
+    ends = [key for key in known if re.split(r"[./]", key)[-1] == name]
+    found = name if name in known else ends[0] if len(ends) == 1 else None
+    if found is None:
+        near = difflib.get_close_matches(name, known, n=1)
+        allowed = f"did you mean {near[0]}?" if near else f"allowed: best, {', '.join(known)}"
+        raise UserError(f"--sort {name}: no such column; {allowed}")
+    there = [trial for trial in trials if _is_there(rows[trial.number].get(found))]
+    is_text = any(isinstance(rows[trial.number][found], str) for trial in there)
+
+    def key(trial: Trial) -> Any:
+        value = rows[trial.number][found]
+        return str(value) if is_text else value
+
+    return sorted(there, key=key, reverse=column.startswith("-")) + [trial for trial in trials if trial not in there]
+
+
+def _is_there(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+def _columns(trial: Trial) -> dict[str, Any]:
+    """What trials can be sorted by: the metrics of a trial are those at its best evaluation."""
+    at = {"epoch": trial.best.epoch or None} if trial.best else {}
+    own = {"trial": trial.number, "outcome": str(trial.outcome), "value": trial.value, "seconds": trial.seconds or None}
+    found = own | at | {"memory": trial.peak_memory or None} | unfolded(trial.params)
+    return found | {
+        name: value for name, value in (trial.best.metrics if trial.best else {}).items() if name not in found
+    }
 
 
 def _write_json(value: Any, output: Path | None) -> None:

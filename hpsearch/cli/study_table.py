@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from hpsearch.cli.study_json import enqueued
 from hpsearch.displays.console import Column, console, fits, table, write
 from hpsearch.displays.live.following import State, state_of
+from hpsearch.displays.places import at, counted_by
 from hpsearch.displays.text import about_values, about_winner, audited, confirmed, equals, measured, plain
 from hpsearch.displays.text import named as named_trial
 from hpsearch.displays.trials import differing, importance, param_columns
+from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.request import named
 
 WIDE, SHORT = 110, 8  # columns of a terminal that shows whole MLflow run ids; characters of an id in a narrower one
@@ -51,18 +53,18 @@ def print_study(study: Study, trials: Sequence[Trial], *, verbose: bool, table_o
 def _print_trials(study: Study, shown: Sequence[Trial], to: Console, *, verbose: bool) -> Iterator[str]:
     """Prints the table; yields the lines below it: params that are the same in all trials, or were left out."""
 
-    params = [study.history.trial(trial.number).told_params for trial in shown]
+    params = [unfolded(study.history.trial(trial.number).told_params) for trial in shown]
     names, same = differing(params)
     ended = [trial for trial in study.trials if trial.value is not None]
-    values, theirs = [float(trial.value or 0.0) for trial in ended], [trial.params for trial in ended]
+    values, theirs = [float(trial.value or 0.0) for trial in ended], [unfolded(trial.params) for trial in ended]
     weights = {name: importance(name, theirs, values) for name in names}
-    epochs = _has_epochs(study)
-    before = [_cells(study, trial, epochs=epochs) for trial in shown]
+    place = _place(study)
+    before = [_cells(study, trial, place=place) for trial in shown]
     after = [[_run(trial, to)] if verbose else [] for trial in shown]
 
     def whole(found: ParamColumns) -> tuple[list[Column], list[list[str]]]:
         rows = [[*a, *b, *c] for a, b, c in zip(before, found.rows, after, strict=True)]
-        return _columns(study, found.heads, epochs=epochs, verbose=verbose), rows
+        return _columns(study, found.heads, place=place, verbose=verbose), rows
 
     found = param_columns(names, params, lambda found: fits(to, *whole(found), framed=found.framed), weights)
     held = " paused," if state_of(study.history, study.folder) is State.PAUSED else ""
@@ -74,21 +76,20 @@ def _print_trials(study: Study, shown: Sequence[Trial], to: Console, *, verbose:
         yield f"left out, as they matter least here: {', '.join(found.left_out)} (a wider terminal, or --format csv)"
 
 
-def _columns(study: Study, heads: Sequence[str], *, epochs: bool, verbose: bool) -> list[Column]:
-
+def _columns(study: Study, heads: Sequence[str], *, place: str, verbose: bool) -> list[Column]:
     return [
         Column("trial"),
         Column("outcome", wraps=True),
         Column(study.metric, short=study.metric.rpartition("/")[2]),
-        *([Column("at epoch", short="epoch", needed=2)] if epochs else []),
+        *([Column(f"at {place}", short=place, needed=2)] if place else []),
         *(Column(head) for head in heads),
         *([Column("MLflow run", short="run", needed=1)] if verbose else []),
     ]
 
 
-def _has_epochs(study: Study) -> bool:
-    """Whether the trainer counts epochs."""
-    return any(trial.best and trial.best.epoch for trial in study.trials)
+def _place(study: Study) -> str:
+    """What tells where a trial's best evaluation was: its epoch, or the step of a training that counts none."""
+    return counted_by([trial.best for trial in study.trials])
 
 
 def _waiting(study: Study) -> Iterator[str]:
@@ -127,14 +128,13 @@ def _run(trial: Trial, to: Console) -> str:
     return (trial.mlflow_run_id or "")[: None if to.width >= WIDE else SHORT]
 
 
-def _cells(study: Study, trial: Trial, *, epochs: bool) -> list[str]:
-    """The cells of a trial before its params; `epochs`: with the epoch of its best evaluation."""
-
+def _cells(study: Study, trial: Trial, *, place: str) -> list[str]:
+    """The cells of a trial before its params; `place`: epoch or step of its best evaluation, or nothing."""
     known = study.history.trial(trial.number)
     value = trial.best.metrics[study.metric] if trial.value is None and trial.best else trial.value
     return [
         f"{trial.number}{' *' if study.best and trial.number == study.best.number else ''}",
         ", ".join(filter(None, (trial.outcome, known.ending, known.stage))),
         "" if value is None else measured(value),
-        *([f"{trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""] if epochs else []),
+        *([at(trial.best, place)] if place else []),
     ]

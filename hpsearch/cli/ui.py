@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import webbrowser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,7 @@ Examples:
     help=f"Of optuna-dashboard, where it is installed.  [default: {DASHBOARD}, or a free one]",
 )
 @click.option("--charts", is_flag=True, help="Open the charts in place of the table.")
+@click.option("-v", "--verbose", is_flag=True, help="Also print what the servers print.")
 @click.option("--browser/--no-browser", default=None, help="Open the page.  [default: from a terminal with a display]")
 @home_option
 def ui(
@@ -65,6 +66,7 @@ def ui(
     port: int,
     dashboard_port: int | None,
     charts: bool,
+    verbose: bool,
     browser: bool | None,
     home_path: Path,
 ) -> None:
@@ -81,6 +83,7 @@ def ui(
     _check(shown, space_or_study, port)
     dashboard_port = _free(dashboard_port)
     servers, lines = _servers(shown, port, dashboard_port)
+    servers = [replace(one, verbose=verbose) for one in servers]
     page = _page(shown, port, charts)
     click.echo("\n".join([f"MLflow: {page}", *lines, *older(shown), _ending(shown, port, len(servers))]))
     sys.exit(serve(servers, started=lambda: _await(page, port, opens=opens)))

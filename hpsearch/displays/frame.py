@@ -16,7 +16,7 @@ from hpsearch.displays.live.progress import Progress
 from hpsearch.displays.live.state import Best, InTraining, LiveState, Memory
 from hpsearch.displays.text import inline, measured, shown
 from hpsearch.outcome import Outcome
-from hpsearch.policies.budget.spending import UNITS, Limit, figure
+from hpsearch.policies.budget.spending import Limit, figure
 
 ROOMY = 18  # lines of a terminal, from here on with an empty one above the view
 LONGEST_VALUE = 24  # characters of a param's value
@@ -104,7 +104,7 @@ def done(found: Progress) -> str:
 def _limit(limit: Limit) -> str:
     if limit.name == "hours":
         return f"{clock(limit.spent)} of {clock(limit.total)}"
-    return f"{'money ' * (limit.name == 'money')}{figure(limit.spent)} of {figure(limit.total)}{UNITS[limit.name]}"
+    return str(limit)
 
 
 def time_left(state: LiveState) -> str:

@@ -31,8 +31,7 @@ def head(event: Opened) -> list[str]:
     return [
         f"study {history.study} in {event.folder}: {' and '.join(wanted)}, {goal}",
         *(f"  {line}" for line in event.data),
-        f"  searching {ranges}",
-        *([f"  {priors}"] if priors else []),
+        *([f"  searching {ranges}", *([f"  {priors}"] if priors else [])] if experiment.searches else []),
         f"  workers: {_workers(event)}",
         *_resumed(event),
     ]

@@ -15,6 +15,7 @@ from hpsearch.displays.console import Column, console, table
 from hpsearch.displays.lines import finished, finished_in, head, started, stopped
 from hpsearch.displays.live.plan import Plan
 from hpsearch.displays.live.state import LiveState
+from hpsearch.displays.places import at, counted_by
 from hpsearch.displays.screen import Screen, screen
 from hpsearch.displays.text import (
     about_values,
@@ -255,22 +256,23 @@ def counted(history: History) -> str:
 
 def best_table(history: History, to: Console) -> Table:
     """A table of the best trials, the winner first."""
+    ranked = history.ranked(unfinished=True)[:SHOWN]
+    place = counted_by([trial.best for trial in ranked])
     columns = [
         Column("trial"),
         Column(history.metric, short=history.metric.rpartition("/")[2]),
-        Column("epoch", needed=1),
+        *([Column(place, needed=1)] if place else []),
         Column("outcome", wraps=True, needed=2),
         Column("params", wraps=True),
     ]
     rows = []
-    for trial in history.ranked(unfinished=True)[:SHOWN]:
-        epoch = f"{trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
+    for trial in ranked:
         status = ", ".join(filter(None, (history.trials[trial.number].status, trial.ending)))
         rows.append(
             [
                 str(trial.number),
                 measured(trial.value or 0.0),
-                epoch,
+                *([at(trial.best, place)] if place else []),
                 status,
                 cell(short_params(trial, history.default())),
             ]

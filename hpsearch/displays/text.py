@@ -11,6 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from hpsearch.displays.live.state import telling
+from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.confirmation import STANDARD_ERRORS, Confirmation, Finalist
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
@@ -55,7 +56,7 @@ def error_file(folder: Path, trial: TrialHistory) -> str:
 
 def params(trial: TrialHistory) -> str:
     """A trial's params in one line; the sampled value beside another one that its value is of."""
-    return " ".join(f"{name}={shown(value)}" for name, value in trial.told_params.items())
+    return " ".join(f"{name}={shown(value)}" for name, value in unfolded(trial.told_params).items())
 
 
 def short_params(trial: TrialHistory, default: TrialHistory | None) -> str:

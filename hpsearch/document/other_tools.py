@@ -32,6 +32,7 @@ SECTIONS = {  # top-level keys of other tools
     "method": "the sampler is search: {sampler: ...}",
     "metric": "the metric is objective: {metric: ...}",
     "early_terminate": "the pruner is search: {pruner: ...}",
+    **dict.fromkeys(("evaluations", "n_evaluations", "eval_times"), "their number is evaluation: {times: N}"),
 }
 LONGEST = 12  # choices; longer lists are abbreviated
 

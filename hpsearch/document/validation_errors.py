@@ -77,7 +77,8 @@ def message(error: Mapping[str, Any]) -> str:
     if kind == "value_error":
         return str(context["error"])
     if kind in _PHRASES:
-        return f"{_PHRASES[kind]}, not {given}"
+        is_scalar = kind == "string_type" and isinstance(error.get("input"), bool | int | float)
+        return f"{_PHRASES[kind]}, not {given}" + (f'; quote it: "{given}"' if is_scalar else "")
     return f"{str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}, not {given}"
 
 

@@ -25,6 +25,7 @@ from hpsearch.results.evidence.caveats import at_chance
 from hpsearch.results.evidence.comparisons import against_default, beaten, unbeaten
 from hpsearch.system import gpus
 from hpsearch.system.atomic import write_atomically
+from hpsearch.system.own_output import with_checksum
 from hpsearch.system.user_modules import PREFIX
 from hpsearch.trainers import Trainer, load, trainer_name
 
@@ -105,9 +106,9 @@ def relative(base: Path, path: Path) -> str:
 
 
 def written(path: Path, text: str) -> None:
-    """Writes a file atomically; raises UserError if it cannot be written."""
+    """Writes a config atomically, with its checksum; raises UserError if it cannot be written."""
     try:
-        write_atomically(path, text.encode())
+        write_atomically(path, with_checksum(text).encode())
     except OSError as error:
         raise UserError(f"{path}: cannot write: {error.strerror}") from error
 

@@ -85,8 +85,8 @@ def refuse_changed(experiment: Experiment, found: list[Change]) -> None:
         known = experiment.provenance
         raise StudyMismatch(
             f"{experiment.where(*found[0][0][:1])}: the data are not those of trial {known.get('trial')} of "
-            f"study '{known.get('study')}'; undo, or train on them as they are (--data-changed, in Python "
-            "data_changed=True):\n" + described(found)
+            f"study '{known.get('study')}'; undo, or train on them as they are (`hpsearch train "
+            "--data-changed`, in Python data_changed=True):\n" + described(found)
         )
 
 

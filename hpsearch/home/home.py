@@ -66,6 +66,10 @@ class Home:
         """A study's journal."""
         return self.study(name) / "journal.jsonl"
 
+    def is_mistaken(self, name: str, space: str | Path | None) -> bool:
+        """Whether an unknown study seems to be a misspelt one, or one of another home."""
+        return bool(_near(self, name) or elsewhere(self, f"{name}/journal.jsonl", space=space))
+
 
 def _has_studies(path: Path) -> bool:
     return next(path.glob("*/journal.jsonl"), None) is not None
@@ -109,10 +113,18 @@ def hint(home: Home, study: str, space: str | Path | None) -> str:
     return f"; it is in the home {other} (in a command: --home {other})" if other else ""
 
 
+def _studies(home: Home) -> list[str]:
+    return sorted(entry.parent.name for entry in home.path.glob("*/journal.jsonl"))
+
+
+def _near(home: Home, study: str) -> list[str]:
+    return difflib.get_close_matches(study, _studies(home), n=SHOWN)
+
+
 def _known(home: Home, study: str) -> str:
     """Says which studies there are, those with the nearest names or all, as the end of a message."""
-    there = sorted(entry.parent.name for entry in home.path.glob("*/journal.jsonl"))
-    if near := difflib.get_close_matches(study, there, n=SHOWN):
+    there = _studies(home)
+    if near := _near(home, study):
         others = f" (hpsearch list{home.option} has all {len(there)})" if len(there) > len(near) else ""
         return f"did you mean {' or '.join(near)}?{others}"
     return f"there are: {', '.join(there)}" if there else "it has no study yet"

@@ -57,7 +57,7 @@ def _check_rules(experiment: Experiment, history: History) -> None:
         raise StudyMismatch(
             f"{experiment.where('study')}: study '{history.study}' was made by {maker}, which cuts, trains and scores "
             "otherwise: its trials cannot be compared with new ones; name a new study (study: in the file; "
-            "--study NAME in a command, study= in Python). It can still be shown, exported and trained"
+            "`hpsearch run --study NAME`, study= in Python). It can still be shown, exported and trained"
         )
 
 
@@ -117,8 +117,8 @@ def _refuse(experiment: Experiment, history: History, found: list[Change]) -> No
         return
     raise StudyMismatch(
         f"{experiment.where(*found[0][0])}: study '{history.study}' was made from another space or other data; "
-        f"name a new study (study: in the file; --study NAME in a command, study= in Python){_keeps(history, found)}, "
-        "or undo:\n" + described(found, partial(_reason, experiment))
+        "name a new study (study: in the file; `hpsearch run --study NAME`, study= in Python)"
+        f"{_keeps(history, found)}, or undo:\n" + described(found, partial(_reason, experiment))
     )
 
 

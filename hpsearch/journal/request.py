@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hpsearch.journal.branch_labels import unfolded
+
 ENQUEUED, REFUSED = "config_enqueued", "config_refused"  # kinds of events
 
 
@@ -27,5 +29,6 @@ class Request:
 def named(params: Mapping[str, Any]) -> str:
     """Params in one line: learning_rate=0.0003 n_layers=2."""
     return " ".join(
-        f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}" for name, value in params.items()
+        f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in unfolded(params).items()
     )

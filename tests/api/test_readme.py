@@ -7,7 +7,7 @@ from tests import blank
 
 README = Path(__file__).parents[2] / "README.md"
 SPACE = """
-study: reviews
+study: space
 budget: {trials: 1}
 objective: {metric: val/f1_macro}
 data:

@@ -31,7 +31,7 @@ def test_hours_that_end_before_an_evaluation_say_what_to_change(tmp_path):
     assert found[0].endswith("allow more hours, a smaller model or more evaluations (evaluation.times)")
     [spent] = found[1:]
     command, _, hours = spent.partition(" --hours ")
-    assert command.endswith(" of 1e-09 h; trials interrupted: 1; for more: hpsearch extend space.yaml")
+    assert command.endswith(" of 0 min; trials interrupted: 1; to add as much again: hpsearch extend space.yaml")
     assert float(hours) == pytest.approx(study.history.seconds / 3600, rel=0.05)  # as much again as was spent
 
 
@@ -47,7 +47,7 @@ def test_a_winner_that_has_not_ended_is_named_as_such(tmp_path):
     first, second = lines(study, wanted)
     assert first == (
         "the winner has not ended and counts by its best evaluation so far: "
-        "trial 0 (interrupted), val/loss 2.5 at epoch 0.1"
+        "trial 0 (interrupted), val/loss 2.5000 at epoch 0.1"
     )
     assert float(second.partition(" --hours ")[2]) == pytest.approx(study.history.seconds / 3600, rel=0.05)
 
@@ -92,11 +92,12 @@ def test_a_spent_budget_of_trials_says_how_to_continue(tmp_path):
     script = lambda task: says(task, 3.0, 2.0)  # noqa: E731
     study, seen = go(wanted, tmp_path / "home", launcher=Scripted(workers(tmp_path, 1), script))
     assert not any(isinstance(event, Interrupted) for event in seen)
-    assert lines(study, wanted) == ["spent: 2 of 2 trials; for more: hpsearch extend space.yaml --trials 2"]
+    assert lines(study, wanted) == ["spent: 2 of 2 trials; to add as much again: hpsearch extend space.yaml --trials 2"]
     roomy = experiment("budget: {trials: 3, device_hours: 1, price_per_hour: 2, money: 1}\n" + QUIET)
     study.history.devices.seconds = 1800.0
     assert lines(study, roomy) == [
-        "spent: 2 of 3 trials, 0.5 of 1 device-hours, money 1 of 1; for more: hpsearch extend space.yaml --money 1"
+        "spent: 2 of 3 trials, 0.5 of 1 device-hours, money 1 of 1; to add as much again: "
+        "hpsearch extend space.yaml --money 1"
     ]
 
 

@@ -27,7 +27,11 @@ def test_it_says_what_it_found_and_the_next_command(here, call):
     assert lines[0] == "reviews: classification, 82 train, 9 valid, 9 test examples"
     assert "reviews: text from text, label from label" in lines
     assert "  hpsearch run space.yaml     search; the same command resumes" in lines
-    assert Experiment.load("space.yaml").study == "reviews"
+    assert (
+        "  hpsearch watch space        the study from another terminal; show, report, export take its name, too"
+        in lines
+    )
+    assert Experiment.load("space.yaml").study == "space"
     code, _, err = call("new", "reviews.csv")
     assert (code, err) == (2, "error: space.yaml exists; --force replaces it, -o writes another file\n")
 

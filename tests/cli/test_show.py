@@ -8,6 +8,10 @@ from dataclasses import replace
 import pytest
 
 import hpsearch
+from hpsearch.api.trial import Trial
+from hpsearch.cli.show import sorted_by
+from hpsearch.contract import Evaluation
+from hpsearch.errors import UserError
 from hpsearch.outcome import Outcome
 from hpsearch.space.experiment import Experiment
 from tests.cli.processes import shown
@@ -224,3 +228,91 @@ def test_a_config_that_was_only_tried_short_is_said_to_be(tmp_path, call):
     out = call("show", "toy", "--home", tmp_path)[1]
     assert "enqueued, only tried short so far, by trial 0 (horizon 1/9): learning_rate=0.01 epochs=3\n" in out
     assert "enqueued, not tried yet: learning_rate=0.01 epochs=4\n" in out
+
+
+def trial(number, *, value=None, metrics=None, epoch=0.0, **more):
+    best = None if metrics is None else Evaluation(1, 10, 0.5, metrics, epoch=epoch)
+    fields = {"outcome": Outcome.COMPLETED, "evaluations": (), "seconds": 0.0, "params": {}}
+    return Trial(number, value=value, best=best, **(fields | more))
+
+
+SORTED = [
+    trial(
+        0, value=2.0, metrics={"val/loss": 2.0, "val/f1": 0.5}, epoch=3.0, params={"a.rate": 0.5, "n": 3}, seconds=9.0
+    ),
+    trial(
+        1, value=1.0, metrics={"val/loss": 1.0, "val/f1": 0.7}, epoch=1.0, params={"a.rate": 0.1, "n": 20}, seconds=5.0
+    ),
+    trial(2, params={"a.rate": 0.3, "kind": "b"}, outcome=Outcome.FAILED),
+]
+
+
+@pytest.mark.parametrize(
+    ("column", "order"),
+    [
+        ("trial", [0, 1, 2]),
+        ("-trial", [2, 1, 0]),
+        ("value", [1, 0, 2]),
+        ("-value", [0, 1, 2]),
+        ("epoch", [1, 0, 2]),
+        ("seconds", [1, 0, 2]),
+        ("a.rate", [1, 2, 0]),
+        ("rate", [1, 2, 0]),  # by its last part
+        ("-n", [1, 0, 2]),  # as numbers, those without one last
+        ("n", [0, 1, 2]),
+        ("val/f1", [0, 1, 2]),
+        ("-f1", [1, 0, 2]),
+        ("outcome", [0, 1, 2]),
+    ],
+)
+def test_trials_are_sorted_by_any_column(column, order):
+    assert [one.number for one in sorted_by(column, SORTED)] == order
+
+
+def test_an_unknown_column_names_the_nearest_or_all():
+    with pytest.raises(UserError, match=r"--sort epohc: no such column; did you mean epoch\?"):
+        sorted_by("epohc", SORTED)
+    with pytest.raises(
+        UserError, match=r"--sort zzzz: no such column; allowed: best, trial, outcome, value, .*, val/f1"
+    ):
+        sorted_by("-zzzz", SORTED)
+
+
+def test_the_table_can_be_sorted_by_a_param_and_by_epochs(home, call):
+    found = json.loads(call("show", "toy", "--json", "--home", home)[1])["trials"]
+    name = next(iter(found[0]["params"]))
+    ordered = sorted(found, key=lambda one: -one["params"][name])
+    rows = _rows(call("show", "toy", "--sort", f"-{name}", "--home", home)[1])
+    assert [int(line.split()[1]) for line in rows] == [one["number"] for one in ordered]
+    assert call("show", "toy", "--sort", "epoch", "--home", home)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("export", "toy", "-o", "mine"),
+        ("report", "toy", "-o", "mine"),
+        ("show", "toy", "--format", "csv", "-o", "mine"),
+        ("show", "toy", "--format", "parquet", "-o", "mine"),
+        ("show", "toy", "--json", "-o", "mine"),
+        ("schema", "-o", "mine"),
+    ],
+)
+def test_a_file_of_the_users_is_never_replaced_by_accident(command, home, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path, where = tmp_path / "mine", () if command[0] == "schema" else ("--home", home)
+    path.write_text("text,label\nwhat took me a week,a\n")
+    code, _, err = call(*command, *where)
+    assert (code, err) == (
+        2,
+        "error: mine exists, and is not what this command writes; --force (force=True) replaces it, -o writes another "
+        "file\n",
+    )
+    assert path.read_text().endswith("week,a\n")
+    assert call(*command, *where, "--force")[0] == 0
+    assert not path.read_bytes().endswith(b"week,a\n")
+    assert call(*command, *where)[0] == 0  # its own
+    if command[0] == "export":
+        path.write_text(path.read_text().replace("epochs:", "epochs: "))
+        code, _, err = call(*command, *where)
+        assert (code, err.startswith("error: mine was edited since hpsearch wrote it; --force")) == (2, True)

@@ -209,6 +209,25 @@ def test_a_study_that_starts_is_waited_for(tmp_path, call):
     assert names(seen) == ["Notice", "Preparing", "Preparing", "Watched", "Left"]
 
 
+def test_a_run_that_has_not_come_up_is_waited_for(tmp_path):
+    seen = []
+
+    def show(event):
+        seen.append(event)
+        if len(seen) == 3:
+            Driver(tmp_path / "home").stop()
+
+    hpsearch.watch("toy", home=tmp_path / "home", progress=show)
+    assert seen[0] == Notice(f"no study toy in {tmp_path}/home yet; waiting 30 s for its run to come up")
+    assert names(seen)[-2:] == ["Watched", "Left"]
+
+
+def test_a_run_that_never_comes_up_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("hpsearch.api.watch.PATIENCE", 0.0)
+    with pytest.raises(hpsearch.UserError, match=r"no study 'toy' in .*it has no study yet"):
+        hpsearch.watch("toy", home=tmp_path / "home", progress=False)
+
+
 def test_a_study_whose_driver_ends_before_its_first_trial_is_one_line(tmp_path):
     (tmp_path / "home" / "toy").mkdir(parents=True)
     lock = StudyLock(tmp_path / "home" / "toy" / "lock", what="study 'toy'")

@@ -133,3 +133,10 @@ def test_a_notebook_shows_a_search_that_runs_already_and_how_it_was_left(state):
     assert re.search("trial 3 .* 25% 2.5000", repr(found))
     found.show(Left(history, Path("home/toy"), str(state)))
     assert repr(found).splitlines()[-1] == f"study toy: {state}"
+
+
+def test_a_confirmation_names_no_ranges_that_it_searches():
+    event = opened("seed: 1\n")
+    assert [line for line in head(event) if line == "  searching learning_rate, epochs"]
+    confirming = replace(event, experiment=replace(event.experiment, searches=False))
+    assert not [line for line in head(confirming) if "searching" in line]

@@ -79,6 +79,7 @@ def test_many_choices_are_not_written_out():
     ("line", "said"),
     [
         ("parameters: {lr: {min: 0, max: 1}}", "parameters: unknown key; ranges stand in model, training, tokenizer"),
+        ("evaluations: 10", "evaluations: unknown key; their number is evaluation: {times: N}"),
         ("method: bayes", "method: unknown key; the sampler is search: {sampler: ...}"),
         ("metric: {name: val_loss, goal: minimize}", "metric: unknown key; the metric is objective: {metric: ...}"),
     ],

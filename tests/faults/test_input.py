@@ -424,7 +424,7 @@ CHANGES = {  # what is replaced in STUDY, the place of the first change, the lin
         ["seed: 1 -> 3", "model.width: 64 -> 96", "training.epochs: {low: 1.0, high: 6.0} -> {low: 1.0, high: 7.0}"],
     ),
 }
-NAME = "name a new study (study: in the file; --study NAME in a command, study= in Python)"
+NAME = "name a new study (study: in the file; `hpsearch run --study NAME`, study= in Python)"
 LEARNS = ", which learns from the trials of this one by search: {warm_start: made}"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from hpsearch.contract import Evaluation
 from hpsearch.displays.live.plan import Plan
 from hpsearch.displays.live.progress import Progress, elapsed, is_confirming, progress
+from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.results.evidence.comparisons import lead_margin
@@ -99,6 +100,7 @@ class LiveState:
         trials = [trial for trial in history.everything.values() if trial.running]
         running = tuple(_in_training(trial, history, default, at=at) for trial in sorted(trials, key=_number))
         seconds, ended = elapsed(history, at=at), len(history.finished)
+        counted, searches = _counted(history, plan)
         state = cls(
             history.study,
             history.metric,
@@ -107,8 +109,8 @@ class LiveState:
             progress=progress(history, plan, at=at),
             best=_best(history, default),
             running=running,
-            ended=dict(Counter(_words(t) for t in history.trials.values() if not t.running).most_common()),
-            trials_per_hour=ended / seconds * 3600 if ended and seconds > 0 else None,
+            ended=dict(Counter(_words(t) for t in counted if not t.running).most_common()),
+            trials_per_hour=ended / seconds * 3600 if searches and ended and seconds > 0 else None,
             note=note,
         )
         return state._with_rates()
@@ -145,6 +147,15 @@ def _phase(history: History, plan: Plan) -> str:
     if plan.audits:
         return "auditing"
     return "confirming" if is_confirming(history, plan) else ""
+
+
+def _counted(history: History, plan: Plan) -> tuple[list[TrialHistory], bool]:
+    """The trainings that are under way and those like them: trials, repeats or audits; and whether it searches."""
+    if plan.audits:
+        return list(history.audits.values()), False
+    if is_confirming(history, plan):
+        return [one for one in history.repeats.values() if not one.audits], False
+    return list(history.trials.values()), True
 
 
 def _words(trial: TrialHistory) -> str:
@@ -207,7 +218,7 @@ def _best(history: History, default: TrialHistory | None) -> Best | None:
 
 def telling(params: Mapping[str, Any], default: TrialHistory | None) -> dict[str, Any]:
     """Params by short names, the last part of a dotted one; first those that differ from the default config's."""
-    known = {} if default is None else default.params
+    params, known = unfolded(params), {} if default is None else unfolded(default.params)
     ordered = sorted(params, key=lambda name: name in known and known[name] == params[name])
     short = {name: name.rpartition(".")[2] for name in params}
     twice = {name for name, count in Counter(short.values()).items() if count > 1}

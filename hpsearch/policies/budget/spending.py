@@ -13,6 +13,8 @@ from hpsearch.space.search import Confirm
 LIMITS = ("trials", "hours", "device_hours", "money")  # of a budget; the first that is reached ends the study
 NEARLY = 0.9  # share of a limit of time from which it is what has ended a search
 UNITS = {"trials": " trials", "hours": " h", "device_hours": " device-hours", "money": ""}
+SHORT = {"hours": " min", "device_hours": " device-minutes"}  # of limits below an hour
+LEAST = 0.0005  # a smaller number is said as 0
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class Limit:
     def __str__(self) -> str:
         if self.name == "trials" and self.spent > self.total:  # a later run allows fewer
             return f"{figure(self.spent)} trials ({figure(self.total)} allowed)"
-        return f"{_before(self.name)}{figure(self.spent)} of {figure(self.total)}{UNITS[self.name]}"
+        unit, factor = _unit(self.name, self.total)
+        spent, total = factor * self.spent, factor * self.total
+        return f"{_before(self.name)}{figure(spent)} of {figure(total)}{unit}"
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,20 @@ def limits(budget: Budget) -> list[str]:
     """Each limit of the budget, in words."""
     price = "" if budget.price_per_hour is None else f" at {budget.price_per_hour:g} a device-hour"
     found = [(name, total) for name in LIMITS if (total := getattr(budget, name)) is not None]
-    return [f"{_before(name)}{figure(total)}{UNITS[name]}{price * (name == 'money')}" for name, total in found]
+    return [f"{_before(name)}{_amount(name, total)}{price * (name == 'money')}" for name, total in found]
+
+
+def _amount(name: str, total: float) -> str:
+    """A limit with its unit: 20 trials, 1.5 h, 3 min."""
+    unit, factor = _unit(name, total)
+    return f"{figure(factor * total)}{unit}"
+
+
+def _unit(name: str, total: float) -> tuple[str, float]:
+    """The unit in which a limit and what is spent of it are said, and its factor: minutes of less than an hour."""
+    if name in SHORT and 0 < total < 1:
+        return SHORT[name], 60.0
+    return UNITS[name], 1.0
 
 
 def said(budget: Budget, history: History) -> str:
@@ -141,8 +158,10 @@ def kept(budget: Budget, confirm: Confirm, history: History, *, workers: int) ->
 
 
 def figure(value: float) -> str:
-    """A number of a budget, in as few digits as tell it: 3, 3.1, 0.052."""
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    """A number of a budget, in as few digits as tell it and without an exponent: 3, 3.1, 0.052; nearly nothing is 0."""
+    if abs(value) < LEAST:
+        return "0"
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
 
 
 def _before(name: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hpsearch.data import sources
 from hpsearch.errors import UserError
 from hpsearch.output.printable import printable
-from hpsearch.preflight.draft.origins import origins
+from hpsearch.preflight.draft.origins import Origin, beside, origins
 from hpsearch.preflight.draft.own_model import own_model
 from hpsearch.preflight.draft.plan import Budget, Machine, ModelPart, Plan
 from hpsearch.preflight.draft.pretrained import pretrained
@@ -32,6 +32,7 @@ class Draft:
     text: str
     lines: tuple[str, ...]  # what was found, a line each
     warnings: tuple[str, ...]
+    study: str  # its name
 
 
 def draft(
@@ -62,9 +63,18 @@ def draft(
     lines = [*(line for one in every for line in _found_lines(one)), *model.found]
     text = _text(every, model, plan, lines)
     experiment = _checked(text, output, runs=model.runs)
-    warnings = [*answers.taken, *model.warnings, *experiment.warnings]
+    warnings = [*answers.taken, *(line for one in origin for line in _beside(one)), *model.warnings]
+    warnings += experiment.warnings
     warnings += [line for one in every for line in sources.warnings(one.name, one.splits)]
-    return Draft(text, tuple(lines), tuple(printable(line, keep="") for line in warnings))
+    return Draft(text, tuple(lines), tuple(printable(line, keep="") for line in warnings), plan.study)
+
+
+def _beside(one: Origin) -> Iterator[str]:
+    """A line about the valid and test parts that lie beside the training file, and were not given."""
+    if there := beside(one):
+        names = ", ".join(path.name for path in there)
+        verb, them = ("lie", "them") if len(there) > 1 else ("lies", "it")
+        yield f"{names} {verb} beside {one.first.name}: pass {them} too, and no examples are cut from it"
 
 
 def _refuse_unused(every: Sequence[Found], answers: Answers) -> None:
@@ -88,8 +98,8 @@ def _checked(text: str, output: Path, *, runs: bool) -> Experiment:
 
 
 def _study(output: Path, every: Sequence[Found]) -> str:
-    """The name of the file, or of the data if the file's says nothing."""
-    if output.stem not in ("space", "-") and not wrong_study(output.stem):
+    """The name of the file, as for a space file without `study:`; that of the data if no study can have it."""
+    if not wrong_study(output.stem):
         return output.stem
     names = "_".join(one.name for one in every)
     return names if len(every) <= 3 and not wrong_study(names) else "mixed"
@@ -127,6 +137,9 @@ def _text(every: Sequence[Found], model: ModelPart, plan: Plan, found_lines: Seq
     head += ["Drafted by `hpsearch new`. `hpsearch explain KEY` says what a key means.", *found_lines]
     head += [f"  hpsearch plan {output.name}    does it fit, and how long does it take?"]
     head += [f"  hpsearch run {output.name}     searches; the same command resumes"]
+    head += [
+        f"  hpsearch watch {plan.study}    the study from another terminal; show, report, export take its name, too"
+    ]
     given = plan.budget.written(plan.machine, trials=model.trials)
     limit = "the first limit that is reached ends the study" if len(given) > 1 else "of the study, restarts included"
     lines = [

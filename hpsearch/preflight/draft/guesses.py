@@ -112,7 +112,7 @@ def _refuse_unique_label(table: Table) -> None:
                 f"column {printable(column.name, keep='')} has no value in {column.missing} of the first "
                 f"{column.missing + len(column.values)} rows; give each row a label, or leave those rows out"
             )
-        what = "numbers" if column.is_numeric else "values"
+        what = f"{'number' if column.is_numeric else 'value'}{'s' * (column.distinct != 1)}"
         raise UserError(
             f"column {printable(column.name, keep='')} has {column.distinct} different {what} in {len(column.values)} "
             "rows, so they are no classes; name the column of the classes with --label, or give --task text"
@@ -129,6 +129,8 @@ def _holds(column: Column) -> str:
         return "empty"
     if column.is_numeric:
         return "numbers"
+    if column.distinct == 1 and len(column.values) > 1:
+        return f"1 different value in {len(column.values)} rows"
     return f"{column.distinct} values" if column.is_label else "single words"
 
 

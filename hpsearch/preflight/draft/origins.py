@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from hpsearch.data import file_formats, locations, paths
@@ -40,6 +42,7 @@ class Origin:
     library: bool = False  # `dataset: folder`; without files, the `datasets` library reads it
     delimiter: str | None = None  # of a text file that holds a table
     notes: tuple[str, ...] = ()
+    named: str | None = None  # valid or test: the names of its only files say so
 
     @property
     def first(self) -> Path:
@@ -56,6 +59,7 @@ def origins(given: Sequence[Path], answers: Answers) -> tuple[list[Origin], list
     checkpoints = [path for path in given if path.is_dir() and is_checkpoint(path)]
     folders = [path for path in given if path.is_dir() and path not in checkpoints]
     files = [path for path in given if not path.is_dir()]
+    _refuse_twice([*folders, *files])
     for path in files:
         file_formats.check_regular(path)
         _refuse_binary(path)
@@ -76,6 +80,16 @@ def _expanded(path: Path) -> list[Path]:
     if not found:
         raise DataError(f"{printable(str(path), keep='')}: no file matches this pattern")
     return found
+
+
+def _refuse_twice(given: Sequence[Path]) -> None:
+    """Raises UserError for a file or a folder that is given twice, under one name or two."""
+    seen = dict[str, Path]()
+    for path in given:
+        if (other := seen.get(os.path.realpath(path))) is not None:
+            same = "" if other == path else f", as {printable(str(other), keep='')}"
+            raise UserError(f"{printable(str(path), keep='')}: this file is given twice{same}; give it once")
+        seen[os.path.realpath(path)] = path
 
 
 def _refuse_binary(path: Path) -> None:
@@ -163,26 +177,79 @@ def _of_files(files: Sequence[Path], answers: Answers) -> list[Origin]:
         return []
     if (pairs := _aligned(files, answers, ordered=True)) is not None:
         return [pairs]
-    return [_as_table(group) for group in _grouped(files)]
+    return [_as_table(group) for group in _attached(_grouped(files))]
+
+
+def _attached(groups: list[Origin]) -> list[Origin]:
+    """The sets, where a file whose name says valid or test is that part of the only set that lacks it.
+
+    Raises UserError if several sets lack it, or none: it is not trained on as a set of its own.
+    """
+    alone = [one for one in groups if one.named is not None]
+    found = [one for one in groups if one.named is None]
+    if not found:  # nothing else is there to train on
+        return groups
+    for one in alone:
+        lacking = [other for other in found if one.named not in other.files and _kind(other) == _kind(one)]
+        if len(lacking) != 1:
+            raise UserError(
+                f"{printable(str(one.first), keep='')}: its name says {one.named}, and it is not clear of which of the "
+                f"other files; give both names that differ in train and {one.named} alone, or name it in data: by hand"
+            )
+        whole, [own] = lacking[0], one.files.values()
+        note = f"{printable(own[0].name, keep='')} is taken as the {one.named} part of {whole.first.name}, by its name"
+        joined = {
+            part: (whole.files | {one.named: own})[part] for part in PARTS if part in whole.files | {one.named: own}
+        }
+        found[found.index(whole)] = replace(whole, files=joined, notes=(*whole.notes, note))
+    return found
+
+
+def _kind(origin: Origin) -> str:
+    return file_formats.known_format(origin.first) or Path(unpacked_name(origin.first)).suffix
+
+
+def beside(origin: Origin) -> list[Path]:
+    """Files beside the training file that seem to be parts of its set that were not given: valid.tsv, test.tsv."""
+    if origin.folder is not None or any(one.name.startswith(".") for one in origin.files["train"]):
+        return []
+    keys = {_key(path)[:3]: path for by_split in (origin.files, origin.targets) for path in by_split.get("train", [])}
+    given = {os.path.realpath(path) for some in (*origin.files.values(), *origin.targets.values()) for path in some}
+    there = sorted(path for folder in {path.parent for path in keys.values()} for path in folder.iterdir())
+    return [
+        path
+        for path in there
+        if path.is_file() and os.path.realpath(path) not in given
+        if (found := _key(path))[:3] in keys and found[3] != "train" and found[3] not in origin.files
+    ]
+
+
+def _key(path: Path) -> tuple[Path, str, str, str]:
+    """What the files of a set have in common (folder, kind, name without the split), and the split."""
+    name = unpacked_name(path)
+    stem, split = _without_split(Path(name).stem)
+    return path.parent, file_formats.known_format(path) or Path(name).suffix, stem, split
 
 
 def _grouped(files: Sequence[Path]) -> list[Origin]:
     """Files as sets: those whose names differ in the split (and in numbers) only are one set."""
     groups: dict[tuple[Path, str, str], dict[str, list[Path]]] = {}
     for path in files:
-        name = unpacked_name(path)
-        stem, split = _without_split(Path(name).stem)
-        kind = file_formats.known_format(path) or Path(name).suffix
-        groups.setdefault((path.parent, kind, stem), {}).setdefault(split, []).append(path)
+        *key, split = _key(path)
+        groups.setdefault((key[0], key[1], key[2]), {}).setdefault(split, []).append(path)  # type: ignore[arg-type]
     found = []
     for (parent, _, stem), some in groups.items():
+        named = None
         if "train" not in some:  # a single file, or a test alone: it is what there is
+            named = next(iter(some))
             some = {"train": [path for one in some.values() for path in one]}
         ordered = {part: sorted(some[part]) for part in PARTS if part in some}
-        found.append(Origin(_name(stem if stem.lower() not in GENERIC else parent.resolve().name), files=ordered))
-    texts = [one for one in found if _is_text(one)]
-    if len(texts) == len(found) > 1 and all(set(one.files) == {"train"} for one in found):
-        return [Origin("texts", files={"train": [path for one in found for path in one.files["train"]]})]
+        name = _name(stem if stem.lower() not in GENERIC else parent.resolve().name)
+        found.append(Origin(name, files=ordered, named=named))
+    plain = [one for one in found if one.named is None]
+    if len(plain) > 1 and all(_is_text(one) and set(one.files) == {"train"} for one in found):
+        texts = Origin("texts", files={"train": [path for one in plain for path in one.files["train"]]})
+        return [texts, *(one for one in found if one.named is not None)]
     return found
 
 
@@ -228,10 +295,13 @@ def _refuse_unknown(path: Path) -> None:
 
 def _head(path: Path) -> list[str]:
     found = []
-    for _, line in lines(parts(path)[0]):
-        found.append(line)
-        if len(found) == SNIFFED:
-            break
+    try:
+        for _, line in lines(parts(path)[0]):
+            found.append(line)
+            if len(found) == SNIFFED:
+                break
+    except DataError:  # not UTF-8: its tabs are the same bytes in other encodings
+        return [line for _, line in islice(lines(parts(path)[0], "latin-1"), SNIFFED)]
     return found
 
 

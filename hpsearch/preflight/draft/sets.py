@@ -16,13 +16,14 @@ from hpsearch.data.read_report import ReadReport
 from hpsearch.data.splits import LABEL, Splits
 from hpsearch.data.text_files import paragraphs, single_lines
 from hpsearch.errors import DataError, UserError
+from hpsearch.preflight.draft.encoding import guessed
 from hpsearch.preflight.draft.guesses import guess
 from hpsearch.preflight.draft.origins import Origin
 from hpsearch.preflight.draft.questions import Answers
 from hpsearch.preflight.draft.table import Table, library_table, table_of, tables_of
 from hpsearch.tasks import TASKS, TaskSet
 
-FALLBACK = "cp1252"  # tried where a file is not UTF-8: Windows' usual encoding in the Americas and Western Europe
+SAMPLE = 60  # characters of a text that show whether its encoding is right
 MOST_HELD_OUT = 10_000  # examples of a split that is cut from the training examples
 FEW_BAD = 0.02  # share of rows that cannot be read, up to which they are skipped
 FEW_PARAGRAPHS = 10  # in fewer, the lines of a text are its examples
@@ -46,7 +47,7 @@ class Found:
 
 
 def found(origin: Origin, answers: Answers, *, shared: bool = False) -> Found:
-    """Guesses the set's task and columns, and reads it; in cp1252 where it is not UTF-8.
+    """Guesses the set's task and columns, and reads it; in a guessed encoding where it is not UTF-8.
 
     shared: the answers are about other sets, too, so that columns that this one lacks are theirs. Raises DataError,
     with file and line, for data that cannot be trained on, and UserError for what cannot be guessed.
@@ -54,12 +55,30 @@ def found(origin: Origin, answers: Answers, *, shared: bool = False) -> Found:
     try:
         return _found(origin, answers, answers.encoding, shared=shared)
     except DataError as error:
-        if answers.encoding is not None or f"encoding: {FALLBACK}" not in str(error):
+        if answers.encoding is not None or not _is_undecodable(error):
+            raise
+        encoding = guessed([some[0] for by_split in (origin.files, origin.targets) for some in by_split.values()])
+        if encoding is None:
             raise
         try:
-            return _found(origin, answers, FALLBACK, shared=shared)
+            made = _found(origin, answers, encoding, shared=shared)
         except DataError as other:
-            raise (error if "not cp1252" in str(other) else other) from None
+            raise (error if f"not {encoding}" in str(other) else other) from None
+        except UserError as other:
+            raise UserError(f"{other}; it was read as {encoding}: if that is wrong, give --encoding") from None
+        return replace(made, notes=(*made.notes, _read_as(made, encoding)))
+
+
+def _is_undecodable(error: DataError) -> bool:
+    return "is not UTF-8" in str(error)
+
+
+def _read_as(made: Found, encoding: str) -> str:
+    """Says in which encoding a set was read, with a text of it that is not all ASCII."""
+    values = (value for example in made.splits.train for value in example.values() if isinstance(value, str))
+    sample = next((value for value in values if not value.isascii()), "")
+    shown = sample if len(sample) <= SAMPLE else f"{sample[:SAMPLE]}..."
+    return f"{made.name}: not UTF-8, read as {encoding}: {shown!r}; if that is wrong, give --encoding"
 
 
 def _found(origin: Origin, answers: Answers, encoding: str | None, *, shared: bool) -> Found:
@@ -100,7 +119,7 @@ def _skipping(name: str, section: TaskSet, error: DataError) -> tuple[TaskSet, S
     except DataError:
         raise error from None
     counts = [found for line in splits.warnings if (found := re.search(r": (\d+) of (\d+) rows skipped", line))]
-    if f"encoding: {FALLBACK}" in str(error) or not counts or int(counts[0][1]) > FEW_BAD * int(counts[0][2]):
+    if _is_undecodable(error) or not counts or int(counts[0][1]) > FEW_BAD * int(counts[0][2]):
         raise error
     return lenient, splits
 
@@ -145,8 +164,8 @@ def _of_table(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     if not table.n_rows:
         raise DataError(f"{next(iter(origin.values()))}: no examples (a header alone, or blank lines)")
-    guessed = guess(table, answers.for_columns(lambda name: table.named(name) is not None) if shared else answers)
-    return {"task": guessed.task, **origin, **guessed.keys}, guessed.reasons
+    made = guess(table, answers.for_columns(lambda name: table.named(name) is not None) if shared else answers)
+    return {"task": made.task, **origin, **made.keys}, made.reasons
 
 
 def _of_texts(origin: Origin, encoding: str | None) -> tuple[dict[str, Any], dict[str, str]]:

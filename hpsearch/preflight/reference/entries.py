@@ -72,6 +72,18 @@ OWN_NAMES = Entry(
     },
     ["trainer", "data.NAME.config"],
 )
+OWN_EVALUATIONS = Entry(
+    "evaluations",
+    "how many evaluations a whole training of your own function (`train:`) or program (`command:`) makes; other spaces "
+    "have evaluation: {times: N}; see docs/own_training.md",
+    {
+        "type": "integer",
+        "default": "20 of a training that says its progress, else unknown",
+        "example": "evaluations: 10",
+    },
+    ["evaluation.times", "search.overfitting.evaluations"],
+)
+OWN = {one.name: one for one in (OWN_NAMES, OWN_EVALUATIONS)}  # keys of own trainings
 
 
 def entry(word: str | None, trainer: Trainer) -> Entry:
@@ -84,8 +96,8 @@ def entry(word: str | None, trainer: Trainer) -> Entry:
     if word is None:
         return _contents(trainer, known)
     wanted = word.strip().strip(".:").replace("/", ".") if word.startswith(("data/", "search/")) else word.strip(" .:")
-    if wanted == OWN_NAMES.name and OWN_NAMES.name not in known:
-        return OWN_NAMES
+    if wanted in OWN and wanted not in known:
+        return OWN[wanted]
     path = _path(wanted, known)
     if path in known and not _under(path, known):
         return _of_key(known[path], known, trainer)

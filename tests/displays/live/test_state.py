@@ -166,6 +166,8 @@ def test_a_confirmation_counts_its_repeats():
     add_repeat(history, 1, confirms=1, value=None)
     state = LiveState.of(history, plan, at=AT)
     assert (state.phase, state.progress.what) == ("confirming", "repeats")
+    assert state.ended == {"completed": 1}  # a repeat: the trials of the search are not counted among them
+    assert state.trials_per_hour is None
     assert (state.progress.done, state.progress.total) == (1, 4)
     assert [one.name for one in state.running] == ["trial 1 seed 1"]
     assert state.progress.seconds_left == pytest.approx(2.5 * 10.0)  # 1 and a half of 4; each takes 10 s

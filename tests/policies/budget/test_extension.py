@@ -207,7 +207,7 @@ def test_the_command_says_what_it_does(run, call, tmp_path):
     assert (code, err) == (0, "")
     assert "study toy in " in out
     assert "spent so far: 1 of 2 trials" in out
-    assert f"spent: 2 of 2 trials; for more: hpsearch extend toy --home {tmp_path}/home --trials 2" in out
+    assert f"spent: 2 of 2 trials; to add as much again: hpsearch extend toy --home {tmp_path}/home --trials 2" in out
     code, _, err = call("extend", "toy", "--hours", "1", "--home", tmp_path / "home")
     assert (code, err) == (2, "error: study 'toy' has no limit of hours to extend; its budget: 2 trials\n")
     assert call("extend", "toy", "--device-hours", "nan", "--home", tmp_path / "home")[0] == 2

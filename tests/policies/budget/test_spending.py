@@ -11,7 +11,7 @@ from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.launchers.messages import Evaluated
 from hpsearch.outcome import Outcome
-from hpsearch.policies.budget.spending import TimeLeft, ended_by, extended, left, limits, raised, said, spent
+from hpsearch.policies.budget.spending import TimeLeft, ended_by, extended, figure, left, limits, raised, said, spent
 from hpsearch.policies.confirmed import ConfirmedPolicy
 from hpsearch.policies.optuna.policy import OptunaPolicy
 from hpsearch.search.allowance import Allowance, reserved
@@ -29,19 +29,30 @@ def history(trials=3, hours=0.5, device_hours=3.1):
     return found
 
 
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.0, "0"), (3.96e-7, "0"), (0.052, "0.052"), (3.0, "3"), (999.7, "1000"), (12345.6, "12346")]
+)
+def test_a_figure_has_no_exponent(value, words):
+    assert figure(value) == words
+
+
 def test_what_is_spent_is_told_of_each_limit():
     budget = Budget(trials=20, device_hours=20, price_per_hour=2.5, money=50)
     assert said(budget, history()) == "3 of 20 trials, 3.1 of 20 device-hours, money 7.75 of 50"
     assert said(Budget(hours=1), history()) == "0.5 of 1 h"
     assert said(Budget(hours=1, price_per_hour=2), history()) == "0.5 of 1 h, money 6.2 at 2 a device-hour"
+    assert said(Budget(hours=0.25), history()) == "30 of 15 min"
+    assert said(Budget(device_hours=0.5), history()) == "186 of 30 device-minutes"
+    assert limits(Budget(hours=0.05)) == ["3 min"]
+    assert limits(Budget(hours=1.5)) == ["1.5 h"]
     assert limits(budget) == ["20 trials", "20 device-hours", "money 50 at 2.5 a device-hour"]
 
 
 @pytest.mark.parametrize(
     ("allowed", "extension", "limits"),
     [
-        ({"trials": 10, "hours": 0.5}, {}, ["0.5 of 0.5 h"]),
-        ({"trials": 10, "hours": 0.55}, {}, ["0.5 of 0.55 h"]),  # 0.9 of it: no further trial had fitted
+        ({"trials": 10, "hours": 0.5}, {}, ["30 of 30 min"]),
+        ({"trials": 10, "hours": 0.55}, {}, ["30 of 33 min"]),  # 0.9 of it: no further trial had fitted
         ({"trials": 10, "hours": 0.6}, {}, []),  # another reason
         ({"trials": 3, "hours": 0.52}, {}, ["3 of 3 trials"]),
         ({"trials": 3, "hours": 5.0}, {"trials": 6}, []),

@@ -22,11 +22,23 @@ def test_it_gives_its_reasons(tmp_path):
     made = drafted(labelled(tmp_path / "reviews.csv"))
     assert made.text.startswith("# Drafted by `hpsearch new`.")
     assert "label: label  # 3 labels\n" in made.text
-    assert "study: reviews\n" in made.text
+    assert "study: space\n" in made.text
     assert "budget: {trials: 24, hours: 1}" in made.text
     assert "objective: {metric: val/f1_macro}" in made.text
     assert made.lines[-1].endswith("to be trained on 2 CPU cores")
     assert all(len(line) <= 120 for line in made.text.splitlines())
+
+
+def test_the_study_is_named_as_a_file_without_a_name_would_name_it(tmp_path):
+    path = labelled(tmp_path / "reviews.csv")
+    for name, study in (("space.yaml", "space"), ("intents.yaml", "intents"), ("a b.yaml", "reviews")):
+        made = drafted(path, output=tmp_path / name)
+        assert made.study == study
+        assert f"study: {study}\n" in made.text
+        if name != "a b.yaml":
+            nameless = made.text.replace(f"study: {study}\n", "")
+            assert Experiment.loads(nameless, path=tmp_path / name).study == study
+        assert f"hpsearch watch {study} " in made.text
 
 
 def test_paths_are_relative_to_the_file(tmp_path):

@@ -90,6 +90,42 @@ def test_another_delimiter_and_encoding(tmp_path):
     assert keys(path, encoding="latin-1")["encoding"] == "latin-1"
 
 
+@pytest.mark.parametrize(
+    ("encoding", "likes", "dislikes"),
+    [
+        ("gb18030", "这部电影非常好看。我很喜欢里面的演员和音乐", "剧情太差了。浪费时间。不推荐大家去看这样的片子"),
+        ("gbk", "这部电影非常好看。我很喜欢里面的演员和音乐", "剧情太差了。浪费时间。不推荐大家去看这样的片子"),
+        ("cp1251", "Этот фильм мне очень понравился, советую", "Потеря времени и денег, не смотрите это"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "tsv", "txt"])
+def test_an_encoding_that_is_not_western_is_recognised_and_said(tmp_path, encoding, likes, dislikes, ending):
+    mark = "," if ending == "csv" else "\t"
+    some = [(f"{(likes, dislikes)[i % 2]} {i}".replace(",", ";"), ("pos", "neg")[i % 2]) for i in range(120)]
+    path = rows(tmp_path / f"a.{ending}", ("text", "label"), *some, separator=mark, encoding=encoding)
+    found = keys(path)
+    assert found["encoding"] == {"gbk": "gb18030"}.get(encoding, encoding)  # which contains it
+    assert found["task"] == "classification"
+    made = drafted(path)
+    [line] = [line for line in made.lines if "not UTF-8" in line]
+    assert line.startswith(f"a: not UTF-8, read as {found['encoding']}: '")
+    assert line.endswith("; if that is wrong, give --encoding")
+    assert likes[:8] in line or dislikes[:8] in line
+
+
+def test_a_utf_8_file_with_damage_is_not_read_in_another_encoding(tmp_path):
+    path = rows(tmp_path / "a.csv", ("text", "label"), *((f"这部电影非常好看 {i}", "ab"[i % 2]) for i in range(100)))
+    path.write_bytes(path.read_bytes().replace("好看 5".encode(), b"\xc8 5"))
+    with pytest.raises(DataError, match=r"a\.csv:\d+: .*is not UTF-8"):
+        drafted(path)
+
+
+def test_rows_that_are_all_the_same_are_said(tmp_path):
+    path = rows(tmp_path / "a.csv", ("text",), *[("same text here",)] * 300)
+    with pytest.raises(UserError, match=r"no column holds texts: text \(1 different value in 300 rows\)"):
+        drafted(path)
+
+
 def test_a_table_without_an_ending_of_its_own(tmp_path):
     path = labelled(tmp_path / "SMSSpamCollection", header=None, separator="\t")
     found = keys(path)

@@ -29,6 +29,43 @@ def test_splits_at_the_end_of_a_name(tmp_path):
     assert drafted(train, test).lines[0].startswith("reviews: classification, 91 train, 9 valid, 30 test")
 
 
+def test_parts_that_lie_beside_are_named(tmp_path):
+    train = labelled(tmp_path / "train.tsv", separator="\t")
+    assert not [line for line in drafted(train).warnings if "beside" in line]
+    for name in ("valid.tsv", "test.tsv", "other_test.tsv", "test.csv", "train2.tsv"):
+        labelled(tmp_path / name, 30, separator="\t")
+    said = "test.tsv, valid.tsv lie beside train.tsv: pass them too, and no examples are cut from it"
+    assert said in drafted(train).warnings
+    rest = "test.tsv lies beside train.tsv: pass it too, and no examples are cut from it"
+    assert rest in drafted(train, tmp_path / "valid.tsv").warnings
+    pair = [lines(tmp_path / f"train.{end}", sentences(50, seed=i)) for i, end in enumerate(("de", "en"))]
+    for end in ("de", "en"):
+        lines(tmp_path / f"dev.{end}", sentences(20))
+    said = "dev.de, dev.en lie beside train.de: pass them too, and no examples are cut from it"
+    assert said in drafted(*pair).warnings
+
+
+def test_a_file_that_is_given_twice_is_refused(tmp_path):
+    path = labelled(tmp_path / "a.csv")
+    (tmp_path / "b.csv").symlink_to(path)
+    with pytest.raises(UserError, match=r"a\.csv: this file is given twice; give it once$"):
+        drafted(path, path)
+    with pytest.raises(UserError, match=r"b\.csv: this file is given twice, as .*a\.csv; give it once$"):
+        drafted(path, tmp_path / "b.csv")
+
+
+def test_a_file_whose_name_says_test_never_becomes_a_training_set_beside_others(tmp_path):
+    one, two = labelled(tmp_path / "a.csv"), labelled(tmp_path / "b.csv")
+    test = labelled(tmp_path / "test_new.csv", 30)
+    assert keys(one, test)["files"] == {"train": "a.csv", "test": "test_new.csv"}
+    assert "test_new.csv is taken as the test part of a.csv, by its name" in drafted(one, test).lines
+    with pytest.raises(UserError, match=r"test_new\.csv: its name says test, and it is not clear of which"):
+        drafted(one, two, test)
+    assert keys(test)["files"] == {"train": "test_new.csv"}  # nothing else is there to train on
+    texts = [lines(tmp_path / f"{name}.txt", sentences(60, seed=i)) for i, name in enumerate(("x", "y", "test"))]
+    assert keys(*texts)["files"] == {"train": ["x.txt", "y.txt"], "test": "test.txt"}
+
+
 def test_two_aligned_files(tmp_path):
     pair = [lines(tmp_path / f"train.{end}", sentences(50, seed=i)) for i, end in enumerate(("de", "en"))]
     assert keys(*pair)["files"] == {"train": {"source": "train.de", "target": "train.en"}}

@@ -148,3 +148,11 @@ def test_a_section_lists_its_keys():
     members = dict(hpsearch.explain("training").members)
     assert set(members) == {key for key in KEYS if key.startswith("training.")}
     assert "val/bleu" in hpsearch.explain().facts["metrics"]
+
+
+def test_the_keys_of_own_trainings_are_explained_beside_those_of_others():
+    found = entry("evaluations", default())
+    assert found.name == "evaluations"
+    assert "evaluation: {times: N}" in found.words
+    assert found.related == ["evaluation.times", "search.overfitting.evaluations"]
+    assert entry("search.overfitting.evaluations", default()).name == "search.overfitting.evaluations"
