@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Examples:
   hpsearch show search_spaces/quickstart.yaml --top 10
   hpsearch show quickstart --outcome pruned --sort trial -v
-  hpsearch show quickstart --sort -learning_rate --top 10
+  hpsearch show quickstart --sort=-learning_rate --top 10
   hpsearch show quickstart --json | jq .best.params
   hpsearch show quickstart -o trials.parquet""",
 )

@@ -72,7 +72,7 @@ def test_every_option_of_an_example_exists(name):
     params = commands.commands[name].params
     known = {option for one in params for option in (*one.opts, *one.secondary_opts)}
     examples = commands.commands[name].epilog.splitlines()
-    used = {word for line in examples for word in line.partition("|")[0].split() if word.startswith("-")}
+    used = {word.partition("=")[0] for line in examples for word in line.partition("|")[0].split() if word[0] == "-"}
     assert used <= known
 
 
