@@ -41,7 +41,7 @@ def test_the_command_writes_the_page_and_says_so(call, home, tmp_path):
 
 def test_from_python_over_an_older_page(home, tmp_path):
     file = tmp_path / "report.html"
-    file.write_text("older")
+    file.write_text('<!doctype html><meta name="generator" content="hpsearch">older')
     assert hpsearch.report("toy", file, home=home, refresh=5) == file
     assert file.read_text(encoding="utf-8").endswith("</html>")
 
