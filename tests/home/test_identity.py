@@ -79,7 +79,7 @@ def test_a_study_of_other_rules_is_refused_in_one_line_that_blames_neither_space
             check(experiment(), other, *arguments)
         line = str(caught.value)
         assert line.startswith(f"./space.yaml:1:8: study 'toy' was made by {maker} hpsearch, which cuts, trains and ")
-        assert "name a new study (study: in the file; --study NAME" in line
+        assert "name a new study (study: in the file; `hpsearch run --study NAME`" in line
         assert "\n" not in line
         assert "other data" not in line
 

@@ -205,12 +205,17 @@ def test_a_file_is_read_as_the_models_own_set(folder, tmp_path):
 def test_a_look_at_the_test_split_is_recorded_and_said(folder, tmp_path):
     home, path = tmp_path / "home", space(folder, "labels", tmp_path)
     home.mkdir()
-    first = hpsearch.evaluate(folder / "labels", path, split="test", home=home, device="cpu")
-    assert first.warnings == ("warning: the test split is for the winner alone: choose among models by --split valid",)
-    other = hpsearch.evaluate(folder / "labels" / "classifier", path, split="test", home=home, device="cpu")
-    assert other.warnings[1].startswith("warning: this test split was looked at once before (labels in ")
-    assert hpsearch.evaluate(folder / "labels", path, split="test", home=home, device="cpu").warnings == ()  # again
-    assert hpsearch.evaluate(folder / "labels", path, home=home, device="cpu").warnings == ()  # valid
+
+    def said(model, split):
+        found = hpsearch.evaluate(model, path, split=split, home=home, device="cpu")
+        return tuple(line for line in found.warnings if "no better than chance" not in line)  # of 16 examples
+
+    first = said(folder / "labels", "test")
+    assert first == ("warning: the test split is for the winner alone: choose among models by --split valid",)
+    other = said(folder / "labels" / "classifier", "test")
+    assert other[1].startswith("warning: this test split was looked at once before (labels in ")
+    assert said(folder / "labels", "test") == ()  # again
+    assert said(folder / "labels", "valid") == ()
 
 
 def test_what_cannot_be_measured_is_one_line(folder, tmp_path):
