@@ -25,8 +25,8 @@ sys.dont_write_bytecode = False
 # A picture takes longer than all else that is shipped of a short study: tests that look at one set this.
 Store.draws = False
 
-# A driver in this process forks its shipping process: a fresh one takes three seconds to import MLflow.
-warm.fork_shipping()
+# Drivers in this process get forked shipping processes: a fresh one takes three seconds to import MLflow.
+warm.serve_shipping()
 
 # Short studies wait for the disk more than for the processor, because each line is synced: temporary folders are in
 # memory where there is room. (xdist's workers get their folders from the first process.)

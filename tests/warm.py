@@ -28,6 +28,7 @@ from functools import cache
 from pathlib import Path
 
 from hpsearch.system import environment
+from hpsearch.views.mlflow.store import Store
 from hpsearch.views.shipper import Shipper
 
 EARLY = [
@@ -67,16 +68,9 @@ class Warm:
         self.returncode, self._said = None, None
         ends = [os.pipe(), os.pipe()]
         self.stdout, self.stderr = (os.fdopen(read, encoding="utf-8", errors="strict") for read, _ in ends)
-        self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(_server())
         request = {"arguments": list(map(str, arguments)), "cwd": str(cwd), "environment": environment}
         request |= {"views": views, "pictures": pictures}
-        content = json.dumps(request).encode()
-        fds = array.array("i", [write for _, write in ends])
-        self._connection.sendmsg([len(content).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
-        self._connection.sendall(content)
-        for _, write in ends:
-            os.close(write)
+        self._connection = _asked(request, [write for _, write in ends])
         self._answers = self._connection.makefile()
         self.pid = int(self._answers.readline())
 
@@ -127,6 +121,19 @@ class Warm:
             self._answers.close()
             self._connection.close()
         return self.returncode is not None
+
+
+def _asked(request, fds):
+    """Asks the process that forks for a fork with two descriptors, which are closed here; returns the connection."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(_server())
+    content = json.dumps(request).encode()
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
+    connection.sendmsg([len(content).to_bytes(4, "big")], rights)
+    connection.sendall(content)
+    for fd in fds:
+        os.close(fd)
+    return connection
 
 
 @cache
@@ -224,8 +231,10 @@ def _received(connection):
 
 def _run(request):
     os.setsid()
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, fd in enumerate(request["fds"], start=1):
+    is_shipping = "driver" in request
+    if not is_shipping:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, fd in enumerate(request["fds"], start=0 if is_shipping else 1):
         os.dup2(fd, number)
         os.close(fd)
     os.chdir(request["cwd"])
@@ -235,10 +244,11 @@ def _run(request):
     os.environ.update(request["environment"])
     sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     tempfile.tempdir = None  # what TMPDIR was when something asked first
+    if is_shipping:
+        _ship(request)
     from hpsearch import cli
     from hpsearch.search import driver
     from hpsearch.system import failpoints
-    from hpsearch.views.mlflow.store import Store
     from tests.faults.zygote import NoViews
 
     sys.argv = ["hpsearch", *request["arguments"]]
@@ -313,10 +323,18 @@ def _become_another():
 # ----------------------------------------------------------------------------------------------- the shipping process
 
 
-def fork_shipping():
-    """Has the drivers of this process fork their shipping processes."""
+def serve_shipping():
+    """Has the drivers of this process, which tests run in, get their shipping processes from the one that forks.
+
+    A fork of this process would share the state of its SQLite connections, which its tests keep open.
+    """
     if AVAILABLE:
-        Shipper._spawn = shipping
+        Shipper._spawn = lambda shipper: _told(shipper, _Served(pictures=Store.draws))
+
+
+def fork_shipping():
+    """Has the drivers of this process, which have no SQLite connection open, fork their shipping processes."""
+    Shipper._spawn = lambda shipper: _told(shipper, _Forked())
 
 
 @contextlib.contextmanager
@@ -329,13 +347,36 @@ def fresh_shipping():
         Shipper._spawn = forks
 
 
-def shipping(shipper):
-    """Starts the shipping process of a driver as its fork, in place of Shipper._spawn."""
-    shipper._process = _Forked()
+def _told(shipper, process):
+    """Gives a shipping process its task, as Shipper._spawn does."""
+    shipper._process = process
     shipper._write(shipper._task)
     if shipper._finishing:
         shipper._write({"finish": True})
-    return shipper._process
+    return process
+
+
+class _Served(Warm):
+    """A shipping process that the one that forks has forked."""
+
+    def __init__(self, *, pictures):
+        (reads, commands), (answers, writes) = os.pipe(), os.pipe()
+        request = {"driver": os.getpid(), "cwd": os.getcwd(), "environment": dict(os.environ), "pictures": pictures}
+        self.returncode, self._turn = None, threading.Lock()
+        self._connection = _asked(request, [reads, writes])
+        self.stdin, self.stdout = os.fdopen(commands, "w"), os.fdopen(answers)
+        self._answers = self._connection.makefile()
+        self.pid = int(self._answers.readline())
+
+    def _ended(self, timeout):
+        with self._turn:
+            return super()._ended(timeout)
+
+    def wait(self, timeout=None):
+        """Waits for its end; returns its exit code."""
+        while self.poll() is None:
+            time.sleep(0.01)
+        return self.returncode
 
 
 class _Forked:
@@ -347,7 +388,15 @@ class _Forked:
             warnings.simplefilter("ignore", DeprecationWarning)  # about threads: nothing of them is called in the fork
             self.pid = os.fork()
         if self.pid == 0:
-            _ship(reads, writes)
+            try:
+                _become_another()
+                signal.pthread_sigmask(signal.SIG_SETMASK, [])
+                os.setsid()
+                os.dup2(reads, 0)
+                os.dup2(writes, 1)
+                _ship({"driver": os.getppid()})
+            finally:
+                os._exit(70)
         os.close(reads)
         os.close(writes)
         self.stdin, self.stdout = os.fdopen(commands, "w"), os.fdopen(answers)
@@ -370,17 +419,14 @@ class _Forked:
             os.kill(self.pid, signal.SIGKILL)
 
 
-def _ship(reads, writes):
-    """Becomes a shipping process: never returns."""
+def _ship(request):
+    """Becomes a shipping process that reads its task from standard input: never returns."""
     try:
-        _become_another()
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        os.setsid()
-        os.dup2(reads, 0)
-        os.dup2(writes, 1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
+        os.getppid = lambda: request["driver"]
+        Store.draws = request.get("pictures", Store.draws)
         from hpsearch.views import shipping as process
 
         process.main()

@@ -19,7 +19,7 @@ def folder(tmp_path):
     return small(tmp_path, "little", trials=3)
 
 
-def run(folder, *more, columns=80, lines=24, step="0.1", **extra):
+def run(folder, *more, columns=80, lines=24, step="0.04", **extra):
     arguments = ("run", "space.yaml", "--home", "home", "--workers", "1", *more)
     return Screen(*arguments, cwd=folder, columns=columns, lines=lines, TOY_STEP=step, **extra)
 
