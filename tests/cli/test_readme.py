@@ -55,6 +55,8 @@ def follow(here, call, commands):
         code, out, err = call(name, *("2" if one == "10" else one for one in arguments))
         if name == "pause":
             assert (code, "study 'space' is not running" in err) == (1, True), err  # there is such a study
+        elif name == "audit":
+            assert (code, "study 'space': none of its trials was pruned" in err) == (2, True), err
         else:
             assert code == 0, (name, out, err)
         if name == "run":
