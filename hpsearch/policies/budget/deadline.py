@@ -24,7 +24,7 @@ def must_cool_down(trial: TrialHistory, phases: Phases, *, seconds_left: float, 
     if not trial.evaluations or phases.cooldown_from >= 1.0:
         return False
     latest = trial.evaluations[max(trial.evaluations)]
-    if not latest.seconds or not phases.warmup_until <= latest.progress < phases.cooldown_from:
+    if not latest.seconds or not latest.progress or not phases.warmup_until <= latest.progress < phases.cooldown_from:
         return False
     whole = latest.seconds / latest.progress  # seconds of the whole schedule
     to_its_end = whole * (phases.ends_at - latest.progress) - max(0.0, now - latest.time)
@@ -41,14 +41,14 @@ def soonest_value(trials: Iterable[TrialHistory], phases: Callable[[TrialHistory
     soonest = [found for trial in trials if (found := _soonest(trial, phases)) is not None]
     if not soonest:
         return None
-    useful = USEFUL * statistics.median(_whole(trial, phases) for trial in trials if _soonest(trial, phases))
-    return max(min(soonest), useful)
+    whole = [found for trial in trials if _soonest(trial, phases) and (found := _whole(trial, phases)) is not None]
+    return max(min(soonest), USEFUL * statistics.median(whole)) if whole else min(soonest)
 
 
-def _whole(trial: TrialHistory, phases: Callable[[TrialHistory], Phases]) -> float:
-    """Seconds of a trial's whole training, at the pace of its latest evaluation."""
+def _whole(trial: TrialHistory, phases: Callable[[TrialHistory], Phases]) -> float | None:
+    """Seconds of a trial's whole training, at the pace of its latest evaluation; None if its progress is unknown."""
     latest = trial.evaluations[max(trial.evaluations)]
-    return latest.seconds / latest.progress * phases(trial).ends_at
+    return latest.seconds / latest.progress * phases(trial).ends_at if latest.progress else None
 
 
 def _soonest(trial: TrialHistory, phases: Callable[[TrialHistory], Phases]) -> float | None:

@@ -104,6 +104,13 @@ def test_a_value_of_use_takes_a_quarter_of_a_training():
     assert soonest_value([trial(0.05)], lambda _: Phases(0.0, 1.0, 0.6)) == pytest.approx(0.25 * 600)  # it stops at 0.6
 
 
+def test_a_training_that_does_not_say_its_progress_has_a_value_of_use_at_its_first_evaluation():
+    unknown = trial(0.0, seconds=30)
+    assert soonest_value([unknown], lambda _: Phases(0.0, 1.0, 1.0)) == 30
+    assert soonest_value([unknown, trial(0.2)], lambda _: Phases(0.0, 1.0, 1.0)) == pytest.approx(0.25 * 1000)
+    assert not must_cool_down(unknown, Phases(0.0, 0.5, 1.0), seconds_left=1, now=0)
+
+
 def test_a_trial_in_its_warmup_tells_nothing():
     trials = [trial(0.01)]
     assert soonest_value(trials[:1], lambda _: WSD) is None
