@@ -40,19 +40,22 @@ class Terminal:
         return True
 
     def until(self, condition):
-        """Reads until the lines of the screen fulfil a condition; returns them."""
+        """Reads until there are lines on the screen and they fulfil a condition; returns them."""
         deadline = time.monotonic() + 300
-        while not condition(lines := [line.rstrip() for line in self.screen.display if line.strip()]):
+        while not ((lines := self.lines()) and condition(lines)):  # a read may end between erasing and drawing
             assert self.read(), self.raw
             assert time.monotonic() < deadline, self.raw
         return lines
+
+    def lines(self):
+        return [line.rstrip() for line in self.screen.display if line.strip()]
 
     def end(self):
         """Reads to the end; returns the lines that stay."""
         while self.read():
             pass
         self.process.close()
-        return [line.rstrip() for line in self.screen.display if line.strip()]
+        return self.lines()
 
 
 def test_a_silent_start_is_said_until_something_is_printed():
