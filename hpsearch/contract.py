@@ -24,6 +24,7 @@ STABLE = "stable-*.pt"  # states that a training may go back to, to cool down; i
 
 ROUGH = "rough"  # a metric of `Trainer.measure`: a better measurement follows if there is time
 LOGS = ("log.txt", "log.1.txt")  # what a user's code printed: the latest, and what came before
+OUTPUT = "output-*.txt"  # what a program printed that a later attempt may have to read; other processes append to them
 ARTIFACTS = "artifacts"  # a folder: files that go to the trial's run in MLflow at its end
 
 

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from hpsearch.contract import ARTIFACTS, CHECKPOINTS, LOGS, STABLE
+from hpsearch.contract import ARTIFACTS, CHECKPOINTS, LOGS, OUTPUT, STABLE
 from hpsearch.errors import StorageFailed
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
@@ -23,6 +23,7 @@ TEMPORARY = (  # not needed after a trial has ended
     *CHECKPOINTS,
     *(f".{name}.tmp" for name in (*CHECKPOINTS, "best.pt")),
     STABLE,
+    OUTPUT,
 )
 
 

@@ -7,6 +7,7 @@ deleted. After any interruption a trial can resume from the newest manifest whos
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import hashlib
 import json
 import logging
@@ -92,8 +93,9 @@ class Snapshots:
             self._commit(state, tag)
 
     def delete(self, names: Collection[str]) -> None:
-        """Deletes some files of the newest state, and all files that belong to no state."""
-        state = {name: stored for name, stored in self.files.items() if name not in names}
+        """Deletes some files of the newest state, by name or pattern, and all files that belong to no state."""
+        gone = {name for pattern in names for name in fnmatch.filter(self.files, pattern)}
+        state = {name: stored for name, stored in self.files.items() if name not in gone}
         if not state:
             self.storage.remove_folder(self.folder)
         elif state != self.files:

@@ -44,13 +44,16 @@ class Nemesis:
                 kill(victim)
             self._end(family)
 
-    def kill_workers(self, kills, *, latest):
-        """Kills one worker after another of a single driver, `kills` times."""
+    def kill_workers(self, kills, *, latest, starved=0.0):
+        """Kills one worker after another of a single driver, `kills` times; each stands still before, up to `starved` s."""
         pid = self._start()
         while self.kills < kills and alive([pid]):
             time.sleep(self.draw.uniform(0, latest))
             if workers := [child for child in descendants(pid) if is_worker(child)]:
-                self.kills += kill(self.draw.choice(workers))
+                victim = self.draw.choice(workers)
+                if starved and kill(victim, signal.SIGSTOP):
+                    time.sleep(self.draw.uniform(0, starved))
+                self.kills += kill(victim)
         self._end([])
 
     def anything(self, seconds, blows):
@@ -111,10 +114,10 @@ def is_worker(pid):
         return False
 
 
-def kill(pid):
-    """Kills a process; returns False if it had ended."""
+def kill(pid, number=signal.SIGKILL):
+    """Kills a process, or sends another signal; returns False if it had ended."""
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
         return False
     return True

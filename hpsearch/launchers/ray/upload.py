@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import logging
 import os
 import shutil
@@ -10,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+from hpsearch.contract import LOGS, OUTPUT
 from hpsearch.errors import StorageFailed
 from hpsearch.storage.snapshots import Snapshots
 
@@ -86,19 +88,30 @@ class Upload:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _link(self) -> Path:
-        """Links the current files into a new folder and returns it."""
+        """Links the current files into a new folder and returns it; those that grow are copied."""
         self._n_states += 1
         linked = self._folder.with_name(f"{self._folder.name}-{self._n_states}")
         linked.mkdir(mode=0o700)
-        for name, path in _files(self._folder).items():
+        files = _files(self._folder)
+        for name, path in sorted(files.items(), key=lambda item: _grows(item[0])):
             (linked / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                os.link(path, linked / name)
-            except FileNotFoundError:  # a thread of the trainer has removed it
-                continue
-            except OSError:  # a file system without links
-                shutil.copy2(path, linked / name)
+            with contextlib.suppress(FileNotFoundError):  # a thread of the trial has removed it
+                shutil.copy2(path, linked / name) if _grows(name) else _link_or_copy(path, linked / name)
         return linked
+
+
+def _grows(name: str) -> bool:
+    """Whether others append to the file: it is copied, and after what a program saved once it had printed that."""
+    return name in LOGS or fnmatch.fnmatch(name, OUTPUT)
+
+
+def _link_or_copy(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # a file system without links
+        shutil.copy2(path, target)
 
 
 def _files(folder: Path) -> dict[str, Path]:

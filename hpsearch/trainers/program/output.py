@@ -7,7 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from hpsearch.trainers.own import PLACES
 
@@ -19,29 +19,38 @@ _log = logging.getLogger(__name__)
 class Lines:
     """Cuts output into lines, however it arrives; a progress bar's returns end a line, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, position: int = 0, *, inside: bool = False) -> None:
+        self.position = position  # bytes before the first line that was not yielded
+        self.inside = inside  # whether that is within a line that is too long
         self._rest = b""
 
     def of(self, output: bytes) -> Iterator[str]:
         """Yields the lines that are complete with this output."""
         *complete, self._rest = _ENDS.split(self._rest + output)
-        self._rest = self._rest[-LONGEST:]
-        yield from self._texts(complete)
+        for line in complete:
+            self.position += len(line) + 1
+            was_inside, self.inside = self.inside, False
+            yield from () if was_inside else self._text(line)
+        if len(self._rest) > LONGEST or self.inside:
+            self.position += len(self._rest)
+            self._rest, self.inside = b"", True
 
     def rest(self) -> Iterator[str]:
         """Yields the last line, if the output ended without a line end."""
-        yield from self._texts([self._rest])
-        self._rest = b""
+        self.position += len(self._rest)
+        line, self._rest = self._rest, b""
+        yield from self._text(line)
 
     @staticmethod
-    def _texts(lines: list[bytes]) -> Iterator[str]:
-        for line in lines:
-            if line.strip() and len(line) <= LONGEST:
-                yield line.decode(errors="replace")
+    def _text(line: bytes) -> Iterator[str]:
+        if line.strip() and len(line) <= LONGEST:
+            yield line.decode(errors="replace")
 
 
 class JsonLines:
     """Reads lines that are a JSON object, or a dict as Python prints it, of numbers by name."""
+
+    places: ClassVar[dict[str, float]] = {}  # each line has its own
 
     def report(self, line: str) -> dict[str, float]:
         """The numbers of a line; empty if it has none."""
@@ -60,16 +69,17 @@ class JsonLines:
 class Patterns:
     """Finds numbers by regular expressions, one for each name. A line with a place alone is that of the lines after."""
 
-    def __init__(self, patterns: Mapping[str, str]) -> None:
+    def __init__(self, patterns: Mapping[str, str], places: Mapping[str, float] | None = None) -> None:
+        """`places`: those of the lines before."""
         self._patterns = {name: re.compile(pattern) for name, pattern in patterns.items()}
-        self._places: dict[str, float] = {}
+        self.places = dict(places or {})
         self._warned = False
 
     def report(self, line: str) -> dict[str, float]:
         """The metrics of a line with the places that stand in it or in lines before; empty if it has none."""
         found = dict(self._numbers(line))
-        self._places |= {name: value for name, value in found.items() if name in PLACES}
-        return {**self._places, **found} if found.keys() - set(PLACES) else {}
+        self.places |= {name: value for name, value in found.items() if name in PLACES}
+        return {**self.places, **found} if found.keys() - set(PLACES) else {}
 
     def _numbers(self, line: str) -> Iterator[tuple[str, float]]:
         for name, pattern in self._patterns.items():

@@ -1,4 +1,11 @@
-"""A program in a process group of its own: its output as it comes, and its end with all that it has started."""
+"""A program in a process group of its own: its output as it comes, and its end with all that it has started.
+
+The output goes through a pipe to a spooler (spooler.py), which stores it in files that outlive the worker; the worker
+reads the files (spool.py). If the worker read the pipe, what is in it at the worker's death would be lost, and a
+program that has saved its state by then does not print it again. Nor does the program print to a file: a script's
+`> /dev/stderr` would empty that file, a full disk would end the program, and nothing would hold up one that prints
+faster than the worker reads.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +15,21 @@ import os
 import secrets
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from hpsearch.trainers.program import spooler
+from hpsearch.trainers.program.spool import Spool
+
 MARK = "HPSEARCH_PROGRAM"  # environment variable of the program and of what it starts, also in another session
 LOOK = 0.1  # seconds between two looks at commands while the program prints nothing
 LAST = 0.5  # seconds in which the output of a program that has ended must end: a process of its may hold the pipe
 BLOCK = 1 << 16  # bytes
+MOST = 3  # spoolers of one program: somebody may kill one
 PR_SET_PDEATHSIG = 1
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: little is safe after a fork
@@ -26,36 +38,45 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: l
 class Program:
     """A running program. `end` ends it, with all processes of its group and those with its mark."""
 
-    def __init__(self, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], spool: Spool) -> None:
         """Starts it in the working directory `folder`; raises OSError."""
-        self._mark = secrets.token_hex(8)
-        self._process = subprocess.Popen(
-            list(arguments),
-            cwd=folder,
-            env={**environment, MARK: self._mark},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent if _LIBC is not None else None,
-        )
-        assert self._process.stdout is not None
-        self._pipe = self._process.stdout.fileno()
+        self._mark, self._spool = secrets.token_hex(8), spool
+        pipe, end = os.pipe()
+        self._spooler = Spooler(pipe, spool)
+        try:
+            self._process = subprocess.Popen(
+                list(arguments),
+                cwd=folder,
+                env={**environment, MARK: self._mark},
+                stdin=subprocess.DEVNULL,
+                stdout=end,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if _LIBC is not None else None,
+            )
+        except BaseException:
+            os.close(end)
+            self._spooler.close()
+            raise
+        os.close(end)
+        self._spooler.belongs_to(self._process.pid)
 
     def output(self) -> Iterator[bytes]:
         """Yields the output of both streams as it comes, and b"" every LOOK seconds; ends with the program."""
         ended: float | None = None
         while True:
-            if select.select([self._pipe], [], [], LOOK)[0]:
-                found = os.read(self._pipe, BLOCK)
-                if not found:
-                    return
+            is_over = self._spooler.is_over  # before the look at the files
+            if found := self._spool.read():
                 yield found
-            else:
+            elif is_over:
+                return
+            elif not self._spooler.listen(LOOK):
                 yield b""
             if ended is None and self._process.poll() is not None:
                 ended = time.monotonic()
             if ended is not None and time.monotonic() - ended > LAST:
+                self.kill()
+                yield from self._stored()
                 return
 
     def code(self) -> int:
@@ -72,21 +93,99 @@ class Program:
                 if time.monotonic() > deadline:
                     break
         self.kill()
+        yield from self._stored()
 
     def kill(self) -> None:
-        """Kills the program and what it has started, and closes its output."""
+        """Kills the program and what it has started; all that it has printed is in the files then."""
         if self._process.poll() is None or sys.platform != "linux":  # once it is reaped, its number may be another's
             self._signal(signal.SIGKILL)
         for pid in _with_mark(self._mark):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._spooler.close()
+
+    def _stored(self) -> Iterator[bytes]:
+        while found := self._spool.read():
+            yield found
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+class Spooler:
+    """The worker's side of the process that stores a program's output. One that somebody kills is replaced."""
+
+    def __init__(self, pipe: int, spool: Spool) -> None:
+        """Starts it; `pipe`: the output, which this object closes. Raises OSError."""
+        self.is_over = False  # whether all output is in the files
+        self._pipe, self._spool, self._group, self._started = pipe, spool, 0, 0
+        with contextlib.ExitStack() as opened:
+            opened.callback(os.close, pipe)
+            self._start()
+            self._opened = opened.pop_all()
+
+    def belongs_to(self, group: int) -> None:
+        """Tells it the program's process group, which it kills when this process dies; 0: none."""
+        self._group = group
+        with contextlib.suppress(OSError):
+            self._link.sendall(b"%d\n" % group)
+        self._parent.wait()
+
+    def listen(self, seconds: float) -> bool:
+        """Waits until there is more to read, or no more to come; returns False if neither is so in time.
+
+        Raises ChildProcessError if the process was killed too often.
+        """
+        if self.is_over or not select.select([self._link], [], [], seconds)[0]:
+            return self.is_over
+        said = b""
+        with contextlib.suppress(OSError):
+            said = self._link.recv(BLOCK)
+        self.is_over = spooler.END in said
+        if not said:  # somebody has killed it; the output waits in the pipe, which this process has open, too
+            self._replace()
+        return True
+
+    def close(self) -> None:
+        """Waits until everything is stored, for at most LAST seconds, and lets the process end."""
+        deadline = time.monotonic() + LAST
+        with contextlib.suppress(OSError):
+            while not self.is_over and (left := deadline - time.monotonic()) > 0:
+                self.listen(left)
+        self.is_over = True
+        self.belongs_to(0)
+        self._link.close()
+        self._opened.close()
+
+    def _replace(self) -> None:
+        self._link.close()
+        if self._started == MOST:
+            self.is_over = True
+            raise ChildProcessError(f"the process that stores its output was killed {MOST} times")
+        self._start()
+        self.belongs_to(self._group)
+
+    def _start(self) -> None:
+        self._started += 1
+        file, number = self._spool.open_last()
+        self._link, link = socket.socketpair()
+        given = [self._pipe, link.fileno(), file]
+        try:
+            self._parent = subprocess.Popen(  # it forks and ends
+                [sys.executable, "-I", "-S", spooler.__file__, *map(str, [*given, number]), self._spool.names],
+                cwd="/",
+                env={name: value for name, value in os.environ.items() if not name.startswith("HPSEARCH_")},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=given,
+                start_new_session=True,
+            )
+        finally:
+            os.close(file)
+            link.close()
 
 
 def _die_with_parent() -> None:

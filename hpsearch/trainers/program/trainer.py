@@ -7,48 +7,24 @@ train and where to keep its files.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import time
-from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from hpsearch.config import Config
-from hpsearch.contract import LOGS, Command, Evaluation, Handle, WorkerSettings
+from hpsearch.contract import Evaluation, Handle
 from hpsearch.document.document import Fault, Keys
 from hpsearch.document.validation_errors import shown
 from hpsearch.errors import ConfigError
-from hpsearch.system import gpus
-from hpsearch.system.atomic import write_json
 from hpsearch.trainers.output_log import OutputLog
-from hpsearch.trainers.own import FILES, OwnConfig, OwnTrainer, Placing, Report, files_of, gpus_of, note_tested
-from hpsearch.trainers.program import process
-from hpsearch.trainers.program.output import JsonLines, Lines, Patterns, wrong_pattern
-from hpsearch.trainers.program.template import (
-    OWN,
-    arguments_of,
-    check_names,
-    filled,
-    filled_text,
-    placeholders,
-    program_of,
-)
+from hpsearch.trainers.own import FILES, OwnConfig, OwnTrainer, note_tested
+from hpsearch.trainers.program.output import wrong_pattern
+from hpsearch.trainers.program.run import Run, program_path
+from hpsearch.trainers.program.template import OWN, arguments_of, check_names, placeholders, program_of
 from hpsearch.trainers.space_view import SpaceView
-from hpsearch.trainers.state import load_state, save_state
-
-RESUME = 75  # exit code: start me again (EX_TEMPFAIL of sysexits.h)
-NO_MEMORY = (137, -9)  # killed, mostly because memory ran out
-WANTS = ("out of memory", "outofmemoryerror", "cannot allocate memory", "can't allocate memory", "memoryerror")
-LAST_LINES = 20  # of the output, in the error of a program that fails
-LONGEST_LINE = 300  # characters of each
-
-
-class ProgramFailed(RuntimeError):
-    """A program ended with an exit code that says failure; the message has the last lines that it printed."""
 
 
 class ProgramConfig(OwnConfig):
@@ -122,7 +98,7 @@ class Program(OwnTrainer):
         """Raises ConfigError if a program is not there."""
         for key, arguments in space.config.commands.items():
             name = program_of(arguments)[0]
-            if "{" not in name and shutil.which(str(_program(name, space.base))) is None:
+            if "{" not in name and shutil.which(str(program_path(name, space.base))) is None:
                 raise ConfigError(f"{space.where(key)}: {key}: no program {name!r} on the PATH, or it cannot be run")
 
     def starts_anew(self, folder: Path) -> bool:
@@ -134,178 +110,12 @@ class Program(OwnTrainer):
         run = Run(config, handle)
         yield from run.known
         with contextlib.closing(OutputLog(handle.folder)) as log:
-            code: int | None = RESUME
-            while code == RESUME:
-                before = run.placing.step
-                code = yield from run.once(log)
-                if code == RESUME and run.placing.step == before:
-                    raise ProgramFailed(
-                        f"it ended twice with exit code {RESUME} (resume me) and reported no step between"
-                    )
+            code = yield from run.whole(log)
         if code == 0:
             yield from run.last()
-            note_tested(handle, run.placing.tested)
+            note_tested(handle, run.tested)
         elif code is not None:
             raise run.failed(code)
-
-
-class Run:
-    """One training by a program, over all its starts."""
-
-    def __init__(self, config: Any, handle: Handle) -> None:
-        self._config, self._handle = config, handle
-        self._folder = files_of(handle)
-        self.placing = Placing(config.objective.metric, config.evaluations)
-        self.known: list[Evaluation] = []
-        self._tail: deque[str] = deque(maxlen=LAST_LINES)
-        self._resumed_at, self._skip, self._spoke = -1, 0, 0.0
-        state = load_state(config, handle)
-        if state is not None:
-            self.known = [Evaluation.from_dict(one) for one in state["evaluations"]]
-            self.placing.resume(state["placing"])
-
-    def once(self, log: OutputLog) -> Generator[Evaluation, None, int | None]:
-        """Starts the program and yields what it measures; returns its exit code, None if the trial was stopped."""
-        self._resumed_at, self._skip, self._spoke = self.placing.step, len(self.known), time.monotonic()
-        program = process.Program(self._arguments(), folder=self._handle.settings.base, environment=self._environment())
-        reader = Patterns(self._config.metrics) if self._config.metrics else JsonLines()
-        lines, stopped = Lines(), False
-        try:
-            for output in program.output():
-                self._refuse_silence(output)
-                log.append(output)
-                for line in lines.of(output):
-                    yield from self._evaluations(reader.report(line), line)
-                if self._handle.command() >= Command.PAUSE:
-                    stopped = True
-                    break
-            if not stopped:
-                for line in lines.rest():
-                    yield from self._evaluations(reader.report(line), line)
-            return None if stopped else program.code()
-        finally:
-            for output in program.end(self._config.grace):
-                log.append(output)
-                self._handle.command()  # a sign of life
-                for line in lines.of(output) if stopped else ():
-                    deque(self._evaluations(reader.report(line), line), maxlen=0)  # yielded when it is resumed
-            if stopped:
-                self._save()
-
-    def last(self) -> Iterator[Evaluation]:
-        """The evaluation at the end, if the last report was none; raises ValueError if there was none at all."""
-        try:
-            found = self.placing.end()
-        except ValueError as error:
-            said = f"; its last line: {self._tail[-1]}" if self._tail else "; it printed nothing"
-            raise ValueError(f"{error}{said}") from None
-        if found is not None:
-            yield found
-
-    def failed(self, code: int) -> Exception:
-        """The error of an exit code."""
-        last = self._tail[-1].strip() if self._tail else "it printed nothing"
-        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
-        text = f"{ended}: {last}\nits last lines (all are in {self._handle.folder / LOGS[0]}):\n" + "\n".join(
-            self._tail
-        )
-        is_memory = code in NO_MEMORY or any(want in line.lower() for line in self._tail for want in WANTS)
-        return MemoryError(text) if is_memory else ProgramFailed(text)
-
-    def _refuse_silence(self, output: bytes) -> None:
-        """Raises ProgramFailed if the program has printed nothing for too long."""
-        if output:
-            self._spoke = time.monotonic()
-        silence = self._config.silence
-        if silence is not None and time.monotonic() - self._spoke > silence:
-            last = f"; its last line: {self._tail[-1]}" if self._tail else ""
-            raise ProgramFailed(f"it printed nothing for {silence:g} s (silence){last}")
-
-    def _evaluations(self, metrics: dict[str, float], line: str) -> Iterator[Evaluation]:
-        """Yields the evaluation of a line, if it is one that is not known yet."""
-        self._tail.append(line[:LONGEST_LINE])
-        if not metrics:
-            return
-        report = Report.of(metrics)
-        if self._is_known(report):
-            return
-        evaluation = self.placing.place(report)
-        if evaluation is not None:
-            self.known.append(evaluation)
-            self._save()  # before it is yielded: the program's own state may be later
-            yield evaluation
-            self._spoke = time.monotonic()  # it may have waited to print, while the search judged
-
-    def _is_known(self, report: Report) -> bool:
-        """Whether an earlier start reported it: it has no later step or, without steps, is among the first ones."""
-        if report.step is not None:
-            return report.step <= self._resumed_at
-        if self.placing.objective in report.metrics and self._skip > 0:
-            self._skip -= 1
-            return True
-        return self._skip > 0
-
-    def _save(self) -> None:
-        evaluations = [one.to_dict() for one in self.known]
-        save_state(self._config, self._handle, {"evaluations": evaluations, "placing": self.placing.to_dict()})
-
-    @property
-    def _resumes(self) -> bool:
-        """Whether the program has left files to resume from."""
-        return any(path.is_file() for path in self._folder.rglob("*"))
-
-    def _arguments(self) -> list[str]:
-        commands = self._config.commands
-        arguments = commands["command"]
-        if self._resumes:
-            arguments = commands.get("resume_command", arguments)
-        name, *others = program_of(filled(arguments, self._values()))
-        return [str(_program(name, self._handle.settings.base)), *others]
-
-    def _values(self) -> dict[str, Any]:
-        own, settings = self._handle.folder / "config.json", self._handle.settings
-        write_json(own, self._config.config.nested)
-        number = self._handle.folder.name
-        return {
-            **self._config.config.flat,
-            "folder": self._folder,
-            "seed": self._config.seed,
-            "trial": int(number) if number.isdecimal() else "final",
-            "device": settings.device,
-            "gpus": gpus_of(self._handle),
-            "threads": settings.threads,
-            "config": own.absolute(),
-        }
-
-    def _environment(self) -> dict[str, str]:
-        values = self._values()
-        told = {f"HPSEARCH_{name.upper()}": str(values[name]) for name in OWN}
-        given = {name: filled_text(text, values) for name, text in self._config.env.items()}
-        threads = {name: str(values["threads"]) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        return {
-            **os.environ,
-            **_visible(self._handle.settings),
-            **threads,
-            "PYTHONUNBUFFERED": "1",  # else Python keeps lines back that go to a pipe
-            **told,
-            "HPSEARCH_RESUME": str(int(self._resumes)),
-            **{name: text for name, text in given.items() if text is not None},
-        }
-
-
-def _program(name: str, base: Path) -> Path | str:
-    """The program; a path such as ./run.sh starts from the study's folder."""
-    return base / name if "/" in name else name
-
-
-def _visible(settings: WorkerSettings) -> dict[str, str]:
-    """The variable that shows the program its GPUs alone: on a CPU none."""
-    if settings.device == "cpu":
-        return {gpus.VISIBLE: ""}
-    kind, _, index = settings.device.partition(":")
-    first = int(index or 0)
-    shown = gpus.visible([str(first + other) for other in range(settings.gpus)], os.environ)
-    return {} if kind != "cuda" or shown is None else {gpus.VISIBLE: shown}
 
 
 def _refuse_own_names(names: Mapping[str, bool]) -> None:
