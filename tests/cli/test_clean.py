@@ -12,7 +12,8 @@ from hpsearch.policies.policy import New
 from tests.cli.test_run import one_line
 from tests.searching import ask, evaluation, experiment, opened
 
-FILES = ("best.pt", "last.pt", "previous.pt", "stable-1.pt", ".last.pt.tmp", "samples.json", "error.txt")
+OUTPUT = "output-0001-000000.txt"
+FILES = ("best.pt", "last.pt", "previous.pt", "stable-1.pt", OUTPUT, ".last.pt.tmp", "samples.json", "error.txt")
 
 
 def study_of(folder, outcomes, *, confirmed=None):
@@ -63,8 +64,8 @@ def test_what_can_resume_win_or_be_exported_stays(tmp_path, call):
         "0000": KEPT, "0002": KEPT, "0003": KEPT,  # a confirmation may make any of the three best the winner
         "0005": OPEN, "0006": OPEN, "0007": ["error.txt"],
     }  # fmt: skip
-    # three whole folders of 700, five files each of three ended trials, six of the failed one, two half-written ones
-    assert found.bytes == 3 * 700 + 3 * 500 + 600 + 2 * 100 + 1000
+    # three whole folders of 800, six files each of three ended trials, seven of the failed one, two half-written ones
+    assert found.bytes == 3 * 800 + 3 * 600 + 700 + 2 * 100 + 1000
     assert not (tmp_path / "toy" / ".journal.jsonl.tmp").exists()
     assert hpsearch.clean("toy", home=tmp_path)[0].paths == ()
     assert call("show", "toy", "--home", tmp_path)[0] == 0

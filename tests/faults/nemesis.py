@@ -45,13 +45,16 @@ class Nemesis:
             self._end(family)
 
     def kill_workers(self, kills, *, latest, starved=0.0):
-        """Kills one worker after another of a single driver, `kills` times; each stands still before, up to `starved` s."""
+        """Kills one worker after another of a single driver, `kills` times.
+
+        `starved`: half of them stand still before, for up to so many seconds.
+        """
         pid = self._start()
         while self.kills < kills and alive([pid]):
             time.sleep(self.draw.uniform(0, latest))
             if workers := [child for child in descendants(pid) if is_worker(child)]:
                 victim = self.draw.choice(workers)
-                if starved and kill(victim, signal.SIGSTOP):
+                if starved and self.draw.random() < 0.5 and kill(victim, signal.SIGSTOP):
                     time.sleep(self.draw.uniform(0, starved))
                 self.kills += kill(victim)
         self._end([])

@@ -31,6 +31,8 @@ LAST = 0.5  # seconds in which the output of a program that has ended must end: 
 BLOCK = 1 << 16  # bytes
 MOST = 3  # spoolers of one program: somebody may kill one
 PR_SET_PDEATHSIG = 1
+SHELL = "/bin/sh"
+ORPHANING = (SHELL, "-c", '"$@" &', "sh") if os.path.exists(SHELL) else ()  # who kills a worker's tree kills no spooler
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: little is safe after a fork
 
@@ -85,14 +87,16 @@ class Program:
 
     def end(self, grace: float) -> Iterator[bytes]:
         """Ends what runs: SIGTERM, and after `grace` seconds SIGKILL. Yields what it still prints."""
-        if self._process.poll() is None:
-            self._signal(signal.SIGTERM)
-            deadline = time.monotonic() + grace
-            for found in self.output():
-                yield found
-                if time.monotonic() > deadline:
-                    break
-        self.kill()
+        try:
+            if self._process.poll() is None:
+                self._signal(signal.SIGTERM)
+                deadline = time.monotonic() + grace
+                for found in self.output():
+                    yield found
+                    if time.monotonic() > deadline:
+                        break
+        finally:
+            self.kill()
         yield from self._stored()
 
     def kill(self) -> None:
@@ -131,12 +135,11 @@ class Spooler:
         self._group = group
         with contextlib.suppress(OSError):
             self._link.sendall(b"%d\n" % group)
-        self._parent.wait()
 
     def listen(self, seconds: float) -> bool:
         """Waits until there is more to read, or no more to come; returns False if neither is so in time.
 
-        Raises ChildProcessError if the process was killed too often.
+        Raises ChildProcessError if the process has ended too often.
         """
         if self.is_over or not select.select([self._link], [], [], seconds)[0]:
             return self.is_over
@@ -163,7 +166,7 @@ class Spooler:
         self._link.close()
         if self._started == MOST:
             self.is_over = True
-            raise ChildProcessError(f"the process that stores its output was killed {MOST} times")
+            raise ChildProcessError(f"the process that stores its output has ended {MOST} times")
         self._start()
         self.belongs_to(self._group)
 
@@ -173,8 +176,16 @@ class Spooler:
         self._link, link = socket.socketpair()
         given = [self._pipe, link.fileno(), file]
         try:
-            self._parent = subprocess.Popen(  # it forks and ends
-                [sys.executable, "-I", "-S", spooler.__file__, *map(str, [*given, number]), self._spool.names],
+            subprocess.run(
+                [
+                    *ORPHANING,
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    spooler.__file__,
+                    *map(str, [*given, number]),
+                    self._spool.names,
+                ],
                 cwd="/",
                 env={name: value for name, value in os.environ.items() if not name.startswith("HPSEARCH_")},
                 stdin=subprocess.DEVNULL,
@@ -182,6 +193,7 @@ class Spooler:
                 stderr=subprocess.DEVNULL,
                 pass_fds=given,
                 start_new_session=True,
+                check=False,
             )
         finally:
             os.close(file)

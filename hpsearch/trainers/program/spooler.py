@@ -22,7 +22,9 @@ import time
 SEGMENT = 1 << 20  # bytes of a file
 MOST = 16  # files of one start of a program
 BLOCK = 1 << 16  # bytes: what a pipe holds
-PATIENCE = 10.0  # seconds after the worker's death, within which the output must end
+IDLE = 1.0  # seconds between two looks at the clock
+PATIENCE = 10.0  # seconds after the worker's end, within which the output must end
+HOLD = 600.0  # seconds after it, within which a full disk must have room for the rest
 LOOK = 0.05  # seconds between two attempts to store something
 NEWS, END = b".", b"E"  # to the worker: there is more; that was all
 
@@ -45,13 +47,13 @@ class Spooler:
         self._pipe, self._link, self._file, self._number, self._names = pipe, link, file, number, names
         self._used = os.fstat(file).st_size
         self._group = 0  # the program's process group; 0: not known
-        self._until: float | None = None  # when to give up; None: the worker lives
+        self._left: float | None = None  # when the worker ended; None: it has not
         os.set_blocking(link, False)
 
     def run(self) -> None:
         """Stores the output to its end."""
-        while self._until is None or time.monotonic() < self._until:
-            if not self._wait([self._pipe], PATIENCE):
+        while not self._alone_for(PATIENCE):
+            if not self._wait([self._pipe], IDLE):
                 continue
             block = os.read(self._pipe, BLOCK)
             if not block:
@@ -66,17 +68,19 @@ class Spooler:
                 if self._used >= SEGMENT:
                     self._begin_next()
                 stored = os.write(self._file, block[: SEGMENT - self._used])
+            except FileNotFoundError:  # the trial's folder is deleted
+                raise SystemExit(1) from None
             except OSError:
                 stored = 0
             if not stored:
                 self._wait([], LOOK)
-                if self._until is not None and time.monotonic() > self._until:
+                if self._alone_for(HOLD):
                     raise SystemExit(1)
             self._used, block = self._used + stored, block[stored:]
 
     def _begin_next(self) -> None:
         """Opens the next file; raises OSError while there are too many."""
-        if self._until is None and os.path.exists(path_of(self._names, self._number + 1 - MOST)):
+        if self._left is None and os.path.exists(path_of(self._names, self._number + 1 - MOST)):
             raise BlockingIOError
         path = path_of(self._names, self._number + 1)
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -86,7 +90,7 @@ class Spooler:
 
     def _wait(self, files: list[int], seconds: float) -> bool:
         """Whether one of the files can be read within some time; hears the worker meanwhile."""
-        links = [self._link] if self._until is None else []
+        links = [self._link] if self._left is None else []
         ready = select.select([*files, *links], [], [], seconds)[0]
         if self._link in ready:
             self._hear()
@@ -101,10 +105,14 @@ class Spooler:
         if said:
             self._group = int(said[-1])
             return
-        self._until = time.monotonic() + PATIENCE
+        self._left = time.monotonic()
         if self._group:
             with contextlib.suppress(OSError):
                 os.killpg(self._group, signal.SIGKILL)
+
+    def _alone_for(self, seconds: float) -> bool:
+        """Whether the worker ended longer ago than that."""
+        return self._left is not None and time.monotonic() > self._left + seconds
 
     def _tell(self, word: bytes) -> None:
         with contextlib.suppress(OSError):  # it is dead, or has much to hear already
@@ -112,7 +120,7 @@ class Spooler:
 
 
 def main(arguments: list[str]) -> None:
-    """Leaves the worker's tree of processes, so that nobody kills both, and stores the output."""
+    """Leaves the worker's tree of processes, as far as no shell has done that, and stores the output."""
     if os.fork():
         os._exit(0)
     for ending in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):

@@ -121,6 +121,23 @@ def test_checkpoints_are_stored_while_it_trains(tmp_path, url, node):
     actor.answer(Command.STOP)
 
 
+def test_a_state_has_files_that_grow_as_they_were_when_the_program_had_saved(tmp_path, url):
+    """A line that comes while the state is stored would make its size wrong, and the whole state useless."""
+    snapshots, folder = Snapshots(Storage(url), REMOTE.folder), tmp_path / "0000"
+    folder.mkdir()
+    storing = upload.Upload(snapshots, folder)
+    storing.stop()
+    names = ("last.pt", "log.txt", "output-0001-000000.txt")
+    for name in names:
+        (folder / name).write_text("saved\n")
+    linked = storing._link()
+    for name in names[1:]:
+        with (folder / name).open("a") as file:
+            file.write("more\n")
+    assert {path.name: path.read_text() for path in linked.iterdir()} == dict.fromkeys(names, "saved\n")
+    assert (linked / "last.pt").samefile(folder / "last.pt")
+
+
 def test_a_storage_that_refuses_writes_for_a_while_is_a_warning(tmp_path, url, node, monkeypatch):
     actor, deadline = node(), time.monotonic() + 60
     with monkeypatch.context() as broken:

@@ -171,7 +171,7 @@ def test_a_spooler_that_is_killed_again_and_again_is_an_error(tmp_path):
             os.kill(pid, signal.SIGKILL)
         return Command.CONTINUE
 
-    with pytest.raises(ChildProcessError, match="the process that stores its output was killed 3 times"):
+    with pytest.raises(ChildProcessError, match="the process that stores its output has ended 3 times"):
         list(mine.train(command))
 
 
