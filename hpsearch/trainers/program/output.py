@@ -29,8 +29,10 @@ class Lines:
         *complete, self._rest = _ENDS.split(self._rest + output)
         for line in complete:
             self.position += len(line) + 1
-            was_inside, self.inside = self.inside, False
-            yield from () if was_inside else self._text(line)
+            if self.inside:
+                self.inside = False
+            elif _is_text(line):
+                yield line.decode(errors="replace")
         if len(self._rest) > LONGEST or self.inside:
             self.position += len(self._rest)
             self._rest, self.inside = b"", True
@@ -39,11 +41,7 @@ class Lines:
         """Yields the last line, if the output ended without a line end."""
         self.position += len(self._rest)
         line, self._rest = self._rest, b""
-        yield from self._text(line)
-
-    @staticmethod
-    def _text(line: bytes) -> Iterator[str]:
-        if line.strip() and len(line) <= LONGEST:
+        if _is_text(line):
             yield line.decode(errors="replace")
 
 
@@ -100,6 +98,10 @@ def wrong_pattern(pattern: str) -> str:
     except re.error as error:
         return f"is no regular expression: {error}"
     return "" if groups == 1 else f"has {groups or 'no'} groups; allowed: one, around the number: 'val loss ([\\d.]+)'"
+
+
+def _is_text(line: bytes) -> bool:
+    return len(line) <= LONGEST and not line.isspace() and line != b""
 
 
 def _literal(line: str) -> Any:

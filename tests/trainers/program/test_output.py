@@ -28,6 +28,20 @@ def test_garbage_takes_bounded_memory_and_is_no_error():
     assert list(lines.of(b'\n{"val/loss": 1}\n'))[-1] == '{"val/loss": 1}'
 
 
+def test_reading_goes_on_at_the_position_of_any_line():
+    """However the output is cut: in a line that is too long, at a return, in a character of several bytes."""
+    output = "één\r\n{'a': 1}\n\n".encode() + b"x" * (2 * LONGEST) + b"{'b': 2}\nb\xff\rlast\nhalf"
+    whole = list(Lines().of(output))
+    assert whole == ["één", "{'a': 1}", "b\ufffd", "last"]
+    ends = [*range(20), *range(20, len(output), 4093), *range(len(output) - 20, len(output) + 1)]
+    for at in ends:
+        before = Lines()
+        found = list(before.of(output[:at]))
+        after = Lines(before.position, inside=before.inside)
+        assert found + list(after.of(output[before.position :])) == whole
+        assert after.position == len(output) - len("half")
+
+
 @pytest.mark.parametrize(
     ("line", "report"),
     [
