@@ -28,6 +28,7 @@ from hpsearch.trainers.program.spool import Spool
 MARK = "HPSEARCH_PROGRAM"  # environment variable of the program and of what it starts, also in another session
 LOOK = 0.1  # seconds between two looks at commands while the program prints nothing
 LAST = 0.5  # seconds in which the output of a program that has ended must end: a process of its may hold the pipe
+PATIENCE = 60.0  # seconds for the spooler to store the last output: it may have to wait for a processor
 BLOCK = 1 << 16  # bytes
 MOST = 3  # spoolers of one program: somebody may kill one
 PR_SET_PDEATHSIG = 1
@@ -65,7 +66,8 @@ class Program:
 
     def output(self) -> Iterator[bytes]:
         """Yields the output of both streams as it comes, and b"" every LOOK seconds; ends with the program."""
-        ended: float | None = None
+        since: float | None = None  # the program's end, or that of what it has left
+        is_killed = False
         while True:
             is_over = self._spooler.is_over  # before the look at the files
             if found := self._spool.read():
@@ -74,12 +76,15 @@ class Program:
                 return
             elif not self._spooler.listen(LOOK):
                 yield b""
-            if ended is None and self._process.poll() is not None:
-                ended = time.monotonic()
-            if ended is not None and time.monotonic() - ended > LAST:
-                self.kill()
-                yield from self._stored()
-                return
+            if since is None and self._process.poll() is not None:
+                since = time.monotonic()
+            if since is None or time.monotonic() < since + LAST:
+                continue
+            if not is_killed:
+                self._kill_all()
+                since, is_killed = time.monotonic(), True
+            elif not found:
+                self._spooler.close()
 
     def code(self) -> int:
         """Waits for the end; returns the exit code, or minus the signal."""
@@ -100,14 +105,17 @@ class Program:
         yield from self._stored()
 
     def kill(self) -> None:
-        """Kills the program and what it has started; all that it has printed is in the files then."""
+        """Kills the program and what it has started; what it has printed is in the files then."""
+        self._kill_all()
+        self._process.wait()
+        self._spooler.close()
+
+    def _kill_all(self) -> None:
         if self._process.poll() is None or sys.platform != "linux":  # once it is reaped, its number may be another's
             self._signal(signal.SIGKILL)
         for pid in _with_mark(self._mark):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        self._process.wait()
-        self._spooler.close()
 
     def _stored(self) -> Iterator[bytes]:
         while found := self._spool.read():
@@ -131,7 +139,7 @@ class Spooler:
             self._opened = opened.pop_all()
 
     def belongs_to(self, group: int) -> None:
-        """Tells it the program's process group, which it kills when this process dies; 0: none."""
+        """Tells it the program's process group, which it kills when this process dies; 0: all of it has ended."""
         self._group = group
         with contextlib.suppress(OSError):
             self._link.sendall(b"%d\n" % group)
@@ -152,13 +160,13 @@ class Spooler:
         return True
 
     def close(self) -> None:
-        """Waits until everything is stored, for at most LAST seconds, and lets the process end."""
-        deadline = time.monotonic() + LAST
+        """Has it store what there is, and lets it end; waits for that, at most PATIENCE seconds."""
+        self.belongs_to(0)
+        deadline = time.monotonic() + PATIENCE
         with contextlib.suppress(OSError):
             while not self.is_over and (left := deadline - time.monotonic()) > 0:
                 self.listen(left)
         self.is_over = True
-        self.belongs_to(0)
         self._link.close()
         self._opened.close()
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from hpsearch.trainers.program.spooler import SEGMENT, lock, path_of
 
 BLOCK = 1 << 20  # bytes that are read at once
-PATIENCE = 15.0  # seconds to wait for the spooler of a killed worker; it gives up before
+PATIENCE = 60.0  # seconds to wait for the spooler of a killed worker, which gives up before if it has a processor
 LOOK = 0.005  # seconds between two looks at it
 _NAME = re.compile(r"output-(\d{4,})-(\d{6,})\.txt")
 

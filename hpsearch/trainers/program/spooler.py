@@ -26,6 +26,7 @@ IDLE = 1.0  # seconds between two looks at the clock
 PATIENCE = 10.0  # seconds after the worker's end, within which the output must end
 HOLD = 600.0  # seconds after it, within which a full disk must have room for the rest
 LOOK = 0.05  # seconds between two attempts to store something
+REST = 16  # blocks that a pipe may hold at most
 NEWS, END = b".", b"E"  # to the worker: there is more; that was all
 
 
@@ -47,20 +48,27 @@ class Spooler:
         self._pipe, self._link, self._file, self._number, self._names = pipe, link, file, number, names
         self._used = os.fstat(file).st_size
         self._group = 0  # the program's process group; 0: not known
+        self._is_last = False  # whether the worker wants no more than what is there
         self._left: float | None = None  # when the worker ended; None: it has not
         os.set_blocking(link, False)
 
     def run(self) -> None:
-        """Stores the output to its end."""
-        while not self._alone_for(PATIENCE):
-            if not self._wait([self._pipe], IDLE):
-                continue
-            block = os.read(self._pipe, BLOCK)
-            if not block:
-                os.set_blocking(self._link, True)
-                return self._tell(END)
-            self._store(memoryview(block))
-            self._tell(NEWS)
+        """Stores the output to its end, or all that is there once the worker wants no more."""
+        while not self._alone_for(PATIENCE) and not self._is_last:
+            if self._wait([self._pipe], IDLE) and not self._move():
+                break
+        for _ in range(REST):
+            if not self._wait([self._pipe], 0) or not self._move():
+                break
+        os.set_blocking(self._link, True)
+        self._tell(END)
+
+    def _move(self) -> bool:
+        """Stores a block; returns False at the end of the output."""
+        block = os.read(self._pipe, BLOCK)
+        self._store(memoryview(block))
+        self._tell(NEWS)
+        return block != b""
 
     def _store(self, block: memoryview) -> None:
         while block:
@@ -74,6 +82,8 @@ class Spooler:
                 stored = 0
             if not stored:
                 self._wait([], LOOK)
+                if self._is_last:
+                    self._tell(END)  # it need not wait: whoever reads the rest finds the lock
                 if self._alone_for(HOLD):
                     raise SystemExit(1)
             self._used, block = self._used + stored, block[stored:]
@@ -97,13 +107,14 @@ class Spooler:
         return any(file in ready for file in files)
 
     def _hear(self) -> None:
-        """Reads the program's process group, or that the worker is dead."""
+        """Reads the program's process group, 0 for its end, or that the worker is dead."""
         try:
             said = os.read(self._link, BLOCK).split()
         except OSError:
             said = []
         if said:
             self._group = int(said[-1])
+            self._is_last = self._group == 0
             return
         self._left = time.monotonic()
         if self._group:

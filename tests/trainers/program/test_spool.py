@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -271,3 +272,44 @@ def test_what_nobody_writes_to_is_read_at_once(tmp_path):
     file, number = spool.open_last()
     assert (time.monotonic() - began < 10, number) == (True, 0)
     os.close(file)
+
+
+def test_the_last_line_of_a_program_that_printed_more_than_is_read_counts(tmp_path):
+    """It ends long before its output is read; what waits in the pipe is behind that."""
+    code = f"""
+import os
+for _ in range({MOST * SEGMENT} // 8192):
+    os.write(1, b"x" * 8191 + b"\\n")
+print({{'val/loss': 1}})
+"""
+    mine, slow = program(tmp_path, code, evaluations=1), [0]
+
+    def command():
+        slow[0] += 1
+        time.sleep(0.1)
+        return Command.CONTINUE
+
+    assert [loss for _, _, loss in losses(mine.train(command))] == [1.0]
+    assert slow[0] > 6  # more than LAST seconds
+
+
+def test_a_spooler_that_gets_no_processor_is_waited_for(tmp_path):
+    """The program has ended long before its output is stored."""
+    code = """
+import os, time
+while not os.path.exists(os.environ["HPSEARCH_FOLDER"] + "/on"):
+    time.sleep(0.01)
+print({"val/loss": 0.5})
+"""
+    mine, stopped = program(tmp_path, code, evaluations=1), []
+
+    def command():
+        if not stopped and (found := spoolers(tmp_path)):
+            stopped.append(found[0])
+            os.kill(found[0], signal.SIGSTOP)
+            threading.Timer(2.0, os.kill, (found[0], signal.SIGCONT)).start()
+            (mine.own / "files/on").write_text("")
+        return Command.CONTINUE
+
+    assert [loss for _, _, loss in losses(mine.train(command))] == [0.5]
+    assert stopped
