@@ -307,7 +307,7 @@ print({"val/loss": 0.5})
         if not stopped and (found := spoolers(tmp_path)):
             stopped.append(found[0])
             os.kill(found[0], signal.SIGSTOP)
-            threading.Timer(2.0, os.kill, (found[0], signal.SIGCONT)).start()
+            threading.Timer(1.5, os.kill, (found[0], signal.SIGCONT)).start()
             (mine.own / "files/on").write_text("")
         return Command.CONTINUE
 
