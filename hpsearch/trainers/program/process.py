@@ -172,10 +172,11 @@ class Spooler:
 
     def _replace(self) -> None:
         self._link.close()
+        self.is_over = True  # unless there is another one
         if self._started == MOST:
-            self.is_over = True
             raise ChildProcessError(f"the process that stores its output has ended {MOST} times")
         self._start()
+        self.is_over = False
         self.belongs_to(self._group)
 
     def _start(self) -> None:

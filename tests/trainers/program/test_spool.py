@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.contract import OUTPUT, Command
+from hpsearch.trainers.program import process
 from hpsearch.trainers.program.spool import Spool
 from hpsearch.trainers.program.spooler import MOST, SEGMENT
 from tests.cli.processes import wait_for
@@ -313,3 +314,16 @@ print({"val/loss": 0.5})
 
     assert [loss for _, _, loss in losses(mine.train(command))] == [0.5]
     assert stopped
+
+
+@pytest.mark.parametrize("orphaning", [process.ORPHANING, ()], ids=["by a shell", "without one"])
+def test_a_spooler_is_no_child_of_its_worker(tmp_path, monkeypatch, orphaning):
+    """Who kills a worker with all of its tree leaves the spooler, which then stores the rest."""
+    monkeypatch.setattr(process, "ORPHANING", orphaning)
+    training = program(tmp_path, waiting(AHEAD), "0", evaluations=STEPS).train()
+    next(training)
+    [pid] = spoolers(tmp_path)
+    status = Path(f"/proc/{pid}/status").read_text()
+    assert int(status.split("PPid:")[1].split()[0]) != os.getpid()
+    training.close()
+    wait_for(lambda: spoolers(tmp_path) == [], limit=30)
