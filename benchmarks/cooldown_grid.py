@@ -31,7 +31,7 @@ from hpsearch.training.stable_states import copied
 
 TIMES = 20
 STALE = 3  # evaluations since the best one, at the end of the stable phase: the curve overfits
-RUNGS = (2, 6)  # evaluations: 10 % and 30 % of the schedule
+RUNGS = (2, 6)  # evaluations: 10% and 30% of the schedule
 AROUND = np.arange(0.5, 1.11, 0.1)  # of the best evaluation: where branches begin
 QUICKSTART = "python:hpsearch.samples:python_reference"
 

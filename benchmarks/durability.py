@@ -154,7 +154,7 @@ def main() -> None:
             )
     walls, processors = zip(*ratios, strict=True)
     print(f"with / without, by the wall: {median(walls):.4f}; by processor time: {median(processors):.4f}")
-    print(f"journal, syncs and checkpoints: {100 * median(shares):.2f} % of the training time (aim: below 2 %)")
+    print(f"journal, syncs and checkpoints: {100 * median(shares):.2f}% of the training time (aim: below 2%)")
 
 
 def epochs_for(seconds: float, home: Path) -> float:

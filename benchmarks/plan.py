@@ -125,7 +125,7 @@ def main() -> None:
             took = f"{found.outlook.seconds:.0f} s, {fact:.0f} s, {whole:.2f}"
             print(f"  the study: {took}; share in fact {own:.2f}", flush=True)
     near = sum(0.7 <= ratio <= 1.3 for ratio in every)
-    print(f"median of all trials: {statistics.median(every):.2f}; within 30 %: {near} of {len(every)}")
+    print(f"median of all trials: {statistics.median(every):.2f}; within 30%: {near} of {len(every)}")
 
 
 if __name__ == "__main__":

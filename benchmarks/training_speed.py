@@ -50,7 +50,7 @@ class Size:
     n_layers: int
     width: int
     n_heads: int
-    mlp_width: int  # three matrices of it weigh as much as GPT's two of 4 x width, or up to 1 % more
+    mlp_width: int  # three matrices of it weigh as much as GPT's two of 4 x width, or up to 1% more
     context: int
     batch_size: int
     vocab_size: int

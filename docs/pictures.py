@@ -1,7 +1,7 @@
 """Makes README's pictures from a real study: its report (PNG) and its live view (SVG), below 200 KB each.
 
     python docs/pictures.py STUDY --home mlruns          writes docs/images/report.png and docs/images/terminal.svg
-    python docs/pictures.py STUDY --home mlruns --share 0.7   the terminal as it was after 70 % of the journal
+    python docs/pictures.py STUDY --home mlruns --share 0.7   the terminal as it was after 70% of the journal
 
 A journal only grows, so its beginning is the study as it was then. The report is drawn by Chromium (the package
 playwright, of the extra `dev`, and a chromium on PATH), the terminal by rich.

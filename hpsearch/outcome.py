@@ -77,9 +77,9 @@ MEANINGS: dict[str, str] = {
 ENDINGS: dict[str, str] = {
     "cooled": "the trial went back to a state of its stable phase and lowered its learning rate from there, so that "
     "its value is that of a whole, shorter training: `cooled down` after an outcome, because it began to overfit; `cut "
-    "by the budget at 40 %`, because the rest of the budget was too short for the other 60 %",
-    "cut": "`cut by the budget at 40 %` after an outcome: the budget ended before the trial could, so it cooled down "
-    "after 40 % of its training. Its value is that of a whole, shorter training (fewer epochs) and can win; it says "
-    "little of its other params, so cliffs, good values and importances leave it out below 90 %",
+    "by the budget at 40%`, because the rest of the budget was too short for the other 60%",
+    "cut": "`cut by the budget at 40%` after an outcome: the budget ended before the trial could, so it cooled down "
+    "after 40% of its training. Its value is that of a whole, shorter training (fewer epochs) and can win; it says "
+    "little of its other params, so cliffs, good values and importances leave it out below 90%",
 }
 """What the words after an outcome say of a trial."""

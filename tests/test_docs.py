@@ -47,6 +47,7 @@ COMING = {
 }
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+CURRENT = [page for page in PAGES if page.name != "CHANGELOG.md"]
 
 
 def prose(page):
@@ -78,6 +79,14 @@ def test_each_file_and_folder_that_a_page_names_exists(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_lines_of_prose_are_at_most_120_columns(page):
     assert [line for line in prose(page) if len(line) > 120 and not line.startswith("|")] == []
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
+def test_a_percent_sign_stands_at_its_number(page):
+    """5%, as English has it and as Python's own `:.0%` prints it."""
+    assert re.findall(r".*\d %(?!\w).*", page.read_text()) == []
 
 
 def test_the_changelog_begins_with_what_is_not_released():

@@ -5,7 +5,7 @@
 
 DATA is the folder of compare.py. A search runs to its budget of trials; at each trial that ends it is noted what the
 rule says, so that one run answers for several thresholds. Thresholds are in shares of the best known value, as sigma
-is assumed (0.5 %). Saved: the share of the compute that the rest of the search took. Lost: by how much the best value
+is assumed (0.5%). Saved: the share of the compute that the rest of the search took. Lost: by how much the best value
 at the stop is above the best one at the end, in thresholds.
 """
 
@@ -105,7 +105,7 @@ def run(method: Any, bench: Any, *, workers: int, trials: int) -> list[tuple[flo
 
 def report(rows: list[dict[str, Any]]) -> None:
     """Prints a table: for each threshold the searches that stop, what they save, and what they lose."""
-    print("| benchmark | search | threshold | stop | saved | lost: median / 90 % / most |\n|---|---|---|---|---|---|")
+    print("| benchmark | search | threshold | stop | saved | lost: median / 90% / most |\n|---|---|---|---|---|---|")
     for bench, method in dict.fromkeys((row["bench"], row["method"]) for row in rows):
         for share in SHARES:
             found = [at(row, share) for row in rows if (row["bench"], row["method"]) == (bench, method)]

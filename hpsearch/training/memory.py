@@ -56,7 +56,7 @@ def forget_peak() -> None:
 def keep_freed() -> None:
     """Keeps freed memory in the process for the next step (glibc). Call `give_back()` between trials.
 
-    On a CPU a training takes up to 30 % less time (benchmarks/README.md, Training speed). Does nothing without glibc
+    On a CPU a training takes up to 30% less time (benchmarks/README.md, Training speed). Does nothing without glibc
     or if the environment configures an allocator.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -148,7 +148,7 @@ def many_cores(monkeypatch):
 def test_gpus_that_were_idle_with_one_trial_each_could_have_had_more(tmp_path):
     busy = {1: 100.0, 2: 10.0, 3: 10.0, 4: 40.0}  # the first: while kernels are loaded
     assert closed_on_gpus(tmp_path, busy=busy.__getitem__) == [
-        "with one trial at a time, a GPU ran kernels at most 20 % of the time, with at most 1 of 80 GiB in use; "
+        "with one trial at a time, a GPU ran kernels at most 20% of the time, with at most 1 of 80 GiB in use; "
         "resources: {trials_per_gpu: auto} trains several at once (the quickstart on an H200: 35 s instead of 100)"
     ]
 

@@ -71,7 +71,7 @@ def test_winners_by_their_values_in_the_search(tmp_path, call):
     [verdict] = found.verdicts
     assert (verdict.better, verdict.worse, verdict.fresh, verdict.assumed) == ("b", "a", False, True)
     assert verdict.by == pytest.approx(0.1)
-    # sigma is assumed: 0.5 % of the larger value, 2.0
+    # sigma is assumed: 0.5% of the larger value, 2.0
     assert verdict.margin == pytest.approx(2 * 0.005 * 2.0 * math.sqrt(2))
     assert verdict.tie is False
     assert found.at_trials() == {1: {"a": 3.0, "b": 2.9}, 2: {"a": 2.0, "b": 2.8}, 3: {"a": 2.0, "b": 2.8}}

@@ -20,9 +20,9 @@ def trial(outcome="completed", *, share=0.05, best=True, **params):
 @pytest.mark.parametrize(
     ("found", "cut", "is_whole", "ending"),
     [
-        (trial(), 0.05, False, "cut by the budget at 5 %"),
-        (trial(share=0.9), 0.9, True, "cut by the budget at 90 %"),
-        (trial(share=0.5, best=False), 0.5, False, "cut by the budget at 50 %"),  # it was better before
+        (trial(), 0.05, False, "cut by the budget at 5%"),
+        (trial(share=0.9), 0.9, True, "cut by the budget at 90%"),
+        (trial(share=0.5, best=False), 0.5, False, "cut by the budget at 50%"),  # it was better before
         (trial("overfit"), None, True, "cooled down"),
         (trial("overfit", best=False), None, True, ""),
         (trial("pruned"), None, False, "cooled down"),
@@ -35,7 +35,7 @@ def test_the_budget_cut_what_completed_in_a_cool_down(found, cut, is_whole, endi
 
 
 def test_how_far_it_came_is_kept_in_its_end_and_else_told_by_what_was_measured():
-    """Its curve came to 45 %, its cool-down went back and ended at 7 %; the value is of either."""
+    """Its curve came to 45%, its cool-down went back and ended at 7%; the value is of either."""
     created = {"event": "study_created", "time": 0.0, "study": "s"}
     created |= {"objective": {"metric": "val/loss", "direction": "minimize"}}
     end = Evaluation(1, 5, 0.07, {"val/loss": 4.0}, branch={"training": {"epochs": 2}}).to_dict()

@@ -36,7 +36,7 @@ def study(*found, metric="val/loss", direction="minimize", fresh=(), devices=())
 
 
 def test_the_cheapest_within_two_sigma_of_the_best_is_chosen():
-    """Sigma is assumed to be 0.5 % of 4.0; the cheapest of all is worse by more than twice that."""
+    """Sigma is assumed to be 0.5% of 4.0; the cheapest of all is worse by more than twice that."""
     found = choice.cheapest(study((4.0, 90.0), (4.039, 30.0), (4.01, 60.0), (4.05, 5.0)))
     assert found.trial.number == 1
     assert found.lines == (
@@ -108,7 +108,7 @@ def test_a_trial_is_chosen_by_its_number():
 
 
 def test_the_command_writes_what_it_costs_and_what_it_loses(call, tmp_path):
-    """The toy's longer trainings are better; all are within an assumed sigma of 100 %."""
+    """The toy's longer trainings are better; all are within an assumed sigma of 100%."""
     found, _ = go(experiment("budget: {trials: 4}\nsearch: {pruner: none}\n"), tmp_path / "toy")
     worst = found.history.ranked()[-1].number
     path = tmp_path / "cheap.yaml"

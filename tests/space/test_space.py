@@ -246,7 +246,7 @@ def test_points_stand_in_the_order_of_the_file_the_last_range_first():
 
 
 def test_whole_numbers_in_the_logarithm_are_drawn_so():
-    """Half of what is drawn from 1 to 1000 is below 32, the geometric middle; without the logarithm 3 % would be."""
+    """Half of what is drawn from 1 to 1000 is below 32, the geometric middle; without the logarithm 3% would be."""
     space = Space.parse({"training": {"batch_size": {"low": 1, "high": 1000, "log": True}}})
     assert space.distribution("batch_size") == IntDistribution(1, 1000, log=True)
     drawn = [internal["batch_size"] for _, internal in suggestions(space, n=300)]

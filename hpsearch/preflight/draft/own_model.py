@@ -65,8 +65,8 @@ def _model(every: Sequence[Found], measured: Sizes, facts: Facts) -> Iterator[Li
     if measured.context is None or context > measured.context:
         yield Line("context", context, "tokens; longer text is cut into sequences")
     else:
-        why = f"99 % of the examples have at most {measured.longest} tokens"
-        yield Line("context", measured.context, why + (f"; {measured.cut / 10:g} % are cut" if measured.cut else ""))
+        why = f"99% of the examples have at most {measured.longest} tokens"
+        yield Line("context", measured.context, why + (f"; {measured.cut / 10:g}% are cut" if measured.cut else ""))
     yield Line("dropout", recommended(facts)["model", "dropout"].written, "helps where data repeat, arXiv 2305.13230")
 
 

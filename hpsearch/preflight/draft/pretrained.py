@@ -38,7 +38,7 @@ class Checkpoint:
     parameters: float
     in_layers: float  # of them those that every token passes
     longest: int | None  # tokens that it reads at most; None: any number
-    needed: int | None  # tokens that 99 % of the examples have; None: only running text
+    needed: int | None  # tokens that 99% of the examples have; None: only running text
     new_tokens: int  # of nearly all targets that are decoded; 0: none are
     tokens: float  # of an epoch
     running: float  # of them those of running text
@@ -213,7 +213,7 @@ def _model(found: Sequence[Checkpoint], facts: Facts, plan: Plan) -> Iterator[Li
 
 
 def _context(found: Sequence[Checkpoint], plan: Plan) -> Line:
-    """Enough for 99 % of the examples, with running text for a sequence of it, and what every checkpoint can read."""
+    """Enough for 99% of the examples, with running text for a sequence of it, and what every checkpoint can read."""
     most = min([LONGEST, *(one.longest for one in found if one.longest)])
     needed = max((one.needed for one in found if one.needed is not None), default=None)
     running = max((_running(one, plan) for one in found if one.running), default=0)
@@ -221,8 +221,8 @@ def _context(found: Sequence[Checkpoint], plan: Plan) -> Line:
     if needed is None or running > needed:
         return Line("context", context, "tokens; longer text is cut into sequences")
     if needed > context:
-        return Line("context", context, f"the longest that fits; 99 % of the examples have at most {needed} tokens")
-    return Line("context", context, f"99 % of the examples have at most {needed} tokens")
+        return Line("context", context, f"the longest that fits; 99% of the examples have at most {needed} tokens")
+    return Line("context", context, f"99% of the examples have at most {needed} tokens")
 
 
 def _training(facts: Facts) -> Iterator[Line]:

@@ -46,8 +46,8 @@ class Sizes:
     n_bytes: int  # of the training texts
     tokens: int  # of an epoch
     vocab_size: int  # 0: bytes
-    context: int | None  # that 99 % of the examples need; None: only running text
-    longest: int  # tokens that the model reads of 99 % of the examples
+    context: int | None  # that 99% of the examples need; None: only running text
+    longest: int  # tokens that the model reads of 99% of the examples
     cut: int  # examples in a thousand that the context cuts
     new_tokens: int  # tokens of nearly all targets that are decoded; 0: none are
     examples: int  # of the sets with prompts
@@ -105,7 +105,7 @@ def _tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> list[int]:
 
 
 def _context(one: Found, lengths: Lengths, new_tokens: int) -> int:
-    """The least multiple of 8 that cuts at most 1 % of the examples."""
+    """The least multiple of 8 that cuts at most 1% of the examples."""
     context = 2 * STEP
     while context < LONGEST and _cut(one, lengths, context, new_tokens) > (1 - SHORT) * len(lengths.prompts):
         context += STEP

@@ -25,8 +25,8 @@ class Outlook:
     seconds: float  # of the whole study
     device_hours: float
     money: float | None  # None: the budget has no price
-    earliest: float  # seconds: 10 % of such studies end before
-    latest: float  # 90 % of such studies end before
+    earliest: float  # seconds: 10% of such studies end before
+    latest: float  # 90% of such studies end before
     limit: str  # of the budget, that ends it: trials, hours, device_hours, money, or space (each config was tried)
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Pace:
 
 
 PRECISION = 0.1  # relative error of the cost model (benchmarks/README.md, Plans)
-DECILE = 1.28  # standard deviations of a normal distribution beyond which 10 % lie
+DECILE = 1.28  # standard deviations of a normal distribution beyond which 10% lie
 
 
 def outlook(budget: Budget, confirm: Confirm, pace: Pace, *, configs: int | None) -> Outlook:

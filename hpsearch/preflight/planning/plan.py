@@ -26,8 +26,8 @@ class TrialTime:
     """Seconds of a whole training over the space, as its random configs have it."""
 
     mean: float
-    low: float  # 10 % of the configs take less
-    high: float  # 90 % of the configs take less
+    low: float  # 10% of the configs take less
+    high: float  # 90% of the configs take less
     longest: float
     deviation: float  # standard deviation between configs
     training: float  # share of the mean in steps

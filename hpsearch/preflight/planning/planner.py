@@ -142,7 +142,7 @@ def _at_once(plan: Plan, devices: int) -> int:
 
 
 def _deciles(values: Sequence[float]) -> tuple[float, float]:
-    """What 10 % and 90 % of the values are below."""
+    """What 10% and 90% of the values are below."""
     if len(values) < 2:
         return values[0], values[0]
     found = quantiles(values, n=10, method="inclusive")

@@ -13,7 +13,7 @@ from hpsearch.contract import Evaluation
 IDLE = 50.0  # percent of the time in which a kernel runs, below which a GPU has time for a second trial
 FEWEST = 5  # evaluations that say how busy the GPU was
 STEPPING = 0.2  # share of a measurement that its steps take at least
-ROOM = 0.33  # of a GPU's memory: two such trials and their CUDA contexts take less than the 90 % that trials may
+ROOM = 0.33  # of a GPU's memory: two such trials and their CUDA contexts take less than the 90% that trials may
 REMEDY = "resources: {trials_per_gpu: auto} trains several at once (the quickstart on an H200: 35 s instead of 100)"
 
 
@@ -57,4 +57,4 @@ def idle(percent: float | None, *, peak: int, size: int) -> str:
     if percent is None or percent >= IDLE or not 0 < peak <= ROOM * size:
         return ""
     memory = f"at most {peak / 2**30:.2g} of {size / 2**30:.3g} GiB"
-    return f"with one trial at a time, a GPU ran kernels at most {percent:.0f} % of the time, with {memory} in use"
+    return f"with one trial at a time, a GPU ran kernels at most {percent:.0f}% of the time, with {memory} in use"

@@ -4,7 +4,7 @@ An audit trains the config of a trial that was pruned, or is paused for good, wi
 would have come to. It is no trial of the search and never wins. The sample is drawn without replacement and uniformly
 over all such trials, by a hash of the study's seed and the trial's number: a larger sample contains the smaller one.
 
-share     k of n audited trials are better than the winner; the 95 % interval is Wilson's (1927): with p = k / n and
+share     k of n audited trials are better than the winner; the 95% interval is Wilson's (1927): with p = k / n and
           z = 1.96, its centre is (p + z^2 / 2n) / (1 + z^2 / n), its half width z * sqrt(p (1 - p) / n + z^2 / 4n^2) /
           (1 + z^2 / n). Where all were audited, the share is exact.
 rank      Spearman's rank correlation of the values where the trials were stopped with their final ones.
@@ -25,7 +25,7 @@ from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
 
 TRIALS = 3  # in a sample, by default
-Z = 1.959964  # of a 95 % interval
+Z = 1.959964  # of a 95% interval
 FEWEST_RANKED = 3  # trials of which a rank correlation is given
 
 
@@ -65,7 +65,7 @@ class Audit:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """A 95 % interval of that share among all stopped trials."""
+        """A 95% interval of that share among all stopped trials."""
         if len(self.audited) >= self.stopped:
             return self.share, self.share
         return wilson(self.better, len(self.audited))
@@ -131,7 +131,7 @@ def sample(history: History, seed: int, size: int) -> list[int]:
 
 
 def wilson(k: int, n: int) -> tuple[float, float]:
-    """Returns Wilson's 95 % interval of a share, of which k of n draws were seen."""
+    """Returns Wilson's 95% interval of a share, of which k of n draws were seen."""
     p, z2 = k / n, Z * Z / n
     centre, half = (p + z2 / 2) / (1 + z2), Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n)) / (1 + z2)
     return (0.0 if k == 0 else centre - half), (1.0 if k == n else centre + half)

@@ -155,7 +155,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
         "heads of 16 to 96 dimensions; searched rarely", MEASURED, lambda facts: facts.size.n_heads
     ),
     ("model", "context"): Rule(
-        "pairs and labelled text: as long as 99 % of the examples; running text: 64 to 1024, by the size of the data",
+        "pairs and labelled text: as long as 99% of the examples; running text: 64 to 1024, by the size of the data",
         MEASURED,
         lambda facts: facts.size.context,
     ),

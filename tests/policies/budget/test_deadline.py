@@ -27,7 +27,7 @@ def asked(progress, left, *, phases=WSD, now=1000.0, **given):
 
 
 def test_it_begins_when_what_is_left_is_as_long_as_the_cooldown():
-    """At 40 % of the schedule the shorter training ends at 50 %: a cool-down of 100 seconds."""
+    """At 40% of the schedule the shorter training ends at 50%: a cool-down of 100 seconds."""
     assert not asked(0.4, 100 * MARGIN + 1)
     assert asked(0.4, 100 * MARGIN - 1)
     assert asked(0.4, 5)  # too late, but what it saves is resumed
@@ -98,7 +98,7 @@ def test_the_soonest_value_is_that_of_the_fastest_trial_with_its_cooldown():
 
 
 def test_a_value_of_use_takes_a_quarter_of_a_training():
-    """At 5 % a trial of 1000 s has a value after 62.5 s; it tells of its length, so none starts with less than 250."""
+    """At 5% a trial of 1000 s has a value after 62.5 s; it tells of its length, so none starts with less than 250."""
     trials = [trial(0.05), trial(0.1, seconds=30), trial(0.2)]  # whole: 1000, 300 and 1000 seconds
     assert soonest_value(trials, lambda _: WSD) == pytest.approx(0.25 * 1000)
     assert soonest_value([trial(0.05)], lambda _: Phases(0.0, 1.0, 0.6)) == pytest.approx(0.25 * 600)  # it stops at 0.6

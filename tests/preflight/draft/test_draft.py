@@ -54,7 +54,7 @@ def test_the_context_takes_99_of_100_examples(tmp_path):
     made = drafted(path)
     found = experiment(made, tmp_path)
     assert 16 <= found.config(found.space.middle({})).model.context < 100
-    assert "99 % of the examples have at most" in made.text
+    assert "99% of the examples have at most" in made.text
 
 
 def test_pairs_reserve_room_for_the_targets(tmp_path):
@@ -63,7 +63,7 @@ def test_pairs_reserve_room_for_the_targets(tmp_path):
     found = experiment(made, tmp_path)
     config = found.config(found.space.middle({}))
     assert config.evaluation.max_new_tokens < config.model.context
-    assert "0 % are cut" not in made.text
+    assert "0% are cut" not in made.text
 
 
 def test_the_default_config_is_inside_the_ranges(tmp_path):

@@ -55,7 +55,7 @@ def test_a_prior_draws_what_is_measured():
     experiment = Experiment.loads(f"{TEXT}training: {{epochs: {prior}}}\n")
     drawn = [one.params["epochs"] for one in corners.draws(experiment, SETS, 100)]
     near = sum(2 < value < 8 for value in drawn)
-    assert 60 < near < 95  # three quarters through the prior, 6 % of the others
+    assert 60 < near < 95  # three quarters through the prior, 6% of the others
 
 
 def test_a_trainer_of_which_nothing_is_known_is_measured_at_random():

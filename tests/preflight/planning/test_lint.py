@@ -132,7 +132,7 @@ def test_a_gpu_that_is_idle_with_one_trial(monkeypatch):
     memory = Memory(peak=2**30, together=2**30, available=80 * 2**30, at_once=1, never=0.0)
     idle = replace(PLAN, device="cuda:0", workers=1, memory=memory, busy=12.3)
     assert told(idle, f"{RATE}{TRIALS}resources: {{device: cuda}}\n") == [
-        "space.yaml:4:12: resources.trials_per_gpu: with one trial at a time, a GPU ran kernels at most 12 % of the "
+        "space.yaml:4:12: resources.trials_per_gpu: with one trial at a time, a GPU ran kernels at most 12% of the "
         f"time, with at most 1 of 80 GiB in use; {idle_gpus.REMEDY}"
     ]
     assert told(replace(idle, busy=50.0)) == []

@@ -128,7 +128,7 @@ def test_every_outcome_has_a_meaning():
     assert hpsearch.explain("overfit").facts["can win"].startswith("yes")
     assert "stable phase" in hpsearch.explain("cooled").words
     assert hpsearch.explain("cooled down").name == "cooled"
-    assert "40 %" in hpsearch.explain("cut by the budget").words
+    assert "40%" in hpsearch.explain("cut by the budget").words
     assert hpsearch.explain("diverged").facts["can win"] == "no"
 
 

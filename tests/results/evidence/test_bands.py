@@ -68,7 +68,7 @@ def test_values_are_in_order():
     ("limits", "best", "edge"),
     [
         (RATE, 1e-2, "upper"),
-        (RATE, 8.1e-3, "upper"),  # within 5 % of the range, by logarithm
+        (RATE, 8.1e-3, "upper"),  # within 5% of the range, by logarithm
         (RATE, 7.9e-3, ""),
         (RATE, 1.2e-4, "lower"),
         (RATE, 1e-3, ""),
@@ -298,7 +298,7 @@ def test_trials_that_have_not_ended_are_no_cliff():
 
 
 def test_trials_that_the_budget_cut_short_are_no_cliff_and_no_good_value():
-    """Two of 8 trials cooled down after 5 and 14 % of their epochs: what they lack is training, not a lower rate."""
+    """Two of 8 trials cooled down after 5 and 14% of their epochs: what they lack is training, not a lower rate."""
     far = [(4.1e-3, Outcome.COMPLETED, 5.5), (5e-3, Outcome.COMPLETED, 5.6)]
     more = [(1e-3, Outcome.COMPLETED, 4.03)] * 4
     study = losses(*GOOD, *more, *far)
@@ -308,7 +308,7 @@ def test_trials_that_the_budget_cut_short_are_no_cliff_and_no_good_value():
         study.trials[number].best = replace(best, progress=share, branch={"training": {"epochs": 24 * share}})
     assert (bands.of(study).bands[0].cliff, bands.of(study).trials) == (None, 6)
     last = study.trials[len(study.trials) - 1]
-    assert (last.cut, last.is_whole, last.ending) == (0.14, False, "cut by the budget at 14 %")
+    assert (last.cut, last.is_whole, last.ending) == (0.14, False, "cut by the budget at 14%")
     last.best = replace(last.best, progress=0.93)  # nearly whole
     assert (last.is_whole, bands.of(study).trials) == (True, 7)
     last.outcome = Outcome.OVERFIT  # a verdict on equal terms
@@ -345,7 +345,7 @@ def repeated(study, *values):
 
 
 def test_repeats_raise_the_assumed_sigma():
-    """By 0.5 % of 4.0 it is 0.02; the seeds have moved the trials by 0.0 and 0.4, which is 0.2."""
+    """By 0.5% of 4.0 it is 0.02; the seeds have moved the trials by 0.0 and 0.4, which is 0.2."""
     found = bands.of(study := repeated(losses(*GOOD, (1e-2, Outcome.COMPLETED, 4.39)), 4.0, 4.41))
     assert (found.sigma, found.assumed, found.repeats, found.good) == (pytest.approx(0.2), True, 2, 3)
     assert said(found)[0].startswith("good values, of the 3 trials within two sigma (0.4, from 2 repeats) of the best")

@@ -68,7 +68,7 @@ def test_the_sample_is_seeded_grows_and_takes_no_trial_twice():
 
 
 def test_every_trial_may_be_drawn():
-    """Uniformly: each of 10 is in some 30 % of the samples of 3."""
+    """Uniformly: each of 10 is in some 30% of the samples of 3."""
     counts = [0] * 11
     for seed in range(300):
         for number in sample(history(pruned=[5.0] * 10), seed, 3):

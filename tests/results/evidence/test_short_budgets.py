@@ -73,7 +73,7 @@ def test_nothing_is_said_of_a_study_whose_trainer_names_no_sizes(tmp_path):
 
 
 def test_trials_that_the_budget_cut_are_no_whole_ones(tmp_path):
-    """A larger one that cooled down after 5 % was not trained out: those above 2 still say that they were stopped."""
+    """A larger one that cooled down after 5% was not trained out: those above 2 still say that they were stopped."""
     made = study(tmp_path / "s", *WHOLE, (5, Outcome.COMPLETED, STEEP), (4, Outcome.PRUNED, STEEP), (6, None, STEEP))
     assert short_budgets(made.history) == []  # one of 5 layers was trained out, and only one above it was not
     cut = made.history.trials[2]

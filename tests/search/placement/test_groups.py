@@ -253,7 +253,7 @@ def test_before_the_first_measurement_a_group_is_as_large_as_is_wanted_and_then_
     study = searched(tmp_path, launcher, wanted(10, 4))
     assert launcher.groups[0] == [0, 1, 2, 3]
     assert sorted(launcher.groups[1:5]) == [[0], [1], [2], [3]]
-    assert {len(group) for group in launcher.groups[5:]} == {2}  # 90 % of the memory, less a context
+    assert {len(group) for group in launcher.groups[5:]} == {2}  # 90% of the memory, less a context
     assert {outcome for outcome, _ in ends(study).values()} == {"completed"}
 
 

@@ -34,7 +34,7 @@ def said(tmp_path):
 
 
 def enough(context, part="train"):
-    """What is said of the context that cuts at most 1 % of the examples (none of 40), of the train split alone."""
+    """What is said of the context that cuts at most 1% of the examples (none of 40), of the train split alone."""
     return f"; context {context} would cut at most 1%" if part == "train" else ""
 
 
