@@ -118,7 +118,7 @@ INNER = {
         ["launchers.launch"],
     ],
     "output": [
-        ["output.printable", "output.redaction", "output.waiting", "output.webhook"],
+        ["output.digits", "output.printable", "output.redaction", "output.waiting", "output.webhook"],
         ["output.error_lines", "output.logs", "output.streams"],
     ],
     "policies": [

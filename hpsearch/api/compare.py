@@ -33,8 +33,9 @@ class TrialComparison:
 
     def params(self) -> dict[str, list[Any]]:
         """Hyperparameters that differ -> the value in each trial; None: it has none."""
-        names = dict.fromkeys(name for trial in self.trials for name in trial.params)
-        found = {name: [trial.params.get(name) for trial in self.trials] for name in names}
+        read = [self.study.history.trial(trial.number).read_params for trial in self.trials]
+        names = dict.fromkeys(name for params in read for name in params)
+        found = {name: [params.get(name) for params in read] for name in names}
         return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
 
     def metrics(self) -> dict[str, list[float | None]]:

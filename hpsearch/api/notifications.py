@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hpsearch.displays.text import measured
 from hpsearch.errors import ConfigError, HpsearchError, StudyBusy
 from hpsearch.events import Event, Finished, Notice, Opened, Searched, Show
 from hpsearch.home.home import Home
 from hpsearch.journal.history import History
 from hpsearch.outcome import Outcome
+from hpsearch.output.digits import digits
 from hpsearch.output.error_lines import with_class
 from hpsearch.output.printable import printable
 from hpsearch.output.redaction import hide, redact
@@ -202,7 +202,7 @@ def _text(event: str, experiment: Experiment, history: History, reason: str) -> 
     best = history.leader()
     value = "no winner"
     if best is not None and best.value is not None:
-        value = f"best {history.metric} {measured(best.value)} (trial {best.number})"
+        value = f"best {history.metric} {digits(best.value)} (trial {best.number})"
     of = f" of {history.configs}" * (history.ended != history.configs)
     spent = f"{history.ended}{of} trials, {history.seconds / 60:.1f} minutes"
     what = "audit" if experiment.audits else "search" if experiment.searches else "confirmation"

@@ -20,6 +20,7 @@ from hpsearch.home.home import Home
 from hpsearch.journal.confirmation import Confirmation
 from hpsearch.journal.history import History
 from hpsearch.journal.study_lock import is_locked
+from hpsearch.output.digits import digits
 from hpsearch.policies import choice
 from hpsearch.policies.choice import Choice
 from hpsearch.results.evidence.pruning_audit import Audit, audit_of
@@ -81,7 +82,7 @@ class Study:
     def __repr__(self) -> str:
         best = "none yet"
         if self.best is not None and self.best.value is not None:
-            best = f"trial {self.best.number}, {self.metric} {self.best.value:.6g}"
+            best = f"trial {self.best.number}, {self.metric} {digits(self.best.value)}"
         return f"<Study {self.name!r}: {len(self.trials)} trials, best: {best}>"
 
     def dataframe(self) -> Any:

@@ -7,9 +7,11 @@ from typing import Any
 
 from hpsearch.api.tables import table
 from hpsearch.contract import Evaluation
+from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
+from hpsearch.output.digits import digits
 
 HEADS = ("trial", "outcome", "value", "epoch", "params")
 
@@ -37,11 +39,11 @@ class Trial:
     cut: float | None = (
         None  # share of its training after which the end of the budget had it cool down; None: it did not
     )
-    ending: str = ""  # what its outcome does not say: "cut by the budget at 5 %", "cooled down"
+    ending: str = ""  # what its outcome does not say: "cut by the budget at 5%", "cooled down"
     device_seconds: float = 0.0  # with a worker, over all attempts: `seconds`, and starting, loading, saving, testing
 
     def __repr__(self) -> str:
-        value = "" if self.value is None else f", value {self.value:.6g}"
+        value = "" if self.value is None else f", value {digits(self.value)}"
         return f"<Trial {self.number}: {self.outcome}{value}, {self._params()}>"
 
     def _repr_html_(self) -> str:
@@ -49,7 +51,7 @@ class Trial:
 
     def cells(self, *, mark: bool = False) -> list[str]:
         """Returns the trial as a row of a table; `mark`: adds the star of the best trial."""
-        value = "" if self.value is None else f"{self.value:.4g}"
+        value = "" if self.value is None else digits(self.value)
         epoch = f"{self.best.epoch:.3g}" if self.best and self.best.epoch else ""
         return [
             f"{self.number}{' *' if mark else ''}",
@@ -60,7 +62,9 @@ class Trial:
         ]
 
     def _params(self) -> str:
-        return " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.params.items())
+        return " ".join(
+            f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in unfolded(self.params).items()
+        )
 
     def row(self) -> dict[str, Any]:
         """Returns the trial as a row of a data frame."""

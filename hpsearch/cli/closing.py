@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hpsearch.displays.text import error_file, measured
+from hpsearch.displays.text import error_file
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.launchers.devices import could_share
 from hpsearch.outcome import Outcome
+from hpsearch.output.digits import digits
 from hpsearch.policies.budget.spending import Limit, extended, said, spent
 from hpsearch.results.evidence import idle_gpus
 from hpsearch.space.experiment import Experiment
@@ -115,7 +116,7 @@ def named(history: History, trial: TrialHistory) -> str:
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
     status = ", ".join(filter(None, (history.trials[trial.number].status, trial.ending)))
     value = math.nan if trial.value is None else trial.value
-    return f"trial {trial.number} ({status}), {history.metric} {measured(value)}{at}"
+    return f"trial {trial.number} ({status}), {history.metric} {digits(value)}{at}"
 
 
 def _why_no_winner(history: History) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 from hpsearch.api.compare import TrialComparison
 from hpsearch.displays.bars import glyphs
 from hpsearch.displays.console import Column, console, fits, say, table
-from hpsearch.displays.text import cell, measured, shown
+from hpsearch.displays.text import cell, shown
 from hpsearch.home.comparison import Comparison, Contender, Verdict
 from hpsearch.home.identity import described
 from hpsearch.journal.trial_history import number
+from hpsearch.output.digits import digits
 
 STDERR = "_stderr"  # part of the names of metrics that only JSON has
 CURVE = 16  # characters of a curve
@@ -104,7 +105,7 @@ def _confirmed(one: Contender) -> str:
         return "diverged"
     margin = found.margin(found.winner)
     seeds = len(found.winner.values)
-    mean = measured(found.winner.mean) + ("" if margin is None else f" ± {margin:.2g}")
+    mean = digits(found.winner.mean) + ("" if margin is None else f" ± {margin:.2g}")
     return f"{mean} ({seeds} seed{'s' * (seeds > 1)})"
 
 
@@ -157,7 +158,7 @@ def _columns(
 
 def _measured(value: float | None) -> str:
     found = number(value)
-    return measured(found) if math.isfinite(found) else ""
+    return digits(found) if math.isfinite(found) else ""
 
 
 def _param(value: Any) -> str:

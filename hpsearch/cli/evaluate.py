@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hpsearch.cli.options import home_option, model_device_option, writing_options
+from hpsearch.output.digits import digits
 from hpsearch.output.printable import printable
 from hpsearch.output.redaction import redact
 from hpsearch.output.waiting import waiting
@@ -109,4 +110,4 @@ def _rows(metrics: dict[str, float], signatures: dict[str, str]) -> Iterator[tup
         if not name.endswith("stderr"):
             error = metrics.get(f"{name}_stderr")
             margin = "" if error is None else f" ± {1.96 * error:.2g}"
-            yield name, f"{value:.6g}{margin}", signatures.get(name, "" if error is None else "± 95 % of its tokens")
+            yield name, f"{digits(value)}{margin}", signatures.get(name, "" if error is None else "± 95% of its tokens")

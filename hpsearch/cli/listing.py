@@ -91,7 +91,7 @@ def _trials(one: StudySummary) -> str:
 
 
 def _best(one: StudySummary) -> str:
-    from hpsearch.displays.text import measured
+    from hpsearch.output.digits import digits
 
     how = "" if not one.confirmed else " 1 fresh seed" if one.fresh_seeds == 1 else " confirmed"
-    return "" if one.best is None else f"{one.metric} {measured(one.best)}{how}"
+    return "" if one.best is None else f"{one.metric} {digits(one.best)}{how}"

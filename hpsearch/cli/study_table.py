@@ -9,11 +9,12 @@ from hpsearch.cli.study_json import enqueued
 from hpsearch.displays.console import Column, console, fits, table, write
 from hpsearch.displays.live.following import State, state_of
 from hpsearch.displays.places import at, counted_by
-from hpsearch.displays.text import about_values, about_winner, audited, confirmed, equals, measured, plain
+from hpsearch.displays.text import about_values, about_winner, audited, confirmed, equals, plain
 from hpsearch.displays.text import named as named_trial
 from hpsearch.displays.trials import differing, importance, param_columns
 from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.request import named
+from hpsearch.output.digits import digits
 
 WIDE, SHORT = 110, 8  # columns of a terminal that shows whole MLflow run ids; characters of an id in a narrower one
 
@@ -53,7 +54,7 @@ def print_study(study: Study, trials: Sequence[Trial], *, verbose: bool, table_o
 def _print_trials(study: Study, shown: Sequence[Trial], to: Console, *, verbose: bool) -> Iterator[str]:
     """Prints the table; yields the lines below it: params that are the same in all trials, or were left out."""
 
-    params = [unfolded(study.history.trial(trial.number).told_params) for trial in shown]
+    params = [study.history.trial(trial.number).told_params for trial in shown]
     names, same = differing(params)
     ended = [trial for trial in study.trials if trial.value is not None]
     values, theirs = [float(trial.value or 0.0) for trial in ended], [unfolded(trial.params) for trial in ended]
@@ -108,7 +109,7 @@ def _print_repeats(study: Study, to: Console, *, verbose: bool) -> None:
         return
     rows = []
     for one in study.repeats:
-        value = "" if one.value is None else measured(one.value)
+        value = "" if one.value is None else digits(one.value)
         repeat = study.history.repeats[one.number].repeat
         cells = map(str, (one.confirms, repeat, one.seed, one.outcome, value))
         rows.append([*cells, *([_run(one, to)] if verbose else [])])
@@ -135,6 +136,6 @@ def _cells(study: Study, trial: Trial, *, place: str) -> list[str]:
     return [
         f"{trial.number}{' *' if study.best and trial.number == study.best.number else ''}",
         ", ".join(filter(None, (trial.outcome, known.ending, known.stage))),
-        "" if value is None else measured(value),
+        "" if value is None else digits(value),
         *([at(trial.best, place)] if place else []),
     ]

@@ -11,6 +11,7 @@ import click
 
 from hpsearch.api.arguments import DATA, MOST_SEEDS
 from hpsearch.cli.options import device_option, home_option, output_options
+from hpsearch.output.digits import digits
 
 if TYPE_CHECKING:
     from hpsearch.api.train import FinalResult
@@ -106,7 +107,7 @@ def about(experiment: Experiment, result: FinalResult, output: Path) -> Iterator
         yield f"the test of the model, which is that of seed {result.seed}:"
     yield from [*(tested or [trainer.untested]), *result.untested]
     if result.reproduction or metric in result.metrics:
-        yield result.reproduction or f"{metric} {result.metrics[metric]:.6g}"
+        yield result.reproduction or f"{metric} {digits(result.metrics[metric])}"
     yield from result.seeds.lines() if result.seeds is not None else []
     yield from result.gap.lines() if result.gap is not None else []
     yield written(trainer, output)
@@ -154,4 +155,4 @@ def _lines(metrics: Mapping[str, float], signatures: Mapping[str, str]) -> Itera
     for name, value in tested.items():
         signature = signatures.get(name.removeprefix("test/")) or signatures.get(name.rsplit("/", 1)[-1])
         if not name.endswith("stderr"):
-            yield f"{name} {value:.6g}" + (f"  ({signature})" if signature else "")
+            yield f"{name} {digits(value)}" + (f"  ({signature})" if signature else "")

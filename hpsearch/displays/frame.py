@@ -14,8 +14,9 @@ from rich.text import Text
 from hpsearch.displays.bars import Glyphs
 from hpsearch.displays.live.progress import Progress
 from hpsearch.displays.live.state import Best, InTraining, LiveState, Memory
-from hpsearch.displays.text import inline, measured, shown
+from hpsearch.displays.text import inline, shown
 from hpsearch.outcome import Outcome
+from hpsearch.output.digits import digits
 from hpsearch.policies.budget.spending import Limit, figure
 
 ROOMY = 18  # lines of a terminal, from here on with an empty one above the view
@@ -57,7 +58,7 @@ def summary(state: LiveState, now: float) -> str:
     if state.progress.share is not None:
         parts[-1] += f" ({state.progress.share:.0%})"
     if state.best is not None:
-        parts.append(f"best {state.metric} {measured(state.best.value)} (trial {state.best.number})")
+        parts.append(f"best {state.metric} {digits(state.best.value)} (trial {state.best.number})")
     parts.append(f"{len(state.running)} running" + _values(state))
     if left := time_left(state):
         parts.append(left)
@@ -66,7 +67,7 @@ def summary(state: LiveState, now: float) -> str:
 
 def _values(state: LiveState) -> str:
     named = [
-        f"{one.name} at {one.progress:.0%}" + ("" if math.isnan(one.value) else f" {measured(one.value)}")
+        f"{one.name} at {one.progress:.0%}" + ("" if math.isnan(one.value) else f" {digits(one.value)}")
         for one in state.running[:4]
     ]
     more = [f"{len(state.running) - 4} more"] if len(state.running) > 4 else []
@@ -133,7 +134,7 @@ def _best(state: LiveState, frame: Frame) -> list[Text]:
     best = state.best
     if best is None:
         return [Text(f"no {state.metric} measured yet", style="dim")]
-    value = (measured(best.value), "bold green")
+    value = (digits(best.value), "bold green")
     line = Text.assemble(("best ", "dim"), f"{inline(state.metric)} ", value, "  ", _whose(best))
     told = params(best.params, frame.width - line.cell_len - 2)
     if len(told.split()) >= min(4, len(best.params)):
@@ -216,7 +217,7 @@ def _trials(running: Iterable[InTraining], state: LiveState, frame: Frame) -> li
 def _value(one: InTraining) -> str:
     if math.isnan(one.value):
         return "nan" if one.curve else ""
-    return measured(one.value)
+    return digits(one.value)
 
 
 def params(values: Mapping[str, Any], width: int) -> str:

@@ -9,10 +9,12 @@ from rich.text import Text
 
 from hpsearch.displays.frame import params as fitting
 from hpsearch.displays.live.state import telling
-from hpsearch.displays.text import inline, measured, named, params, plain
+from hpsearch.displays.text import inline, named, params, plain
 from hpsearch.events import Interrupted, Measured, Opened, Paused, Started
+from hpsearch.journal.branch_labels import unfolded_space
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
+from hpsearch.output.digits import digits
 from hpsearch.policies.budget.spending import extended, limits, raised, said
 from hpsearch.space.priors import description
 
@@ -27,7 +29,7 @@ def head(event: Opened) -> list[str]:
         wanted = [f"an audit of {experiment.audits} of the trials that were pruned or are paused"]
     goal = f"{history.direction} {experiment.objective.metric}"
     priors = description(experiment, history.origin.data.get("sets", {}))
-    ranges = ", ".join(experiment.space.params) or "nothing (one training)"
+    ranges = ", ".join(unfolded_space(experiment.space.describe())) or "nothing (one training)"
     return [
         f"study {history.study} in {event.folder}: {' and '.join(wanted)}, {goal}",
         *(f"  {line}" for line in event.data),
@@ -67,7 +69,7 @@ def started(event: Started) -> str:
 
 def value(event: Measured, metric: str) -> str:
     """The latest value of a metric."""
-    return measured(event.evaluation.metrics.get(metric, math.nan))
+    return digits(event.evaluation.metrics.get(metric, math.nan))
 
 
 def stopped(event: Paused | Interrupted) -> str:
@@ -78,7 +80,7 @@ def stopped(event: Paused | Interrupted) -> str:
 def finished(trial: TrialHistory, metric: str, *, see: str = "") -> str:
     """Says how a trial ended, in one line of markup of any length; see: the file with its error, if it has one."""
     outcome = f"[{trial.status.colour}]{trial.status}[/]"
-    value = f" {metric} {measured(trial.value)}" if trial.value is not None else ""
+    value = f" {metric} {digits(trial.value)}" if trial.value is not None else ""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
     at += f", {trial.ending}" if trial.ending else ""
     words = f"[dim]{plain(params(trial))}[/]"
@@ -90,7 +92,7 @@ def finished_in(
     trial: TrialHistory, width: int, default: TrialHistory | None, cut: str, *, is_best: bool = False
 ) -> str:
     """The same in one line of a terminal; params that do not fit are left out, those like the default's first."""
-    value = "" if trial.value is None else f"  {measured(trial.value)}"
+    value = "" if trial.value is None else f"  {digits(trial.value)}"
     best = " best" if is_best else ""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
     at += f", {trial.ending}" if trial.ending else ""

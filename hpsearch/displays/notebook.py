@@ -16,7 +16,7 @@ from hpsearch.displays.frame import Frame, rows
 from hpsearch.displays.lines import head, stopped
 from hpsearch.displays.live.plan import Plan
 from hpsearch.displays.live.state import LiveState
-from hpsearch.displays.text import about_values, about_winner, measured, named, params
+from hpsearch.displays.text import about_values, about_winner, named, params
 from hpsearch.displays.training import trained, training
 from hpsearch.events import (
     Event,
@@ -38,6 +38,7 @@ from hpsearch.events import (
     Watched,
 )
 from hpsearch.journal.history import History
+from hpsearch.output.digits import digits
 from hpsearch.output.printable import printable
 from hpsearch.output.redaction import redact
 
@@ -149,7 +150,7 @@ class Notebook:
             self._lines.append(stopped(event))
         elif isinstance(event, Finished):
             trial = event.trial
-            last = f" {self._metric} {measured(trial.value)}" if trial.value is not None else ""
+            last = f" {self._metric} {digits(trial.value)}" if trial.value is not None else ""
             self._lines.append(f"{named(trial)} finished: {trial.outcome}{last}  {params(trial)}")
 
     @property
@@ -175,7 +176,7 @@ def ended(history: History, *, stopped: bool) -> str:
     best, how = history.leader(), "stopped; everything is saved" if stopped else "done"
     if best is None or best.value is None:
         return f"{how}; no trial has a value yet"
-    return f"{how}; best: trial {best.number}, {history.metric} {measured(best.value)}"
+    return f"{how}; best: trial {best.number}, {history.metric} {digits(best.value)}"
 
 
 def escaped(text: str) -> str:

@@ -25,7 +25,6 @@ from hpsearch.displays.text import (
     confirmed,
     equals,
     error_file,
-    measured,
     plain,
     short_params,
 )
@@ -49,6 +48,7 @@ from hpsearch.events import (
 )
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import number
+from hpsearch.output.digits import digits
 from hpsearch.results.evidence.caveats import computed_differently, constant_objective
 from hpsearch.space.experiment import Experiment
 
@@ -271,7 +271,7 @@ def best_table(history: History, to: Console) -> Table:
         rows.append(
             [
                 str(trial.number),
-                measured(trial.value or 0.0),
+                digits(trial.value or 0.0),
                 *([at(trial.best, place)] if place else []),
                 status,
                 cell(short_params(trial, history.default())),

@@ -11,11 +11,11 @@ from typing import Any
 from rich.markup import escape
 
 from hpsearch.displays.live.state import telling
-from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.confirmation import STANDARD_ERRORS, Confirmation, Finalist
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
+from hpsearch.output.digits import digits
 from hpsearch.output.printable import printable
 from hpsearch.output.redaction import redact
 from hpsearch.results.evidence import band_lines, bands
@@ -56,7 +56,7 @@ def error_file(folder: Path, trial: TrialHistory) -> str:
 
 def params(trial: TrialHistory) -> str:
     """A trial's params in one line; the sampled value beside another one that its value is of."""
-    return " ".join(f"{name}={shown(value)}" for name, value in unfolded(trial.told_params).items())
+    return " ".join(f"{name}={shown(value)}" for name, value in trial.told_params.items())
 
 
 def short_params(trial: TrialHistory, default: TrialHistory | None) -> str:
@@ -69,12 +69,6 @@ def named(trial: TrialHistory) -> str:
     return f"{trial.name} ({trial.stage})" if trial.stage else trial.name
 
 
-def measured(value: float) -> str:
-    """Formats a metric: four decimals, or an exponent for very small and large values."""
-    ordinary = value == 0 or 1e-3 <= abs(value) < 1e6
-    return f"{value:.4f}" if ordinary or not math.isfinite(value) else f"{value:.4g}"
-
-
 def equals(history: History, best: TrialHistory) -> str | None:
     """A line about the trials with the same value as the best one; None if there are none."""
     tied = history.tied(best)
@@ -83,7 +77,7 @@ def equals(history: History, best: TrialHistory) -> str | None:
     others = ", ".join(map(str, tied[:SHOWN])) + (", ..." if len(tied) > SHOWN else "")
     kind = "trial has" if len(tied) == 1 else "trials have"
     return (
-        f"tie: {len(tied)} other {kind} the same {history.metric} {measured(best.value or 0.0)} ({others}); "
+        f"tie: {len(tied)} other {kind} the same {history.metric} {digits(best.value or 0.0)} ({others}); "
         f"the first of them, trial {best.number}, is the winner"
     )
 
@@ -111,11 +105,11 @@ def _finalists(found: Confirmation, *, default: int | None) -> Iterator[str]:
     for one in found.finalists:
         tie = ", tie" if one.trial in found.tied else ""
         name = f"trial {one.trial}{' (the default config)' * (one.trial == default)}"
-        yield f"  {name}: {_mean(found, one)}{tie} (in the search {measured(one.searched)})"
+        yield f"  {name}: {_mean(found, one)}{tie} (in the search {digits(one.searched)})"
 
 
 def _noise(found: Confirmation, history: History) -> str:
-    gap = f"the search's best value is {measured(abs(found.optimism))}"
+    gap = f"the search's best value is {digits(abs(found.optimism))}"
     gap += f" {'better' if found.optimism >= 0 else 'worse'} than the winner's mean"
     if found.sigma is None:
         return f"{unmeasured(history)}; {gap}"
@@ -128,7 +122,7 @@ def _mean(found: Confirmation, one: Finalist) -> str:
     if not math.isfinite(one.mean):
         return "diverged with a fresh seed"
     margin = found.margin(one)
-    return measured(one.mean) + ("" if margin is None else f" ± {margin:.2g}")
+    return digits(one.mean) + ("" if margin is None else f" ± {margin:.2g}")
 
 
 def _listed(trials: tuple[int, ...]) -> str:
@@ -145,8 +139,8 @@ def _audit(history: History, found: Audit, sigma: float | None) -> Iterator[str]
     count, metric = len(found.audited), history.metric
     yield f"audit: {count} of the {found.stopped} trials that were pruned or are paused, trained to their end"
     for one in found.audited:
-        ended = f"{one.outcome} with {measured(one.final)}" if math.isfinite(one.final) else "diverged"
-        value = f" with {measured(one.value)}" if math.isfinite(one.value) else ""
+        ended = f"{one.outcome} with {digits(one.final)}" if math.isfinite(one.final) else "diverged"
+        value = f" with {digits(one.value)}" if math.isfinite(one.value) else ""
         better = f", better than the winner by {_by(found, one, sigma)}" if one.better else ""
         yield f"  trial {one.trial}: {one.stopped} at {one.progress:.0%}{value}; at its end {ended}{better}"
     seeds = f"{found.seeds} fresh seed{'s' * (found.seeds > 1)}"
@@ -155,7 +149,7 @@ def _audit(history: History, found: Audit, sigma: float | None) -> Iterator[str]
     share = (
         f"{low:.0%}" if low == high else f"{found.share:.0%} of all such trials (95% interval: {low:.0%} to {high:.0%})"
     )
-    winner = f"the winner, trial {found.winner} ({metric} {measured(found.value)}, {kind})"
+    winner = f"the winner, trial {found.winner} ({metric} {digits(found.value)}, {kind})"
     yield f"{found.better} of {count} would have beaten {winner}: {share}"
     if (rank := found.rank_correlation) is not None:
         yield f"rank correlation of the values where they were stopped with the final ones: {rank:.2f}"

@@ -9,8 +9,9 @@ from typing import Self
 from hpsearch.displays.console import console
 from hpsearch.displays.frame import clock
 from hpsearch.displays.screen import Screen, screen
-from hpsearch.displays.text import measured, plain
+from hpsearch.displays.text import plain
 from hpsearch.events import Event, Notice, Prepared, Preparing, Resumed, Stepped, Testing, Trained
+from hpsearch.output.digits import digits
 
 SETTLED = 5.0  # seconds after which the pace of a training says something
 TRAIN_LOSS = "train/interval_loss"  # where nothing is validated
@@ -88,4 +89,4 @@ def trained(event: Trained) -> str:
     """The value of the objective, or of the training loss where nothing is validated; empty without both."""
     metrics = event.evaluation.metrics
     metric = next((name for name in (event.metric, TRAIN_LOSS) if name in metrics), None)
-    return "" if metric is None else f"{metric} {measured(metrics[metric])}"
+    return "" if metric is None else f"{metric} {digits(metrics[metric])}"

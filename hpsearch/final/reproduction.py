@@ -18,6 +18,7 @@ from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.final.provenance import edits
 from hpsearch.home.identity import of_other_rules
 from hpsearch.journal.confirmation import STANDARD_ERRORS
+from hpsearch.output.digits import digits
 from hpsearch.results.evidence.bands import ASSUMED, LOSSES
 from hpsearch.space.experiment import Experiment
 from hpsearch.system.environment import versions
@@ -81,8 +82,8 @@ class Expected:
 
     def _line(self, value: float, *, exact: bool, reproduces: bool) -> str:
         if exact:
-            return f"{self.trial} reproduces to the last bit: {self.metric} {value:.6g}"
-        by = f"{self.metric} {value:.6g} against {self.value:.6g}, a difference of {value - self.value:+.2g}"
+            return f"{self.trial} reproduces to the last bit: {self.metric} {digits(value)}"
+        by = f"{self.metric} {digits(value)} against {digits(self.value)}, a difference of {value - self.value:+.2g}"
         if reproduces:
             return f"{self.trial} reproduces within the seed noise: {by}; {self._tie()}"
         if self.to_the_bit and abs(value - self.value) < self.margin:
@@ -95,9 +96,10 @@ class Expected:
 
     def lines(self, known: Mapping[str, Any], seed: int) -> Iterator[str]:
         """Yields what is compared, what differs from the search, and what is asked for."""
-        yield f"to reproduce: {self.trial}, {self.metric} {self.value:.6g}: its own value in the search, of seed {seed}"
+        own = f"{self.metric} {digits(self.value)}"
+        yield f"to reproduce: {self.trial}, {own}: its own value in the search, of seed {seed}"
         if (mean := _mean(known)) is not None:
-            yield f"the mean of its fresh seeds, {mean:.6g}, is of other trainings and is not compared"
+            yield f"the mean of its fresh seeds, {digits(mean)}, is of other trainings and is not compared"
         for difference in self.differences:
             yield f"differs from the search: {difference}"
         if self.to_the_bit:
@@ -195,16 +197,16 @@ def reproduction(
     expected, edited = known.get(metric), edits(known, config)
     if edited or data_changed:
         why = "; ".join([*edited, *(["the data changed"] if data_changed else [])])
-        against = f" against its {expected:.6g}" if isinstance(expected, int | float) else ""
-        return f"{why}: this is another training than {trial}; {metric} {found:.6g}{against}"
+        against = f" against its {digits(expected)}" if isinstance(expected, int | float) else ""
+        return f"{why}: this is another training than {trial}; {metric} {digits(found)}{against}"
     if not isinstance(expected, int | float):
         return None
     if found == expected:
-        return f"{metric} {found:.6g}: {trial}'s value, reproduced to the last bit"
+        return f"{metric} {digits(found)}: {trial}'s value, reproduced to the last bit"
     if expected in measured:
-        own = f"{metric} {expected:.6g}: {trial}'s value, reproduced to the last bit"
-        return f"{own}; another evaluation of this training was better, {found:.6g}, and the model is of that one"
-    difference = f"{metric} {found:.6g}, {trial}'s was {expected:.6g} (difference {found - expected:+.2g})"
+        own = f"{metric} {digits(expected)}: {trial}'s value, reproduced to the last bit"
+        return f"{own}; another evaluation of this training was better, {digits(found)}, and the model is of that one"
+    difference = f"{metric} {digits(found)}, {trial}'s was {digits(expected)} (difference {found - expected:+.2g})"
     return f"{difference}: {_why(known, settings, close=math.isclose(found, expected, rel_tol=CLOSE))}"
 
 

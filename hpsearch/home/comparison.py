@@ -113,7 +113,7 @@ class Comparison:
 
     def params(self) -> dict[str, list[Any]]:
         """Hyperparameters of the winners that differ -> the value in each study; None: it has none."""
-        names = dict.fromkeys(name for one in self.studies if one.winner for name in one.winner.trained_params)
+        names = dict.fromkeys(name for one in self.studies if one.winner for name in one.winner.read_params)
         found = {name: [_value(one.winner, name) for one in self.studies] for name in names}
         return {name: values for name, values in found.items() if any(a != b for a, b in pairwise(values))}
 
@@ -292,8 +292,8 @@ def _value(trial: TrialHistory | None, name: str) -> Any:
     """The value of a hyperparameter in a trial: of a range or of a fixed key; None: it has none."""
     if trial is None:
         return None
-    if name in trial.trained_params:
-        return trial.trained_params[name]
+    if name in trial.read_params:
+        return trial.read_params[name]
     key = name.split(".")[0]
     sections = (section for section in trial.config.values() if isinstance(section, dict))
     return next((section[key] for section in sections if key in section), None)

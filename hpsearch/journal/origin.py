@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 CREATED = "study_created"
-LAYOUT = 2  # of new studies in MLflow; 1: the best value so far has all digits
+LAYOUT = 3  # of new studies in MLflow; 1: the best value so far has all digits; 2: params are labels of branches
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.contract import Evaluation
+from hpsearch.journal.branch_labels import is_label, unfolded
 from hpsearch.journal.horizons import shown
 from hpsearch.outcome import Outcome
 
@@ -109,25 +110,43 @@ class TrialHistory:
 
     @property
     def trained_params(self) -> dict[str, Any]:
-        """The params that its value is of: those of a branch, if that is its best, else `params`."""
-        branch = self.best.branch if self.best is not None else {}
-        changed = {key: value for values in branch.values() for key, value in values.items()}
-        return {name: changed.get(name.partition(".")[0], value) for name, value in self.params.items()}
+        """The params that its value is of: those of a cool-down, if that is its best, else `params`."""
+        return {
+            name: value if is_label(name, self.params) else trained
+            for (name, value), trained in zip(self.params.items(), self._trained(self.params), strict=True)
+        }
+
+    @property
+    def read_params(self) -> dict[str, Any]:
+        """`trained_params` by the names and with the values that people read: without the labels of branches."""
+        sampled = self.sampled_params
+        return dict(zip(sampled, self._trained(sampled), strict=True))
+
+    @property
+    def sampled_params(self) -> dict[str, Any]:
+        """The params as they were sampled, as people read them."""
+        return unfolded(self.params)
 
     @property
     def told_params(self) -> dict[str, Any]:
-        """`trained_params` for people: the text "38.5 -> 36.1" where another value than that was sampled."""
-        trained = self.trained_params
+        """`read_params` with the text "38.5 -> 36.1" where another value than that was sampled."""
+        trained = self.read_params
         return {
             name: value if value == trained[name] else f"{_told(value)} -> {_told(trained[name])}"
-            for name, value in self.params.items()
+            for name, value in self.sampled_params.items()
         }
 
     @property
     def replaced(self) -> dict[str, Any]:
-        """The sampled values in place of which `trained_params` has others; empty: none."""
-        trained = self.trained_params
-        return {name: value for name, value in self.params.items() if value != trained[name]}
+        """The sampled values in place of which `read_params` has others; empty: none."""
+        trained = self.read_params
+        return {name: value for name, value in self.sampled_params.items() if value != trained[name]}
+
+    def _trained(self, params: Mapping[str, Any]) -> list[Any]:
+        """The value of each param in the training that its value is of."""
+        branch = self.best.branch if self.best is not None else {}
+        changed = {key: value for values in branch.values() for key, value in values.items()}
+        return [changed.get(name.partition(".")[0], value) for name, value in params.items()]
 
     @property
     def cut(self) -> float | None:
@@ -148,9 +167,9 @@ class TrialHistory:
 
     @property
     def ending(self) -> str:
-        """What its outcome does not say of its end: "cut by the budget at 5 %", "cooled down"; empty: nothing."""
+        """What its outcome does not say of its end: "cut by the budget at 5%", "cooled down"; empty: nothing."""
         if self.cut is not None:
-            return f"cut by the budget at {self.cut:.0%}".replace("%", " %")
+            return f"cut by the budget at {self.cut:.0%}"
         return "cooled down" if self.best is not None and self.best.branch else ""
 
     @property

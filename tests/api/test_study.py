@@ -105,11 +105,11 @@ def test_the_winner_is_exported(study, tmp_path):
 
 
 def test_the_repr_is_short_and_a_notebook_shows_a_table(study):
-    assert repr(study) == "<Study 'toy': 3 trials, best: trial 0, val/loss 2>"
+    assert repr(study) == "<Study 'toy': 3 trials, best: trial 0, val/loss 2.0000>"
     assert study._repr_html_().count("<tr>") == 4
-    assert "<td>0 *</td><td>completed</td><td>2</td><td>0.1</td>" in study._repr_html_()
+    assert "<td>0 *</td><td>completed</td><td>2.0000</td><td>0.1</td>" in study._repr_html_()
     assert study.best._repr_html_().count("<tr>") == 2
-    assert repr(study.best).startswith("<Trial 0: completed, value 2, learning_rate=")
+    assert repr(study.best).startswith("<Trial 0: completed, value 2.0000, learning_rate=")
 
 
 def test_html_in_params_is_escaped(study):

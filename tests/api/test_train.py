@@ -57,7 +57,7 @@ def test_the_winner_is_trained_and_tested(study, folder):
     assert json.loads((result.folder / "metrics.json").read_text()) == result.metrics
     card = (result.folder / "README.md").read_text()
     assert f"Trial {study.best.number} of the study `tiny`, the best of 2 trials." in card
-    assert f"| {result.metrics['test/loss']:.5g} (" in card
+    assert f"| {result.metrics['test/loss']:.4f} (" in card
     assert "search minimum" in card
     assert "val/loss" in result.reproduction
     assert (result.gap.searched, result.gap.tested) == (study.best.value, result.metrics["test/loss"])
@@ -125,8 +125,8 @@ def test_several_seeds_are_summed_up_and_the_best_on_validation_is_the_model(stu
     assert json.loads((folder / "seeds" / "final.json").read_text())["seeds"]["chosen"] == winner.seed
     card = (result.folder / "README.md").read_text()
     spread = result.seeds.spreads["test/loss"]
-    interval = f"{spread.low:.4g} to {spread.high:.4g}"
-    assert f"| `test/loss` | {spread.mean:.5g} | {spread.deviation:.2g} | {interval} | 2 |" in card
+    interval = f"{spread.low:.4f} to {spread.high:.4f}"
+    assert f"| `test/loss` | {spread.mean:.4f} | {spread.deviation:.2g} | {interval} | 2 |" in card
     assert f"the model is that of seed {winner.seed}, the best of 2 by val/loss, not by its test" in card
     assert "val/loss" in result.reproduction
     store = Store((folder / "home").resolve(), None)

@@ -50,8 +50,8 @@ def test_the_same_versions_must_repeat_to_the_last_bit(exported, tmp_path):
     assert (found.reproduces, found.exact, found.tolerance, found.differences) == (True, True, 0.0, ())
     assert found.value == found.expected == known(exported)["val/loss"]
     trial = known(exported)["trial"]
-    assert found.line == f"trial {trial} of study 'toy' reproduces to the last bit: val/loss {found.value:.6g}"
-    assert lines[0].startswith(f"to reproduce: trial {trial} of study 'toy', val/loss {found.value:.6g}: its own value")
+    assert found.line == f"trial {trial} of study 'toy' reproduces to the last bit: val/loss {found.value:.4f}"
+    assert lines[0].startswith(f"to reproduce: trial {trial} of study 'toy', val/loss {found.value:.4f}: its own value")
     assert lines[-1] == "same versions, data and kind of processor: the value must repeat to the last bit"
     assert written(tmp_path) == before  # neither the study, nor MLflow
 
@@ -92,7 +92,7 @@ def test_the_sigma_of_the_confirmation_is_used_and_the_trials_own_value(exported
     assert found.exact
     assert found.expected == study.best.value  # of its own seed, not the mean
     mean = study.confirmation.winner.mean
-    assert lines[1] == f"the mean of its fresh seeds, {mean:.6g}, is of other trainings and is not compared"
+    assert lines[1] == f"the mean of its fresh seeds, {mean:.4f}, is of other trainings and is not compared"
     edit(path, **{"val/loss": found.expected + study.confirmation.sigma}, processor="another")
     found, lines = verified(path, tmp_path)
     assert found.reproduces

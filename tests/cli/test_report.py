@@ -32,7 +32,7 @@ def test_the_command_writes_the_page_and_says_so(call, home, tmp_path):
     code, said, _ = call("report", "toy", "--home", home, "-o", file)
     assert (code, said) == (0, f"{file}: 2.0 MB; it needs no network: open it in a browser\n")
     html = file.read_text(encoding="utf-8")
-    assert "The best config is trial 0: val/loss 2" in html
+    assert "The best config is trial 0: val/loss 2.0000" in html
     assert f"hpsearch export toy --home {home} -o best.yaml" in html
     assert ">running<" not in html  # no process searches it
     assert stat.S_IMODE(os.stat(file).st_mode) == 0o600

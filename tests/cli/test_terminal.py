@@ -82,10 +82,10 @@ def test_a_winner_at_chance_is_told_at_the_end_and_when_it_is_exported(tmp_path,
 def test_every_score_of_translations_goes_with_the_signature_of_its_set():
     one = {"test/bleu": 20.0, "test/pairs/bleu": 20.0, "test/exact_match": 0.5, "val/bleu": 1.0}
     said = list(lines(one, {"bleu": "tok:zh"}))
-    assert said == ["test/bleu 20  (tok:zh)", "test/exact_match 0.5", "test/pairs/bleu 20  (tok:zh)"]
+    assert said == ["test/bleu 20.0000  (tok:zh)", "test/exact_match 0.5000", "test/pairs/bleu 20.0000  (tok:zh)"]
     two = {"test/bleu": 25.0, "test/fr/bleu": 30.0, "test/zh/bleu": 20.0}
     said = list(lines(two, {"fr/bleu": "tok:13a", "zh/bleu": "tok:zh"}))
-    assert said == ["test/bleu 25", "test/fr/bleu 30  (tok:13a)", "test/zh/bleu 20  (tok:zh)"]
+    assert said == ["test/bleu 25.0000", "test/fr/bleu 30.0000  (tok:13a)", "test/zh/bleu 20.0000  (tok:zh)"]
 
 
 def test_an_error_wraps_between_words_and_keeps_a_place_whole():

@@ -4,10 +4,11 @@ import math
 
 import pytest
 
-from hpsearch.displays.text import confirmed, equals, measured
+from hpsearch.displays.text import confirmed, equals
 from hpsearch.journal.history import FIRST_REPEAT, History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
+from hpsearch.output.digits import digits
 from tests.journal.test_history import of, trial
 
 
@@ -26,7 +27,7 @@ from tests.journal.test_history import of, trial
     ],
 )
 def test_a_metric_has_four_decimals_or_an_exponent(value, said):
-    assert measured(value) == said
+    assert digits(value) == said
 
 
 def ties(*values) -> History:

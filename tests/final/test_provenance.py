@@ -144,7 +144,7 @@ def test_an_edited_value_is_named_and_not_the_machine(project, before, after, sa
     assert edits(known, config) == [said]
     for found in (2.9, 3.0):  # be it the same value by chance
         line = reproduction(known, config, found, settings=None)
-        assert line == f"{said}: this is another training than trial 0; val/loss {found:.6g} against its 3"
+        assert line == f"{said}: this is another training than trial 0; val/loss {found:.4f} against its 3.0000"
 
 
 def test_another_objective_is_an_edit_too(project):
@@ -183,7 +183,7 @@ def test_a_value_of_changed_data_is_not_compared_as_if_it_were_the_trials(projec
     experiment, _ = loaded(project)
     known, config = experiment.provenance, experiment.train_config()
     line = reproduction(known, config, 3.0, settings=None, data_changed=True)
-    assert line == "the data changed: this is another training than trial 0; val/loss 3 against its 3"
+    assert line == "the data changed: this is another training than trial 0; val/loss 3.0000 against its 3.0000"
 
 
 @pytest.mark.slow  # a real training, and MLflow makes its database

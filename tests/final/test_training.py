@@ -103,7 +103,7 @@ def test_the_test_is_in_metrics_json_and_in_what_is_said(trained):
     folder, said = trained
     metrics = json.loads((folder / "metrics.json").read_text())
     assert {"test/loss", "test/perplexity", "test/bits_per_byte", "val/loss"} <= set(metrics)
-    assert f"test/loss {metrics['test/loss']:.6g}" in said
+    assert f"test/loss {metrics['test/loss']:.4f}" in said
     assert metrics["test/loss"] == pytest.approx(metrics["val/loss"], rel=0.2)  # the same eight letters
     assert not (folder / "checkpoints").exists()
 
@@ -203,7 +203,7 @@ def test_what_is_said_of_the_reproduction(searched, tmp_path):
     def line(found, settings=settings, **provenance):
         return reproduction({**experiment.provenance, **provenance}, config, found, settings)
 
-    assert line(value) == f"val/loss {value:.6g}: trial {number}'s value, reproduced to the last bit"
+    assert line(value) == f"val/loss {value:.4f}: trial {number}'s value, reproduced to the last bit"
     assert "reproduced" not in line(math.nextafter(value, math.inf))
     assert "(difference +0.5): " in line(value + 0.5)
     assert "(difference -0.5): " in line(value - 0.5)
@@ -216,7 +216,7 @@ def test_what_is_said_of_the_reproduction(searched, tmp_path):
     assert "NOT reproduced" in line(value * 1.1)
     better = reproduction(experiment.provenance, config, value - 0.1, settings, measured=[value, value - 0.1])
     assert better == (
-        f"val/loss {value:.6g}: trial {number}'s value, reproduced to the last bit; another evaluation of this "
-        f"training was better, {value - 0.1:.6g}, and the model is of that one"
+        f"val/loss {value:.4f}: trial {number}'s value, reproduced to the last bit; another evaluation of this "
+        f"training was better, {value - 0.1:.4f}, and the model is of that one"
     )
     assert reproduction({}, config, value, settings) is None

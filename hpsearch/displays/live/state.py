@@ -218,7 +218,7 @@ def _best(history: History, default: TrialHistory | None) -> Best | None:
 
 def telling(params: Mapping[str, Any], default: TrialHistory | None) -> dict[str, Any]:
     """Params by short names, the last part of a dotted one; first those that differ from the default config's."""
-    params, known = unfolded(params), {} if default is None else unfolded(default.params)
+    params, known = unfolded(params), {} if default is None else default.sampled_params
     ordered = sorted(params, key=lambda name: name in known and known[name] == params[name])
     short = {name: name.rpartition(".")[2] for name in params}
     twice = {name for name, count in Counter(short.values()).items() if count > 1}

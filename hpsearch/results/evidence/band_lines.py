@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from hpsearch.journal.branch_labels import label_in_words
 from hpsearch.results.evidence.bands import ASSUMED, SIGMAS, Band, Bands, is_number, source
 from hpsearch.results.evidence.cliffs import CLIFF, Cliff
 
@@ -17,12 +18,14 @@ def lines(found: Bands) -> Iterator[str]:
     if found.good < 2:
         yield f"no other trial is {near}: there is no band of good values"
     else:
-        values = "; ".join(f"{band.name} {_span(band)}{_recommended(band)}" for band in found.bands)
+        values = "; ".join(
+            f"{_name(found, band.name)} {_span(found, band)}{_recommended(band)}" for band in found.bands
+        )
         yield f"good values, of the {found.good} trials {near}: {values}"
     yield from (f"warning: {line}" for line in at_edges(found))
     for band in found.bands:
         if band.cliff is not None:
-            yield _cliff_line(band, band.cliff)
+            yield _cliff_line(_name(found, band.name), band, band.cliff)
     yield from on_effects(found)
 
 
@@ -31,8 +34,8 @@ def at_edges(found: Bands) -> Iterator[str]:
     for band in found.bands:
         if band.edge and band.name not in found.idle:
             yield (
-                f"{band.name} {_shown(band.best)} of the best trial is at the {band.edge} edge of its range: "
-                "better values may lie beyond"
+                f"{_name(found, band.name)} {_shown(band.best)} of the best trial is at the {band.edge} edge of its "
+                "range: better values may lie beyond"
             )
 
 
@@ -50,13 +53,14 @@ def on_effects(found: Bands) -> Iterator[str]:
 def _idle(found: Bands) -> Iterator[str]:
     """A line for the hyperparameters that seem not to matter, and one for each whose range is too narrow to tell."""
     narrow = [band for band in found.bands if band.name in found.idle and band.narrow is not None]
-    others = [name for name in found.idle if name not in {band.name for band in narrow}]
+    others = [_name(found, name) for name in found.idle if name not in {band.name for band in narrow}]
     if others:
         verb = "seems" if len(others) == 1 else "seem"
         yield f"{', '.join(others)} {verb} not to matter: good trials have values from all over the range"
     for band in narrow:
         low, high = map(_shown, band.narrow or ())
-        yield f"{band.name} makes no difference from {low} to {high}, but that range is narrow: a wider one says more"
+        name = _name(found, band.name)
+        yield f"{name} makes no difference from {low} to {high}, but that range is narrow: a wider one says more"
 
 
 def _sigma(found: Bands) -> str:
@@ -66,7 +70,14 @@ def _sigma(found: Bands) -> str:
     return f"{SIGMAS * found.sigma:.2g}{', ' * bool(how)}{how}{share}"
 
 
-def _span(band: Band) -> str:
+def _name(found: Bands, name: str) -> str:
+    """The name that people know a hyperparameter by."""
+    return found.names.get(name, name)
+
+
+def _span(found: Bands, band: Band) -> str:
+    if band.name not in found.names:
+        return " or ".join(map(label_in_words, band.values))
     if all(is_number(value) for value in band.values) and len(band.values) > 1:
         return f"{_shown(band.values[0])} to {_shown(band.values[-1])}"
     return ", ".join(map(_shown, band.values))
@@ -78,7 +89,7 @@ def _recommended(band: Band) -> str:
     return f" (recommended: {_shown(band.recommended)})" if is_span else ""
 
 
-def _cliff_line(band: Band, cliff: Cliff) -> str:
+def _cliff_line(name: str, band: Band, cliff: Cliff) -> str:
     what = "diverge" if cliff.diverged else f"are worse by more than {CLIFF:g} sigma"
     beyond = "on" if cliff.side == "upper" else "down"
     half = "lower" if cliff.side == "upper" else "upper"
@@ -88,7 +99,7 @@ def _cliff_line(band: Band, cliff: Cliff) -> str:
         else f"choose no {_other(half)} value"
     )
     place = f"from {_shown(cliff.start)} {beyond}; the best has {_shown(band.best)}"
-    return f"warning: {band.name}: trials {what} {place}: {choose}"
+    return f"warning: {name}: trials {what} {place}: {choose}"
 
 
 def _other(half: str) -> str:

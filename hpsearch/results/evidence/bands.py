@@ -1,7 +1,7 @@
 """A band, not a point: for each hyperparameter the values of the trials that are about as good as the best one.
 
 A trial is about as good if its value is within two sigma of the best, where sigma is the noise between seeds. Until a
-study measures it, it is assumed to be 0.5 % of the best value: what one run of a small language model varies by. (Seed
+study measures it, it is assumed to be 0.5% of the best value: what one run of a small language model varies by. (Seed
 noise spans a factor of ten between models, so the band is a rough one, and its lines say that sigma is assumed.) Where
 one fresh seed each has moved the finalists by more, it is what these shifts show (journal/confirmation.py).
 
@@ -15,9 +15,10 @@ whole trainings. One that has not ended may only show that there is no cliff: wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hpsearch.journal.branch_labels import read_names
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
@@ -67,6 +68,7 @@ class Bands:
     idle: tuple[str, ...]  # hyperparameters that seem not to matter
     searched: int = 0  # hyperparameters with a range, those that the best trial does not have included
     repeats: int = 0  # trainings with fresh seeds that have raised the assumed sigma
+    names: Mapping[str, str] = field(default_factory=dict)  # by which people know those that are no choice of branches
 
     @property
     def few(self) -> bool:
@@ -179,7 +181,7 @@ def bands(
     found = tuple(_band(name, space[name], best, good, others) for name in best.params if _varies(space.get(name)))
     enough = len(final) >= fewest(searched) and FEW_GOOD <= len(good) < len(final)
     idle = tuple(band.name for band in found if enough and _is_idle(band, good))
-    return Bands(found, width, sigma is None, len(good), len(final), idle, searched, repeats)
+    return Bands(found, width, sigma is None, len(good), len(final), idle, searched, repeats, read_names(space))
 
 
 def _beside(one: Sample, best: Sample, far: float) -> Other | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from hpsearch.contract import Evaluation
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
+from hpsearch.output.digits import digits
 from hpsearch.results.evidence.margins import chance, examples_of
 from hpsearch.tasks import Metric, metric_named
 
@@ -86,7 +87,8 @@ def _at_chance_on(history: History, winner: TrialHistory, evaluation: Evaluation
     for other in (trial for trial in history.ranked() if trial.number != winner.number):
         found = _best_evaluation(other)
         if found is not None and number(found.metrics.get(metric)) >= clear:
-            theirs = f"{_values(found, metric)}; {history.metric} {other.value:.4g} against {winner.value:.4g}"
+            against = f"{digits(number(other.value))} against {digits(number(winner.value))}"
+            theirs = f"{_values(found, metric)}; {history.metric} {against}"
             better = f"{prefix}/{known.chosen_by or known.name}"
             return f"{said}; trial {other.number} is ({theirs}): objective.metric {better} chooses by that set"
     return f"{said}, and no other trial is clearly better: train longer, or look at the data"
@@ -161,5 +163,5 @@ def in_vain(history: History, trial: int) -> str:
     if best is None or latest is None or best.branch:
         return ""
     ended = number(latest.metrics.get(history.metric))
-    before = f"{best.metrics[history.metric]:.4g} of evaluation {best.index}, by which it counts"
-    return f"{known.name}: its cool-down ended with {history.metric} {ended:.4g}, no better than the {before}"
+    before = f"{digits(best.metrics[history.metric])} of evaluation {best.index}, by which it counts"
+    return f"{known.name}: its cool-down ended with {history.metric} {digits(ended)}, no better than the {before}"

@@ -10,6 +10,7 @@ from typing import Any
 from hpsearch.contract import Evaluation
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
+from hpsearch.output.digits import digits
 from hpsearch.results.evidence.caveats import at_chance
 from hpsearch.results.evidence.margins import examples_of, margin
 from hpsearch.tasks import metric_named
@@ -56,12 +57,12 @@ def against_default(history: History) -> str:
     best = history.best_place(default.number)
     if best is None:
         return f"the default config, trial {default.number}, has no value: it is {default.status}"
-    value = f"{history.metric} {best.value:.4g}"
+    value = f"{history.metric} {digits(best.value)}"
     if not default.is_whole:
         how = f"was {default.ending}," if default.counts else f"is {default.status}"
         so_far = f"the default config, trial {default.number}, {how} at {value}"
         return f"{so_far}: by how much the winner is better is not measured"
-    gap, named = abs(winner.value - best.value), f"the default config (trial {default.number}, {best.value:.4g})"
+    gap, named = abs(winner.value - best.value), f"the default config (trial {default.number}, {digits(best.value)})"
     found = lead_margin(history, winner, best.value)
     if gap and found is not None and gap <= found:
         return f"the winner is no different from {named}: they differ by {gap:.3g} ± {found:.2g}{_few(history)}"
@@ -122,7 +123,7 @@ def _confirmed_against_default(history: History, default: TrialHistory) -> str |
         return f"the winner is the default config, {named}: with fresh seeds no other trial is better"
     margin = found.margin_between(ours, theirs)
     by = f"{abs(theirs.mean - ours.mean):.3g}" + ("" if margin is None else f" ± {margin:.2g}")
-    named = f"the default config (trial {default.number}, {theirs.mean:.4g})"
+    named = f"the default config (trial {default.number}, {digits(theirs.mean)})"
     few = _margin(history, history.metric, ours.mean, theirs.mean, {})
     if few is not None and abs(theirs.mean - ours.mean) <= few:  # all seeds are measured on the same few examples
         return (
@@ -137,7 +138,7 @@ def beaten(history: History) -> str:
     """The line that names the baselines that the winner beats; empty if there are none."""
     if at_chance(history):  # one verdict: what is no better than chance beats nothing
         return ""
-    good = [f"{one.name} ({one.metric} {one.baseline:.4g}{_by(one)})" for one in comparisons(history) if one.beaten]
+    good = [f"{one.name} ({one.metric} {digits(one.baseline)}{_by(one)})" for one in comparisons(history) if one.beaten]
     return f"the winner beats {' and '.join(good)}" if good else ""
 
 
@@ -152,8 +153,8 @@ def unbeaten(history: History) -> list[str]:
 
 def _unbeaten(history: History, one: Comparison) -> str:
     if one.winner == one.baseline:
-        return f"the winner equals {one.name}: {one.metric} {one.winner:.4g}"
-    values = f"{one.metric} {one.winner:.4g} against {one.baseline:.4g}"
+        return f"the winner equals {one.name}: {one.metric} {digits(one.winner)}"
+    values = f"{one.metric} {digits(one.winner)} against {digits(one.baseline)}"
     if one.tie:
         by = f"{abs(one.winner - one.baseline):.3g} ± {one.margin:.2g}{_few(history, one.metric)}"
         return f"the winner is no different from {one.name}: {values}, a difference of {by}"
@@ -163,7 +164,7 @@ def _unbeaten(history: History, one: Comparison) -> str:
 def named(history: History, baseline: Mapping[str, Any]) -> str:
     """A baseline with its value of the objective, or of the metric that comes first."""
     metric = _metric(history, baseline, baseline["metrics"])
-    value = f" ({metric} {baseline['metrics'][metric]:.4g})" if metric else ""
+    value = f" ({metric} {digits(baseline['metrics'][metric])})" if metric else ""
     return f"{baseline['name']}{value}{', ' * bool(baseline.get('note'))}{baseline.get('note') or ''}"
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hpsearch.output.digits import digits
+
 
 @dataclass(frozen=True)
 class OptimismGap:
@@ -64,15 +66,15 @@ class OptimismGap:
     def _rows(self) -> Iterator[tuple[str, str, str, str]]:
         if self.searched is not None:
             name = f"search {'minimum' if self.minimize else 'maximum'}"
-            yield name, self.metric, f"{self.searched:.4f}", self._which()
+            yield name, self.metric, digits(self.searched), self._which()
         if self.own is not None and not self.is_best:
-            yield f"trial {self.trial}", self.metric, f"{self.own:.4f}", "its own value: it is the one trained here"
+            yield f"trial {self.trial}", self.metric, digits(self.own), "its own value: it is the one trained here"
         if self.mean is not None:
             margin = "" if self.two_standard_errors is None else f" ± {self.two_standard_errors:.2g}"
             which = f"its mean over {self.seeds} fresh seed{'s' * (self.seeds > 1)}{self._gap(self.mean)}"
-            yield "fresh seeds", self.metric, f"{self.mean:.4f}{margin}", which
+            yield "fresh seeds", self.metric, f"{digits(self.mean)}{margin}", which
         if self.tested is not None:
-            yield "test", self.test_metric, f"{self.tested:.4f}", f"{self._data()}{self._gap(self.tested)}"
+            yield "test", self.test_metric, digits(self.tested), f"{self._data()}{self._gap(self.tested)}"
 
     def _which(self) -> str:
         """What the search's best value is."""

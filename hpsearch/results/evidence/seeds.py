@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hpsearch.output.digits import digits
 from hpsearch.tasks.scores.ranges import within
 
 LEVEL = 0.95  # of the interval
@@ -27,7 +28,7 @@ class Spread:
 
     mean: float
     deviation: float  # standard deviation over the seeds, with n - 1
-    low: float  # ends of the 95 % interval of the mean, by Student's t
+    low: float  # ends of the 95% interval of the mean, by Student's t
     high: float
     seeds: int
 
@@ -54,8 +55,8 @@ class SeedSummary:
         """A line for each test metric, and one about the choice."""
         width = max(map(len, self.spreads), default=0)
         for name, one in self.spreads.items():
-            interval = f"95 % interval of the mean {one.low:.4g} to {one.high:.4g}"
-            yield f"{name:{width}}  {one.mean:.5g} ± {one.deviation:.2g} over {one.seeds} seeds; {interval}"
+            interval = f"95% interval of the mean {digits(one.low)} to {digits(one.high)}"
+            yield f"{name:{width}}  {digits(one.mean)} ± {one.deviation:.2g} over {one.seeds} seeds; {interval}"
         if self.lost:
             yield f"warning: no model came of seed {', '.join(map(str, self.lost))}: not among these"
         yield self.choice
@@ -86,7 +87,7 @@ def summary(results: Sequence[SeedResult], *, chosen: int, metric: str) -> SeedS
 
 
 def spread(values: Sequence[float], name: str = "") -> Spread:
-    """Mean, deviation and 95 % interval of the mean of at least two values: mean ± t(n - 1) * deviation / sqrt(n).
+    """Mean, deviation and 95% interval of the mean of at least two values: mean ± t(n - 1) * deviation / sqrt(n).
 
     name: of the metric, whose range the interval keeps to.
     """

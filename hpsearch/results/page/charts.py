@@ -11,7 +11,7 @@ from typing import Any
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
-from hpsearch.results.page.figures import count, duration, figure, label, text
+from hpsearch.results.page.figures import count, duration, label, measured, text
 from hpsearch.results.page.samples import Sample
 from hpsearch.results.pictures import Importances, score
 from hpsearch.results.pictures.drawing import SHOWN, WINNER, axis_limits, outcome_of
@@ -56,7 +56,7 @@ def optimisation(history: History) -> Chart | None:
         "yaxis": {"title": {"text": label(history.metric)}, "range": list(axis_limits(values, history.direction))},
     }
     ended = f"{count(len(trials), 'trial')} that have ended"
-    best = f"; the best value so far is {figure(history.leader().value)}" if history.leader() else ""  # type: ignore[union-attr]
+    best = f"; the best value so far is {measured(history.leader().value)}" if history.leader() else ""  # type: ignore[union-attr]
     return Chart("history", "The search over time", f"{text(history.metric)} of {ended}{best}.", data, layout)
 
 
@@ -101,7 +101,7 @@ def _default_line(history: History, trials: Sequence[TrialHistory], hours: Seque
     place = None if default is None else history.best_place(default.number)
     if default is not None and place is not None and math.isfinite(place.value):
         open_ = "" if default.is_whole else f" ({default.ending or default.status})"
-        name = f"default config: {figure(place.value)}{open_}"
+        name = f"default config: {measured(place.value)}{open_}"
         yield {
             "type": "scatter", "mode": "lines", "name": name, "x": [0, trials[-1].number], "y": [place.value] * 2,
             "line": {"color": "#8a8f98", "width": 1.5, "dash": "dash"}, "meta": [[0, max(hours)], [place.value] * 2],

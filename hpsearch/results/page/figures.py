@@ -7,6 +7,7 @@ import math
 from functools import lru_cache
 from typing import Any
 
+from hpsearch.output.digits import digits
 from hpsearch.output.printable import printable
 from hpsearch.output.redaction import redact
 
@@ -31,16 +32,21 @@ def label(value: object, longest: int = 60) -> str:
     return html.escape(line if len(line) <= longest else line[: longest - 1] + "…", quote=False)
 
 
-def figure(value: float | None, digits: int = 4) -> str:
+def figure(value: float | None, places: int = 4) -> str:
     """A number in as few digits as tell it: 2.711, 0.00319, 1.28e-05, 12,345; an en dash for none."""
     if value is None or not math.isfinite(value):
         return NONE
     if value == 0:
         return "0"
-    if 1e-4 <= abs(value) < 10**digits:
-        found = f"{value:.{digits}g}"
-        return f"{float(found):.{digits}f}".rstrip("0").rstrip(".") if "e" in found else found
-    return f"{value:,.0f}" if 10**digits <= abs(value) < 1e7 else f"{value:.{digits - 1}g}"
+    if 1e-4 <= abs(value) < 10**places:
+        found = f"{value:.{places}g}"
+        return f"{float(found):.{places}f}".rstrip("0").rstrip(".") if "e" in found else found
+    return f"{value:,.0f}" if 10**places <= abs(value) < 1e7 else f"{value:.{places - 1}g}"
+
+
+def measured(value: float | None) -> str:
+    """The value of a metric; an en dash for none."""
+    return NONE if value is None or not math.isfinite(value) else digits(value)
 
 
 def shown(value: Any) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count as count_up
 from typing import Any
 
+from hpsearch.journal.branch_labels import unfolded_space
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.results.page.charts import Chart, points
@@ -15,6 +18,7 @@ from hpsearch.results.pictures.drawing import WINNER, axis_limits, shown_params,
 from hpsearch.results.pictures.scale import log_ticks
 
 MOST_SLICES = 16
+ABSENT = object()
 BETTER_IS_DARKER = [[0, "#0b3d7a"], [0.5, "#5f97cf"], [1, "#c4d2e0"]]  # on a dark page brighter: see page.js
 BRUSH = (
     "Drag along an axis to select trials; the table below follows. Click the axis to release it. Values far worse than "
@@ -25,28 +29,44 @@ BRUSH = (
 def slices(history: History) -> list[Chart]:
     """The value over each hyperparameter."""
     trials = valued(history)
-    values = [score(history, trial) for trial in trials]
-    limits = list(axis_limits(values, history.direction))
-    names = [name for name in shown_params(history, trials) if _varies(name, trials)][:MOST_SLICES]
-    return [_slice(history, name, i, trials, values, limits) for i, name in enumerate(names)]
+    limits = list(axis_limits([score(history, trial) for trial in trials], history.direction))
+    return [
+        _slice(history, column, f"slice-{i}", trials, limits)
+        for i, column in enumerate(_columns(history, trials)[:MOST_SLICES])
+    ]
 
 
-def _varies(name: str, trials: Sequence[TrialHistory]) -> bool:
-    return len({str(trial.params.get(name)) for trial in trials}) > 1
+@dataclass(frozen=True)
+class Column:
+    """A hyperparameter: the range that was searched, and its value in each of some trials."""
+
+    name: str
+    range: dict[str, Any]
+    values: Sequence[Any]  # ABSENT in a trial that does not have it
+
+    @property
+    def there(self) -> list[Any]:
+        """The values of the trials that have it."""
+        return [value for value in self.values if value is not ABSENT]
 
 
-def _slice(
-    history: History, name: str, i: int, trials: Sequence[TrialHistory], values: Sequence[float], limits: list[float]
-) -> Chart:
-    chosen = [i for i, trial in enumerate(trials) if name in trial.params]
-    there = [trials[i] for i in chosen]
-    scale = Scale(history.space.get(name, {}), [trial.trained_params[name] for trial in there])
-    x = [scale.place(trial.trained_params[name]) for trial in there]
-    data = list(points(there, x, [values[i] for i in chosen]))
+def _columns(history: History, trials: list[TrialHistory]) -> list[Column]:
+    """The hyperparameters that differ between trials."""
+    space, read = unfolded_space(history.space), [trial.read_params for trial in trials]
+    names = shown_params(history, trials)
+    found = [Column(name, space.get(name, {}), [params.get(name, ABSENT) for params in read]) for name in names]
+    return [column for column in found if len(set(map(str, column.there))) > 1]
+
+
+def _slice(history: History, column: Column, id_: str, trials: Sequence[TrialHistory], limits: list[float]) -> Chart:
+    there = [trial for trial, value in zip(trials, column.values, strict=True) if value is not ABSENT]
+    name, scale = column.name, Scale(column.range, column.there)
+    x = list(map(scale.place, column.there))
+    data = list(points(there, x, [score(history, trial) for trial in there]))
     best = history.leader()
     if best is not None and best.number in {trial.number for trial in there} and math.isfinite(number(best.value)):
         ring = {"color": WINNER, "symbol": "star", "size": 14, "line": {"color": "#ffffff", "width": 1}}
-        at = scale.place(best.trained_params[name])
+        at = scale.place(best.read_params[name])
         data.append(
             {"type": "scatter", "mode": "markers", "name": "winner", "x": [at], "y": [number(best.value)],
              "customdata": [best.number], "marker": ring}
@@ -56,7 +76,7 @@ def _slice(
         "yaxis": {"title": {"text": label(history.metric)}, "range": limits},
     }
     alt = f"{text(history.metric)} of {count(len(there), 'trial')} over {text(name)}."
-    return Chart(f"slice-{i}", "", alt, data, layout, 260)
+    return Chart(id_, "", alt, data, layout, 260)
 
 
 def _axis(scale: Scale) -> dict[str, Any]:
@@ -74,9 +94,11 @@ def _axis(scale: Scale) -> dict[str, Any]:
 
 
 def _whole_ticks(scale: Scale) -> list[int]:
-    """At most six whole numbers of a range."""
+    """At most six whole numbers of a range: the multiples of 1, 2, 5, 10, 20, ..."""
     low, high = math.ceil(scale.low), math.floor(scale.high)
-    return list(range(low, high + 1, math.ceil((high - low + 1) / 6)))
+    steps = (step * 10**power for power in count_up() for step in (1, 2, 5))
+    step = next(step for step in steps if high // step - (low - 1) // step <= 6)
+    return list(range(-(-low // step) * step, high + 1, step))
 
 
 def _log_ticks(scale: Scale) -> dict[str, Any]:
@@ -88,13 +110,13 @@ def _log_ticks(scale: Scale) -> dict[str, Any]:
 def parallel(history: History) -> Chart | None:
     """All hyperparameters and the value, a line for each trial, to be brushed."""
     trials = sorted(valued(history), key=lambda trial: score(history, trial), reverse=history.direction == "minimize")
-    names = [name for name in shown_params(history, trials) if _varies(name, trials)]
-    if len(trials) < 2 or not names:
+    columns = _columns(history, trials)
+    if len(trials) < 2 or not columns:
         return None
     values = [score(history, trial) for trial in trials]
     limits = axis_limits(values, history.direction)
     clipped = [min(max(value, limits[0]), limits[1]) for value in values]
-    dimensions = [_dimension(history, name, trials) for name in names]
+    dimensions = list(map(_dimension, columns))
     dimensions.append(
         {"label": label(history.metric, 20), "values": clipped, "range": list(limits), "tickformat": ".4~g"}
     )
@@ -106,21 +128,17 @@ def parallel(history: History) -> Chart | None:
             "customdata": [trial.number for trial in trials], "labelangle": -20, "labelside": "top",
         }
     ]  # fmt: skip
-    alt = f"{count(len(trials), 'trial')} across {count(len(names), 'hyperparameter')} to {text(history.metric)}."
+    alt = f"{count(len(trials), 'trial')} across {count(len(columns), 'hyperparameter')} to {text(history.metric)}."
     layout = {"margin": {"l": 60, "r": 70, "t": 70, "b": 30}}
     return Chart("parallel", "All hyperparameters together", alt, data, layout, 420, BRUSH)
 
 
-def _dimension(history: History, name: str, trials: Sequence[TrialHistory]) -> dict[str, Any]:
-    there = [trial.trained_params[name] for trial in trials if name in trial.params]
-    scale = Scale(history.space.get(name, {}), there)
+def _dimension(column: Column) -> dict[str, Any]:
+    scale = Scale(column.range, column.there)
     low, high = _coordinate(scale, scale.low), _coordinate(scale, scale.high)
     absent = low - 0.08 * ((high - low) or 1)  # of a trial that has no such hyperparameter
-    values = [
-        _coordinate(scale, scale.place(trial.trained_params[name])) if name in trial.params else absent
-        for trial in trials
-    ]
-    found = {"label": label(name, 20), "values": values, "range": [min(low, *values), max(high, *values)]}
+    values = [absent if value is ABSENT else _coordinate(scale, scale.place(value)) for value in column.values]
+    found = {"label": label(column.name, 20), "values": values, "range": [min(low, *values), max(high, *values)]}
     if scale.choices is not None:
         return {
             **found,

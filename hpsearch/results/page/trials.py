@@ -9,8 +9,9 @@ from typing import Any
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
-from hpsearch.results.page.figures import NONE, duration, figure, label, shown, text
+from hpsearch.results.page.figures import NONE, duration, figure, label, measured, shown, text
 from hpsearch.results.pictures import score
+from hpsearch.results.pictures.drawing import read_params
 
 MOST_COLUMNS = 24  # hyperparameters in the table
 MOST_LINES = 14  # hyperparameters in a chart's hover text
@@ -31,15 +32,14 @@ class Row:
     number: int
     outcome: str
     cells: list[Cell]
-    ending: str  # what the outcome does not say: cut by the budget at 5 %
+    ending: str  # what the outcome does not say: cut by the budget at 5%
     reason: str
     won: bool
 
 
 def columns(history: History) -> list[str]:
     """The hyperparameters of the table: those of the space, then those that trials have besides."""
-    seen = dict.fromkeys([*history.space, *(name for trial in history.trials.values() for name in trial.params)])
-    return [name for name in seen if any(name in t.params for t in history.trials.values())][:MOST_COLUMNS]
+    return read_params(history, history.trials.values())[:MOST_COLUMNS]
 
 
 def rows(history: History, names: list[str]) -> list[Row]:
@@ -65,12 +65,13 @@ def _row(history: History, trial: TrialHistory, names: list[str], *, won: bool) 
     value, seconds = score(history, trial), _seconds(history, trial)
     place = history.best_place(trial.number)
     epoch = place.epoch if place is not None else 0.0
+    told, read = trial.told_params, trial.read_params
     cells = [
-        Cell(figure(value), _order(value)),
+        Cell(measured(value), _order(value)),
         Cell(figure(epoch, 3) if epoch else NONE, _order(epoch) if epoch else ""),
         Cell(f"{_progress(trial):.0%}", _order(_progress(trial))),
         Cell(duration(seconds), _order(seconds)),
-        *(_param(trial.told_params.get(name), trial.trained_params.get(name)) for name in names),
+        *(_param(told.get(name), read.get(name)) for name in names),
     ]
     return Row(trial.number, str(trial.status), cells, trial.ending, text(trial.reason), won)
 
@@ -97,7 +98,7 @@ def hover(history: History, trial: TrialHistory) -> str:
     """One trial: its outcome, value and hyperparameters, as plotly's text."""
     value = score(history, trial)
     status = str(Outcome.PAUSED if trial.paused else trial.status).replace("_", " ")
-    at = "" if math.isnan(value) else f", {label(history.metric)} {figure(number(value))}"
+    at = "" if math.isnan(value) else f", {label(history.metric)} {measured(number(value))}"
     ending = f", {trial.ending}" if trial.ending else ""
     lines = [f"<b>trial {trial.number}</b>: {status}{ending}{at}"]
     lines += [f"{label(name, 30)} = {_value(v)}" for name, v in list(trial.told_params.items())[:MOST_LINES]]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from hpsearch.journal.branch_labels import branch_parts, unfolded_space
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.results.evidence import bands
 from hpsearch.results.evidence.bands import Band
 from hpsearch.results.evidence.comparisons import Comparison, comparisons
-from hpsearch.results.page.figures import NONE, figure, shown, text
+from hpsearch.results.page.figures import NONE, figure, measured, shown, text
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,21 @@ class Table:
 
 def values(history: History, best: TrialHistory) -> list[Value]:
     """The winner's hyperparameters."""
-    found = bands.of(history)
-    band = {one.name: one for one in found.bands}
-    told = best.told_params
-    return [_value(name, told[name], history.space.get(name), band.get(name), found) for name in best.params]
+    found, space = bands.of(history), unfolded_space(history.space)
+    band = _bands(history, found)
+    return [_value(name, value, space.get(name), band.get(name), found) for name, value in best.told_params.items()]
+
+
+def _bands(history: History, found: bands.Bands) -> dict[str, Band]:
+    """The bands by the names that people read; that of a choice between branches by each key that these set."""
+    own = {found.names[one.name]: one for one in found.bands if one.name in found.names}
+    for one in found.bands:
+        for key in [] if one.name in found.names else branch_parts(one.name, one.best, history.space):
+            parts = [branch_parts(one.name, label, history.space).get(key) for label in one.values]
+            values = tuple(dict.fromkeys(part for part in parts if part is not None))
+            best = branch_parts(one.name, one.recommended, history.space).get(key)
+            own.setdefault(key, replace(one, values=values, recommended=best))
+    return own
 
 
 def _value(name: str, value: Any, limits: Mapping[str, Any] | None, band: Band | None, found: bands.Bands) -> Value:
@@ -93,19 +105,21 @@ def fresh_seeds(history: History) -> Table | None:
     rows = []
     for one in found.finalists:
         margin = found.margin(one)
-        mean = figure(one.mean) + ("" if margin is None else f" ± {figure(margin, 2)}")
+        mean = measured(one.mean) + ("" if margin is None else f" ± {figure(margin, 2)}")
         known = "worse" if found.sigma is not None or not math.isfinite(one.mean) else "worse, by unknown noise"
         note = "winner" if one is found.winner else "tie with the winner" if one.trial in found.tied else known
         note += ", the default config" if default is not None and one.trial == default.number else ""
-        each = ", ".join(figure(value) for value in one.values)
-        rows.append((f"trial {one.trial}", mean, each, figure(one.searched), note))
+        each = ", ".join(measured(value) for value in one.values)
+        rows.append((f"trial {one.trial}", mean, each, measured(one.searched), note))
     return Table(("trial", f"{metric}, mean", "of each seed", "in the search", ""), rows, frozenset({0}))
 
 
 def baselines(history: History) -> Table | None:
     """The baselines beside the winner, by the metric that both have; None without any."""
     found = comparisons(history)
-    rows = [(text(one.name), text(one.metric), figure(one.baseline), figure(one.winner), _beaten(one)) for one in found]
+    rows = [
+        (text(one.name), text(one.metric), measured(one.baseline), measured(one.winner), _beaten(one)) for one in found
+    ]
     return Table(("baseline", "metric", "baseline", "winner", "beaten"), rows) if rows else None
 
 
@@ -119,5 +133,5 @@ def metrics(history: History, best: TrialHistory) -> list[tuple[str, str]]:
     return (
         []
         if evaluation is None
-        else [(text(name), figure(value)) for name, value in sorted(evaluation.metrics.items())]
+        else [(text(name), measured(value)) for name, value in sorted(evaluation.metrics.items())]
     )

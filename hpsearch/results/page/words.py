@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hpsearch.journal.branch_labels import unfolded_space
 from hpsearch.journal.confirmation import Confirmation
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
@@ -17,7 +18,7 @@ from hpsearch.results.evidence.caveats import caveats
 from hpsearch.results.evidence.comparisons import against_default, beaten, lead_margin, unbeaten, unmeasured
 from hpsearch.results.evidence.pruning_audit import audit_of
 from hpsearch.results.evidence.short_budgets import short_budgets
-from hpsearch.results.page.figures import NONE, count, duration, figure, listed, text
+from hpsearch.results.page.figures import NONE, count, duration, figure, listed, measured, text
 
 WARNING = "warning: "
 STATES = {"finished": "finished", "failed": "ended by a failure", "interrupted": "interrupted; it can be resumed"}
@@ -53,7 +54,7 @@ def state(history: History, *, running: bool) -> str:
 
 def searched(history: History) -> list[str]:
     """What was searched, on which data, for how long."""
-    names = [text(name) for name in history.space]
+    names = [text(name) for name in unfolded_space(history.space)]
     lower = "lower" if history.direction == "minimize" else "higher"
     said = [
         f"{count(history.configs, 'config')} of {count(len(names), 'hyperparameter')} were tried: {listed(names, 12)}.",
@@ -112,7 +113,7 @@ def found(history: History) -> list[str]:
         return ["No trial has a value yet, so there is no winner."]
     at = f" at epoch {figure(best.best.epoch, 3)}" if best.best and best.best.epoch else ""
     ended = _ending(best)
-    said = [f"The best config is {_named(best)}: {text(history.metric)} {figure(best.value)}{at}{ended}."]
+    said = [f"The best config is {_named(best)}: {text(history.metric)} {measured(best.value)}{at}{ended}."]
     return [*said, *(_sentence(line) for line in (against_default(history), beaten(history)) if line)]
 
 
@@ -171,7 +172,7 @@ def _confirmed(history: History, found: Confirmation) -> Iterator[str]:
 
 def _mean(found: Confirmation) -> str:
     margin = found.margin(found.winner)
-    return figure(found.winner.mean) + ("" if margin is None else f" ± {figure(margin, 2)}")
+    return measured(found.winner.mean) + ("" if margin is None else f" ± {figure(margin, 2)}")
 
 
 def _audited(history: History) -> Iterator[str]:
@@ -181,7 +182,7 @@ def _audited(history: History) -> Iterator[str]:
     low, high = found.interval
     yield (
         f"Of {count(found.stopped, 'stopped trial')}, {len(found.audited)} were trained to their end afterwards: "
-        f"{found.better} would have beaten the winner (95 % interval: {low:.0%} to {high:.0%} of all such trials)."
+        f"{found.better} would have beaten the winner (95% interval: {low:.0%} to {high:.0%} of all such trials)."
     )
 
 
@@ -193,7 +194,7 @@ def warnings(history: History) -> list[str]:
     failed = [trial for trial in history.trials.values() if trial.outcome is Outcome.FAILED]
     if failed:
         lines.append(f"{count(len(failed), 'trial')} failed; the first: {_named(failed[0])}: {failed[0].reason}")
-    return [_sentence(line, history.space) for line in lines]
+    return [_sentence(line, _names(history)) for line in lines]
 
 
 def good_values(history: History) -> list[str]:
@@ -208,7 +209,14 @@ def good_values(history: History) -> list[str]:
         if found.good > 1
         else ("unknown, because no other trial is within two sigma of the best")
     )
-    return [_sentence(line, history.space) for line in (f"Good values: {near}{assumed}", *band_lines.on_effects(found))]
+    return [
+        _sentence(line, _names(history)) for line in (f"Good values: {near}{assumed}", *band_lines.on_effects(found))
+    ]
+
+
+def _names(history: History) -> set[str]:
+    """The names that a line may begin with."""
+    return {*history.space, *unfolded_space(history.space)}
 
 
 def _sentence(line: str, names: Collection[str] = ()) -> str:
@@ -224,7 +232,7 @@ def cards(history: History, *, running: bool) -> list[Card]:
     value = Card(text(history.metric), NONE, "no value yet")
     if best is not None:
         note = f"trial {best.number}, one seed"
-        value = Card(text(history.metric), figure(best.value), note)
+        value = Card(text(history.metric), measured(best.value), note)
         if confirmed is not None:
             seeds = f"trial {best.number}, {count(len(confirmed.winner.values), 'fresh seed')}"
             value = Card(text(history.metric), _mean(confirmed), seeds)
@@ -245,7 +253,7 @@ def _lead(history: History) -> Card:
     open_ = "" if default.is_whole else f", {default.ending or default.status}"
     found = lead_margin(history, best, place.value)
     by = "" if found is None else f" ± {figure(found, 2)}"
-    return Card(name, figure(gap, 3) + by, f"trial {default.number}: {figure(place.value)}{open_}")
+    return Card(name, figure(gap, 3) + by, f"trial {default.number}: {measured(place.value)}{open_}")
 
 
 def _lead_by_seeds(history: History, default: int) -> str:

@@ -11,6 +11,7 @@ from matplotlib.ticker import EngFormatter
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, interval_loss, number
 from hpsearch.outcome import Outcome
+from hpsearch.output.digits import digits
 from hpsearch.results.pictures.drawing import WINNER, axis_limits, count_of, cut, legend, outcome_of, picture
 from hpsearch.results.pictures.marks import MARKS
 
@@ -96,7 +97,7 @@ def _mark_best(panels: Mapping[str, Axes], history: History, trial: TrialHistory
         value = number(best.metrics.get(metric))
         _line_of_branches(axis, trial, metric)
         if math.isfinite(value):
-            label = f"best: {value:.4g}" + (f" at epoch {best.epoch:.3g}" if best.epoch else "")
+            label = f"best: {digits(value)}" + (f" at epoch {best.epoch:.3g}" if best.epoch else "")
             axis.plot([best.tokens], [value], "*", color=WINNER, ms=13, mec="white", label=label, zorder=5)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from matplotlib import rc_context
@@ -13,9 +13,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from hpsearch.journal.branch_labels import unfolded_space
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
+from hpsearch.output.digits import digits
 from hpsearch.results.pictures.marks import MARKS
 
 SHOWN = (*(outcome for outcome in Outcome if outcome.ended), Outcome.PAUSED, Outcome.INTERRUPTED)  # order of legends
@@ -78,8 +80,13 @@ def valued(history: History) -> list[TrialHistory]:
 
 def shown_params(history: History, trials: list[TrialHistory]) -> list[str]:
     """Returns the names of the params to draw, at most MOST_AXES."""
-    seen = dict.fromkeys([*history.space, *(name for trial in trials for name in trial.params)])
-    return [name for name in seen if any(name in trial.params for trial in trials)][:MOST_AXES]
+    return read_params(history, trials)[:MOST_AXES]
+
+
+def read_params(history: History, trials: Iterable[TrialHistory]) -> list[str]:
+    """The names of the params that trials have, as people read them: those of the space first, in its order."""
+    there = dict.fromkeys(name for trial in trials for name in trial.sampled_params)
+    return [name for name in {**unfolded_space(history.space), **there} if name in there]
 
 
 def scatter(axis: Axes, x: Sequence[float], y: Sequence[float], trials: Sequence[TrialHistory]) -> None:
@@ -121,7 +128,7 @@ def legend_handles(
         if outcome in present
     ]
     if best is not None:
-        label = best_label or f"best: trial {best.number}, {number(best.value):.4g}"
+        label = best_label or f"best: trial {best.number}, {digits(number(best.value))}"
         handles.insert(0, Line2D([], [], color=WINNER, lw=2, label=label))
     return handles
 

@@ -6,6 +6,7 @@ import math
 
 from matplotlib.axes import Axes
 
+from hpsearch.journal.branch_labels import unfolded_space
 from hpsearch.journal.history import History
 from hpsearch.results.pictures.drawing import (
     WINNER,
@@ -27,15 +28,16 @@ def slices(history: History) -> bytes | None:
     names = shown_params(history, trials)
     if not names:
         return None
+    space, read = unfolded_space(history.space), [trial.read_params for trial in trials]
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     values = [score(history, trial) for trial in trials]
     with picture(max(4.5, 2.6 * columns), 2.5 * rows + 0.7) as drawn:
         panels = drawn.figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axis, name in zip(panels.flat, names, strict=False):
-            chosen = [i for i, trial in enumerate(trials) if name in trial.params]
-            scale = Scale(history.space.get(name, {}), [trials[i].trained_params[name] for i in chosen])
-            x = [scale.place(trials[i].trained_params[name]) for i in chosen]
+            chosen = [i for i, params in enumerate(read) if name in params]
+            scale = Scale(space.get(name, {}), [read[i][name] for i in chosen])
+            x = [scale.place(read[i][name]) for i in chosen]
             scatter(axis, x, [values[i] for i in chosen], [trials[i] for i in chosen])
             scale.apply(axis)
             axis.set_xlabel(name)
@@ -58,13 +60,14 @@ def parallel_coordinates(history: History) -> bytes | None:
         return None
     values = [score(history, trial) for trial in trials]
     limits = axis_limits(values, history.direction)
-    scales = [Scale(history.space.get(n, {}), [t.trained_params[n] for t in trials if n in t.params]) for n in names]
+    space, read = unfolded_space(history.space), [trial.read_params for trial in trials]
+    scales = [Scale(space.get(n, {}), [params[n] for params in read if n in params]) for n in names]
     best = history.leader()
     with picture(max(5.0, 1.35 * (len(names) + 1) + 0.8), 4.6) as drawn:
         axis = drawn.figure.subplots()
-        for rank, (trial, value) in enumerate(zip(trials, values, strict=True)):
+        for rank, (trial, params, value) in enumerate(zip(trials, read, values, strict=True)):
             places = zip(names, scales, strict=True)
-            y = [scale.share(trial.trained_params[n]) if n in trial.params else math.nan for n, scale in places]
+            y = [scale.share(params[n]) if n in params else math.nan for n, scale in places]
             y.append(min(1.04, max(-0.04, (value - limits[0]) / (limits[1] - limits[0]))))
             won, good = best is not None and trial.number == best.number, (rank + 1) / len(trials)
             colour = WINNER if won else (0.78 - 0.62 * good, 0.83 - 0.43 * good, 0.88 - 0.2 * good)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import UserError
+from hpsearch.output.digits import digits
 from hpsearch.output.printable import printable
 from hpsearch.results.evidence.optimism import OptimismGap
 from hpsearch.results.evidence.seeds import SeedSummary
@@ -23,7 +24,7 @@ TAGS = {"label": "text-classification", "pair": "translation", "text": "text-gen
 KINDS = {"hpsearch": "text", "causal": "text", "classifier": "label", "seq2seq": "pair"}  # without noted uses
 EXAMPLES = {"label": "You have won a prize!", "pair": "How are you?", "text": "Once upon a time"}
 NEWLINE = "\n"  # between a text and the answer of a fine-tuned decoder
-Z = 1.96  # of 95 % of a normal distribution
+Z = 1.96  # of 95% of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _metrics(facts: Facts) -> str:
     lines = ["## Metrics", "", _row(["metric", *({"val": "validation", "test": "test"}[one] for one in splits)])]
     lines.append("|---" * (1 + len(splits)) + "|")
     lines += [_row([f"`{name}`", *(_value(facts, split, name) for split in splits)]) for name in names]
-    lines += ["", "In brackets: 95 % intervals, over the scored tokens or examples."]
+    lines += ["", "In brackets: 95% intervals, over the scored tokens or examples."]
     if not tested:
         lines += ["", "The model was not tested: the validation data have chosen it, so these values are flattered."]
     lines += [f"- `{name}`: `{signature}`" for name, signature in sorted(facts.signatures.items())]
@@ -203,11 +204,11 @@ def _value(facts: Facts, split: str, name: str) -> str:
     if value is None:
         return ""
     interval = _interval(facts, split, name, value)
-    return f"{value:.5g}" + (f" ({interval[0]:.4g} to {interval[1]:.4g})" if interval else "")
+    return digits(value) + (f" ({digits(interval[0])} to {digits(interval[1])})" if interval else "")
 
 
 def _interval(facts: Facts, split: str, name: str, value: float) -> tuple[float, float] | None:
-    """The 95 % interval of a loss, by its standard error, or of an accuracy, by Wilson's score; None if unknown."""
+    """The 95% interval of a loss, by its standard error, or of an accuracy, by Wilson's score; None if unknown."""
     error = facts.metrics.get(f"{split}/{name}_stderr")
     if error is not None:
         return within(name, value - Z * error, value + Z * error)
@@ -218,7 +219,7 @@ def _interval(facts: Facts, split: str, name: str, value: float) -> tuple[float,
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share of n examples (Wilson 1927)."""
+    """The 95% interval of a share of n examples (Wilson 1927)."""
     middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)  # the rounding of 0 and 1 may lie beside them
@@ -228,11 +229,11 @@ def _seeds(seeds: SeedSummary) -> str:
     """What the test metrics are over all seeds, and which of these is the model."""
     lines = ["## Several seeds", ""]
     if seeds.spreads:
-        lines.append(_row(["metric", "mean", "standard deviation", "95 % interval of the mean", "seeds"]))
+        lines.append(_row(["metric", "mean", "standard deviation", "95% interval of the mean", "seeds"]))
         lines.append("|---" * 5 + "|")
     for name, one in seeds.spreads.items():
-        interval = f"{one.low:.4g} to {one.high:.4g}"
-        lines.append(_row([f"`{name}`", f"{one.mean:.5g}", f"{one.deviation:.2g}", interval, str(one.seeds)]))
+        interval = f"{digits(one.low)} to {digits(one.high)}"
+        lines.append(_row([f"`{name}`", digits(one.mean), f"{one.deviation:.2g}", interval, str(one.seeds)]))
     lines += [""] * bool(seeds.spreads)
     trained = ", ".join(str(one.seed) for one in seeds.results)
     lost = f" No model came of seed {', '.join(map(str, seeds.lost))}." if seeds.lost else ""

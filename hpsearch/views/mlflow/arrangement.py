@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterable
 
 from hpsearch.journal import Entry
+from hpsearch.journal.branch_labels import unfolded_space
 from hpsearch.journal.history import History
 from hpsearch.tasks import LOSSES, TASKS
 from hpsearch.views.mlflow import descriptions, saved_view
@@ -135,7 +136,7 @@ def shown(history: History, *, by_rank: bool) -> saved_view.Shown:
         objective=history.metric,
         minimize=history.direction == "minimize",
         by_rank=by_rank,
-        params=list(history.space),
+        params=list(unfolded_space(history.space) if history.origin.layout > 2 else history.space),
         scores=scores,
         losses=[*sorted(losses, key=lambda name: (name.count("/"), name)), *trained(losses)],
         training=CURVES if measured else (),

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from hpsearch.journal.branch_labels import unfolded_space
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
+from hpsearch.output.digits import digits
 from hpsearch.results.evidence.caveats import at_chance
 from hpsearch.results.evidence.comparisons import against_default, beaten, unbeaten
 from hpsearch.views.mlflow.rows import describe_range
@@ -75,7 +77,7 @@ def _best(history: History, trial: TrialHistory) -> str:
         place = f"at the end of its cool-down from evaluation {best.index}, epoch {best.epoch:.3g}"
     others = "; ".join(f"{escaped(name)} {escaped(str(trial.told_params[name]))}" for name in trial.replaced)
     trained = f" It is the value of a shorter training (sampled -> trained: {others})." if others else ""
-    return f"Best {escaped(history.metric)}: {best.value:.5g}, {place}.{trained}"
+    return f"Best {escaped(history.metric)}: {digits(best.value)}, {place}.{trained}"
 
 
 def of_study(history: History, *, experiment: str, run: str, option: str = "", files: Collection[str] = FILES) -> str:
@@ -89,7 +91,9 @@ def of_study(history: History, *, experiment: str, run: str, option: str = "", f
 
 
 def _searched(history: History) -> str:
-    ranges = (f"`{name.replace('`', '')}` {escaped(describe_range(r))}" for name, r in history.space.items())
+    ranges = (
+        f"`{name.replace('`', '')}` {escaped(describe_range(r))}" for name, r in unfolded_space(history.space).items()
+    )
     better = "lower" if history.direction == "minimize" else "higher"
     data = "; ".join(f"{escaped(name)}: {said}" for name, said in datasets(history.origin.data).items())
     parts = [f"**Searched** for {escaped(history.metric)} ({better} is better): {'; '.join(ranges)[:2000]}."]
@@ -113,10 +117,10 @@ def _result(history: History) -> str:
     if best is None or best.value is None:
         return f"**No trial has a value yet.** {total}"
     found = history.confirmation
-    value = f"{escaped(history.metric)} **{best.value:.5g}**"
+    value = f"{escaped(history.metric)} **{digits(best.value)}**"
     if found is not None:
         margin = found.margin(found.winner)
-        mean = f"{found.winner.mean:.5g}" + ("" if margin is None else f" ± {margin:.2g}")
+        mean = f"{digits(found.winner.mean)}" + ("" if margin is None else f" ± {margin:.2g}")
         seeds = f"{len(found.winner.values)} fresh seed{'s' * (len(found.winner.values) > 1)}"
         value += f" in the search, {mean} with {seeds}, by which it was chosen"
     more = [against_default(history), beaten(history), *at_chance(history), *unbeaten(history)]

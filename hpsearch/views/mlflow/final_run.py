@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.contract import Evaluation
+from hpsearch.output.digits import digits
 from hpsearch.system import process
 from hpsearch.views.follower import Say, describe
 from hpsearch.views.mlflow.datasets import dataset_inputs
@@ -204,7 +205,7 @@ class FinalRun:
         """How the training ended, in a sentence."""
         of = "" if self._trial is None else f" of trial {self._trial}'s config"
         how = {"FINISHED": "trained to its end, tested once", "KILLED": "stopped"}.get(status, "failed")
-        tested = [f"{escaped(name)} {value:.5g}" for name, value in metrics.items() if name.startswith("test/")]
+        tested = [f"{escaped(name)} {digits(value)}" for name, value in metrics.items() if name.startswith("test/")]
         return f"The final training{of}: {how}. {', '.join(tested[:MOST_TESTED])}".rstrip(" ,")
 
     def _made(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.journal import Entry
+from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import number
 from hpsearch.views.mlflow.datasets import SPLITS, dataset_inputs
@@ -57,6 +58,10 @@ class Runs:
     def single(self, value: Any) -> float:
         """A value that stands for itself as it is sent: rounded for people, except in a study of the first layout."""
         return rounded(number(value)) if self.history.origin.layout > 1 else number(value)
+
+    def params(self, params: dict[str, Any]) -> dict[str, Any]:
+        """A trial's params as people read them, except in a study whose runs have them with the labels of branches."""
+        return unfolded(params) if self.history.origin.layout > 2 else params
 
     def pending(self, run_id: str) -> Pending:
         """What the next `flush` sends to a run, in one request: each takes MLflow about 20 ms."""

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.journal import Entry
+from hpsearch.journal.branch_labels import unfolded_space
 from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.output.digits import digits
 from hpsearch.results.evidence.pruning_audit import audit_of
 from hpsearch.views.follower import Say
 from hpsearch.views.mlflow.artifacts import Artifacts
@@ -96,7 +98,7 @@ class StudyRun:
         self._runs.state |= {"experiment": experiment, "parent": parent, "tags": shared, "layout": LAYOUT}
         self.tags()
         store.inputs(parent, self._runs.datasets())
-        ranges = {f"space.{name}": describe_range(r) for name, r in event.get("space", {}).items()}
+        ranges = {f"space.{name}": describe_range(r) for name, r in unfolded_space(event.get("space", {})).items()}
         store.log(parent, tags=ranges | ({"priors": event["priors"]} if event.get("priors") else {}))
         store.text(parent, "space.yaml", event.get("source", ""))
 
@@ -170,7 +172,7 @@ class StudyRun:
         pending = self._runs.pending(self._runs.parent)
         for baseline in event["baselines"]:
             name, metrics = METRIC_NAME.sub("_", baseline["name"]), baseline["metrics"]
-            pending.tags[f"baseline.{name}"] = ", ".join(f"{key} {value:.4g}" for key, value in metrics.items())
+            pending.tags[f"baseline.{name}"] = ", ".join(f"{key} {digits(value)}" for key, value in metrics.items())
             rows = ((f"baseline/{name}/{key}", self._runs.single(value)) for key, value in metrics.items())
             pending.rows += [(*row, event["time"], 0) for row in rows]
 

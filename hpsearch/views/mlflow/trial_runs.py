@@ -82,7 +82,7 @@ class TrialRuns:
         pending = self._runs.pending(run_id)
         pending.tags["mlflow.parentRunId"] = self._runs.parent  # a new one, if the former was lost
         pending.tags |= _kind(self._runs.history.trial(event["trial"]))  # of an older version's run, too
-        pending.params |= event.get("params") or {}
+        pending.params |= self._runs.params(event.get("params") or {})
         if "config" in event:
             self._runs.store.yaml(run_id, "config.yaml", event["config"])
 
@@ -143,7 +143,7 @@ class TrialRuns:
         tags = {"outcome": event["outcome"], "reason": event.get("reason"), **signatures}
         if trial.ending:
             tags["ending"] = trial.ending
-        trained = trial.trained_params  # MLflow's params, logged at the beginning, cannot change: the sampled ones
+        trained = trial.read_params  # MLflow's params, logged at the beginning, cannot change: the sampled ones
         tags |= {f"trained.{name}": text(trained[name]) for name in trial.replaced}
         self._end(event, Outcome.of(event["outcome"]).mlflow_status, tags)
 

@@ -81,7 +81,7 @@ def test_a_winner_at_chance_is_reported_with_a_better_trial():
     told = history(one(2.0, 0.01, f1=0.46), one(2.5, 0.1), one(2.1, 0.88, f1=0.94))
     assert at_chance(told) == [
         "trial 0 is best by val/loss, but no better than chance on data set 'stars' (f1_macro 0.46, mcc 0.01); "
-        "trial 2 is (f1_macro 0.94, mcc 0.88; val/loss 2.1 against 2): "
+        "trial 2 is (f1_macro 0.94, mcc 0.88; val/loss 2.1000 against 2.0000): "
         "objective.metric val/stars/f1_macro chooses by that set"
     ]
 
@@ -101,7 +101,7 @@ def test_after_a_confirmation_the_warning_is_about_its_winner():
     assert at_chance(good) == []  # trial 1 has won
     [line] = at_chance(confirmed(history(one(2.0, 0.9), one(2.1, 0.0)), trial0=2.3, trial1=2.2))
     assert line.startswith("trial 1 is the winner by fresh seeds, but no better than chance on data set 'stars'")
-    assert "; trial 0 is (f1_macro 0.5, mcc 0.9; val/loss 2 against 2.1)" in line
+    assert "; trial 0 is (f1_macro 0.5, mcc 0.9; val/loss 2.0000 against 2.1000)" in line
 
 
 def test_an_unfinished_winner_is_not_warned_of_nor_is_another_trial():
@@ -168,7 +168,7 @@ def test_a_cooldown_that_made_the_trial_worse_is_told_and_does_not_count(tmp_pat
     shorter = {"training": {"epochs": 1.5}}
     study.report(0, replace(evaluation(2, 1.25, metric="val/bits_per_byte"), branch=shorter))
     assert in_vain(study.history, 0) == (
-        "trial 0: its cool-down ended with val/bits_per_byte 1.25, no better than the 1.2 of evaluation 2, "
+        "trial 0: its cool-down ended with val/bits_per_byte 1.2500, no better than the 1.2000 of evaluation 2, "
         "by which it counts"
     )
     trial = study.finish(0, Outcome.OVERFIT)

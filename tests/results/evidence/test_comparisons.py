@@ -18,23 +18,23 @@ def with_baselines(*baselines, curves, **options):
 
 def test_the_objective_is_compared():
     study = with_baselines(TFIDF, MAJORITY, curves=[[{"val/loss": 0.7, "val/f1_macro": 0.874}]])
-    assert beaten(study) == "the winner beats the majority class (val/loss 2)"
-    assert unbeaten(study) == ["the winner does not beat TF-IDF: val/loss 0.7 against 0.6"]
+    assert beaten(study) == "the winner beats the majority class (val/loss 2.0000)"
+    assert unbeaten(study) == ["the winner does not beat TF-IDF: val/loss 0.7000 against 0.6000"]
 
 
 def test_higher_may_be_better():
     options = {"metric": "val/f1_macro", "direction": "maximize"}
     study = with_baselines(TFIDF, MAJORITY, curves=[[{"val/f1_macro": 0.9}]], **options)
-    assert beaten(study) == "the winner beats TF-IDF (val/f1_macro 0.889) and the majority class (val/f1_macro 0.05)"
+    assert beaten(study) == "the winner beats TF-IDF (val/f1_macro 0.8890) and the majority class (val/f1_macro 0.0500)"
     assert unbeaten(study) == []
     study = with_baselines(TFIDF, curves=[[{"val/f1_macro": 0.889}]], **options)
-    assert unbeaten(study) == ["the winner equals TF-IDF: val/f1_macro 0.889"]
+    assert unbeaten(study) == ["the winner equals TF-IDF: val/f1_macro 0.8890"]
 
 
 def test_another_metric_is_compared_in_its_own_direction():
     copy = {"name": "a copy", "metrics": {"val/bleu": 2.0}, "note": ""}
     study = with_baselines(copy, curves=[[{"val/loss": 3.0, "val/bleu": 1.5}]])
-    assert unbeaten(study) == ["the winner does not beat a copy: val/bleu 1.5 against 2"]
+    assert unbeaten(study) == ["the winner does not beat a copy: val/bleu 1.5000 against 2.0000"]
 
 
 def test_a_set_is_compared_by_its_like_of_the_objective():
@@ -52,7 +52,7 @@ def test_nothing_to_compare_says_nothing():
 
 def test_a_baseline_is_named_with_its_value_and_its_sample():
     study = with_baselines(TFIDF, curves=[])
-    assert named(study, TFIDF) == "TF-IDF (val/loss 0.6)"
+    assert named(study, TFIDF) == "TF-IDF (val/loss 0.6000)"
     assert named(study, {**TFIDF, "metrics": {}, "note": "learnt from 2 of 3"}) == "TF-IDF, learnt from 2 of 3"
 
 
@@ -64,9 +64,9 @@ def with_default(*curves, outcome="completed", label="default", **options):
 
 def test_the_winner_is_better_than_the_default_by_so_much():
     study = with_default([{"val/loss": 4.5}], [{"val/loss": 4.373}])
-    assert against_default(study) == "the winner is better than the default config (trial 0, 4.5) by 0.127"
+    assert against_default(study) == "the winner is better than the default config (trial 0, 4.5000) by 0.127"
     study = with_default([{"val/f1": 0.5}], [{"val/f1": 0.75}], metric="val/f1", direction="maximize")
-    assert against_default(study) == "the winner is better than the default config (trial 0, 0.5) by 0.25"
+    assert against_default(study) == "the winner is better than the default config (trial 0, 0.5000) by 0.25"
 
 
 def test_the_default_may_win():
@@ -82,7 +82,7 @@ def test_a_default_that_was_pruned_has_no_final_value_to_compare_with():
     study = with_default([{"val/loss": 5.0}], [{"val/loss": 4.0}])
     study.trials[0].outcome = Outcome.PRUNED
     assert against_default(study) == (
-        "the default config, trial 0, is pruned at val/loss 5: by how much the winner is better is not measured"
+        "the default config, trial 0, is pruned at val/loss 5.0000: by how much the winner is better is not measured"
     )
 
 
@@ -103,7 +103,7 @@ def test_before_a_trial_has_ended_there_is_no_winner_to_speak_of():
     assert (against_default(study), beaten(study), unbeaten(study)) == ("", "", [])
     study.stopped = "finished"  # the budget ended before any trial: what there is counts
     assert against_default(study) == "the winner is the default config, trial 0: no other trial is better"
-    assert beaten(study) == "the winner beats far too bad (val/loss 9)"
+    assert beaten(study) == "the winner beats far too bad (val/loss 9.0000)"
     assert len(unbeaten(study)) == 1
 
 
@@ -127,12 +127,12 @@ def confirmed(default, winner):
 def test_with_fresh_seeds_the_default_config_is_compared_by_its_mean():
     study = confirmed([3.1, 3.3], [2.1, 2.3])  # sigma sqrt(0.02): 2 * 0.1414 * sqrt(2 / 2)
     assert against_default(study) == (
-        "with fresh seeds the winner is better than the default config (trial 0, 3.2) by 1 ± 0.28"
+        "with fresh seeds the winner is better than the default config (trial 0, 3.2000) by 1 ± 0.28"
     )
     assert against_default(confirmed([2.2, 2.4], [2.1, 2.3])) == (
-        "with fresh seeds the winner is a tie with the default config (trial 0, 2.3): they differ by 0.1 ± 0.28"
+        "with fresh seeds the winner is a tie with the default config (trial 0, 2.3000): they differ by 0.1 ± 0.28"
     )
-    assert "(trial 0, 3.2) by 1" in against_default(confirmed([3.2], [2.2]))
+    assert "(trial 0, 3.2000) by 1" in against_default(confirmed([3.2], [2.2]))
 
 
 def test_with_fresh_seeds_the_default_config_may_win():

@@ -86,12 +86,12 @@ def test_a_baseline_is_beaten_only_by_more_than_the_margin():
     study = sized(with_baselines(TFIDF, curves=[[{"val/f1_macro": 0.92}]], **F1), 31)
     assert beaten(study) == ""
     assert unbeaten(study) == [
-        "the winner is no different from TF-IDF: val/f1_macro 0.92 against 0.889, a difference of 0.031 ± 0.16 "
+        "the winner is no different from TF-IDF: val/f1_macro 0.9200 against 0.8890, a difference of 0.031 ± 0.16 "
         "of 31 validation examples"
     ]
     assert comparisons(study)[0].tie
     many = sized(study, 100_000)
-    assert beaten(many) == "the winner beats TF-IDF (val/f1_macro 0.889, by 0.031 ± 0.0026)"
+    assert beaten(many) == "the winner beats TF-IDF (val/f1_macro 0.8890, by 0.031 ± 0.0026)"
     assert unbeaten(many) == []
 
 
@@ -101,7 +101,7 @@ def test_what_is_no_better_than_chance_beats_nothing():
     assert "(f1_macro 0.5, mcc 0.2; of 31 examples up to 0.37 may be luck)" in line
     assert beaten(study) == ""
     assert at_chance(sized(study, 1000)) == []
-    assert beaten(study) == "the winner beats TF-IDF (val/loss 9)"
+    assert beaten(study) == "the winner beats TF-IDF (val/loss 9.0000)"
 
 
 def test_a_model_at_chance_is_said_to_be():

@@ -28,7 +28,7 @@ def test_only_test_metrics_that_several_seeds_have_are_summed_up():
     assert (found.spreads["test/loss"].mean, found.spreads["test/loss"].seeds) == (3.0, 2)
     assert found.metrics()["seeds/test/loss/deviation"] == pytest.approx(math.sqrt(2))
     lines = list(found.lines())
-    assert lines[0].startswith("test/loss  3 ± 1.4 over 2 seeds; 95 % interval of the mean 0 to")
+    assert lines[0].startswith("test/loss  3.0000 ± 1.4 over 2 seeds; 95% interval of the mean 0.0000 to")
     assert lines[1] == "warning: no model came of seed 5: not among these"
     assert lines[2] == "the model is that of seed 4, the best of 3 by val/loss, not by its test"
 

@@ -93,7 +93,7 @@ def test_what_was_found_is_said_in_words(tmp_path: Path) -> None:
     assert "24 configs of 5 hyperparameters were tried: learning_rate, batch_size" in said
     assert "The data: pairs (translation, 1,234 training tokens)." in said
     # of 2 and 2 values: sums of squares 0.005 + 0.0032 over 2 degrees of freedom, so sigma is 0.06403
-    assert "Its mean over 2 seeds is 3.15 ± 0.091 (± 2 standard errors)." in said
+    assert "Its mean over 2 seeds is 3.1500 ± 0.091 (± 2 standard errors)." in said
     assert "It cannot be told from trial 0: their means differ by less than the noise between seeds." not in said
     assert "It cannot be told from trial 8" in said
     assert "git commit abc123 with uncommitted changes" in said
@@ -116,7 +116,7 @@ def test_an_unconfirmed_winner_is_said_to_be_flattered(tmp_path: Path) -> None:
 
 def test_a_cool_down_is_said_and_drawn(tmp_path: Path) -> None:
     html = page(cooled(mixed(8)), tmp_path)
-    assert "The best config is trial 1: val/loss 2.5 at epoch 1.8, at the end of its cool-down." in visible(html)
+    assert "The best config is trial 1: val/loss 2.5000 at epoch 1.8, at the end of its cool-down." in visible(html)
     (branch,) = [one for t in data_of(html)["curves"]["trials"] for one in t.get("branches", ())]
     assert branch["values"]["val/loss"][1] == 2.5
     assert data_of(html)["curves"]["trials"][1]["peak"]["values"] == {"val/loss": 2.5}
@@ -144,9 +144,9 @@ def test_a_trial_that_the_budget_cut_is_named_so(tmp_path: Path) -> None:
     found = cooled(mixed(8))
     found.trials[1].outcome = Outcome.COMPLETED
     said = visible(page(found, tmp_path))
-    assert "trial 1: val/loss 2.5 at epoch 1.8; it was cut by the budget at 45 % of its training" in said
+    assert "trial 1: val/loss 2.5000 at epoch 1.8; it was cut by the budget at 45% of its training" in said
     assert f"{found.trials[1].params['epochs']:.3g} -> 2" in said
-    assert "completed, cut by the budget at 45 %" in said
+    assert "completed, cut by the budget at 45%" in said
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_only_trainers_that_define_some_have_baselines():
 
 def test_a_search_records_them_once_and_compares_the_winner(run, tmp_path):
     study, lines = run("Two")
-    assert "baselines: far too good (val/loss 0.25), learnt from nothing; far too bad (val/loss 1e+06)" in lines
+    assert "baselines: far too good (val/loss 0.2500), learnt from nothing; far too bad (val/loss 1e+06)" in lines
     assert "warning: baseline: wrong: cannot be measured (ValueError: no such\\x1b label)" in lines
     assert [one["name"] for one in study.baselines] == ["far too good", "far too bad"]
     assert study.default == study.trials[0]
@@ -144,13 +144,13 @@ def test_best_yaml_says_what_the_winner_beats(run, tmp_path):
     study, _ = run("Two")
     text = (tmp_path / "home" / "toy" / "best.yaml").read_text()
     assert "# the winner beats far too bad (val/loss 1e+06)\n" in text
-    assert f"# warning: the winner does not beat far too good: val/loss {study.best.value:.4g} against 0.25\n" in text
+    assert f"# warning: the winner does not beat far too good: val/loss {study.best.value:.4f} against 0.2500\n" in text
     Experiment.load(tmp_path / "home" / "toy" / "best.yaml").train_config()
 
 
 def test_show_and_export_say_it_too(run, call, tmp_path):
     study, _ = run("Two")
-    said = f"the winner does not beat far too good: val/loss {study.best.value:.4g} against 0.25"
+    said = f"the winner does not beat far too good: val/loss {study.best.value:.4f} against 0.2500"
     out = call("show", "toy", "--home", tmp_path / "home")[1]
     assert "the winner beats far too bad (val/loss 1e+06)" in out
     assert f"warning: {said}" in " ".join(out.split())

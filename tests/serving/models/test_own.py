@@ -253,7 +253,7 @@ def test_a_card_of_several_seeds_has_their_mean_and_says_which_one_is_the_model(
     seeds = summary([*results, SeedResult(11, {})], chosen=7, metric="val/loss")
     text = card(read_folder(folder / "text"), Facts("a", {"test/loss": 2.0}, seeds=seeds), "model")
     low, high = stats.t.interval(0.95, 2, loc=2.1, scale=stats.sem(values))
-    assert f"| `test/loss` | 2.1 | 0.1 | {low:.4g} to {high:.4g} | 3 |" in text
+    assert f"| `test/loss` | 2.1000 | 0.1 | {low:.4f} to {high:.4f} | 3 |" in text
     assert "Trained with the seeds 7, 8, 9, 11; the model is that of seed 7, the best of 4 by val/loss" in text
     assert "No model came of seed 11." in text
     assert text.index("## Metrics") < text.index("## Several seeds") < text.index("## Data")
@@ -267,8 +267,8 @@ def test_the_cards_lines_work_as_printed(folder, name, monkeypatch):
     facts = Facts("a|b", {"val/loss": 1.0, "val/loss_stderr": 0.1, "test/accuracy": 0.97789}, sets=counts)
     text = card(read_folder(folder / name), facts, name)
     assert text.startswith("---\nlicense:  # yours to choose")
-    assert "1 (0.804 to 1.196)" in text
-    assert "0.97789 (0.9625 to 0.987)" in text
+    assert "1.0000 (0.8040 to 1.1960)" in text
+    assert "0.9779 (0.9625 to 0.9870)" in text
     blocks = re.findall(r"```python\n(.*?)```", text, re.S)
     assert len(blocks) == (3 if name == "several" else 1)
     model = hpsearch.load_model(name, device="cpu")
@@ -288,9 +288,9 @@ def test_the_cards_lines_work_as_printed(folder, name, monkeypatch):
 def test_the_card_names_an_objective_that_is_of_no_split(folder):
     text = card(read_folder(folder / "text"), Facts("a", {"accuracy": 0.5, "my/score": 2.0, "test/loss": 3.0}), "model")
     assert [line for line in text.splitlines() if line.startswith("| `")][:3] == [
-        "| `accuracy` | 0.5 |  |",
-        "| `loss` |  | 3 |",
-        "| `my/score` | 2 |  |",
+        "| `accuracy` | 0.5000 |  |",
+        "| `loss` |  | 3.0000 |",
+        "| `my/score` | 2.0000 |  |",
     ]
 
 

@@ -71,12 +71,12 @@ def test_runs_and_experiment_are_described(client: Any, arranged: Any) -> None:
     runs = runs_of(client, "arranged")
     assert runs["trial-0001"].data.tags[NOTE] == (
         "Stopped because it overfits at 75% of its training: it overfit; it counts by its best evaluation and can win. "
-        "Best val/loss: 1.5, at evaluation 2, 50% of its training, epoch 1."
+        "Best val/loss: 1.5000, at evaluation 2, 50% of its training, epoch 1."
     )
     assert runs["trial-0002"].data.tags[NOTE].startswith("Diverged at 50% of its training: it diverged; it cannot win.")
     assert runs["trial-0003"].data.tags[NOTE].startswith("Interrupted at 50% of its training; it counts by its best")
     note = tags_of(client, "arranged")[NOTE]
-    assert note.startswith("**Best: trial 1**, val/loss **1.5**.")
+    assert note.startswith("**Best: trial 1**, val/loss **1.5000**.")
     assert "4 trials: 1 completed, 1 overfit, 1 diverged, 1 interrupted." in note
     assert f"/runs/{runs['arranged'].info.run_id}/artifacts/space.yaml" in note
     assert "best.yaml" not in note.split("```")[0]  # it is not written yet
@@ -123,7 +123,7 @@ def test_the_view_follows_a_study_that_goes_on(client: Any, new_study: NewStudy)
     assert opened(tags_of(client, "goes on")[TAG])["orderByKey"] == "tags.`rank`"
     runs = runs_of(client, "goes on")
     assert [runs[f"trial-000{n}"].data.tags["rank"] for n in (4, 1, 0)] == ["1", "2", "3"]
-    assert tags_of(client, "goes on")[NOTE].startswith("**Best: trial 4**, val/loss **0.5**.")
+    assert tags_of(client, "goes on")[NOTE].startswith("**Best: trial 4**, val/loss **0.5000**.")
 
 
 def test_the_former_winner_is_described_anew(client: Any, new_study: NewStudy) -> None:

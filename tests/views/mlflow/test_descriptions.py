@@ -29,7 +29,7 @@ def history(*trials: TrialHistory, **fields: Any) -> History:
     return History(study="reviews", trials={one.number: one for one in trials}, **fields)
 
 
-BEST = "Best val/loss: 1.5, at evaluation 2, 50% of its training, epoch 1."
+BEST = "Best val/loss: 1.5000, at evaluation 2, 50% of its training, epoch 1."
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_cooled_down_trial_names_the_branch() -> None:
     branch = Evaluation(2, 3, 0.6, {"val/loss": 1.25}, epoch=1.5, branch={"training": {"epochs": 1.5}})
     one.branches, one.best = {2: branch}, BestEvaluation.of(branch, "val/loss")
     said = of_trial(history(one), one)
-    assert said.endswith("Best val/loss: 1.25, at the end of its cool-down from evaluation 2, epoch 1.5.")
+    assert said.endswith("Best val/loss: 1.2500, at the end of its cool-down from evaluation 2, epoch 1.5.")
 
 
 def test_what_others_wrote_has_no_meaning_in_markdown_or_html() -> None:
@@ -103,7 +103,7 @@ def test_a_study_says_what_was_searched_and_found_and_what_to_do_next() -> None:
     found = history(one, two, space=space, origin=Origin(data=data))
     said = of_study(found, experiment="4", run="abc", option=" --home '/a b'", files=["best.yaml", "space.yaml"])
     result, searched, files, commands = said.split("\n\n")
-    assert result == "**Best: trial 0**, val/loss **1.5**. 2 trials: 1 completed, 1 pruned."
+    assert result == "**Best: trial 0**, val/loss **1.5000**. 2 trials: 1 completed, 1 pruned."
     assert searched == (
         "**Searched** for val/loss (lower is better): `n_layers` 1 .. 6, step 1; `width` 32 | 48. "
         "Data: pairs: train 1,822, valid 208 examples."

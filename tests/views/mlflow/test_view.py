@@ -307,7 +307,7 @@ def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_pa
     assert run.data.metrics["test/loss"] == 1.9
     assert math.isnan(run.data.metrics["test/bleu"])
     assert {"config.yaml", "provenance.json"} <= {f.path for f in client.list_artifacts(final.run_id)}
-    said = "The final training of trial 4's config: trained to its end, tested once. test/loss 1.9, test/bleu inf"
+    said = "The final training of trial 4's config: trained to its end, tested once. test/loss 1.9000, test/bleu inf"
     assert run.data.tags["mlflow.note.content"] == said
     [model] = run.outputs.model_outputs  # test_final_model.py tests its files
     assert client.get_run(trial).outputs.model_outputs[0].model_id == model.model_id
@@ -434,7 +434,7 @@ def test_baselines_are_on_the_studys_run(client: Any, new_study: NewStudy) -> No
     assert ship(study) == {"mlflow": 0}
     assert ship(study) == {"mlflow": 0}
     parent = runs_of(client, "compared")["compared"]
-    assert parent.data.tags["baseline.TF-IDF _words_"] == "val/loss 0.5, val/f1_macro 0.889"
+    assert parent.data.tags["baseline.TF-IDF _words_"] == "val/loss 0.5000, val/f1_macro 0.8890"
     assert parent.data.metrics["baseline/TF-IDF _words_/val/f1_macro"] == 0.889
     assert [m.value for m in client.get_metric_history(parent.info.run_id, "baseline/TF-IDF _words_/val/loss")] == [0.5]
 
