@@ -205,9 +205,23 @@
     return { data: figure.data, layout };
   }
 
+  const hasWebGL = (() => { // parallel coordinates are drawn by it alone
+    try {
+      return Boolean(document.createElement("canvas").getContext("webgl"));
+    } catch {
+      return false;
+    }
+  })();
+
   function draw(element) {
     const id = element.dataset.chart;
+    if (id === "parallel" && !hasWebGL) {
+      element.textContent = "This browser has no WebGL, which draws this chart. The table of all trials has the same values.";
+      element.style.minHeight = element.style.minWidth = "0";
+      return;
+    }
     const figure = themed(id === "curves" ? curves() : stored(id));
+    if (printing) figure.layout.width = element.closest(".grid") ? 310 : 650; // of a page of A4 or Letter: the screen's is wider
     const isFirst = !drawn.has(id);
     drawn.set(id, element);
     const settings = { responsive: true, displaylogo: false, displayModeBar: (figure.layout.height ?? 440) >= 320 ? "hover" : false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };

@@ -172,6 +172,36 @@ def test_printing_draws_every_chart_on_white(browser_page, file):
     shown.wait_for_function(drawn)
     assert plot(shown, "history").evaluate("plot => plot._fullLayout.font.color") == "#1c2126"
     assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert (
+        shown.evaluate("getComputedStyle(document.body).color") == "rgb(28, 33, 38)"
+    )  # not a dark screen's
+
+
+def test_what_is_wider_than_a_screens_part_fits_a_printed_page(browser_page, file):
+    """A4 with margins of half an inch has 698 pixels: all columns of the table and all charts stand on it."""
+    shown = load(browser_page.page, file)
+    shown.set_viewport_size({"width": 698, "height": 1000})
+    shown.emulate_media(media="print")
+    shown.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    shown.wait_for_function("[...document.querySelectorAll('.plot')].every(plot => plot.querySelector('svg.main-svg'))")
+    beyond = "all => all.filter(one => one.getBoundingClientRect().right > 699).map(one => one.outerHTML.slice(0, 80))"
+    for part in ("#table th, #table td", "#winner th, #winner td", ".plot svg.main-svg"):
+        assert shown.eval_on_selector_all(part, beyond) == [], part
+    assert shown.eval_on_selector("#trials .scroll", "box => getComputedStyle(box).overflowX") == "visible"
+
+
+def test_without_webgl_the_one_chart_that_needs_it_says_so(browser_page, file):
+    browser_page.page.add_init_script(
+        "const given = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
+        "  return kind.includes('webgl') ? null : given.call(this, kind, ...more); };"
+    )
+    shown = load(browser_page.page, file)
+    chart = shown.locator("[data-chart=parallel]")
+    chart.scroll_into_view_if_needed()
+    shown.wait_for_function("document.querySelector('[data-chart=parallel]').textContent.includes('no WebGL')")
+    assert plot(shown, "curves").count() == 1
+    assert browser_page.errors == []
 
 
 def test_headings_and_tables_are_marked_up_for_screen_readers(shown):
