@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hpsearch.cli.options import Workers, device_option, home_option, output_options
+from hpsearch.cli.options import device_option, home_option, output_options, workers_option
 
 
 @click.command(
@@ -26,7 +26,7 @@ Example:
     show_default=True,
     help="Trials in the sample, those of earlier audits included.",
 )
-@click.option("--workers", type=Workers(), help="Training processes; auto: one per CPU core or GPU.")
+@workers_option
 @device_option
 @home_option
 @output_options

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hpsearch.cli.options import Workers, device_option, home_option, output_options
+from hpsearch.cli.options import device_option, home_option, output_options, workers_option
 
 
 @click.command(
@@ -23,7 +23,7 @@ Example:
     "--top", type=click.IntRange(1, 100), default=3, show_default=True, help="Trials to train again: the best ones."
 )
 @click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Fresh seeds of each.")
-@click.option("--workers", type=Workers(), help="Training processes; auto: one per CPU core or GPU.")
+@workers_option
 @device_option
 @home_option
 @output_options

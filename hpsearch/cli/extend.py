@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hpsearch.cli.options import Workers, budget_options, home_option, output_options
+from hpsearch.cli.options import budget_options, home_option, output_options, workers_option
 
 
 @click.command(
@@ -20,7 +20,7 @@ Examples:
 )
 @click.argument("space_or_study")
 @budget_options("to add")
-@click.option("--workers", type=Workers(), help="Training processes; auto: one per CPU core or GPU.")
+@workers_option
 @home_option
 @output_options
 def extend(

@@ -115,6 +115,19 @@ class Workers(click.ParamType):  # type: ignore[type-arg]  # generic only from c
         self.fail(f"{value!r} is neither auto nor a whole number of at least 1", param, ctx)
 
 
+workers_option = click.option("--workers", type=Workers(), help="Training processes; auto: one per CPU core or GPU.")
+
+
+def resources_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say where a search trains: `workers`, `device` and `launcher`."""
+    launcher = click.option(
+        "--launcher",
+        type=click.Choice(["local", "inline", "ray"]),
+        help="Where workers run: processes here, this process, a Ray cluster.",
+    )
+    return workers_option(device_option(launcher(command)))
+
+
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpsearch.cli.options import Amount, Workers, budget_options, device_option, home_option
+from hpsearch.cli.options import Amount, budget_options, home_option, resources_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,9 +43,7 @@ Examples:
 @click.option("--seconds", type=Amount(), default=60.0, show_default=True, help="Time for measuring, at most.")
 @click.option("--json", "as_json", is_flag=True, help="JSON of the whole plan, for programs.")
 @budget_options("of the study")
-@click.option("--workers", type=Workers(), help="Training processes; auto: one per CPU core or GPU.")
-@device_option
-@click.option("--launcher", type=click.Choice(["local", "inline", "ray"]), help="Where workers run.")
+@resources_options
 @home_option
 def plan(space: Path, as_json: bool, home_path: Path, **options: Any) -> None:
     """Measure a few steps of the corners of SPACE: does it fit, how long is a trial, when does the study end?
@@ -153,7 +151,7 @@ def _lines(found: Plan) -> Iterator[str]:
             yield "nothing could be measured, so nothing can be said of the time"
         return
     parts = f"{trial.training:.0%} steps, {trial.evaluating:.0%} evaluations"
-    yield f"a trial: {_time(trial.mean)} on average, 10 % to 90 % {_time(trial.low)} to {_time(trial.high)}; {parts}"
+    yield f"a trial: {_time(trial.mean)} on average, 10% to 90% {_time(trial.low)} to {_time(trial.high)}; {parts}"
     yield f"  trials an hour: {found.trials_per_hour:.3g}; the first one starts after {_time(found.start)}"
     if found.memory is not None:
         yield _memory(found.memory)
@@ -182,7 +180,7 @@ def _print_outlook(found: Plan, to: Console) -> None:
         Column("trials"),
         Column("confirmed", short="conf."),
         Column("takes"),
-        Column("10 % to 90 %", wraps=True, needed=2),
+        Column("10% to 90%", wraps=True, needed=2),
         Column("ends at"),
         Column("device-hours", short="dev. h"),
         *money,

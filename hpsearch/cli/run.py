@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from hpsearch.cli.options import Workers, budget_options, device_option, home_option, output_options, study_name
+from hpsearch.cli.options import budget_options, home_option, output_options, resources_options, study_name
 from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,13 +25,7 @@ Example:
 )
 @click.argument("space", type=click.Path(path_type=Path))
 @budget_options("of the study, earlier runs included")
-@click.option("--workers", type=Workers(), help="Training processes; auto: one per CPU core or GPU.")
-@device_option
-@click.option(
-    "--launcher",
-    type=click.Choice(["local", "inline", "ray"]),
-    help="Where workers run: processes here, this process, a Ray cluster.",
-)
+@resources_options
 @click.option(
     "--study", callback=study_name, help="Name of the study (default: the one in the file, else the file's name)."
 )
