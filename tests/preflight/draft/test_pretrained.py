@@ -24,13 +24,7 @@ from tests.trainers.huggingface import tiny
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    for kind in ("encoder", "decoder", "encoder-decoder"):
-        tiny.checkpoint(kind, folder / kind)
-    tiny.labelled(folder / "labelled.jsonl", 200)
-    tiny.pairs(folder / "pairs.jsonl", 200)
-    tiny.texts(folder / "text.jsonl", 40)
-    return folder
+    return tiny.filled(tmp_path_factory.mktemp("base"), n_labelled=200, n_pairs=200, n_texts=40)
 
 
 def sections(base: Path, *names: str, **given: object) -> dict:

@@ -24,13 +24,7 @@ TEXT = {"text": {"task": "text", "files": {"train": "text.jsonl"}}}
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with checkpoints, data and their cache."""
-    folder = tmp_path_factory.mktemp("base")
-    for kind in ("encoder", "decoder", "encoder-decoder"):
-        tiny.checkpoint(kind, folder / kind)
-    tiny.labelled(folder / "labelled.jsonl", 120)
-    tiny.pairs(folder / "pairs.jsonl", 120)
-    tiny.texts(folder / "text.jsonl", 30)
-    return folder
+    return tiny.filled(tmp_path_factory.mktemp("base"), n_labelled=120, n_pairs=120, n_texts=30)
 
 
 def trained(base: Path, folder: Path, config: FineTuneConfig) -> list[Evaluation]:

@@ -24,12 +24,7 @@ from tests.trainers.huggingface import architectures, tiny
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    for kind in ("encoder", "decoder", "encoder-decoder"):
-        tiny.checkpoint(kind, folder / kind)
-    tiny.labelled(folder / "labelled.jsonl", 60)
-    tiny.texts(folder / "text.jsonl", 20)
-    return folder
+    return tiny.filled(tmp_path_factory.mktemp("base"), n_labelled=60, n_texts=20)
 
 
 def space(base: Path, model: dict[str, Any], **sections: Any) -> Experiment:

@@ -121,6 +121,16 @@ def checkpoint(kind: str, folder: Path, *, seed: int = 0) -> Path:
     return made[kind](folder)
 
 
+def filled(folder: Path, *, n_labelled: int = 0, n_pairs: int = 0, n_texts: int = 0) -> Path:
+    """A folder with a checkpoint of each kind, and data sets of so many rows (0: none)."""
+    for kind in ("encoder", "decoder", "encoder-decoder"):
+        checkpoint(kind, folder / kind)
+    for name, rows, write in (("labelled", n_labelled, labelled), ("pairs", n_pairs, pairs), ("text", n_texts, texts)):
+        if rows:
+            write(folder / f"{name}.jsonl", rows)
+    return folder
+
+
 def labelled(path: Path, n: int, *, seed: int = 0) -> str:
     """Texts whose label is the word "good", "bad" or neither; returns the file's name."""
     draw = random.Random(seed)
