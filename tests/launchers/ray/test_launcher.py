@@ -92,6 +92,24 @@ def test_a_killed_worker_is_noticed_and_replaced(nodes, tmp_path):
     assert list(tmp_path.glob(".shared-*")) == []
 
 
+def test_workers_at_rest_free_what_they_reserved_and_train_again_when_woken(nodes, tmp_path):
+    """What `hpsearch pause` promises: other jobs of the cluster have its CPUs meanwhile."""
+    made = launcher(nodes, tmp_path)
+    try:
+        both_ready(made)
+        assert ray.available_resources().get("CPU", 0) == 0
+        made.rest()
+        wait_for(lambda: ray.available_resources().get("CPU", 0) == ray.cluster_resources()["CPU"] == 2)
+        assert made.messages(0.1) == []
+        assert not made.ready(0)
+        made.wake()
+        both_ready(made)
+        place(made, task(tmp_path))
+        assert len(drive(made)[0]) == 20
+    finally:
+        made.close()
+
+
 @pytest.mark.parametrize("killed", [True, False])
 def test_child_processes_die_with_their_worker(nodes, tmp_path, monkeypatch, killed):
     """Ray itself does not kill the child processes of a killed worker."""
