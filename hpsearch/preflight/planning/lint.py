@@ -11,6 +11,7 @@ from typing import Any
 
 from hpsearch.document.document import Keys, dotted
 from hpsearch.document.ranges import Branches, Choices, Number
+from hpsearch.journal.branch_labels import unfolded
 from hpsearch.launchers.devices import cores, could_share
 from hpsearch.preflight.planning.plan import Plan
 from hpsearch.results.evidence import idle_gpus
@@ -50,7 +51,7 @@ def measured(experiment: Experiment, plan: Plan) -> Iterator[Advice]:
         wrong = f"the longest config takes {trial.longest / 3600:.2g} h, more than the study has"
         yield Advice(("budget", "hours"), wrong, "give it more hours, or take fewer epochs or smaller models")
     if memory is not None and memory.never > 0:
-        least = " ".join(f"{name}={value}" for name, value in memory.least.items())
+        least = " ".join(f"{name}={value}" for name, value in unfolded(memory.least).items())
         wrong = f"{memory.never:.0%} of the space's configs never fit into the memory, the smallest of them is {least}"
         yield Advice((), wrong, "narrow these ranges, or train with smaller micro-batches")
     elif memory is not None and memory.available and memory.at_once > 1 and memory.together > memory.available:

@@ -98,6 +98,21 @@ def cooled(history: History) -> History:
     return history
 
 
+def branched(history: History) -> History:
+    """The same with sub-configs in place of n_layers and epochs: half of the trials are of each branch."""
+    model = ["n_layers=1, width=64", "n_layers=2..4, width=32"]
+    epochs = ["epochs=1.0, weight_decay=0.5", "1.0..12.0"]
+    space = {name: limits for name, limits in SPACE.items() if name not in ("n_layers", "epochs")}
+    space |= {"model": {"choices": model}, "n_layers": {"low": 2, "high": 4, "step": 1}}
+    space |= {"epochs": {"choices": epochs}, "epochs.2": SPACE["epochs"]}
+    for number, one in history.trials.items():
+        layers, length = one.params.pop("n_layers"), one.params.pop("epochs")
+        one.params |= {"model": model[number % 2]} | ({"n_layers": max(2, layers)} if number % 2 else {})
+        one.params |= {"epochs": epochs[number % 2]} | ({"epochs.2": length} if number % 2 else {})
+    history.space = space
+    return history
+
+
 def confirmed(history: History, values: dict[int, list[float]]) -> History:
     """The same with repeats of some trials, by their values with fresh seeds."""
     number = 1_000_000

@@ -172,9 +172,7 @@ def test_printing_draws_every_chart_on_white(browser_page, file):
     shown.wait_for_function(drawn)
     assert plot(shown, "history").evaluate("plot => plot._fullLayout.font.color") == "#1c2126"
     assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert (
-        shown.evaluate("getComputedStyle(document.body).color") == "rgb(28, 33, 38)"
-    )  # not a dark screen's
+    assert shown.evaluate("getComputedStyle(document.body).color") == "rgb(28, 33, 38)"  # not a dark screen's
 
 
 def test_what_is_wider_than_a_screens_part_fits_a_printed_page(browser_page, file):

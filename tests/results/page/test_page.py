@@ -21,6 +21,7 @@ from tests.results.page.studies import (
     HOSTILE,
     SPACE,
     STUDIES,
+    branched,
     confirmed,
     cooled,
     evaluation,
@@ -122,6 +123,21 @@ def test_a_cool_down_is_said_and_drawn(tmp_path: Path) -> None:
     assert data_of(html)["curves"]["trials"][1]["peak"]["values"] == {"val/loss": 2.5}
     low, high = data_of(html)["curves"]["ranges"]["val/loss"]
     assert low < 2.5 < high
+
+
+def test_what_branches_set_is_read_without_their_labels(tmp_path: Path) -> None:
+    """Neither the text nor a chart has `n_layers=2..4, width=32` or `epochs.2`; trial 1 cooled down, and won."""
+    html = page(branched(cooled(mixed(24))), tmp_path)
+    everything = visible(html) + json.dumps(data_of(html))
+    assert not re.findall(r"\b(?:n_layers|epochs|width|weight_decay)=|\bepochs\.\d|\.\.\d", everything)
+    said = visible(html)
+    assert "24 configs of 7 hyperparameters were tried" in said
+    assert re.search(r"n_layers [2-4] .*?1 to 4", said)  # the winner's, and the range over all branches
+    assert re.search(r"width 32 .*?32, 64", said)
+    assert re.search(r"epochs [\d.]+ -> 2 .*?1 to 12, log", said)
+    charts = data_of(html)["charts"]
+    names = [one["layout"]["xaxis"]["title"]["text"] for name, one in charts.items() if name.startswith("slice-")]
+    assert names == ["learning_rate", "batch_size", "schedule", "n_layers", "width", "epochs"]
 
 
 def test_what_did_not_happen_is_not_said(tmp_path: Path) -> None:

@@ -439,6 +439,20 @@ def test_baselines_are_on_the_studys_run(client: Any, new_study: NewStudy) -> No
     assert [m.value for m in client.get_metric_history(parent.info.run_id, "baseline/TF-IDF _words_/val/loss")] == [0.5]
 
 
+def test_params_are_what_a_branch_sets_and_not_its_label(client: Any, new_study: NewStudy) -> None:
+    """In a study that an earlier version began, its trials have the labels, and MLflow cannot change params."""
+    params = {"model": "n_layers=2..4, width=32", "n_layers": 3, "epochs": "1.0..12.0", "epochs.2": 5.0}
+    for layout, expected in ((3, {"n_layers": "3", "width": "32", "epochs": "5"}), (2, {**params, "n_layers": "3"})):
+        study = new_study(f"branches {layout}")
+        study.events[0] = {**study.events[0], "layout": layout}
+        study.folder.joinpath("journal.jsonl").unlink()
+        study.add(*study.events)
+        study.later(event="trial_asked", trial=4, params=params, config={"seed": 7})
+        assert ship(study) == {"mlflow": 0}
+        found = runs_of(client, f"branches {layout}")["trial-0004"].data.params
+        assert found == {name: "5" if name == "epochs.2" else value for name, value in expected.items()}
+
+
 def test_the_default_config_is_named(client: Any, new_study: NewStudy) -> None:
     study = new_study("labelled")
     study.later(event="trial_asked", trial=4, params={}, config={"seed": 7}, label="default")
