@@ -96,6 +96,7 @@ class Driver:
             with self._recording_the_end(stopping):
                 if not self.idle:  # else the last driver died before it recorded its end
                     yield from self._search(stopping, baselines)
+            self.shipper.hurry()
             yield from baselines.await_results(stopping)  # which is no searching, and spends no hours
 
     def _first_trials(self) -> Iterator[str]:
