@@ -10,6 +10,7 @@ from hpsearch.journal.trial_history import BestEvaluation
 from hpsearch.outcome import Outcome
 from hpsearch.views.mlflow.artifacts import Artifacts
 from hpsearch.views.mlflow.descriptions import NOTE, of_trial
+from hpsearch.views.mlflow.exported import name_run
 from hpsearch.views.mlflow.rows import best_rows
 from hpsearch.views.mlflow.runs import REPORT_DUE, Runs
 from hpsearch.views.mlflow.trial_runs import TrialRuns
@@ -36,6 +37,7 @@ class Winner:
             self._add_best_rows(event)
         with suppress(OSError):
             exported = self._folder / Path(event["path"]).name  # the folder may have been moved since
+            name_run(exported, trial, winner)
             store.text(parent, "best.yaml", exported.read_text(encoding="utf-8"))
         samples = self._folder / "checkpoints" / f"{trial:04d}" / "samples.json"
         self._artifacts.samples(samples, (winner, parent))
