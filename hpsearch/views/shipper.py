@@ -45,7 +45,7 @@ class Shipper:
         self._say = say or (lambda message: None)
         self._task = {"study_folder": str(study_folder), "home": str(home), "tracking": tracking, "names": list(names)}
         self._turn = threading.RLock()  # one thread at a time replaces the process or writes to it
-        self._orders: list[dict[str, bool]] = []  # what the process was told after its task
+        self._orders: list[dict[str, Any]] = []  # what the process was told after its task
         self._finishing, self._ended = False, threading.Event()
         self._process = self._spawn()
         self._supervisor = threading.Thread(target=self._supervise, name="views", daemon=True)
