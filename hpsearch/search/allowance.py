@@ -63,7 +63,7 @@ class Allowance:
     @property
     def is_overdrawn(self) -> bool:
         """Whether the time ended so long ago that trials must have saved their state by now."""
-        limit = min(self._study.budget.seconds, self._study.budget.device_seconds / self._held())
+        limit = min(self._study.budget.seconds, self._study.budget.device_seconds / max(1, self._held()))
         return self.seconds() < -max(LEAST_GRACE, GRACE * limit)
 
     def _held(self) -> int:
