@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 BUSY = "another hpsearch process is writing these views; wait until it has ended"
 # Bytes of the journal shipped between two notes of the offset: at most, at first, at least. A batch is to take less
 # than TURN seconds of a core, since a thread of low priority ends it before another one goes on.
-CHUNK, FIRST_CHUNK, SMALL_CHUNK = 1 << 18, 1 << 14, 1 << 8
+CHUNK, FIRST_CHUNK, SMALL_CHUNK = 1 << 18, 1 << 15, 1 << 8
 TURN = 0.5
 
 
@@ -164,7 +164,10 @@ class Follower:
             if self.leaving():
                 return
             took = time.thread_time() - began
-            self._chunk = min(2 * self._chunk, CHUNK) if took < TURN / 2 else max(self._chunk // 2, SMALL_CHUNK)
+            if took < TURN / 2:
+                self._chunk = min(2 * self._chunk, CHUNK)
+            elif took > TURN:
+                self._chunk = max(self._chunk // 2, SMALL_CHUNK)
 
     def _read(self) -> tuple[list[Entry], int]:
         """Returns the next events and their end, made durable first: no store may have what a power loss erases."""
