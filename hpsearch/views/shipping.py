@@ -212,7 +212,7 @@ class Process:
         follow(follower, finishing=lambda: False, pause=hurrying.wait, leaving=hurrying.is_set)
 
     def _on_open(self, name: str) -> None:
-        if not self.hurrying.is_set() and sys.platform == "linux":
+        if name not in self._opened and not self.hurrying.is_set() and sys.platform == "linux":
             _lower_priority()
         self._opened.add(name)
         if len(self._opened) == len(self._names):

@@ -18,9 +18,9 @@ from hpsearch.errors import HpsearchError
 from hpsearch.system.file_lock import locked
 from hpsearch.views import shipper
 from hpsearch.views.follower import state_file
-from tests import warm
+from tests import blank, warm
 from tests.cli.processes import wait_for
-from tests.views.conftest import NewStudy, runs_of
+from tests.views.conftest import NewStudy, Written, runs_of
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
 
@@ -73,7 +73,6 @@ def test_a_server_that_is_down_stops_nothing(client: Any, new_study: NewStudy) -
 
 
 @linux
-@pytest.mark.usefixtures("fresh")
 def test_a_process_that_imports_has_a_normal_priority_until_its_views_are_open(new_study: NewStudy) -> None:
     """Else a short study on a busy machine waits a minute for the import of MLflow, and gives up."""
     study = new_study("opening")
@@ -96,6 +95,24 @@ def test_the_priority_is_low_while_trials_train_and_normal_once_a_person_waits(n
     wait_for(lambda: not any(started.lag().values()))
     assert started._process.poll() is None  # the export is still to come
     assert started.finish(600) == {"mlflow": 0, "optuna": 0}
+
+
+@linux
+def test_a_store_that_is_opened_again_does_not_lower_the_priority_again(tmp_path: Path) -> None:
+    study = Written(blank.home(tmp_path / "home"), "twice")
+    started = shipper.start(study.folder, study.home, None, ["optuna"])
+    assert started.ready.wait(600)
+    before = (study.home / "optuna.db").stat().st_ino
+    (study.home / "optuna.db").unlink()
+    study.later(event="driver_started", pid=2, host="here", workers=1, device="cpu")
+    wait_for(lambda: inode(study.home / "optuna.db") not in (before, 0) and not any(started.lag().values()))
+    assert sorted({*priorities(started)}) == [0, 10]
+    started.kill()
+
+
+def inode(path: Path) -> int:
+    """Which file it is; 0: none."""
+    return path.stat().st_ino if path.exists() else 0
 
 
 @linux
