@@ -350,9 +350,7 @@ def fresh_shipping():
 def _told(shipper, process):
     """Gives a shipping process its task, as Shipper._spawn does."""
     shipper._process = process
-    shipper._write(shipper._task)
-    if shipper._finishing:
-        shipper._write({"finish": True})
+    shipper._brief()
     return process
 
 

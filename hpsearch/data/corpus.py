@@ -89,7 +89,7 @@ class Vocabulary(Protocol):
 
 
 Labels: TypeAlias = dict[str, list[str]]  # set -> its labels, sorted
-Learn: TypeAlias = Callable[[Labels, dict[str, Splits]], Vocabulary]  # of all sets, which are read
+Learn: TypeAlias = Callable[[Labels, dict[str, Splits]], Vocabulary]  # of all sets, which are read; says what it does
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,7 @@ class Corpus:
         contents = contents or Contents.of(sets, tokenizer, base=base)
 
         def learn(labels: Labels, loaded: dict[str, Splits]) -> Vocabulary:
+            progress(f"{'learning' if tokenizer.kind == 'bpe' else 'loading'} the tokenizer", 0.0)
             return Learnt(_tokenizer(tokenizer, specials(sets, labels), loaded, base))
 
         return cls.map(prepared(sets, learn, contents, cache=cache, base=base, progress=progress))
@@ -223,7 +224,6 @@ def _write(folder: Path, work: _Work, loaded: dict[str, Splits]) -> None:
         for name, splits in loaded.items()
         if LABEL in splits.train[0]
     }
-    work.progress("learning the tokenizer", 0.0)
     vocabulary = work.learn(labels, loaded)
     vocabulary.save(folder / "tokenizer")
     about: dict[str, Any] = {"fingerprint": work.contents.fingerprint, "sets": {}, "counts": {}}

@@ -12,6 +12,8 @@ from hpsearch.search.decisions import Decisions
 from hpsearch.search.study import Study
 from hpsearch.system import gpus
 
+GRACE, LEAST_GRACE = 0.03, 10.0  # share of the time, and seconds, that trials have to save their state after its end
+
 
 class Allowance:
     """What is left of the budget's limits of time, over all drivers, while this driver searches."""
@@ -57,6 +59,12 @@ class Allowance:
     def seconds_to_search(self) -> float:
         """Seconds until the search must end; infinity without a limit of time."""
         return self.to_search().on(self._held())
+
+    @property
+    def is_overdrawn(self) -> bool:
+        """Whether the time ended so long ago that trials must have saved their state by now."""
+        limit = min(self._study.budget.seconds, self._study.budget.device_seconds / max(1, self._held()))
+        return self.seconds() < -max(LEAST_GRACE, GRACE * limit)
 
     def _held(self) -> int:
         """The number of devices that the rest of the search holds: all of them, or those in use if no trial is new."""

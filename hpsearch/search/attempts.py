@@ -22,6 +22,7 @@ STOPPED = "stopped"  # why a trial is interrupted: a person wants it
 SAVED = "its checkpoint is saved"
 KEPT = "it saved nothing new when told to pause: it resumes from the state it saved before"
 NOT_SAVED = "it has saved no state: it starts over"
+LATE = "it took too long to save its state: it resumes from what it saved before, if anything"
 OUTCOMES = {Verdict.PRUNE: Outcome.PRUNED, Verdict.OVERFIT: Outcome.OVERFIT, Verdict.DIVERGED: Outcome.DIVERGED}
 
 
@@ -57,6 +58,13 @@ class Attempts:
             self._study.pause(number, judgement.reason, saved=message.saved)
             return Paused(trial, message.slot, judgement.reason, saved=message.saved)
         return self._finish(message, OUTCOMES.get(judgement.verdict, Outcome.COMPLETED), judgement.reason)
+
+    def given_up(self, number: int, slot: int) -> Event:
+        """Records that the worker of a trial was ended before the trial had obeyed."""
+        self.judgements.pop(number, None)
+        why = f"{self.why}; {LATE}"
+        self._study.interrupt(number, why)
+        return Interrupted(self._study.history.trial(number), slot, why, saved=False)
 
     def failed(self, message: Failed) -> Iterator[Event]:
         """Retries a trial whose training failed, or finishes it.

@@ -9,7 +9,6 @@ import contextlib
 import gc
 import os
 import socket
-import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,8 +52,10 @@ from hpsearch.storage.storage import Storage
 from hpsearch.storage.study_storage import StudyStorage, upload_prepared
 from hpsearch.system import failpoints
 from hpsearch.system.atomic import make_folder, write_atomically
+from hpsearch.system.file_lock import locked
 from hpsearch.trainers import Prepared
 from hpsearch.views import shipper, shipping
+from hpsearch.views.mlflow import exported
 from hpsearch.views.mlflow.store import run_ids
 
 VIEWS = ("mlflow", "optuna")
@@ -96,6 +97,7 @@ class Driver:
             with self._recording_the_end(stopping):
                 if not self.idle:  # else the last driver died before it recorded its end
                     yield from self._search(stopping, baselines)
+            self.shipper.hurry()
             yield from baselines.await_results(stopping)  # which is no searching, and spends no hours
 
     def _first_trials(self) -> Iterator[str]:
@@ -132,11 +134,16 @@ class Driver:
         return Baselines(self.study, WorkerSettings("cpu", threads=1, cache=cache, base=base, prepared=prepared))
 
     def export(self) -> Path | None:
-        """Writes the study's best.yaml and returns its path; None if no trial has a value yet."""
+        """Writes the study's best.yaml and returns its path; None if no trial has a value yet.
+
+        The view adds the trial's MLflow run if it is not known yet.
+        """
         if self.study.history.leader() is None:
             return None
         path, winner = self.folder / "best.yaml", choice.winner(self.study.history)
-        best.write(self.study.history, path, base=self.experiment.base, run_id=self._run_id(winner.number))
+        run_id = run_ids(self.home.path, self.experiment.study).get(winner.number)
+        with locked(exported.lock_of(self.folder)):
+            best.write(self.study.history, path, base=self.experiment.base, run_id=run_id)
         failpoints.hit("best_exported")
         self._record_export(path, winner)
         return path
@@ -179,8 +186,8 @@ class Driver:
 
     def _record_export(self, path: Path, winner: TrialHistory) -> None:
         """Records the export unless the journal has the same one."""
-        exported = self.study.history.exported
-        if exported is not None and exported.is_of(winner):
+        before = self.study.history.exported
+        if before is not None and before.is_of(winner):
             return
         if winner.outcome is not Outcome.UNFINISHED:  # its weights are not kept for others to read yet
             self._bring_samples(winner.number)
@@ -201,15 +208,6 @@ class Driver:
             self.checkpoints.download_samples(number)
         except (StorageFailed, OSError) as error:
             self.say(f"warning: the samples of trial {number} are missing in MLflow: {error}")
-
-    def _run_id(self, number: int, patience: float = 10.0) -> str | None:
-        """Returns the id of a trial's MLflow run; waits `patience` seconds for a view that is behind."""
-        deadline = time.monotonic() + patience
-        while (found := run_ids(self.home.path, self.experiment.study).get(number)) is None:
-            if time.monotonic() > deadline or not self.shipper.lag().get("mlflow"):
-                break
-            time.sleep(0.1)
-        return found
 
 
 # ----------------------------------------------------------------------------------------------------------- opening it

@@ -105,6 +105,7 @@ class Search:
                 time.sleep(POLL_SECONDS)  # a launcher without trials may not wait
             for message in self.launcher.messages(timeout=self._timeout()):
                 yield from self._handle(message)
+            yield from self._give_up()
 
     def _start(self, slot: int, group: list[int]) -> Iterator[Event]:
         """Hands the trials of a group to a worker."""
@@ -285,6 +286,18 @@ class Search:
     def _phases(self, trial: TrialHistory) -> Phases:
         trainer = self.study.experiment.trainer
         return trainer.phases(trainer.config.model_validate(trial.config))
+
+    def _give_up(self) -> Iterator[Event]:
+        """Ends the workers whose trials are still at a step, an evaluation or a checkpoint long after the time's end.
+
+        Without a winner so far it waits for the evaluation, whatever that takes.
+        """
+        late = self._attempts.why == SPENT and self._allowance.is_overdrawn and self._placement.running
+        if late and isinstance(self.launcher, CanRest) and self.study.history.leader() is not None:
+            self.launcher.rest()
+            for number, slot in list(self._placement.running.items()):
+                self._placement.ended(number)
+                yield self._attempts.given_up(number, slot)
 
     def _timeout(self) -> float:
         """Seconds to wait for messages."""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shlex
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +18,10 @@ from hpsearch.views.sqlite import Found
 
 Say = Callable[[str], None]
 BUSY = "another hpsearch process is writing these views; wait until it has ended"
-CHUNK, SMALL_CHUNK = 1 << 18, 1 << 8  # bytes of the journal shipped between two notes of the offset
+# Bytes of the journal shipped between two notes of the offset: at most, at first, at least. A batch is to take less
+# than TURN seconds of a core, since a thread of low priority ends it before another one goes on.
+CHUNK, FIRST_CHUNK, SMALL_CHUNK = 1 << 18, 1 << 15, 1 << 8
+TURN = 0.5
 
 
 class View(Protocol):
@@ -60,12 +64,24 @@ class View(Protocol):
 class Follower:
     """Ships one study's journal to one view, from the view's offset on, and keeps what was acknowledged."""
 
-    def __init__(self, view: View, study_folder: Path, *, say: Say, on_open: Callable[[], None] = lambda: None) -> None:
-        self.view, self.failures = view, 0  # consecutive failures
+    def __init__(
+        self,
+        view: View,
+        study_folder: Path,
+        *,
+        say: Say,
+        on_open: Callable[[], None] = lambda: None,
+        leaving: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Prepares to ship.
+
+        on_open: called once the store is open; leaving: whether a step is to end after its batch.
+        """
+        self.view, self.failures, self.leaving = view, 0, leaving  # failures: consecutive ones
         self._journal, self._file = study_folder / "journal.jsonl", state_file(study_folder, view.name)
         self._say, self._on_open = say, on_open
         self._offset: int | None = None  # None: not open
-        self._chunk = CHUNK
+        self._chunk = FIRST_CHUNK
         self.undriven = False  # no driver runs the study: each step marks running trials as interrupted
 
     def step(self) -> bool:
@@ -132,6 +148,7 @@ class Follower:
 
     def _ship(self) -> None:
         while True:
+            began = time.thread_time()
             events, offset = self._read()
             if offset == self._offset:
                 if self.view.caught_up():
@@ -143,7 +160,14 @@ class Follower:
             failpoints.hit("batch_sent")
             write_state(self._file, {"offset": offset, "state": self.view.state})
             failpoints.hit("batch_noted")
-            self._offset, self._chunk = offset, min(2 * self._chunk, CHUNK)
+            self._offset = offset
+            if self.leaving():
+                return
+            took = time.thread_time() - began
+            if took < TURN / 2:
+                self._chunk = min(2 * self._chunk, CHUNK)
+            elif took > TURN:
+                self._chunk = max(self._chunk // 2, SMALL_CHUNK)
 
     def _read(self) -> tuple[list[Entry], int]:
         """Returns the next events and their end, made durable first: no store may have what a power loss erases."""

@@ -45,6 +45,7 @@ class Shipper:
         self._say = say or (lambda message: None)
         self._task = {"study_folder": str(study_folder), "home": str(home), "tracking": tracking, "names": list(names)}
         self._turn = threading.RLock()  # one thread at a time replaces the process or writes to it
+        self._orders: list[dict[str, Any]] = []  # what the process was told after its task
         self._finishing, self._ended = False, threading.Event()
         self._process = self._spawn()
         self._supervisor = threading.Thread(target=self._supervise, name="views", daemon=True)
@@ -54,12 +55,15 @@ class Shipper:
         """Returns for each view the number of journal events that its store has not acknowledged."""
         return {name: lacking(self.study_folder, name) for name in self.names}
 
+    def hurry(self) -> None:
+        """Has the views catch up at normal priority: no trial is in training any more."""
+        self._order("hurry")
+
     def finish(self, timeout: float, on_progress: Callable[[dict[str, int]], None] | None = None) -> dict[str, int]:
         """Waits until the views have the whole journal, or `timeout` seconds; returns the events that each lacks."""
         deadline = time.monotonic() + timeout
-        with self._turn:
-            self._finishing = True
-            self._write({"finish": True})
+        self._finishing = True
+        self._order("finish")
         while self._supervisor.is_alive() and time.monotonic() < deadline:
             if on_progress is not None:
                 on_progress(self.lag())
@@ -111,10 +115,18 @@ class Shipper:
             start_new_session=True,  # a Ctrl-C in the terminal is for the driver
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )
-        self._write(self._task)
-        if self._finishing:
-            self._write({"finish": True})
+        self._brief()
         return self._process
+
+    def _brief(self) -> None:
+        """Tells a new process its task, and what the one before was told since."""
+        for message in (self._task, *self._orders):
+            self._write(message)
+
+    def _order(self, name: str) -> None:
+        with self._turn:
+            self._orders.append({name: True})
+            self._write({name: True})
 
     def _write(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None

@@ -133,12 +133,18 @@ def view_named(
     raise HpsearchError(f"unknown view {name!r}; allowed: mlflow, optuna")
 
 
-def follow(follower: Follower, *, finishing: Callable[[], bool], pause: Callable[[float], Any]) -> None:
+def follow(
+    follower: Follower,
+    *,
+    finishing: Callable[[], bool],
+    pause: Callable[[float], Any],
+    leaving: Callable[[], bool] = lambda: False,
+) -> None:
     """Ships the journal as it grows; ends once `finishing()` is True and all is shipped, or too many tries failed.
 
-    Failures of the view are reported once and retried with growing delays.
+    Failures of the view are reported once and retried with growing delays. `leaving`: ends it soon, whatever is left.
     """
-    while True:
+    while not leaving():
         before = time.thread_time()
         if follower.step():
             if finishing() and follower.at_end():
@@ -155,36 +161,71 @@ def follow(follower: Follower, *, finishing: Callable[[], bool], pause: Callable
 
 
 def main() -> None:
-    """The shipping process: reads its task and "finish" from standard input; exits when that closes."""
+    """The shipping process: reads its task, "hurry" and "finish" from standard input; exits when that closes."""
     _step_back()
     failpoints.set_driver(os.getppid())
     task = json.loads(sys.stdin.readline())
-    send = _sender()
-    finishing = threading.Event()
-    threading.Thread(target=_read_commands, args=(finishing,), daemon=True).start()
-    folder, home, opened = Path(task["study_folder"]), Path(task["home"]), set[str]()
+    process = Process(Path(task["study_folder"]), Path(task["home"]), task["tracking"], tuple(task["names"]))
+    threading.Thread(target=_read_commands, args=(process,), daemon=True).start()
+    with locked(process.folder / "views" / "lock"):
+        process.run()
+    os._exit(0)  # do not wait for threads of libraries
 
-    def on_open(name: str) -> None:
-        if name not in opened and (sys.platform == "linux" or not opened):
-            _lower_priority()  # of the thread of this view on Linux, elsewhere of the process
-        opened.add(name)
-        if len(opened) == len(task["names"]):
-            send({"ready": True})
 
-    def run(name: str) -> None:
-        view = view_named(name, folder, home, task["tracking"], say=lambda line: send({"say": line}))
-        follower = Follower(view, folder, say=lambda line: send({"say": line}), on_open=lambda: on_open(name))
-        follow(follower, finishing=finishing.is_set, pause=lambda s: _pause(finishing, s))
-        follower.close()
+class Process:
+    """The shipping process: two threads for each view, one after the other.
 
-    with locked(folder / "views" / "lock"):
-        load(task["names"])
-        loops = [threading.Thread(target=run, args=(name,)) for name in task["names"]]
+    While trials train, a thread of low priority ships. Once none does, a person waits: a thread of normal priority goes
+    on. Linux has a priority for each thread, and a process of a user cannot raise one again; other systems have one for
+    the process, which therefore stays.
+    """
+
+    def __init__(self, folder: Path, home: Path, tracking: str | None, names: tuple[str, ...]) -> None:
+        self.folder, self._home, self._tracking, self._names = folder, home, tracking, names
+        self.hurrying, self.finishing = threading.Event(), threading.Event()  # nothing trains; the journal has its end
+        self._send, self._opened = _sender(), set[str]()
+
+    def run(self) -> None:
+        """Ships until the views have the whole journal."""
+        load(self._names)
+        loops = [threading.Thread(target=self._ship, args=(name,)) for name in self._names]
         for loop in loops:
             loop.start()
         for loop in loops:
             loop.join()
-    os._exit(0)  # do not wait for threads of libraries
+
+    def _ship(self, name: str) -> None:
+        view = view_named(name, self.folder, self._home, self._tracking, say=self._say)
+        follower = Follower(
+            view, self.folder, say=self._say, on_open=lambda: self._on_open(name), leaving=self.hurrying.is_set
+        )
+        beside = threading.Thread(target=self._ship_beside, args=(follower,))
+        beside.start()
+        beside.join()
+        follower.leaving = lambda: False
+        follow(follower, finishing=self.finishing.is_set, pause=self._pause)
+        follower.close()
+
+    def _ship_beside(self, follower: Follower) -> None:
+        """Ships while trials train."""
+        hurrying = self.hurrying
+        follow(follower, finishing=lambda: False, pause=hurrying.wait, leaving=hurrying.is_set)
+
+    def _on_open(self, name: str) -> None:
+        if name not in self._opened and not self.hurrying.is_set() and sys.platform == "linux":
+            _lower_priority()
+        self._opened.add(name)
+        if len(self._opened) == len(self._names):
+            self._send({"ready": True})
+
+    def _say(self, line: str) -> None:
+        self._send({"say": line})
+
+    def _pause(self, seconds: float) -> None:
+        if self.finishing.is_set():
+            time.sleep(min(seconds, 1))
+        else:
+            self.finishing.wait(seconds)
 
 
 def _step_back() -> None:
@@ -202,7 +243,7 @@ def _step_back() -> None:
 def load(names: Iterable[str]) -> None:
     """Imports what the views need when they open: some seconds of a core.
 
-    The priority is lowered only when a view is open: on a machine whose cores are all busy, a process of low priority
+    The priority is lowered only when a view is open: on a machine whose cores are all busy, a thread of low priority
     takes minutes to get there, which a short study would wait for at its end.
     """
     for name in names:
@@ -222,9 +263,8 @@ def _load(name: str) -> None:
 
 
 def _lower_priority() -> None:
-    """Lowers the priority below training and the driver."""
-    if hasattr(os, "nice"):
-        os.nice(10)
+    """Lowers the priority of this thread below training and the driver."""
+    os.nice(10)
 
 
 def _sender() -> Callable[[dict[str, Any]], None]:
@@ -239,18 +279,13 @@ def _sender() -> Callable[[dict[str, Any]], None]:
     return send
 
 
-def _read_commands(finishing: threading.Event) -> None:
+def _read_commands(process: Process) -> None:
     for line in sys.stdin:
-        if json.loads(line).get("finish"):
-            finishing.set()
+        command = json.loads(line)
+        if command.get("finish"):
+            process.finishing.set()
+        process.hurrying.set()  # after it: a thread that goes on then knows whether more is to come
     os._exit(0)  # the driver is gone; the next one resumes at the stored offsets
-
-
-def _pause(finishing: threading.Event, seconds: float) -> None:
-    if finishing.is_set():
-        time.sleep(min(seconds, 1))
-    else:
-        finishing.wait(seconds)
 
 
 if __name__ == "__main__":

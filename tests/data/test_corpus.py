@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpsearch.config import Split
+from hpsearch.config import Split, TokenizerConfig
 from hpsearch.data.corpus import Contents, Corpus, PairTokens, TextTokens
 from hpsearch.data.splits import Splits
 from hpsearch.data.summary import summary
@@ -238,7 +238,28 @@ def _open_and_count(config: str, folder: str, answers: Any) -> None:
         base=Path(folder),
         progress=lambda what, share: prepared.append(what),
     )
-    answers.put((prepared.count("learning the tokenizer"), corpus.fingerprint, len(corpus.sets)))
+    answers.put((prepared.count("data ready"), corpus.fingerprint, len(corpus.sets)))
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "said"),
+    [
+        (TokenizerConfig(kind="bpe", vocab_size=300), "learning the tokenizer"),
+        (TokenizerConfig(kind="bytes"), "loading the tokenizer"),
+        (TokenizerConfig(kind="file", file="tokenizer.json"), "loading the tokenizer"),
+    ],
+    ids=["bpe", "bytes", "file"],
+)
+def test_it_is_said_whether_a_tokenizer_is_learnt(
+    config: TrainConfig, tmp_path: Path, tokenizer: TokenizerConfig, said: str
+) -> None:
+    seen = list[str]()
+    own = opened(config, tmp_path).folder / "tokenizer" / "tokenizer.json"
+    (tmp_path / "tokenizer.json").write_bytes(own.read_bytes())
+    Corpus.open(
+        config.data, tokenizer, cache=tmp_path / "other", base=tmp_path, progress=lambda what, share: seen.append(what)
+    )
+    assert [one for one in seen if one.endswith("the tokenizer")] == [said]
 
 
 def test_processes_that_open_at_once_prepare_once(config: TrainConfig, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.space.experiment import Experiment
 from hpsearch.views.follower import lacking, state_file
-from hpsearch.views.mlflow.store import Store
+from hpsearch.views.mlflow.store import Store, run_ids
 from tests import blank
 from tests.cli.processes import end, events, hpsearch, started, wait_for
 from tests.faults.servers import Gate, GuardedMlflow, Mlflow, Proxy, free_port
@@ -259,6 +260,12 @@ def ended(process):
     return out
 
 
+def named_run(folder):
+    """The run that a study's best.yaml names, beside the one that MLflow has of that trial."""
+    known = Experiment.load(folder / "best.yaml").provenance
+    return known["mlflow_run_id"], run_ids(folder.parent, folder.name).get(known["trial"])
+
+
 @pytest.mark.slow
 def test_f35_f36_down_from_start_to_end(search, mlflow, reference):
     """F35, F36: no server at the start, nor at any time; the search is as quick as ever; sync ships all later."""
@@ -273,11 +280,14 @@ def test_f35_f36_down_from_start_to_end(search, mlflow, reference):
     print(figures)
     assert said.count("training continues") == 1
     assert "hpsearch sync" in said
+    assert named_run(search.folder) == (None, None)
     with Proxy(mlflow.uri) as proxy:  # the server comes up at last, where it was to be
         (search.cwd / "space.yaml").write_text(SPACE.format(study="without", uri=proxy.uri, trials=3))
         done = hpsearch("sync", "space.yaml", "--home", "home", cwd=search.cwd)
         assert (done.returncode, done.stdout) == (0, "mlflow: has everything\noptuna: has everything\n")
     assert runs(mlflow.database, "without") == reference.of(search.folder)[0]
+    named, known = named_run(search.folder)
+    assert named == known is not None
 
 
 def outage(search, mlflow, seconds):
@@ -304,6 +314,8 @@ def test_f36_down_midway(search, mlflow, reference, seconds):
     done = search.sync()
     assert (done.returncode, done.stdout) == (0, "mlflow: has everything\noptuna: has everything\n"), out
     assert runs(mlflow.database, search.folder.name) == reference.of(search.folder)[0]
+    named, known = named_run(search.folder)
+    assert named == known is not None
 
 
 @pytest.mark.slow

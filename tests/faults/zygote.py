@@ -30,6 +30,9 @@ class NoViews:
     def lag(self):
         return {}
 
+    def hurry(self):
+        pass
+
     def finish(self, timeout):
         return {}
 

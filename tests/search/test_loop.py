@@ -9,7 +9,7 @@ from hpsearch import journal
 from hpsearch.contract import Command, WorkerSettings
 from hpsearch.errors import StorageFailed, TrainingFailed, UserError
 from hpsearch.events import Finished, Interrupted, Measured, Notice, Started
-from hpsearch.launchers.messages import Ended, Evaluated, Failed
+from hpsearch.launchers.messages import Ended, Evaluated, Failed, Noted
 from hpsearch.outcome import Outcome
 from hpsearch.search.allowance import spent
 from hpsearch.search.loop import Search
@@ -92,6 +92,66 @@ def test_the_budget_of_hours_pauses_and_a_larger_one_goes_on(tmp_path, monkeypat
     assert seen[0] == Started(study.history.trials[0], 0, 2)
     assert study.history.finished == [0, 1, 2]
     assert study.history.trials[0].attempt == 2
+
+
+class Deaf(Scripted):
+    """Workers that obey no command, as in a long evaluation; they can be ended."""
+
+    rested = 0
+
+    def reply(self, slot, reply):
+        self.replies.append(reply)
+
+    def rest(self):
+        self.rested += 1
+        self._running.clear()
+
+    def wake(self):
+        """It is never asked to."""
+
+
+def still_busy(task, *losses, after=0):
+    """The messages of a trial that measures these losses, and goes on for ever."""
+    for n in range(10_000):
+        if n == after:
+            yield from says(task, *losses, end=False)
+        yield lambda slot: Noted(slot, task.trial, "still at it")
+
+
+def overdrawn(tmp_path, launcher, seconds, **changes):
+    """The events of a search whose hour is over by some seconds once 3 messages have come; they end after 30."""
+    study = opened(experiment("budget: {hours: 1, trials: 2}\n" + QUIET).override(**changes), tmp_path / "home")
+    search, seen = Search(study, launcher, checkpoints=tmp_path / "home"), []
+    for event in search.run():
+        seen.append(event)
+        if len(seen) == 3:
+            search._allowance._started_at -= 3600 + seconds
+        if len(seen) == 30:
+            break
+    return study, seen
+
+
+def test_a_search_ends_soon_after_its_hours_whatever_its_workers_do(tmp_path):
+    launcher = Deaf(workers(tmp_path), lambda task: still_busy(task, 3.0))
+    study, seen = overdrawn(tmp_path, launcher, 110)  # 3 % of an hour are 108 s
+    assert [kind for kind, _ in kinds(seen)[-2:]] == ["Interrupted"] * 2
+    assert launcher.rested == 1
+    assert "the budget is spent; it took too long to save its state" in study.history.trials[1].reason
+    assert study.unfinished() == [0, 1]  # a larger budget resumes them
+    assert study.history.leader().number == 0
+
+
+@pytest.mark.parametrize("after", [0, 12])
+def test_workers_have_three_percent_of_the_time_to_save_their_trials_and_as_long_as_it_takes_for_a_winner(
+    tmp_path, after
+):
+    launcher = Deaf(workers(tmp_path, 1), lambda task: still_busy(task, 3.0, after=after))
+    _, seen = overdrawn(tmp_path, launcher, 110 if after else 105)
+    if after:
+        first = next(n for n, event in enumerate(seen) if isinstance(event, Measured))
+        assert [type(event) for event in seen[first:]] == [Measured, Interrupted]
+    else:
+        assert (len(seen), launcher.rested) == (30, 0)
 
 
 def test_hours_add_up_over_killed_drivers(tmp_path):

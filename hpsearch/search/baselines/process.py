@@ -156,7 +156,7 @@ def _end_with_driver() -> None:
 def _limit() -> None:
     """Lowers the priority, and limits the processor time."""
     with contextlib.suppress(OSError, AttributeError):  # no such call on this system
-        os.nice(19)
+        os.nice(10)  # with the lowest one, the search would wait for them where all cores are busy
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

@@ -31,6 +31,7 @@ def prepare(config: FineTuneConfig, contents: Contents, *, cache: Path, base: Pa
     """Opens the corpus; encodes the data if the cache lacks it."""
 
     def learn(labels: Labels, loaded: dict[str, Splits]) -> Vocabulary:
+        progress("loading the tokenizer", 0.0)
         kind = checkpoint.kind_of(checkpoint.config_of(config, base))
         return PretrainedVocabulary.of(config.model, kind, base)
 

@@ -141,7 +141,8 @@ class FinalRun:
         self._store.prepare()
         experiment = self._store.experiment(self._study)
         end_killed(self._store, experiment)
-        self._of_trial, self._trial = provenance.get("mlflow_run_id"), provenance.get("trial")
+        self._trial = provenance.get("trial")
+        self._of_trial = provenance.get("mlflow_run_id") or self._run_of_trial(experiment)
         self._tags = {"hpsearch.study": self._study, **({} if self._trial is None else {"hpsearch.trial": self._trial})}
         self._tags |= tags
         names = {"hpsearch.kind": "final", "hpsearch.study": self._study, "hpsearch.started": f"{at:.3f}", **tags}
@@ -158,7 +159,14 @@ class FinalRun:
         self._store.log(self.run_id, params=self._params, tags={PROCESS: names[PROCESS]})
         self._store.inputs(self.run_id, self._inputs)
         self._store.yaml(self.run_id, "config.yaml", config)
-        self._store.text(self.run_id, "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False))
+        named = {**provenance, "mlflow_run_id": self._of_trial} if self._of_trial else provenance
+        self._store.text(self.run_id, "provenance.json", json.dumps(named, indent=2, ensure_ascii=False))
+
+    def _run_of_trial(self, experiment: str) -> str | None:
+        """The run of the trial, of a config that was exported while MLflow lacked it; None unless there is one."""
+        wanted = {"hpsearch.kind": "trial", "hpsearch.study": self._study, "hpsearch.trial": str(self._trial)}
+        found = [] if self._trial is None else list(self._store.found(experiment, wanted))
+        return found[0] if len(found) == 1 else None
 
     def _evaluation(self, evaluation: Evaluation, at: float) -> None:
         rows = rows_of(evaluation, at)

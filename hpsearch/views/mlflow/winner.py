@@ -10,6 +10,7 @@ from hpsearch.journal.trial_history import BestEvaluation
 from hpsearch.outcome import Outcome
 from hpsearch.views.mlflow.artifacts import Artifacts
 from hpsearch.views.mlflow.descriptions import NOTE, of_trial
+from hpsearch.views.mlflow.exported import name_run
 from hpsearch.views.mlflow.rows import best_rows
 from hpsearch.views.mlflow.runs import REPORT_DUE, Runs
 from hpsearch.views.mlflow.trial_runs import TrialRuns
@@ -34,8 +35,10 @@ class Winner:
         self._runs.pending(parent).tags |= tags
         if outcome == Outcome.UNFINISHED:
             self._add_best_rows(event)
-        with suppress(OSError):
-            exported = self._folder / Path(event["path"]).name  # the folder may have been moved since
+        exported = self._folder / Path(event["path"]).name  # the folder may have been moved since
+        with suppress(OSError, UnicodeError):
+            name_run(exported, trial, winner)
+        with suppress(OSError, UnicodeError):
             store.text(parent, "best.yaml", exported.read_text(encoding="utf-8"))
         samples = self._folder / "checkpoints" / f"{trial:04d}" / "samples.json"
         self._artifacts.samples(samples, (winner, parent))

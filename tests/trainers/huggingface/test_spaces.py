@@ -250,15 +250,17 @@ def test_a_tokenizer_that_cannot_be_read_is_named(base, tmp_path) -> None:
 def test_the_data_are_encoded_for_each_checkpoint_that_is_a_choice(base, tmp_path) -> None:
     names = ["decoder", "encoder-decoder"]
     experiment = space(base, {"pretrained": {"choices": names}}, objective={"metric": "val/f1_macro"})
-    facts: list[Any] = []
+    facts, said = list[Any](), list[str]()
     found = experiment.trainer.prepare(
         experiment.space_file,
         cache=tmp_path,
-        progress=lambda what, share: None,
+        progress=lambda what, share: said.append(what),
         known=facts.append,
         fresh=False,
     )
     assert [one["fingerprint"] for one in facts] == [found.fingerprint]
+    assert "learning the tokenizer" not in said  # a checkpoint brings its own
+    assert said.count("loading the tokenizer") == 2
     configs = [experiment.config(experiment.space.internal({"pretrained": name})) for name in names]
     folders = [found.folders[config.corpus_digest()] for config in configs if isinstance(config, FineTuneConfig)]
     assert len(set(folders)) == 2

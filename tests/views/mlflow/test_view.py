@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from hpsearch.contract import Evaluation
+from hpsearch.system.own_output import with_checksum
 from hpsearch.views import shipping
 from hpsearch.views.audit import audit
 from hpsearch.views.follower import describe, lacking, read_state, state_file
+from hpsearch.views.mlflow.exported import name_run
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.rows import rows_of
 from hpsearch.views.mlflow.store import Store, run_ids
@@ -272,6 +274,40 @@ def test_the_winners_samples_and_config(client: Any, new_study: NewStudy, monkey
     assert text == "seed: 7\n"
 
 
+EXPORTED = "study: late\nprovenance:\n  study: late\n  trial: 1\n  mlflow_run_id:\n  outcome: overfit\n"
+
+
+def test_an_export_that_came_before_its_run_gets_the_runs_id_here_and_in_mlflow(
+    client: Any, new_study: NewStudy
+) -> None:
+    study = new_study("late")
+    file = study.folder / "best.yaml"
+    file.write_text(with_checksum(EXPORTED))
+    study.later(event="study_exported", path=str(file), trial=1)
+    ship(study)
+    runs = runs_of(client, "late")
+    named = EXPORTED.replace("mlflow_run_id:", f"mlflow_run_id: {runs['trial-0001'].info.run_id}")
+    assert file.read_text() == with_checksum(named)
+    found = client.download_artifacts(runs["late"].info.run_id, "best.yaml", str(study.folder / "checkpoints"))
+    assert Path(found).read_text() == file.read_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        EXPORTED,  # without its checksum: somebody has edited it
+        with_checksum(EXPORTED).replace("overfit", "pruned"),
+        with_checksum(EXPORTED.replace("trial: 1", "trial: 2")),
+        with_checksum(EXPORTED.replace("mlflow_run_id:", "mlflow_run_id: f00d")),
+    ],
+    ids=["no checksum", "edited", "another trial", "named"],
+)
+def test_any_other_file_stays_as_it_is(tmp_path: Path, text: str) -> None:
+    (tmp_path / "best.yaml").write_text(text)
+    name_run(tmp_path / "best.yaml", 1, "5ca1ab1e")
+    assert (tmp_path / "best.yaml").read_text() == text
+
+
 def test_a_lost_store_is_filled_again(client: Any, new_study: NewStudy) -> None:
     study = new_study("lost")
     ship(study)
@@ -316,6 +352,31 @@ def test_the_final_training_has_a_run_of_its_own(client: Any, home: Path, tmp_pa
     assert {"model/notes.txt", "MLmodel"} == {
         f.path for folder in (None, "model") for f in client.list_logged_model_artifacts(model.model_id, folder)
     } - {"model"}
+
+
+def test_a_final_training_finds_the_run_of_its_trial_if_its_config_does_not_name_it(
+    client: Any, new_study: NewStudy, tmp_path: Path
+) -> None:
+    study = new_study("unnamed")
+    ship(study)
+    known = {"trial": 1, "mlflow_run_id": None}
+    final = FinalRun(study.home, None, "unnamed")
+    final.start({"seed": 3}, known, {"data_fingerprint": "f00d"})
+    final.finish({}, tmp_path)
+    trial = runs_of(client, "unnamed")["trial-0001"]
+    assert json.loads(mlflow_text(client, final.run_id, "provenance.json")) == known | {
+        "mlflow_run_id": trial.info.run_id
+    }
+    assert [one.model_id for one in trial.outputs.model_outputs] == [
+        one.model_id for one in client.get_run(final.run_id).outputs.model_outputs
+    ]
+
+
+def mlflow_text(client: Any, run_id: str, name: str) -> str:
+    """A text that is an artifact of a run."""
+    from mlflow.artifacts import load_text
+
+    return str(load_text(f"{client.get_run(run_id).info.artifact_uri}/{name}"))
 
 
 def test_the_run_of_a_killed_final_training_is_ended(client: Any, home: Path) -> None:
