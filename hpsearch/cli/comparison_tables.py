@@ -96,7 +96,7 @@ def _of(one: Contender, metric: str) -> str:
 
 
 def _confirmed(one: Contender) -> str:
-    """The mean of the winner's fresh seeds, and 2 standard errors of it."""
+    """The mean of the winner's fresh seeds, and half of its 95 % interval."""
     found = one.history.confirmation
     if found is None:
         return ""

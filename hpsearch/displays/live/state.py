@@ -203,7 +203,7 @@ def _best(history: History, default: TrialHistory | None) -> Best | None:
     elif default is not None and default.is_whole:
         base = default.value
     lead = None if base is None or not math.isfinite(base - value) else sign * (base - value)
-    if lead is not None and lead <= (lead_margin(history, best, base or 0.0) or 0.0) and lead > 0:
+    if lead is not None and default is not None and 0 < lead <= (lead_margin(history, best, default) or 0.0):
         lead = None  # so few examples cannot tell
     return Best(
         best.number,

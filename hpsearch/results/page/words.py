@@ -154,7 +154,7 @@ def _confirmed(history: History, found: Confirmation) -> Iterator[str]:
     yield (
         f"The best {count(len(found.finalists), 'trial')} were trained again with fresh seeds, and the winner was "
         f"chosen by these alone. Its mean over {count(len(winner.values), 'seed')} is {_mean(found)}"
-        f"{' (± 2 standard errors)' if found.margin(winner) is not None else ''}."
+        f"{' (95 % interval)' if found.margin(winner) is not None else ''}."
     )
     if found.tied:
         names = listed([f"trial {n}" for n in found.tied])
@@ -243,7 +243,7 @@ def _lead(history: History) -> Card:
     gap = number(best.value) - place.value
     gap = -gap if history.direction == "minimize" else gap
     open_ = "" if default.is_whole else f", {default.ending or default.status}"
-    found = lead_margin(history, best, place.value)
+    found = lead_margin(history, best, default)
     by = "" if found is None else f" ± {figure(found, 2)}"
     return Card(name, figure(gap, 3) + by, f"trial {default.number}: {figure(place.value)}{open_}")
 
