@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from hpsearch.tasks.measure import Scores, Tokens, sample_rows
 from hpsearch.tasks.scores import replicates
 from hpsearch.tasks.scores.losses import Sums
 from hpsearch.tasks.scores.replicates import Replicates
+from hpsearch.training import over_sets
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
 from hpsearch.training.config import FitConfig
@@ -25,6 +26,7 @@ from hpsearch.training.device import autocast, precision_of
 from hpsearch.training.generate import generate
 from hpsearch.training.model import Llama
 
+T = TypeVar("T")
 DECODED = 128  # rows (prompts times beams) decoded at once
 
 
@@ -66,6 +68,7 @@ class Evaluator:
         self.measures = {
             name: config.data[name].measure(one, config.evaluation, metric=metric) for name, one in corpus.sets.items()
         }
+        self.weights = {name: config.data[name].weight for name in rows}
         self.compared = {metric.rpartition("/")[2], "bleu"}  # BLEU: baselines of translations have no other metric
         self.n_bytes: dict[str, int] = {}  # set -> bytes, counted once
         self.groups = {name: replicates.dealt(one.n_rows) for name, one in rows.items() if isinstance(one, PairRows)}
@@ -111,7 +114,7 @@ class Evaluator:
         with self._at_rest(model):
             scores = self._decoded(model)
         each = {name: found.metrics for name, found in scores.items()}
-        overall = _means(each, self.config) | _by_set(each, len(self.rows))
+        overall = over_sets.means(each, self.weights) | self._by_set(each)
         left = {name: found.replicates for name, found in scores.items()}
         return Measured(overall, _samples(scores), self._signatures(scores), self._replicates({}, left))
 
@@ -138,22 +141,21 @@ class Evaluator:
             left[name] = sums.replicates() | found.replicates | (decoded[name].replicates if name in decoded else {})
             total.add(sums, self.config.data[name].weight)
         compared = self._replicates(total.replicates(), left)
-        return Measured(_merged(total, each, self.config), samples, self._signatures(decoded), compared)
+        overall = over_sets.means(each, self.weights) | total.metrics() | self._by_set(each)
+        return Measured(overall, samples, self._signatures(decoded), compared)
+
+    def _by_set(self, each: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
+        """`SET/METRIC` of each set, if there are several."""
+        return over_sets.by_set(each) if len(self.rows) > 1 else {}
 
     def _replicates(self, total: Replicates, each: Mapping[str, Replicates]) -> Replicates:
         """The replicates of what models are compared by: over all sets, and of each set if there are several."""
-        names = {name for found in each.values() for name in found} & self.compared
-        overall = {name: total.get(name) or self._mean_replicates(name, each) for name in sorted(names)}
-        several = {f"{one}/{name}": found[name] for one, found in each.items() for name in sorted(names & set(found))}
-        return replicates.known(overall | (several if len(self.rows) > 1 else {}))
-
-    def _mean_replicates(self, name: str, each: Mapping[str, Replicates]) -> list[float]:
-        """The replicates of a mean over sets; empty if they have unequal numbers of groups."""
-        found = [(left[name], self.config.data[one].weight) for one, left in each.items() if name in left]
-        if len({len(values) for values, _ in found}) != 1:
-            return []
-        whole = sum(weight for _, weight in found)
-        return [sum(values[group] * weight for values, weight in found) / whole for group in range(len(found[0][0]))]
+        found = {
+            name: {metric: values for metric, values in left.items() if metric in self.compared}
+            for name, left in each.items()
+        }
+        pooled = {metric: values for metric, values in total.items() if values and metric in self.compared}
+        return replicates.known(over_sets.mean_replicates(found, self.weights) | pooled | self._by_set(found))
 
     def _decoded(self, model: Any) -> dict[str, Scores]:
         """The scores of each set that is decoded."""
@@ -311,25 +313,3 @@ def shares(rows: Mapping[str, Rows], config: FitConfig) -> dict[str, float]:
 def _samples(scores: Mapping[str, Scores]) -> dict[str, Any]:
     """The samples of the sets that have some."""
     return {name: found.samples for name, found in scores.items() if found.samples}
-
-
-def _merged(total: Sums, each: dict[str, dict[str, float]], config: FitConfig) -> dict[str, float]:
-    """Overall metrics: sums over sums for the losses, the mean over its sets for any other; per set beside them."""
-    overall = total.metrics()
-    return {**_means(each, config), **overall} | _by_set(each, len(each))
-
-
-def _means(each: Mapping[str, Mapping[str, float]], config: FitConfig) -> dict[str, float]:
-    """The mean of each metric over the sets that have it, by their weights."""
-    means = {}
-    for metric in sorted({key for found in each.values() for key in found}):
-        values = [(found[metric], config.data[name].weight) for name, found in each.items() if metric in found]
-        means[metric] = sum(value * weight for value, weight in values) / sum(weight for _, weight in values)
-    return means
-
-
-def _by_set(each: Mapping[str, Mapping[str, float]], n_sets: int) -> dict[str, float]:
-    """`SET/METRIC` of each set, if there are several."""
-    if n_sets < 2:
-        return {}
-    return {f"{name}/{key}": value for name, found in each.items() for key, value in found.items()}

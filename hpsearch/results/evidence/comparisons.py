@@ -180,7 +180,7 @@ def _confirmed_against_default(history: History, default: TrialHistory) -> str |
     if ours is theirs:
         named = _named(default, found.tied)
         return f"the winner is the default config, {named}: with fresh seeds no other trial is better"
-    gap, margin = abs(theirs.mean - ours.mean), _fresh_margin(history, found, theirs)
+    gap, margin = abs(theirs.mean - ours.mean), fresh_margin(history, found, theirs)
     by = f"{gap:.3g}" + ("" if margin is None else f" ± {margin:.2g}")
     named = f"the default config (trial {default.number}, {theirs.mean:.4g})"
     if not gap or (margin is not None and gap <= margin):
@@ -198,7 +198,7 @@ def _chance(history: History, margin: float | None) -> str:
     )
 
 
-def _fresh_margin(history: History, found: Confirmation, theirs: Finalist) -> float | None:
+def fresh_margin(history: History, found: Confirmation, theirs: Finalist) -> float | None:
     """How far the winner's mean over fresh seeds and another's may differ by chance; None: unknown."""
     ours, near = found.winner, bands.near(history)
     seeds = found.margin_between(ours, theirs)

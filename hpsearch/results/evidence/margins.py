@@ -17,7 +17,7 @@ accuracy it is too wide. For F1 it is a stand-in, and too narrow where a label i
 the examples have, it held 84 to 92 % of the differences.
 
 Losses: two standard errors over the tokens of one of them (val/loss_stderr). Of two unlike models, or of two seeds of
-one, about that much is left in their difference: 0.7 to 0.9 of it for the losses of ten labels.
+one, up to that much is left in their difference: 0.3 to 0.5 of it for text, 0.7 to 0.9 for ten labels.
 
 The winner is the best of several trials, so it is compared as if each of them had been (Bonferroni).
 

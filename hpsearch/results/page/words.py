@@ -14,7 +14,14 @@ from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
 from hpsearch.results.evidence import band_lines, bands
 from hpsearch.results.evidence.caveats import caveats
-from hpsearch.results.evidence.comparisons import against_default, beaten, lead_margin, unbeaten, unmeasured
+from hpsearch.results.evidence.comparisons import (
+    against_default,
+    beaten,
+    fresh_margin,
+    lead_margin,
+    unbeaten,
+    unmeasured,
+)
 from hpsearch.results.evidence.pruning_audit import audit_of
 from hpsearch.results.evidence.short_budgets import short_budgets
 from hpsearch.results.page.figures import NONE, count, duration, figure, listed, text
@@ -255,7 +262,7 @@ def _lead_by_seeds(history: History, default: int) -> str:
     if found is None or theirs is None or theirs is found.winner:
         return ""
     gap = (theirs.mean - found.winner.mean) * (1 if found.minimize else -1)
-    margin = found.margin_between(found.winner, theirs)
+    margin = fresh_margin(history, found, theirs)
     return figure(gap, 3) + ("" if margin is None else f" ± {figure(margin, 2)}")
 
 

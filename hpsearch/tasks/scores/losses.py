@@ -32,7 +32,7 @@ class Sums:
         A group has as many of the bytes as of the tokens, about.
         """
         left = [(self.nll - nll, self.tokens - tokens) for nll, tokens in self.groups if tokens]
-        if any(tokens <= 0 for _, tokens in left):
+        if not left or any(tokens <= 0 for _, tokens in left):
             return {}
         losses = [nll / tokens for nll, tokens in left]
         bits = self.tokens / max(1, self.n_bytes) / math.log(2)
