@@ -188,8 +188,8 @@ INNER = {
             "results.evidence.seeds",
         ],
         ["results.evidence.caveats", "results.evidence.cliffs"],
-        ["results.evidence.comparisons"],
         ["results.evidence.bands"],
+        ["results.evidence.comparisons"],
         ["results.evidence.band_lines", "results.evidence.short_budgets"],
     ],
     "results.page": [

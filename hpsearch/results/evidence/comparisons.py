@@ -184,7 +184,8 @@ def _confirmed_against_default(history: History, default: TrialHistory) -> str |
     by = f"{gap:.3g}" + ("" if margin is None else f" ± {margin:.2g}")
     named = f"the default config (trial {default.number}, {theirs.mean:.4g})"
     if not gap or (margin is not None and gap <= margin):
-        return f"{of} the winner is no different from {named}: they differ by {by}{_few(history)}"
+        of_seeds = _few(history).replace(" of", ", by seeds and", 1)
+        return f"{of} the winner is no different from {named}: they differ by {by}{of_seeds}"
     if history.better(theirs.mean, ours.mean):
         return f"{of} the winner is worse than {named} by {by}"
     return f"{of} the winner is better than {named} by {by}{_chance(history, margin)}"

@@ -163,5 +163,5 @@ def test_without_fresh_seeds_of_the_default_config_the_search_says():
         "they differ by 0.8 ± 2.2"
     )
     assert against_default(confirmed([], [2.15, 2.151])) == (
-        "with fresh seeds of its own the winner is better than the default config (trial 0, 3) by 0.85 ± 0.011"
+        "with fresh seeds of its own the winner is better than the default config (trial 0, 3) by 0.849 ± 0.011"
     )

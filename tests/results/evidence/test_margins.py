@@ -152,7 +152,7 @@ def test_fresh_seeds_do_not_make_up_for_few_examples():
     assert against_default(study).startswith(
         "with fresh seeds the winner is no different from the default config (trial 0, 0.5405): they differ by 0.02 ± "
     )
-    assert against_default(study).endswith(" of 31 validation examples")
+    assert against_default(study).endswith(", by seeds and 31 validation examples")
 
 
 def test_a_baseline_is_beaten_only_by_more_than_the_margin():
