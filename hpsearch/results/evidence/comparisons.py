@@ -138,9 +138,14 @@ def winners_value(history: History, metric: str, *, fresh: bool) -> Value | None
 
 def _few(history: History, metric: str = "") -> str:
     """How many examples a margin is of; empty for a loss."""
-    found = examples_of(history.origin.data.get("sets") or {}, metric or history.metric)
-    known = (metric or history.metric).rpartition("/")[2]
-    return f" of {found:,} validation examples" if found and not known.endswith("loss") else ""
+    found = _examples(history, metric or history.metric)
+    return f" of {found}" if found else ""
+
+
+def _examples(history: History, metric: str) -> str:
+    """The number of validation examples, with the noun; empty for a loss, which is of tokens, or if it is unknown."""
+    found = examples_of(history.origin.data.get("sets") or {}, metric)
+    return f"{found:,} validation examples" if found and not metric.endswith("loss") else ""
 
 
 def unmeasured(history: History) -> str:
@@ -184,8 +189,9 @@ def _confirmed_against_default(history: History, default: TrialHistory) -> str |
     by = f"{gap:.3g}" + ("" if margin is None else f" ± {margin:.2g}")
     named = f"the default config (trial {default.number}, {theirs.mean:.4g})"
     if not gap or (margin is not None and gap <= margin):
-        of_seeds = _few(history).replace(" of", ", by seeds and", 1)
-        return f"{of} the winner is no different from {named}: they differ by {by}{of_seeds}"
+        few = _examples(history, history.metric)
+        by += f", by seeds and {few}" if few else ""
+        return f"{of} the winner is no different from {named}: they differ by {by}"
     if history.better(theirs.mean, ours.mean):
         return f"{of} the winner is worse than {named} by {by}"
     return f"{of} the winner is better than {named} by {by}{_chance(history, margin)}"

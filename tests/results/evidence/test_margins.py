@@ -14,6 +14,7 @@ from hpsearch.results.evidence.caveats import at_chance, model_at_chance
 from hpsearch.results.evidence.comparisons import against_default, beaten, comparisons, unbeaten
 from hpsearch.results.evidence.margins import Value, chance, examples_of, margin, paired_error
 from hpsearch.tasks.scores.classification import replicates
+from hpsearch.tasks.scores.translation import Scoring, bleu
 from tests.results.evidence.test_caveats import event, one
 from tests.results.evidence.test_comparisons import TFIDF, with_baselines, with_default
 
@@ -81,6 +82,26 @@ def test_the_paired_error_of_f1_is_that_of_a_bootstrap():
     assert scores(truth, ours, 3)["f1_macro"] == pytest.approx(f1_score(truth, ours, average="macro"))
     left = [replicates(truth.tolist(), each.tolist(), 3)["f1_macro"] for each in (ours, theirs)]
     assert paired_error(*left) == pytest.approx(expected, rel=0.3)  # of 20 groups an error is known to 16 %
+
+
+def test_the_paired_error_of_bleu_is_that_of_koehns_bootstrap():
+    """Two systems on the same 120 sentences, resampled together, each time scored by sacrebleu."""
+    draw = np.random.default_rng(7)
+    references = [" ".join(draw.choice(list("abcdefghij"), draw.integers(5, 12))) for _ in range(120)]
+
+    def system(wrong):
+        return [" ".join(w if draw.random() > wrong else "z" for w in text.split()) for text in references]
+
+    both, scoring = (system(0.2), system(0.25)), Scoring(ter=False)
+    left = [scoring.replicates(outputs, references, metric="bleu")["bleu"] for outputs in both]
+    differences = []
+    for _ in range(60):
+        rows = draw.integers(0, 120, 120)
+        some = [references[i] for i in rows]
+        one, other = (bleu([outputs[i] for i in rows], some)[0] for outputs in both)
+        differences.append(one - other)
+    assert paired_error(*left) == pytest.approx(np.std(differences), rel=0.4)
+    assert margin("val/bleu", Value(50.0, left[0]), Value(45.0, left[1]), examples=120) > 0
 
 
 @pytest.mark.parametrize(("name", "n"), [("f1_macro", 60), ("f1_macro", 500), ("accuracy", 60), ("mcc", 200)])
