@@ -84,7 +84,7 @@ class Verdict:
 
     @property
     def tie(self) -> bool | None:
-        """Whether the difference is within the seed noise; None: that is not known."""
+        """Whether the difference is within its margin; None: the seed noise is not known."""
         return None if self.margin is None else self.by < self.margin
 
 
@@ -274,7 +274,7 @@ def _verdict(one: Contender, other: Contender, metric: str) -> Verdict | None:
         noise = math.hypot(noise or 0.0, few)
     gap = values[0] - values[1] if direction == "minimize" else values[1] - values[0]
     better, worse = (one, other) if gap <= 0 else (other, one)
-    return Verdict(better.label, worse.label, metric, abs(gap), noise, fresh, not freedom)
+    return Verdict(better.label, worse.label, metric, abs(gap), noise, fresh, sigma is not None and not freedom)
 
 
 def _by_examples(one: Contender, other: Contender, metric: str, *, fresh: bool) -> float | None:
