@@ -102,6 +102,8 @@ class Evaluation:
     epoch: float = 0.0
     seconds: float = 0.0  # of training and evaluating so far, over all attempts
     signatures: dict[str, str] = field(default_factory=dict)
+    replicates: dict[str, list[float]] = field(default_factory=dict)  # metric -> its value without each group of the
+    # examples: how far it differs from another model's by chance (tasks/scores/replicates.py)
     peak_memory: int = 0  # bytes: on CUDA the peak that torch reserved, else the peak of the process
     device_memory: int = 0  # bytes of the device in total; 0: it has no memory of its own (CPU, MPS)
     usage: dict[str, float] = field(default_factory=dict, compare=False)  # of the worker, see launchers/usage.py
@@ -139,7 +141,7 @@ class Evaluation:
 
 _FIELDS = frozenset(Evaluation.__dataclass_fields__)
 _KNOWN = _FIELDS - {"points", "time"}
-_MAY_BE_EMPTY = ("branch", "usage")  # not written then
+_MAY_BE_EMPTY = ("branch", "replicates", "usage")  # not written then
 
 
 def _known(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, median
 
-# The standard error over tokens is that of one evaluation. Two evaluations of one training use the same tokens, so most
-# of it cancels in their difference: 0.2 to 0.35 of it was left between neighbouring evaluations of a small transformer.
-# The lower value is enough: the threshold is several times as large, and the curve's jitter is measured too.
+# The standard error over tokens is that of one evaluation. Two evaluations of one training use the same tokens, so much
+# of it cancels in their difference: of a small transformer's text 0.2 to 0.35 of it was left between neighbouring
+# evaluations, of ten labels 0.2 to 0.9. The lowest value is enough here: a trial counts by its loss on these very
+# tokens, the threshold is several times as large, and the jitter of the curve is measured too. Of two models it says
+# nothing.
 PAIRED_SHARE = 0.2
 SMALLEST_NOISE = 0.001  # share of the best loss
 FEW_DIFFERENCES = 1.0  # the median of n differences is often far too small: noise is raised by 1 + 1 / n

@@ -21,7 +21,7 @@ PACKAGE = Package(ROOT / "hpsearch")
 # Lowest first. A name stands for a file or a folder. A module imports what stands on a lower level, and modules of its
 # own folder: two names of one level know nothing of each other.
 LEVELS = [
-    ["config", "contract", "errors", "outcome", "output", "verdict"],
+    ["config", "contract", "errors", "outcome", "output", "quantiles", "verdict"],
     ["samples", "system"],
     ["data", "journal"],
     ["storage", "tasks"],
@@ -188,8 +188,8 @@ INNER = {
             "results.evidence.seeds",
         ],
         ["results.evidence.caveats", "results.evidence.cliffs"],
-        ["results.evidence.comparisons"],
         ["results.evidence.bands"],
+        ["results.evidence.comparisons"],
         ["results.evidence.band_lines", "results.evidence.short_budgets"],
     ],
     "results.page": [
@@ -284,6 +284,7 @@ INNER = {
         ["tasks.classification", "tasks.loading", "tasks.text", "tasks.translation"],
     ],
     "tasks.scores": [
+        ["tasks.scores.replicates"],
         ["tasks.scores.classification", "tasks.scores.losses", "tasks.scores.ranges", "tasks.scores.script"],
         ["tasks.scores.translation"],
     ],
@@ -340,6 +341,8 @@ DOORS = {
         "tasks.bag_of_words",
         "tasks.compression",
         "tasks.measure",
+        "tasks.scores.classification",
+        "tasks.scores.replicates",
         "tasks.trivial",
         "training",
         "trainers.causal_lm.costs",
@@ -381,7 +384,7 @@ DOORS = {
     "sacrebleu": ["tasks.scores.translation"],
     "safetensors": ["trainers.function.state", "training.export"],
     "scipy": [
-        "results.evidence.seeds",
+        "quantiles",
         "policies.curves.model",
         "policies.curves.process",
         "policies.curves.sampler",

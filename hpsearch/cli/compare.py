@@ -41,7 +41,7 @@ def compare(studies: tuple[str, ...], trials: list[int] | None, as_json: bool, h
 
     It says what differs in their spaces, data and objectives, and why values cannot be compared if they cannot; shows
     the winners with their evidence, and the best values at equal trials and at equal device time; and says which winner
-    is better, or that it is a tie within the seed noise.
+    is better, or that it is a tie: by the noise between seeds, and the validation examples.
     """
     from hpsearch.api.compare import TrialComparison
     from hpsearch.api.compare import compare as compared

@@ -97,7 +97,7 @@ def _of(one: Contender, metric: str) -> str:
 
 
 def _confirmed(one: Contender) -> str:
-    """The mean of the winner's fresh seeds, and 2 standard errors of it."""
+    """The mean of the winner's fresh seeds, and half of its 95% interval."""
     found = one.history.confirmation
     if found is None:
         return ""
@@ -130,7 +130,7 @@ def _verdict(one: Verdict) -> str:
     how += ", seed noise assumed" if one.assumed and one.margin is not None else ""
     by = f"{one.metric} {one.by:.3g}" + ("" if one.margin is None else f" ± {one.margin:.2g}")
     if one.tie:
-        return f"a tie: {one.better} and {one.worse} differ by {by}, within the seed noise ({how})"
+        return f"a tie: {one.better} and {one.worse} differ by {by}, which may be chance ({how})"
     how += "" if one.tie is False else "; the seed noise is not known, so it may be a tie"
     return f"{one.better} is better than {one.worse} by {by} ({how})"
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from hpsearch.displays.live.state import telling
-from hpsearch.journal.confirmation import STANDARD_ERRORS, Confirmation, Finalist
+from hpsearch.journal.confirmation import Confirmation, Finalist
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.outcome import Outcome
@@ -114,11 +114,18 @@ def _noise(found: Confirmation, history: History) -> str:
     if found.sigma is None:
         return f"{unmeasured(history)}; {gap}"
     freedom = f"{found.freedom} degree{'s' * (found.freedom > 1)} of freedom"
-    return f"seed noise of {history.metric}: sigma {found.sigma:.2g} ({freedom}), a tie below 2*sigma*sqrt(2/r); {gap}"
+    return f"seed noise of {history.metric}: sigma {found.sigma:.2g} ({freedom}), {_tie(found)}; {gap}"
+
+
+def _tie(found: Confirmation) -> str:
+    """Below which difference two means are a tie, where all have as many seeds."""
+    seeds = {len(one.values) for one in found.finalists}
+    margin = found.margin_between(*found.finalists[:2]) if len(seeds) == 1 and len(found.finalists) > 1 else None
+    return "± is a 95% interval" + ("" if margin is None else f", means within {margin:.2g} are a tie")
 
 
 def _mean(found: Confirmation, one: Finalist) -> str:
-    """A mean and its 2 standard errors."""
+    """A mean and half of its 95% interval."""
     if not math.isfinite(one.mean):
         return "diverged with a fresh seed"
     margin = found.margin(one)
@@ -141,7 +148,11 @@ def _audit(history: History, found: Audit, sigma: float | None) -> Iterator[str]
     for one in found.audited:
         ended = f"{one.outcome} with {digits(one.final)}" if math.isfinite(one.final) else "diverged"
         value = f" with {digits(one.value)}" if math.isfinite(one.value) else ""
-        better = f", better than the winner by {_by(found, one, sigma)}" if one.better else ""
+        better = (
+            f", better than the winner by {_by(found, one, sigma, bands.standard_errors(history))}"
+            if one.better
+            else ""
+        )
         yield f"  trial {one.trial}: {one.stopped} at {one.progress:.0%}{value}; at its end {ended}{better}"
     seeds = f"{found.seeds} fresh seed{'s' * (found.seeds > 1)}"
     kind = f"its mean over {seeds}" if found.seeds else "its value in the search, which is flattered"
@@ -158,12 +169,12 @@ def _audit(history: History, found: Audit, sigma: float | None) -> Iterator[str]
         yield _use(history, found)
 
 
-def _by(found: Audit, one: Audited, sigma: float | None) -> str:
-    """By how much an audited trial is better than the winner, and 2 standard errors of that."""
+def _by(found: Audit, one: Audited, sigma: float | None, errors: float) -> str:
+    """By how much an audited trial is better than the winner, and half of the 95% interval of that."""
     gap = f"{abs(one.final - found.value):.2g}"
     if sigma is None:
         return f"{gap} (the seed noise is not measured)"
-    margin = STANDARD_ERRORS * sigma * math.sqrt(1 + 1 / max(found.seeds, 1))
+    margin = errors * sigma * math.sqrt(1 + 1 / max(found.seeds, 1))
     noise = ", within the seed noise" if abs(one.final - found.value) < margin else ""
     return f"{gap} ± {margin:.2g}{noise}"
 

@@ -1,8 +1,9 @@
 """Whether a training reproduces the trial that its config was exported from.
 
 On a CPU, the same versions, data and number of threads repeat a training to the last bit. Elsewhere its value differs
-as if by the seed: two trainings agree if their values are a tie, closer than 2 standard errors of their difference,
-2 * sigma * sqrt(2), where sigma is the standard deviation of one training's value over seeds.
+as if by the seed: two trainings agree if their values are a tie, closer than t * sigma * sqrt(2), where sigma is the
+standard deviation of one training's value over seeds, and t the 97.5% quantile of Student's t with the degrees of
+freedom that sigma was measured with; 2 where sigma is assumed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hpsearch import quantiles
 from hpsearch.config import Config
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import TrainingFailed, UserError
 from hpsearch.final.provenance import edits
 from hpsearch.home.identity import of_other_rules
-from hpsearch.journal.confirmation import STANDARD_ERRORS
 from hpsearch.output.digits import digits
 from hpsearch.results.evidence.bands import ASSUMED, LOSSES
 from hpsearch.space.experiment import Experiment
@@ -52,6 +53,7 @@ class Expected:
     assumed: bool  # whether sigma is assumed, not measured
     differences: tuple[str, ...]
     minimize: bool = True
+    freedom: int = 0  # degrees of freedom of sigma; 0: not known
 
     @property
     def to_the_bit(self) -> bool:
@@ -61,7 +63,8 @@ class Expected:
     @property
     def margin(self) -> float:
         """The difference below which two trainings of one config are a tie."""
-        return STANDARD_ERRORS * self.sigma * math.sqrt(2)
+        errors = quantiles.student(self.freedom) if self.freedom else quantiles.ASSUMED
+        return errors * self.sigma * math.sqrt(2)
 
     def verdict(self, measured: Sequence[float]) -> Verification:
         """Judges a training by its values, one for each evaluation; raises TrainingFailed if none is finite.
@@ -136,12 +139,13 @@ def expected(
     Raises UserError as `compared` does.
     """
     value, known, metric = compared(experiment, config), experiment.provenance, config.objective.metric
-    found = (known.get("confirmation") or {}).get("seed_sigma")
+    measured = known.get("confirmation") or {}
+    found, freedom = measured.get("seed_sigma"), measured.get("degrees_of_freedom") or 0
     assumed = (ASSUMED if metric.endswith(LOSSES) else ASSUMED_OTHERS) * abs(value)
     differing = (*differences(known, settings, here), *data)
     lower = config.objective.direction == "minimize"
     trial = f"trial {known.get('trial')} of study '{known.get('study')}'"
-    return Expected(trial, metric, value, assumed if found is None else found, found is None, differing, lower)
+    return Expected(trial, metric, value, assumed if found is None else found, found is None, differing, lower, freedom)
 
 
 def differences(known: Mapping[str, Any], settings: WorkerSettings, here: Mapping[str, Any]) -> Iterator[str]:

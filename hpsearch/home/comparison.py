@@ -1,8 +1,9 @@
 """Compares studies: what differs between them, whether their values may be compared, and which winner is better.
 
-Values in, values out, but for `progress`, which reads a journal once more. Two winners are compared by the rules of the
-confirmation (journal/confirmation.py): by their means over fresh seeds where both have some, with the seed noise pooled
-over the finalists of both; else by their values in the search, which flatter both.
+Values in, values out, but for `progress`, which reads a journal once more. Two winners are compared with the noise
+between seeds (journal/confirmation.py) and that of few examples (results/evidence/margins.py): by their means over
+fresh seeds where both have some, with the seed noise pooled over the finalists of both; else by their values in the
+search, which flatter both.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from hpsearch import quantiles
 from hpsearch.contract import Evaluation
 from hpsearch.home.identity import MISSING, RULES, Change, changes, shown
-from hpsearch.journal.confirmation import STANDARD_ERRORS, Confirmation, finite, pooled_sigma
+from hpsearch.journal.confirmation import Confirmation, finite, pooled_sigma
 from hpsearch.journal.history import FIRST_REPEAT, History
 from hpsearch.journal.outline import outline
 from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.results.evidence import bands
+from hpsearch.results.evidence.comparisons import winners_value
+from hpsearch.results.evidence.margins import examples_of, margin
 
 PER_TOKEN = ("loss", "perplexity")  # ends of the names of metrics that depend on the tokenizer
 PER_BYTE = "bits_per_byte"
@@ -74,13 +78,13 @@ class Verdict:
     worse: str
     metric: str
     by: float  # the difference of the two values, at least 0
-    margin: float | None  # 2 standard errors of it; None: the seed noise is not known
+    margin: float | None  # half of its 95% interval; None: the seed noise is not known
     fresh: bool  # by means over fresh seeds; else by values of the searches
     assumed: bool  # the seed noise is assumed
 
     @property
     def tie(self) -> bool | None:
-        """Whether the difference is within the seed noise; None: that is not known."""
+        """Whether the difference is within its margin; None: the seed noise is not known."""
         return None if self.margin is None else self.by < self.margin
 
 
@@ -261,12 +265,24 @@ def _verdict(one: Contender, other: Contender, metric: str) -> Verdict | None:
     )
     if not all(map(math.isfinite, values)):
         return None
-    sigma, assumed = _sigma(one, other, metric, values)
+    sigma, freedom = _sigma(one, other, metric, values)
     counts = [len(c.winner.values) if fresh and c is not None else 1 for c in confirmed]
-    margin = None if sigma is None else STANDARD_ERRORS * sigma * math.sqrt(sum(1 / count for count in counts))
+    errors = quantiles.student(freedom) if freedom else quantiles.ASSUMED
+    noise = None if sigma is None else errors * sigma * math.sqrt(sum(1 / count for count in counts))
+    few = _by_examples(one, other, metric, fresh=fresh)
+    if few is not None and (noise is not None or abs(values[0] - values[1]) <= few):
+        noise = math.hypot(noise or 0.0, few)
     gap = values[0] - values[1] if direction == "minimize" else values[1] - values[0]
     better, worse = (one, other) if gap <= 0 else (other, one)
-    return Verdict(better.label, worse.label, metric, abs(gap), margin, fresh, assumed)
+    return Verdict(better.label, worse.label, metric, abs(gap), noise, fresh, sigma is not None and not freedom)
+
+
+def _by_examples(one: Contender, other: Contender, metric: str, *, fresh: bool) -> float | None:
+    """How far two winners may differ by the validation examples, which are the same; None: unknown."""
+    found = [winners_value(contender.history, metric, fresh=fresh) for contender in (one, other)]
+    values = [value for value in found if value is not None]
+    sets = one.history.origin.data.get("sets") or {}
+    return margin(metric, *values, examples=examples_of(sets, metric)) if len(values) == 2 else None
 
 
 def _searched(one: Contender, metric: str) -> float:
@@ -276,16 +292,16 @@ def _searched(one: Contender, metric: str) -> float:
     return math.nan if one.evaluation is None else number(one.evaluation.metrics.get(metric))
 
 
-def _sigma(one: Contender, other: Contender, metric: str, values: Sequence[float]) -> tuple[float | None, bool]:
-    """The seed noise, pooled over what both have measured, and whether it is assumed; None: it is not known."""
+def _sigma(one: Contender, other: Contender, metric: str, values: Sequence[float]) -> tuple[float | None, int]:
+    """The seed noise, pooled over what both have measured, and its degrees of freedom, 0 if it is assumed; or None."""
     least = 0.0
     if metric == one.history.metric:
         found = [c for c in (one.history.confirmation, other.history.confirmation) if c is not None]
-        sigma, _ = pooled_sigma(finalist.values for c in found for finalist in c.finalists)
+        sigma, freedom = pooled_sigma(finalist.values for c in found for finalist in c.finalists)
         if sigma is not None:
-            return sigma, False
+            return sigma, freedom
         least = max((c.shifts[0] for c in found), default=0.0)
-    return (max(bands.ASSUMED * max(map(abs, values)), least), True) if metric.endswith(bands.LOSSES) else (None, True)
+    return (max(bands.ASSUMED * max(map(abs, values)), least), 0) if metric.endswith(bands.LOSSES) else (None, 0)
 
 
 def _value(trial: TrialHistory | None, name: str) -> Any:

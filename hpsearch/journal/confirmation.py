@@ -5,8 +5,11 @@ trained again with seeds that the search has not used, and ranked by those value
 
 sigma   standard deviation of one training's value over seeds, pooled over the finalists: each finalist's sum of squared
         deviations from its own mean, added up, over the degrees of freedom, the sum of (r - 1).
-tie     two means are equal, or differ by less than 2 * sigma * sqrt(1 / r1 + 1 / r2), which is 2 * sigma * sqrt(2 / r)
-        for equal r.
+margin  of a mean t * sigma / sqrt(r), with the 97.5% quantile of Student's t (2.45 of 6 degrees of freedom, 4.3 of 2):
+        half of its 95% interval. Of a difference q / sqrt(2) * sigma * sqrt(1 / r1 + 1 / r2), with the 95% quantile q
+        of the studentized range of all finalists (Tukey 1949, Kramer 1956), since the winner is the best of them; of
+        two finalists that is t again.
+tie     two means are equal, or differ by less than their margin.
 shifts  with one fresh seed each, sigma is about the standard deviation, over the finalists, of d / sqrt(1 + 1 / r), or
         more: d is a mean less the value in the search. What all d share is the luck of the chosen, and is left out.
 """
@@ -19,7 +22,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-STANDARD_ERRORS = 2.0  # that a tie, and the ± of a mean, allow
+from hpsearch.quantiles import of_pairs, student
 
 
 @dataclass(frozen=True)
@@ -72,20 +75,23 @@ class Confirmation:
         return stdev(shifts), sum(len(one.values) for one in known)
 
     def margin(self, finalist: Finalist) -> float | None:
-        """2 standard errors of a finalist's mean; None if sigma is unknown."""
-        return None if self.sigma is None else STANDARD_ERRORS * self.sigma / math.sqrt(len(finalist.values))
+        """Half of the 95% interval of a finalist's mean; None if sigma is unknown."""
+        return None if self.sigma is None else student(self.freedom) * self.sigma / math.sqrt(len(finalist.values))
 
     def of(self, trial: int) -> Finalist | None:
         """The finalist of a trial; None if it is none."""
         return next((one for one in self.finalists if one.trial == trial), None)
 
     def margin_between(self, one: Finalist, other: Finalist) -> float | None:
-        """2 standard errors of the difference of two means; None if sigma is unknown."""
-        shares = 1 / len(one.values) + 1 / len(other.values)
-        return None if self.sigma is None else STANDARD_ERRORS * self.sigma * math.sqrt(shares)
+        """Half of the 95% interval of the difference of two means, for all pairs at once; None if sigma is unknown."""
+        if self.sigma is None:
+            return None
+        means = sum(math.isfinite(finalist.mean) for finalist in self.finalists)
+        error = self.sigma * math.sqrt(1 / len(one.values) + 1 / len(other.values))
+        return of_pairs(means, self.freedom) * error
 
     def is_tie(self, one: Finalist, other: Finalist) -> bool:
-        """Whether two means are equal or differ by less than 2 standard errors of their difference."""
+        """Whether two means are equal or differ by less than their margin."""
         margin = self.margin_between(one, other)
         return one.mean == other.mean or (margin is not None and abs(one.mean - other.mean) < margin)
 
@@ -103,7 +109,7 @@ class Confirmation:
                 **asdict(one),
                 "values": [finite(value) for value in one.values],
                 "mean": finite(one.mean),
-                "two_standard_errors": self.margin(one),
+                "margin": self.margin(one),
             }
             for one in self.finalists
         ]

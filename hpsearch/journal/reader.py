@@ -16,6 +16,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(_NUMBERS, (int, float)),
     "metrics": (dict,),
     "signatures": (dict,),
+    "replicates": (dict,),
     "branch": (dict,),
     "usage": (dict,),
     "precision": (str,),

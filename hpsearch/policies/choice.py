@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpsearch.errors import UserError
-from hpsearch.journal.confirmation import STANDARD_ERRORS
 from hpsearch.journal.history import History
 from hpsearch.journal.horizons import shown
 from hpsearch.journal.trial_history import TrialHistory, number
@@ -105,13 +104,13 @@ def _device(trial: TrialHistory) -> str:
 
 
 def _loss(history: History, best: TrialHistory, one: TrialHistory, sigma: float) -> tuple[float, float]:
-    """By how much a trial is worse than the best one, by fresh seeds if both have them, and 2 standard errors of it."""
+    """By how much a trial is worse than the best one, by fresh seeds if both have them, and its margin."""
     sign = 1 if history.direction == "minimize" else -1
     found = history.confirmation
     again = None if found is None else found.of(one.number)
     if found is not None and again is not None and (margin := found.margin_between(found.winner, again)) is not None:
         return sign * (again.mean - found.winner.mean), margin
-    return sign * (number(one.value) - number(best.value)), STANDARD_ERRORS * sigma * math.sqrt(2)
+    return sign * (number(one.value) - number(best.value)), bands.standard_errors(history) * sigma * math.sqrt(2)
 
 
 def _lines(history: History, best: TrialHistory, chosen: TrialHistory, good: int, found: bands.Near) -> tuple[str, ...]:
@@ -136,7 +135,7 @@ def _facts(history: History, best: TrialHistory, chosen: TrialHistory, found: ba
             "winner": best.number,
             "winner_seconds": cost(best),
             "worse_by": 0.0 if chosen.number == best.number else loses,
-            "two_standard_errors": margin,
+            "margin": margin,
             "sigma": found.sigma,
             "sigma_assumed": found.assumed,
         }

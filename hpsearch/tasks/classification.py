@@ -13,7 +13,7 @@ from hpsearch.config import Column, Truncate
 from hpsearch.data.splits import LABEL, Example
 from hpsearch.data.truncation import Cut
 from hpsearch.errors import DataError
-from hpsearch.tasks.baseline import Baseline, sampled
+from hpsearch.tasks.baseline import Baseline, Measurement, sampled
 from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure, Model, Scores, confusion_sample, sample_rows
 from hpsearch.tasks.metric import Metric
@@ -157,10 +157,10 @@ class ClassificationSet(TaskSet):
         valid: PairTokens = corpus_set.splits["valid"]  # type: ignore[assignment]
         measure, n_labels = self.measure(corpus_set, evaluation, metric=metric), len(corpus_set.label_names)
 
-        def by_majority() -> dict[str, float]:
+        def by_majority() -> Measurement:
             return trivial.scores(measure, trivial.frequencies(train, valid, n_labels))
 
-        def by_words() -> dict[str, float]:
+        def by_words() -> Measurement:
             rows = sample_rows(len(train), bag_of_words.EXAMPLES)
             texts = [train.sources[i][: bag_of_words.LONGEST] for i in rows]
             labels = [int(train.labels[i]) for i in rows]  # type: ignore[index]
@@ -204,7 +204,8 @@ class Labels(Measure):
         truth, guessed = model.tokens.labels.tolist(), guesses.tolist()  # type: ignore[union-attr]
         counts = metrics_of.confusion(truth, guessed, places)
         found = metrics_of.scores(truth, guessed, places, positive=self.positive)
-        return sums, Scores(found, confusion_sample(NAME, self.names, counts))
+        left = metrics_of.replicates(truth, guessed, len(places), positive=self.positive)
+        return sums, Scores(found, confusion_sample(NAME, self.names, counts), replicates=left)
 
 
 def _instead(wanted: str, labels: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hpsearch.tasks.scores.losses import Sums
+from hpsearch.tasks.scores.replicates import Replicates
 
 if TYPE_CHECKING:  # numpy takes its time to import, and a config is read without it
     import numpy as np
@@ -50,6 +51,7 @@ class Scores:
     metrics: dict[str, float] = field(default_factory=dict)
     samples: dict[str, Any] = field(default_factory=dict)  # shown to the user: see `examples_sample`
     signatures: dict[str, str] = field(default_factory=dict)  # {metric: how it was computed}
+    replicates: Replicates = field(default_factory=dict)  # of the metrics that models are compared by
 
 
 class Measure:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hpsearch.config import Column
 from hpsearch.data.splits import Example
-from hpsearch.tasks.baseline import Baseline, sampled
+from hpsearch.tasks.baseline import Baseline, Measurement, sampled
 from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure
 from hpsearch.tasks.task import TaskSet
@@ -61,10 +61,10 @@ class TextSet(TaskSet):
         train: TextTokens = corpus_set.splits["train"]  # type: ignore[assignment]
         valid: TextTokens = corpus_set.splits["valid"]  # type: ignore[assignment]
 
-        def by_frequency() -> dict[str, float]:
+        def by_frequency() -> Measurement:
             return trivial.scores(Measure(), trivial.unigrams(train, valid, tokenizer.vocab_size))
 
-        def by_compressor() -> dict[str, float]:
+        def by_compressor() -> Measurement:
             seen = compression.text_of(train, tokenizer, compression.SEEN)
             text = compression.text_of(valid, tokenizer, compression.TEXT)
             return trivial.scores(Measure(), trivial.compressed(valid, compression.bits_per_byte(seen, text)))

@@ -11,7 +11,7 @@ from pydantic import Field
 from hpsearch.config import Column, Truncate
 from hpsearch.data.splits import Example
 from hpsearch.data.truncation import Cut
-from hpsearch.tasks.baseline import Baseline
+from hpsearch.tasks.baseline import Baseline, Measurement
 from hpsearch.tasks.evaluation import EvaluationConfig
 from hpsearch.tasks.measure import Measure, Model, Scores, examples_sample, sample_rows
 from hpsearch.tasks.metric import Metric
@@ -105,7 +105,7 @@ class TranslationSet(TaskSet):
 
     def measure(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Measure:
         """Decodes, and scores as the targets of the train split require."""
-        return Decoded(_scoring(corpus_set, evaluation, metric))
+        return Decoded(_scoring(corpus_set, evaluation, metric), metric.rpartition("/")[2])
 
     def doubts(self, corpus_set: CorpusSet, evaluation: EvaluationConfig, *, metric: str) -> Iterator[str]:
         """Warns if BLEU is the objective and the targets have too few words for it."""
@@ -128,7 +128,7 @@ class TranslationSet(TaskSet):
 
         valid: PairTokens = corpus_set.splits["valid"]  # type: ignore[assignment]
 
-        def by_copy() -> dict[str, float]:
+        def by_copy() -> Measurement:
             rows = sample_rows(len(valid), evaluation.decode_sample)
             copies = trivial.Known(valid, outputs=(rows, [valid.sources[i] for i in rows]))
             return trivial.scores(self.measure(corpus_set, evaluation, metric=metric), copies)
@@ -141,6 +141,7 @@ class Decoded(Measure):
     """Scores of decoded targets."""
 
     scoring: Scoring
+    metric: str = "bleu"  # the objective's, without the names of its split and set
     decodes = True
 
     def decode(self, model: Model) -> Scores:
@@ -153,7 +154,8 @@ class Decoded(Measure):
             {"source": pairs.sources[i], "reference": reference, "hypothesis": hypothesis}  # type: ignore[union-attr]
             for i, reference, hypothesis in zip(rows, references, hypotheses, strict=True)
         ]
-        return Scores(metrics, examples_sample(NAME, shown), signatures)
+        left = self.scoring.replicates(hypotheses, references, metric=self.metric)
+        return Scores(metrics, examples_sample(NAME, shown), signatures, left)
 
 
 def _scoring(corpus_set: CorpusSet, evaluation: EvaluationConfig, metric: str) -> Scoring:

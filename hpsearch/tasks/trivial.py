@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.token_arrays import PairTokens, TextTokens
+from hpsearch.tasks.baseline import Measurement
 from hpsearch.tasks.measure import Measure, Tokens
 from hpsearch.tasks.metric import LOSSES
 from hpsearch.tasks.scores.losses import Sums
+from hpsearch.tasks.scores.replicates import dealt, stretch
 
 AT_ONCE = 1 << 20  # tokens
 LEAST = 1e-12  # probability of a label that a classifier excludes
@@ -63,7 +65,8 @@ def _classifier(pairs: PairTokens, of_truth: NDArray[np.float64], places: NDArra
     """A classifier that gives the true labels these probabilities, and chooses these ones."""
     nll = -np.log(np.maximum(of_truth, LEAST))
     n_bytes = int(np.asarray(pairs.target_bytes).sum())
-    return Known(pairs, Sums(float(nll.sum()), float((nll * nll).sum()), len(nll), n_bytes), places)
+    sums = Sums(float(nll.sum()), float((nll * nll).sum()), len(nll), n_bytes, groups=_groups(dealt(len(nll)), nll))
+    return Known(pairs, sums, places)
 
 
 def unigrams(train: TextTokens, valid: TextTokens, vocab_size: int) -> Known:
@@ -71,8 +74,15 @@ def unigrams(train: TextTokens, valid: TextTokens, vocab_size: int) -> Known:
     counts = _counts(train.tokens, vocab_size) + 1
     nll = -np.log(counts / counts.sum())
     targets = _counts(valid.tokens[1:], vocab_size)  # the first token is no target
-    sums = Sums(float(targets @ nll), float(targets @ (nll * nll)), int(targets.sum()), valid.n_bytes)
-    return Known(valid, sums)
+    n = int(targets.sum())
+    groups = _groups(stretch(0, n, n), nll[np.asarray(valid.tokens[1:])])
+    return Known(valid, Sums(float(targets @ nll), float(targets @ (nll * nll)), n, valid.n_bytes, groups=groups))
+
+
+def _groups(groups: NDArray[np.int64], nll: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """The sum of the losses and the number of the tokens of each group."""
+    sums, counts = np.bincount(groups, nll), np.bincount(groups)
+    return list(zip(sums.tolist(), counts.astype(float).tolist(), strict=True))
 
 
 def _counts(tokens: NDArray[np.int32], vocab_size: int) -> NDArray[np.int64]:
@@ -87,10 +97,11 @@ def compressed(valid: TextTokens, bits_per_byte: float) -> Known:
     return Known(valid, Sums(nll, 0.0, max(1, len(valid.tokens) - 1), valid.n_bytes))
 
 
-def scores(measure: Measure, model: Known) -> dict[str, float]:
+def scores(measure: Measure, model: Known) -> Measurement:
     """The metrics of a model, as an evaluation has them: losses if it has some, then those of the task."""
     if measure.decodes:
-        return dict(measure.decode(model).metrics)
+        decoded = measure.decode(model)
+        return Measurement(decoded.metrics, decoded.replicates)
     sums, found = measure.score(model)
     losses = {name: value for name, value in sums.metrics().items() if name in {metric.name for metric in LOSSES}}
-    return losses | found.metrics
+    return Measurement(losses | found.metrics, sums.replicates() | found.replicates)

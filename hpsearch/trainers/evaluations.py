@@ -111,6 +111,9 @@ def _plain(found: Evaluation) -> Evaluation:
         epoch=_amount("epoch", found.epoch),
         seconds=_amount("seconds", found.seconds),
         signatures={_name("signatures", k): _text("signatures", v) for k, v in _items("signatures", found.signatures)},
+        replicates={
+            _name("replicates", k): _numbers("replicates", v) for k, v in _items("replicates", found.replicates)
+        },
         peak_memory=_integer("peak_memory", found.peak_memory),
         device_memory=_integer("device_memory", found.device_memory),
         precision=_text("precision", found.precision),
@@ -165,6 +168,13 @@ def _share(field: str, value: Any) -> float:
 
 def _metrics(field: str, found: Any) -> dict[str, float]:
     return {_name(field, name): number(name, value) for name, value in _items(field, found)}
+
+
+def _numbers(field: str, found: Any) -> list[float]:
+    """The numbers of one metric."""
+    if isinstance(found, str) or not isinstance(found, Sequence):
+        raise _wrong(field, found, "lists of numbers by metric")
+    return [number(field, value) for value in found]
 
 
 def _changes(found: Any) -> dict[str, Any]:

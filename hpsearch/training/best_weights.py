@@ -46,6 +46,7 @@ class BestWeights:
             self.evaluation,
             metrics=self.evaluation.metrics | decoded.validated(),
             signatures=self.evaluation.signatures | decoded.signatures,
+            replicates=self.evaluation.replicates | decoded.validated_replicates(),
         )
         return replace(self, evaluation=evaluation, samples=self.samples | decoded.samples)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +15,10 @@ from torch.nn import functional as F
 
 from hpsearch.data.corpus import Corpus
 from hpsearch.tasks.measure import Scores, Tokens, sample_rows
+from hpsearch.tasks.scores import replicates
 from hpsearch.tasks.scores.losses import Sums
+from hpsearch.tasks.scores.replicates import Replicates
+from hpsearch.training import over_sets
 from hpsearch.training.backoff import BatchBackoff
 from hpsearch.training.batches import Batch, PairRows, Rows, TextRows
 from hpsearch.training.config import FitConfig
@@ -23,6 +26,7 @@ from hpsearch.training.device import autocast, precision_of
 from hpsearch.training.generate import generate
 from hpsearch.training.model import Llama
 
+T = TypeVar("T")
 DECODED = 128  # rows (prompts times beams) decoded at once
 
 
@@ -33,10 +37,15 @@ class Measured:
     metrics: dict[str, float]
     samples: dict[str, Any] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
+    replicates: Replicates = field(default_factory=dict)  # of the metrics that models are compared by
 
     def validated(self) -> dict[str, float]:
         """The metrics with the prefix of the validation split."""
         return {f"val/{name}": value for name, value in self.metrics.items()}
+
+    def validated_replicates(self) -> Replicates:
+        """The replicates with that prefix."""
+        return {f"val/{name}": values for name, values in self.replicates.items()}
 
 
 class Evaluator:
@@ -59,7 +68,10 @@ class Evaluator:
         self.measures = {
             name: config.data[name].measure(one, config.evaluation, metric=metric) for name, one in corpus.sets.items()
         }
+        self.weights = {name: config.data[name].weight for name in rows}
+        self.compared = {metric.rpartition("/")[2], "bleu"}  # BLEU: baselines of translations have no other metric
         self.n_bytes: dict[str, int] = {}  # set -> bytes, counted once
+        self.groups = {name: replicates.dealt(one.n_rows) for name, one in rows.items() if isinstance(one, PairRows)}
         context, beam_size = max(one.context for one in rows.values()), config.evaluation.beam_size
         self.max_tokens = BatchBackoff(
             max(context, self.tokens_at_once()),
@@ -102,8 +114,9 @@ class Evaluator:
         with self._at_rest(model):
             scores = self._decoded(model)
         each = {name: found.metrics for name, found in scores.items()}
-        overall = _means(each, self.config) | _by_set(each, len(self.rows))
-        return Measured(overall, _samples(scores), self._signatures(scores))
+        overall = over_sets.means(each, self.weights) | self._by_set(each)
+        left = {name: found.replicates for name, found in scores.items()}
+        return Measured(overall, _samples(scores), self._signatures(scores), self._replicates({}, left))
 
     def decoded_sets(self) -> set[str]:
         """The names of the sets that are decoded."""
@@ -120,12 +133,29 @@ class Evaluator:
     def _measure(self, model: Any, decode: bool) -> Measured:
         decoded = self._decoded(model) if decode else {}
         total, each, samples = Sums(), {}, _samples(decoded)
+        left: dict[str, Replicates] = {}
         for name in self.rows:
             sums, found = self.measures[name].score(self.on(model, name))
             samples |= _samples({name: found})
             each[name] = sums.metrics() | found.metrics | (decoded[name].metrics if name in decoded else {})
+            left[name] = sums.replicates() | found.replicates | (decoded[name].replicates if name in decoded else {})
             total.add(sums, self.config.data[name].weight)
-        return Measured(_merged(total, each, self.config), samples, self._signatures(decoded))
+        compared = self._replicates(total.replicates(), left)
+        overall = over_sets.means(each, self.weights) | total.metrics() | self._by_set(each)
+        return Measured(overall, samples, self._signatures(decoded), compared)
+
+    def _by_set(self, each: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
+        """`SET/METRIC` of each set, if there are several."""
+        return over_sets.by_set(each) if len(self.rows) > 1 else {}
+
+    def _replicates(self, total: Replicates, each: Mapping[str, Replicates]) -> Replicates:
+        """The replicates of what models are compared by: over all sets, and of each set if there are several."""
+        found = {
+            name: {metric: values for metric, values in left.items() if metric in self.compared}
+            for name, left in each.items()
+        }
+        pooled = {metric: values for metric, values in total.items() if values and metric in self.compared}
+        return replicates.known(over_sets.mean_replicates(found, self.weights) | pooled | self._by_set(found))
 
     def _decoded(self, model: Any) -> dict[str, Scores]:
         """The scores of each set that is decoded."""
@@ -185,17 +215,29 @@ class OnSet:
 
     def _losses(self, max_tokens: int) -> Sums:
         sums = self._empty()
-        for _, batch in self._batches(max_tokens):
-            count(sums, nll(self.score(batch), batch.targets))
+        for numbers, batch in self._batches(max_tokens):
+            count(sums, nll(self.score(batch), batch.targets), self.groups(numbers, batch, int(sums.tokens)))
         return sums
 
     def _choices(self, tokens: Sequence[int], max_tokens: int) -> tuple[Sums, NDArray[np.int64]]:
         sums, places = self._empty(), np.zeros(self.pairs.n_rows, dtype=np.int64)
         for numbers, batch in self.pairs.in_turn(max_tokens):
             logits = self.score(batch)
-            count(sums, nll(logits, batch.targets))
+            count(sums, nll(logits, batch.targets), self.groups(numbers, batch, int(sums.tokens)))
             places[numbers] = logits[:, list(tokens)].argmax(-1).cpu().numpy()
         return sums, places
+
+    def groups(self, numbers: Any, batch: Any, before: int) -> Tensor | None:
+        """The group of each target of a batch (replicates.py); None if a batch does not score all of them.
+
+        numbers: of its examples; None: it is running text, of which `before` targets come before.
+        """
+        n = int(batch.targets.numel())
+        if isinstance(self.rows, TextRows):
+            found = replicates.stretch(before, n, self.rows.n_tokens - 1)
+        else:
+            found = np.repeat(self.evaluator.groups[self.name][numbers], self.pairs.targets[numbers])
+        return torch.from_numpy(found).to(batch.targets.device) if len(found) == n else None
 
     def _batches(self, max_tokens: int) -> Iterator[tuple[Any, Batch]]:
         if isinstance(self.rows, TextRows):
@@ -243,9 +285,17 @@ def nll(logits: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), targets, reduction="none")
 
 
-def count(sums: Sums, losses: Tensor) -> None:
-    """Adds the losses of some targets to the sums."""
+def count(sums: Sums, losses: Tensor, groups: Tensor | None = None) -> None:
+    """Adds the losses of some targets to the sums; groups: that of each of them."""
     losses = losses.double()
+    if groups is None:
+        sums.groups = []
+    elif sums.groups or not sums.tokens:
+        both = torch.zeros(2, replicates.GROUPS, dtype=losses.dtype, device=losses.device)
+        both.index_add_(1, groups, torch.stack([losses, torch.ones_like(losses)]))
+        known = sums.groups or [(0.0, 0.0)] * replicates.GROUPS
+        added = zip(known, *both.tolist(), strict=True)
+        sums.groups = [(nll + more, tokens + n) for (nll, tokens), more, n in added]
     sums.nll += float(losses.sum())
     sums.squares += float((losses * losses).sum())
     sums.tokens += losses.numel()
@@ -263,25 +313,3 @@ def shares(rows: Mapping[str, Rows], config: FitConfig) -> dict[str, float]:
 def _samples(scores: Mapping[str, Scores]) -> dict[str, Any]:
     """The samples of the sets that have some."""
     return {name: found.samples for name, found in scores.items() if found.samples}
-
-
-def _merged(total: Sums, each: dict[str, dict[str, float]], config: FitConfig) -> dict[str, float]:
-    """Overall metrics: sums over sums for the losses, the mean over its sets for any other; per set beside them."""
-    overall = total.metrics()
-    return {**_means(each, config), **overall} | _by_set(each, len(each))
-
-
-def _means(each: Mapping[str, Mapping[str, float]], config: FitConfig) -> dict[str, float]:
-    """The mean of each metric over the sets that have it, by their weights."""
-    means = {}
-    for metric in sorted({key for found in each.values() for key in found}):
-        values = [(found[metric], config.data[name].weight) for name, found in each.items() if metric in found]
-        means[metric] = sum(value * weight for value, weight in values) / sum(weight for _, weight in values)
-    return means
-
-
-def _by_set(each: Mapping[str, Mapping[str, float]], n_sets: int) -> dict[str, float]:
-    """`SET/METRIC` of each set, if there are several."""
-    if n_sets < 2:
-        return {}
-    return {f"{name}/{key}": value for name, found in each.items() for key, value in found.items()}

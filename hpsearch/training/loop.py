@@ -229,6 +229,7 @@ class Training:
             metrics={"train/interval_loss": train_loss, **measured.validated()},
             points=self.points,
             signatures=measured.signatures,
+            replicates=measured.validated_replicates(),
             peak_memory=peak_memory(self.device),
             device_memory=total_memory(self.device),
             precision=self.precision,

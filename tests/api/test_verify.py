@@ -96,7 +96,7 @@ def test_the_sigma_of_the_confirmation_is_used_and_the_trials_own_value(exported
     edit(path, **{"val/loss": found.expected + study.confirmation.sigma}, processor="another")
     found, lines = verified(path, tmp_path)
     assert found.reproduces
-    assert found.tolerance == pytest.approx(2 * math.sqrt(2) * study.confirmation.sigma)
+    assert found.tolerance == pytest.approx(4.30265 * math.sqrt(2) * study.confirmation.sigma)  # t(2)
     assert any(line.startswith("differs from the search: processor another -> ") for line in lines)
     assert "measured by the confirmation)" in found.line
 

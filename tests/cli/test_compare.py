@@ -101,7 +101,7 @@ def test_winners_by_fresh_seeds_and_a_tie(tmp_path):
     )  # though b's search found a better one
     assert verdict.by == pytest.approx(0.2)
     # squares 2 * 0.1^2 and 2 * 0.2^2 over 1 + 2 degrees of freedom; 2 and 3 seeds
-    assert verdict.margin == pytest.approx(2 * math.sqrt(0.1 / 3) * math.sqrt(1 / 2 + 1 / 3))
+    assert verdict.margin == pytest.approx(3.182446 * math.sqrt(0.1 / 3) * math.sqrt(1 / 2 + 1 / 3))  # t(3)
     assert verdict.tie is True
 
 

@@ -50,7 +50,7 @@ def test_confirm_says_each_repeat_and_who_wins(said, cwd):
     assert f"confirmed with 2 fresh seeds each: the winner is {winner}" in said[1]
     assert "(the default config)" in said[1]
     assert any("default config" in line and "with fresh seeds" in line for line in said[1].splitlines())
-    assert f"sigma {found.sigma:.2g} (2 degrees of freedom), a tie below 2*sigma*sqrt(2/r)" in said[1]
+    assert f"sigma {found.sigma:.2g} (2 degrees of freedom), ± is a 95% interval, means within " in said[1]
 
 
 def test_the_same_again_trains_nothing(said):

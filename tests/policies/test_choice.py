@@ -72,7 +72,7 @@ def test_fresh_seeds_decide_what_is_as_good():
     tied = [(0, 4.0), (0, 4.0283), (1, 4.02), (1, 4.0483)]
     found = choice.cheapest(study((4.0, 90.0), (4.01, 30.0), (4.02, 60.0), fresh=tied))
     assert found.trial.number == 1
-    assert found.lines[-1] == "It is worse by val/loss 0.02 ± 0.04 (sigma 0.02)."
+    assert found.lines[-1] == "It is worse by val/loss 0.02 ± 0.086 (sigma 0.02)."  # t(2) = 4.3
 
 
 def test_seconds_of_another_kind_of_device_are_not_compared():

@@ -41,6 +41,7 @@ CASES = {
         "branch is {'epochs': [1]}; allowed: numbers, strings, booleans and None by section and key",
     ),
     "signatures": ({"signatures": {"bleu": 3}}, "signatures is 3; allowed: a string"),
+    "replicates": ({"replicates": {"bleu": 3}}, "replicates is 3; allowed: lists of numbers by metric"),
 }
 
 

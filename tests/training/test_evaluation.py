@@ -10,6 +10,7 @@ from sacrebleu import corpus_bleu, corpus_chrf
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from hpsearch.tasks.measure import sample_rows
+from hpsearch.tasks.scores.replicates import dealt, stretch
 from hpsearch.training.evaluation import Evaluator, score, shares
 from tests.training.tiny import LONG, MIXED, MOODS, PAIRS, TEXT, long_pairs, model, opened, rows, tiny
 
@@ -148,17 +149,31 @@ def test_losses_are_those_of_every_target_scored_alone(tmp_path, corpus_files, c
         "moods": 4 * kinds["moods"].n_rows,  # warm, cold
     }
 
-    found = evaluator(config, tmp_path).measure(net).metrics
+    measured = evaluator(config, tmp_path).measure(net)
+    found, groups = measured.metrics, {"text": stretch(0, len(text) - 1, len(text) - 1).tolist()}
+    for name in ("pairs", "moods"):
+        dealt_to = enumerate(dealt(kinds[name].n_rows))
+        groups[name] = [group for i, group in dealt_to for _ in kinds[name].target(i)]
     for name, values in by_set.items():
+        expected = means_without(values, groups[name])
+        assert measured.replicates[f"{name}/loss"] == pytest.approx(expected, rel=1e-5)
         assert found[f"{name}/loss"] == pytest.approx(np.mean(values), rel=1e-5)
         assert found[f"{name}/loss_stderr"] == pytest.approx(np.std(values) / len(values) ** 0.5, rel=1e-4)
         assert found[f"{name}/perplexity"] == pytest.approx(math.exp(np.mean(values)), rel=1e-4)
         assert found[f"{name}/bits_per_byte"] == pytest.approx(sum(values) / math.log(2) / n_bytes[name], rel=1e-5)
     every = [value for values in by_set.values() for value in values]
+    expected = means_without(every, [group for name in by_set for group in groups[name]])
+    assert measured.replicates["loss"] == pytest.approx(expected, rel=1e-5)
     assert found["loss"] == pytest.approx(np.mean(every), rel=1e-5)  # of tokens, not of sets
     assert found["loss"] != pytest.approx(np.mean([found[f"{name}/loss"] for name in by_set]), rel=1e-3)
     assert found["loss_stderr"] == pytest.approx(np.std(every) / len(every) ** 0.5, rel=1e-4)
     assert found["bits_per_byte"] == pytest.approx(sum(every) / math.log(2) / sum(n_bytes.values()), rel=1e-5)
+
+
+def means_without(values, groups):
+    """The mean of the values without those of each group."""
+    pairs = list(zip(values, groups, strict=True))
+    return [np.mean([value for value, group in pairs if group != left]) for left in sorted(set(groups))]
 
 
 def test_losses_do_not_depend_on_how_rows_are_batched(tmp_path, corpus_files):

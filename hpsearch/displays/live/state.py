@@ -17,7 +17,7 @@ from hpsearch.displays.live.progress import Progress, elapsed, is_confirming, pr
 from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
-from hpsearch.results.evidence.comparisons import lead_margin
+from hpsearch.results.evidence.comparisons import fresh_margin, lead_margin
 
 
 @dataclass(frozen=True)
@@ -197,14 +197,16 @@ def _best(history: History, default: TrialHistory | None) -> Best | None:
     found, sign = history.confirmation, 1 if history.direction == "minimize" else -1
     mean = found.of(best.number) if found is not None else None
     value = mean.mean if mean is not None else best.value
-    base = None
+    base = margin = None
     if default is not None and found is not None:
-        base = one.mean if (one := found.of(default.number)) is not None else None
+        again = found.of(default.number)
+        base = None if again is None else again.mean
+        margin = None if again is None else fresh_margin(history, found, again)
     elif default is not None and default.is_whole:
-        base = default.value
+        base, margin = default.value, lead_margin(history, best, default)
     lead = None if base is None or not math.isfinite(base - value) else sign * (base - value)
-    if lead is not None and lead <= (lead_margin(history, best, base or 0.0) or 0.0) and lead > 0:
-        lead = None  # so few examples cannot tell
+    if lead is not None and margin is not None and 0 < lead <= margin:
+        lead = None  # it may be chance
     return Best(
         best.number,
         value,

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hpsearch import quantiles
 from hpsearch.journal.branch_labels import read_names
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
@@ -116,6 +117,14 @@ def sigma_of(history: History) -> float | None:
     """The seed noise of a study: measured, else assumed of a loss; None if neither is possible."""
     found = near(history)
     return None if found is None else found.sigma
+
+
+def standard_errors(history: History, *, comparisons: int = 1) -> float:
+    """How many standard errors an interval has on each side: Student's t if the seed noise is measured."""
+    found = history.confirmation
+    if found is not None and found.sigma is not None:
+        return quantiles.student(found.freedom, comparisons)
+    return quantiles.ASSUMED if comparisons <= 1 else quantiles.student(comparisons=comparisons)
 
 
 def _ranked(history: History) -> list[TrialHistory]:

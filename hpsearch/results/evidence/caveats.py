@@ -75,7 +75,7 @@ def _at_chance_on(history: History, winner: TrialHistory, evaluation: Evaluation
     prefix, known = metric.rsplit("/", 1)[0], _metric(metric)
     limit, clear = known.chance or (-math.inf, math.inf)
     examples = examples_of(history.origin.data.get("sets") or {}, metric)
-    limit = chance(metric, limit, examples)
+    limit = chance(metric, limit, examples, models=len(history.ranked()))
     clear = max(clear, limit)
     perfect = evaluation.metrics.get(f"{prefix}/{known.perfect_by}") == 1.0
     if perfect or not number(evaluation.metrics[metric]) <= limit:

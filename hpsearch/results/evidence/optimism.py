@@ -23,7 +23,7 @@ class OptimismGap:
     searched: float | None  # the best value of the search
     trials: int  # among which that is the best
     mean: float | None  # of the exported trial over fresh seeds
-    two_standard_errors: float | None  # of the mean
+    margin: float | None  # half of the 95% interval of the mean
     seeds: int
     tested: float | None  # of the final training
     minimize: bool = True
@@ -54,7 +54,7 @@ class OptimismGap:
     def metrics(self) -> dict[str, float]:
         """The values as metrics of an MLflow run."""
         values = {"search": self.searched, "own": self.own, "fresh_seeds": self.mean}
-        values |= {"fresh_seeds_2se": self.two_standard_errors, "test": self.tested}
+        values |= {"fresh_seeds_margin": self.margin, "test": self.tested}
         return {f"optimism/{name}": value for name, value in values.items() if value is not None}
 
     def lines(self) -> list[str]:
@@ -70,7 +70,7 @@ class OptimismGap:
         if self.own is not None and not self.is_best:
             yield f"trial {self.trial}", self.metric, digits(self.own), "its own value: it is the one trained here"
         if self.mean is not None:
-            margin = "" if self.two_standard_errors is None else f" ± {self.two_standard_errors:.2g}"
+            margin = "" if self.margin is None else f" ± {self.margin:.2g}"
             which = f"its mean over {self.seeds} fresh seed{'s' * (self.seeds > 1)}{self._gap(self.mean)}"
             yield "fresh seeds", self.metric, f"{digits(self.mean)}{margin}", which
         if self.tested is not None:
@@ -114,7 +114,7 @@ def gap(
         _finite(known.get("search_best", known.get(metric))),
         known.get("trials") or 0,
         _finite(finalist.get("mean")),
-        _finite(finalist.get("two_standard_errors")),
+        _finite(finalist.get("margin", finalist.get("two_standard_errors"))),  # so named by older versions
         len(finalist.get("values") or ()),
         _finite(tested.get("test/" + metric.removeprefix("val/"))),
         minimize,

@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hpsearch.output.digits import digits
+from hpsearch.quantiles import student
 from hpsearch.tasks.scores.ranges import within
-
-LEVEL = 0.95  # of the interval
 
 
 @dataclass(frozen=True)
@@ -91,10 +90,8 @@ def spread(values: Sequence[float], name: str = "") -> Spread:
 
     name: of the metric, whose range the interval keeps to.
     """
-    from scipy.special import stdtrit  # the quantiles of Student's t
-
     mean, deviation = statistics.fmean(values), statistics.stdev(values)
-    margin = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * deviation / math.sqrt(len(values))
+    margin = student(len(values) - 1) * deviation / math.sqrt(len(values))
     low, high = within(name, mean - margin, mean + margin)
     return Spread(mean, deviation, low, high, len(values))
 

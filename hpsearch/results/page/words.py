@@ -15,7 +15,14 @@ from hpsearch.journal.trial_history import TrialHistory, number
 from hpsearch.outcome import Outcome
 from hpsearch.results.evidence import band_lines, bands
 from hpsearch.results.evidence.caveats import caveats
-from hpsearch.results.evidence.comparisons import against_default, beaten, lead_margin, unbeaten, unmeasured
+from hpsearch.results.evidence.comparisons import (
+    against_default,
+    beaten,
+    fresh_margin,
+    lead_margin,
+    unbeaten,
+    unmeasured,
+)
 from hpsearch.results.evidence.pruning_audit import audit_of
 from hpsearch.results.evidence.short_budgets import short_budgets
 from hpsearch.results.page.figures import NONE, count, duration, figure, listed, measured, text
@@ -155,7 +162,7 @@ def _confirmed(history: History, found: Confirmation) -> Iterator[str]:
     yield (
         f"The best {count(len(found.finalists), 'trial')} were trained again with fresh seeds, and the winner was "
         f"chosen by these alone. Its mean over {count(len(winner.values), 'seed')} is {_mean(found)}"
-        f"{' (± 2 standard errors)' if found.margin(winner) is not None else ''}."
+        f"{' (95% interval)' if found.margin(winner) is not None else ''}."
     )
     if found.tied:
         names = listed([f"trial {n}" for n in found.tied])
@@ -251,7 +258,7 @@ def _lead(history: History) -> Card:
     gap = number(best.value) - place.value
     gap = -gap if history.direction == "minimize" else gap
     open_ = "" if default.is_whole else f", {default.ending or default.status}"
-    found = lead_margin(history, best, place.value)
+    found = lead_margin(history, best, default)
     by = "" if found is None else f" ± {figure(found, 2)}"
     return Card(name, figure(gap, 3) + by, f"trial {default.number}: {measured(place.value)}{open_}")
 
@@ -263,7 +270,7 @@ def _lead_by_seeds(history: History, default: int) -> str:
     if found is None or theirs is None or theirs is found.winner:
         return ""
     gap = (theirs.mean - found.winner.mean) * (1 if found.minimize else -1)
-    margin = found.margin_between(found.winner, theirs)
+    margin = fresh_margin(history, found, theirs)
     return figure(gap, 3) + ("" if margin is None else f" ± {figure(margin, 2)}")
 
 

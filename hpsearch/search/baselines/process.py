@@ -22,6 +22,7 @@ from hpsearch.contract import WorkerSettings
 from hpsearch.output.error_lines import with_class
 from hpsearch.output.printable import printable
 from hpsearch.tasks import Baseline
+from hpsearch.tasks.scores.replicates import known
 from hpsearch.trainers import Trainer, load
 
 CPU_SECONDS = 600  # of all baselines of a study; their sample sizes keep them far below
@@ -134,13 +135,16 @@ def _measure(baselines: Iterable[Any], write: Callable[[Any], None]) -> None:
             continue
         name, began = _shown(baseline.name), time.monotonic()
         try:
-            metrics = {str(key): float(value) for key, value in baseline.measure().items()}
+            measured = baseline.measure()
+            metrics = {str(key): float(value) for key, value in measured.items()}
             metrics = {key: value for key, value in metrics.items() if math.isfinite(value)}
         except Exception as error:
             write(f"{name}: cannot be measured ({_shown(with_class(error))})")
         else:
             seconds = time.monotonic() - began
-            write({"name": name, "metrics": metrics, "note": _shown(baseline.note), "seconds": seconds})
+            left = getattr(measured, "replicates", {})
+            found = {"name": name, "metrics": metrics, "note": _shown(baseline.note), "seconds": seconds}
+            write(found | {"replicates": known(left)} if left else found)
 
 
 def _shown(text: Any) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from hpsearch.tasks.scores.replicates import Replicates
 
 
 @dataclass
@@ -15,12 +17,37 @@ class Sums:
     tokens: float = 0
     n_bytes: float = 0
     squared: float = 0.0  # over sets: tokens times the square of the weight
+    groups: list[tuple[float, float]] = field(default_factory=list)  # nll and tokens of each (see replicates.py)
 
     def add(self, other: Sums, weight: float = 1.0) -> None:
         """Adds the other sums, multiplied by `weight`."""
+        self.groups = self._with_groups(other, weight)
         self.nll, self.squares = self.nll + weight * other.nll, self.squares + weight * other.squares
         self.tokens, self.n_bytes = self.tokens + weight * other.tokens, self.n_bytes + weight * other.n_bytes
         self.squared += weight * weight * other.tokens
+
+    def replicates(self) -> Replicates:
+        """Loss, perplexity and bits per byte without each group; empty if these are not known.
+
+        A group has as many of the bytes as of the tokens, about.
+        """
+        left = [(self.nll - nll, self.tokens - tokens) for nll, tokens in self.groups if tokens]
+        if not left or any(tokens <= 0 for _, tokens in left):
+            return {}
+        losses = [nll / tokens for nll, tokens in left]
+        bits = self.tokens / max(1, self.n_bytes) / math.log(2)
+        return {
+            "loss": losses,
+            "perplexity": [perplexity(loss) for loss in losses],
+            "bits_per_byte": [bits * loss for loss in losses],
+        }
+
+    def _with_groups(self, other: Sums, weight: float) -> list[tuple[float, float]]:
+        mine = self.groups if self.tokens else [(0.0, 0.0)] * len(other.groups)
+        if len(mine) != len(other.groups):
+            return []
+        both = zip(mine, other.groups, strict=True)
+        return [(nll + weight * more, tokens + weight * count) for (nll, tokens), (more, count) in both]
 
     def metrics(self) -> dict[str, float]:
         """Loss (nats per token) with its standard error, perplexity, bits per byte of the text."""

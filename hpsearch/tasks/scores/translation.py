@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hpsearch.tasks.scores import script
+from hpsearch.tasks.scores.replicates import Replicates, scored
 
 ORDER = 4  # BLEU's longest n-grams
 FEW = 0.1  # n-grams per reference; orders with fewer are left out, as a few lines would decide the score
@@ -59,6 +60,26 @@ class Scoring:
         signatures = {name: signature for name, (_, signature) in scored.items()}
         return metrics | {"exact_match": exact_match(hypotheses, references)}, signatures
 
+    def replicates(self, hypotheses: Sequence[str], references: Sequence[str], *, metric: str) -> Replicates:
+        """BLEU, and the metric of this name, without each group of the examples (replicates.py)."""
+        if len(references) < 2:
+            return {}
+        found = {"bleu": _left(_bleu(self.tokenize, self._order(references)), hypotheses, references)}
+        if metric == "chrf":
+            from sacrebleu.metrics.chrf import CHRF
+
+            found["chrf"] = _left(CHRF(), hypotheses, references)
+        if metric == "ter" and self.ter:
+            found["ter"] = _left(_ter(self.tokenize == "zh"), *_split(hypotheses, references, self.tokenize))
+        if metric == "exact_match":
+            right = [ours.strip() == theirs.strip() for ours, theirs in zip(hypotheses, references, strict=True)]
+            found["exact_match"] = scored(lambda rows: sum(right[i] for i in rows) / len(rows), len(right))
+        return found
+
+    def _order(self, references: Sequence[str]) -> int:
+        """The longest n-grams that `bleu` counts of these references."""
+        return min(self.order, _order(_lengths(references, self.tokenize)))
+
 
 def bleu(
     hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str = "13a", order: int = ORDER
@@ -88,11 +109,16 @@ def ter(hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str =
     Words are separated by spaces; Chinese is split into characters, other scripts by BLEU's tokenizer.
     """
     _check(hypotheses, references)
+    value, signature = _score(_ter(tokenize == "zh"), *_split(hypotheses, references, tokenize))
+    return value, signature if tokenize in SPLIT_BY_TER else f"{signature}|words:{tokenize}"
+
+
+def _split(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> tuple[Sequence[str], Sequence[str]]:
+    """Texts whose words TER can tell: those of tokenizers that it does not know are split before."""
     if tokenize in SPLIT_BY_TER:
-        return _score(_ter(tokenize == "zh"), hypotheses, references)
-    hypotheses, references = ([_bleu(tokenize).tokenizer(text) for text in texts] for texts in (hypotheses, references))
-    value, signature = _score(_ter(False), hypotheses, references)
-    return value, f"{signature}|words:{tokenize}"
+        return hypotheses, references
+    ours, theirs = ([_bleu(tokenize).tokenizer(text) for text in texts] for texts in (hypotheses, references))
+    return ours, theirs
 
 
 def exact_match(hypotheses: Sequence[str], references: Sequence[str]) -> float:
@@ -156,3 +182,9 @@ def _score(metric: Any, hypotheses: Sequence[str], references: Sequence[str]) ->
     """The score of a sacrebleu metric, and its signature, which exists only after scoring."""
     score = metric.corpus_score(list(hypotheses), [list(references)]).score
     return float(score), str(metric.get_signature())
+
+
+def _left(metric: Any, hypotheses: Sequence[str], references: Sequence[str]) -> list[float]:
+    """The score of a sacrebleu metric without each group, from the counts of each example, as its bootstrap does it."""
+    counts = metric._extract_corpus_statistics(list(hypotheses), [list(references)])
+    return scored(lambda rows: float(metric._aggregate_and_compute([counts[i] for i in rows]).score), len(counts))

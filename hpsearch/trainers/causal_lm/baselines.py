@@ -9,6 +9,7 @@ from typing import Any
 from hpsearch.contract import WorkerSettings
 from hpsearch.data.corpus import Corpus
 from hpsearch.tasks import Baseline
+from hpsearch.tasks.baseline import Measurement
 from hpsearch.training.config import FitConfig
 from hpsearch.training.corpus import open_corpus
 
@@ -28,4 +29,8 @@ def baselines(
 
 
 def _prefixed(measure: Callable[[], Mapping[str, float]], prefix: str) -> Callable[[], Mapping[str, float]]:
-    return lambda: {f"{prefix}{name}": value for name, value in measure().items()}
+    def named() -> Mapping[str, float]:
+        found = measure()
+        return (found if isinstance(found, Measurement) else Measurement(found)).prefixed(prefix)
+
+    return named

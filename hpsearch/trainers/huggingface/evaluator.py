@@ -97,7 +97,7 @@ class OnPretrained(OnSet):
         sums, places = self._empty(), np.zeros(self.pairs.n_rows, dtype=np.int64)
         for numbers, batch in self.pairs.in_turn(size):
             logits = self.score(batch)
-            count(sums, nll(logits, batch.targets))
+            count(sums, nll(logits, batch.targets), self.groups(numbers, batch, int(sums.tokens)))
             counts = self.pairs.targets[numbers]
             first = torch.from_numpy(np.cumsum(counts) - counts).to(logits.device)
             places[numbers] = logits[first][:, tokens].argmax(-1).cpu().numpy()

@@ -140,7 +140,7 @@ class StudyRun:
         if found is None:
             return {}
         tags: dict[str, Any] = {"confirmed_mean": found.winner.mean, "confirmed_seeds": len(found.winner.values)}
-        tags |= {"confirmed_2se": found.margin(found.winner), "seed_sigma": found.sigma}
+        tags |= {"confirmed_margin": found.margin(found.winner), "seed_sigma": found.sigma}
         tags |= {"seed_sigma_df": found.freedom, "optimism": found.optimism, "tied_trials": listed(found.tied)}
         return {name: value for name, value in tags.items() if value not in (None, "")}
 

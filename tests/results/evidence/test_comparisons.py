@@ -18,7 +18,7 @@ def with_baselines(*baselines, curves, **options):
 
 def test_the_objective_is_compared():
     study = with_baselines(TFIDF, MAJORITY, curves=[[{"val/loss": 0.7, "val/f1_macro": 0.874}]])
-    assert beaten(study) == "the winner beats the majority class (val/loss 2.0000)"
+    assert beaten(study) == "the winner beats the majority class (val/loss 2.0000, by 1.3 ± 0.007)"
     assert unbeaten(study) == ["the winner does not beat TF-IDF: val/loss 0.7000 against 0.6000"]
 
 
@@ -64,9 +64,15 @@ def with_default(*curves, outcome="completed", label="default", **options):
 
 def test_the_winner_is_better_than_the_default_by_so_much():
     study = with_default([{"val/loss": 4.5}], [{"val/loss": 4.373}])
-    assert against_default(study) == "the winner is better than the default config (trial 0, 4.5000) by 0.127"
+    assert against_default(study) == (  # 2 * 0.005 * 4.373 * sqrt(2)
+        "the winner is better than the default config (trial 0, 4.5000) by 0.127 ± 0.062 "
+        "(one seed each, seed noise assumed)"
+    )
     study = with_default([{"val/f1": 0.5}], [{"val/f1": 0.75}], metric="val/f1", direction="maximize")
-    assert against_default(study) == "the winner is better than the default config (trial 0, 0.5000) by 0.25"
+    assert against_default(study) == (
+        "the winner is better than the default config (trial 0, 0.5000) by 0.25; whether by chance is not "
+        "known (one seed each, seed noise not measured)"
+    )
 
 
 def test_the_default_may_win():
@@ -103,7 +109,7 @@ def test_before_a_trial_has_ended_there_is_no_winner_to_speak_of():
     assert (against_default(study), beaten(study), unbeaten(study)) == ("", "", [])
     study.stopped = "finished"  # the budget ended before any trial: what there is counts
     assert against_default(study) == "the winner is the default config, trial 0: no other trial is better"
-    assert beaten(study) == "the winner beats far too bad (val/loss 9.0000)"
+    assert beaten(study) == "the winner beats far too bad (val/loss 9.0000, by 4.7 ± 0.043)"
     assert len(unbeaten(study)) == 1
 
 
@@ -125,12 +131,13 @@ def confirmed(default, winner):
 
 
 def test_with_fresh_seeds_the_default_config_is_compared_by_its_mean():
-    study = confirmed([3.1, 3.3], [2.1, 2.3])  # sigma sqrt(0.02): 2 * 0.1414 * sqrt(2 / 2)
+    study = confirmed([3.1, 3.3], [2.1, 2.3])  # sigma sqrt(0.02), 2 degrees of freedom: 4.3 * 0.1414 * sqrt(2 / 2)
     assert against_default(study) == (
-        "with fresh seeds the winner is better than the default config (trial 0, 3.2000) by 1 ± 0.28"
+        "with fresh seeds the winner is better than the default config (trial 0, 3.2000) by 1 ± 0.61"
     )
     assert against_default(confirmed([2.2, 2.4], [2.1, 2.3])) == (
-        "with fresh seeds the winner is a tie with the default config (trial 0, 2.3000): they differ by 0.1 ± 0.28"
+        "with fresh seeds the winner is no different from the default config (trial 0, 2.3000): "
+        "they differ by 0.1 ± 0.61"
     )
     assert "(trial 0, 3.2000) by 1" in against_default(confirmed([3.2], [2.2]))
 
@@ -139,7 +146,7 @@ def test_with_fresh_seeds_the_default_config_may_win():
     said = "the winner is the default config, trial 0: with fresh seeds no other trial is better"
     assert against_default(confirmed([2.0, 2.1], [3.1, 3.3])) == said
     tied = "the winner is the default config, trial 0, in a tie with trial 1: with fresh seeds no other trial is better"
-    assert against_default(confirmed([2.0, 2.1], [2.1, 2.3])) == tied  # sigma 0.112: 0.15 of 0.22
+    assert against_default(confirmed([2.0, 2.1], [2.1, 2.3])) == tied  # sigma 0.112: 0.15 of 0.48
     assert against_default(confirmed([0.975], [0.975])) == tied
     assert against_default(confirmed([0.9], [0.975])) == said  # of one seed each, only equal values are a tie
 
@@ -151,6 +158,11 @@ def test_one_fresh_seed_each_measures_no_noise():
 
 
 def test_without_fresh_seeds_of_the_default_config_the_search_says():
-    assert against_default(confirmed([], [2.1, 2.3])).startswith(
-        "the winner is better than the default config (trial 0, "
+    """Sigma is 0.1414 with 1 degree of freedom: t = 12.71, times sqrt(1 / 2 + 1) is 2.2."""
+    assert against_default(confirmed([], [2.1, 2.3])) == (
+        "with fresh seeds of its own the winner is no different from the default config (trial 0, 3.0000): "
+        "they differ by 0.8 ± 2.2"
+    )
+    assert against_default(confirmed([], [2.15, 2.151])) == (
+        "with fresh seeds of its own the winner is better than the default config (trial 0, 3.0000) by 0.849 ± 0.011"
     )

@@ -4,7 +4,7 @@ import pytest
 
 from hpsearch.results.evidence.optimism import gap
 
-FINALIST = {"trial": 3, "searched": 4.316, "values": [4.33, 4.34], "mean": 4.335, "two_standard_errors": 0.009}
+FINALIST = {"trial": 3, "searched": 4.316, "values": [4.33, 4.34], "mean": 4.335, "margin": 0.009}
 KNOWN = {"trial": 3, "trials": 16, "val/loss": 4.316, "search_best": 4.316, "search_best_trial": 3}
 KNOWN |= {"confirmation": {"finalists": [FINALIST]}}
 OTHER = {**KNOWN, "val/loss": 4.32, "search_best_trial": 1}  # trial 3, which fresh seeds have chosen
@@ -21,7 +21,7 @@ def test_three_aligned_lines_in_the_objectives_own_metric():
         "optimism/search": 4.316,
         "optimism/own": 4.316,
         "optimism/fresh_seeds": 4.335,
-        "optimism/fresh_seeds_2se": 0.009,
+        "optimism/fresh_seeds_margin": 0.009,
         "optimism/test": 4.401,
     }
 
@@ -52,8 +52,14 @@ def test_what_is_said_of_the_test_data_depends_on_earlier_looks(looks, said):
     assert said in gap(KNOWN, "val/loss", {"test/loss": 4.401}, minimize=True, looks=looks).lines()[-1]
 
 
+def test_an_older_file_has_two_standard_errors():
+    finalist = {**{key: value for key, value in FINALIST.items() if key != "margin"}, "two_standard_errors": 0.008}
+    found = gap({**KNOWN, "confirmation": {"finalists": [finalist]}}, "val/loss", {}, minimize=True)
+    assert found.margin == 0.008
+
+
 def test_one_fresh_seed_is_one():
-    finalist = {**FINALIST, "values": [4.335], "two_standard_errors": None}
+    finalist = {**FINALIST, "values": [4.335], "margin": None}
     found = gap({**KNOWN, "confirmation": {"finalists": [finalist]}}, "val/loss", {}, minimize=True)
     assert "its mean over 1 fresh seed," in found.lines()[-1]
 

@@ -94,7 +94,7 @@ def test_what_was_found_is_said_in_words(tmp_path: Path) -> None:
     assert "24 configs of 5 hyperparameters were tried: learning_rate, batch_size" in said
     assert "The data: pairs (translation, 1,234 training tokens)." in said
     # of 2 and 2 values: sums of squares 0.005 + 0.0032 over 2 degrees of freedom, so sigma is 0.06403
-    assert "Its mean over 2 seeds is 3.1500 ± 0.091 (± 2 standard errors)." in said
+    assert "Its mean over 2 seeds is 3.1500 ± 0.19 (95% interval)." in said  # t(2) is 4.303
     assert "It cannot be told from trial 0: their means differ by less than the noise between seeds." not in said
     assert "It cannot be told from trial 8" in said
     assert "git commit abc123 with uncommitted changes" in said

@@ -143,7 +143,7 @@ def test_a_search_records_them_once_and_compares_the_winner(run, tmp_path):
 def test_best_yaml_says_what_the_winner_beats(run, tmp_path):
     study, _ = run("Two")
     text = (tmp_path / "home" / "toy" / "best.yaml").read_text()
-    assert "# the winner beats far too bad (val/loss 1e+06)\n" in text
+    assert "# the winner beats far too bad (val/loss 1e+06, by 1e+06 ± " in text
     assert f"# warning: the winner does not beat far too good: val/loss {study.best.value:.4f} against 0.2500\n" in text
     Experiment.load(tmp_path / "home" / "toy" / "best.yaml").train_config()
 
@@ -152,7 +152,7 @@ def test_show_and_export_say_it_too(run, call, tmp_path):
     study, _ = run("Two")
     said = f"the winner does not beat far too good: val/loss {study.best.value:.4f} against 0.2500"
     out = call("show", "toy", "--home", tmp_path / "home")[1]
-    assert "the winner beats far too bad (val/loss 1e+06)" in out
+    assert "the winner beats far too bad (val/loss 1e+06, by 1e+06 ± " in out
     assert f"warning: {said}" in " ".join(out.split())
     out = call("export", "toy", "--home", tmp_path / "home", "-o", tmp_path / "best.yaml")[1]
     assert f"warning: {said}" in out
