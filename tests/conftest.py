@@ -15,6 +15,7 @@ from tests import warm
 from tests.browser import browser, browser_page  # noqa: F401  (fixtures)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the machine is shared with workers
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # without a network its library tries for 24 s to reach the hub
 
 os.environ.pop("COLUMNS", None)  # it may be set in the workers of xdist, and piped tables have its width
 

@@ -1,8 +1,9 @@
 """Commands as forks of a process that has imported everything: torch, optuna and mlflow take a fresh one 8 s.
 
-Each command is a process of its own, in a session of its own, with its own workers and its own shipping process. What
-a fresh interpreter would do differently (its command line in /proc, PYTHON* variables, what it imports) is tested with
-fresh ones: `fresh=True` of tests/cli/processes.py.
+Each command is a process of its own, in a session of its own, with its own workers and its own shipping process; a
+store that it makes is a copy of an empty one. What a fresh interpreter would do differently (its command line in /proc,
+PYTHON* variables, what it imports, a store from nothing) is tested with fresh ones: `fresh=True` of
+tests/cli/processes.py.
 """
 
 import array
@@ -30,6 +31,7 @@ from pathlib import Path
 from hpsearch.system import environment
 from hpsearch.views.mlflow.store import Store
 from hpsearch.views.shipper import Shipper
+from tests import blank
 
 EARLY = [
     "hpsearch.api.run",
@@ -127,13 +129,19 @@ def _asked(request, fds):
     """Asks the process that forks for a fork with two descriptors, which are closed here; returns the connection."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(_server())
-    content = json.dumps(request).encode()
+    content = json.dumps(request | {"umask": _umask(), "stores": str(blank.stores())}).encode()
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
     connection.sendmsg([len(content).to_bytes(4, "big")], rights)
     connection.sendall(content)
     for fd in fds:
         os.close(fd)
     return connection
+
+
+def _umask():
+    """The umask of this process, which a child of its own would have."""
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Umask:")]
+    return int(line.split()[1], 8)
 
 
 @cache
@@ -184,8 +192,6 @@ def main():
 def open_a_store():
     """Has the forks of this process know the revisions of Optuna's schema."""
     from optuna.storages import RDBStorage
-
-    from tests import blank
 
     blank.remember_revisions()
     RDBStorage("sqlite://").engine.dispose()
@@ -238,6 +244,8 @@ def _run(request):
         os.dup2(fd, number)
         os.close(fd)
     os.chdir(request["cwd"])
+    os.umask(request["umask"])
+    blank.copy_from(Path(request["stores"]))
     before = os.environ.copy()
     os.environ.clear()
     os.environ.update({name: value for name, value in before.items() if value != request["started_with"].get(name)})

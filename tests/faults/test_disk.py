@@ -15,6 +15,7 @@ from hpsearch.errors import CheckpointDamaged, StorageFailed
 from hpsearch.journal import writer
 from hpsearch.storage import disk_space
 from hpsearch.training import checkpoint
+from tests import blank
 from tests.cli.processes import PROGRAM, environment, wait_for
 from tests.faults import power
 from tests.faults.checker import check, litter
@@ -150,6 +151,7 @@ def test_a_read_only_home_is_refused_at_once(tmp_path):
 
 def closed_half_way(cwd, **extra):
     """A run that can no longer write to the folders of its checkpoints; returns the process and the folders."""
+    blank.home(cwd / "home")
     process = subprocess.Popen(
         [*PROGRAM, *RUN, "--workers", "1"],
         cwd=cwd,

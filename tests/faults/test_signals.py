@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests import blank
 from tests.cli.processes import PROGRAM, alive, descendants, environment, wait_for
 from tests.faults.checker import check
 from tests.faults.runs import evaluated, folder, history
@@ -75,6 +76,7 @@ def test_the_second_signal_ends_at_once(zygote, tmp_path):
 def test_a_run_that_was_told_to_ignore_ctrl_c_can_be_terminated(tmp_path):
     """F17: started with `&` or nohup: SIGINT and SIGHUP ignored from the start; SIGTERM always works."""
     cwd = folder(tmp_path / "run", trials=4, times=20)
+    blank.home(cwd / "home")
 
     def ignore():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
