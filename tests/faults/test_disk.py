@@ -73,7 +73,7 @@ def test_a_full_disk_is_waited_for(zygote, disk):
     wait_for(lambda: evaluated(cwd, 5))
     filler = fill(disk)
     wait_for(lambda: "waiting up to 60 s for space" in zygote.output.read_text())
-    time.sleep(2)
+    time.sleep(0.5)
     before = len(journal.read(cwd / "home/toy/journal.jsonl"))  # the last good state stays
     filler.unlink()
     began = time.monotonic()
@@ -190,7 +190,7 @@ def test_a_folder_closed_half_way_is_waited_for(tmp_path):
     said = ""
     while "waiting up to" not in said:
         said += process.stdout.readline()
-    time.sleep(1)
+    time.sleep(0.5)
     for place in closed:
         if place.exists():
             place.chmod(0o700)
