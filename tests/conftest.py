@@ -39,11 +39,17 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONG = ("tests/faults/", "tests/cli/", "tests/launchers/")  # folders of long files: first, so that all end together
+# Folders of long files, which come first, so that all processes end together; the first is one long piece of work.
+LONG = ["cli", "faults", "launchers", "trainers", "views", "api", "training", "policies"]
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: _place(item.nodeid.split("/")[1]))
+
+
+def _place(folder):
+    """The place of a folder of tests in the order."""
+    return LONG.index(folder) if folder in LONG else len(LONG)
 
 
 @pytest.hookimpl(optionalhook=True)

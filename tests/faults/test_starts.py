@@ -33,6 +33,8 @@ def test_of_eight_at_once_one_runs_and_seven_say_who(tmp_path):
     resumed = hpsearch(*RUN, "--workers", "1", cwd=cwd)
     assert resumed.returncode == 0, resumed.stderr
     out += resumed.stdout
+    synced = hpsearch("sync", "toy", "--home", "home", cwd=cwd)  # a busy machine ends a run before its views
+    assert synced.returncode == 0, synced.stdout + synced.stderr
     assert not (found := check(cwd, said=out)), (found, out)
 
 
