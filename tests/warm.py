@@ -237,22 +237,24 @@ def _received(connection):
 
 def _run(request):
     os.setsid()
-    is_shipping = "driver" in request
-    if not is_shipping:
+    is_piped = "becomes" in request
+    if not is_piped:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, fd in enumerate(request["fds"], start=0 if is_shipping else 1):
+    for number, fd in enumerate(request["fds"], start=0 if is_piped else 1):
         os.dup2(fd, number)
         os.close(fd)
     os.chdir(request["cwd"])
     os.umask(request["umask"])
-    blank.copy_from(Path(request["stores"]))
     before = os.environ.copy()
     os.environ.clear()
     os.environ.update({name: value for name, value in before.items() if value != request["started_with"].get(name)})
     os.environ.update(request["environment"])
     sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     tempfile.tempdir = None  # what TMPDIR was when something asked first
-    if is_shipping:
+    if request.get("becomes") == "zygote":
+        _fork_others()
+    blank.copy_from(Path(request["stores"]))
+    if request.get("becomes") == "shipping":
         _ship(request)
     from hpsearch import cli
     from hpsearch.search import driver
@@ -271,6 +273,18 @@ def _run(request):
         cli.main(request["arguments"])
     except SystemExit as end:
         _leave(end.code)
+
+
+def _fork_others():
+    """Becomes the process that forks for the fault tests: never returns."""
+    from tests.faults import zygote
+
+    sys.path[0] = str(ROOT)  # it was the working folder
+    try:
+        zygote.serve()
+        os._exit(0)
+    finally:
+        os._exit(70)
 
 
 def _leave(code):
@@ -337,7 +351,7 @@ def serve_shipping():
     A fork of this process would share the state of its SQLite connections, which its tests keep open.
     """
     if AVAILABLE:
-        Shipper._spawn = lambda shipper: _told(shipper, _Served(pictures=Store.draws))
+        Shipper._spawn = lambda shipper: _told(shipper, _served())
 
 
 def fork_shipping():
@@ -362,12 +376,18 @@ def _told(shipper, process):
     return process
 
 
-class _Served(Warm):
+def _served():
     """A shipping process that the one that forks has forked."""
+    facts = {"driver": os.getpid(), "pictures": Store.draws}
+    return Piped("shipping", cwd=os.getcwd(), environment=dict(os.environ), **facts)
 
-    def __init__(self, *, pictures):
+
+class Piped(Warm):
+    """A process that is told by its standard input what to do; `becomes`: "shipping", or "zygote" (fault tests)."""
+
+    def __init__(self, becomes, *, cwd, environment, **more):
         (reads, commands), (answers, writes) = os.pipe(), os.pipe()
-        request = {"driver": os.getpid(), "cwd": os.getcwd(), "environment": dict(os.environ), "pictures": pictures}
+        request = {"becomes": becomes, "cwd": str(cwd), "environment": environment, **more}
         self.returncode, self._turn = None, threading.Lock()
         self._connection = _asked(request, [reads, writes])
         self.stdin, self.stdout = os.fdopen(commands, "w"), os.fdopen(answers)

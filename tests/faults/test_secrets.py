@@ -156,7 +156,7 @@ def tried(tmp_path_factory, echo):
         threads = [threading.Thread(target=collect, args=(processes[name][1], found[name])) for name in processes]
         for thread in threads:
             thread.start()
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while any(thread.is_alive() for thread in threads) and time.monotonic() < deadline:
             for name, (_, process, _) in processes.items():
                 found[name].lines |= set(command_lines(process.pid))
