@@ -156,10 +156,11 @@ def tried(tmp_path_factory, echo):
         threads = [threading.Thread(target=collect, args=(processes[name][1], found[name])) for name in processes]
         for thread in threads:
             thread.start()
+        fresh = [name for name, given in VARIANTS.items() if given.get("fresh")]
         deadline = time.monotonic() + 600
         while any(thread.is_alive() for thread in threads) and time.monotonic() < deadline:
-            for name, (_, process, _) in processes.items():
-                found[name].lines |= set(command_lines(process.pid))
+            for name in fresh:
+                found[name].lines |= set(command_lines(processes[name][1].pid))
             time.sleep(0.05)
         for thread in threads:
             thread.join(timeout=1)
