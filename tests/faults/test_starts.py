@@ -95,4 +95,6 @@ def test_a_wrong_clock_leaves_mlflow_in_order(zygote, tmp_path):
         done = zygote.run(cwd, *RUN, "--launcher", "inline", **options)
         said += done.said
     assert done.code == 0, said
+    synced = zygote.run(cwd, "sync", "toy", "--home", "home", CLOCK_JUMPS="-3600")  # what a busy machine left
+    assert synced.code == 0, synced.said
     assert not (found := check(cwd, said=said)), found
