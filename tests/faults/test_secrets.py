@@ -121,7 +121,7 @@ class Tried:
 
 VARIANTS = {
     "ok": {"space": "# log in with S3CRETtoken123", "fresh": True},
-    "refused by MLflow, with a password": {"space": "tracking: {{uri: 'http://127.0.0.1:{port}'}}", "fresh": True},
+    "refused by MLflow, with a password": {"space": "tracking: {{uri: 'http://127.0.0.1:{port}'}}"},
     "refused by MLflow, with a token": {
         "space": "tracking: {{uri: 'http://127.0.0.1:{port}'}}",
         "environment": {"MLFLOW_TRACKING_USERNAME": "", "MLFLOW_TRACKING_PASSWORD": ""},
