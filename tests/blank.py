@@ -31,7 +31,15 @@ def stores():
     remember_revisions()
     made = Path(tempfile.mkdtemp(prefix="hpsearch-blank-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
-    shipping.prepare(made, None)
+    before = os.environ.copy()
+    for name in before:  # a test may have set where stores are, or how long to wait for them
+        if name.startswith(("HPSEARCH_", "MLFLOW_")):
+            del os.environ[name]
+    try:
+        shipping.prepare(made, None)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
     return made
 
 
