@@ -150,13 +150,14 @@ def tried(tmp_path_factory, echo):
     """
     if not Path("/proc/self/cmdline").exists():
         pytest.skip("reads /proc")
-    processes = {name: begun(tmp_path_factory.mktemp("variant"), echo, **given) for name, given in VARIANTS.items()}
+    fresh = [name for name, given in VARIANTS.items() if given.get("fresh")]
+    names = [*(name for name in VARIANTS if name not in fresh), *fresh]  # these are looked at from their start on
+    processes = {name: begun(tmp_path_factory.mktemp("variant"), echo, **VARIANTS[name]) for name in names}
     try:
         found = {name: Tried(folder, 0, "", "") for name, (folder, _, _) in processes.items()}
         threads = [threading.Thread(target=collect, args=(processes[name][1], found[name])) for name in processes]
         for thread in threads:
             thread.start()
-        fresh = [name for name, given in VARIANTS.items() if given.get("fresh")]
         deadline = time.monotonic() + 600
         while any(thread.is_alive() for thread in threads) and time.monotonic() < deadline:
             for name in fresh:
