@@ -127,9 +127,9 @@ class Warm:
 
 def _asked(request, fds):
     """Asks the process that forks for a fork with two descriptors, which are closed here; returns the connection."""
+    content = json.dumps(request | {"umask": _umask(), "stores": str(blank.stores())}).encode()
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(_server())
-    content = json.dumps(request | {"umask": _umask(), "stores": str(blank.stores())}).encode()
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
     connection.sendmsg([len(content).to_bytes(4, "big")], rights)
     connection.sendall(content)
