@@ -7,25 +7,39 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from hpsearch.views import shipping
+from hpsearch.views import shipping, sqlite
 
 
 def home(path):
     """Makes a home with empty stores at `path`, or adds them to the one there; returns the path."""
     path.mkdir(mode=0o700, exist_ok=True)
-    for store in _stores().glob("*.db"):
+    for store in stores().glob("*.db"):
         shutil.copy(store, path)
         (path / store.name).chmod(0o600)
     return path
 
 
+def copy_from(made):
+    """Has this process copy the stores in the folder `made` where it would make new ones."""
+    make = sqlite._make
+    sqlite._make = lambda path, _: make(path, lambda new: shutil.copyfile(made / path.name, new))
+
+
 @cache
-def _stores():
-    """The stores that all others are copies of, one for each process that runs tests."""
+def stores():
+    """The folder of the stores that all others are copies of, one for each process that runs tests."""
     remember_revisions()
     made = Path(tempfile.mkdtemp(prefix="hpsearch-blank-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
-    shipping.prepare(made, None)
+    before = os.environ.copy()
+    for name in before:  # a test may have set where stores are, or how long to wait for them
+        if name.startswith(("HPSEARCH_", "MLFLOW_")):
+            del os.environ[name]
+    try:
+        shipping.prepare(made, None)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
     return made
 
 

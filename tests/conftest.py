@@ -15,6 +15,7 @@ from tests import warm
 from tests.browser import browser, browser_page  # noqa: F401  (fixtures)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the machine is shared with workers
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # without a network its library tries for 24 s to reach the hub
 
 os.environ.pop("COLUMNS", None)  # it may be set in the workers of xdist, and piped tables have its width
 
@@ -38,11 +39,17 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONG = ("tests/faults/", "tests/cli/", "tests/launchers/")  # folders of long files: first, so that all end together
+# Folders of long files, which come first, so that all processes end together; the first is one long piece of work.
+LONG = ["cli", "faults", "launchers", "trainers", "views", "api", "training", "policies"]
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: _place(item.nodeid.split("/")[1]))
+
+
+def _place(folder):
+    """The place of a folder of tests in the order."""
+    return LONG.index(folder) if folder in LONG else len(LONG)
 
 
 @pytest.hookimpl(optionalhook=True)

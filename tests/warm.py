@@ -1,8 +1,9 @@
 """Commands as forks of a process that has imported everything: torch, optuna and mlflow take a fresh one 8 s.
 
-Each command is a process of its own, in a session of its own, with its own workers and its own shipping process. What
-a fresh interpreter would do differently (its command line in /proc, PYTHON* variables, what it imports) is tested with
-fresh ones: `fresh=True` of tests/cli/processes.py.
+Each command is a process of its own, in a session of its own, with its own workers and its own shipping process; a
+store that it makes is a copy of an empty one. What a fresh interpreter would do differently (its command line in /proc,
+PYTHON* variables, what it imports, a store from nothing) is tested with fresh ones: `fresh=True` of
+tests/cli/processes.py.
 """
 
 import array
@@ -30,6 +31,7 @@ from pathlib import Path
 from hpsearch.system import environment
 from hpsearch.views.mlflow.store import Store
 from hpsearch.views.shipper import Shipper
+from tests import blank
 
 EARLY = [
     "hpsearch.api.run",
@@ -125,15 +127,21 @@ class Warm:
 
 def _asked(request, fds):
     """Asks the process that forks for a fork with two descriptors, which are closed here; returns the connection."""
+    content = json.dumps(request | {"umask": _umask(), "stores": str(blank.stores())}).encode()
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(_server())
-    content = json.dumps(request).encode()
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
     connection.sendmsg([len(content).to_bytes(4, "big")], rights)
     connection.sendall(content)
     for fd in fds:
         os.close(fd)
     return connection
+
+
+def _umask():
+    """The umask of this process, which a child of its own would have."""
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Umask:")]
+    return int(line.split()[1], 8)
 
 
 @cache
@@ -185,8 +193,6 @@ def open_a_store():
     """Has the forks of this process know the revisions of Optuna's schema."""
     from optuna.storages import RDBStorage
 
-    from tests import blank
-
     blank.remember_revisions()
     RDBStorage("sqlite://").engine.dispose()
 
@@ -231,20 +237,24 @@ def _received(connection):
 
 def _run(request):
     os.setsid()
-    is_shipping = "driver" in request
-    if not is_shipping:
+    is_piped = "becomes" in request
+    if not is_piped:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, fd in enumerate(request["fds"], start=0 if is_shipping else 1):
+    for number, fd in enumerate(request["fds"], start=0 if is_piped else 1):
         os.dup2(fd, number)
         os.close(fd)
     os.chdir(request["cwd"])
+    os.umask(request["umask"])
     before = os.environ.copy()
     os.environ.clear()
     os.environ.update({name: value for name, value in before.items() if value != request["started_with"].get(name)})
     os.environ.update(request["environment"])
     sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     tempfile.tempdir = None  # what TMPDIR was when something asked first
-    if is_shipping:
+    if request.get("becomes") == "zygote":
+        _fork_others()
+    blank.copy_from(Path(request["stores"]))
+    if request.get("becomes") == "shipping":
         _ship(request)
     from hpsearch import cli
     from hpsearch.search import driver
@@ -263,6 +273,18 @@ def _run(request):
         cli.main(request["arguments"])
     except SystemExit as end:
         _leave(end.code)
+
+
+def _fork_others():
+    """Becomes the process that forks for the fault tests: never returns."""
+    from tests.faults import zygote
+
+    sys.path[0] = str(ROOT)  # it was the working folder
+    try:
+        zygote.serve()
+        os._exit(0)
+    finally:
+        os._exit(70)
 
 
 def _leave(code):
@@ -329,7 +351,7 @@ def serve_shipping():
     A fork of this process would share the state of its SQLite connections, which its tests keep open.
     """
     if AVAILABLE:
-        Shipper._spawn = lambda shipper: _told(shipper, _Served(pictures=Store.draws))
+        Shipper._spawn = lambda shipper: _told(shipper, _served())
 
 
 def fork_shipping():
@@ -354,12 +376,18 @@ def _told(shipper, process):
     return process
 
 
-class _Served(Warm):
+def _served():
     """A shipping process that the one that forks has forked."""
+    facts = {"driver": os.getpid(), "pictures": Store.draws}
+    return Piped("shipping", cwd=os.getcwd(), environment=dict(os.environ), **facts)
 
-    def __init__(self, *, pictures):
+
+class Piped(Warm):
+    """A process that is told by its standard input what to do; `becomes`: "shipping", or "zygote" (fault tests)."""
+
+    def __init__(self, becomes, *, cwd, environment, **more):
         (reads, commands), (answers, writes) = os.pipe(), os.pipe()
-        request = {"driver": os.getpid(), "cwd": os.getcwd(), "environment": dict(os.environ), "pictures": pictures}
+        request = {"becomes": becomes, "cwd": str(cwd), "environment": environment, **more}
         self.returncode, self._turn = None, threading.Lock()
         self._connection = _asked(request, [reads, writes])
         self.stdin, self.stdout = os.fdopen(commands, "w"), os.fdopen(answers)

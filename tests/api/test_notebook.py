@@ -35,6 +35,7 @@ def press_stop():
     os.kill(os.getpid(), signal.SIGINT)
 
 threading.Thread(target=press_stop, daemon=True).start()
+os.environ["TOY_STEP"] = "0.05"
 try:
     hpsearch.run("space.yaml", home="home", study="slow", launcher="inline")
 except KeyboardInterrupt as stopped:
@@ -62,8 +63,9 @@ def notebook(tmp_path, space_file, monkeypatch):
     return execute
 
 
-def test_a_search_draws_its_bars_and_the_study_is_a_table(notebook):
-    _, drawn, table = notebook(IMPORT, SEARCH, "study")
+def test_a_search_draws_its_bars_the_study_is_a_table_and_the_stop_button_saves(notebook):
+    """In one kernel, which stays after the stop."""
+    _, drawn, table, said = notebook(IMPORT, SEARCH, "study", STOPPED)
     [display] = [output for output in drawn if output.output_type == "display_data"]
     page = display.data["text/html"]  # as it stands after all updates
     assert "toy: val/loss, minimize" in page
@@ -72,11 +74,6 @@ def test_a_search_draws_its_bars_and_the_study_is_a_table(notebook):
     assert "done; best: trial" in page
     assert [output.name for output in drawn if output.output_type == "stream"] == []
     assert "<table>" in table[0].data["text/html"]
-
-
-def test_the_stop_button_saves_and_the_kernel_stays(notebook, monkeypatch):
-    monkeypatch.setenv("TOY_STEP", "0.05")
-    _, said = notebook(IMPORT, STOPPED)
     texts = "".join(output.get("text", "") for output in said)
     assert "stopped: study 'slow' is saved; the same call resumes it" in texts
     assert "interrupted" in said[-1].data["text/plain"]

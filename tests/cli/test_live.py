@@ -11,6 +11,7 @@ from tests.cli.screens import Screen
 
 BAR = r"[━╸─]+"
 CONFIG = "learning_rate=0.003 epochs=5.5"
+MIDWAY = r"[2-9]\d%"  # most of a trial, whose line a person sees move
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def folder(tmp_path):
     return small(tmp_path, "little", trials=3)
 
 
-def run(folder, *more, columns=80, lines=24, step="0.04", **extra):
+def run(folder, *more, columns=80, lines=24, step="0.02", **extra):
     arguments = ("run", "space.yaml", "--home", "home", "--workers", "1", *more)
     return Screen(*arguments, cwd=folder, columns=columns, lines=lines, TOY_STEP=step, **extra)
 
@@ -28,11 +29,11 @@ def run(folder, *more, columns=80, lines=24, step="0.04", **extra):
 def test_a_search_is_seen_to_move_and_nothing_is_cut_away(folder, columns):
     with run(folder, columns=columns) as screen:
         screen.until(lambda text: re.search(r"importing torch, optuna and mlflow  \d:\d\d", text))
-        text = screen.until(lambda text: re.search(r"^trial 0 .* (10|15|20)% ", text, re.MULTILINE))
+        text = screen.until(lambda text: re.search(rf"^trial 0 .* {MIDWAY} ", text, re.MULTILINE))
         line = next(line for line in text.splitlines() if re.match(rf"trial 0 {BAR}", line))
         assert re.fullmatch(rf"trial 0 {BAR} +\d+% \d\.\d{{4}} [▁-█]+ +\d:\d\d {CONFIG}", line)
-        assert re.search(rf"^little  {BAR}  0 of 3 trials  \d%", text, re.MULTILINE)
-        text = screen.until(lambda text: re.search(r"^trial 1 .* 20% ", text, re.MULTILINE))
+        assert re.search(rf"^little  {BAR}  0 of 3 trials  \d+%", text, re.MULTILINE)
+        text = screen.until(lambda text: re.search(rf"^trial 1 .* {MIDWAY} ", text, re.MULTILINE))
         assert re.search(
             r"^trial 0 completed  \d\.\d{4} best at epoch \S+, \d+ s  learning_rate=0.003( epochs=5.5)?$",
             text,
@@ -58,12 +59,12 @@ def test_a_search_is_seen_to_move_and_nothing_is_cut_away(folder, columns):
 @pytest.mark.slow
 def test_in_a_terminal_that_becomes_narrower_nothing_is_left_behind(folder):
     with run(folder, columns=120) as screen:
-        screen.until(lambda text: re.search(r"^trial 0 .* 15% ", text, re.MULTILINE))
+        screen.until(lambda text: re.search(rf"^trial 0 .* {MIDWAY} ", text, re.MULTILINE))
         screen.resize(60, 12)
-        text = screen.until(lambda text: re.search(r"^trial 1 .* 15% ", text, re.MULTILINE))
+        text = screen.until(lambda text: re.search(rf"^trial 1 .* {MIDWAY} ", text, re.MULTILINE))
         assert len(re.findall(rf"^trial 1 {BAR}", text, re.MULTILINE)) == 1
         screen.resize(100, 30)
-        screen.until(lambda text: re.search(r"^trial 2 .* 15% ", text, re.MULTILINE))
+        screen.until(lambda text: re.search(rf"^trial 2 .* {MIDWAY} ", text, re.MULTILINE))
         screen.process.sendintr()
         assert screen.end() == 130
         everything = screen.everything

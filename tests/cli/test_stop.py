@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import blank
 from tests.cli.conftest import SPACE
 from tests.cli.processes import PROGRAM, alive, descendants, end, environment, events, hpsearch, wait_for
 from tests.cli.test_run import one_line
@@ -20,8 +21,9 @@ STEP = "0.1"
 
 @pytest.fixture
 def folder(tmp_path):
-    """A space of the toy trainer."""
+    """A space of the toy trainer, and a home with empty stores."""
     (tmp_path / "space.yaml").write_text(SPACE)
+    blank.home(tmp_path / "home")
     for name in ("train", "valid"):
         (tmp_path / f"{name}.txt").write_text(f"some text to {name} on " * 30)
     return tmp_path

@@ -7,11 +7,10 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from hpsearch import journal
 from hpsearch.journal.history import History
-from tests import blank
+from tests import blank, warm
 from tests.cli.processes import events
 
 SPACE = """
@@ -47,15 +46,16 @@ class Zygote:
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "200",
         }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.zygote"],
-            cwd=Path(__file__).parents[2],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self.process = self._started(environment)
         self.running = None  # process number of a command without a `wait`
+
+    def _started(self, environment):
+        """The process that forks: itself a fork of the one that forks commands, where there is one."""
+        if warm.AVAILABLE:
+            return warm.Piped("zygote", cwd=warm.ROOT, environment=environment)
+        command = [sys.executable, "-m", "tests.faults.zygote"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, cwd=warm.ROOT, env=environment, **pipes)
 
     def start(self, cwd, *arguments, views=False, pictures=False, **environment):
         """Starts a command and returns its pid. Kills the command of a test that failed before it called `wait`."""

@@ -15,6 +15,7 @@ from hpsearch.errors import CheckpointDamaged, StorageFailed
 from hpsearch.journal import writer
 from hpsearch.storage import disk_space
 from hpsearch.training import checkpoint
+from tests import blank
 from tests.cli.processes import PROGRAM, environment, wait_for
 from tests.faults import power
 from tests.faults.checker import check, litter
@@ -72,7 +73,7 @@ def test_a_full_disk_is_waited_for(zygote, disk):
     wait_for(lambda: evaluated(cwd, 5))
     filler = fill(disk)
     wait_for(lambda: "waiting up to 60 s for space" in zygote.output.read_text())
-    time.sleep(2)
+    time.sleep(0.5)
     before = len(journal.read(cwd / "home/toy/journal.jsonl"))  # the last good state stays
     filler.unlink()
     began = time.monotonic()
@@ -150,6 +151,7 @@ def test_a_read_only_home_is_refused_at_once(tmp_path):
 
 def closed_half_way(cwd, **extra):
     """A run that can no longer write to the folders of its checkpoints; returns the process and the folders."""
+    blank.home(cwd / "home")
     process = subprocess.Popen(
         [*PROGRAM, *RUN, "--workers", "1"],
         cwd=cwd,
@@ -188,7 +190,7 @@ def test_a_folder_closed_half_way_is_waited_for(tmp_path):
     said = ""
     while "waiting up to" not in said:
         said += process.stdout.readline()
-    time.sleep(1)
+    time.sleep(0.5)
     for place in closed:
         if place.exists():
             place.chmod(0o700)

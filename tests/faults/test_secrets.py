@@ -120,7 +120,7 @@ class Tried:
 
 
 VARIANTS = {
-    "ok": {"space": "# log in with S3CRETtoken123"},
+    "ok": {"space": "# log in with S3CRETtoken123", "fresh": True},
     "refused by MLflow, with a password": {"space": "tracking: {{uri: 'http://127.0.0.1:{port}'}}"},
     "refused by MLflow, with a token": {
         "space": "tracking: {{uri: 'http://127.0.0.1:{port}'}}",
@@ -133,7 +133,10 @@ VARIANTS = {
     "a value of the space": {"space": "seed: S3CRETpw/d+123"},
     "a key of the space": {"space": "S3CRETtoken123: 1"},
     "the address in the space": {"space": "tracking: {{uri: 'http://u:S3CRETpw123@host'}}"},
-    "a webhook in the space": {"space": "notify: http://127.0.0.1:1/services/T1/B1/S3CRETwebhook?token=S3CRETpw1"},
+    "a webhook in the space": {
+        "space": "notify: http://127.0.0.1:1/services/T1/B1/S3CRETwebhook?token=S3CRETpw1",
+        "fresh": True,
+    },
     "a webhook that is none": {"space": "notify: ftp://host/S3CRETwebhook"},
     "a comment of the space": {"space": "# tracking: {{uri: 'postgresql://u:S3CRETpg%4012@host'}}"},
 }
@@ -141,19 +144,24 @@ VARIANTS = {
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory, echo):
-    """All variants at once, each in a folder, HOME and TMPDIR of its own; their command lines are looked at."""
+    """All variants at once, each in a folder, HOME and TMPDIR of its own; their command lines are looked at.
+
+    Those that are `fresh` have command lines of their own, and import everything with the secrets in the environment.
+    """
     if not Path("/proc/self/cmdline").exists():
         pytest.skip("reads /proc")
-    processes = {name: begun(tmp_path_factory.mktemp("variant"), echo, **given) for name, given in VARIANTS.items()}
+    fresh = [name for name, given in VARIANTS.items() if given.get("fresh")]
+    names = [*(name for name in VARIANTS if name not in fresh), *fresh]  # these are looked at from their start on
+    processes = {name: begun(tmp_path_factory.mktemp("variant"), echo, **VARIANTS[name]) for name in names}
     try:
         found = {name: Tried(folder, 0, "", "") for name, (folder, _, _) in processes.items()}
         threads = [threading.Thread(target=collect, args=(processes[name][1], found[name])) for name in processes]
         for thread in threads:
             thread.start()
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while any(thread.is_alive() for thread in threads) and time.monotonic() < deadline:
-            for name, (_, process, _) in processes.items():
-                found[name].lines |= set(command_lines(process.pid))
+            for name in fresh:
+                found[name].lines |= set(command_lines(processes[name][1].pid))
             time.sleep(0.05)
         for thread in threads:
             thread.join(timeout=1)
@@ -165,7 +173,7 @@ def tried(tmp_path_factory, echo):
             end(process)
 
 
-def begun(folder, echo, *, space="", data=None, trainer="hpsearch.testing.toy:Toy", environment=None):
+def begun(folder, echo, *, space="", data=None, trainer="hpsearch.testing.toy:Toy", environment=None, fresh=False):
     """A run that was started: its folder, its process, its environment."""
     text = SPACE.replace("trials: 4", "trials: 2").replace("seed: 2", "" if "seed:" in space else "seed: 2")
     text = text.replace("hpsearch.testing.toy:Toy", trainer)
@@ -181,7 +189,8 @@ def begun(folder, echo, *, space="", data=None, trainer="hpsearch.testing.toy:To
     variables = {"MLFLOW_TRACKING_USERNAME": "u", **SECRETS, "HOME": str(folder / "left" / "user")}
     variables |= {"TMPDIR": str(folder / "left" / "tmp"), "PYTHONPATH": os.pathsep.join([str(folder), *python_path()])}
     variables |= environment or {}
-    process = started("run", "space.yaml", "--home", "left/home", "--workers", "1", cwd=folder, fresh=True, **variables)
+    run = ("run", "space.yaml", "--home", "left/home", "--workers", "1")
+    process = started(*run, cwd=folder, fresh=fresh, **variables)
     return folder, process, variables
 
 

@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
 import time
 
 import pytest
 
-from tests.cli.processes import PROGRAM, environment, hpsearch, wait_for
+from tests.cli.processes import end, hpsearch, started, wait_for
 from tests.faults.checker import check
 from tests.faults.runs import evaluated, facts, folder, history
 
@@ -15,10 +14,12 @@ RUN = ("run", "space.yaml", "--home", "home")
 
 
 def test_of_eight_at_once_one_runs_and_seven_say_who(tmp_path):
-    """F41: an empty directory, eight starts at the same moment: one wins, seven end with 73 and one line."""
+    """F41: an empty directory, eight starts at the same moment: one wins, seven end with 73 and one line.
+
+    The winner would train for half a minute: it is stopped, and resumed at full speed.
+    """
     cwd = folder(tmp_path / "run", trials=3, times=20)
-    options = {"cwd": cwd, "env": environment(TOY_STEP="0.05"), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    all_eight = [subprocess.Popen([*PROGRAM, *RUN, "--workers", "1"], text=True, **options) for _ in range(8)]
+    all_eight = [started(*RUN, "--workers", "1", cwd=cwd, TOY_STEP="0.05") for _ in range(8)]
     seven = wait_for(lambda: (ended := [p for p in all_eight if p.poll() is not None])[6:] and ended)
     assert len(seven) == 7
     (winner,) = [process for process in all_eight if process.poll() is None]
@@ -27,8 +28,13 @@ def test_of_eight_at_once_one_runs_and_seven_say_who(tmp_path):
         assert (process.returncode, out) == (73, ""), err
         assert err.startswith(f"error: study 'toy' is being run by pid {winner.pid} on host "), err
         assert len(err.splitlines()) == 1
-    out, err = winner.communicate(timeout=600)
-    assert winner.returncode == 0, err
+    out, err = end(winner, signal.SIGTERM)
+    assert winner.returncode == 143, err
+    resumed = hpsearch(*RUN, "--workers", "1", cwd=cwd)
+    assert resumed.returncode == 0, resumed.stderr
+    out += resumed.stdout
+    synced = hpsearch("sync", "toy", "--home", "home", cwd=cwd)  # a busy machine ends a run before its views
+    assert synced.returncode == 0, synced.stdout + synced.stderr
     assert not (found := check(cwd, said=out)), (found, out)
 
 
@@ -89,4 +95,6 @@ def test_a_wrong_clock_leaves_mlflow_in_order(zygote, tmp_path):
         done = zygote.run(cwd, *RUN, "--launcher", "inline", **options)
         said += done.said
     assert done.code == 0, said
+    synced = zygote.run(cwd, "sync", "toy", "--home", "home", CLOCK_JUMPS="-3600")  # what a busy machine left
+    assert synced.code == 0, synced.said
     assert not (found := check(cwd, said=said)), found

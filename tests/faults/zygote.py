@@ -88,6 +88,11 @@ def main():
     environment.versions()
     warm.open_a_store()
     gc.freeze()  # else the first collection of each fork copies all that is imported
+    serve()
+
+
+def serve():
+    """Forks for each line on standard input, until it closes."""
     for line in sys.stdin:
         request, began = json.loads(line), time.monotonic()
         pid = os.fork()

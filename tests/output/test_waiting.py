@@ -15,7 +15,9 @@ import sys, time
 from hpsearch.output import waiting
 from hpsearch.output.streams import unfailing
 from hpsearch.output.waiting import waiting as during
+waiting.SILENCE, waiting.TURN = 0.2, 0.05
 """
+LONGER = 0.6  # seconds: longer than the silence after which the line is drawn
 
 
 class Terminal:
@@ -67,7 +69,7 @@ def test_a_silent_start_is_said_until_something_is_printed():
     seen.process.send("\n")
     seen.until(lambda lines: "here it is" in lines)
     drawn = seen.raw.count(b"starting")
-    time.sleep(1.5)  # longer than the silence after which it would be drawn
+    time.sleep(LONGER)
     seen.process.send("\n")
     assert seen.end() == ["here it is"]
     assert seen.raw.count(b"starting") == drawn
@@ -75,7 +77,7 @@ def test_a_silent_start_is_said_until_something_is_printed():
 
 def test_in_a_block_it_comes_back_and_half_a_line_is_left_alone():
     code = "with unfailing():\n with during('drawing'):\n  input()\n  print('one')\n  input()\n"
-    code += "  print('half', end='', flush=True)\n  time.sleep(2)\n  print(' and whole')\n"
+    code += f"  print('half', end='', flush=True)\n  time.sleep({LONGER})\n  print(' and whole')\n"
     seen = Terminal(code)
     seen.process.setecho(False)
     seen.until(lambda lines: any("drawing" in line for line in lines))
@@ -87,13 +89,13 @@ def test_in_a_block_it_comes_back_and_half_a_line_is_left_alone():
 
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"TERM": ""}])
 def test_a_terminal_that_cannot_erase_gets_no_line(environment):
-    seen = Terminal("with unfailing(), during('drawing'):\n time.sleep(2)\n print('done')", **environment)
+    seen = Terminal(f"with unfailing(), during('drawing'):\n time.sleep({LONGER})\n print('done')", **environment)
     assert seen.end() == ["done"]
     assert b"drawing" not in seen.raw
 
 
 def test_without_a_terminal_nothing_is_drawn():
-    code = HEAD + "with unfailing(), during('drawing'):\n time.sleep(1.5)\n print('done')"
+    code = HEAD + f"with unfailing(), during('drawing'):\n time.sleep({LONGER})\n print('done')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"done\n", b"")
 
@@ -101,7 +103,7 @@ def test_without_a_terminal_nothing_is_drawn():
 def test_a_pipe_beside_a_terminal_keeps_its_line():
     """`hpsearch show | less`: what shows the output owns the terminal."""
     ours, theirs = pty.openpty()
-    code = HEAD + "with unfailing(), during('drawing'):\n time.sleep(1.5)\n print('done')"
+    code = HEAD + f"with unfailing(), during('drawing'):\n time.sleep({LONGER})\n print('done')"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=theirs, check=True)
     os.close(theirs)
     os.set_blocking(ours, False)
@@ -112,7 +114,7 @@ def test_a_pipe_beside_a_terminal_keeps_its_line():
 
 
 def test_a_forked_process_prints_without_it():
-    code = "import os\nwith unfailing(), during('drawing'):\n time.sleep(1.5)\n"
+    code = f"import os\nwith unfailing(), during('drawing'):\n time.sleep({LONGER})\n"
     code += " child = os.fork()\n if not child:\n  print('child')\n  sys.stdout.flush()\n  os._exit(0)\n"
     code += " os.waitpid(child, 0)\n print('parent')"
     assert Terminal(code).end() == ["child", "parent"]

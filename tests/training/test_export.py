@@ -1,7 +1,6 @@
 """An export as others read it: transformers computes our logits from the folder."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from hpsearch.training.generate import generate
 from hpsearch.training.model import Llama
 from tests.training import tiny
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 SHAPE = {"n_layers": 2, "width": 32, "n_heads": 4, "context": 32}
 CONFIGS = {
     "tied": ModelConfig(**SHAPE),
