@@ -120,6 +120,12 @@ class FineTuningConfig(TrainingConfig):
         return self
 
 
+class FineTuningEvaluation(EvaluationConfig):
+    """When and how a training is evaluated on its validation split."""
+
+    times: int = Field(10, ge=1, le=1000, description=EvaluationConfig.model_fields["times"].description)  # rules.py
+
+
 class FineTuneConfig(DataConfig):
     """One fine-tuning: equal configs on the same CPU give equal curves."""
 
@@ -133,7 +139,7 @@ class FineTuneConfig(DataConfig):
         ),
     )
     training: FineTuningConfig = FineTuningConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: FineTuningEvaluation = FineTuningEvaluation()
 
     def corpus_digest(self) -> str:
         """A hash of the values that the tokenized data depend on, besides the contents of the files."""

@@ -182,7 +182,8 @@ def test_a_folder_that_is_no_checkpoint_is_called_that(base, tmp_path) -> None:
 def test_evaluations_that_cost_more_than_the_training_are_said_by_counts(base) -> None:
     """20 evaluations of 558 rows against 1,499 rows that are trained once: 20 * 558 / 3 / 1499 = 2.48 times."""
     sets = {"reviews": {"train": {"tokens": 1499 * 20}, "valid": {"tokens": 558 * 20}}}
-    [said] = evaluation_costs.doubts(space(base, {"pretrained": "encoder"}, training={"epochs": 1}).space_file, sets)
+    twenty = space(base, {"pretrained": "encoder"}, training={"epochs": 1}, evaluation={"times": 20})
+    [said] = evaluation_costs.doubts(twenty.space_file, sets)
     assert said.startswith("evaluation.times: evaluations take about 2.5 times as long as the training (20 evaluations")
     assert said.endswith("take times: 4")  # 0.5 * 1499 / (558 / 3) = 4.03
     for section in ({"training": {"epochs": 1}, "evaluation": {"times": 4}}, {"training": {"epochs": 3}}):
@@ -265,6 +266,11 @@ def test_the_data_are_encoded_for_each_checkpoint_that_is_a_choice(base, tmp_pat
     folders = [found.folders[config.corpus_digest()] for config in configs if isinstance(config, FineTuneConfig)]
     assert len(set(folders)) == 2
     assert all((folder / "tokenizer" / "tokenizer.json").exists() for folder in folders)
+
+
+def test_a_fine_tuning_has_ten_evaluations_and_a_model_of_our_own_twenty(base) -> None:
+    assert space(base, {"pretrained": "encoder"}).evaluations == 10
+    assert space(base, {"n_layers": 2}).evaluations == 20
 
 
 def test_other_weights_in_the_same_folder_have_another_fingerprint(base, tmp_path) -> None:
