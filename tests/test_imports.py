@@ -172,6 +172,7 @@ INNER = {
     "preflight.reference": [
         ["preflight.reference.keys", "preflight.reference.trainers"],
         ["preflight.reference.entries", "preflight.reference.page", "preflight.reference.schema"],
+        ["preflight.reference.every_trainer"],
     ],
     "results": [
         ["results.evidence", "results.pictures"],

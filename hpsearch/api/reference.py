@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpsearch.preflight.reference.entries import Entry, entry
+from hpsearch.preflight.reference.every_trainer import schema_of_all
 from hpsearch.preflight.reference.schema import schema as schema_of
 from hpsearch.preflight.reference.trainers import trainer_of
 
@@ -12,10 +13,10 @@ from hpsearch.preflight.reference.trainers import trainer_of
 def schema(*, trainer: str | None = None) -> dict[str, Any]:
     """The JSON Schema (draft 7) of a space file, with descriptions, defaults and examples.
 
-    trainer: "python:module:Class" for the space files of a trainer of your own. Raises ConfigError if it cannot be
-    loaded.
+    trainer: the name of one trainer, or "python:module:Class", for its space files alone; None: those of all trainers
+    of hpsearch. Raises ConfigError if it cannot be loaded.
     """
-    return schema_of(trainer_of(trainer))
+    return schema_of_all() if trainer is None else schema_of(trainer_of(trainer))
 
 
 def explain(key: str | None = None, *, trainer: str | None = None) -> Entry:

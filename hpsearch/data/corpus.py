@@ -44,6 +44,7 @@ class Contents:
     fingerprint: str  # of the data and the tokenizer's config
     sets: dict[str, str]  # {set: fingerprint of its data}
     loaded: dict[str, Splits]  # the sets that had to be read for it
+    models: dict[str, str] = field(default_factory=dict)  # key of `model` that names files -> their fingerprint
 
     @classmethod
     def of(cls, sets: Mapping[str, DataSet], tokenizer: TokenizerConfig, *, base: Path) -> Contents:

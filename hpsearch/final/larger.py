@@ -24,6 +24,7 @@ KEPT = (
     "rules",
     "data_fingerprint",
     "data_contents",
+    "models",
     "git_commit",
     "git_dirty",
     "processor",

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from hpsearch.config import Config
 from hpsearch.document.document import dotted
 from hpsearch.errors import StudyMismatch
-from hpsearch.home.identity import Change, changes, described, named_contents, of_other_rules, shown
+from hpsearch.home.identity import Change, changed_models, changes, described, named_contents, of_other_rules, shown
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.space.experiment import Experiment
@@ -39,6 +39,7 @@ def provenance(history: History, trial: TrialHistory, config: Config, run_id: st
         "rules": history.origin.rules,
         "data_fingerprint": data["fingerprint"],
         "data_contents": data.get("contents", {}),
+        **({"models": data["models"]} if data.get("models") else {}),
         "config": _values(config),
         "git_commit": environment["git_commit"],
         "git_dirty": environment["git_dirty"],
@@ -58,12 +59,14 @@ def _search_best(history: History) -> dict[str, Any]:
 
 
 def data_changes(known: Mapping[str, Any], data: Mapping[str, Any]) -> list[Change]:
-    """The data sets that changed since the config was exported; none if that is unknown.
+    """The data sets, and the checkpoint, that changed since the config was exported; none if that is unknown.
 
     Compares the sets, not the fingerprint of the prepared data, which depends on the version of hpsearch.
     """
     contents = known.get("data_contents")
-    return named_contents(contents, data["contents"]) if contents and not of_other_rules(known.get("rules", 1)) else []
+    if not contents or of_other_rules(known.get("rules", 1)):
+        return []
+    return [*named_contents(contents, data["contents"]), *changed_models(known, data)]
 
 
 def cannot_tell(known: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:

@@ -91,7 +91,8 @@ class FinalTraining:
     def _check_begun(self, config: Mapping[str, Any], data: Mapping[str, Any] | None) -> None:
         """Notes what is trained; raises UserError if the training to resume is of another config or other data."""
         noted = self._state / "begun.json"
-        facts = None if data is None else {key: data[key] for key in ("fingerprint", "contents")}
+        kept = ("fingerprint", "contents", "models")
+        facts = None if data is None else {key: data[key] for key in kept if key in data}
         if not noted.exists():
             write_json(noted, {"config": config, "data": facts, "time": time.time()})
             return

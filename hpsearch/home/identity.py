@@ -74,17 +74,24 @@ def data_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Chan
     if before["fingerprint"] == now["fingerprint"]:
         return []
     both = before.get("contents", {}).keys() & now.get("contents", {}).keys()
-    parts = (
+    old, new = (
         {name: facts["contents"][name] for name in facts.get("contents", {}) if name in both} for facts in (before, now)
     )
     whole: Change = (("data",), _contents(before["fingerprint"]), _contents(now["fingerprint"]))
-    return named_contents(*parts) or [whole]
+    return [*named_contents(old, new), *changed_models(before, now)] or [whole]
 
 
-def named_contents(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
-    """The sets with different contents."""
+def named_contents(before: Mapping[str, str], now: Mapping[str, str], section: str = "data") -> list[Change]:
+    """The sets, or keys of another section, with different contents."""
     old, new = ({name: _contents(digits) for name, digits in contents.items()} for contents in (before, now))
-    return list(changes(old, new, ("data",)))
+    return list(changes(old, new, (section,)))
+
+
+def changed_models(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+    """The keys of `model` that name other weights or another tokenizer than before, by two facts about the data."""
+    both = before.get("models", {}).keys() & now.get("models", {}).keys()
+    old, new = ({key: facts["models"][key] for key in sorted(both)} if both else {} for facts in (before, now))
+    return named_contents(old, new, "model")
 
 
 def _contents(digits: str) -> str:

@@ -240,7 +240,7 @@ class Experiment:
         """What identifies the study: trainer, ranges, fixed values, objective, seed (data have fingerprints)."""
         named = {} if self.trainer.name == DEFAULT else {"trainer": self.trainer.name}
         sections: dict[str, Any] = _without_priors(self._sections())
-        return named | self.trainer.config.identity_of(self._train_values) | sections
+        return named | self.trainer.config.identity_of(self._train_values | sections)
 
     def _sections(self) -> dict[str, Any]:
         return {name: self._section(name, self._train_values[name]) for name in self.trainer.sections}

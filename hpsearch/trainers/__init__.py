@@ -21,6 +21,7 @@ from hpsearch.trainers.costs import Advice, Cost, CostModel, Sample
 from hpsearch.trainers.loading import (
     DEFAULT,
     KEYS,
+    ORIGINS,
     PRETRAINED,
     config_file,
     config_of,
@@ -41,6 +42,7 @@ from hpsearch.verdict import Phases
 __all__ = [
     "DEFAULT",
     "KEYS",
+    "ORIGINS",
     "PRETRAINED",
     "Advice",
     "Change",

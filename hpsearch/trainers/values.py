@@ -16,6 +16,7 @@ class Prepared:
     )  # name (chosen by the trainer) -> folder; train finds them in handle.settings.prepared
     fingerprint: str = ""  # of all data; a study is only resumed on the same data
     contents: dict[str, str] = field(default_factory=dict)  # name of a data set -> its fingerprint
+    models: dict[str, str] = field(default_factory=dict)  # key of `model` that names files -> their fingerprint
     sets: dict[str, Any] = field(default_factory=dict)  # counts by data set and split, for display
     warnings: list[str] = field(default_factory=list)
     summary: list[str] = field(default_factory=list)  # lines about what was read
@@ -24,7 +25,8 @@ class Prepared:
     @property
     def facts(self) -> dict[str, Any]:
         """The part that the journal records."""
-        return {"fingerprint": self.fingerprint, "contents": self.contents, "sets": self.sets}
+        models = {"models": self.models} if self.models else {}
+        return {"fingerprint": self.fingerprint, "contents": self.contents, **models, "sets": self.sets}
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ def _model(found: Sequence[Checkpoint], facts: Facts, plan: Plan) -> Iterator[Li
     yield Line("pretrained", names[0] if len(names) == 1 else {"choices": names})
     values = recommended(facts)
     if facts.tuning == "full":
-        why = "all weights; LoRA takes less memory: tuning: lora, and ten times these rates"
+        why = "all weights; LoRA takes less memory: tuning: lora, and ten times these rates, at most 2e-3"
     else:
         why = f"low-rank updates, for {about(facts.parameters)} parameters; {values['model', 'tuning'].source}"
     yield Line("tuning", values["model", "tuning"].written, why)

@@ -74,9 +74,9 @@ def schema(trainer: Trainer) -> Schema:
 
 
 def _trainer(trainer: Trainer) -> Schema:
-    """The name of the trainer; another one has other sections, and a schema of its own."""
+    """The name of the trainer; another one has other sections."""
     if trainer.name != DEFAULT:
-        return {"enum": [trainer.name]}
+        return {"enum": [trainer.name, None]}
     return {"anyOf": [{"enum": [DEFAULT, None]}, {"type": "string", "pattern": FUNCTION}]}
 
 

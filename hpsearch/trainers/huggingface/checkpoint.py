@@ -23,7 +23,7 @@ from hpsearch.data.file_formats import digest as file_digest
 from hpsearch.document.document import Fault
 from hpsearch.errors import UserError
 from hpsearch.output.error_lines import first_line
-from hpsearch.trainers.huggingface.config import FineTuneConfig, PretrainedConfig
+from hpsearch.trainers.huggingface.config import PLACES, FineTuneConfig, PretrainedConfig
 from hpsearch.trainers.huggingface.folders import check_folder
 from hpsearch.trainers.huggingface.kinds import Kind
 
@@ -120,10 +120,13 @@ def check_weights(model: PretrainedConfig, base: Path) -> None:
         check_folder(folder, str(model.pretrained))
 
 
-def fingerprint(model: PretrainedConfig, base: Path) -> str:
-    """What the files of the checkpoint and the tokenizer are; of one on the hub its commit."""
-    names = {str(name) for name in (model.pretrained, model.tokenizer) if name is not None}
-    return digest([model.architecture, *(_print(name, base) for name in sorted(names))])
+def fingerprints(model: PretrainedConfig, base: Path) -> dict[str, str]:
+    """What the files of the checkpoint and of the tokenizer are, by the key that names them, wherever they lie.
+
+    Of a name on the hub: its commit.
+    """
+    named = {key: getattr(model, key) for key in PLACES}
+    return {key: digest(_print(str(name), base)) for key, name in named.items() if name is not None}
 
 
 def _print(name: str, base: Path) -> Any:

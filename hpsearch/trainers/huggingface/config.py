@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -12,6 +13,7 @@ from hpsearch.training.config import DataConfig, TrainingConfig
 
 RATES = {"full": 2e-5, "last_layers": 2e-5, "lora": 2e-4}  # see rules.py
 FROM_SCRATCH = 5e-4  # the rate of an architecture without weights
+PLACES = ("pretrained", "tokenizer")  # keys of `model` that name a folder, or a name on the hub
 PREPARED = ("pretrained", "architecture", "tokenizer", "prefix", "chat_template", "trust_remote_code")  # with the data
 
 
@@ -120,6 +122,12 @@ class FineTuningConfig(TrainingConfig):
         return self
 
 
+class FineTuningEvaluation(EvaluationConfig):
+    """When and how a training is evaluated on its validation split."""
+
+    times: int = Field(10, ge=1, le=1000, description=EvaluationConfig.model_fields["times"].description)  # rules.py
+
+
 class FineTuneConfig(DataConfig):
     """One fine-tuning: equal configs on the same CPU give equal curves."""
 
@@ -133,7 +141,22 @@ class FineTuneConfig(DataConfig):
         ),
     )
     training: FineTuningConfig = FineTuningConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: FineTuningEvaluation = FineTuningEvaluation()
+
+    @classmethod
+    def identity_of(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All values except the places of data, checkpoint and tokenizer, whose contents have fingerprints.
+
+        Checkpoints that are choices keep their names: these are values of a parameter.
+        """
+        found = super().identity_of(values)
+        given = found["model"]
+        model = {key: value for key, value in given.items() if key not in PLACES or isinstance(value, Mapping)}
+        return {**found, "model": model}
+
+    def digest(self) -> str:
+        """The hash of what the training depends on, which is stored with each checkpoint: one that moved resumes."""
+        return digest(self.identity_of(self.model_dump(mode="json")))
 
     def corpus_digest(self) -> str:
         """A hash of the values that the tokenized data depend on, besides the contents of the files."""

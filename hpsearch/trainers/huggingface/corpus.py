@@ -22,9 +22,9 @@ def contents_of(config: FineTuneConfig, base: Path) -> Contents:
     """The fingerprints of the data with the checkpoint and how it reads them; raises DataError or UserError."""
     prints, loaded = corpora.identified(config.data, base=base)
     form = config.model.model_dump(mode="json", include=set(PREPARED) - {"pretrained", "tokenizer"})
-    model = checkpoint.fingerprint(config.model, base)
-    whole = {"format": [corpora.FORMAT, FORMAT], "sets": prints, "model": model, "form": form}
-    return Contents(digest(whole), prints, loaded)
+    models = checkpoint.fingerprints(config.model, base)
+    whole = {"format": [corpora.FORMAT, FORMAT], "sets": prints, "model": models, "form": form}
+    return Contents(digest(whole), prints, loaded, models)
 
 
 def prepare(config: FineTuneConfig, contents: Contents, *, cache: Path, base: Path, progress: Progress) -> Corpus:

@@ -17,7 +17,7 @@ from hpsearch.errors import ConfigError, UserError
 from hpsearch.trainers.causal_lm import data_checks
 from hpsearch.trainers.causal_lm import preparation as own
 from hpsearch.trainers.huggingface import checkpoint, evaluation_costs
-from hpsearch.trainers.huggingface.config import FineTuneConfig
+from hpsearch.trainers.huggingface.config import PLACES, FineTuneConfig
 from hpsearch.trainers.huggingface.corpus import contents_of
 from hpsearch.trainers.huggingface.corpus import prepare as encode
 from hpsearch.trainers.huggingface.kinds import check_tasks
@@ -68,6 +68,7 @@ def prepare(
         folders={config.corpus_digest(): one.folder for config, one in zip(several, corpora, strict=True)},
         fingerprint=facts["fingerprint"],
         contents=facts["contents"],
+        models=facts["models"],
         sets=corpora[0].counts,
         warnings=[
             *corpora[0].warnings,
@@ -103,8 +104,17 @@ def _highest(space: SpaceView, key: str) -> int:
 
 def _facts(every: list[Contents]) -> dict[str, Any]:
     """What the journal records: the fingerprint of all corpora together."""
-    prints = [contents.fingerprint for contents in every]
-    return {"fingerprint": prints[0] if len(prints) == 1 else digest(sorted(prints)), "contents": every[0].sets}
+    models = {key: _one([one.models[key] for one in every if key in one.models]) for key in PLACES}
+    return {
+        "fingerprint": _one([contents.fingerprint for contents in every]),
+        "contents": every[0].sets,
+        "models": {key: value for key, value in models.items() if value},
+    }
+
+
+def _one(prints: list[str]) -> str:
+    """One fingerprint for several; empty for none."""
+    return digest(sorted(prints)) if len(prints) > 1 else "".join(prints)
 
 
 def _check_comparable(space: SpaceView, kind: str) -> None:

@@ -14,13 +14,15 @@ from hpsearch.trainers.huggingface.config import RATES as RULED
 from hpsearch.trainers.huggingface.kinds import Kind
 from hpsearch.trainers.huggingface.rules import BERT, LORA
 
-ELECTRA = "ELECTRA tunes 14M parameters at 3e-4, 110M at 1e-4, 335M at 5e-5, arXiv 2003.10555, B"
-GPT = "GPT is tuned at 6.25e-5 (117M parameters), Llama 2 at 2e-5, arXiv 2307.09288, 3.1"
-T5 = "the documentation of T5 in transformers: 1e-4 to 3e-4 with AdamW"
-MBART = "mBART is tuned at 3e-5, arXiv 2001.08210"
+ELECTRA = "ELECTRA tunes 14M parameters at 3e-4, 110M at 1e-4, 335M at 5e-5, arXiv 2003.10555, table 7"
+GPT = "GPT is tuned at 6.25e-5 (117M parameters, finetune-transformer-lm), Llama 2 at 2e-5, arXiv 2307.09288, 3.1"
+T5 = "the documentation of T5 in transformers: 1e-4 and 3e-4 with AdamW"
+MBART = "mBART is tuned at 3e-5, examples/mbart of fairseq"
+LORA_PAPER = "LoRA's authors tune 125M parameters at 5e-4, 355M at 4e-4, 1.5 billion at 1e-4, github.com/microsoft/LoRA"
 FEW = "BERT 2 to 4, arXiv 1810.04805, A.3; ELECTRA 10 for small sets"
 RANKS = "1 to 64 in LoRA, arXiv 2106.09685; small data need no high rank"
 T5_TYPES = ("t5", "mt5", "umt5", "longt5")
+LORA_MOST, LORA_GOOD = 2e-3, 5e-4  # rates of LoRA: the highest in a range, and the highest that is tried first
 LARGE = 1e9  # parameters from which LoRA is drafted: AdamW has 16 bytes for each weight that it trains
 LEAST_STEPS = 8  # of an epoch with the largest batch
 FLOPS = {"full": 6, "lora": 4}  # for a weight and a token: forward, backward, and the gradients of the weights
@@ -78,7 +80,10 @@ class Facts:
         if self.tuning == "full":
             return found
         return found._replace(
-            low=10 * found.low, high=10 * found.high, good=10 * found.good, source=f"{LORA}; {found.source}"
+            low=10 * found.low,
+            high=min(10 * found.high, LORA_MOST),
+            good=min(10 * found.good, LORA_GOOD),
+            source=f"{LORA}; {LORA_PAPER}",
         )
 
     @property
@@ -147,7 +152,7 @@ RULES: Mapping[tuple[str, str], tuple[str, Callable[[Facts], Any]]] = {
     ("training", "learning_rate"): (
         "encoders 2e-5 to 5e-4 below 40 million parameters, 1e-5 to 2e-4 below 200 million, else 5e-6 to 1e-4; "
         "decoders 1e-5 to 3e-4 below 300 million, 5e-6 to 1e-4 below 2 billion, else 2e-6 to 5e-5; T5 2e-5 to 1e-3, "
-        "other encoder-decoders 1e-5 to 3e-4; LoRA ten times these",
+        "other encoder-decoders 1e-5 to 3e-4; LoRA ten times these, at most 2e-3",
         _rates,
     ),
     ("training", "batch_size"): (

@@ -22,7 +22,7 @@ from hpsearch.trainers.causal_lm import objective as objectives
 from hpsearch.trainers.causal_lm.export_config import comments, export_config
 from hpsearch.trainers.causal_lm.trainer import files_of, phases_of
 from hpsearch.trainers.costs import CostModel, Sample
-from hpsearch.trainers.huggingface.config import PREPARED, FineTuneConfig, FineTuningConfig, PretrainedConfig
+from hpsearch.trainers.huggingface.config import PLACES, PREPARED, FineTuneConfig, FineTuningConfig, PretrainedConfig
 from hpsearch.trainers.huggingface.dedup_key import dedup_key
 from hpsearch.trainers.huggingface.rules import rules
 from hpsearch.trainers.space_view import SpaceView
@@ -31,7 +31,6 @@ from hpsearch.trainers.values import Prepared, Rule, Shape, TestResult
 from hpsearch.verdict import Phases
 
 PACKAGES = ("transformers", "peft")
-PLACES = ("pretrained", "tokenizer")  # keys of `model` that name a folder, or a name on the hub
 
 
 def _places(value: Any, key: str = "") -> Iterator[str]:

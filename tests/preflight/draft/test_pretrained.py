@@ -165,6 +165,7 @@ def test_every_range_has_the_recommended_rate_and_rises_with_lora(family, parame
     config = tiny.config({"pretrained": "a", "tuning": facts.tuning}, {"a": {"task": "text", "files": "a.txt"}})
     assert rates["low"] <= rules(config, {})["training"]["learning_rate"].value <= rates["high"]
     assert facts.tuning == ("lora" if parameters >= 1e9 else "full")
+    assert rates["high"] <= (2e-3 if facts.tuning == "lora" else 1e-3)
 
 
 def test_small_budgets_have_fewer_epochs(base):

@@ -51,7 +51,7 @@ def paths(schema, definitions, prefix=""):
 
 
 def test_the_schema_names_the_same_keys():
-    schema = hpsearch.schema()
+    schema = hpsearch.schema(trainer="causal_lm")
     found = {path for path in paths(schema, schema["definitions"]) if path not in ("data",)}
     sections = {key.partition(".")[0] for key in KEYS if "." in key}
     assert found - sections == set(KEYS)

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from hpsearch.space.experiment import Experiment
 ROOT = Path(__file__).parents[3]
 SPACES = sorted([*(ROOT / "search_spaces").glob("*.yaml"), *(ROOT / "benchmarks" / "spaces").glob("*.yaml")])
 KEY = re.compile(r"^(study|data|budget|model|training|tokenizer|search|objective|evaluation|resources):", re.M)
+OWN = re.compile(r"^(train|command):", re.M)  # such a space has no data sets
 DATA = "study: a\ndata: {r: {task: text, files: {train: a.txt}}}\n"
 
 
@@ -40,10 +42,7 @@ def test_the_shipped_file_is_what_the_command_prints():
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_shipped_space_is_valid(validator, path):
-    space = read(path).value
-    if "pretrained" in space["model"]:
-        validator = Draft7Validator(hpsearch.schema(trainer="huggingface"))
-    assert list(validator.iter_errors(space)) == []
+    assert list(validator.iter_errors(read(path).value)) == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "search_spaces").glob("*.yaml")), ids=lambda path: path.name)
@@ -58,11 +57,11 @@ def spaces_in_tests():
     for path in sorted((ROOT / "tests").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and KEY.search(node.value):
-                yield node.value if "data:" in node.value else DATA + node.value
+                yield node.value if OWN.search(node.value) or "data:" in node.value else DATA + node.value
 
 
 def test_every_space_of_the_tests_that_loads_is_valid(validator):
-    loaded = 0
+    loaded = Counter()
     for text in dict.fromkeys(spaces_in_tests()):
         try:
             experiment = Experiment.loads(text)
@@ -71,11 +70,10 @@ def test_every_space_of_the_tests_that_loads_is_valid(validator):
         value = experiment.document.value
         if str(value.get("trainer")).startswith("python:"):
             continue  # it has a schema of its own
-        loaded += 1
-        own = experiment.trainer.name != "causal_lm"  # a function's or a program's
-        checks = Draft7Validator(hpsearch.schema(trainer=experiment.trainer.name)) if own else validator
-        assert [error.message for error in checks.iter_errors(value)] == [], text
-    assert loaded > 100
+        loaded[experiment.trainer.name] += 1
+        assert [error.message for error in validator.iter_errors(value)] == [], text
+    assert loaded["causal_lm"] > 100
+    assert {"huggingface", "program"} < set(loaded)
 
 
 def test_the_space_of_a_program_has_any_names_of_the_users_and_no_others():
@@ -84,6 +82,36 @@ def test_the_space_of_a_program_has_any_names_of_the_users_and_no_others():
     assert list(checks.iter_errors(file)) == []
     assert [e.message for e in checks.iter_errors({**file, "metrics": {"a": 1}, "model": {}})] != []
     assert "'command' is a required property" in [e.message for e in checks.iter_errors({"study": "mine"})]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("data: {D}\nmodel: {pretrained: ./a, tunning: lora}", ["model"], "'tunning' was unexpected"),
+        ("data: {D}\nmodel: {choices: [{pretrained: ./a}, {n_layers: 2}]}", ["model", "choices", 1], "'n_layers'"),
+        ("data: {D}\ntrainer: huggingface", [], "'model' is a required property"),
+        ("data: {D}\nmodel: {n_layer: 2}", ["model"], "'n_layer' was unexpected"),
+        ("train: ./a.py:train\nmodel: {width: 64}", [], "'model' was unexpected"),
+        ("train: ./a.py:train\ncommand: python a.py", [], "'command' was unexpected"),
+        ("command: python a.py\nmetrics: [a]", ["metrics"], "is not of type 'object', 'null'"),
+        ("trainer: python:a:B\nbudget: {trails: 3}\nfit: {degree: 3}", ["budget"], "'trails' was unexpected"),
+        ("trainer: mine\ndata: {D}", ["trainer"], "'mine' is not valid"),
+    ],
+)
+def test_a_mistake_is_named_where_it_is_by_the_keys_of_the_trainer_that_is_meant(validator, text, place, message):
+    """One error each: not one for each trainer that the file is not of."""
+    value = parse(text.replace("{D}", "{r: {task: text, files: a.txt}}"), path="space.yaml").value
+    (error,) = validator.iter_errors(value)
+    assert list(error.absolute_path) == place
+    assert message in error.message
+
+
+def test_the_keys_that_choose_another_trainer_are_offered_where_none_is_chosen():
+    found = hpsearch.schema()
+    while "else" in found:
+        found = found["else"]
+    assert {"train", "command", "tokenizer"} <= set(found["properties"])
+    assert {"pretrained", "architecture", "n_layers"} <= set(found["properties"]["model"]["properties"])
 
 
 @pytest.mark.parametrize(
@@ -162,7 +190,7 @@ def test_other_forms_are_accepted(validator, line):
 
 
 def test_every_key_is_described_and_defaults_are_named():
-    schema = hpsearch.schema()
+    schema = hpsearch.schema(trainer="causal_lm")
     training = schema["properties"]["training"]["properties"]
     assert training["cooldown"]["default"] == 0.2
     assert training["schedule"]["description"].startswith("`wsd`")

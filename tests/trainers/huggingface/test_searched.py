@@ -71,6 +71,25 @@ def test_a_study_that_was_killed_comes_to_what_an_undisturbed_one_does(undisturb
 
 
 @pytest.mark.slow
+def test_a_killed_study_resumes_where_its_checkpoint_was_moved_and_not_on_other_weights(undisturbed, tmp_path) -> None:
+    folder = made(tmp_path / "moved")
+    process = started(*RUN, cwd=folder)
+    try:
+        wait_for(lambda: len(events(folder / "home/tuned/journal.jsonl", "evaluation")) >= 8)
+    finally:
+        end(process)
+    (folder / "encoder").rename(tmp_path / "mounted")
+    tiny.checkpoint("encoder", folder / "encoder", seed=1)
+    refused = hpsearch(*RUN, cwd=folder)
+    assert refused.returncode == 2
+    assert "\n  model.pretrained: contents " in refused.stderr
+    (folder / "space.yaml").write_text(SPACE.replace("pretrained: encoder", "pretrained: ../mounted"))
+    done = hpsearch(*RUN, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert curves(folder) == curves(undisturbed)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["worker", "all"])
 def test_kills_at_random_moments_change_no_bit(undisturbed, tmp_path, victim) -> None:
     """kill -9 of a worker, which the driver replaces, or of the driver with its workers, after some evaluation."""

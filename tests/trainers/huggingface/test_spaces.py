@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import ConfigError, UserError
+from hpsearch.final import provenance
+from hpsearch.final.provenance import _values, edits
 from hpsearch.home.home import base_of
+from hpsearch.home.identity import RULES, data_changes
 from hpsearch.journal.history import History
 from hpsearch.journal.origin import Origin
 from hpsearch.space.experiment import Experiment
@@ -182,7 +185,8 @@ def test_a_folder_that_is_no_checkpoint_is_called_that(base, tmp_path) -> None:
 def test_evaluations_that_cost_more_than_the_training_are_said_by_counts(base) -> None:
     """20 evaluations of 558 rows against 1,499 rows that are trained once: 20 * 558 / 3 / 1499 = 2.48 times."""
     sets = {"reviews": {"train": {"tokens": 1499 * 20}, "valid": {"tokens": 558 * 20}}}
-    [said] = evaluation_costs.doubts(space(base, {"pretrained": "encoder"}, training={"epochs": 1}).space_file, sets)
+    twenty = space(base, {"pretrained": "encoder"}, training={"epochs": 1}, evaluation={"times": 20})
+    [said] = evaluation_costs.doubts(twenty.space_file, sets)
     assert said.startswith("evaluation.times: evaluations take about 2.5 times as long as the training (20 evaluations")
     assert said.endswith("take times: 4")  # 0.5 * 1499 / (558 / 3) = 4.03
     for section in ({"training": {"epochs": 1}, "evaluation": {"times": 4}}, {"training": {"epochs": 3}}):
@@ -267,6 +271,11 @@ def test_the_data_are_encoded_for_each_checkpoint_that_is_a_choice(base, tmp_pat
     assert all((folder / "tokenizer" / "tokenizer.json").exists() for folder in folders)
 
 
+def test_a_fine_tuning_has_ten_evaluations_and_a_model_of_our_own_twenty(base) -> None:
+    assert space(base, {"pretrained": "encoder"}).evaluations == 10
+    assert space(base, {"n_layers": 2}).evaluations == 20
+
+
 def test_other_weights_in_the_same_folder_have_another_fingerprint(base, tmp_path) -> None:
     prints = []
     for seed in (0, 1):
@@ -275,6 +284,36 @@ def test_other_weights_in_the_same_folder_have_another_fingerprint(base, tmp_pat
         assert isinstance(config, FineTuneConfig)
         prints.append(contents_of(config, base).fingerprint)
     assert prints[0] != prints[1]
+
+
+def _facts(experiment: Experiment, base: Path) -> dict[str, Any]:
+    config = experiment.train_config()
+    assert isinstance(config, FineTuneConfig)
+    found = contents_of(config, base)
+    return {"fingerprint": found.fingerprint, "contents": found.sets, "models": found.models}
+
+
+def test_a_checkpoint_that_moved_is_that_of_the_same_study_and_other_weights_are_named(base, tmp_path) -> None:
+    """By its identity, its data, the seal of its checkpoints, and the values of an exported config."""
+    shutil.copytree(base / "encoder", tmp_path / "moved")
+    here, moved = (space(base, {"pretrained": name}) for name in ("encoder", str(tmp_path / "moved")))
+    assert moved.identity() == here.identity()
+    assert moved.train_config().digest() == here.train_config().digest()
+    before = _facts(here, base)
+    assert _facts(moved, base) == before
+    assert edits({"config": _values(here.train_config())}, moved.train_config()) == []
+
+    tiny.checkpoint("encoder", tmp_path / "moved", seed=1)
+    now = _facts(moved, base)
+    [(keys, old, new)] = data_changes(before, now)
+    assert (keys, old == new) == (("model", "pretrained"), False)
+    known = {"data_contents": before["contents"], "models": before["models"], "rules": RULES}
+    assert provenance.data_changes(known, now) == [(keys, old, new)]
+
+
+def test_checkpoints_that_are_choices_keep_their_names_in_the_identity(base) -> None:
+    both = {"pretrained": {"choices": ["encoder", "decoder"]}}
+    assert space(base, both).identity() != space(base, {"pretrained": {"choices": ["decoder", "encoder"]}}).identity()
 
 
 def test_a_local_checkpoint_is_not_brought_to_nodes_without_a_shared_folder(base) -> None:
