@@ -109,8 +109,9 @@ def _finalists(found: Confirmation, *, default: int | None) -> Iterator[str]:
 
 
 def _noise(found: Confirmation, history: History) -> str:
-    gap = f"the search's best value is {digits(abs(found.optimism))}"
-    gap += f" {'better' if found.optimism >= 0 else 'worse'} than the winner's mean"
+    gap, by = "the search's best value is the winner's mean", digits(abs(found.optimism))
+    if float(by) != 0:  # also rounded
+        gap = f"the search's best value is {by} {'better' if found.optimism > 0 else 'worse'} than the winner's mean"
     if found.sigma is None:
         return f"{unmeasured(history)}; {gap}"
     freedom = f"{found.freedom} degree{'s' * (found.freedom > 1)} of freedom"
