@@ -299,6 +299,13 @@ def test_a_training_without_the_objective_says_how_another_metric_is_named(tmp_p
     assert remedy in str(raised.value)
 
 
+def test_a_script_that_runs_hpsearch_where_it_is_imported_is_told_of_the_guard(tmp_path):
+    """As a worker meets it whose driver is the script: the study is in use."""
+    code = "from hpsearch import StudyBusy\ndef train(config):\n    pass\nraise StudyBusy('study x is being run')\n"
+    with pytest.raises(ConfigError, match=r"since it runs hpsearch itself \(study x .*if __name__ == '__main__':$"):
+        list(written_as(tmp_path, code).train())
+
+
 def test_a_loss_that_is_no_number_is_an_evaluation(tmp_path):
     (found,) = written_as(tmp_path, "def train(config, trial):\n    return float('nan')\n").train()
     assert str(found.metrics["val/loss"]) == "nan"
