@@ -57,7 +57,9 @@ def load(name: str, *, base: Path, where: str, error: type[UserError]) -> Any:
     module, attribute = split(name)
     if "/" in module or module.endswith(".py"):
         stem = Path(module).stem
-        raise error(f"{where}: {module} is a path; write {PREFIX}{stem}:{attribute}, with {stem}.py in the file's folder")
+        raise error(
+            f"{where}: {module} is a path; write {PREFIX}{stem}:{attribute}, with {stem}.py in the file's folder"
+        )
     try:
         with _lock, running(module, base=base, what=f"{where}: importing module {module}", remedy=REMEDY):
             return getattr(imported(module, base=base, what=where), attribute, None)

@@ -1,4 +1,4 @@
-"""What the final training of one seed says when an earlier call was killed: where it goes on, or that it starts again."""
+"""What the final training of a seed says when an earlier call was killed: where it goes on, or that it starts again."""
 
 from itertools import islice
 
@@ -18,7 +18,7 @@ def train(config, trial):
         yield {"val/loss": 1 / epoch, "step": epoch, "steps": 5}
         trial.save({"epoch": epoch})
 """
-NOTHING_SAVED = SAVES.replace("trial.save({\"epoch\": epoch})", "pass")
+NOTHING_SAVED = SAVES.replace('trial.save({"epoch": epoch})', "pass")
 PROGRAM = """
 for epoch in range(1, 6):
     print({"val/loss": 1 / epoch, "step": epoch, "steps": 5}, flush=True)

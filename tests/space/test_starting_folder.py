@@ -44,7 +44,7 @@ def moved(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", MISSING)
 def test_a_copied_file_is_answered_with_the_folder_of_its_base(kind, moved, tmp_path):
     said = refused(moved(f"base: ../..\n{MISSING[kind]}"), tmp_path)
-    where = f"its path begins in {tmp_path.parent} (../copy/best.yaml:1:7: base), which may no longer fit: was this file"
+    where = f"its path begins in {tmp_path.parent} (../copy/best.yaml:1:7: base), which may no longer fit: was this"
     assert said.count(where) == 1
     gone = refused(moved(f"base: ../gone\n{MISSING[kind]}"), tmp_path)
     assert f"its path begins in {tmp_path}/gone (../copy/best.yaml:1:7: base), which is not there: was this" in gone

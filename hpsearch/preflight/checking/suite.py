@@ -42,8 +42,9 @@ def check(experiment: Experiment, home: Home, *, trial_seconds: float, show: Sho
     """Trains a small config of the space in workers of this machine, and returns what its trainer keeps.
 
     trial_seconds: of each training, at most, from its first evaluation on. quick: only two trainings, one of them
-    paused and resumed (and one more if that comes to another curve). All files go to a temporary folder. Raises UserError for data that do not fit the space, or for
-    workers that this machine does not have. `show` receives each finding as soon as it is known.
+    paused and resumed (and one more if it resumes to another curve). All files go to a temporary folder. Raises
+    UserError for data that do not fit the space, or for workers that this machine does not have. `show` receives each
+    finding as soon as it is known.
     """
 
     def progress(what: str, share: float) -> None:

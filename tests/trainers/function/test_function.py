@@ -285,7 +285,7 @@ def test_another_spelling_of_the_objective_ends_the_search_at_its_first_report(t
 @pytest.mark.parametrize(
     ("reported", "remedy"),
     [
-        ("eval_loss", "; if eval_loss is meant, write objective: {metric: eval_loss} in the space file"),  # transformers
+        ("eval_loss", "; if eval_loss is meant, write objective: {metric: eval_loss} in the space file"),
         ("validation loss", "; if validation loss is meant, write objective: {metric: validation loss} in the space "),
         ("acc", "; objective: {metric: NAME} in the space file names it"),
         ("value", "; objective: {metric: NAME} in the space file names it"),
