@@ -72,7 +72,7 @@ def train(
     """Train CONFIG (no ranges), test it once and write the model to a folder that transformers reads.
 
     Data that differ from those of the search are refused. Ctrl-C saves the state, and a killed training has saved it
-    each minute: the same command resumes it.
+    each minute (a function of your own at each trial.save): the same command resumes it.
     """
     from hpsearch.cli.training_outputs import training_output
     from hpsearch.displays.text import quoted
