@@ -158,7 +158,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Resumed:
-    """The training of a seed goes on from what an earlier call, which was stopped or killed, has saved."""
+    """The training of a seed goes on from what an earlier call, which was stopped or killed, has saved, if anything."""
 
     seed: int
     step: int  # 0: nothing was saved, it starts again
@@ -171,7 +171,7 @@ class Resumed:
         if self.done:
             return f"resumed: the training of seed {self.seed} had ended, at step {self.step:,}"
         if not self.step and not self.evaluation:
-            return f"resumed: the training of seed {self.seed} had saved no state and starts again"
+            return f"started again: the training of seed {self.seed} had saved no state"
         after = f", after evaluation {self.evaluation}" if self.evaluation else ""
         return f"resumed: the training of seed {self.seed} goes on from step {self.step:,}{after}"
 

@@ -56,7 +56,6 @@ PASSED_ON = {
     "serving/models/folder.py:_uses": "training/uses.py: the row 'its key'",
     "policies/checked.py:_wrong": "the rows of a policy",
     "policies/loading.py:_imported": "user_modules",
-    "preflight/preparation.py:_based": "a row of its own",
     "space/default_config.py:_accepted": "the reason of a warning",
     "space/default_config.py:_rules": "trainers/checked.py",
     "space/default_config.py:_check_value": "the row 'is not in its range'",

@@ -35,6 +35,8 @@ from hpsearch.serving.models.card import Facts, write_card
 from hpsearch.space.experiment import Experiment
 from hpsearch.system.atomic import write_json
 from hpsearch.trainers import Prepared as PreparedData
+from hpsearch.trainers import Trainer
+from hpsearch.views.mlflow.final_model import has_files
 from hpsearch.views.mlflow.final_run import FinalRun
 from hpsearch.views.mlflow.registry import Registered, Registration
 
@@ -58,6 +60,7 @@ class FinalResult:
     seeds: SeedSummary | None = None  # of several seeds: their results, mean and deviation of the test metrics
     data: str = "train"  # what was trained on: train or train+valid
     registered: Registered | None = None  # the version in MLflow's registry; None also if MLflow refused it
+    has_model: bool = True  # whether the training wrote files of a model
 
 
 def prepared_data(
@@ -145,6 +148,7 @@ class FinalJob:
             log = self._log(final, found, over_seeds)
             log.write(self.output)
             final.set_aside()
+            has_model = self._tell_modelless(final)
             for training, seed in zip(final.trainings, log.seeds, strict=True):
                 log.end(seed, runs[training.seed], self.output, self.registration)
             logged = runs[final.chosen.seed]
@@ -162,6 +166,7 @@ class FinalJob:
             seeds=over_seeds,
             data=self.data,
             registered=logged.registered,
+            has_model=has_model,
         )
 
     # ------------------------------------------------------------------------------------------------------- training
@@ -305,6 +310,13 @@ class FinalJob:
             about: dict[str, Any] = {"evaluations": training.evaluations, "metrics": metrics, "is_model": is_model}
             seeds.append(replace(self._begun(training), status=status, ended=now, **about))
         return self._log_of(tuple(seeds))
+
+    def _tell_modelless(self, final: FinalTraining) -> bool:
+        """Warns of a trainer that wrote no file of a model; returns whether there is one."""
+        found, trainer = has_files(self.output), final.trainer
+        if not found and type(trainer).export is not Trainer.export:
+            self.show(Notice(f"warning: {self.output} has no model: {trainer.no_model}"))
+        return found
 
     def _tell_unregistered(self, logged: FinalRun) -> None:
         """Says how a model is registered later, if MLflow was down."""

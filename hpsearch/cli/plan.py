@@ -127,8 +127,9 @@ def _print_measured(found: Plan, to: Console) -> None:
     ]
     count = sum(not one.failure for one in found.measured)
     lost = f", {len(found.measured) - count} not" * (count < len(found.measured))
+    starting = f" ({_time(found.start)} of them to start)" * (found.start > found.spent / 2)
     few = f"; {len(rows)} of them are shown" * (len(rows) < len(found.measured))
-    title = f"{count} config{'s' * (count != 1)} measured in {_time(found.spent)}{lost}{few}"
+    title = f"{count} config{'s' * (count != 1)} measured in {_time(found.spent)}{starting}{lost}{few}"
     to.print(table(to, title, columns, rows), soft_wrap=False)
 
 

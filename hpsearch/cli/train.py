@@ -72,7 +72,7 @@ def train(
     """Train CONFIG (no ranges), test it once and write the model to a folder that transformers reads.
 
     Data that differ from those of the search are refused. Ctrl-C saves the state, and a killed training has saved it
-    each minute: the same command resumes it.
+    each minute (a function of your own at each trial.save): the same command resumes it.
     """
     from hpsearch.cli.training_outputs import training_output
     from hpsearch.displays.text import quoted
@@ -110,7 +110,7 @@ def about(experiment: Experiment, result: FinalResult, output: Path) -> Iterator
         yield result.reproduction or f"{metric} {digits(result.metrics[metric])}"
     yield from result.seeds.lines() if result.seeds is not None else []
     yield from result.gap.lines() if result.gap is not None else []
-    yield written(trainer, output)
+    yield written(trainer, output, has_model=result.has_model)
     if result.registered is not None:
         yield f"registered: {result.registered}  ({quoted(result.registered.uri)})"
 
@@ -136,12 +136,14 @@ def _train(experiment: Experiment, shown: Show, options: dict[str, Any]) -> tupl
     return result, signals.caught
 
 
-def written(trainer: Trainer, output: Path) -> str:
+def written(trainer: Trainer, output: Path, *, has_model: bool = True) -> str:
     """The line about the files in the output folder."""
     from hpsearch.trainers import Trainer
 
     if type(trainer).export is Trainer.export:
         return f"{output}: metrics.json and hpsearch.json; the trainer exports no model"
+    if not has_model:
+        return f"{output}: metrics.json and hpsearch.json, and no model: {trainer.no_model}"
     return f"model: {output}" + (f"  ({trainer.exports})" if trainer.exports else "")
 
 

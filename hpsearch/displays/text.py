@@ -109,8 +109,10 @@ def _finalists(found: Confirmation, *, default: int | None) -> Iterator[str]:
 
 
 def _noise(found: Confirmation, history: History) -> str:
-    gap = f"the search's best value is {digits(abs(found.optimism))}"
-    gap += f" {'better' if found.optimism >= 0 else 'worse'} than the winner's mean"
+    gap = "the search's best value is the winner's mean"
+    if digits(found.searched) != digits(found.winner.mean):
+        by = f"{digits(abs(found.optimism))} {'better' if found.optimism > 0 else 'worse'}"
+        gap = f"the search's best value is {by} than the winner's mean"
     if found.sigma is None:
         return f"{unmeasured(history)}; {gap}"
     freedom = f"{found.freedom} degree{'s' * (found.freedom > 1)} of freedom"

@@ -87,6 +87,9 @@ class SeedTraining:
             yield from self._known(show)
             return
         with self._reporting_errors("train"):
+            if self._is_resumed and self.trainer.starts_anew(self.folder):
+                self._is_resumed = False
+                show(Resumed(self.seed, 0, 0))
             for found in evaluations(self.trainer, self.config, self._handle(self._command(stopping, show))):
                 if found.index not in log.known:
                     self._tell_resumed(show)

@@ -59,10 +59,14 @@ class Confirmation:
         return tuple(one.trial for one in self.finalists[1:] if self.is_tie(self.winner, one))
 
     @property
+    def searched(self) -> float:
+        """The best value that a finalist had in the search."""
+        return (min if self.minimize else max)(one.searched for one in self.finalists)
+
+    @property
     def optimism(self) -> float:
         """By how much the best value of the search is better than the winner's mean over fresh seeds."""
-        searched = [one.searched for one in self.finalists]
-        found = self.winner.mean - (min(searched) if self.minimize else max(searched))
+        found = self.winner.mean - self.searched
         return found if self.minimize else -found
 
     @property

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 from hpsearch.contract import WorkerSettings
-from hpsearch.errors import DataError
+from hpsearch.errors import UserError
 from hpsearch.home.home import Home
 from hpsearch.home.identity import check_data
 from hpsearch.journal.history import History
 from hpsearch.launchers.devices import first_gpu, plan
 from hpsearch.space.experiment import Experiment
+from hpsearch.space.starting_folder import with_start
 from hpsearch.system.atomic import make_folder
 from hpsearch.trainers import Prepared, reporting_errors
 
@@ -65,19 +64,15 @@ def _reporting_errors(experiment: Experiment, doing: str, home: Home) -> Abstrac
 
 @contextlib.contextmanager
 def _based(experiment: Experiment) -> Iterator[None]:
-    """Adds the folder `base` to an error about missing data: in a best.yaml that was moved it may be outdated."""
+    """Adds the folder that a relative path starts from to an error about something missing."""
     try:
         yield
-    except DataError as error:
-        if experiment.settings.base is None or not re.search(r"no such (file|folder)|cannot be imported", str(error)):
+    except UserError as error:
+        text = with_start(str(error), experiment.document)
+        if text == str(error):
             raise
-        folder = os.path.abspath(experiment.base)
-        gone = "which is not there" if not os.path.isdir(folder) else "which may no longer fit"
-        place = experiment.where("base")
-        found = DataError(
-            f"{error}; its path begins in {folder} ({place}: base), {gone}: was this file moved? Mend base"
-        )
-        found.data_set = error.data_set
+        found = type(error)(text)
+        vars(found).update(vars(error))  # the data set of a DataError
         raise found from error
 
 

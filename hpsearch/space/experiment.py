@@ -30,6 +30,7 @@ from hpsearch.space.settings import Settings, Tracking
 from hpsearch.space.shortened import shortened
 from hpsearch.space.space import Space
 from hpsearch.space.space_file import SpaceFile
+from hpsearch.space.starting_folder import with_start
 from hpsearch.space.validation import check_document, without_webhook, wrong_gpus, wrong_groups, wrong_study
 from hpsearch.trainers import DEFAULT, Trainer
 
@@ -79,7 +80,7 @@ class Experiment:
             check_first(made.space, made.config, made.search.first)
             return made._with_default()
         except Fault as fault:
-            raise document.error(fault) from None
+            raise ConfigError(with_start(str(document.error(fault)), document)) from None
 
     def _with_default(self) -> Experiment:
         """Warns if trial 0 cannot be the default config; raises Fault if the trainer's rules are wrong."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hpsearch.errors import DataError, UserError
+from hpsearch.errors import DataError, StudyBusy, UserError
 from hpsearch.output.error_lines import with_line
 
 PREFIX = "python:"
@@ -55,11 +55,18 @@ def load(name: str, *, base: Path, where: str, error: type[UserError]) -> Any:
     imported.
     """
     module, attribute = split(name)
+    if "/" in module or module.endswith(".py"):
+        stem = Path(module).stem
+        raise error(
+            f"{where}: {module} is a path; write {PREFIX}{stem}:{attribute}, with {stem}.py in the file's folder"
+        )
     try:
         with _lock, running(module, base=base, what=f"{where}: importing module {module}", remedy=REMEDY):
             return getattr(imported(module, base=base, what=where), attribute, None)
     except DataError as refused:
         raise error(str(refused)) from refused
+    except StudyBusy as raised:
+        raise error(f"{where}: cannot be imported, since it runs hpsearch itself ({raised}); {REMEDY}") from raised
     except Exception as raised:  # whatever a user's module does wrong while it is imported
         raise error(f"{where}: cannot be imported ({with_line(raised, base)})") from raised
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ PLACES = ("step", "steps", "progress", "epoch", "tokens")  # names in a report t
 ROUNDING = 1e-9  # by which a progress may miss its place on the grid
 FILES = "files"  # the folder of the user's own code, in the trial's
 TESTED = "tested.json"  # the metrics test/... of a training that has ended
+VALIDATION = re.compile("^(validation|valid|val|eval|dev)")  # what libraries call the validation data
 TEST = "test/"  # metrics of the final training alone
 
 _log = logging.getLogger(__name__)
@@ -179,7 +181,8 @@ class Placing:
             return self._evaluation(self._pending, self.index + 1)
         if self.index == 0:
             named = ", ".join(self.named) or "nothing"
-            raise ValueError(f"the training has ended without {self.objective}, the objective; it reported: {named}")
+            text = f"the training has ended without {self.objective}, the objective; it reported: {named}"
+            raise ValueError(f"{text}{self._remedy()}")
         if self._points:
             _log.warning("what was reported after the last evaluation is not kept: report it before, or with it")
         return None
@@ -216,6 +219,14 @@ class Placing:
                 f"objective: {{metric: {same[0]}}} in the space file"
             )
 
+    def _remedy(self) -> str:
+        """How the objective is named, where another metric was reported; names are never translated."""
+        searched = [name for name in self.named if not name.startswith(TEST)]
+        meant = next((name for name in searched if _validated(name) == _validated(self.objective)), None)
+        if meant is None:
+            return "; objective: {metric: NAME} in the space file names it" if searched else ""
+        return f"; if {meant} is meant, write objective: {{metric: {meant}}} in the space file"
+
     def _index(self, report: Report) -> int:
         if report.progress is None:
             return self.index if self._repeats(report) else self.index + 1
@@ -246,6 +257,11 @@ class Placing:
 
 def _letters(name: str) -> str:
     return "".join(filter(str.isalnum, name.lower()))
+
+
+def _validated(name: str) -> str:
+    """The letters of a metric of validation data, under any of their names: eval_loss, val/loss, validation loss."""
+    return VALIDATION.sub("val", _letters(name))
 
 
 def _searched(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -73,6 +73,7 @@ class Trainer:
     several_gpus: ClassVar[bool] = False  # whether one training can use the GPUs of `resources: {gpus_per_trial}`
     refused: ClassVar[Mapping[str, str]] = {}  # keys of other trainers' space files -> what to write here
     exports: ClassVar[str] = ""  # what reads the files that `export` writes, for display
+    no_model: ClassVar[str] = "the trainer's export wrote no file"  # said if `export` leaves the model folder empty
     untested: ClassVar[str] = "the trainer measured no test data"  # said if `test` returns no test/... metric
 
     def __init_subclass__(cls) -> None:

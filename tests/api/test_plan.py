@@ -89,7 +89,7 @@ def test_without_a_value_in_time_a_corner_says_so(planned, monkeypatch):
     monkeypatch.setenv("TOY_STEP", "0.5")  # an evaluation takes 5 s
     monkeypatch.setattr(measuring, "STARTING", 1.0)
     found = planned(seconds=1.0, launcher="local", workers=1)
-    assert [one.failure for one in found.measured] == [measuring.UNTIMED.format(seconds=2.0)]
+    assert [one.failure for one in found.measured] == [measuring.UNTIMED.format(seconds=1.0, start=1.0)]
 
 
 def test_worker_processes_measure_at_once(planned, tmp_path):

@@ -49,6 +49,26 @@ def test_what_cannot_be_registered_is_one_line_before_anything_is_trained(call, 
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize(
+    ("writes", "said"),
+    [
+        ("pass", "{}: metrics.json and hpsearch.json, and no model: the function wrote nothing to trial.folder; save "),
+        ("(trial.folder / 'weights.json').write_text('[1]')", "model: {}  (what the function wrote to trial.folder)"),
+    ],
+)
+def test_a_function_that_writes_no_model_is_warned_of(call, tmp_path, monkeypatch, writes, said):
+    monkeypatch.chdir(tmp_path)
+    name = "writes" + "".join(filter(str.isalpha, writes))[:20]
+    (tmp_path / f"{name}.py").write_text(f"def train(config, trial):\n    {writes}\n    return 0.5\n")
+    (tmp_path / "best.yaml").write_text(f"study: mine\ntrain: ./{name}.py:train\n")
+    code, out, err = call("train", "best.yaml", "-o", "model")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1].startswith(said.format("model"))
+    assert out.count("warning: model has no model: the function wrote nothing to trial.folder") == (writes == "pass")
+    refused = r"^error: model: it has what your own function wrote, which your code alone can load; there is no config"
+    one_line(call("predict", "model", "some text"), 2, refused)
+
+
 def test_a_folder_that_holds_something_is_refused(call, space_file, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "notes.txt").write_text("mine")

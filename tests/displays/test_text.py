@@ -56,5 +56,9 @@ def test_one_fresh_seed_each_confirms_nothing_and_names_ties():
     )
     assert said[-1] == (
         "with one fresh seed each, the noise between seeds is not measured: hpsearch confirm spam --seeds 2 measures "
-        "it; the search's best value is 0.0000 better than the winner's mean"
+        "it; the search's best value is the winner's mean"
     )
+    history.trials[1].value = 1.99996  # the difference rounds to nothing
+    assert confirmed(history)[-1].endswith("; the search's best value is the winner's mean")
+    history.trials[1].value = 1.75
+    assert confirmed(history)[-1].endswith("; the search's best value is 0.2500 better than the winner's mean")

@@ -77,7 +77,7 @@ def test_without_validation_it_shows_the_training_loss(terminal):
 @pytest.mark.parametrize(
     ("event", "line"),
     [
-        (Resumed(3, 0, 0), "resumed: the training of seed 3 had saved no state and starts again"),
+        (Resumed(3, 0, 0), "started again: the training of seed 3 had saved no state"),
         (Resumed(3, 1200, 0), "resumed: the training of seed 3 goes on from step 1,200"),
         (Resumed(3, 1200, 6, done=True), "resumed: the training of seed 3 had ended, at step 1,200"),
     ],

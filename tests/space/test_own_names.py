@@ -156,6 +156,10 @@ def test_mistakes_are_said_with_their_place(load, lines, place, words):
         ("trainer: function\n", "1:10: trainer: write train: ... in place of trainer: function"),
         ("train: 3\n", "1:8: train: must be text, not 3"),
         ("train: mine.train\n", "1:8: train: 'mine.train' names no function; write ./my_train.py:train or"),
+        (
+            "train: __main__:train\n",
+            "1:8: train: __main__:train: a worker has another __main__; write the function in a",
+        ),
         ("train: ./none.py:train\n", "1:8: train: ./none.py:train: no such file"),
         ("train: ./mine.py:trian\n", "1:8: train: ./mine.py:trian: mine.py defines no trian; its functions: train"),
         ("train: ./broken.py:train\n", "1:8: train: ./broken.py:train: broken.py:2 is no Python"),
@@ -169,3 +173,12 @@ def test_mistakes_around_the_section(tmp_path, text, said):
     with pytest.raises(ConfigError) as refused:
         Experiment.loads(text, path=tmp_path / "space.yaml")
     assert str(refused.value).partition("space.yaml:")[2].startswith(said)
+
+
+def test_a_function_in_place_of_its_name_is_answered_with_its_name():
+    def my_train(config, trial):
+        return 1.0
+
+    for given in ({"train": my_train}, {"train": "x", "config": {"loss": {"choices": [my_train]}}}):
+        with pytest.raises(ConfigError, match=r"write it in a file, and here './my_train.py:my_train'$"):
+            Experiment.of({"study": "mine", **given})

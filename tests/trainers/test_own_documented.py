@@ -1,6 +1,8 @@
 """What docs/own_training.md prints, executed: the script as it is, the function, and nanoGPT's space on a stub."""
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from hpsearch.contract import WorkerSettings
 from hpsearch.launchers.inline import InlineLauncher
@@ -88,6 +90,12 @@ def test_the_function_and_that_it_resumes_to_the_same_curve(searched, tmp_path):
     assert resumed.trials[0].attempt == 2
     assert curves(resumed) == curves(undisturbed)
     assert all(curve[-1][0] == 20 for curve in curves(resumed))
+    for number, curve in enumerate(curves(resumed)):
+        saved = load_file(tmp_path / f"home/checkpoints/{number:04}/files/model.safetensors")
+        x = torch.linspace(-1, 1, 200)[:, None]
+        y = torch.tanh(x @ saved["0.weight"].T + saved["0.bias"]) @ saved["2.weight"].T + saved["2.bias"]
+        best = min(metrics["val/loss"] for _, _, metrics in curve)
+        assert ((y - torch.sin(3 * x)) ** 2).mean().item() == pytest.approx(best)
 
 
 def test_nanogpt_is_searched_unchanged_and_resumes_from_its_checkpoint(searched, tmp_path):

@@ -35,7 +35,7 @@ class Limit:
             return f"{figure(self.spent)} trials ({figure(self.total)} allowed)"
         unit, factor = _unit(self.name, self.total)
         spent, total = factor * self.spent, factor * self.total
-        return f"{_before(self.name)}{figure(spent)} of {figure(total)}{unit}"
+        return f"{_before(self.name)}{figure(spent)} of {_counted(figure(total), unit)}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,12 @@ def limits(budget: Budget) -> list[str]:
 def _amount(name: str, total: float) -> str:
     """A limit with its unit: 20 trials, 1.5 h, 3 min."""
     unit, factor = _unit(name, total)
-    return f"{figure(factor * total)}{unit}"
+    return _counted(figure(factor * total), unit)
+
+
+def _counted(number: str, unit: str) -> str:
+    """A number with its unit, which is singular after 1: 1 trial, 2 trials, 1 h."""
+    return f"{number}{unit.removesuffix('s') if number == '1' else unit}"
 
 
 def _unit(name: str, total: float) -> tuple[str, float]:

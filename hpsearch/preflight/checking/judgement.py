@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,6 +25,7 @@ OTHER_RESULT = "has another result than the same trial undisturbed: `hpsearch ve
 STATE = "save all that a step depends on, and load it: weights, optimizer, schedule, random numbers, place in the data"
 TINY = 1e-12  # below this a relative difference of two curves is rounding
 SHARE = 0.1  # of the difference of two seeds: curves that are closer are the same, but for rounding (GPUs)
+NO_SEED = "two trainings with one seed differ, also one after the other"
 SEEDS = 0.01  # the difference of two seeds where it is not measured
 GROWTH = 128 << 20  # bytes that a worker may grow by over its trainings, after the first
 LEAST = 3  # trainings of one worker that say whether it grows
@@ -149,7 +150,7 @@ def together(likeness: Likeness, courses: Sequence[Course], repeats: bool, *, ki
         found = fails("together", f"of two trainings at once, one failed: {failed.failure}", kind=kind)
         return replace(found, output=last_lines(failed))
     if not repeats:
-        return not_checked("together", "two trainings with one seed differ, also one after the other")
+        return not_checked("together", NO_SEED)
     off = next((one for one in courses if not likeness.same(one)), None)
     if off is not None:
         line = f"two trainings at once differ from one alone ({likeness.metric} {likeness.said(off)})"
@@ -238,21 +239,28 @@ def processes(left: Sequence[str] | None, *, kind: str) -> Finding:
     return keeps("processes", "no process outlives its training")
 
 
-def resumes(likeness: Likeness, paused: Course, again: Course | None, *, anew: bool, kind: str) -> Finding:
-    """Whether a paused training goes on; anew: it saved nothing to go on from."""
-    return _continued("resumes", "paused", likeness, (paused, again, anew), kind)
+@dataclass(frozen=True)
+class Continued:
+    """A training that was stopped after some evaluations, and one that goes on in its folder."""
+
+    before: Course
+    again: Course | None
+    anew: bool  # it had saved nothing to go on from
+    repeats: bool = True  # whether two whole trainings with one seed have one curve
 
 
-def killed(likeness: Likeness, died: Course, again: Course | None, *, anew: bool, kind: str) -> Finding:
-    """Whether a training goes on after its worker was killed; anew: it had saved nothing to go on from."""
-    return _continued("killed", "killed", likeness, (died, again, anew), kind)
+def resumes(likeness: Likeness, found: Continued, *, kind: str) -> Finding:
+    """Whether a paused training goes on, to the same curve."""
+    return _continued("resumes", "paused", likeness, found, kind)
 
 
-def _continued(
-    name: str, what: str, likeness: Likeness, courses: tuple[Course, Course | None, bool], kind: str
-) -> Finding:
-    """The finding of a training that was stopped after some evaluations, and one that goes on in its folder."""
-    before, again, anew = courses
+def killed(likeness: Likeness, found: Continued, *, kind: str) -> Finding:
+    """Whether a training goes on after its worker was killed, to the same curve."""
+    return _continued("killed", "killed", likeness, found, kind)
+
+
+def _continued(name: str, what: str, likeness: Likeness, found: Continued, kind: str) -> Finding:
+    before, again, anew = found.before, found.again, found.anew
     if not before.told_after:
         return not_checked(name, f"it ended before it could be {what}: {before.failure or 'too few evaluations'}")
     trial = f"a trial that is {what} {PAUSES if name == 'resumes' else KILLS}"
@@ -267,13 +275,16 @@ def _continued(
     if again is None:
         return fails(name, f"a {what} training does not go on: not started", kind=kind)
     lost = before.values(likeness.metric).keys() - again.values(likeness.metric).keys()
-    if not likeness.same(again):
+    is_same = likeness.same(again)
+    if not is_same and found.repeats:
         off = likeness.said(again)
         line = f"a {what} training goes on to another curve ({likeness.metric} {off})"
         return fails(name, line, kind=kind, lacks=f"{trial} {OTHER_RESULT}", mend=STATE)
     if lost and max(lost) > min(again.values(likeness.metric), default=0):
         lacks = f"{trial} loses evaluations, so that its best one may be missing"
         return fails(name, f"a {what} training goes on without evaluation {min(lost)}", kind=kind, lacks=lacks)
+    if not is_same:
+        return not_checked(name, f"{NO_SEED}; a {what} training goes on, but its curve cannot be compared")
     at = before.told_after
     return keeps(name, f"{what} after evaluation {at}, it goes on to the same curve, {likeness.said(again)}")
 

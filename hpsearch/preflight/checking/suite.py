@@ -17,7 +17,7 @@ from hpsearch.home.home import Home
 from hpsearch.launchers.devices import plan
 from hpsearch.preflight.checking import judgement
 from hpsearch.preflight.checking.findings import GROUP, PARTS, Conformance, Finding, not_checked
-from hpsearch.preflight.checking.judgement import Likeness
+from hpsearch.preflight.checking.judgement import NO_SEED, Continued, Likeness
 from hpsearch.preflight.checking.surroundings import Files, Processes
 from hpsearch.preflight.checking.trainings import Course, Order, Trainings, trainings
 from hpsearch.preflight.planning.corners import SMALLEST, Corner, corners, draws
@@ -34,7 +34,6 @@ ON_RAY = (
     "resumes on another one, by what it has saved in its folder, with what is installed on that node and the "
     "environment of its `ray start` (docs/cluster.md, Ray by hand)"
 )
-NO_SEED = "two trainings with one seed differ, also one after the other"
 TOO_FEW = "a training has one evaluation: there is no place in between to stop it"
 Progress = Callable[[str, float], None]
 
@@ -43,8 +42,9 @@ def check(experiment: Experiment, home: Home, *, trial_seconds: float, show: Sho
     """Trains a small config of the space in workers of this machine, and returns what its trainer keeps.
 
     trial_seconds: of each training, at most, from its first evaluation on. quick: only two trainings, one of them
-    paused and resumed. All files go to a temporary folder. Raises UserError for data that do not fit the space, or for
-    workers that this machine does not have. `show` receives each finding as soon as it is known.
+    paused and resumed (and one more if it resumes to another curve). All files go to a temporary folder. Raises
+    UserError for data that do not fit the space, or for workers that this machine does not have. `show` receives each
+    finding as soon as it is known.
     """
 
     def progress(what: str, share: float) -> None:
@@ -134,6 +134,7 @@ class _Suite:
     def __init__(self, job: _Job, home: Home) -> None:
         self._job, self._home, self._done = job, home, 0
         self.count, self.notes = 0, list[str]()
+        self._repeats: bool | None = None  # whether one seed gives one curve; None: not known yet
         self._ended: Callable[[], None] = lambda: None  # after each training
         self._kind = job.experiment.trainer.name
         self._metric = job.experiment.objective.metric
@@ -209,6 +210,7 @@ class _Suite:
         found = judgement.seed(likeness, alone, other, kind=self._kind)
         yield found
         repeats = not alone.failure and likeness.same(alone)
+        self._repeats = bool(alone.failure) or repeats
         yield judgement.together(likeness, pair, repeats, kind=self._kind)
         if self._job.mate is not None:
             yield self._grouped(workers, likeness, other, middle) if repeats else not_checked(GROUP, NO_SEED)
@@ -257,7 +259,10 @@ class _Suite:
             self._say("and goes on")
             again = workers.train(self._config, self._until, slot=workers.workers - 1, resumes=paused)
         yield judgement.stops(paused, gap=gap, grace=grace, kind=self._kind)
-        yield judgement.resumes(likeness, paused, again, anew=anew, kind=self._kind)
+        if self._repeats is None and again is not None and not again.failure and not likeness.same(again):
+            self._say("the same once more")
+            self._repeats = likeness.same(workers.train(self._config, self._until))
+        yield judgement.resumes(likeness, self._continued(paused, again, anew), kind=self._kind)
 
     def _killed(self, likeness: Likeness, middle: int | None, first: Course) -> Finding:
         """A training whose worker is killed once it has had time to save, and one that goes on in its folder."""
@@ -271,7 +276,10 @@ class _Suite:
             if not anew and died.told_after:
                 self._say("and goes on")
                 again = workers.train(self._config, self._until, resumes=died)
-        return judgement.killed(likeness, died, again, anew=anew, kind=self._kind)
+        return judgement.killed(likeness, self._continued(died, again, anew), kind=self._kind)
+
+    def _continued(self, before: Course, again: Course | None, anew: bool) -> Continued:
+        return Continued(before, again, anew, repeats=self._repeats is not False)
 
     def _starts_anew(self, course: Course) -> bool:
         return bool(course.told_after) and self._job.experiment.trainer.starts_anew(course.folder)

@@ -22,7 +22,10 @@ STARTING = 90.0  # seconds for workers to start and to build their first model, 
 SLOTS = 10  # configs that fit into the time, about
 LEAST, MOST = 0.5, 6.0  # seconds for a config
 ROUNDS = 2  # how often a config is measured at most
-UNTIMED = "not measured: neither started nor made its first steps within {seconds:.0f} s; --seconds gives it more"
+UNTIMED = (
+    "not measured: its first steps take longer than the {seconds:g} s for measuring (beside {start:.0f} s to start a "
+    "worker); --seconds gives it more"
+)
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,8 @@ class Bench:
         if isinstance(message, Failed):
             return Measurement(corner, failure=message.reason, kind=message.kind)
         if not running.evaluations:
-            passed = time.monotonic() - running.began
-            return Measurement(corner, failure=UNTIMED.format(seconds=passed), kind="untimed")
+            said = UNTIMED.format(seconds=self._seconds, start=self.start or STARTING)
+            return Measurement(corner, failure=said, kind="untimed")
         ends_at = self._experiment.trainer.phases(corner.config).ends_at
         return Measurement(corner, Sample(corner.config, tuple(running.evaluations), tuple(running.at), ends_at))
 

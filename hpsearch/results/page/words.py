@@ -173,7 +173,9 @@ def _confirmed(history: History, found: Confirmation) -> Iterator[str]:
     elif not found.tied and len(found.finalists) > 1:
         yield "The other finalists are worse by more than the noise between seeds."
     better = "better" if found.optimism >= 0 else "worse"
-    if math.isfinite(found.optimism):
+    if measured(found.searched) == measured(found.winner.mean):
+        yield "The search's best value was this mean."
+    elif math.isfinite(found.optimism):
         yield f"The search's best value was {figure(abs(found.optimism), 2)} {better} than this mean."
 
 

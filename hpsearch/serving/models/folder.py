@@ -20,6 +20,7 @@ ENDINGS: dict[str, Family] = {  # of the architecture's name
     "MTModel": "seq2seq",
 }
 KINDS = {"causal": "text", "classifier": "label", "seq2seq": "pair"}  # what models of others do
+OWN = {"train": "function", "command": "program"}  # by a key of the config of such a training
 EXPECTED = "a model directory is expected, as `hpsearch train -o` writes one"
 
 
@@ -91,6 +92,9 @@ def _lacking(path: Path) -> str:
     if (path / "checkpoints").is_dir():
         return "its training has not ended; `hpsearch train` with the same output goes on with it"
     if (path / "hpsearch.json").exists():
+        trained = _json(path / "hpsearch.json")
+        if own := next((what for key, what in OWN.items() if key in trained), None):
+            return f"it has what your own {own} wrote, which your code alone can load; there is no config.json"
         return "its trainer exported no model that can be loaded; there is no config.json"
     return f"no config.json in it; {EXPECTED}"
 

@@ -34,7 +34,11 @@ def source_of(train: str, base: Path) -> Source:
         file = base / Path(found["file"]).expanduser()
         _check_file(file, found["name"], train)
         return Source(file, file.stem, found["name"])
-    if found := _MODULE.fullmatch(train):
+    if (found := _MODULE.fullmatch(train)) and found["module"] == "__main__":
+        raise ConfigError(
+            f"{train}: a worker has another __main__; write the function in a file, and its name as {FORM}"
+        )
+    if found:
         return Source(None, found["module"], found["name"])
     raise ConfigError(f"{train!r} names no function; write {FORM}")
 

@@ -45,6 +45,7 @@ class Function(OwnTrainer):
 
     config: ClassVar[type[Config]] = FunctionConfig
     exports: ClassVar[str] = "what the function wrote to trial.folder"
+    no_model: ClassVar[str] = "the function wrote nothing to trial.folder; save its weights there"
 
     def validate(self, space: SpaceView) -> None:
         """Raises Fault if the name is none, or the file lacks the function."""

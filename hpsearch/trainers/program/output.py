@@ -6,7 +6,7 @@ import ast
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from hpsearch.trainers.own import PLACES
@@ -62,6 +62,18 @@ class JsonLines:
         if not isinstance(found, Mapping):
             return {}
         return {str(name): float(value) for name, value in found.items() if name and type(value) in (int, float)}
+
+
+def unread(lines: Iterable[str], *, patterns: bool) -> str:
+    """Why no metric was found in any of these lines, and what to do; empty if nothing in them looks like one.
+
+    patterns: whether regular expressions read them.
+    """
+    if patterns:
+        return "none of the patterns for metrics found a number in its output"
+    if any(JsonLines().report(line[line.index("{") :]) for line in lines if "{" in line):
+        return "a JSON object behind other text is not read: print it alone in its line, or give patterns (metrics)"
+    return ""
 
 
 class Patterns:

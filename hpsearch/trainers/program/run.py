@@ -15,6 +15,7 @@ from hpsearch.system.atomic import write_json
 from hpsearch.trainers.output_log import OutputLog
 from hpsearch.trainers.own import files_of, gpus_of
 from hpsearch.trainers.program import process
+from hpsearch.trainers.program.output import unread
 from hpsearch.trainers.program.reading import Reading
 from hpsearch.trainers.program.template import OWN, filled, filled_text, program_of
 
@@ -66,8 +67,9 @@ class Run:
             found = self._reading.placing.end()
         except ValueError as error:
             tail = self._reading.tail
-            said = f"; its last line: {tail[-1]}" if tail else "; it printed nothing"
-            raise ValueError(f"{error}{said}") from None
+            why = "" if self._reading.placing.named else unread(tail, patterns=bool(self._config.metrics))
+            said = f"its last line: {tail[-1]}" if tail else "it printed nothing"
+            raise ValueError("; ".join(filter(None, [str(error), why, said]))) from None
         if found is not None:
             yield found
 

@@ -68,6 +68,7 @@ class Program(OwnTrainer):
 
     config: ClassVar[type[Config]] = ProgramConfig
     exports: ClassVar[str] = "what the program wrote to its folder"
+    no_model: ClassVar[str] = "the program wrote nothing to {folder}; have it save its weights there"
 
     def validate(self, space: SpaceView) -> None:
         """Raises Fault for a command that is none, a placeholder without a value, a value without a placeholder."""

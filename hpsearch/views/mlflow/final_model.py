@@ -33,6 +33,11 @@ OF_TRAINING = {  # files that say how a training went
 }
 
 
+def has_files(folder: Path) -> bool:
+    """Whether a model directory has anything beside what hpsearch says of a training."""
+    return any(path.is_dir() or path.name not in OF_TRAINING for path in folder.iterdir())
+
+
 @dataclass(frozen=True)
 class Exported:
     """A model directory, and what is said of it."""
@@ -46,7 +51,7 @@ class Exported:
     @property
     def has_files(self) -> bool:
         """Whether the directory has anything beside what hpsearch says of a training."""
-        return any(path.is_dir() or path.name not in OF_TRAINING for path in self.folder.iterdir())
+        return has_files(self.folder)
 
 
 class FinalModel:

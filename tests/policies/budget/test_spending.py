@@ -45,6 +45,7 @@ def test_what_is_spent_is_told_of_each_limit():
     assert said(Budget(device_hours=0.5), history()) == "186 of 30 device-minutes"
     assert limits(Budget(hours=0.05)) == ["3 min"]
     assert limits(Budget(hours=1.5)) == ["1.5 h"]
+    assert limits(Budget(trials=1, hours=1, device_hours=1)) == ["1 trial", "1 h", "1 device-hour"]
     assert limits(budget) == ["20 trials", "20 device-hours", "money 50 at 2.5 a device-hour"]
 
 

@@ -9,7 +9,7 @@ from hpsearch.contract import Command, Evaluation
 from hpsearch.launchers.messages import Ended, Failed
 from hpsearch.preflight.checking import judgement
 from hpsearch.preflight.checking.findings import PARTS, Conformance, fails, keeps, not_checked
-from hpsearch.preflight.checking.judgement import Likeness
+from hpsearch.preflight.checking.judgement import NO_SEED, Continued, Likeness
 from hpsearch.preflight.checking.trainings import Course
 
 LOSS = "val/loss"
@@ -49,14 +49,14 @@ def test_the_promise_follows_the_finding():
     """A training that goes on to another curve does not start anew."""
     for judge, when in ((judgement.resumes, "Ctrl-C"), (judgement.killed, "kill -9")):
         stopped = course(3.0, 2.0, whole=False, told_after=2)
-        other = judge(LIKE, stopped, OFF, anew=False, **OWN)
+        other = judge(LIKE, Continued(stopped, OFF, False), **OWN)
         assert "has another result than the same trial undisturbed" in other.not_promised
         assert "starts anew" not in other.not_promised
         assert when in other.not_promised
         assert "random numbers" in other.mend
-        anew = judge(LIKE, stopped, None, anew=True, **OWN)
+        anew = judge(LIKE, Continued(stopped, None, True), **OWN)
         assert "starts anew: its time so far is lost" in anew.not_promised
-        fell = judge(LIKE, stopped, course(failure="ValueError: no"), anew=False, **OWN)
+        fell = judge(LIKE, Continued(stopped, course(failure="ValueError: no"), False), **OWN)
         assert fell.not_promised.endswith("fails where it resumes")
         assert fell.mend.startswith("correct the error that the training raised")
 
@@ -236,17 +236,34 @@ PAUSED = course(3.0, 2.0, whole=False, told_after=2)
     ],
 )
 def test_what_a_training_that_goes_on_tells(before, again, anew, passed, said):
-    found = judgement.resumes(LIKE, before, again, anew=anew, kind="function")
+    found = judgement.resumes(LIKE, Continued(before, again, anew), kind="function")
     assert (found.passed, found.line) == (passed, said)
 
 
 def test_a_killed_training_has_failed_and_goes_on_all_the_same():
     died = course(3.0, 2.0, told_after=2, failure="the worker was killed by SIGKILL")
-    found = judgement.killed(LIKE, died, SAME, anew=False, kind="program")
+    found = judgement.killed(LIKE, Continued(died, SAME, False), kind="program")
     assert found.line == "killed after evaluation 2, it goes on to the same curve, to the last bit"
-    found = judgement.killed(LIKE, died, None, anew=True, kind="program")
+    found = judgement.killed(LIKE, Continued(died, None, True), kind="program")
     assert found.line == "it does not save its state: a killed training starts anew"
     assert "HPSEARCH_RESUME" in found.mend
+
+
+@pytest.mark.parametrize("judge", [judgement.resumes, judgement.killed])
+def test_another_curve_says_nothing_of_a_training_whose_seed_does_not_repeat(judge):
+    """Its resuming is judged by what it loses alone."""
+    stopped = course(3.0, 2.0, whole=False, told_after=2)
+    found = judge(LIKE, Continued(stopped, OFF, anew=False, repeats=False), **OWN)
+    assert (found.passed, found.not_promised) == (None, "")
+    assert found.line.startswith(f"not checked: {NO_SEED}; a ")
+    gap = course(9.0, 9.0)
+    gap.evaluations.pop(1)
+    gap.evaluations.append(Evaluation(3, 3, 1.0, {LOSS: 9.0}))
+    lost = judge(LIKE, Continued(stopped, gap, anew=False, repeats=False), **OWN)
+    assert (lost.passed, "without evaluation 2" in lost.line) == (False, True)
+    anew = judge(LIKE, Continued(stopped, None, anew=True, repeats=False), **OWN)
+    assert anew.passed is False
+    assert judge(LIKE, Continued(stopped, SAME, anew=False, repeats=False), **OWN).passed is True
 
 
 STUCK = course(3.0, 2.0, told_after=2, whole=False, took=70)

@@ -12,7 +12,7 @@ from hpsearch.preflight.checking import suite
 from hpsearch.preflight.checking.findings import GROUP, PARTS, Finding, fails
 from hpsearch.space.experiment import Experiment
 from tests.documents import block
-from tests.preflight.checking.trainers import BROKEN, DEAF, DISTURBED, GOOD, STUBBORN, TO_OTHER_CURVES
+from tests.preflight.checking.trainers import BROKEN, DEAF, DISTURBED, GOOD, STUBBORN, TO_OTHER_CURVES, UNREPEATABLE
 from tests.trainers.strangers import POLYNOMIAL, POLYNOMIALS
 
 
@@ -125,6 +125,16 @@ def test_a_function_that_resumes_to_another_curve(checked):
     assert all("goes on to another curve (val/loss " in one.line for one in found.failed)
     assert all("has another result than the same trial undisturbed" in one.not_promised for one in found.failed)
     assert all("random numbers" in one.mend for one in found.failed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("quick", "failed", "trainings"), [(False, ["seed"], 9), (True, [], 4)])
+def test_a_function_that_does_not_repeat_is_not_blamed_for_its_resuming(checked, quick, failed, trainings):
+    found = checked(UNREPEATABLE, quick=quick)
+    assert [one.name for one in found.failed] == failed
+    assert "two trainings with one seed differ" in found.finding("resumes").line
+    assert found.finding("killed").passed is None
+    assert found.trainings == trainings  # one more alone, to see whether its seed repeats
 
 
 @pytest.mark.slow

@@ -57,6 +57,11 @@ def body(config, trial, state, draw):
 # It saves where it is, and not its random numbers.
 TO_OTHER_CURVES = GOOD.replace("list(draw.getstate())", "None")
 
+# It saves all that it can, and draws from the system's random numbers.
+UNREPEATABLE = GOOD.replace("random.Random(trial.seed)", "random.SystemRandom()").replace(
+    "list(draw.getstate())", "None"
+)
+
 STUBBORN = """
 import argparse
 import random

@@ -282,6 +282,30 @@ def test_another_spelling_of_the_objective_ends_the_search_at_its_first_report(t
         list(mine.train())
 
 
+@pytest.mark.parametrize(
+    ("reported", "remedy"),
+    [
+        ("eval_loss", "; if eval_loss is meant, write objective: {metric: eval_loss} in the space file"),
+        ("validation loss", "; if validation loss is meant, write objective: {metric: validation loss} in the space "),
+        ("acc", "; objective: {metric: NAME} in the space file names it"),
+        ("value", "; objective: {metric: NAME} in the space file names it"),
+        ("test/loss", "it reported: test/loss"),  # never an objective
+    ],
+)
+def test_a_training_without_the_objective_says_how_another_metric_is_named(tmp_path, reported, remedy):
+    mine = written_as(tmp_path, f"def train(config, trial):\n    yield {{'{reported}': 1}}\n")
+    with pytest.raises(ValueError, match="the training has ended without val/loss, the objective") as raised:
+        list(mine.train())
+    assert remedy in str(raised.value)
+
+
+def test_a_script_that_runs_hpsearch_where_it_is_imported_is_told_of_the_guard(tmp_path):
+    """As a worker meets it whose driver is the script: the study is in use."""
+    code = "from hpsearch import StudyBusy\ndef train(config):\n    pass\nraise StudyBusy('study x is being run')\n"
+    with pytest.raises(ConfigError, match=r"since it runs hpsearch itself \(study x .*if __name__ == '__main__':$"):
+        list(written_as(tmp_path, code).train())
+
+
 def test_a_loss_that_is_no_number_is_an_evaluation(tmp_path):
     (found,) = written_as(tmp_path, "def train(config, trial):\n    return float('nan')\n").train()
     assert str(found.metrics["val/loss"]) == "nan"

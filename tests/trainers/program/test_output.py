@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpsearch.trainers.program.output import LONGEST, JsonLines, Lines, Patterns, wrong_pattern
+from hpsearch.trainers.program.output import LONGEST, JsonLines, Lines, Patterns, unread, wrong_pattern
 
 
 def test_lines_are_put_together_from_pieces():
@@ -59,6 +59,24 @@ def test_reading_goes_on_at_the_position_of_any_line():
 )
 def test_json_lines(line, report):
     assert JsonLines().report(line) == report
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'INFO:root:{"val/loss": 0.5, "step": 5}',
+        "2026-11-27 19:30:01 - train - INFO - {'eval_loss': 0.5, 'epoch': 1.0}",
+        '[rank0] {"val/loss": 0.5, "sizes": {"a": 1}}',
+    ],
+)
+def test_json_behind_a_prefix_is_not_read_and_named(line):
+    assert JsonLines().report(line) == {}
+    assert unread(["first", line, "last"], patterns=False).startswith("a JSON object behind other text is not read")
+
+
+@pytest.mark.parametrize("line", ["done", "{", "saved to {folder}", "INFO {'a': 'text'}", "{} left: {x}"])
+def test_what_holds_no_numbers_by_name_is_not_named(line):
+    assert unread([line], patterns=False) == ""
 
 
 def test_json_may_say_that_a_loss_is_no_number():

@@ -140,7 +140,21 @@ def test_exit_code_75_starts_it_again_as_long_as_it_gets_on(tmp_path):
             ValueError,
             "ended without val/loss, the objective; it reported: nothing; its last line: done",
         ),
-        ("print({'acc': 1})", ValueError, "the objective; it reported: acc; its last line: {'acc': 1}"),
+        (
+            "print({'acc': 1})",
+            ValueError,
+            "it reported: acc; objective: {metric: NAME} in the space file names it; its last line: {'acc': 1}",
+        ),
+        (
+            "print({'eval_loss': 1, 'epoch': 1.0})",
+            ValueError,
+            "it reported: eval_loss; if eval_loss is meant, write objective: {metric: eval_loss} in the space file; ",
+        ),
+        (
+            "print('INFO:root:{\"val/loss\": 1}')",
+            ValueError,
+            "it reported: nothing; a JSON object behind other text is not read: print it alone in its line, or give ",
+        ),
         ("print({'val/loss': 1, 'step': 5})\nprint({'val/loss': 1, 'step': 2})", ValueError, "step 2 after step 5"),
     ],
 )
