@@ -17,11 +17,11 @@ from hpsearch.config import Config
 from hpsearch.contract import WorkerSettings
 from hpsearch.errors import UserError
 from hpsearch.events import Notice, Prepared, Preparing, Show, Testing, Trained
-from hpsearch.final.provenance import cannot_tell, data_changes, edits, refuse_changed
+from hpsearch.final.provenance import cannot_tell, data_changes, edits, outdated, refuse_changed
 from hpsearch.final.reproduction import reproduction
 from hpsearch.final.seed import SeedTraining
 from hpsearch.final.training import FinalTraining
-from hpsearch.home.home import Home
+from hpsearch.home.home import Home, history_of
 from hpsearch.journal import iterate
 from hpsearch.journal.told import untold
 from hpsearch.policies.finalists import fresh_seed
@@ -124,6 +124,7 @@ class FinalJob:
             prepared = prepared_data(self.experiment, self.home, self.show, self._check_data)
             settings = settings_for(self.experiment, self.home, prepared, self.threads)
         self.facts = prepared.facts
+        self._tell_outdated()
         self._tell_steps(wanted, settings)
         fresh = [fresh_seed(wanted.seed, self._trial, n) for n in range(1, self.seeds)]
         final = FinalTraining(
@@ -175,6 +176,14 @@ class FinalJob:
     def _trial(self) -> int:
         found = self.experiment.provenance.get("trial")
         return found if isinstance(found, int) else 0
+
+    def _tell_outdated(self) -> None:
+        """Says that the study has a better trial by now, if its journal is here."""
+        name, known = self.experiment.study, self.experiment.provenance
+        if known and known.get("study") == name and self.home.journal(name).exists():
+            line = outdated(known, history_of(self.home, name, curves=False))
+            if line:
+                self.show(Notice(f"warning: {self.experiment.path}: {line}"))
 
     def _tell_steps(self, wanted: Config, settings: WorkerSettings) -> None:
         """Says what the same epochs mean for the steps, where the validation data are trained on as well."""

@@ -69,7 +69,7 @@ def _winners(found: Comparison) -> Rows:
     """What each study has come to, and the hyperparameters of its winner that differ."""
     studies = found.studies
     rows: Rows = [
-        ("trials", [f"{len(one.history.finished)}/{len(one.history.trials)}" for one in studies]),
+        ("trials that ended", [f"{one.history.ended}" for one in studies]),
         ("device time", [_time(one.history.device_seconds) for one in studies]),
         ("winner", [_winner(one) for one in studies]),
         *((metric, [_of(one, metric) for one in studies]) for metric in _metrics(found)),

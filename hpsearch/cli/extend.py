@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hpsearch.cli.options import budget_options, home_option, output_options, workers_option
+
+if TYPE_CHECKING:
+    from hpsearch.home.home import Home
+    from hpsearch.space.experiment import Experiment
 
 
 @click.command(
@@ -44,12 +48,25 @@ def extend(
     name = experiment.study
     with output(lambda: ExtendTerminal(home, Path(space_or_study)), quiet=quiet, as_json=as_json) as shown:
         if is_locked(home.study(name) / "lock"):
+            if not any(more.values()):
+                line = f"is being searched, and no amount is added: its budget is {_budget(home, experiment)}"
+                shown.show(Notice(f"study '{name}' {line}"))
+                shown.ended(0)
+                return
             line = "is being searched; waiting until that search has taken the new budget"
             shown.show(Notice(f"study '{name}' {line}"))
         if handed_over(name, home):
-            shown.show(Notice(f"study '{name}' goes on there with the new budget"))
+            shown.show(Notice(f"study '{name}' goes on there with the new budget: {_budget(home, experiment)}"))
             shown.ended(0)
             return
         caught = search(experiment.override(workers=workers), home_path, shown)
     if caught is not None:
         sys.exit(128 + caught)
+
+
+def _budget(home: Home, experiment: Experiment) -> str:
+    """The limits of the study's budget as they are now."""
+    from hpsearch.home.home import history_of
+    from hpsearch.policies.budget.spending import extended, limits
+
+    return ", ".join(limits(extended(experiment.budget, history_of(home, experiment.study, curves=False))))

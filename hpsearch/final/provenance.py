@@ -16,7 +16,8 @@ from hpsearch.document.document import dotted
 from hpsearch.errors import StudyMismatch
 from hpsearch.home.identity import Change, changed_models, changes, described, named_contents, of_other_rules, shown
 from hpsearch.journal.history import History
-from hpsearch.journal.trial_history import TrialHistory
+from hpsearch.journal.trial_history import TrialHistory, number
+from hpsearch.output.digits import digits
 from hpsearch.space.experiment import Experiment
 
 
@@ -53,6 +54,24 @@ def _search_best(history: History) -> dict[str, Any]:
     """The best value of the search and its trial, which need not be the exported one."""
     best = next(iter(history.ranked(unfinished=True)), None)
     return {} if best is None else {"search_best": best.value, "search_best_trial": best.number}
+
+
+def outdated(known: Mapping[str, Any], history: History) -> str | None:
+    """Says that a study has a better trial than the exported one, which was its best then; None if it has none.
+
+    known: the section `provenance` of best.yaml. A trial that was chosen by its number is left alone.
+    """
+    was_best = known.get("trial") == known.get("search_best_trial") is not None
+    best = history.leader()
+    if not was_best or best is None or known.get("data_fingerprint") != history.origin.data.get("fingerprint"):
+        return None
+    before, now = number(known.get(history.metric)), number(best.value)
+    confirmed = history.confirmation is not None and not known.get("confirmation") and best.number != known["trial"]
+    if not confirmed and not history.better(now, before):
+        return None
+    why = "is the winner over fresh seeds" if confirmed else f"has {history.metric} {digits(now)}"
+    had = f"trial {known['trial']} of this file had {digits(before)}"
+    return f"trial {best.number} {why} by now; {had}: `hpsearch export {history.study}` writes the better one"
 
 
 # ------------------------------------------------------------------------------------------------------------- the data

@@ -129,6 +129,9 @@ def _check(home: Home, name: str, new: str) -> None:
 def _begin(home: Home, name: str, new: str, *, say: Say) -> None:
     """Brings the databases up to date, and notes the renaming."""
     folder, path = home.study(name), home.path.resolve()
+    stop_first = f"stop it first (hpsearch stop {name}{home.option})"
+    with shipping.undriven(folder, stop_first):
+        pass  # else `sync` says why it refuses
     history = history_of(home, name, curves=False)
     uri = _tracking(history)
     lacking = {view: count for view, count in shipping.sync(folder, home.path, uri, VIEWS, say=say).items() if count}
@@ -142,7 +145,7 @@ def _begin(home: Home, name: str, new: str, *, say: Say) -> None:
         raise
     except Exception as error:  # of whichever store
         raise HpsearchError(f"study '{name}' is not renamed: {describe(error)}") from None
-    with shipping.undriven(folder, f"stop it first (hpsearch stop {name}{home.option})"), _writing(folder):
+    with shipping.undriven(folder, stop_first), _writing(folder):
         if history_of(home, name, curves=False).last != history.last:
             raise StudyBusy(f"study '{name}' was run meanwhile, and is not renamed; try again")
         write_json(folder / pending.RENAMING, {"from": name, "to": new})

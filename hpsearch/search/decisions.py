@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hpsearch.policies.budget.saturation import saturation
-from hpsearch.policies.policy import Decision, GoOn, Judgement, New, Nothing, Policy
+from hpsearch.policies.policy import ENQUEUED, Decision, GoOn, Judgement, New, Nothing, Policy
 from hpsearch.search.study import Study
 from hpsearch.system import failpoints
 from hpsearch.verdict import Verdict
@@ -15,6 +15,7 @@ class Decisions:
     def __init__(self, study: Study, policy: Policy) -> None:
         self._study, self._policy = study, policy
         self.reason = ""  # why the policy had nothing to train when it was asked last
+        self.is_ending = False  # nothing begins or resumes but what people enqueue, and the confirmation
 
     def has_next(self) -> bool:
         """Whether the policy has a trial for a free worker."""
@@ -46,7 +47,12 @@ class Decisions:
     def _next(self) -> Decision:
         """Returns the policy's decision; Nothing in place of a new trial beyond the budget."""
         history, stop = self._study.history, self._saturated()
+        ending = self.is_ending and not history.closed
+        if ending and not history.waiting():
+            return Nothing()
         decision = self._policy.next(history)
+        if ending and not (isinstance(decision, New) and decision.label == ENQUEUED):
+            return Nothing()
         if isinstance(decision, New) and decision.repeats is None and decision.of is None and history.room == 0:
             decision = Nothing()
         self.reason = (stop or decision.reason) if isinstance(decision, Nothing) else ""

@@ -32,6 +32,7 @@ POLL_SECONDS = 0.25  # between two checks whether a person wants to stop
 SPENT = "the budget is spent"  # why trials are interrupted
 KEPT = "the rest of the budget is for the confirmation"
 HELD = "the search is paused"
+AGAIN = 1.2  # times the seconds that a new trial needs must be left, before trials start again
 COMMANDS = {
     Verdict.CONTINUE: Command.CONTINUE,
     Verdict.PAUSE: Command.PAUSE,
@@ -71,6 +72,7 @@ class Search:
         self._attempts = Attempts(study, self._placement, checkpoints, self._disk_space)
         self._interrupting = False  # a person or the end of the budget's time ends the search
         self._pause, self._holding, self._held = pause, False, False  # a pause is asked for; it has begun
+        self._known_phases: dict[int, Phases] = {}  # of trials, whose configs never change
         self._allowance = Allowance(study, lambda: [device_of(s.device, n) for n, s in enumerate(launcher.settings)])
 
     def run(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[Event]:
@@ -241,7 +243,7 @@ class Search:
     def _close_in_time(self) -> Iterator[Event]:
         """Ends the search, but not the confirmation, once what is left of the budget is needed for the latter."""
         history = self.study.history
-        idle = self._placement.is_ending and not self._placement.running
+        idle = self._placement.is_ending and self._placement.is_idle
         if self._interrupting or history.closed or not (idle or self._allowance.is_for_confirmation()):
             return
         history.closed = True
@@ -252,17 +254,25 @@ class Search:
             yield Notice("the rest of the budget is for training the best trials again with fresh seeds")
 
     def _start_no_more(self) -> Iterator[Event]:
-        """Starts no further trial once a new one has no value of use within the time that is left."""
-        if self._interrupting or self.study.history.closed or self._placement.is_ending:
+        """Starts no further trial while a new one would have no value of use within the time that is left.
+
+        It is judged anew while a worker is free: early trials are slower than they look (they start up, the machine may
+        be busy for a while), and none of this matters while all workers train.
+        """
+        if self._interrupting or self.study.history.closed or not self._placement.has_free_worker:
             return
         seconds = self._allowance.seconds_to_search()
         if seconds == float("inf"):
             return
         soonest = soonest_value(self.study.history.trials.values(), self._phases)
-        if soonest is not None and soonest > seconds:
+        if self._placement.is_ending:
+            if soonest is None or soonest * AGAIN < seconds:
+                self._placement.reopen()
+                yield Notice("trials start again: the latest ones are faster than those before")
+        elif soonest is not None and soonest > seconds:
             self._placement.end()
-            left, needs = max(0.0, seconds), "as the trials so far tell, a new one has no value of use before"
-            yield Notice(f"no new trial starts: the budget lasts another {left:.3g} s, and {needs} {soonest:.3g} s")
+            left, needs = max(0.0, seconds), f"at the pace of the trials so far a new one needs {soonest:.3g} s"
+            yield Notice(f"no new trial starts: the budget lasts another {left:.3g} s, and {needs} for a value of use")
 
     def _cool_in_time(self) -> Iterator[Event]:
         """Tells the trials that the end of the budget would interrupt to cool down, so that they have a value."""
@@ -284,8 +294,10 @@ class Search:
                 yield Notice(f"trial {number} cools down now, to end before the budget is spent")
 
     def _phases(self, trial: TrialHistory) -> Phases:
-        trainer = self.study.experiment.trainer
-        return trainer.phases(trainer.config.model_validate(trial.config))
+        if trial.number not in self._known_phases:
+            trainer = self.study.experiment.trainer
+            self._known_phases[trial.number] = trainer.phases(trainer.config.model_validate(trial.config))
+        return self._known_phases[trial.number]
 
     def _give_up(self) -> Iterator[Event]:
         """Ends the workers whose trials are still at a step, an evaluation or a checkpoint long after the time's end.

@@ -60,7 +60,11 @@ def test_mistakes_change_nothing(home, call):  # noqa: F811
     one_line(call("rename", "study", "mine", "--home", home), 2, r"'mine' is taken")
     lock = StudyLock(home / "study" / "lock", what="study 'study'")
     try:
-        one_line(call("rename", "study", "new", "--home", home), 73, r"study 'study' is being run by")
+        one_line(
+            call("rename", "study", "new", "--home", home),
+            73,
+            r"study 'study' is being run by .*; stop it first \(hpsearch stop study",
+        )
     finally:
         lock.release()
     assert bytes_of(home / "study").keys() == before.keys() | {"lock"}

@@ -4,7 +4,7 @@ import pytest
 
 from hpsearch.errors import UserError
 from hpsearch.final import best
-from hpsearch.final.provenance import cannot_tell, data_changes, edits, provenance, refuse_changed
+from hpsearch.final.provenance import cannot_tell, data_changes, edits, outdated, provenance, refuse_changed
 from hpsearch.final.reproduction import reproduction
 from hpsearch.final.training import FinalTraining
 from hpsearch.home.home import Home
@@ -206,3 +206,33 @@ def test_where_a_set_lies_is_no_value_of_the_training(tmp_path):
     elsewhere = {name: {**one.model_dump(), "dataset": "python:c:d"} for name, one in config.data.items()}
     assert edits(known, TrainConfig.model_validate({**trial.config, "data": elsewhere})) == []
     assert "dataset" not in known["config"]["data"]["text"]
+
+
+def with_trial(tmp_path, loss):
+    """The provenance of a study's one trial, of 3.0, and the history once a second trial has come to `loss`."""
+    study = opened(experiment("budget: {trials: 3}\n"), tmp_path / "toy")
+    for value in (3.0, loss):
+        number = ask(study)
+        if number == 1:
+            trial = study.history.trials[0]
+            config = study.experiment.trainer.config.model_validate(trial.config)
+            known = provenance(study.history, trial, config, None)
+        study.start(number, device="cpu", threads=1, worker=0)
+        study.report(number, evaluation(1, value, times=1))
+        study.finish(number, Outcome.COMPLETED)
+    study.journal.close()
+    return known, study.history
+
+
+def test_an_export_is_outdated_once_another_trial_is_better(tmp_path):
+    known, history = with_trial(tmp_path, 2.5)
+    assert outdated(known, history) == (
+        "trial 1 has val/loss 2.5000 by now; trial 0 of this file had 3.0000: "
+        "`hpsearch export toy` writes the better one"
+    )
+    assert outdated({**known, "trial": 1, "search_best_trial": 0}, history) is None  # chosen by its number
+    assert outdated({**known, "data_fingerprint": "0"}, history) is None  # of other data, by the same name
+
+
+def test_an_export_is_not_outdated_by_a_worse_trial(tmp_path):
+    assert outdated(*with_trial(tmp_path, 3.5)) is None

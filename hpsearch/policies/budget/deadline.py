@@ -5,6 +5,7 @@ Pure functions.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Iterable
 
@@ -13,6 +14,8 @@ from hpsearch.verdict import Phases
 
 USEFUL = 0.25  # share of a training: cut shorter, its value tells of its length rather than of its config
 MARGIN = 1.2  # times the expected duration of a cool-down: paces vary, and its end is evaluated
+LATEST = 5  # intervals whose median is a trial's pace, trials whose median is typical: a machine is busy for a while
+HALF = 0.5  # share of a training from which a single evaluation tells its pace: the start is a small part of it
 
 
 def must_cool_down(trial: TrialHistory, phases: Phases, *, seconds_left: float, now: float) -> bool:
@@ -26,37 +29,53 @@ def must_cool_down(trial: TrialHistory, phases: Phases, *, seconds_left: float, 
     latest = trial.evaluations[max(trial.evaluations)]
     if not latest.seconds or not latest.progress or not phases.warmup_until <= latest.progress < phases.cooldown_from:
         return False
-    whole = latest.seconds / latest.progress  # seconds of the whole schedule
+    whole = pace(trial) or latest.seconds / latest.progress  # seconds of the whole schedule
     to_its_end = whole * (phases.ends_at - latest.progress) - max(0.0, now - latest.time)
     return to_its_end > seconds_left and whole * latest.progress * _share(phases) * MARGIN >= seconds_left
 
 
+def pace(trial: TrialHistory) -> float | None:
+    """Seconds of a trial's whole schedule, without its start: the median of its latest intervals; None: unknown.
+
+    A training's first evaluation has its start in it (a worker that imports, a graph that compiles), one after a pause
+    the start of the next attempt.
+    """
+    found = [trial.evaluations[index] for index in sorted(trial.evaluations)]
+    pairs = [(a, b) for a, b in itertools.pairwise(found) if b.progress > a.progress and b.seconds > a.seconds]
+    if pairs:
+        return statistics.median((b.seconds - a.seconds) / (b.progress - a.progress) for a, b in pairs[-LATEST:])
+    if found and found[-1].progress >= HALF and found[-1].seconds:
+        return found[-1].seconds / found[-1].progress
+    return None
+
+
 def soonest_value(trials: Iterable[TrialHistory], phases: Callable[[TrialHistory], Phases]) -> float | None:
-    """Seconds after which a new trial has a value of use, as the trials so far tell; None: they do not.
+    """Seconds after which a new trial has a value of use, at the pace of the trials so far; None: it is unknown.
 
     That is the shortest training that had a value (to the first evaluation after the warm-up, and the cool-down from
-    there, if it has one), and at least USEFUL of the median training.
+    there, if it has one), and at least USEFUL of a typical training, of the trials that were evaluated last. The start
+    of a training is not counted.
     """
-    trials = list(trials)
-    soonest = [found for trial in trials if (found := _soonest(trial, phases)) is not None]
+    trials = sorted((trial for trial in trials if trial.evaluations), key=_evaluated_at)
+    soonest = [found for trial in trials if (found := _soonest(trial, phases(trial))) is not None]
     if not soonest:
         return None
-    whole = [found for trial in trials if _soonest(trial, phases) and (found := _whole(trial, phases)) is not None]
-    return max(min(soonest), USEFUL * statistics.median(whole)) if whole else min(soonest)
+    whole = [found * phases(trial).ends_at for trial in trials if (found := pace(trial)) is not None]
+    return max(min(soonest), USEFUL * statistics.median_low(whole[-LATEST:])) if whole else min(soonest)
 
 
-def _whole(trial: TrialHistory, phases: Callable[[TrialHistory], Phases]) -> float | None:
-    """Seconds of a trial's whole training, at the pace of its latest evaluation; None if its progress is unknown."""
-    latest = trial.evaluations[max(trial.evaluations)]
-    return latest.seconds / latest.progress * phases(trial).ends_at if latest.progress else None
+def _evaluated_at(trial: TrialHistory) -> float:
+    return trial.evaluations[max(trial.evaluations)].time
 
 
-def _soonest(trial: TrialHistory, phases: Callable[[TrialHistory], Phases]) -> float | None:
-    if not trial.evaluations:
+def _soonest(trial: TrialHistory, phases: Phases) -> float | None:
+    stable = [e for e in trial.evaluations.values() if e.progress >= phases.warmup_until and e.seconds]
+    if not stable:
         return None
-    found = phases(trial)
-    stable = [e.seconds for e in trial.evaluations.values() if e.progress >= found.warmup_until and e.seconds]
-    return min(stable) * (1.0 + _share(found)) if stable else None
+    if not any(e.progress for e in stable):  # it does not say its progress
+        return min(e.seconds for e in stable)
+    whole = pace(trial)
+    return None if whole is None else whole * min(e.progress for e in stable if e.progress) * (1.0 + _share(phases))
 
 
 def _share(phases: Phases) -> float:

@@ -27,13 +27,12 @@ class Placement:
         self._queue = study.unfinished()
         self._most = study.experiment.resources.trials_per_worker
         self._policy_has_none = False  # the policy had nothing for a free worker a moment ago
-        self.is_ending = False  # no trial begins or resumes but those that wait already, and the confirmation's
         self._sharing = Sharing(study.history.everything, study.experiment.trainer)
         self._device_errors: dict[str, set[int]] = defaultdict(set)  # device -> trials that had an error of it
 
     def placements(self) -> Iterator[tuple[int, list[int]]]:
         """Yields (slot, trials) for the free workers, which are busy until all of the trials have ended."""
-        self._policy_has_none = not self._may_ask
+        self._policy_has_none = False
         for slot in sorted(self._free):
             if self._policy_has_none and not self._queue:
                 return
@@ -70,12 +69,12 @@ class Placement:
 
     def end(self) -> None:
         """Asks the policy for no further trial of the search, and removes those from the queue that have no value."""
-        self.is_ending = True
+        self._decisions.is_ending = True
         self._queue = [number for number in self._queue if self._study.history.trial(number).measured]
 
     def reopen(self) -> None:
-        """Takes up again what `close` and `end` have put aside: the budget is larger."""
-        self.is_ending = False
+        """Takes up again what `close` and `end` have put aside: there is more time after all."""
+        self._decisions.is_ending = False
         waiting = self._study.unfinished()
         self._queue += [number for number in waiting if number not in self.running and number not in self._queue]
 
@@ -88,9 +87,19 @@ class Placement:
         return True
 
     @property
-    def _may_ask(self) -> bool:
-        """Whether the policy may be asked: for any trial, or for the confirmation of a search that is closed."""
-        return not self.is_ending or self._study.history.closed
+    def is_ending(self) -> bool:
+        """Whether no trial begins or resumes but those that wait already, those of people, and the confirmation's."""
+        return self._decisions.is_ending
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no trial is in training, and none waits for a worker or is decided for."""
+        return not self.running and not self._queue and not self._decisions.has_next()
+
+    @property
+    def has_free_worker(self) -> bool:
+        """Whether a worker that is ready trains nothing."""
+        return any(self._launcher.ready(slot) and not self.is_excluded(self._device(slot)) for slot in self._free)
 
     def had_mates(self, number: int) -> bool:
         """Whether a trial was trained together with others in its latest attempt."""
@@ -99,7 +108,7 @@ class Placement:
     def awaits_worker(self) -> bool:
         """Whether a trial is to be trained and a worker that is not ready yet could take it."""
         coming = any(not self.is_excluded(self._device(s)) and not self._launcher.ready(s) for s in self._free)
-        return coming and (bool(self._queue) or (self._may_ask and self._decisions.has_next()))
+        return coming and (bool(self._queue) or self._decisions.has_next())
 
     def device_failed(self, slot: int, number: int) -> str | None:
         """Notes an error of the worker's device in a trial; returns the device if that excludes it, else None.

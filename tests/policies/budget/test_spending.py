@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import hpsearch
-from hpsearch.events import Notice
+from hpsearch.events import Notice, Started
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.launchers.messages import Evaluated
@@ -140,7 +140,7 @@ def test_device_hours_end_a_search_with_a_winner_and_add_up_over_restarts(tmp_pa
     assert study.history.leader() is not None
     assert not any(trial.running for trial in study.history.trials.values())
     _, seen = go(wanted, tmp_path / "home")
-    assert seen == []  # they are the study's, not the driver's
+    assert not any(isinstance(event, Started) for event in seen)  # they are the study's, not the driver's
 
 
 def test_trials_that_the_budget_ends_say_so(tmp_path):
@@ -155,7 +155,7 @@ def test_trials_that_the_budget_ends_say_so(tmp_path):
 
 
 def test_no_trial_starts_that_could_have_no_value_in_time(tmp_path):
-    """The first trial's first evaluation, after 100 s by its clock, leaves too little for a second trial."""
+    """Half of the first trial takes 100 s by its clock: a quarter of a training leaves too little for a second one."""
 
     def script(task):
         for make in says(task, 3.0, 2.5, times=2):
@@ -168,7 +168,7 @@ def test_no_trial_starts_that_could_have_no_value_in_time(tmp_path):
     assert study.history.trials[0].outcome == "completed"
     [line] = [event.line for event in seen if isinstance(event, Notice) and "no new trial" in event.line]
     assert line.startswith("no new trial starts: the budget lasts another ")
-    assert line.endswith(" s, and as the trials so far tell, a new one has no value of use before 125 s")
+    assert line.endswith(" s, and at the pace of the trials so far a new one needs 125 s for a value of use")
 
 
 def slower(message):
