@@ -24,7 +24,7 @@ def enqueue(space_or_study: str, params: tuple[str, ...], home_path: Path) -> No
 
     The names are those of the ranges, as `hpsearch show` lists them, or with their section, as `hpsearch explain` does
     (training.learning_rate). Values that are not given are those of the default config. A choice between sub-configs is
-    written as `show` has it: "model=n_layers=1, width=32".
+    named by what it sets: tokenizer=bytes, or n_layers=1 width=32.
     """
     from hpsearch.api.enqueue import enqueue as enqueued
     from hpsearch.displays.console import say

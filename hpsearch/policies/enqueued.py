@@ -12,6 +12,7 @@ from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.policies.optuna.trainings import StudyTrainings, Trainings
 from hpsearch.policies.policy import ENQUEUED, Decision, Judgement, New, Policy
+from hpsearch.space.branch_values import with_labels
 from hpsearch.space.default_config import check_given
 from hpsearch.space.experiment import Experiment
 from hpsearch.space.space import Space
@@ -68,7 +69,7 @@ def completed(
     are not in the space, and for a training that the study has, at its whole horizon, or that waits already.
     """
     space, sets = experiment.space, history.origin.data.get("sets", {})
-    params = space.short_names(params)
+    params = with_labels(space, space.short_names(params))
     check_given(space, experiment.config, params)
     internal = experiment.default(sets, params).internal
     trial = StudyTrainings(space, whole=True).of(history).trial_of(internal)

@@ -39,8 +39,9 @@ def home(tmp_path):
     return tmp_path / "home"
 
 
-def test_values_are_read_as_in_a_space_file(call, home):
-    given = ["learning_rate=3e-4", "schedule=cosine", "model=n_layers=2..4, width=64", "n_layers=2"]
+@pytest.mark.parametrize("choice", ["model=n_layers=2..4, width=64", "width=64"], ids=["label", "values"])
+def test_values_are_read_as_in_a_space_file(call, home, choice):
+    given = ["learning_rate=3e-4", "schedule=cosine", choice, "n_layers=2"]
     code, said, errors = call("enqueue", "toy", *given, "--home", home)
     assert (code, errors) == (0, "")
     assert said == (
@@ -82,7 +83,8 @@ def test_show_lists_what_waits(call, home):
         (["batch_size=8", "batch_size=16"], "batch_size is given twice"),
         (["batch_size=9"], "study 'toy': batch_size: 9 is not in its range (choices 8 | 16 | 32)"),
         (["schedule=[cosine"], "study 'toy': schedule: '[cosine' is not in its range (choices 'wsd' | 'cosine')"),
-        (["n_layers=3"], OTHER_CHOICE),
+        (["model=n_layers=1, width=32", "n_layers=3"], OTHER_CHOICE),
+        (["n_layers=9"], "study 'toy': n_layers: 9 is not in its range"),
     ],
 )
 def test_a_mistake_is_one_line(call, home, given, said):
