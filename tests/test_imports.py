@@ -242,6 +242,7 @@ INNER = {
     ],
     "serving.models": [
         ["serving.models.folder", "serving.models.generation", "serving.models.inputs", "serving.models.predictions"],
+        ["serving.models.usage"],
         ["serving.models.card", "serving.models.examples", "serving.models.hugging_face", "serving.models.own"],
         ["serving.models.own_measures"],
         ["serving.models.hugging_face_measures", "serving.models.model"],
@@ -383,7 +384,7 @@ DOORS = {
     "rich": ["cli.explain", "cli.plan", "cli.study_table", "displays"],
     "ruamel": ["final.best", "document.document", "document.yaml_reader"],
     "sacrebleu": ["tasks.scores.translation"],
-    "safetensors": ["trainers.function.state", "training.export"],
+    "safetensors": ["trainers.function.state", "trainers.huggingface.shards", "training.export"],
     "scipy": [
         "quantiles",
         "policies.curves.model",
@@ -406,6 +407,7 @@ DOORS = {
     "transformers": [
         "serving.models.hugging_face",
         "trainers.huggingface.checkpoint",
+        "trainers.huggingface.loading",
         "trainers.huggingface.network",
         "trainers.huggingface.vocabulary",
     ],

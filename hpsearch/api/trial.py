@@ -67,11 +67,12 @@ class Trial:
         )
 
     def row(self) -> dict[str, Any]:
-        """Returns the trial as a row of a data frame."""
+        """Returns the trial as a row of a data frame, with the values that the label of a branch stands for."""
+        params, sampled = unfolded(self.params), unfolded(self.sampled)
         row: dict[str, Any] = {"outcome": self.outcome, "value": self.value, "seconds": self.seconds, "cut": self.cut}
         row |= {"epoch": self.best.epoch if self.best else None, "mlflow_run_id": self.mlflow_run_id}
-        row |= {f"params.{name}": value for name, value in self.params.items()}
-        row |= {f"sampled.{name}": value for name, value in self.sampled.items() if value != self.params[name]}
+        row |= {f"params.{name}": value for name, value in params.items()}
+        row |= {f"sampled.{name}": value for name, value in sampled.items() if value != params.get(name)}
         return row | {f"metrics.{name}": value for name, value in (self.best.metrics if self.best else {}).items()}
 
 

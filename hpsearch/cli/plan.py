@@ -137,8 +137,8 @@ def _row(one: Measured, names: tuple[str, ...]) -> list[str]:
     from hpsearch.displays.text import cell, shown
     from hpsearch.journal.branch_labels import unfolded
 
-    params = unfolded({name: value for name, value in one.params.items() if name in names})
-    words = " ".join(f"{name}={shown(value)}" for name, value in params.items())
+    whole, told = unfolded(one.params), unfolded({key: value for key, value in one.params.items() if key in names})
+    words = " ".join(f"{name}={shown(whole[name])}" for name in told if name in whole)
     seconds = "-" if one.seconds is None else _time(one.seconds)
     memory = "" if one.memory is None else _bytes(one.memory)
     failed = f": {one.failure}" if one.failure else ""

@@ -97,11 +97,20 @@ def leaf_of(schema: Schema, raw: Any, keys: Keys, *, field: str = "") -> Leaf:
         return Fixed(keys, _value(schema.model, field, raw, keys))
     if not raw:
         raise Fault(keys, "an empty mapping; a range is {low: ..., high: ...} or {choices: [...]}")
+    _refuse_lone(schema, raw, keys, field)
     _only(raw, ALLOWED, keys)
     if "choices" in raw:
         _only(raw, ("choices",), keys)
         return _choices(schema, field, raw["choices"], (*keys, "choices"))
     return _number(schema, field, raw, keys)
+
+
+def _refuse_lone(schema: Schema, raw: Mapping[str, Any], keys: Keys, field: str) -> None:
+    """Raises Fault for a sub-config that is no choice among others: its keys stand in the section itself."""
+    if all(key in schema.model.model_fields and key not in ALLOWED for key in raw):
+        beside = {field: "..."} | {key: "..." if isinstance(one, Mapping) else one for key, one in raw.items()}
+        written = ", ".join(f"{key}: {str(one)[:60]}" for key, one in beside.items())
+        raise Fault(keys, f"a mapping of these keys stands in choices alone; write {schema.name}: {{{written}}}")
 
 
 def _value(section: type[BaseModel], field: str, raw: Any, keys: Keys) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,3 +38,15 @@ LOSSES = tuple(
     for name, about in _LOSSES.items()
 )
 """The metrics of every task, from the losses of its target tokens."""
+
+OF_TEXT = ("perplexity", "bits_per_byte")  # losses that say nothing of the labels of a head
+
+
+def of_head(metrics: Mapping[str, float], *, objective: str) -> dict[str, float]:
+    """The metrics of a head, an output for each label: without those of text, unless a loss is the objective.
+
+    Studies of a loss are compared by bits per byte.
+    """
+    if objective.rpartition("/")[2] in _LOSSES:
+        return dict(metrics)
+    return {name: value for name, value in metrics.items() if name.rpartition("/")[2] not in OF_TEXT}

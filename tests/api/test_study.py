@@ -91,6 +91,18 @@ def test_a_data_frame_has_a_row_per_trial(study):
     assert frame.loc[0, "params.learning_rate"] == study.trials[0].params["learning_rate"]
 
 
+def test_a_branch_has_its_values_in_a_frame(study):
+    """As `show` has them: the label of the branch is for programs."""
+    label = "tuning=lora, lora_rank=4..16"
+    trial = dataclasses.replace(
+        study.trials[0],
+        params={"tuning": label, "lora_rank": 8, "epochs": 36.1},
+        sampled={"tuning": label, "lora_rank": 8, "epochs": 38.5},
+    )
+    row = {key: value for key, value in trial.row().items() if key.startswith(("params.", "sampled."))}
+    assert row == {"params.tuning": "lora", "params.lora_rank": 8, "params.epochs": 36.1, "sampled.epochs": 38.5}
+
+
 def test_the_whole_config_of_a_trial(study):
     assert study.config(1)["training"]["learning_rate"] == study.trials[1].params["learning_rate"]
     study.config(1)["training"].clear()

@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+from hpsearch.cli.plan import _row
+from hpsearch.preflight.planning.plan import Measured
 from tests.cli.processes import alive, descendants, end, started, wait_for
 
 SPACE = """
@@ -54,6 +56,16 @@ def test_a_plan_is_printed(planned, tmp_path):
     assert "device-hours" in out
     assert "money" in out
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["cache"]
+
+
+def test_a_branch_is_shown_by_its_values():
+    """Also where the range in the branch does not count, and is not among the names."""
+    names = ("tuning", "learning_rate")
+    params = {"tuning": "tuning=lora, lora_rank=4..16", "lora_rank": 8, "learning_rate": 2e-4}
+    *_, words = _row(Measured("default config", params), names)
+    assert words == "tuning=lora lora_rank=8 learning_rate=0.0002"
+    *_, words = _row(Measured("longest", {"tuning": "full", "learning_rate": 2e-4}), names)
+    assert words == "tuning=full learning_rate=0.0002"
 
 
 def test_it_fits_80_columns(planned, monkeypatch):

@@ -172,6 +172,12 @@ MISTAKES = [
     ("training: {batch_size: {low: 0, high: 8}}", "2:30", "low: must be at least 1, not 0"),
     ("training: {batch_size: {low: 1}}", "2:24", "'high' is missing"),
     ("training: {batch_size: {}}", "2:24", "an empty mapping"),
+    (
+        "training: {schedule: {schedule: wsd, cooldown: {low: 0.1, high: 0.4}, warmup: 0.1}}",
+        "2:22",
+        "training.schedule: a mapping of these keys stands in choices alone; write training: {schedule: wsd, "
+        "cooldown: ..., warmup: 0.1}",
+    ),
     ("training: {batch_size: {low: 1, high: 2, choices: [1]}}", "2:25", "low cannot stand beside choices"),
     ("training: {batch_size: {choices: []}}", "2:34", "an empty list"),
     ("training: {batch_size: {choices: 3}}", "2:34", "must be a list, not 3"),

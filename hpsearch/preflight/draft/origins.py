@@ -61,6 +61,7 @@ def origins(given: Sequence[Path], answers: Answers) -> tuple[list[Origin], list
     files = [path for path in given if not path.is_dir()]
     _refuse_twice([*folders, *files])
     for path in files:
+        _refuse_missing(path)
         file_formats.check_regular(path)
         _refuse_binary(path)
     found = [origin for folder in folders for origin in [_of_folder(folder, answers)]]
@@ -90,6 +91,16 @@ def _refuse_twice(given: Sequence[Path]) -> None:
             same = "" if other == path else f", as {printable(str(other), keep='')}"
             raise UserError(f"{printable(str(path), keep='')}: this file is given twice{same}; give it once")
         seen[os.path.realpath(path)] = path
+
+
+def _refuse_missing(path: Path) -> None:
+    """Raises DataError for what is not there, which may have been meant as data or as a checkpoint."""
+    if not os.path.lexists(path):
+        near = file_formats.near(path)
+        raise DataError(
+            f"{printable(str(path), keep='')}: no such file or folder; data, or the folder of a checkpoint, is "
+            f"expected{near}"
+        )
 
 
 def _refuse_binary(path: Path) -> None:

@@ -42,6 +42,7 @@ class Checkpoint:
     new_tokens: int  # of nearly all targets that are decoded; 0: none are
     tokens: float  # of an epoch
     running: float  # of them those of running text
+    doubts: tuple[str, ...] = ()  # warnings about its tokenizer
 
     @property
     def words(self) -> str:
@@ -86,6 +87,8 @@ def _warnings(missing: Sequence[str], found: Sequence[Checkpoint]) -> Iterator[s
         yield f"{', '.join(missing)} is not installed, and a run needs it: pip install 'hpsearch[hf]'"
     if "transformers" in missing:
         yield "kind, size and context are estimates: only transformers reads the checkpoint's config and tokenizer"
+    for one in found:
+        yield from one.doubts
 
 
 # ----------------------------------------------------------------------------------------------------- what was found
@@ -96,9 +99,10 @@ def _by_transformers(name: str, every: Sequence[Found], folder: Path) -> Checkpo
     from hpsearch.trainers.huggingface.inspection import inspect  # torch, transformers: seconds
 
     seen = inspect(name, {one.name: one.section for one in every}, Path())
-    needed, new_tokens, tokens, running = [], [], 0.0, 0.0
+    needed, new_tokens, tokens, running, doubts = [], [], 0.0, 0.0, list(seen.doubts)
     for one in every:
         some = spaced(one.splits.train, MEASURED)
+        doubts += seen.unknown(some, one.name)
         prompts, targets = seen.lengths(one.section, some)
         counted = sum(prompts) + (0 if seen.kind == "encoder" else sum(targets))
         of_set = counted * _characters(one.splits.train) / max(1, _characters(some))
@@ -121,6 +125,7 @@ def _by_transformers(name: str, every: Sequence[Found], folder: Path) -> Checkpo
         new_tokens=max(new_tokens, default=0),
         tokens=max(1.0, tokens),
         running=running,
+        doubts=tuple(doubts),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from hpsearch.errors import UserError
 from hpsearch.trainers.huggingface.folders import ADAPTER
+from hpsearch.trainers.huggingface.shards import check_whole
 from hpsearch.training.uses import SetUse, read_uses
 
 Family = Literal["hpsearch", "causal", "classifier", "seq2seq"]
@@ -73,6 +74,7 @@ def read_folder(path: Path) -> ModelFolder:
             f"{path}: no weights in safetensors; others can hold code, which hpsearch does not run: "
             "save the model with transformers' save_pretrained"
         )
+    check_whole(path, str(path))
     trained = _json(path / "hpsearch.json") if (path / "hpsearch.json").exists() else {}
     return ModelFolder(path, family, config, uses, trained)
 

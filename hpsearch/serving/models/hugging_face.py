@@ -26,6 +26,7 @@ LOADERS = {
     "classifier": "AutoModelForSequenceClassification",
     "seq2seq": "AutoModelForSeq2SeqLM",
 }
+MISSING = 3  # weights that a message names
 NO_LIMIT = 1 << 20  # tokens; transformers writes 1e30 where a tokenizer has no limit
 
 
@@ -50,6 +51,7 @@ class HuggingFaceModel:
         training = folder.trained.get("training") or {}
         self.precision = str(training.get("precision") or "auto") if self.sets else "fp32"  # of its evaluations
         self.evaluation: dict[str, Any] = (folder.trained.get("evaluation") or {}) if self.sets else {}
+        self.objective = str((folder.trained.get("objective") or {}).get("metric", ""))  # of that fine-tuning
         self._answered = folder.answers
         self.uses: tuple[SetUse, ...] = (self._use(),)
 
@@ -258,13 +260,21 @@ def _loaded(loader: str, path: Path) -> Any:
             f"{path}: only transformers reads this model, and it is not installed: pip install 'hpsearch[hf]'"
         ) from error
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    if loader != "AutoTokenizer":
-        options |= {"use_safetensors": True, "dtype": torch.float32}
+    is_model = loader != "AutoTokenizer"
+    if is_model:
+        options |= {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
     try:
         with _quiet():
-            return getattr(transformers, loader).from_pretrained(path, **options)
+            found = getattr(transformers, loader).from_pretrained(path, **options)
     except Exception as error:  # transformers raises what it meets: OSError, ValueError, KeyError, RuntimeError, ...
         raise UserError(f"{path}: transformers cannot load it ({first_line(error)})") from error
+    if not is_model:
+        return found
+    model, about = found
+    if missing := sorted(about["missing_keys"]):
+        more = f" and {len(missing) - MISSING} more" if len(missing) > MISSING else ""
+        raise UserError(f"{path}: its weights lack {', '.join(missing[:MISSING])}{more}, which would be random ones")
+    return model
 
 
 @contextlib.contextmanager

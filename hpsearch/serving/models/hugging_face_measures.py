@@ -19,6 +19,7 @@ from hpsearch.serving.models.generation import Generation
 from hpsearch.serving.models.hugging_face import CausalModel, ClassifierModel, HuggingFaceModel, Seq2SeqModel
 from hpsearch.serving.models.own_measures import check_labels
 from hpsearch.tasks.measure import Measure, Scores
+from hpsearch.tasks.metric import of_head
 from hpsearch.tasks.scores.losses import Sums
 from hpsearch.training.device import autocast, fast_bf16
 from hpsearch.training.evaluation import Measured
@@ -44,7 +45,10 @@ def measured(model: HuggingFaceModel, on: Examples, how: Generation) -> Measured
     adapter: Any = ADAPTERS[type(model)](model, on, how)
     measure = on.section.measure(adapter.corpus_set, on.evaluation, metric="val/loss")
     with autocast(precision(model), model.device):
-        return scored(measure, adapter)
+        found = scored(measure, adapter)
+    if isinstance(model, ClassifierModel):
+        found.metrics = of_head(found.metrics, objective=model.objective)
+    return found
 
 
 def precision(model: HuggingFaceModel) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,12 @@ FEW = 0.01  # share of the examples that may be cut without a word on what to do
 LOST = {"right": "end", "left": "beginning", "middle": "middle"}
 
 
-def check(space: SpaceView, corpus: Corpus) -> list[str]:
-    """Returns warnings, a line each; raises ConfigError if trials cannot be compared by the objective."""
-    contexts = Range.of(space, "model", "context")
+def check(space: SpaceView, corpus: Corpus, *, longest: int | None = None) -> list[str]:
+    """Returns warnings, a line each; raises ConfigError if trials cannot be compared by the objective.
+
+    longest: the highest context that the model can have; None: any.
+    """
+    contexts = replace(Range.of(space, "model", "context"), most=longest)
     _refuse_other_tokens(space, corpus, contexts)
     cut = [line for name in corpus.sets for line in _cut_lines(space, corpus, name, contexts)]
     return [*cut, *_row_lines(space, corpus, contexts)]
@@ -35,6 +38,7 @@ class Range:
     low: Any
     high: Any
     keys: Keys  # of the lowest value
+    most: int | None = None  # that it can have in any space; None: any
 
     @classmethod
     def of(cls, space: SpaceView, section: str, key: str) -> Range:
@@ -102,18 +106,27 @@ def _cut_lines(space: SpaceView, corpus: Corpus, name: str, contexts: Range) -> 
         yield (
             f"data.{name}: {low.examples} of {len(lengths[0])} {part} examples ({low.tokens} tokens) are cut "
             f"at context {contexts.low}{also}: {', '.join(found)}"
-            f"{_enough(space, name, lengths, contexts.low) if part == 'train' else ''}"
+            f"{_enough(space, name, lengths, contexts) if part == 'train' else ''}"
         )
 
 
-def _enough(space: SpaceView, name: str, lengths: tuple[Lengths, Lengths], low: int) -> str:
-    """Names the context that cuts few examples; empty if the lowest one does."""
+def _enough(space: SpaceView, name: str, lengths: tuple[Lengths, Lengths], contexts: Range) -> str:
+    """Names the context that cuts few examples, or the model's limit; empty if the lowest one cuts few."""
     allowed = FEW * len(lengths[0])
 
     def few(context: int) -> bool:
         return Losses.of(*lengths, _cut_of(space, name, context)).examples <= allowed
 
-    return "" if few(low) else f"; context {_lowest(few, lengths, low)} would cut at most {FEW:.0%}"
+    if few(contexts.low):
+        return ""
+    enough = _lowest(few, lengths, contexts.low)
+    if contexts.most is None or enough <= contexts.most:
+        return f"; context {enough} would cut at most {FEW:.0%}"
+    limit = f"; the model reads at most {contexts.most} tokens"
+    if contexts.low >= contexts.most:
+        return limit
+    left = Losses.of(*lengths, _cut_of(space, name, contexts.most)).examples
+    return f"{limit}, and context {contexts.most} would cut {left}"
 
 
 def _lose(n: int, what: str, lost: str) -> str:
@@ -139,17 +152,18 @@ def _refuse_other_tokens(space: SpaceView, corpus: Corpus, contexts: Range) -> N
         n = Losses.of(*lengths, _cut_of(space, name, contexts.low)).targets
         if n:
             whole = _whole(space, name, lengths, contexts.low)
+            ways = [f"from context {whole} on none is"] if contexts.most is None or whole <= contexts.most else []
+            ways += [f"use {names}"] if (names := _instead(space.config.data[name])) else []
             raise ConfigError(
                 f"{space.where(*keys)}: {dotted(keys)}: {metric} cannot be compared over this range of {what}: "
                 f"at context {contexts.low} {n} of {len(lengths[0])} valid targets of data.{name} are cut; "
-                f"from context {whole} on none is{_instead(space.config.data[name])}"
+                f"{', or '.join(ways) or f'give {what} one value'}"
             )
 
 
 def _instead(data_set: TaskSet) -> str:
-    """Suggests metrics that truncated targets do not affect: the first ones of the task."""
-    names = [f"val/{metric.name}" for metric in data_set.metrics()[:2]]
-    return f", or use {' or '.join(names)}" if names else ""
+    """Metrics that truncated targets do not affect: the first ones of the task."""
+    return " or ".join(f"val/{metric.name}" for metric in data_set.metrics()[:2])
 
 
 def _in_bytes(pairs: PairTokens) -> tuple[Lengths, Lengths]:

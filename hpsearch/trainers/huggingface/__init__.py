@@ -5,6 +5,9 @@ config.py       the sections of a space file
 checkpoint.py   a checkpoint's config, kind and fingerprint; mistakes in one line
 kinds.py        encoders, decoders, encoder-decoders, and what each can learn
 folders.py      whether a folder holds a checkpoint that can be tuned
+shards.py       whether its files of weights are whole
+loading.py      the model with its weights, which must fit its config
+token_checks.py whether a tokenizer is that of the model, and knows the data
 inspection.py   what a checkpoint is, for a draft of a space file
 vocabulary.py   the checkpoint's tokenizer, and how it encodes data sets
 corpus.py       the encoded data

@@ -21,10 +21,10 @@ from transformers.utils.hub import cached_file
 from hpsearch.config import digest
 from hpsearch.data.file_formats import digest as file_digest
 from hpsearch.document.document import Fault
-from hpsearch.errors import UserError
+from hpsearch.errors import HpsearchError, UserError
 from hpsearch.output.error_lines import first_line
 from hpsearch.trainers.huggingface.config import PLACES, FineTuneConfig, PretrainedConfig
-from hpsearch.trainers.huggingface.folders import check_folder
+from hpsearch.trainers.huggingface.folders import NO_TOKENIZER, check_folder
 from hpsearch.trainers.huggingface.kinds import Kind
 
 READ = (".json", ".safetensors", ".txt", ".model", ".jinja", ".py")  # endings of files that a model is made of
@@ -114,10 +114,10 @@ def longest_of(config: Any) -> int | None:
 
 
 def check_weights(model: PretrainedConfig, base: Path) -> None:
-    """Raises UserError for a folder without weights that hold no code."""
+    """Raises UserError for a folder that is no whole checkpoint, and for weights that may hold code."""
     folder = Path(place(str(model.pretrained), base)) if model.pretrained else None
     if folder is not None and folder.is_dir():
-        check_folder(folder, str(model.pretrained))
+        check_folder(folder, str(model.pretrained), tokenizer=model.tokenizer is None)
 
 
 def fingerprints(model: PretrainedConfig, base: Path) -> dict[str, str]:
@@ -151,9 +151,9 @@ def reading(name: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except UserError:
+    except HpsearchError:
         raise
-    except (OSError, ValueError, ImportError, KeyError, AttributeError, TypeError, RuntimeError) as error:
+    except Exception as error:  # transformers and the libraries below raise what they meet
         raise UserError(f"{name}: cannot be read: {_reason(error)}") from error
     finally:
         hub.setLevel(level)
@@ -173,7 +173,7 @@ def _reason(error: Exception) -> str:
     if "SentencePiece library" in said:
         return "its tokenizer needs a package that is not installed: pip install sentencepiece"
     if "to build an AutoTokenizer" in said:
-        return "it has no tokenizer; allowed: its files in the same folder, or model.tokenizer: FOLDER or NAME"
+        return f"it {NO_TOKENIZER}"
     if "not a valid model identifier" in said or "is not a local folder" in said:
         return "no such folder, and no such name on the hub"
     return said[:LONGEST] or type(error).__name__

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hpsearch.data.corpus import Corpus
+from hpsearch.tasks.metric import of_head
 from hpsearch.tasks.scores.losses import Sums
 from hpsearch.trainers.huggingface.batches import HalvesRows
 from hpsearch.trainers.huggingface.config import FineTuneConfig
@@ -19,7 +20,7 @@ from hpsearch.trainers.huggingface.kinds import Kind
 from hpsearch.trainers.huggingface.network import Network
 from hpsearch.trainers.huggingface.vocabulary import PretrainedTokenizer, PretrainedVocabulary
 from hpsearch.training.batches import Rows
-from hpsearch.training.evaluation import Evaluator, OnSet, count, nll
+from hpsearch.training.evaluation import Evaluator, Measured, OnSet, count, nll
 
 AT_ONCE = {"cpu": 1 << 13, "cuda": 1 << 16}  # tokens that a head reads at once
 
@@ -46,6 +47,13 @@ class PretrainedEvaluator(Evaluator):
         if self.kind == "encoder":
             return AT_ONCE.get(self.device.type, AT_ONCE["cpu"])
         return super().tokens_at_once()
+
+    def measure(self, model: Any, *, decode: bool = True) -> Measured:
+        """See Evaluator; of a head without perplexity and bits per byte, unless the objective is a loss."""
+        found = super().measure(model, decode=decode)
+        if self.kind == "encoder":
+            found.metrics = of_head(found.metrics, objective=self.config.objective.metric)
+        return found
 
     def on(self, model: Any, name: str) -> OnSet:
         """The model on one set."""

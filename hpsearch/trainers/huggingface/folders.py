@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import UserError
+from hpsearch.trainers.huggingface.shards import check_whole
 
 ADAPTER = "an adapter without its model; merge both (merge_and_unload of peft), save that, and give its folder"
 OTHER_WEIGHTS = ("pytorch_model*.bin", "tf_model.h5", "flax_model.msgpack", "*.gguf", "*.onnx")
 SAVED = "a folder that transformers' save_pretrained wrote"
 CONFIG = "config.json"
+# Files of which transformers makes a tokenizer; without any it makes some of the model's type, which know no word.
+TOKENIZERS = ("tokeni*", "*vocab*", "merges.txt", "*.model", "*.spm", "*.bpe", "*.tiktoken", "tekken.json")
+NO_TOKENIZER = "has no tokenizer; allowed: its files in the same folder, or model.tokenizer: FOLDER or NAME"
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -29,8 +33,11 @@ def values_in(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def check_folder(folder: Path, name: str) -> None:
-    """Raises UserError for an adapter, for a folder without config.json, and for weights that may hold code."""
+def check_folder(folder: Path, name: str, *, tokenizer: bool = True) -> None:
+    """Raises UserError for a folder that is no whole checkpoint, and for weights that may hold code.
+
+    tokenizer: whether it must have a tokenizer of its own.
+    """
     if (folder / "adapter_config.json").is_file():
         raise UserError(f"{name}: {ADAPTER}")
     if not is_checkpoint(folder):
@@ -39,6 +46,9 @@ def check_folder(folder: Path, name: str) -> None:
         raise UserError(f"{name}: has no weights as safetensors{_others(folder)}; allowed: model.safetensors")
     if not (folder / CONFIG).is_file():
         raise UserError(f"{name}: has no config.json; allowed: {SAVED}")
+    check_whole(folder, name)
+    if tokenizer and not any(next(folder.glob(pattern), None) for pattern in TOKENIZERS):
+        raise UserError(f"{name}: {NO_TOKENIZER}")
 
 
 def _others(folder: Path) -> str:

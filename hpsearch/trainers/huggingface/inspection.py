@@ -12,10 +12,9 @@ import torch
 
 from hpsearch.data.splits import LABEL, Example
 from hpsearch.tasks import TaskSet
-from hpsearch.trainers.huggingface import checkpoint
+from hpsearch.trainers.huggingface import checkpoint, loading, token_checks
 from hpsearch.trainers.huggingface.config import FineTuneConfig, PretrainedConfig
 from hpsearch.trainers.huggingface.kinds import Kind, check_tasks
-from hpsearch.trainers.huggingface.network import AUTO
 from hpsearch.trainers.huggingface.vocabulary import PretrainedVocabulary
 
 NO_LIMIT = 1 << 20  # tokens; transformers writes 1e30 where a tokenizer has no limit
@@ -31,6 +30,14 @@ class Inspected:
     in_layers: int  # of them those that every token passes: an encoder's table of tokens is only looked up
     longest: int | None  # tokens that it reads at most; None: any number
     vocabulary: PretrainedVocabulary
+    doubts: tuple[str, ...] = ()  # warnings about its tokenizer
+
+    def unknown(self, examples: Sequence[Example], about: str) -> list[str]:
+        """A warning if many tokens of some examples are unknown ones, in a list; raises UserError if nearly all are."""
+        tokenizer = self.vocabulary.tokenizer
+        plain = tokenizer.plain(text for one in examples for key, text in one.items() if key != LABEL)
+        tokens = np.fromiter((i for ids in plain for i in ids), np.int32)
+        return token_checks.unknown(tokenizer, tokens, about, str(self.vocabulary.model.pretrained))
 
     def lengths(self, section: TaskSet, examples: Sequence[Example]) -> tuple[list[int], list[int]]:
         """The tokens of the prompts and of the targets of some examples of a set, as they are trained.
@@ -50,11 +57,14 @@ class Inspected:
 def inspect(name: str, data: Mapping[str, TaskSet], base: Path) -> Inspected:
     """Looks at a checkpoint; raises UserError if it cannot be read, or cannot learn the data sets."""
     model = PretrainedConfig(pretrained=name)
-    config: Any = checkpoint.config_of(FineTuneConfig(data=dict(data), model=model), base)
+    tuning = FineTuneConfig(data=dict(data), model=model)
+    config: Any = checkpoint.config_of(tuning, base)
     kind = checkpoint.kind_of(config)
     check_tasks(kind, data, name)
     vocabulary = PretrainedVocabulary.of(model, kind, base)
-    auto: Any = AUTO[kind]
+    loading.check(tuning, config, kind, base)
+    token_checks.check_tokenizer(vocabulary.tokenizer, config, name)
+    auto: Any = loading.AUTO[kind]
     with checkpoint.reading(name), torch.device("meta"):
         made = auto.from_config(config)
         table = made.get_input_embeddings().weight.numel()
@@ -62,4 +72,5 @@ def inspect(name: str, data: Mapping[str, TaskSet], base: Path) -> Inspected:
     limits = (checkpoint.longest_of(config), vocabulary.tokenizer.inner.model_max_length)
     longest = min((n for n in limits if n is not None and n < NO_LIMIT), default=None)
     in_layers = parameters - table if kind == "encoder" else parameters
-    return Inspected(kind, config.model_type, parameters, in_layers, longest, vocabulary)
+    doubts = tuple(token_checks.size_doubts(vocabulary.tokenizer, config, name))
+    return Inspected(kind, config.model_type, parameters, in_layers, longest, vocabulary, doubts)

@@ -5,31 +5,24 @@ Its state is what is trained: the frozen weights are in the checkpoint already.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.pytorch_utils import Conv1D
 
 from hpsearch.errors import UserError
-from hpsearch.trainers.huggingface import checkpoint
+from hpsearch.trainers.huggingface import checkpoint, loading
 from hpsearch.trainers.huggingface.batches import HalvesBatch
 from hpsearch.trainers.huggingface.config import FineTuneConfig
 from hpsearch.trainers.huggingface.kinds import Kind
 from hpsearch.trainers.huggingface.vocabulary import PretrainedTokenizer
 from hpsearch.training.batches import Batch
 
-AUTO = {
-    "encoder": transformers.AutoModelForSequenceClassification,
-    "decoder": transformers.AutoModelForCausalLM,
-    "encoder-decoder": transformers.AutoModelForSeq2SeqLM,
-}
 ALL = "all-linear"  # of `lora_targets`: all but the output layer
 
 
@@ -141,31 +134,12 @@ def _loaded(plan: Plan) -> tuple[Any, set[str]]:
     model, config = plan.config.model, checkpoint.config_of(plan.config, plan.base)
     if plan.kind == "encoder":
         _name_labels(config, plan.labels)
-    auto: Any = AUTO[plan.kind]
-    with checkpoint.reading(plan.name), _in_float32():
-        if model.architecture is not None:
-            _fit_tokenizer(config, plan)
-            return auto.from_config(config), set()
-        found, about = auto.from_pretrained(
-            checkpoint.place(plan.name, plan.base),
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            ignore_mismatched_sizes=plan.kind == "encoder",  # a head for other labels
-            trust_remote_code=model.trust_remote_code,
-            output_loading_info=True,
-        )
-    return found, {*about["missing_keys"], *(one[0] for one in about["mismatched_keys"])}
-
-
-@contextlib.contextmanager
-def _in_float32() -> Iterator[None]:
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(default)
+    if model.architecture is None:
+        return loading.load(plan.config, config, plan.kind, plan.base)
+    auto: Any = loading.AUTO[plan.kind]
+    with checkpoint.reading(plan.name), loading.in_float32():
+        _fit_tokenizer(config, plan)
+        return auto.from_config(config), set()
 
 
 def _name_labels(config: Any, labels: list[str]) -> None:
@@ -237,7 +211,7 @@ def freeze(model: nn.Module, last: int, name: str) -> None:
 
     Raises UserError for a model without a stack of so many layers.
     """
-    stacks = _stacks(model)
+    stacks = loading.stacks(model)
     longest = max((len(stack) for stack in stacks.values()), default=0)
     if last > longest:
         raise UserError(f"model.last_layers: {last}, but {name} has {longest} layers")
@@ -250,12 +224,3 @@ def freeze(model: nn.Module, last: int, name: str) -> None:
         if inside is not None:
             trained = int(key[len(inside) + 1 :].partition(".")[0]) >= len(stacks[inside]) - last
         weight.requires_grad_(trained and id(weight) not in embeddings)
-
-
-def _stacks(model: nn.Module) -> dict[str, nn.ModuleList]:
-    """The lists of layers that lie in no other list, by name."""
-    found: dict[str, nn.ModuleList] = {}
-    for name, one in model.named_modules():
-        if isinstance(one, nn.ModuleList) and not any(name.startswith(f"{outer}.") for outer in found):
-            found[name] = one
-    return found

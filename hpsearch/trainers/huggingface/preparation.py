@@ -10,17 +10,18 @@ from typing import Any
 
 from hpsearch.config import digest
 from hpsearch.data import determinism
-from hpsearch.data.corpus import Contents
+from hpsearch.data.corpus import Contents, Corpus
 from hpsearch.document.document import Fault
 from hpsearch.document.ranges import probes
 from hpsearch.errors import ConfigError, UserError
 from hpsearch.trainers.causal_lm import data_checks
 from hpsearch.trainers.causal_lm import preparation as own
-from hpsearch.trainers.huggingface import checkpoint, evaluation_costs
+from hpsearch.trainers.huggingface import checkpoint, evaluation_costs, loading, token_checks
 from hpsearch.trainers.huggingface.config import PLACES, FineTuneConfig
 from hpsearch.trainers.huggingface.corpus import contents_of
 from hpsearch.trainers.huggingface.corpus import prepare as encode
 from hpsearch.trainers.huggingface.kinds import check_tasks
+from hpsearch.trainers.huggingface.vocabulary import PretrainedTokenizer, PretrainedVocabulary, tokenizer_of
 from hpsearch.trainers.space_view import SpaceView
 from hpsearch.trainers.values import Prepared
 from hpsearch.training import metric_checks
@@ -38,6 +39,9 @@ def check(space: SpaceView) -> None:
             check_tasks(kind, config.data, name)
             highest = {key: _highest(space, key) for key in ("context", "last_layers")}
             checkpoint.check_sizes(config.model, found, name, **highest)
+            loading.check(config, found, kind, space.base)
+            tokenizer = PretrainedVocabulary.of(config.model, kind, space.base).tokenizer
+            token_checks.check_tokenizer(tokenizer, _sized(config, found), tokenizer_of(config.model))
             _check_comparable(space, kind)
 
 
@@ -59,10 +63,11 @@ def prepare(
         known(facts)
         again = determinism.called_again(space.config.data, first, base=space.base, took=took if fresh else math.inf)
         with again as unstable:
-            corpora = []
+            corpora, unfit = [], list[str]()
             for config, contents in zip(several, every, strict=True):
                 with _placed(space, config):
                     corpora.append(encode(config, contents, cache=cache, base=space.base, progress=progress))
+                    unfit += _unfit(config, corpora[-1], space.base)
             doubts = [*unstable(), *metric_checks.doubts(space.config, corpora[0])]
     return Prepared(
         folders={config.corpus_digest(): one.folder for config, one in zip(several, corpora, strict=True)},
@@ -72,8 +77,9 @@ def prepare(
         sets=corpora[0].counts,
         warnings=[
             *corpora[0].warnings,
+            *unfit,
             *doubts,
-            *data_checks.check(space, corpora[0]),
+            *data_checks.check(space, corpora[0], longest=_longest(several, space.base)),
             *evaluation_costs.doubts(space, corpora[0].counts),
         ],
         summary=corpora[0].summary,
@@ -92,6 +98,27 @@ def configs(space: SpaceView) -> Iterator[FineTuneConfig]:
             if one.corpus_digest() not in seen:
                 seen.add(one.corpus_digest())
                 yield one
+
+
+def _unfit(config: FineTuneConfig, corpus: Corpus, base: Path) -> list[str]:
+    """Warnings about a tokenizer that seems to be another model's; raises UserError if nothing can be learnt by it."""
+    assert isinstance(corpus.tokenizer, PretrainedTokenizer)
+    sized, name = _sized(config, checkpoint.config_of(config, base)), tokenizer_of(config.model)
+    return [
+        *token_checks.size_doubts(corpus.tokenizer, sized, name),
+        *token_checks.check_corpus(corpus, sized, name),
+    ]
+
+
+def _longest(several: list[FineTuneConfig], base: Path) -> int | None:
+    """The tokens that every checkpoint of a space can read; None: any number."""
+    limits = [checkpoint.longest_of(checkpoint.config_of(config, base)) for config in several]
+    return min((one for one in limits if one is not None), default=None)
+
+
+def _sized(config: FineTuneConfig, found: Any) -> Any:
+    """The config of a model that has a size of its own; None for an architecture, which gets the tokenizer's."""
+    return found if config.model.architecture is None else None
 
 
 def _name(config: FineTuneConfig) -> str:

@@ -24,6 +24,11 @@ SEPARATOR = "\n"  # between a prompt and its target
 BATCH = 1024  # texts that are encoded at once
 
 
+def tokenizer_of(model: PretrainedConfig) -> str:
+    """The folder or the name of a model's tokenizer."""
+    return str(model.tokenizer or model.pretrained)
+
+
 class PretrainedTokenizer:
     """The tokenizer of a checkpoint (implements AnyTokenizer of data/tokenizer.py)."""
 
@@ -36,7 +41,7 @@ class PretrainedTokenizer:
     @classmethod
     def of(cls, model: PretrainedConfig, base: Path) -> PretrainedTokenizer:
         """The tokenizer that the config names; raises UserError."""
-        name = str(model.tokenizer or model.pretrained)
+        name = tokenizer_of(model)
         with reading(name):
             source = place(name, base)
             return cls(transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=model.trust_remote_code))
@@ -108,7 +113,7 @@ class PretrainedVocabulary:
     @classmethod
     def of(cls, model: PretrainedConfig, kind: Kind, base: Path) -> PretrainedVocabulary:
         """Loads the tokenizer; raises UserError if it lacks what the kind of model needs."""
-        tokenizer, name = PretrainedTokenizer.of(model, base), model.tokenizer or model.pretrained
+        tokenizer, name = PretrainedTokenizer.of(model, base), tokenizer_of(model)
         if kind == "decoder" and tokenizer.eos_id < 0:
             raise UserError(f"{name}: the tokenizer has no end token, which ends an answer of a decoder")
         if model.chat_template and (kind != "decoder" or not tokenizer.inner.chat_template):

@@ -186,7 +186,11 @@ def test_folders_without_data_and_of_several_sets(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("nothing.csv", "no such file"), ("a.py", "unknown ending '.py'"), ("space.yaml", "hpsearch run")],
+    [
+        ("nothing.csv", "no such file or folder; data, or the folder of a checkpoint, is expected"),
+        ("a.py", "unknown ending '.py'"),
+        ("space.yaml", "hpsearch run"),
+    ],
 )
 def test_what_is_no_data(tmp_path, name, said):
     if name != "nothing.csv":

@@ -164,6 +164,48 @@ def test_the_card_asks_a_tuned_model_as_hpsearch_does(folder, tmp_path, monkeypa
     assert set(served(tmp_path / kind).outputs) == columns == set(found.to_dict()) - {"text", "source", "truncated"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "model"),
+    [
+        ("gpt2", {}, {}),
+        ("gpt2", {"pairs": made.PAIRS}, {"context": 20}),
+        ("bert", {"moods": made.MOODS}, {"context": 20}),
+        ("bart", {"pairs": made.PAIRS}, {"context": 20}),
+    ],
+)
+def test_the_cards_lines_cut_a_text_that_is_longer_than_the_model_reads(
+    folder, tmp_path, monkeypatch, capsys, kind, data, model
+):
+    """Of more bytes, each a token, than the model has positions: transformers raises an error without their options."""
+    monkeypatch.chdir(tmp_path)
+    loaded = tuned(folder, tmp_path, kind, data, **model)
+    text = card(read_folder(tmp_path / kind), Facts("s", {}), kind)
+    shown = re.search(r"You have won a prize!|How are you\?|Once upon a time", text)[0]
+    long = "red sun " * 20
+    lines = re.search(r"```python\n(.*?)```", text, re.S)[1].replace(shown, long)
+    exec(lines, {})
+    printed = capsys.readouterr().out
+    if kind == "bert":  # cut as in the fine-tuning, which keeps the beginning
+        assert repr(loaded(long).label) in printed
+    plain = re.sub(r", truncation=True|, (model_)?max_length=\d+|, handle_long_generation=\"hole\"", "", lines)
+    assert plain != lines
+    with pytest.raises((RuntimeError, IndexError, ValueError)):
+        exec(plain, {})
+
+
+def test_the_card_names_task_and_labels_and_no_metric_of_text_for_a_classifier(folder, tmp_path):
+    tuned(folder, tmp_path, "bert", {"moods": made.MOODS})
+    metrics = {"val/f1_macro": 0.75, "val/loss": 0.5, "val/perplexity": 1.65, "test/bits_per_byte": 0.2}
+    counts = {"moods": {"train": {"examples": 24}, "valid": {"examples": 16}}}
+    text = card(read_folder(tmp_path / "bert"), Facts("s", metrics, sets=counts, contents={"moods": "abc"}), "bert")
+    assert "| `moods` | classification | 24 | 16 |  | `abc` |" in text
+    assert "Labels of `moods`: `warm`, `mild`, `cold`." in text
+    assert "trained by hpsearch on moods (classification)" in text
+    assert "| `loss` | 0.5000 |" in text
+    assert "perplexity" not in text
+    assert "bits_per_byte" not in text
+
+
 def test_a_task_that_the_model_does_not_do_is_one_line(folder):
     space = {"study": "s", "data": {"text": made.TEXT, "moods": made.MOODS}}
     with pytest.raises(UserError, match=r"^data.text: text cannot be measured on this kind of model; allowed: class"):
@@ -207,7 +249,8 @@ NO_MODELS = [
     ({"config__json": "[]"}, "a JSON object is expected"),
     ({"config__json": "{}"}, "architectures: none cannot be put to use here; allowed: names that end in ForCausalLM"),
     ({"model__safetensors": None}, "no weights in safetensors; others can hold code, which hpsearch does not run"),
-    ({"model__safetensors": "x"}, "transformers cannot load it ("),
+    ({"model__safetensors": "x"}, "model.safetensors: the file is damaged or cut short ("),
+    ({"tokenizer__json": "{"}, "transformers cannot load it ("),
     ({"config__json": LABELS_OF_MANY.replace("}", ', "hpsearch": 3}')}, "its key 'hpsearch' is damaged ("),
 ]
 

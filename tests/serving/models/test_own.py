@@ -285,6 +285,25 @@ def test_the_cards_lines_work_as_printed(folder, name, monkeypatch):
             assert repr(ours.translation) in printed.getvalue()
 
 
+@pytest.mark.parametrize("name", ["labels", "pairs", "text"])
+def test_the_cards_lines_cut_a_long_text_as_we_do(folder, name, monkeypatch):
+    """Without their options they read all of it, which is longer than any prompt of the training."""
+    monkeypatch.chdir(folder)
+    [block] = re.findall(r"```python\n(.*?)```", card(read_folder(folder / name), Facts("a", {}), name), re.S)
+    long = "red blue green " * 20
+    block = re.sub(r"You have won a prize!|How are you\?|Once upon a time", long, block)
+    found: dict[str, list[dict[str, object]]] = {}
+    exec(block.replace("print(model(", "said = (model(").replace("max_new", "do_sample=False, max_new"), found)
+    [said] = found["said"]
+    ours = hpsearch.load_model(name, device="cpu")(long, **({"max_new_tokens": 12} if name == "text" else {}))
+    assert ours.truncated
+    if name == "labels":
+        assert said["score"] == pytest.approx(max(ours.probabilities.values()), abs=1e-5)
+    else:
+        wanted = ours.translation if name == "pairs" else long + ours.completion
+        assert said["generated_text"] == wanted
+
+
 def test_the_card_names_an_objective_that_is_of_no_split(folder):
     text = card(read_folder(folder / "text"), Facts("a", {"accuracy": 0.5, "my/score": 2.0, "test/loss": 3.0}), "model")
     assert [line for line in text.splitlines() if line.startswith("| `")][:3] == [

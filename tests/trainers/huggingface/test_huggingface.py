@@ -148,8 +148,10 @@ def test_an_exported_encoder_answers_in_a_pipeline_by_its_labels(base, tmp_path)
         {"pretrained": "encoder"}, LABELLED, objective="val/accuracy", training={"epochs": 8.0, "learning_rate": 5e-3}
     )
     handle = tiny.handle(base, tmp_path / "run")
-    list(HuggingFace().train(config, handle))
+    metrics = [name for one in HuggingFace().train(config, handle) for name in one.metrics]
     tested = HuggingFace().test(config, handle).metrics["test/accuracy"]
+    assert "val/loss" in metrics
+    assert not {"val/perplexity", "val/bits_per_byte"} & set(metrics)  # its labels are no words
     HuggingFace().export(config, handle, tmp_path / "model")
     pipeline = transformers.pipeline("text-classification", model=str(tmp_path / "model"), device="cpu")
     split = FineTuning.of(config, handle.settings, torch.device("cpu")).corpus.sets["reviews"].splits["test"]

@@ -365,7 +365,7 @@ def test_the_spaces_of_the_documentation_are_valid() -> None:
     text = (Path(__file__).parents[3] / "docs" / "pretrained.md").read_text()
     blocks = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     whole = blocks[0]
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         rest = whole[whole.index("training:") :] if block != whole else ""
         assert Experiment.loads(block + rest).trainer.name == "huggingface"

@@ -34,7 +34,7 @@ LABELS = ("good", "bad", "so so")
 
 def tokenizer(kind: str) -> Any:
     """A tokenizer of whole words: BERT's form for encoders, an end token behind each text for encoder-decoders."""
-    vocabulary = [*SPECIALS, *WORDS, *GERMAN.values(), "so", "\n", *"abcdefghijklmnopqrstuvwxyz"]
+    vocabulary = dict.fromkeys([*SPECIALS, *WORDS, *GERMAN.values(), "so", "\n", *"abcdefghijklmnopqrstuvwxyz"])
     inner = tokenizers.Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]"))
     inner.pre_tokenizer = pre_tokenizers.Split(
         tokenizers.Regex(r"\n| "), "removed" if kind != "decoder" else "isolated"
