@@ -252,7 +252,7 @@ INNER = {
         ["space.budget", "space.middle", "space.pruners", "space.random_values", "space.resources", "space.sections"],
         ["space.own_names", "space.search", "space.shortened"],
         ["space.settings", "space.space"],
-        ["space.default_config", "space.space_file", "space.starting_folder"],
+        ["space.branch_values", "space.default_config", "space.space_file", "space.starting_folder"],
         ["space.long_cooldown"],
         ["space.validation"],
         ["space.experiment"],

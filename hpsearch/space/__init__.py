@@ -7,4 +7,5 @@ settings.py      every other key of the file, of these sections:
 validation.py    checks of the whole file                   random_values.py   random values of ranges
 default_config.py  the first config that is tried, by rules (middle.py)
 priors.py        where good values are expected             shortened.py       a config of a shorter training
+branch_values.py   choices between sub-configs by what they set
 """

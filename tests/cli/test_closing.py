@@ -96,7 +96,7 @@ def test_a_spent_budget_of_trials_says_how_to_continue(tmp_path):
     roomy = experiment("budget: {trials: 3, device_hours: 1, price_per_hour: 2, money: 1}\n" + QUIET)
     study.history.devices.seconds = 1800.0
     assert lines(study, roomy) == [
-        "spent: 2 of 3 trials, 0.5 of 1 device-hours, money 1 of 1; to add as much again: "
+        "spent: 2 of 3 trials, 0.5 of 1 device-hour, money 1 of 1; to add as much again: "
         "hpsearch extend space.yaml --money 1"
     ]
 
