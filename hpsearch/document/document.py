@@ -186,7 +186,7 @@ def _as_yaml(value: Any, at: Keys) -> Any:
         return os.fspath(value)
     if value is None or type(value) in (str, bool, int, float):
         return value
-    if callable(value):
+    if callable(value) and not isinstance(value, type):
         name = getattr(value, "__name__", "train")
         raise Fault(at, f"workers import a function by its name; write it in a file, and here './my_train.py:{name}'")
     raise Fault(at, f"{value!r} is a {type(value).__name__}; allowed: numbers, texts, lists and mappings")

@@ -261,7 +261,8 @@ class _Suite:
         yield judgement.stops(paused, gap=gap, grace=grace, kind=self._kind)
         if self._repeats is None and again is not None and not again.failure and not likeness.same(again):
             self._say("the same once more")
-            self._repeats = likeness.same(workers.train(self._config, self._until))
+            alone = workers.train(self._config, self._until)
+            self._repeats = bool(alone.failure) or likeness.same(alone)
         yield judgement.resumes(likeness, self._continued(paused, again, anew), kind=self._kind)
 
     def _killed(self, likeness: Likeness, middle: int | None, first: Course) -> Finding:
