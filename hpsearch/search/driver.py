@@ -98,7 +98,8 @@ class Driver:
                 if not self.idle:  # else the last driver died before it recorded its end
                     yield from self._search(stopping, baselines)
             self.shipper.hurry()
-            self.export()  # whoever trains from it now gets the winner, not that of an earlier run
+            if not stopping():  # whoever trains from it now gets the winner, not that of an earlier run
+                self.export()
             yield from baselines.await_results(stopping)  # which is no searching, and spends no hours
 
     def _first_trials(self) -> Iterator[str]:
