@@ -57,6 +57,15 @@ class Outcome(StrEnum):
         return self.optuna_state == "COMPLETE"
 
 
+CUT = "cut by the budget"
+
+
+def in_words(outcome: str, ending: str, *more: str) -> str:
+    """An outcome with what it does not say: "overfit, cooled down"; the word for one that was cut tells all itself."""
+    said = (ending,) if ending.startswith(CUT) else (outcome, ending)
+    return ", ".join(filter(None, (*said, *more)))
+
+
 MEANINGS: dict[str, str] = {
     Outcome.COMPLETED: "trained to its end",
     Outcome.OVERFIT: "its validation loss turned up while its training loss fell. It went back to a state before that, "
@@ -78,8 +87,8 @@ ENDINGS: dict[str, str] = {
     "cooled": "the trial went back to a state of its stable phase and lowered its learning rate from there, so that "
     "its value is that of a whole, shorter training: `cooled down` after an outcome, because it began to overfit; `cut "
     "by the budget at 40%`, because the rest of the budget was too short for the other 60%",
-    "cut": "`cut by the budget at 40%` after an outcome: the budget ended before the trial could, so it cooled down "
-    "after 40% of its training. Its value is that of a whole, shorter training (fewer epochs) and can win; it says "
-    "little of its other params, so cliffs, good values and importances leave it out below 90%",
+    "cut": "`cut by the budget at 40%` in place of `completed`: the budget ended before the trial could, so it cooled "
+    "down after 40% of its training. Its value is that of a whole, shorter training (fewer epochs) and can win; it "
+    "says little of its other params, so cliffs, good values and importances leave it out below 90%",
 }
 """What the words after an outcome say of a trial."""

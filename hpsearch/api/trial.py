@@ -10,7 +10,7 @@ from hpsearch.contract import Evaluation
 from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
-from hpsearch.outcome import Outcome
+from hpsearch.outcome import Outcome, in_words
 from hpsearch.output.digits import digits
 
 HEADS = ("trial", "outcome", "value", "epoch", "params")
@@ -55,7 +55,7 @@ class Trial:
         epoch = f"{self.best.epoch:.3g}" if self.best and self.best.epoch else ""
         return [
             f"{self.number}{' *' if mark else ''}",
-            ", ".join(filter(None, (self.outcome, self.ending))),
+            in_words(self.outcome, self.ending),
             value,
             epoch,
             self._params(),

@@ -11,7 +11,7 @@ from hpsearch.displays.text import error_file
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.launchers.devices import could_share
-from hpsearch.outcome import Outcome
+from hpsearch.outcome import Outcome, in_words
 from hpsearch.output.digits import digits
 from hpsearch.policies.budget.spending import Limit, extended, said, spent
 from hpsearch.results.evidence import idle_gpus
@@ -114,7 +114,7 @@ def _more(limit: Limit) -> str:
 def named(history: History, trial: TrialHistory) -> str:
     """Names a trial by its number, state, value and best epoch."""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
-    status = ", ".join(filter(None, (history.trials[trial.number].status, trial.ending)))
+    status = in_words(history.trials[trial.number].status, trial.ending)
     value = math.nan if trial.value is None else trial.value
     return f"trial {trial.number} ({status}), {history.metric} {digits(value)}{at}"
 

@@ -13,6 +13,7 @@ from hpsearch.displays.text import cell, shown
 from hpsearch.home.comparison import Comparison, Contender, Verdict
 from hpsearch.home.identity import described
 from hpsearch.journal.trial_history import number
+from hpsearch.outcome import in_words
 from hpsearch.output.digits import digits
 
 STDERR = "_stderr"  # part of the names of metrics that only JSON has
@@ -51,7 +52,7 @@ def print_trials(found: TrialComparison) -> None:
     best = None if study.best is None else study.best.number
     known = [(trial, study.history.trial(trial.number)) for trial in trials]
     rows: Rows = [
-        ("outcome", [", ".join(filter(None, (str(trial.outcome), trial.ending))) for trial, one in known]),
+        ("outcome", [in_words(trial.outcome, trial.ending) for trial, one in known]),
         (study.metric, [_measured(trial.value) for trial in trials]),
         ("at epoch", [f"{trial.best.epoch:.3g}" if trial.best and trial.best.epoch else "" for trial in trials]),
         ("seconds", [f"{trial.seconds:.3g}" if trial.seconds else "" for trial in trials]),

@@ -133,6 +133,7 @@ def _exported(study: Study, output: Path, *, cheapest: bool, trial: int | None) 
     """Says which trial was exported, and returns it."""
     from hpsearch.displays.console import say
     from hpsearch.displays.text import about_winner, equals
+    from hpsearch.outcome import in_words
     from hpsearch.output.digits import digits
     from hpsearch.policies import choice
     from hpsearch.results.evidence.caveats import caveats
@@ -140,7 +141,7 @@ def _exported(study: Study, output: Path, *, cheapest: bool, trial: int | None) 
     history, winner = study.history, choice.winner(study.history)
     chosen = choice.cheapest(history) if cheapest else None if trial is None else choice.numbered(history, trial)
     found = winner if chosen is None else chosen.trial
-    status = ", ".join(filter(None, (study.trials[found.number].outcome, found.ending)))
+    status = in_words(study.trials[found.number].outcome, found.ending)
     say(f"{output}: trial {found.number}, {study.metric} {digits(found.value or 0.0)} ({status})")
     if chosen is not None:
         lines = list(chosen.lines)

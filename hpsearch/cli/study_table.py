@@ -14,6 +14,7 @@ from hpsearch.displays.text import named as named_trial
 from hpsearch.displays.trials import differing, importance, param_columns
 from hpsearch.journal.branch_labels import unfolded
 from hpsearch.journal.request import named
+from hpsearch.outcome import in_words
 from hpsearch.output.digits import digits
 
 WIDE, SHORT = 110, 8  # columns of a terminal that shows whole MLflow run ids; characters of an id in a narrower one
@@ -135,7 +136,7 @@ def _cells(study: Study, trial: Trial, *, place: str) -> list[str]:
     value = trial.best.metrics[study.metric] if trial.value is None and trial.best else trial.value
     return [
         f"{trial.number}{' *' if study.best and trial.number == study.best.number else ''}",
-        ", ".join(filter(None, (trial.outcome, known.ending, known.stage))),
+        in_words(trial.outcome, known.ending, known.stage),
         "" if value is None else digits(value),
         *([at(trial.best, place)] if place else []),
     ]

@@ -13,7 +13,7 @@ from hpsearch.displays.text import inline, named, params, plain
 from hpsearch.events import Interrupted, Measured, Opened, Paused, Started
 from hpsearch.journal.branch_labels import unfolded_space
 from hpsearch.journal.trial_history import TrialHistory
-from hpsearch.outcome import Outcome
+from hpsearch.outcome import Outcome, in_words
 from hpsearch.output.digits import digits
 from hpsearch.policies.budget.spending import extended, limits, raised, said
 from hpsearch.space.priors import description
@@ -79,10 +79,9 @@ def stopped(event: Paused | Interrupted) -> str:
 
 def finished(trial: TrialHistory, metric: str, *, see: str = "") -> str:
     """Says how a trial ended, in one line of markup of any length; see: the file with its error, if it has one."""
-    outcome = f"[{trial.status.colour}]{trial.status}[/]"
+    outcome = f"[{trial.status.colour}]{in_words(trial.status, trial.ending)}[/]"
     value = f" {metric} {digits(trial.value)}" if trial.value is not None else ""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
-    at += f", {trial.ending}" if trial.ending else ""
     words = f"[dim]{plain(params(trial))}[/]"
     file = f"; see {plain(see)}" if see else ""
     return f"{named(trial)} finished: {outcome}{value}{at}, {trial.seconds:.0f} s  {words}{_why(trial)}{file}"
@@ -95,8 +94,7 @@ def finished_in(
     value = "" if trial.value is None else f"  {digits(trial.value)}"
     best = " best" if is_best else ""
     at = f" at epoch {trial.best.epoch:.3g}" if trial.best and trial.best.epoch else ""
-    at += f", {trial.ending}" if trial.ending else ""
-    text = Text.assemble(f"{named(trial)} ", (str(trial.status).replace("_", " "), trial.status.colour))
+    text = Text.assemble(f"{named(trial)} ", (trial.said, trial.status.colour))
     text.append(value, style="bold").append(best, style="green").append(f"{at}, {trial.seconds:.0f} s")
     why = inline(_why(trial))
     left = width - text.cell_len - 2 - min(cell_len(why), width // 2)

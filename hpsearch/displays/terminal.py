@@ -48,6 +48,7 @@ from hpsearch.events import (
 )
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import number
+from hpsearch.outcome import in_words
 from hpsearch.output.digits import digits
 from hpsearch.results.evidence.caveats import computed_differently, constant_objective
 from hpsearch.space.experiment import Experiment
@@ -233,9 +234,9 @@ class SearchTerminal:
                 self.say(f"warning: {line}")
 
     def _warn_of_lag(self, event: Shipped) -> None:
-        behind = ", ".join(f"{name} lacks {n} events" for name, n in event.lacking.items() if n)
+        behind = ", ".join(f"{name} lacks {parts(n)}" for name, n in event.lacking.items() if n)
         if behind:
-            self.say(f"warning: {behind}, for want of time; {self._sync()} writes them, before you look at MLflow")
+            self.say(f"warning: not everything could be written in time: {behind}; {self._sync()} writes the rest")
 
     def _sync(self) -> str:
         """The command that writes what the views lack."""
@@ -245,11 +246,16 @@ class SearchTerminal:
         """Says what to do if the budget was too small; overridden by the command line, which has options to name."""
 
 
+def parts(n: int) -> str:
+    """What a view lacks: events of the journal, or pictures that are to be drawn of them."""
+    return f"{n} event{'s'[: n != 1]} or picture{'s'[: n != 1]}"
+
+
 def counted(history: History) -> str:
     """Counts the trials by outcome, with the time of the search."""
     outcomes: dict[str, int] = {}
     for trial in history.trials.values():
-        outcomes[trial.status] = outcomes.get(trial.status, 0) + 1
+        outcomes[trial.kind] = outcomes.get(trial.kind, 0) + 1
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items(), key=lambda item: -item[1]))
     return f"{history.study}: {counts}; {history.seconds / 60:.1f} minutes"
 
@@ -267,7 +273,7 @@ def best_table(history: History, to: Console) -> Table:
     ]
     rows = []
     for trial in ranked:
-        status = ", ".join(filter(None, (history.trials[trial.number].status, trial.ending)))
+        status = in_words(history.trials[trial.number].status, trial.ending)
         rows.append(
             [
                 str(trial.number),

@@ -10,7 +10,7 @@ from typing import Any
 from hpsearch.contract import Evaluation
 from hpsearch.journal.branch_labels import is_label, unfolded
 from hpsearch.journal.horizons import shown
-from hpsearch.outcome import Outcome
+from hpsearch.outcome import CUT, Outcome, in_words
 
 NEARLY = 0.9  # share of a training from which its value says of the config what a whole one says
 
@@ -169,8 +169,18 @@ class TrialHistory:
     def ending(self) -> str:
         """What its outcome does not say of its end: "cut by the budget at 5%", "cooled down"; empty: nothing."""
         if self.cut is not None:
-            return f"cut by the budget at {self.cut:.0%}"
+            return f"{CUT} at {self.cut:.0%}"
         return "cooled down" if self.best is not None and self.best.branch else ""
+
+    @property
+    def kind(self) -> str:
+        """What it is counted as: its status in words, "cut by the budget" in place of "completed"."""
+        return CUT if self.cut is not None else str(self.status).replace("_", " ")
+
+    @property
+    def said(self) -> str:
+        """How it ended in words: "completed", "overfit, cooled down", "cut by the budget at 5%"."""
+        return in_words(str(self.status).replace("_", " "), self.ending)
 
     @property
     def measured(self) -> list[Evaluation]:
@@ -179,8 +189,9 @@ class TrialHistory:
 
     @property
     def furthest(self) -> float:
-        """The largest share of its training at which it was evaluated, 0 to 1."""
-        return max((evaluation.progress for evaluation in self.measured), default=0.0)
+        """The largest share of its training to which any of it came, 0 to 1: that of `cut`, if the budget cut it."""
+        share = max((evaluation.progress for evaluation in self.measured), default=0.0)
+        return min(1.0, max(share, self.reached or 0.0))
 
     def at(self, place: BestEvaluation) -> Evaluation | None:
         """The evaluation at a place; None if the journal has lost it."""

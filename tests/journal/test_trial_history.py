@@ -34,6 +34,15 @@ def test_the_budget_cut_what_completed_in_a_cool_down(found, cut, is_whole, endi
     assert (found.cut, found.is_whole, found.ending) == (cut, is_whole, ending)
 
 
+def test_one_word_says_and_counts_a_cut_and_its_share_is_how_far_it_came():
+    assert (trial(share=0.69).said, trial(share=0.69).kind) == ("cut by the budget at 69%", "cut by the budget")
+    assert (trial("overfit").said, trial("overfit").kind) == ("overfit, cooled down", "overfit")
+    assert (TrialHistory(0, outcome=Outcome.OUT_OF_MEMORY).said) == "out of memory"
+    found = trial(share=0.05)
+    found.reached = 0.31  # to which its curve came: its cool-down went back
+    assert (found.ending, found.furthest) == ("cut by the budget at 31%", 0.31)
+
+
 def test_how_far_it_came_is_kept_in_its_end_and_else_told_by_what_was_measured():
     """Its curve came to 45%, its cool-down went back and ended at 7%; the value is of either."""
     created = {"event": "study_created", "time": 0.0, "study": "s"}

@@ -59,7 +59,7 @@ def elapsed(history: History, *, at: float) -> float:
 def _counted(what: str, trials: list[TrialHistory], total: int, plan: Plan) -> Progress:
     """The progress of trainings that are counted: each takes as long as those that have ended."""
     done = [trial for trial in trials if trial.outcome is not None]
-    work = len(done) + sum(_progress(trial) for trial in trials if trial.running)
+    work = len(done) + sum(trial.furthest for trial in trials if trial.running)
     took = [trial.seconds for trial in done if trial.seconds]
     left = None if not took else sum(took) / len(took) * max(0.0, total - work) / plan.workers
     return Progress(what, len(done), total, share=_share(work, total), seconds_left=left)
@@ -69,7 +69,7 @@ def _searching(history: History, plan: Plan, *, at: float) -> Progress:
     budget = extended(plan.budget, history)
     first = [trial for trial in history.trials.values() if trial.of is None]
     done = sum(trial.outcome is not None or trial.paused for trial in first)
-    work = done + sum(_progress(trial) for trial in first if trial.outcome is None and not trial.paused)
+    work = done + sum(trial.furthest for trial in first if trial.outcome is None and not trial.paused)
     seconds = elapsed(history, at=at)
     ends = [_end(limit, history, at=at) for limit in _time_limits(plan, history, seconds=seconds, at=at)]
     by_time = min(ends, key=lambda end: end[1], default=None)
@@ -110,11 +110,6 @@ def _confirmation(history: History, plan: Plan) -> float:
     """The seconds that the confirmation of the trials so far takes."""
     found = finalists.plan(history, plan.confirm)
     return max(found.longest, found.seconds / plan.workers)
-
-
-def _progress(trial: TrialHistory) -> float:
-    """The share of its training that a trial has done."""
-    return min(1.0, max((e.progress for e in trial.evaluations.values()), default=0.0))
 
 
 def _share(done: float, total: float) -> float:

@@ -109,7 +109,7 @@ class LiveState:
             progress=progress(history, plan, at=at),
             best=_best(history, default),
             running=running,
-            ended=dict(Counter(_words(t) for t in counted if not t.running).most_common()),
+            ended=dict(Counter(t.kind for t in counted if not t.running).most_common()),
             trials_per_hour=ended / seconds * 3600 if searches and ended and seconds > 0 else None,
             note=note,
         )
@@ -156,10 +156,6 @@ def _counted(history: History, plan: Plan) -> tuple[list[TrialHistory], bool]:
     if is_confirming(history, plan):
         return [one for one in history.repeats.values() if not one.audits], False
     return list(history.trials.values()), True
-
-
-def _words(trial: TrialHistory) -> str:
-    return str(trial.status).replace("_", " ")
 
 
 def _in_training(trial: TrialHistory, history: History, default: TrialHistory | None, *, at: float) -> InTraining:

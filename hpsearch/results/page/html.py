@@ -131,12 +131,17 @@ def _outcomes(history: History) -> list[dict[str, Any]]:
     order = [*SHOWN, Outcome.RUNNING]
     return [
         {
-            "id": str(outcome), "name": str(outcome).replace("_", " "), "n": counts[outcome], "glyph": GLYPHS[outcome],
+            "id": str(outcome), "name": _name(outcome, history), "n": counts[outcome], "glyph": GLYPHS[outcome],
             "colour": outcome.colour, "dark": DARK.get(outcome.colour, outcome.colour), "means": words.MEANING[outcome],
         }
         for outcome in order
         if counts[outcome]
     ]  # fmt: skip
+
+
+def _name(outcome: Outcome, history: History) -> str:
+    is_cut = outcome is Outcome.COMPLETED and any(trial.cut is not None for trial in history.trials.values())
+    return str(outcome).replace("_", " ") + (" or cut" if is_cut else "")
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from hpsearch.journal.history import History
 from hpsearch.journal.trial_history import TrialHistory, number
-from hpsearch.outcome import Outcome
+from hpsearch.outcome import Outcome, in_words
 from hpsearch.results.page.figures import NONE, duration, figure, label, measured, shown, text
 from hpsearch.results.pictures import score
 from hpsearch.results.pictures.drawing import read_params
@@ -32,7 +32,7 @@ class Row:
     number: int
     outcome: str
     cells: list[Cell]
-    ending: str  # what the outcome does not say: cut by the budget at 5%
+    said: str  # the outcome in words: cut by the budget at 5%
     reason: str
     won: bool
 
@@ -69,15 +69,11 @@ def _row(history: History, trial: TrialHistory, names: list[str], *, won: bool) 
     cells = [
         Cell(measured(value), _order(value)),
         Cell(figure(epoch, 3) if epoch else NONE, _order(epoch) if epoch else ""),
-        Cell(f"{_progress(trial):.0%}", _order(_progress(trial))),
+        Cell(f"{trial.furthest:.0%}", _order(trial.furthest)),
         Cell(duration(seconds), _order(seconds)),
         *(_param(told.get(name), read.get(name)) for name in names),
     ]
-    return Row(trial.number, str(trial.status), cells, trial.ending, text(trial.reason), won)
-
-
-def _progress(trial: TrialHistory) -> float:
-    return max((e.progress for e in trial.evaluations.values()), default=0.0)
+    return Row(trial.number, str(trial.status), cells, trial.said, text(trial.reason), won)
 
 
 def _seconds(history: History, trial: TrialHistory) -> float:
@@ -99,8 +95,7 @@ def hover(history: History, trial: TrialHistory) -> str:
     value = score(history, trial)
     status = str(Outcome.PAUSED if trial.paused else trial.status).replace("_", " ")
     at = "" if math.isnan(value) else f", {label(history.metric)} {measured(number(value))}"
-    ending = f", {trial.ending}" if trial.ending else ""
-    lines = [f"<b>trial {trial.number}</b>: {status}{ending}{at}"]
+    lines = [f"<b>trial {trial.number}</b>: {in_words(status, trial.ending)}{at}"]
     lines += [f"{label(name, 30)} = {_value(v)}" for name, v in list(trial.told_params.items())[:MOST_LINES]]
     if trial.reason:
         lines.append(label(trial.reason, 70))

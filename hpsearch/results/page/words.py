@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -229,9 +230,10 @@ def _names(history: History) -> set[str]:
 
 
 def _sentence(line: str, names: Collection[str] = ()) -> str:
-    """A line as a sentence; the name of a hyperparameter stays as it is."""
+    """A line as a sentence; the name of a hyperparameter, and a key or a file (data.sms:), stay as they are."""
     cleaned = text(line).strip()
-    begin = cleaned[:1] if cleaned.split(" ", 1)[0].strip(":,") in names else cleaned[:1].upper()
+    first = cleaned.split(" ", 1)[0].strip(":,")
+    begin = cleaned[:1] if first in names or re.search(r"\w[._/]\w", first) else cleaned[:1].upper()
     return begin + cleaned[1:] + ("" if cleaned.endswith((".", "!", "?")) else ".")
 
 
@@ -277,7 +279,7 @@ def _lead_by_seeds(history: History, default: int) -> str:
 
 
 def _outcomes(history: History) -> Card:
-    counts = Counter(str(trial.status).replace("_", " ") for trial in history.trials.values())
+    counts = Counter(trial.kind for trial in history.trials.values())
     note = ", ".join(f"{n} {name}" for name, n in counts.most_common())
     return Card("trials", f"{len(history.trials):,}", note or "none yet")
 

@@ -17,6 +17,7 @@ from hpsearch.outcome import Outcome
 from hpsearch.results.page import page
 from hpsearch.results.page.charts import tick_step
 from hpsearch.results.page.curves import curves
+from hpsearch.results.page.trials import rows
 from tests.results.page.studies import (
     HOSTILE,
     SPACE,
@@ -158,11 +159,16 @@ def test_what_did_not_happen_is_not_said(tmp_path: Path) -> None:
 
 def test_a_trial_that_the_budget_cut_is_named_so(tmp_path: Path) -> None:
     found = cooled(mixed(8))
-    found.trials[1].outcome = Outcome.COMPLETED
+    cut = found.trials[1]
+    cut.outcome, cut.reached = Outcome.COMPLETED, 0.45
+    cut.evaluations = {i: one for i, one in cut.evaluations.items() if one.progress <= 0.3}  # its curve; then a branch
     said = visible(page(found, tmp_path))
     assert "trial 1: val/loss 2.5000 at epoch 1.8; it was cut by the budget at 45% of its training" in said
     assert f"{found.trials[1].params['epochs']:.3g} -> 2" in said
-    assert "completed, cut by the budget at 45%" in said
+    assert "completed, cut" not in said
+    assert "1 cut by the budget" in said.split("How sure")[0]  # the count at the top
+    [row] = [one for one in rows(found, []) if one.number == 1]
+    assert (row.said, row.cells[2].shown) == ("cut by the budget at 45%", "45%")  # of one definition
 
 
 @pytest.mark.parametrize(
