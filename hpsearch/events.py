@@ -143,7 +143,7 @@ class Shipped:
     """The winner is exported, and the wait for the views is over."""
 
     exported: Path | None  # best.yaml; None: no trial has a value
-    lacking: dict[str, int]  # view -> number of journal events that it lacks
+    lacking: dict[str, int]  # view -> number of journal events and pictures that it lacks
 
 
 # ----------------------------------------------------------------------------------------------------- a final training

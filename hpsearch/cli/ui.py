@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import socket
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0  # seconds in which a server should answer, after which no browser is opened
 SAID_EVERY = 2.0  # seconds between two lines in a terminal about a server that does not answer yet
+CATCHING_UP = 60.0  # seconds that are waited for what the views lack
 DASHBOARD = 8080  # the dashboard's port, if it is free
 
 
@@ -81,12 +85,60 @@ def ui(
         _say_where(shown, charts, opens)
         return
     _check(shown, space_or_study, port)
+    catch_up(shown, CATCHING_UP)
     dashboard_port = _free(dashboard_port)
     servers, lines = _servers(shown, port, dashboard_port)
     servers = [replace(one, verbose=verbose) for one in servers]
     page = _page(shown, port, charts)
     click.echo("\n".join([f"MLflow: {page}", *lines, *older(shown), _ending(shown, port, len(servers))]))
     sys.exit(serve(servers, started=lambda: _await(page, port, opens=opens)))
+
+
+def catch_up(shown: Shown, patience: float) -> None:
+    """Writes what MLflow lacks of the study, for at most `patience` seconds; says so, and what it could not write."""
+    from hpsearch.views.follower import parts_lacking
+
+    home, study = shown.home, shown.study
+    if study is None or not (parts := parts_lacking(home.study(study), "mlflow")) or _is_driven(home.study(study)):
+        return
+    click.echo(f"MLflow lacks {parts} of '{study}': written first (at most {patience:.0f} s)")
+    command = [sys.executable, "-P", "-m", "hpsearch", "sync", study, "--home", str(home.path)]
+    paths = [str(Path(__file__).resolve().parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = None
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(
+            command,
+            timeout=patience,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
+    why = "" if done is None else "".join(f" ({line})" for line in done.stderr.strip().splitlines()[-1:])
+    _say_lacking(shown, why)
+
+
+def _say_lacking(shown: Shown, why: str = "") -> None:
+    """Warns of what MLflow lacks of the study, with the command that writes it."""
+    from hpsearch.views.follower import parts_lacking
+
+    home, study = shown.home, shown.study
+    if study is not None and (parts := parts_lacking(home.study(study), "mlflow")):
+        again = f"hpsearch sync {shlex.quote(study)}{home.option}"
+        click.echo(f"warning: MLflow lacks {parts} of '{study}'{why}; `{again}` writes the rest", err=True)
+
+
+def _is_driven(study_folder: Path) -> bool:
+    """Whether a search of the study runs, which writes to MLflow itself."""
+    from hpsearch.views.shipping import undriven
+
+    try:
+        with undriven(study_folder):
+            return False
+    except (HpsearchError, OSError):
+        return True
 
 
 def _shown(home_path: Path, named: str | None) -> Shown:
@@ -184,6 +236,8 @@ def _say_where(shown: Shown, charts: bool, opens: bool) -> None:
     click.echo(f"this study's runs are on {shown.uri}: open that page")
     if shown.study and shown.home.journal(shown.study).exists():
         click.echo(f"MLflow: {address}")
+        if not _is_driven(shown.home.study(shown.study)):
+            _say_lacking(shown)
         if opens:
             webbrowser.open(address)
 

@@ -136,7 +136,7 @@ def _begin(home: Home, name: str, new: str, *, say: Say) -> None:
     uri = _tracking(history)
     lacking = {view: count for view, count in shipping.sync(folder, home.path, uri, VIEWS, say=say).items() if count}
     if lacking:
-        said = " and ".join(f"{view} lacks {count} events" for view, count in lacking.items())
+        said = " and ".join(f"{view} lacks {count} events or pictures" for view, count in lacking.items())
         raise HpsearchError(f"study '{name}' is not renamed: {said} and cannot be written; try again when it can be")
     try:
         in_mlflow.check(path, uri, name, new, history.created)

@@ -22,6 +22,8 @@ BUSY = "another hpsearch process is writing these views; wait until it has ended
 # than TURN seconds of a core, since a thread of low priority ends it before another one goes on.
 CHUNK, FIRST_CHUNK, SMALL_CHUNK = 1 << 18, 1 << 15, 1 << 8
 TURN = 0.5
+PICTURES_DUE, REPORT_DUE = "pictures_due", "report_due"  # in a view's state: a study's files to draw anew
+DRAWN = {PICTURES_DUE: "the pictures", REPORT_DUE: "the report"}
 
 
 class View(Protocol):
@@ -43,7 +45,7 @@ class View(Protocol):
         """Stores the events; returns when the store has acknowledged. The same events may be shipped again."""
 
     def caught_up(self) -> bool:
-        """Does what waits for the end of the journal, such as pictures; returns whether there was something to do."""
+        """Does a part of what waits for the end of the journal, such as pictures; returns whether there was any."""
 
     def note(self, offset: int) -> None:
         """Writes the journal offset into the store; if the store and the state file disagree, the smaller one holds."""
@@ -151,9 +153,12 @@ class Follower:
             began = time.thread_time()
             events, offset = self._read()
             if offset == self._offset:
-                if self.view.caught_up():
-                    write_state(self._file, {"offset": offset, "state": self.view.state})
-                return
+                if not self.view.caught_up():
+                    return
+                write_state(self._file, {"offset": offset, "state": self.view.state})
+                if self.leaving():
+                    return
+                continue
             if events:
                 self.view.ship(events)
             self.view.note(offset)
@@ -224,6 +229,24 @@ def write_state(path: Path, saved: dict[str, Any]) -> None:
 
 
 def lacking(study_folder: Path, name: str) -> int:
+    """Returns the number of journal lines that the view's store has not acknowledged, and of files still to draw."""
+    return unsent(study_folder, name) + len(undrawn(study_folder, name))
+
+
+def parts_lacking(study_folder: Path, name: str) -> str:
+    """The same in words: "12 events, the pictures, the report"; empty if the store has everything."""
+    lines = unsent(study_folder, name)
+    events = [f"{lines:,} event{'s'[: lines != 1]}"] if lines else []
+    return ", ".join([*events, *undrawn(study_folder, name)])
+
+
+def undrawn(study_folder: Path, name: str) -> list[str]:
+    """Names what is still to be drawn of events that the store has."""
+    state = read_state(state_file(study_folder, name))["state"]
+    return [what for key, what in DRAWN.items() if state.get(key)]
+
+
+def unsent(study_folder: Path, name: str) -> int:
     """Returns the number of journal lines that the view's store has not acknowledged."""
     offset = read_state(state_file(study_folder, name))["offset"]
     with contextlib.suppress(FileNotFoundError), (study_folder / "journal.jsonl").open("rb") as journal:

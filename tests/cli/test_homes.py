@@ -80,7 +80,8 @@ def test_stores_are_in_the_home_whatever_its_name(call, tmp_path, monkeypatch, b
     monkeypatch.setattr(Store, "draws", False)
     shutil.copytree(blank, tmp_path / "there" / name)
     study = Written(tmp_path / "there" / name, "odd")
-    assert call("sync", "odd", "--home", study.home) == (0, "mlflow: has everything\noptuna: has everything\n", "")
+    wrote = f"has everything; wrote {len(study.events)} events"
+    assert call("sync", "odd", "--home", study.home) == (0, f"mlflow: {wrote}\noptuna: {wrote}\n", "")
     code, out, _ = call("repair", "odd", "--home", study.home)
     assert code == 0, out
     assert out.count("complete") == 2

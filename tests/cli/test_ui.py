@@ -12,12 +12,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from hpsearch.cli.ui import Shown, older
+from hpsearch.cli.ui import Shown, catch_up, older
 from hpsearch.home.home import Home
 from hpsearch.journal import encode
+from hpsearch.journal.study_lock import StudyLock
 from hpsearch.views.mlflow.store import experiment_id, run_ids
+from tests import blank
 from tests.cli.processes import alive, descendants, end, started, wait_for
 from tests.cli.test_run import one_line
+from tests.views.conftest import Written
 
 # What a careless environment would make of the server, were it to be asked.
 CARELESS = {
@@ -267,6 +270,37 @@ def test_the_ui_of_a_study_on_a_server_is_the_servers(tmp_path, call, space_file
     assert (code, out, err) == (0, "this study's runs are on https://mlflow.example: open that page\n", "")
 
 
+def lagging(folder):
+    """A study of which MLflow has nothing yet."""
+    study = Written(blank.home(folder / "home"), "lagging")
+    study.later(event="driver_stopped", reason="finished")
+    return study, Shown(Home(study.home), "lagging", None)
+
+
+def test_what_could_not_be_written_in_time_is_said_with_the_command(tmp_path, capsys):
+    study, shown = lagging(tmp_path)
+    catch_up(shown, 0.01)
+    out, err = capsys.readouterr()
+    n = f"{len(study.events)} events"
+    assert out == f"MLflow lacks {n} of 'lagging': written first (at most 0 s)\n"
+    again = f"hpsearch sync lagging --home {study.home}"
+    assert err == f"warning: MLflow lacks {n} of 'lagging'; `{again}` writes the rest\n"
+    lock = StudyLock(study.folder / "lock", what="it")  # a search runs, and writes to MLflow itself
+    catch_up(shown, 0.01)
+    lock.release()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_what_mlflow_lacks_is_written_before_the_page_opens(tmp_path, capsys):
+    study, shown = lagging(tmp_path)
+    catch_up(shown, 600)
+    assert capsys.readouterr().err == ""
+    assert set(run_ids(study.home, "lagging")) == {0, 1, 2, 3}
+    catch_up(shown, 0.01)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_an_unknown_study_is_one_line(story, call):
     one_line(call("ui", "stroy", "--home", story.home), 2, r"no study 'stroy' in .*; did you mean story\?")
 
@@ -278,7 +312,9 @@ def test_a_shipped_study_on_a_server_has_a_link(tmp_path, call, monkeypatch):
     event = {"time": 1.0, "event": "study_created", "study": "remote", "objective": {}, "space": {}}
     event["experiment"] = {"tracking": {"uri": "https://mlflow.example/"}}
     (folder / "journal.jsonl").write_bytes(encode(event))
-    (folder / "views" / "mlflow.json").write_text('{"offset": 1, "state": {"experiment": "12"}}')
+    (folder / "views" / "mlflow.json").write_text(
+        json.dumps({"offset": len(encode(event)), "state": {"experiment": "12"}})
+    )
     monkeypatch.setattr("webbrowser.open", lambda address: pytest.fail(address))
     code, out, err = call("ui", "remote", "--charts", "--home", tmp_path)
     page = "/#/experiments/12/runs?viewStateShareKey=hpsearch&workflowType=machine_learning&compareRunsMode=CHART"

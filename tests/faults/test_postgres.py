@@ -481,7 +481,7 @@ def test_f32_a_server_that_is_down_from_start_to_end(search, server, url, tmp_pa
     assert "HPSEARCH_OPTUNA_URL names the database" in out
     assert PASSWORD not in out
     done = hpsearch("sync", "away", "--home", "home", cwd=search.cwd)
-    assert (done.returncode, done.stdout) == (0, "mlflow: has everything\noptuna: has everything\n")
+    assert (done.returncode, done.stdout.count(": has everything")) == (0, 2)
     assert not (search.cwd / "home" / "optuna.db").exists()
     whole(search, server, "away", tmp_path, monkeypatch)
     with sqlite3.connect(search.cwd / "home" / "mlflow.db") as database:

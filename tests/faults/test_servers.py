@@ -284,7 +284,7 @@ def test_f35_f36_down_from_start_to_end(search, mlflow, reference):
     with Proxy(mlflow.uri) as proxy:  # the server comes up at last, where it was to be
         (search.cwd / "space.yaml").write_text(SPACE.format(study="without", uri=proxy.uri, trials=3))
         done = hpsearch("sync", "space.yaml", "--home", "home", cwd=search.cwd)
-        assert (done.returncode, done.stdout) == (0, "mlflow: has everything\noptuna: has everything\n")
+        assert (done.returncode, done.stdout.count(": has everything")) == (0, 2)
     assert runs(mlflow.database, "without") == reference.of(search.folder)[0]
     named, known = named_run(search.folder)
     assert named == known is not None
@@ -312,7 +312,7 @@ def test_f36_down_midway(search, mlflow, reference, seconds):
     print({"longest step (ms)": round(1000 * search.longest_gap()), "events while it was down": during})
     assert during > 5
     done = search.sync()
-    assert (done.returncode, done.stdout) == (0, "mlflow: has everything\noptuna: has everything\n"), out
+    assert (done.returncode, done.stdout.count(": has everything")) == (0, 2), out
     assert runs(mlflow.database, search.folder.name) == reference.of(search.folder)[0]
     named, known = named_run(search.folder)
     assert named == known is not None
@@ -420,7 +420,7 @@ def test_a_wrong_password_is_one_line_and_sync_ships_all_later(search, guarded, 
     assert runs(guarded.database, "wrong-password") == {}
     right = {**wrong, "MLFLOW_TRACKING_PASSWORD": guarded.PASSWORD}
     done = hpsearch("sync", "wrong-password", "--home", "home", cwd=search.cwd, **right)
-    assert (done.returncode, done.stdout) == (0, "mlflow: has everything\noptuna: has everything\n")
+    assert (done.returncode, done.stdout.count(": has everything")) == (0, 2)
     assert runs(guarded.database, "wrong-password") == reference.of(search.folder)[0]
     nowhere(search.cwd, out, done.stdout, done.stderr)
 

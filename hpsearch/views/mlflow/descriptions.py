@@ -57,9 +57,8 @@ def _about(history: History, trial: TrialHistory, winner: bool) -> Iterator[str]
 def _ended(trial: TrialHistory) -> str:
     """How it ended, where, and the reason in the journal's words."""
     how, _, rest = HOW.get(trial.status, str(trial.status).capitalize()).partition(";")
-    last = max(trial.evaluations.values(), key=lambda e: e.index, default=None)
-    if last is not None and trial.outcome is not Outcome.COMPLETED:
-        how += f" at {last.progress:.0%} of its training"
+    if trial.measured and trial.outcome is not Outcome.COMPLETED:
+        how += f" at {trial.furthest:.0%} of its training"
     if trial.cut is not None:
         how = f"{trial.ending.capitalize()} of its training, so that it had a value in time"
     elif trial.ending:
@@ -111,7 +110,7 @@ def datasets(data: Mapping[str, Any]) -> dict[str, str]:
 def _result(history: History) -> str:
     """The winner, how sure that is, and the outcomes."""
     best = history.leader()
-    count = Counter(str(trial.status).replace("_", " ") for trial in history.trials.values())
+    count = Counter(trial.kind for trial in history.trials.values())
     outcomes = ", ".join(f"{n} {outcome}" for outcome, n in count.most_common())
     total = f"{len(history.trials)} trials: {outcomes}." if history.trials else "No trial has begun."
     if best is None or best.value is None:

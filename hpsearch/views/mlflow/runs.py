@@ -15,7 +15,6 @@ from hpsearch.views.mlflow.rows import Row, rounded
 from hpsearch.views.mlflow.store import Store
 
 Handler = Callable[[Entry], object]  # handles one kind of event
-REPORT_DUE = "report_due"  # in the state: the study's report must be drawn anew
 
 
 @dataclass

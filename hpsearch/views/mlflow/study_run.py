@@ -11,10 +11,10 @@ from hpsearch.journal.branch_labels import unfolded_space
 from hpsearch.journal.trial_history import TrialHistory
 from hpsearch.output.digits import digits
 from hpsearch.results.evidence.pruning_audit import audit_of
-from hpsearch.views.follower import Say
+from hpsearch.views.follower import PICTURES_DUE, REPORT_DUE, Say
 from hpsearch.views.mlflow.artifacts import Artifacts
 from hpsearch.views.mlflow.rows import describe_range, provenance, source
-from hpsearch.views.mlflow.runs import REPORT_DUE, Handler, Runs
+from hpsearch.views.mlflow.runs import Handler, Runs
 
 SHIPPED = "hpsearch.shipped"  # tag of the study's run: bytes of the journal that the store has
 METRIC_NAME = re.compile(r"[^\w\-. ]")  # what a metric's name may not contain
@@ -108,7 +108,7 @@ class StudyRun:
         self._runs.store.running(self._runs.parent)
 
     def _stopped(self, event: Entry) -> None:
-        self._runs.state["pictures_due"] = True
+        self._runs.state[PICTURES_DUE] = True
         self._runs.store.log(self._runs.parent, tags={"outcome": event["reason"], **self._leader(), **self._audited()})
         self._end(STATUS.get(event["reason"], "KILLED"), at=event["time"])
 
@@ -179,12 +179,12 @@ class StudyRun:
     def draw(self) -> bool:
         """Draws the study's pictures and its report if they are due; returns whether they were."""
         state = self._runs.state
-        if not state.get("pictures_due") and not state.get(REPORT_DUE):
+        if not state.get(PICTURES_DUE) and not state.get(REPORT_DUE):
             return False
-        if state.get("pictures_due"):
+        if state.get(PICTURES_DUE):
             self.delete_doubles()
             self._artifacts.study(self._runs.parent, self._runs.history)
-            del state["pictures_due"]
+            del state[PICTURES_DUE]
         self._artifacts.page(self._runs.parent, self._runs.history, self._folder)
         state.pop(REPORT_DUE, None)
         return True

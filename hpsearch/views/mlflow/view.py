@@ -81,18 +81,30 @@ class MlflowView:
         return self.store.gone()
 
     def ship(self, events: list[Entry]) -> None:
-        """Stores the events; raises what MLflow raises. The same events may be shipped again."""
-        for event in events:
+        """Stores the events; raises what MLflow raises. The same events may be shipped again.
+
+        The pages are arranged at the end of a search, before the export is written: a person may look at them now.
+        """
+        ends = [place for place, event in enumerate(events) if event["event"] == "driver_stopped"]
+        for place, event in enumerate(events):
             self._runs.history.add(event)
             for handlers in self._handlers:
                 if event["event"] in handlers:
                     handlers[event["event"]](event)
+            if place in ends[-1:]:
+                self._runs.flush_all()
+                self._arrange()
         self._runs.flush_all()
 
     def caught_up(self) -> bool:
-        """Arranges the pages and draws the study's pictures if that is due: not during a backlog, which nobody sees."""
-        drawn = self._study.draw()
-        if self._arrange() or drawn:
+        """Arranges the pages, or draws the study's pictures, if that is due: not during a backlog, which nobody sees.
+
+        The pages come first: they cost some requests, the pictures seconds. Then they also name the pictures' files.
+        """
+        if self._arrange():
+            return True
+        if self._study.draw():
+            self._arrangement.refresh()
             return True
         pictures.warm_up(len(self._runs.history.trials))  # during the search: at its end a person waits
         return False

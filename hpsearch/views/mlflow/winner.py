@@ -8,11 +8,12 @@ from pathlib import Path
 from hpsearch.journal import Entry
 from hpsearch.journal.trial_history import BestEvaluation
 from hpsearch.outcome import Outcome
+from hpsearch.views.follower import REPORT_DUE
 from hpsearch.views.mlflow.artifacts import Artifacts
 from hpsearch.views.mlflow.descriptions import NOTE, of_trial
 from hpsearch.views.mlflow.exported import name_run
 from hpsearch.views.mlflow.rows import best_rows
-from hpsearch.views.mlflow.runs import REPORT_DUE, Runs
+from hpsearch.views.mlflow.runs import Runs
 from hpsearch.views.mlflow.trial_runs import TrialRuns
 
 TAG = "hpsearch.winner"
