@@ -53,6 +53,7 @@ PASSED_ON = {
     "search/driver.py:_storage": "with its place",
     "system/file_lock.py:locked": "shipping.BUSY",
     "api/notifications.py:url_of": "webhook.ALLOWED",
+    "serving/models/file_form.py:without_keys": "as in the rows of a file, without keys",
     "serving/models/folder.py:_uses": "training/uses.py: the row 'its key'",
     "policies/checked.py:_wrong": "the rows of a policy",
     "policies/loading.py:_imported": "user_modules",
@@ -567,7 +568,7 @@ def test_a_wrong_command(arguments, words, call, studies, tmp_path, monkeypatch)
     (tmp_path / "range.yaml").write_text(DATA + LR % "{low: 0.1, high: 0.2}")
     sentences = [f"this is the long sentence of number {n} in a file of many words" for n in range(200)]
     (tmp_path / "a.tsv").write_text("sentence\tlabel\n" + "".join(f"{s}\t{n % 2}\n" for n, s in enumerate(sentences)))
-    gaps = "".join(f"{s}\t{n % 2 if n % 50 else ''}\n" for n, s in enumerate(sentences))
+    gaps = "".join(f"{s}\t{n % 2 if n % 20 else ''}\n" for n, s in enumerate(sentences))
     (tmp_path / "blob.bin").write_bytes(bytes(range(1, 256)) * 9)
     (tmp_path / "gaps.tsv").write_text("sentence\tlabel\n" + gaps)
     (tmp_path / "ids.tsv").write_text("sentence\tlabel\n" + "".join(f"{s}\tk{n}\n" for n, s in enumerate(sentences)))

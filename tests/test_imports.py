@@ -155,7 +155,6 @@ INNER = {
     ],
     "preflight.draft": [
         ["preflight.draft.languages", "preflight.draft.questions", "preflight.draft.table", "preflight.draft.writing"],
-        ["preflight.draft.encoding"],
         ["preflight.draft.origins"],
         ["preflight.draft.guesses"],
         ["preflight.draft.sets"],
@@ -241,9 +240,15 @@ INNER = {
         ["serving.pyfunc"],
     ],
     "serving.models": [
-        ["serving.models.folder", "serving.models.generation", "serving.models.inputs", "serving.models.predictions"],
+        [
+            "serving.models.file_form",
+            "serving.models.folder",
+            "serving.models.generation",
+            "serving.models.predictions",
+        ],
         ["serving.models.usage"],
         ["serving.models.card", "serving.models.examples", "serving.models.hugging_face", "serving.models.own"],
+        ["serving.models.inputs"],
         ["serving.models.own_measures"],
         ["serving.models.hugging_face_measures", "serving.models.model"],
         ["serving.models.measuring"],
@@ -317,7 +322,7 @@ INNER = {
 
 # The places (files or folders) that may import a dependency. Each dependency is here, each door is in use.
 DOORS = {
-    "charset_normalizer": ["preflight.draft.encoding"],
+    "charset_normalizer": ["data.guessed_encoding"],
     "click": ["cli"],
     "datasets": ["data.hf_datasets"],
     "filelock": ["system.file_lock"],

@@ -16,6 +16,7 @@ from hpsearch.errors import UserError
 from hpsearch.output.waiting import waiting
 
 if TYPE_CHECKING:
+    from hpsearch.data.read_report import ReadReport
     from hpsearch.serving.models.model import Model
     from hpsearch.serving.models.predictions import Prediction
 
@@ -66,6 +67,7 @@ def predict(
     if texts and file is not None:
         raise click.UsageError("give FILE or --text, not both")
     import hpsearch
+    from hpsearch.data.read_report import ReadReport
     from hpsearch.system.own_output import is_predictions, refuse_other
 
     if output is not None:
@@ -73,19 +75,23 @@ def predict(
     with waiting("loading the model"):
         loaded = hpsearch.load_model(model, device=device)
     use = loaded.use(set_name, task)
-    given = texts or _read(loaded, use.name, file, column)
+    report = ReadReport()
+    given = texts or _read(loaded, use.name, file, column, report)
     at_once = 1 if file is None and not texts and sys.stdin.isatty() else batch_size  # a person waits for each
     options = {"max_new_tokens": max_new_tokens, "beam_size": beam_size, "temperature": temperature, "seed": seed}
     _write(loaded.stream(given, set=use.name, batch_size=at_once, **options), output)  # type: ignore[arg-type]
+    if report.skipped:
+        more = "; ..." if report.skipped > 1 else ""
+        click.echo(f"warning: {report.skipped} rows have no prediction: {report.first_errors[0]}{more}", err=True)
 
 
-def _read(model: Model, name: str, file: Path | None, column: str | None) -> Iterable[str]:
+def _read(model: Model, name: str, file: Path | None, column: str | None, report: ReadReport) -> Iterable[str]:
     """The texts of the file, or of the standard input."""
     from hpsearch.serving.models.inputs import texts_in, texts_of
 
     if file is None or str(file) == "-":
         return texts_in(sys.stdin.buffer, column)
-    return texts_of(file, column or model.column(name))
+    return texts_of(file, column or model.column(name), trained=model.data_set(name), report=report)
 
 
 def _write(predictions: Iterator[Prediction], output: Path | None) -> None:

@@ -6,6 +6,7 @@ timestamps, and do not say which line is wrong.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -127,6 +128,18 @@ def _other_delimiter(header: list[str]) -> str:
         if len(header) == 1 and delimiter in header[0]:
             return f"; if {written} stands between the columns: delimiter: {written}"
     return ""
+
+
+def other_delimiter(path: Path, layout: Layout) -> str | None:
+    """Another delimiter of a csv or tsv whose header is one name that contains it; None: there is none."""
+    try:
+        header = columns_in(path, layout)
+    except DataError as error:
+        found = re.search(r"delimiter: (?:'([;|,])'|\"(\\t)\")$", str(error))
+        if found is None:
+            raise
+        return found[1] or "\t"
+    return next((one for one in (";", "\t", "|", ",") if len(header) == 1 and one in header[0]), None)
 
 
 def parquet_names(path: Path) -> list[str]:

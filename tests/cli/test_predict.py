@@ -102,5 +102,8 @@ def test_mistakes_of_evaluate_are_one_line(call, tmp_path):
     one_line(
         said("data/moods_valid.tsv", "--column", "a=b"), 2, r"column a=b: classification has no 'a'; allowed: text"
     )
+    (tmp_path / "train.en").write_text("Judging from this, all is well, or so\nA second line\n")
+    wanted = r"a text file without columns; a table \(csv, tsv, jsonl, parquet\) with 'sentence' and 'mood' is expected"
+    one_line(said(tmp_path / "train.en"), 2, rf"train.en: {wanted}")
     (tmp_path / "a.tsv").write_text("sentence\tmood\nred\thot\nblue\tcold\n")
     one_line(said(tmp_path / "a.tsv"), 2, r"labels that the model does not know: 'hot'; it knows 'cold', 'mild', 'warm")

@@ -110,7 +110,8 @@ def _refuse_unique_label(table: Table) -> None:
         if column.missing and 2 * column.distinct <= len(column.values):
             raise UserError(
                 f"column {printable(column.name, keep='')} has no value in {column.missing} of the first "
-                f"{column.missing + len(column.values)} rows; give each row a label, or leave those rows out"
+                f"{column.missing + len(column.values)} rows, first in row {column.first_missing}; "
+                "give each row a label, or leave those rows out"
             )
         what = f"{'number' if column.is_numeric else 'value'}{'s' * (column.distinct != 1)}"
         raise UserError(

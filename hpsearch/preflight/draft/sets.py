@@ -11,21 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.data import file_formats, sources
+from hpsearch.data.guessed_encoding import guessed
 from hpsearch.data.holdout import divide
 from hpsearch.data.read_report import ReadReport
 from hpsearch.data.splits import LABEL, Splits
 from hpsearch.data.text_files import paragraphs, single_lines
 from hpsearch.errors import DataError, UserError
-from hpsearch.preflight.draft.encoding import guessed
 from hpsearch.preflight.draft.guesses import guess
 from hpsearch.preflight.draft.origins import Origin
 from hpsearch.preflight.draft.questions import Answers
-from hpsearch.preflight.draft.table import Table, library_table, table_of, tables_of
+from hpsearch.preflight.draft.table import FEW_BAD, Table, library_table, table_of, tables_of
 from hpsearch.tasks import TASKS, TaskSet
 
 SAMPLE = 60  # characters of a text that show whether its encoding is right
 MOST_HELD_OUT = 10_000  # examples of a split that is cut from the training examples
-FEW_BAD = 0.02  # share of rows that cannot be read, up to which they are skipped
 FEW_PARAGRAPHS = 10  # in fewer, the lines of a text are its examples
 
 
@@ -77,15 +76,22 @@ def _read_as(made: Found, encoding: str) -> str:
     """Says in which encoding a set was read, with a text of it that is not all ASCII."""
     values = (value for example in made.splits.train for value in example.values() if isinstance(value, str))
     sample = next((value for value in values if not value.isascii()), "")
-    shown = sample if len(sample) <= SAMPLE else f"{sample[:SAMPLE]}..."
-    return f"{made.name}: not UTF-8, read as {encoding}: {shown!r}; if that is wrong, give --encoding"
+    return f"{made.name}: not UTF-8, read as {encoding}: {around(sample)!r}; if that is wrong, give --encoding"
+
+
+def around(text: str) -> str:
+    """The part of a text around its first character beyond ASCII, with ... where it was cut."""
+    at = next((place for place, character in enumerate(text) if not character.isascii()), 0)
+    first = max(0, min(at - SAMPLE // 2, len(text) - SAMPLE))
+    last = first + SAMPLE
+    return f"{'...' if first else ''}{text[first:last]}{'...' if last < len(text) else ''}"
 
 
 def _found(origin: Origin, answers: Answers, encoding: str | None, *, shared: bool) -> Found:
     keys, reasons = _keys(origin, answers, encoding, shared=shared)
     if encoding is not None:
         keys["encoding"] = encoding
-        reasons["encoding"] = "as given" if answers.encoding else "the file is not UTF-8; is the text right so?"
+        reasons["encoding"] = "as given" if answers.encoding else "the file is not UTF-8; is the text at the top right?"
     section = TASKS[keys["task"]].model_validate(keys)
     try:
         splits = _read(origin.name, section)

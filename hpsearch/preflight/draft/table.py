@@ -16,6 +16,7 @@ from hpsearch.data.record_values import plain
 from hpsearch.errors import DataError
 
 ROWS = 2000  # that are looked at
+FEW_BAD = 0.02  # share of rows that cannot be read or lack a value, up to which they are skipped
 FEW = 20  # of so many rows, one may be bad
 LONG_HEADER = 60  # characters; a longer name in a header is an example
 WORDS = 4  # in a name of a header; with more it is an example
@@ -30,6 +31,7 @@ class Column:
     name: str
     values: tuple[Any, ...]  # those that are there
     missing: int = 0
+    first_missing: int = 0  # the row of the first that is missing, from 1; 0: none
 
     @property
     def texts(self) -> list[str]:
@@ -64,7 +66,8 @@ class Column:
     def is_label(self) -> bool:
         """Whether the values are a few that repeat: text, whole numbers or booleans, none of them long."""
         few = 2 <= self.distinct <= max(2, len(self.values) // 2) and max(map(len, self.texts)) <= LONG_HEADER
-        return few and self.missing == 0 and (not self.is_numeric or (self.is_whole and self.distinct <= 100))
+        few = few and self.missing <= FEW_BAD * (len(self.values) + self.missing)
+        return few and (not self.is_numeric or (self.is_whole and self.distinct <= 100))
 
     @property
     def words(self) -> float:
@@ -104,7 +107,7 @@ def table_of(path: Path, *, delimiter: str | None, encoding: str | None) -> Tabl
     layout = rows.Layout(encoding=encoding, delimiter=delimiter)
     if file_formats.format_of(path, delimiter=delimiter) == "jsonl":
         return _table(_first(path, layout))
-    if delimiter is None and (other := _other_delimiter(path, layout)) is not None:
+    if delimiter is None and (other := rows.other_delimiter(path, layout)) is not None:
         delimiter, layout = other, replace(layout, delimiter=other)
     header = rows.columns_in(path, layout)
     first = _first(path, layout)
@@ -161,18 +164,6 @@ def _is_value(name: str, column: Column) -> bool:
     return name in column.texts and column.distinct < len(column.values)
 
 
-def _other_delimiter(path: Path, layout: rows.Layout) -> str | None:
-    """Another delimiter of a csv or tsv whose header is one name that contains it."""
-    try:
-        header = rows.columns_in(path, layout)
-    except DataError as error:
-        found = re.search(r"delimiter: (?:'([;|,])'|\"(\\t)\")$", str(error))
-        if found is None:
-            raise
-        return found[1] or "\t"
-    return next((one for one in (";", "\t", "|", ",") if len(header) == 1 and one in header[0]), None)
-
-
 def _table(records: Iterable[Mapping[str, Any]]) -> Table:
     first = list(records)
     names = dict.fromkeys(name for record in first for name in columns.names_in(record))
@@ -182,7 +173,8 @@ def _table(records: Iterable[Mapping[str, Any]]) -> Table:
 def _column(name: str, records: Sequence[Mapping[str, Any]]) -> Column:
     found = [plain(_value(record, name)) for record in records]
     there = tuple(value for value in found if value is not None and value != "")
-    return Column(name, there, len(found) - len(there))
+    first = next((row for row, value in enumerate(found, start=1) if value is None or value == ""), 0)
+    return Column(name, there, len(found) - len(there), first)
 
 
 def _value(record: Mapping[str, Any], name: str) -> Any:

@@ -9,8 +9,10 @@ from typing import Any
 
 from hpsearch.config import Section
 from hpsearch.data import sources
+from hpsearch.data.columns import wanted
 from hpsearch.data.splits import Example
 from hpsearch.errors import DataError, UserError
+from hpsearch.serving.models.file_form import fitted, is_table, without_keys
 from hpsearch.serving.models.folder import ModelFolder
 from hpsearch.space.experiment import Experiment
 from hpsearch.tasks import AnySet, EvaluationConfig, TaskSet
@@ -77,6 +79,13 @@ def of_file(path: Path, folder: ModelFolder, use: SetUse, columns: Mapping[str, 
     section = _Sets.model_validate({"data": {use.name: raw}}).data[use.name]
     if not path.exists():
         raise DataError(f"{path}: no such file")
-    found = sources.load(use.name, section, cache=None, base=Path())
+    with without_keys():
+        section = fitted(path, section)
+        if not (is_table(path, section) or section.reads_text_files):
+            names = " and ".join(map(repr, wanted(section)))
+            raise DataError(
+                f"{path}: a text file without columns; a table (csv, tsv, jsonl, parquet) with {names} is expected"
+            )
+        found = sources.load(use.name, section, cache=None, base=Path())
     evaluation = EvaluationConfig.model_validate(folder.trained.get("evaluation") or {})
     return Examples(use.name, section, FILE, found.valid, found.valid, evaluation)

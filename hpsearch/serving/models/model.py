@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, Unpack, overload
+from typing import Any, Protocol, Unpack, overload
 
 from hpsearch.errors import UserError
 from hpsearch.launchers.devices import devices
@@ -91,9 +91,13 @@ class Model:
             raise UserError(f"{self.folder.path}: set {wanted} is none of the model's; allowed: {there}")
         raise UserError(f"{self.folder.path}: the model has several sets, name one (--set, in Python set=): {there}")
 
+    def data_set(self, name: str) -> dict[str, Any]:
+        """A set of the training as its space file had it; empty where that is unknown."""
+        return (self.folder.trained.get("data") or {}).get(name) or {}
+
     def column(self, name: str) -> str:
         """The column of a set's texts in the training; "text" where that is unknown."""
-        known = (self.folder.trained.get("data") or {}).get(name) or {}
+        known = self.data_set(name)
         default = "source" if self.uses[name].kind == "pair" else "text"
         found = known.get(default, default)
         return found if isinstance(found, str) else default

@@ -1,6 +1,7 @@
 """What a draft makes of a table: its task and its columns."""
 
 import json
+import re
 
 import pytest
 
@@ -88,6 +89,27 @@ def test_another_delimiter_and_encoding(tmp_path):
     found = keys(path)
     assert (found["delimiter"], found["encoding"]) == (";", "cp1252")
     assert keys(path, encoding="latin-1")["encoding"] == "latin-1"
+
+
+def test_what_shows_that_an_encoding_is_right_is_shown(tmp_path):
+    """The characters in doubt, which may stand far from the beginning of a text."""
+    some = [(f"{text} {'x' * 70} für 3 £ {'y' * 70}", "ab"[i % 2]) for i, text in enumerate(sentences(60))]
+    path = rows(tmp_path / "a.csv", ("text", "label"), *some, encoding="cp1252")
+    [line] = [line for line in drafted(path).lines if "not UTF-8" in line]
+    assert re.search(r"'\.\.\.x+ für 3 £ y+\.\.\.'", line)
+
+
+def test_a_few_rows_without_a_label_or_a_text_are_skipped_by_one_rule(tmp_path):
+    some = [(text, "abc"[i % 3]) for i, text in enumerate(sentences(200))]
+    for bad, line in ((("no label", ""), 152), (("", "a"), 152)):
+        path = rows(tmp_path / "a.csv", ("text", "label"), *some[:150], bad, *some[150:])
+        made = drafted(path)
+        assert (keys(path)["label"], keys(path)["skip_bad_rows"]) == ("label", True)
+        assert any("1 of 201 rows skipped" in said and f"a.csv:{line}" in said for said in made.warnings)
+    for bad in (("no label", ""), ("", "a")):
+        path = rows(tmp_path / "a.csv", ("text", "label"), *some[:150], *[bad] * 9, *some[150:])
+        with pytest.raises((DataError, UserError), match=r"row 151|a\.csv:152"):
+            drafted(path)
 
 
 @pytest.mark.parametrize(

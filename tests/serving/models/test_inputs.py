@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hpsearch.data.read_report import ReadReport
 from hpsearch.errors import DataError
 from hpsearch.serving.models.inputs import texts_in, texts_of
 
@@ -39,7 +40,7 @@ BAD = [
     ("a.csv", "body,id\na,1\n", r"a.csv: no column 'text' for text, there are: body, id"),
     ("a.csv", "text,id\na,1\nb\n", r"a.csv:3: 1 fields, the header has 2"),
     ("a.txt", "", r"a.txt: the file is empty"),
-    ("a.txt", b"a\n\xff\n", r"a.txt:2: byte 1 of the line is not UTF-8"),
+    ("a.txt", "天气很好\n".encode() * 4 + b"\xff\n", r"a.txt:5: byte 1 of the line is not UTF-8"),
 ]
 
 
@@ -49,6 +50,43 @@ def test_what_cannot_be_read_is_one_line_with_its_place(tmp_path, name, content,
     with pytest.raises(DataError, match=said) as caught:
         list(texts_of(tmp_path / name, "text"))
     assert "\n" not in str(caught.value)
+
+
+FORM = {"task": "classification", "label": "y", "delimiter": ";", "encoding": "cp1252", "skip_bad_rows": True}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "delimiter"), [("cp1252", ";"), ("cp1252", ","), ("utf-8", ";"), ("utf-16", ","), ("utf-8", "\t")]
+)
+@pytest.mark.parametrize("trained", [FORM, {}])
+def test_a_table_is_read_as_the_training_was_or_as_it_is_itself(tmp_path, encoding, delimiter, trained):
+    table = [["id", "body"], ["1", "café für 3 £"], ["2", "plain"]]
+    (tmp_path / "a.csv").write_bytes("".join(f"{delimiter.join(row)}\r\n" for row in table).encode(encoding))
+    assert list(texts_of(tmp_path / "a.csv", "body", trained=trained)) == ["café für 3 £", "plain"]
+
+
+def test_a_table_without_a_header_is_read_by_the_columns_of_the_training(tmp_path):
+    (tmp_path / "a.txt").write_text("red\tx\nsun\ty\n")
+    trained = {"columns": ["body", "y"], "delimiter": "\t"}
+    assert list(texts_of(tmp_path / "a.txt", "body", trained=trained)) == ["red", "sun"]
+    assert list(texts_of(tmp_path / "a.txt", "body")) == ["red\tx", "sun\ty"]  # a text a line
+
+
+def test_rows_that_the_training_would_have_skipped_are_skipped_and_counted(tmp_path):
+    (tmp_path / "a.csv").write_text("id;body\n1;red\n2;\n3;sun\n")
+    report = ReadReport()
+    assert list(texts_of(tmp_path / "a.csv", "body", trained=FORM, report=report)) == ["red", "sun"]
+    assert report.skipped == 1
+    assert "a.csv:3" in report.first_errors[0]
+    with pytest.raises(DataError, match=r"a\.csv:3"):
+        list(texts_of(tmp_path / "a.csv", "body"))
+
+
+def test_no_message_names_a_key_of_a_space_file(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"body\n" + "天气\n".encode() * 90 + b"\xff\n")  # UTF-8 with damage
+    with pytest.raises(DataError, match=r"a\.csv:92: byte 1 of the line is not UTF-8") as caught:
+        list(texts_of(tmp_path / "a.csv", "body"))
+    assert "encoding:" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path):

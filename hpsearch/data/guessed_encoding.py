@@ -30,6 +30,11 @@ def guessed(paths: list[Path]) -> str | None:
     return WESTERN if best is None else codecs.lookup(best.encoding).name
 
 
+def is_ascii(path: Path) -> bool:
+    """Whether the beginning of a file is ASCII, which all encodings of text read alike, but for a few."""
+    return _head(path).isascii()
+
+
 def _head(path: Path) -> bytes:
     """The first whole lines."""
     with opened(parts(path)[0]) as stream:
