@@ -153,7 +153,8 @@ def _lines(found: Plan) -> Iterator[str]:
         return
     parts = f"{trial.training:.0%} steps, {trial.evaluating:.0%} evaluations"
     yield f"a trial: {_time(trial.mean)} on average, 10% to 90% {_time(trial.low)} to {_time(trial.high)}; {parts}"
-    yield f"  trials an hour: {found.trials_per_hour:.3g}; the first one starts after {_time(found.start)}"
+    stopped = "" if found.share in (None, 1.0) else f", with {found.share:.0%} of a training each (pruner)"
+    yield f"  trials an hour: {found.trials_per_hour:.3g}{stopped}; the first one starts after {_time(found.start)}"
     if found.memory is not None:
         yield _memory(found.memory)
     if found.disk:

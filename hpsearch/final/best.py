@@ -27,6 +27,7 @@ from hpsearch.system import gpus
 from hpsearch.system.atomic import write_atomically
 from hpsearch.system.own_output import with_checksum
 from hpsearch.system.user_modules import PREFIX
+from hpsearch.tasks import EvaluationConfig, TaskSet
 from hpsearch.trainers import Trainer, load, trainer_name
 
 
@@ -77,6 +78,8 @@ def document(
         found["resources"] = _commented({"gpus_per_trial": n_gpus})
     for key, value in config.model_dump(mode="json", exclude_none=True).items():
         own = getattr(config, key)
+        if isinstance(own, EvaluationConfig):
+            value = own.of_tasks(_tasks(config))
         found[key] = _commented(own.nested if isinstance(own, OwnNames) else value)
     for (section, key), comment in comments.items():
         found[section].yaml_add_eol_comment(comment, key)
@@ -89,6 +92,13 @@ def document(
     yaml.width = 120
     yaml.dump(found, stream)
     return stream.getvalue()
+
+
+def _tasks(config: Config) -> set[str]:
+    """The tasks of a config's data sets; empty if it has others than those of our tasks."""
+    sets = getattr(config, "data", None)
+    some = list(sets.values()) if isinstance(sets, Mapping) else []
+    return {one.task_name for one in some} if all(isinstance(one, TaskSet) for one in some) else set()
 
 
 def write(history: History, path: Path, *, base: Path, run_id: str | None, choice: Choice | None = None) -> None:

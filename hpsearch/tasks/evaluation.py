@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from hpsearch.config import Section
 from hpsearch.tasks.scores.translation import BleuTokenizer
+
+OF_TRANSLATIONS = ("decode_every", "decode_sample", "beam_size", "max_new_tokens", "bleu_tokenize", "ter")
 
 
 class EvaluationConfig(Section):
@@ -55,6 +58,17 @@ class EvaluationConfig(Section):
         ),
         examples=[True],
     )
+
+    def of_tasks(self, tasks: Collection[str]) -> dict[str, Any]:
+        """The section as JSON data without defaults that none of the tasks uses; it reads as the same section."""
+        found = self.model_dump(mode="json", exclude_none=True)
+        if "translation" in tasks or not tasks:
+            return found
+        return {
+            key: value
+            for key, value in found.items()
+            if key not in OF_TRANSLATIONS or value != type(self).model_fields[key].default
+        }
 
     @field_validator("ter", mode="before")
     @classmethod

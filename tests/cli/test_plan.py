@@ -53,6 +53,7 @@ def test_a_plan_is_printed(planned, tmp_path):
     ):
         assert words in out or words == "memory: "  # the toy reports no memory
     assert "with the pruner" in out
+    assert re.search(r"trials an hour: [\d.e+]+, with \d+% of a training each \(pruner\); the first one", out)
     assert "device-hours" in out
     assert "money" in out
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["cache"]

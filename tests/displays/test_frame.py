@@ -14,6 +14,7 @@ from hpsearch.displays.frame import Frame, clock, params, quantity, rows, summar
 from hpsearch.displays.live.progress import Progress
 from hpsearch.displays.live.state import Best, InTraining, LiveState, Memory
 from hpsearch.policies.budget.spending import Limit
+from hpsearch.search.baselines.baselines import WAITS
 
 AT = 1_000_000.0
 FALLING = (6.1, 5.2, 4.9, 4.7, 4.6, 4.55, 4.52, 4.51)
@@ -205,6 +206,7 @@ def test_after_the_last_trial_it_says_what_is_waited_for_and_no_time_left():
     assert "left" not in text
     assert text.endswith("measuring the baselines")
     assert "left" in drawn(replace(waits, running=busy().running), 80, 24)
+    assert drawn(replace(waits, note=WAITS), 80, 24).endswith(WAITS)  # a usual terminal shows it whole
 
 
 def test_in_ascii_every_character_is_ascii():

@@ -78,6 +78,7 @@ def test_it_is_the_winners_config_but_for_where_it_ends(searched, tmp_path):
         ends = {"epochs": winner.best.epoch, "warmup": pytest.approx(0.05 * 9 / winner.best.epoch), "stop_at": 1.0}
     assert found.training.model_dump() == {**config.training.model_dump(), **ends}
     assert found.model_copy(update={"training": config.training}) == config
+    assert "beam_size" not in (tmp_path / "best.yaml").read_text().split("provenance:")[0]  # no translation
 
 
 def test_the_file_says_why_it_ends_before_its_schedule(searched, tmp_path):

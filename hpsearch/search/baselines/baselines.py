@@ -18,7 +18,7 @@ from hpsearch.system.user_modules import contents
 
 PATIENCE = 60.0  # seconds to wait for them at the end of a search
 SAID_AFTER = 1.0  # seconds of waiting, after which it is said
-WAITS = "the trials are saved; measuring the baselines (Ctrl-C leaves that to the next run)"
+WAITS = "all trials are saved; measuring the baselines (Ctrl-C: the next run does)"
 POLL_SECONDS = 0.05
 
 

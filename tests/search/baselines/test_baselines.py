@@ -227,7 +227,7 @@ def test_the_wait_for_them_is_named_and_is_no_searching(run, tmp_path, monkeypat
     study, lines = run("Slow")
     took = time.time() - began
     assert lines[-2:] == [
-        "the trials are saved; measuring the baselines (Ctrl-C leaves that to the next run)",
+        "all trials are saved; measuring the baselines (Ctrl-C: the next run does)",
         "warning: the baselines are not measured yet; the next run measures them",
     ]
     ended = max(trial.last for trial in study.history.trials.values())
