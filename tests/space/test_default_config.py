@@ -80,7 +80,7 @@ def test_given_values_are_completed():
 @pytest.mark.parametrize("path", sorted(SPACES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_each_shipped_space_has_a_default_config(path):
     found = Experiment.load(path)
-    sets = {name: {"train": {"examples": 3000, "tokens": 100_000}} for name in found.settings.data}
+    sets = {name: {"train": {"examples": 3000, "tokens": 100_000}} for name in getattr(found.settings, "data", ())}
     internal = found.default(sets).internal
     assert found.space.internal(found.space.values(internal)) == internal
     found.config(internal)
