@@ -1,11 +1,13 @@
 """Small real data and spaces for all tests."""
 
+import gc
 import json
 import os
 import shutil
 import signal
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -47,6 +49,11 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: _place(item.nodeid.split("/")[1]))
 
 
+def pytest_collection_finish(session):
+    """Sets aside what the imports and the tests themselves take: each garbage collection would look through it."""
+    gc.freeze()
+
+
 def _place(folder):
     """The place of a folder of tests in the order."""
     return LONG.index(folder) if folder in LONG else len(LONG)
@@ -63,6 +70,17 @@ def pytest_xdist_make_scheduler(config, log):
             return "tests/cli" if file.startswith("tests/cli/") else file
 
     return ByFile(config, log)
+
+
+@pytest.fixture(autouse=True)
+def no_line_is_drawn_any_more():
+    """No thread of a display outlives its test, else it prints in the middle of another one."""
+    before = threading.enumerate()
+    yield
+    new = [one for one in threading.enumerate() if one.name == "lines" and one not in before]
+    for one in new:
+        one.join(10)  # it was told to end just now
+    assert not any(one.is_alive() for one in new)
 
 
 @pytest.fixture

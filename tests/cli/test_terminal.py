@@ -37,7 +37,7 @@ def test_a_resumed_study_counts_its_trials_by_state(tmp_path, capsys):
         study.start(number, device="cpu", threads=1, worker=0)
         study.report(number, evaluation(1, loss=2.0))
         study.pause(number, "the policy waits for more trials", saved=True)
-    board(study, tmp_path)
+    board(study, tmp_path).screen.clear()
     study.journal.close()
     assert "  resuming: 1 finished, 0 interrupted, 2 paused\n" in capsys.readouterr().out
 
@@ -48,6 +48,7 @@ def test_a_notice_between_the_trials_and_the_end_says_what_is_waited_for(tmp_pat
     study.journal.close()
     shown.show(Notice("measuring the baselines"))
     assert shown.state.note == "measuring the baselines"
+    shown.screen.clear()
 
 
 def conclude(shown, study):
