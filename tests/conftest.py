@@ -49,11 +49,6 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: _place(item.nodeid.split("/")[1]))
 
 
-def pytest_collection_finish(session):
-    """Sets aside what the imports and the tests themselves take: each garbage collection would look through it."""
-    gc.freeze()
-
-
 def _place(folder):
     """The place of a folder of tests in the order."""
     return LONG.index(folder) if folder in LONG else len(LONG)
@@ -70,6 +65,13 @@ def pytest_xdist_make_scheduler(config, log):
             return "tests/cli" if file.startswith("tests/cli/") else file
 
     return ByFile(config, log)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_is_imported_is_no_garbage():
+    """Sets aside what is there: else each collection, after a trial in this process, looks through it for a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
