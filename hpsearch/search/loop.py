@@ -120,7 +120,7 @@ class Search:
     def _task(self, slot: int, number: int) -> Task:
         settings = self.launcher.settings[slot]
         attempt = self.study.start(number, device=settings.device, threads=settings.threads, worker=slot)
-        config = self.study.history.trial(number).config
+        config = self.study.experiment.placed(self.study.history.trial(number).config)
         self.checkpoints.lend(self.study.history.trial(number))
         folder, remote = self.checkpoints.folder(number), self.checkpoints.remote(number)
         return Task(number, attempt, config, folder, self._prepared, remote)

@@ -243,6 +243,19 @@ class Experiment:
         sections: dict[str, Any] = _without_priors(self._sections())
         return named | self.trainer.config.identity_of(self._train_values | sections)
 
+    def placed(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A trial's config with folders of checkpoints as this file names them now: they may have moved since.
+
+        Places that are choices are values of a param, and stay.
+        """
+        kept, now = self.trainer.config.identity_of(config), self._sections()
+        found = dict(config)
+        for section in now.keys() & kept.keys() & config.keys():
+            places = now[section].keys() & (config[section].keys() - kept[section].keys())
+            moved = {key: now[section][key] for key in places if not isinstance(now[section][key], Mapping)}
+            found[section] = {**config[section], **moved}
+        return found
+
     def _sections(self) -> dict[str, Any]:
         return {name: self._section(name, self._train_values[name]) for name in self.trainer.sections}
 
