@@ -302,6 +302,8 @@ def test_a_checkpoint_that_moved_is_that_of_the_same_study_and_other_weights_are
     before = _facts(here, base)
     assert _facts(moved, base) == before
     assert edits({"config": _values(here.train_config())}, moved.train_config()) == []
+    recorded = here.train_config().model_dump(mode="json")  # as the journal has it of a trial
+    assert moved.placed(recorded) == moved.train_config().model_dump(mode="json")
 
     tiny.checkpoint("encoder", tmp_path / "moved", seed=1)
     now = _facts(moved, base)
@@ -314,6 +316,8 @@ def test_a_checkpoint_that_moved_is_that_of_the_same_study_and_other_weights_are
 def test_checkpoints_that_are_choices_keep_their_names_in_the_identity(base) -> None:
     both = {"pretrained": {"choices": ["encoder", "decoder"]}}
     assert space(base, both).identity() != space(base, {"pretrained": {"choices": ["decoder", "encoder"]}}).identity()
+    recorded = space(base, {"pretrained": "decoder"}).train_config().model_dump(mode="json")
+    assert space(base, both).placed(recorded) == recorded
 
 
 def test_a_local_checkpoint_is_not_brought_to_nodes_without_a_shared_folder(base) -> None:
