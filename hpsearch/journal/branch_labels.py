@@ -15,7 +15,7 @@ _LABEL = re.compile(rf"({_PART}(?:, {_PART})*)(?: \(\d+\))?")  # a number tells 
 _RANGE = re.compile(r".*(\.\.|\|).*")
 _NUMBER = re.compile(r"\.\d+$")  # of a branch, behind the name of its range
 _A_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?")
-_KINDS = {"kind", "name"}  # keys that say what the whole is: people read tokenizer=bpe, not kind=bpe
+KINDS = {"kind", "name"}  # keys that say what the whole is: people read tokenizer=bpe, not kind=bpe
 _SECTIONS = {"tokenizer", "model", "training", "evaluation"}  # choices of a whole section are never texts
 
 
@@ -149,4 +149,4 @@ def _parts(name: str, value: Any, params: Mapping[str, Any]) -> dict[str, str] |
     known = name in _SECTIONS or name.rpartition(".")[2] in parts or any(key in params for key in parts)
     if not known and len(parts) == 1:
         return None
-    return {name if key in _KINDS and key not in params else key: text for key, text in parts.items()}
+    return {name if key in KINDS and key not in params else key: text for key, text in parts.items()}

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.document.ranges import Branches, Fixed, Leaf
+from hpsearch.journal.branch_labels import KINDS
 from hpsearch.space.space import Space
-
-KINDS = {"kind", "name"}  # keys that say what the whole is: tokenizer=bytes, not kind=bytes
 
 
 def with_labels(space: Space, given: Mapping[str, Any]) -> dict[str, Any]:
